@@ -1,0 +1,45 @@
+# One command sets everything up: a virtual environment from the lock, then what was asked for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test check setup lock clean
+help:
+	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
+	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
+	@echo "make check  style, types and imports only"
+	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (once)..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python -m streams demo $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+test: check
+	@$(BIN)/python -m pytest $(ARGS)
+
+# The lock holds names, versions and hashes, no registry's address.
+lock:
+	@$(PYTHON) -m venv .lock-venv && .lock-venv/bin/pip install --quiet uv
+	@.lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra test --extra build --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements.lock pyproject.toml
+	@rm -rf .lock-venv
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,106 @@
+"""Lets a record in, or says why not: bytes, values, partition, and whether it was seen before."""
+
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from agents.effects import Forward
+from agents.slice import Facts, Ints, Slice
+from schemas import columns, validity
+from schemas.catalog import METRICS, RESULTS, TOPICS
+from schemas.ids import hash64, partition_of
+from schemas.records import CommandStatus, ExperimentSpec, Tick
+from schemas.refusals import DecodeError, Refused
+from schemas.wire import Codec
+from state.tables import Tables
+
+FORWARDED_FROM = "forwarded-from"
+COLUMNAR = {RESULTS: validity.check_results, METRICS: validity.check_metrics}  # inputs folded by columns
+
+Rare = ExperimentSpec | CommandStatus | Tick
+
+
+class Fates:
+    """What became of the records of one slice; every record ends in one of these."""
+
+    def __init__(self) -> None:
+        self.forwards: list[Forward] = []
+        self.refused: list[Refused] = []
+        self.applied = 0
+        self.duplicates = 0
+
+
+def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: Fates) -> Facts:
+    """The records of a columnar input that are to be folded."""
+    record = TOPICS[piece.topic].record
+    assert record is not None
+    decoded = columns.decode([one.value() for one in piece.records], record, codec)
+    decoded = decoded.without(COLUMNAR[piece.topic](decoded, append_times(piece)))
+    fates.refused += decoded.refused
+    batch, rows = decoded.batch, decoded.rows
+    subjects = batch.column("subject")
+    targets = _partitions(subjects, tables.partitions)
+    elsewhere = targets != tables.partition
+    if elsewhere.any():
+        for at in np.flatnonzero(elsewhere):
+            _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
+        batch, rows = batch.filter(pa.array(~elsewhere)), rows[~elsewhere]
+    offsets = np.array([one.offset() for one in piece.records], np.int64)[rows]
+    repeated = tables.seen(piece.topic).duplicates(hash64(batch.column("event_id")), offsets)
+    if repeated.any():
+        fates.duplicates += int(repeated.sum())
+        batch, rows, offsets = batch.filter(pa.array(~repeated)), rows[~repeated], offsets[~repeated]
+    return Facts(piece.topic, piece.partition, batch, rows, offsets, now[rows])
+
+
+def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates) -> Rare | None:
+    """The record at position `at` of a low-volume input if it is to be applied."""
+    name = TOPICS[piece.topic].record
+    assert name is not None
+    try:
+        record = codec.decode(name, piece.records[at].value())
+    except DecodeError as error:
+        fates.refused.append(Refused(at, error.reason, error.sentence))
+        return None
+    if isinstance(record, Tick):
+        return record
+    assert isinstance(record, ExperimentSpec | CommandStatus), f"no agent takes {name}"
+    problems = validity.check_spec(record) if isinstance(record, ExperimentSpec) else validity.check_status(record)
+    if problems:
+        reason, sentence = problems[0]
+        fates.refused.append(Refused(at, reason, sentence))
+        return None
+    target = _partition(record.subject, tables.partitions)
+    if target != tables.partition:
+        _send_on(piece, at, target, record.subject, fates)
+        return None
+    offset = np.array([piece.records[at].offset()], np.int64)
+    if tables.seen(piece.topic).duplicates(hash64(pa.array([record.event_id])), offset)[0]:
+        fates.duplicates += 1
+        return None
+    return record
+
+
+def append_times(piece: Slice) -> Ints:
+    """When the broker took each record, ms, shape (n,)."""
+    return np.array([record.timestamp()[1] for record in piece.records], np.int64)
+
+
+def _partitions(subjects: pa.Array, partitions: int) -> Ints:
+    encoded = subjects.dictionary_encode()
+    of_each = np.array([_partition(subject, partitions) for subject in encoded.dictionary.to_pylist()], np.int64)
+    return of_each[encoded.indices.to_numpy()] if len(of_each) else of_each
+
+
+@lru_cache(maxsize=65_536)  # subjects; hashing one in Python costs some microseconds
+def _partition(subject: str, partitions: int) -> int:
+    return partition_of(subject, partitions)
+
+
+def _send_on(piece: Slice, index: int, target: int, subject: str, fates: Fates) -> None:
+    if any(name == FORWARDED_FROM for name, _ in piece.records[index].headers() or ()):
+        sentence = f"subject {subject!r} belongs to partition {target} and was forwarded once already"
+        fates.refused.append(Refused(index, "FORWARDED_TWICE", sentence))
+    else:
+        fates.forwards.append(Forward(index, target, subject))

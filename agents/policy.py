@@ -1,0 +1,43 @@
+"""Which policy governs a subject, and how a metric is judged where nobody said."""
+
+from collections.abc import Iterable
+
+from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
+
+_UP, _DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
+EXPOSURE = "exposure"  # counts assigned units; feeds the check of the split
+
+DEFAULT_METRICS = (
+    MetricSpec("accuracy", Role.GOAL, _UP, MetricKind.RATE),
+    MetricSpec("conversion", Role.GOAL, _UP, MetricKind.RATE),
+    MetricSpec("revenue", Role.GOAL, _UP, MetricKind.MEAN),
+    MetricSpec("satisfaction", Role.GOAL, _UP, MetricKind.MEAN),
+    MetricSpec("latency", Role.GUARDRAIL, _DOWN, MetricKind.MEAN),
+    MetricSpec("cost", Role.GUARDRAIL, _DOWN, MetricKind.MEAN),
+    MetricSpec("error", Role.GUARDRAIL, _DOWN, MetricKind.RATE),
+)
+DEFAULT_POLICY = Policy(event_id="", policy_id="default")
+
+
+def policy_for(subject: str, policies: Iterable[Policy]) -> Policy:
+    """The policy that names the subject most exactly; the built-in default where none does."""
+    best, length = DEFAULT_POLICY, -1
+    for policy in policies:
+        for pattern in policy.subjects:
+            exact = pattern == subject
+            fits = exact or (pattern.endswith("*") and subject.startswith(pattern[:-1]))
+            reach = len(pattern) + 1 if exact else len(pattern) - 1
+            if fits and reach > length:
+                best, length = policy, reach
+    return best
+
+
+def metric_spec(name: str, named: Iterable[MetricSpec], policy: Policy) -> MetricSpec:
+    """How a metric is judged: by the spec, else the policy, else the default; unknown names are signals.
+
+    A signal's values may be anything, so it is kept as a mean, and it never commands.
+    """
+    for spec in (*named, *policy.metrics, *DEFAULT_METRICS):
+        if spec.name == name:
+            return spec
+    return MetricSpec(name, Role.SIGNAL, Direction.UNKNOWN, MetricKind.MEAN)

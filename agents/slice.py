@@ -1,0 +1,85 @@
+"""What an agent is given and what it gives back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.records import Evidence, Order, Verdict
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Delivered(Protocol):
+    """A record as the broker delivered it; confluent-kafka's Message is one."""
+
+    def value(self) -> bytes | None: ...
+    def key(self) -> bytes | None: ...
+    def headers(self) -> list[tuple[str, bytes]] | None: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Consecutive records of one input topic partition: offsets from `first_offset` up to, not including, `next_offset`.
+
+    There are fewer records than offsets where transaction markers stand in between.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    records: Sequence[Delivered]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The valid, unseen records of a slice as columns of length n.
+
+    index: position in the slice; offsets: in the topic; now: highest append time up to each record, ms.
+    """
+
+    topic: str
+    partition: int
+    batch: pa.RecordBatch
+    index: Ints
+    offsets: Ints
+    now: Ints
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def ints(self, name: str) -> Ints:
+        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.int64)
+
+    def floats(self, name: str) -> Floats:
+        """NaN where absent."""
+        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict that changed, proved by record `at` of the facts; what comes of it the decider says."""
+
+    at: int
+    agent: str
+    ordinal: str  # tells apart what one agent finds in one record
+    verdict: Verdict
+    order: Order
+    subject: str
+    metric: str
+    rule: str
+    reason: str
+    evidence: tuple[Evidence, ...]
+    experiment_id: str | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    to_version: str | None = None
+    segments: tuple[str, ...] = ()
+    hypothesis: str = ""

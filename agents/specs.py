@@ -1,0 +1,67 @@
+"""Takes an experiment's spec: whole before its first result, afterwards only its end."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from agents.judge.arms import NEVER, new_experiment
+from agents.policy import policy_for
+from schemas.records import ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role, Share
+from state.table import row_key
+from state.tables import Tables
+
+
+def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
+    """Applies a spec; returns why its terms were ignored, or None.
+
+    What is judged must not change under the data: after the first result only `status` is taken.
+    """
+    key = row_key(spec.subject, spec.experiment_id)
+    row = tables.experiments.get(key)
+    if row is not None and row.started_offset >= 0:
+        return _end(spec, row, key, tables)
+    policy = policy_for(spec.subject, tables.policies.values())
+    judged = [metric.name for metric in spec.metrics if metric.role in (Role.GOAL, Role.GUARDRAIL)]
+    tables.experiments.put(
+        replace(
+            new_experiment(spec.subject, spec.experiment_id, policy),
+            control=spec.control,
+            specified=True,
+            status=spec.status,
+            alpha=spec.alpha,
+            min_count=spec.min_count,
+            shares=_shares(spec),
+            ramped=len(spec.share_steps) > 1,
+            treatments=spec.treatments,
+            metrics=spec.metrics,
+            pairs=tuple(Pair(treatment, metric) for treatment in spec.treatments for metric in judged),
+            autonomy=spec.autonomy,
+            candidate_version=spec.candidate_version,
+            baseline_version=spec.baseline_version,
+        )
+    )
+    return None
+
+
+def _shares(spec: ExperimentSpec) -> tuple[Share, ...]:
+    return spec.share_steps[0].shares if len(spec.share_steps) == 1 else ()
+
+
+def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> str | None:
+    if spec.status == ExperimentStatus.STOPPED and row.status != ExperimentStatus.STOPPED:
+        tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED))
+        trial = tables.trial_of.get(key)
+        groups = tables.trials[trial].arms.values() if trial is not None else ()
+        rows = np.array([arm for group in groups for arm in group.values()], np.int64)
+        tables.arms["harm_level"][rows] = NEVER
+        tables.arms["gain_level"][rows] = NEVER
+        tables.pending.discard(-1 if trial is None else trial)
+        return None
+    if spec.status == row.status and row.specified and _same_terms(spec, row):
+        return None
+    return f"{spec.subject}/{spec.experiment_id} has results already: its terms stand; start a new experiment_id"
+
+
+def _same_terms(spec: ExperimentSpec, row: ExperimentRow) -> bool:
+    named = row.metrics[: len(spec.metrics)]
+    return (spec.control, spec.treatments, spec.metrics) == (row.control, row.treatments, named)

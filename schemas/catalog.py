@@ -1,0 +1,119 @@
+"""The topics: what each holds, how long it is kept, and how its schema may change."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from fastavro.schema import to_parsing_canonical_form
+
+RESULTS = "experiments.results.v1"
+METRICS = "models.metrics.v1"
+SPECS = "experiments.specs.v1"
+STATUS = "commands.status.v1"
+TICKS = "ticks.v1"
+POLICIES = "policies.v1"
+DECISIONS = "decisions.v1"
+COMMANDS = {
+    "ROLLBACK": "commands.rollback.v1",
+    "DEPLOY": "commands.deploy.v1",
+    "RETRAIN": "commands.retrain.v1",
+    "IMPROVE": "commands.improve.v1",
+}
+TABLES_ARMS = "tables.arms.v1"
+TABLES_EXPERIMENTS = "tables.experiments.v1"
+TABLES_METRICS = "tables.metrics.v1"
+TABLES_COMMANDS = "tables.commands.v1"
+TABLES_SUBJECTS = "tables.subjects.v1"
+JOURNAL = "journal.v1"
+DEAD_LETTERS = "dead-letters.v1"
+
+Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
+_LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    record: None where the bytes are not ours. retention_days: None keeps everything (a compacted topic: each key's
+    last). partitions: "co" for the count that all co-partitioned topics share.
+    """
+
+    name: str
+    record: str | None
+    cleanup: Literal["delete", "compact"]
+    retention_days: int | None
+    partitions: Literal["co", 1] = "co"
+    compatibility: Compatibility = "BACKWARD_TRANSITIVE"
+
+
+def _table(name: str, record: str) -> Topic:
+    return Topic(name, record, "compact", None)
+
+
+def _command(order: str, record: str) -> Topic:
+    # Deployers and Mendstream are upgraded in any order, so each must read the other's older and newer commands.
+    return Topic(COMMANDS[order], record, "delete", 90, compatibility="FULL_TRANSITIVE")
+
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        Topic(RESULTS, "ExperimentResult", "delete", 30),
+        Topic(METRICS, "ModelMetric", "delete", 30),
+        Topic(SPECS, "ExperimentSpec", "delete", None),
+        Topic(STATUS, "CommandStatus", "delete", 90),
+        Topic(TICKS, "Tick", "delete", 7),
+        Topic(POLICIES, "Policy", "compact", None, partitions=1),
+        Topic(DECISIONS, "Decision", "delete", None),
+        _command("ROLLBACK", "RollbackCommand"),
+        _command("DEPLOY", "DeployCommand"),
+        _command("RETRAIN", "RetrainCommand"),
+        _command("IMPROVE", "ImproveCommand"),
+        _table(TABLES_ARMS, "ArmRow"),
+        _table(TABLES_EXPERIMENTS, "ExperimentRow"),
+        _table(TABLES_METRICS, "MetricRow"),
+        _table(TABLES_COMMANDS, "CommandRow"),
+        _table(TABLES_SUBJECTS, "SubjectRow"),
+        Topic(JOURNAL, "JournalEntry", "delete", None),
+        Topic(DEAD_LETTERS, None, "delete", 30),
+    )
+}
+RECORDS = tuple(topic.record for topic in TOPICS.values() if topic.record is not None)
+
+
+@cache
+def schema_text(record: str) -> str:
+    """The Avro schema of a record as written in schemas/avro, FileNotFoundError where there is none."""
+    return files(__package__).joinpath("avro", f"{record}.avsc").read_text(encoding="utf-8")
+
+
+def plain_schema(text: str) -> dict[str, Any]:
+    """A schema as a dict without documentation and logical types: moments are the longs that they are on the wire."""
+    schema: dict[str, Any] = _plain(json.loads(text))
+    return schema
+
+
+def _plain(schema: Any) -> Any:
+    match schema:
+        case dict():
+            return {key: _plain(value) for key, value in schema.items() if key not in ("doc", "logicalType")}
+        case list():
+            return [_plain(item) for item in schema]
+    return schema
+
+
+@cache
+def local_schema_id(record: str) -> int:
+    """The schema id where there is no registry: 0x40000000 plus 30 bits of the canonical form's SHA-256."""
+    canonical = to_parsing_canonical_form(json.loads(schema_text(record)))
+    fingerprint = hashlib.sha256(canonical.encode()).digest()
+    return _LOCAL_IDS | int.from_bytes(fingerprint[:4], "big") >> 2
+
+
+def local_ids() -> dict[str, int]:
+    """The local schema id of each record, for a Codec without a registry."""
+    return {record: local_schema_id(record) for record in RECORDS}

@@ -1,0 +1,58 @@
+"""Dataclasses to what fastavro takes, and what it gives to dataclasses."""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from keyword import iskeyword
+from typing import Any
+
+from schemas import records
+
+
+def datum(value: Any) -> Any:
+    """A dataclass as fastavro takes it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {avro: datum(getattr(value, name)) for name, avro in _names(type(value))}
+    if isinstance(value, tuple):
+        return [datum(item) for item in value]
+    return value
+
+
+def builder(schema: Any, named: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """The function that makes what fastavro gives into dataclasses, tuples and enums.
+
+    named: the builders of the records and enums met so far, which Avro defines at their first use.
+    """
+    match schema:
+        case str():
+            return named.get(schema, _same)
+        case ["null", other]:
+            build = builder(other, named)
+            return lambda value: None if value is None else build(value)
+        case {"type": "array", "items": items}:
+            build = builder(items, named)
+            return lambda value: tuple(map(build, value))
+        case {"type": "enum", "name": name}:
+            named[name] = getattr(records, name.rpartition(".")[2])
+            return named[name]
+        case {"type": "record", "name": name, "fields": parts}:
+            record = getattr(records, name.rpartition(".")[2])
+            builders = [(part["name"], _python_name(part["name"]), builder(part["type"], named)) for part in parts]
+            named[name] = lambda value: record(**{python: build(value[avro]) for avro, python, build in builders})
+            return named[name]
+    return _same  # a map of plain values, or a long that was a moment
+
+
+def _python_name(avro_name: str) -> str:
+    return f"{avro_name}_" if iskeyword(avro_name) else avro_name
+
+
+@cache
+def _names(record: type) -> tuple[tuple[str, str], ...]:
+    """(dataclass field, Avro field) pairs."""
+    names = (each.name for each in fields(record))
+    return tuple((name, name[:-1] if iskeyword(name[:-1]) else name) for name in names)
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -1,0 +1,110 @@
+"""Names that are the same wherever they are worked out: event ids, partitions, hashes."""
+
+import hashlib
+from uuid import UUID, uuid5
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.strings import utf8_parts
+
+_NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
+_MASK32 = 0xFFFFFFFF
+_M32 = 0x5BD1E995
+_M64 = np.uint64(0xC6A4A7935BD1E995)
+_R64 = np.uint64(47)
+_LONG = 256  # bytes; longer strings are hashed one by one, so that one of them cannot cost a step for each word
+_PADDING = np.zeros(8, np.uint8)
+_TAILS = np.array([(1 << (8 * size)) - 1 for size in range(8)], np.uint64)  # masks of 0 to 7 bytes
+
+
+def event_uuid(*parts: str | int) -> str:
+    """A UUID of the parts; other parts, another order or an int in place of its text give another UUID.
+
+    >>> event_uuid("a", "bc") == event_uuid("ab", "c")
+    False
+    """
+    tagged = ((f"i{part}" if isinstance(part, int) else f"s{part}") for part in parts)
+    return str(uuid5(_NAMESPACE, "".join(f"{len(text)}:{text}" for text in tagged)))
+
+
+def decision_id(topic: str, partition: int, offset: int, agent: str, ordinal: str) -> str:
+    """The id of an agent's `ordinal`th decision on one input record."""
+    return event_uuid("decision", topic, partition, offset, agent, ordinal)
+
+
+def command_id(decision: str, order: str) -> str:
+    """The id of the command that a decision gives; the same for all its attempts."""
+    return event_uuid("command", decision, order)
+
+
+def murmur2(key: bytes) -> int:
+    """Kafka's hash of a key: a signed 32-bit int, equal to org.apache.kafka.common.utils.Utils.murmur2."""
+    length = len(key)
+    h = (0x9747B28C ^ length) & _MASK32
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = int.from_bytes(key[at : at + 4], "little") * _M32 & _MASK32
+        k = (k ^ k >> 24) * _M32 & _MASK32
+        h = (h * _M32 & _MASK32) ^ k
+    if whole < length:
+        h = (h ^ int.from_bytes(key[whole:], "little")) * _M32 & _MASK32
+    h = (h ^ h >> 13) * _M32 & _MASK32
+    h ^= h >> 15
+    return h - (1 << 32) if h >> 31 else h
+
+
+def partition_of(subject: str, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a key."""
+    return (murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
+
+
+def hash64(strings: pa.Array) -> NDArray[np.uint64]:
+    """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every machine.
+
+    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian; a BLAKE2b digest where there are more than 256
+    of them. The array must be utf8 without nulls.
+    """
+    assert strings.null_count == 0, f"{strings.null_count} nulls among {len(strings)} strings"
+    data, starts, lengths = utf8_parts(strings)
+    # Long strings go through as if empty, then get their digest.
+    hashes = _murmur64(np.concatenate([data, _PADDING]), starts, np.where(lengths <= _LONG, lengths, 0))
+    for row in np.flatnonzero(lengths > _LONG):
+        text = data[starts[row] : starts[row] + lengths[row]].tobytes()
+        hashes[row] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    hashes[hashes == 0] = 1
+    return hashes
+
+
+def _murmur64(data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The hash of each string of `data`, which ends in 8 bytes of padding."""
+    hashes: NDArray[np.uint64] = lengths.astype(np.uint64) * _M64
+    if not len(lengths):
+        return hashes
+    words: NDArray[np.uint64] = np.ndarray(len(data) - 7, "<u8", data.data, 0, (1,))  # that which begins at each byte
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    # All of one length, as UUIDs are, lie a stride apart, which is read much faster than a gather.
+    stride = shortest if shortest == longest else 0
+    for at in range(0, shortest & ~7, 8):
+        hashes = _mixed(hashes, words[at::stride][: len(lengths)] if stride else words[starts + at])
+    for at in range(shortest & ~7, longest & ~7, 8):
+        rows = np.flatnonzero(lengths >= at + 8)
+        hashes[rows] = _mixed(hashes[rows], words[starts[rows] + at])
+    sizes = lengths & 7
+    tails = words[stride & ~7 :: stride][: len(lengths)] if stride else words[starts + (lengths & ~7)]
+    tails = tails & _TAILS[sizes]
+    hashes = np.where(sizes > 0, (hashes ^ tails) * _M64, hashes)
+    hashes ^= hashes >> _R64
+    hashes *= _M64
+    hashes ^= hashes >> _R64
+    return hashes
+
+
+def _mixed(hashes: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    k: NDArray[np.uint64] = words * _M64
+    k ^= k >> _R64
+    k *= _M64
+    k ^= hashes
+    k *= _M64
+    return k

@@ -1,0 +1,530 @@
+"""What may be said: one frozen dataclass for each record of schemas/avro, with the same fields and defaults.
+
+Moments are int milliseconds since 1970 UTC. Arrays are tuples, maps are dicts, enums are the StrEnums below; each has
+UNKNOWN, the symbol an older reader gives a newer writer's, and UNKNOWN never commands. Where Avro's order puts a
+default before a field without one, the dataclass takes keywords only.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ResultKind(StrEnum):
+    """Whether a result adds to the totals or replaces them."""
+
+    UNKNOWN = "UNKNOWN"
+    OBSERVATION = "OBSERVATION"
+    SNAPSHOT = "SNAPSHOT"
+
+
+class Role(StrEnum):
+    """What a metric is for in an experiment."""
+
+    UNKNOWN = "UNKNOWN"
+    GOAL = "GOAL"
+    GUARDRAIL = "GUARDRAIL"
+    SIGNAL = "SIGNAL"
+
+
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    UNKNOWN = "UNKNOWN"
+    HIGHER_IS_BETTER = "HIGHER_IS_BETTER"
+    LOWER_IS_BETTER = "LOWER_IS_BETTER"
+
+
+class MetricKind(StrEnum):
+    """How a metric is counted, and so which test judges it."""
+
+    UNKNOWN = "UNKNOWN"
+    RATE = "RATE"
+    MEAN = "MEAN"
+    COUNT = "COUNT"
+    LATENCY = "LATENCY"
+
+
+class Autonomy(StrEnum):
+    """How far Mendstream may go by itself."""
+
+    UNKNOWN = "UNKNOWN"
+    OBSERVE = "OBSERVE"
+    PROPOSE = "PROPOSE"
+    APPROVE = "APPROVE"
+    AUTO = "AUTO"
+
+
+class ExperimentStatus(StrEnum):
+    """Whether an experiment still judges."""
+
+    UNKNOWN = "UNKNOWN"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+
+
+class Status(StrEnum):
+    """How far a command has come, as reported."""
+
+    UNKNOWN = "UNKNOWN"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+
+
+class Verdict(StrEnum):
+    """What was found."""
+
+    UNKNOWN = "UNKNOWN"
+    HARM = "HARM"
+    GAIN = "GAIN"
+    SPLIT = "SPLIT"
+    DRIFT = "DRIFT"
+    MIX_SHIFT = "MIX_SHIFT"
+    IGNORED_SPEC = "IGNORED_SPEC"
+
+
+class Order(StrEnum):
+    """What is to be done about it."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    ROLLBACK = "ROLLBACK"
+    DEPLOY = "DEPLOY"
+    RETRAIN = "RETRAIN"
+    IMPROVE = "IMPROVE"
+
+
+class Outcome(StrEnum):
+    """What came of a decision, by the autonomy in force."""
+
+    UNKNOWN = "UNKNOWN"
+    ISSUED = "ISSUED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    PROPOSED = "PROPOSED"
+    OBSERVED = "OBSERVED"
+    HELD = "HELD"
+
+
+class State(StrEnum):
+    """Where the evidence on an arm or version stands."""
+
+    UNKNOWN = "UNKNOWN"
+    OK = "OK"
+    HARM = "HARM"
+    GAIN = "GAIN"
+    WAIT = "WAIT"
+    MISSING = "MISSING"
+    SPLIT = "SPLIT"
+
+
+class Phase(StrEnum):
+    """Where a command stands."""
+
+    UNKNOWN = "UNKNOWN"
+    PENDING_APPROVAL = "PENDING_APPROVAL"
+    ISSUED = "ISSUED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult:
+    """An observation of one metric of one arm, or a running total that replaces the one before."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    variant: str
+    unit_id: str | None = None  # A hash of the unit, never a person
+    metric: str
+    kind: ResultKind = ResultKind.OBSERVATION
+    count: int = 1
+    sum: float
+    sum_squares: float | None = None  # absent with count 1: sum squared
+    segment: str | None = None
+    occurred_at: int
+    assigned_at: int | None = None  # when the unit was assigned; absent: occurred_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelMetric:
+    """An observation of one metric of a live model version."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    subject: str  # [tenant/]model line; also the record's key
+    model_version: str
+    metric: str
+    count: int = 1
+    sum: float
+    sum_squares: float | None = None
+    segment: str | None = None
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One arm's share of the traffic."""
+
+    variant: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareStep:
+    """The traffic shares from a moment on."""
+
+    from_: int | None = None
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """How one metric is judged."""
+
+    name: str
+    role: Role
+    direction: Direction
+    kind: MetricKind
+    limit: float | None = None  # LATENCY: count the requests above it
+    cap: float | None = None  # MEAN: values are cut at it
+    margin: float = 0.1  # relative; what still counts as no harm
+    expected_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """What an experiment compares, and how."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    experiment_id: str
+    subject: str  # [tenant/]model line; also the record's key
+    control: str
+    treatments: tuple[str, ...]
+    share_steps: tuple[ShareStep, ...] = ()
+    metrics: tuple[MetricSpec, ...] = ()
+    alpha: float = 0.05
+    min_count: int = 100
+    autonomy: Autonomy | None = None  # absent: the policy's, by command type
+    status: ExperimentStatus = ExperimentStatus.RUNNING
+    ends_at: int | None = None
+    candidate_version: str | None = None
+    baseline_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A stated reference of a live metric."""
+
+    metric: str
+    segment: str | None = None
+    count: int
+    sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much Mendstream may do by itself, and what it assumes where a spec is silent."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    policy_id: str
+    subjects: tuple[str, ...] = ("*",)  # exact names, or prefixes that end in *; the longest match wins
+    rollback: Autonomy = Autonomy.AUTO
+    deploy: Autonomy = Autonomy.APPROVE
+    retrain: Autonomy = Autonomy.APPROVE
+    improve: Autonomy = Autonomy.PROPOSE
+    metrics: tuple[MetricSpec, ...] = ()  # metrics by name, where no spec names them
+    alpha: float = 0.05
+    min_count: int = 100
+    reference_count: int = 5_000  # records that freeze a live metric's reference
+    false_alarm_records: float = 1_000_000.0  # mean records to a false alarm of the watch, at least
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStatus:
+    """What a deployer or trainer reports of a command."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    command_id: str
+    attempt: int = 1
+    subject: str  # [tenant/]model line; also the record's key
+    status: Status
+    fencing_token: int
+    detail: str = ""
+    reported_at: int
+    reporter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passing in a partition, written by its owner."""
+
+    partition: int
+    ticked_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The records a decision rests on, and what they say."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    metric: str
+    segment: str | None = None
+    estimate: float
+    low: float
+    high: float
+    log_e: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict that changed, with its numbers."""
+
+    decision_id: str
+    subject: str  # [tenant/]model line; also the record's key
+    verdict: Verdict
+    order: Order
+    outcome: Outcome  # what came of it, by the autonomy in force
+    experiment_id: str | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    metric: str
+    rule: str
+    reason: str
+    evidence: tuple[Evidence, ...]
+    policy_id: str
+    command_id: str | None = None
+    decided_at: int
+    agents: str  # the agents' version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What all four commands say; their identity is (command_id, attempt)."""
+
+    command_id: str
+    attempt: int = 1
+    subject: str  # [tenant/]model line; also the record's key
+    target: str  # what is acted on: the serving slot
+    experiment_id: str | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    to_version: str | None = None
+    reason: str
+    evidence: tuple[Evidence, ...]
+    decision_id: str
+    compensates: str | None = None
+    fencing_token: int  # grows within (subject, target)
+    issued_at: int
+    expires_at: int
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackCommand(Command):
+    """Take a losing variant or version out of service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployCommand(Command):
+    """Put a proved variant or version into service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainCommand(Command):
+    """Train the model anew."""
+
+    trigger: str = ""
+    window_start: int | None = None  # first moment of the data to train on
+    window_end: int | None = None
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImproveCommand(Command):
+    """Mend the model where retraining alone would not."""
+
+    strategy: str = ""
+    specialist: str = ""
+    hypothesis: str = ""
+    expected_gain: float = 0.0
+    expected_cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """The running totals of one arm of one metric, with the evidence against control."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    variant: str
+    segment: str | None = None
+    count: int
+    hits: int  # counted events: successes of a RATE, sum of a COUNT, values over a LATENCY limit
+    sum: float
+    sum_squares: float
+    first_offset: int  # offset of the first result folded
+    applied_offset: int  # offset of the last result folded
+    base_offset: int  # where the burn-in ended; its records are not in the test; -1: not yet
+    base_count: int
+    base_hits: int
+    missing_squares: bool  # A mean without its squares: never judged
+    harm_offset: int  # where harm was proved; -1: nowhere
+    gain_offset: int  # where gain was proved; -1: nowhere
+    state: State
+    effect: float | None = None  # treatment minus control, per unit counted
+    low: float | None = None
+    high: float | None = None
+    log_e_harm: float
+    log_e_gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A (treatment, metric) that may command, in the order first seen."""
+
+    variant: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A treatment with its order."""
+
+    variant: str
+    order: Order
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRow:
+    """One experiment as it is judged, frozen at its first result, and what was decided."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    ordinal: int  # the how-manyeth of its subject; 0: no result yet
+    control: str
+    specified: bool  # from an ExperimentSpec, not from the policy alone
+    status: ExperimentStatus
+    alpha: float
+    min_count: int
+    shares: tuple[Share, ...]
+    ramped: bool  # the shares change with time
+    treatments: tuple[str, ...]  # of the spec; empty: as they come
+    metrics: tuple[MetricSpec, ...]  # of the spec, then as they come
+    pairs: tuple[Pair, ...]
+    autonomy: Autonomy | None = None  # absent: the policy's
+    candidate_version: str | None = None
+    baseline_version: str | None = None
+    policy_id: str
+    started_offset: int  # first result; -1: none yet
+    split_offset: int  # where the split was found broken; -1: nowhere
+    decided: tuple[Decided, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionWatch:
+    """One model version against the reference."""
+
+    model_version: str
+    count: int
+    bad: int
+    sum: float
+    first_offset: int
+    applied_offset: int
+    start_count: int  # count when the watch began
+    start_bad: int
+    carry: tuple[float, ...]  # log of the sum of 1/e over the starts, by alternative; empty: not watched yet
+    floor: float  # lowest log likelihood ratio so far; suspicion began there
+    window_count: int  # count when suspicion began
+    window_bad: int
+    window_offset: int
+    whole_window_count: int  # in a segment: count when the suspicion of the whole began
+    whole_window_bad: int
+    log_e: float  # log of the e-detector
+    state: State
+    finding_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """A live metric of a subject in one segment: the frozen reference, and each version's watch."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    metric: str
+    segment: str | None = None
+    reference_count: int
+    reference_bad: int
+    reference_sum: float
+    frozen: bool
+    share_count: int  # units of this segment within the reference of the whole
+    share_bad: int
+    versions: tuple[VersionWatch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """Where a command stands."""
+
+    command_id: str
+    attempt: int
+    order: Order
+    subject: str  # [tenant/]model line; also the record's key
+    target: str
+    experiment_id: str | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    phase: Phase
+    reason: str
+    decision_id: str
+    fencing_token: int
+    issued_at: int
+    expires_at: int
+    detail: str = ""
+    reporter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """What all experiments and commands of a subject share."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiments: int  # experiments begun
+    tokens: dict[str, int] = field(default_factory=dict)  # last fencing token by target
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A slice of an input topic partition, or one broadcast record."""
+
+    topic: str
+    first_offset: int
+    next_offset: int
+    record: bytes | None = None  # A broadcast record's value, embedded
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """What one transaction applied to one partition, in order."""
+
+    number: int
+    partition: int
+    agents: str
+    now: int
+    steps: tuple[Step, ...]
+    next_offsets: dict[str, int]
+    broadcast_offset: int  # next offset of policies.v1
+    applied: int
+    duplicates: int
+    forwarded: int
+    dead_letters: int

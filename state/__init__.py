@@ -1,0 +1,1 @@
+"""Memory: keyed tables, windows, views. Knows numpy and the words; decides nothing, does no IO."""

@@ -1,0 +1,151 @@
+"""The hot table: one numpy column a field, so that a slice of records is folded with a few array steps."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from schemas.columns import decode, encode_batch
+from schemas.ids import hash64
+from schemas.wire import Codec
+from state.hashmap import HashMap64
+from state.table import row_key
+
+Rows = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+_FIRST_CAPACITY = 1 << 10
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+_NULL = np.uint64(0x94D049BB133111EB)  # the hash of an absent part
+
+
+def combine(parts: Sequence[Hashes]) -> Hashes:
+    """One 64-bit hash a row of several hashed parts, order included; never 0."""
+    mixed = parts[0]
+    with np.errstate(over="ignore"):
+        for part in parts[1:]:
+            mixed = (mixed ^ (mixed >> np.uint64(31))) * _MIX + part
+    return np.where(mixed == 0, np.uint64(1), mixed)
+
+
+def hash_part(column: pa.Array) -> Hashes:
+    """The hash of each value of a string column, absent values included, shape (n,)."""
+    dictionary = column.dictionary_encode()
+    hashes = np.append(hash64(dictionary.dictionary), _NULL)
+    codes = dictionary.indices.fill_null(len(dictionary.dictionary)).to_numpy(zero_copy_only=False)
+    return hashes[codes]
+
+
+class Columnar:
+    """Rows named by a few strings; `columns` holds what is stored, `derived` what is worked out from it anew.
+
+    A row is found by a 64-bit hash of its name alone: among a million rows two share one with probability 3e-8.
+    A float column named in `nullable` stores NaN as null; a column named in `enums` stores the symbol at its code.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        record: str,
+        names: Sequence[str],
+        columns: dict[str, str],
+        derived: dict[str, str],
+        nullable: Sequence[str] = (),
+        enums: dict[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.topic = topic
+        self._record = record
+        self._names = tuple(names)
+        self._stored = tuple(columns)
+        self._nullable = frozenset(nullable)
+        self._enums = {name: pa.array(symbols) for name, symbols in (enums or {}).items()}
+        self._index = HashMap64()
+        self.keys: list[tuple[str | None, ...]] = []
+        self._capacity = _FIRST_CAPACITY
+        self._columns = {name: np.zeros(self._capacity, dtype) for name, dtype in {**columns, **derived}.items()}
+        self._dirty = np.zeros(self._capacity, np.bool_)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        """A whole column, shape (capacity,); writing to it changes the table. Fetch anew after `add`."""
+        return self._columns[column]
+
+    def find(self, hashes: Hashes) -> Rows:
+        """The row of each hash, shape (n,); -1 where there is none."""
+        return self._index.get(hashes)
+
+    def add(self, hashed: int, key: tuple[str | None, ...]) -> int:
+        """Makes a row, all zeros; the caller fills it."""
+        row = len(self.keys)
+        self._grow(row + 1)
+        self._index.put(np.array([hashed], np.uint64), np.array([row], np.int64))
+        self.keys.append(key)
+        return row
+
+    def touch(self, rows: Rows) -> None:
+        """Marks rows as changed."""
+        self._dirty[rows] = True
+
+    def dirty_rows(self) -> Rows:
+        return np.flatnonzero(self._dirty[: len(self.keys)])
+
+    def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
+        rows = self.dirty_rows()
+        self._dirty[rows] = False
+        return list(self._encode(rows, codec))
+
+    def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
+        return [(key, value) for key, value in self._encode(np.arange(len(self.keys)), codec) if value is not None]
+
+    def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
+        assert all(value is not None for _, value in rows), f"{self.topic} has no deletions"
+        latest = dict(rows)
+        decoded = decode(list(latest.values()), self._record, codec)
+        assert not decoded.refused, f"unreadable row in {self.topic}: {decoded.refused[0]}"
+        batch = decoded.batch
+        hashes = combine([hash_part(batch.column(name)) for name in self._names])
+        found = self.find(hashes)
+        keys = list(zip(*(batch.column(name).to_pylist() for name in self._names), strict=True))
+        fresh = np.flatnonzero(found < 0)
+        self._grow(len(self.keys) + len(fresh))
+        found[fresh] = np.arange(len(self.keys), len(self.keys) + len(fresh))
+        self._index.put(hashes[fresh], found[fresh])
+        self.keys.extend(keys[i] for i in fresh)
+        for name in self._stored:
+            column = self._columns[name]
+            column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
+
+    def _encode(self, rows: Rows, codec: Codec) -> Iterable[tuple[str, bytes | None]]:
+        if not len(rows):
+            return ()
+        keys = [self.keys[row] for row in rows]
+        parts = list(zip(*keys, strict=True))
+        arrays = [pa.array(part, pa.string()) for part in parts]
+        arrays += [self._to_arrow(name, self._columns[name][rows]) for name in self._stored]
+        batch = pa.RecordBatch.from_arrays(arrays, names=[*self._names, *self._stored])
+        values = encode_batch(batch, self._record, codec)
+        return zip((row_key(*key) for key in keys), values, strict=True)
+
+    def _to_arrow(self, name: str, values: NDArray[Any]) -> pa.Array:
+        if name in self._enums:
+            return self._enums[name].take(pa.array(values))
+        return pa.array(values, mask=np.isnan(values) if name in self._nullable else None)
+
+    def _to_numpy(self, name: str, values: pa.Array) -> NDArray[Any]:
+        if name in self._enums:
+            values = pc.index_in(values, self._enums[name])
+        return np.asarray(values.to_numpy(zero_copy_only=False))
+
+    def _grow(self, rows: int) -> None:
+        if rows <= self._capacity:
+            return
+        while self._capacity < rows:
+            self._capacity *= 2
+        for name, column in self._columns.items():
+            self._columns[name] = np.concatenate([column, np.zeros(self._capacity - len(column), column.dtype)])
+        self._dirty = np.concatenate([self._dirty, np.zeros(self._capacity - len(self._dirty), np.bool_)])

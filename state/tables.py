@@ -1,0 +1,82 @@
+"""The memory of one partition: every table that its records fold into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.catalog import TABLES_ARMS, TABLES_COMMANDS, TABLES_EXPERIMENTS, TABLES_METRICS, TABLES_SUBJECTS
+from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SubjectRow
+from state.columnar import Columnar
+from state.keyed import Keyed
+from state.seen import WINDOW, Seen
+from state.table import Table, row_key
+
+STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT")
+ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment")
+# fmt: off
+_ARM_COLUMNS = {
+    "count": "i8", "hits": "i8", "sum": "f8", "sum_squares": "f8", "first_offset": "i8", "applied_offset": "i8",
+    "base_offset": "i8", "base_count": "i8", "base_hits": "i8", "missing_squares": "?", "harm_offset": "i8",
+    "gain_offset": "i8", "state": "i1", "effect": "f8", "low": "f8", "high": "f8", "log_e_harm": "f8", "log_e_gain": "f8",
+}
+# How the row is judged; worked out from its experiment's row when the row is made or restored.
+_ARM_DERIVED = {
+    "trial": "i8", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1", "sign": "i1", "share": "f8",
+    "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8",
+}
+# fmt: on
+
+
+@dataclass(slots=True)
+class Trial:
+    """Where the arms of one experiment stand in the hot table; worked out, never stored."""
+
+    key: str
+    arms: dict[str, dict[str, int]] = field(default_factory=dict)  # metric -> variant -> row, segments left out
+
+
+def arms_table() -> Columnar:
+    return Columnar(
+        TABLES_ARMS,
+        "ArmRow",
+        ARM_NAMES,
+        _ARM_COLUMNS,
+        _ARM_DERIVED,
+        nullable=("effect", "low", "high"),
+        enums={"state": STATES},
+    )
+
+
+class Tables:
+    """All tables of a partition, the ids seen on its inputs, and the policies in force.
+
+    `now` is the highest broker append time applied, in ms. Policies are a broadcast input, embedded in the journal, and
+    so have no changelog here.
+    """
+
+    def __init__(self, partition: int, partitions: int, dedupe_window: int = WINDOW) -> None:
+        self.partition = partition
+        self.partitions = partitions
+        self.now = 0
+        self.arms = arms_table()
+        self.trials: list[Trial] = []
+        self.trial_of: dict[str, int] = {}
+        self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
+        self.experiments: Keyed[ExperimentRow] = Keyed(
+            TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)
+        )
+        self.metrics: Keyed[MetricRow] = Keyed(
+            TABLES_METRICS, "MetricRow", lambda row: row_key(row.subject, row.metric, row.segment)
+        )
+        self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id)
+        self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
+        self.policies: dict[str, Policy] = {}
+        self._dedupe_window = dedupe_window
+        self._seen: dict[str, Seen] = {}
+
+    def seen(self, topic: str) -> Seen:
+        return self._seen.setdefault(topic, Seen(self._dedupe_window))
+
+    def all(self) -> Mapping[str, Table]:
+        """The tables with a changelog, by topic."""
+        tables: tuple[Table, ...] = (self.arms, self.experiments, self.metrics, self.commands, self.subjects)
+        return {table.topic: table for table in tables}

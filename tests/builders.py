@@ -1,0 +1,107 @@
+"""Records and slices for tests, with every field that a test does not care about filled in."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agents.slice import Slice
+from schemas.catalog import local_ids
+from schemas.ids import event_uuid
+from schemas.records import (
+    Direction,
+    ExperimentResult,
+    ExperimentSpec,
+    MetricKind,
+    MetricSpec,
+    ModelMetric,
+    Role,
+    Share,
+    ShareStep,
+)
+from schemas.wire import Codec, Record
+from state.tables import Tables
+
+NOON = 1_700_000_000_000  # ms
+CODEC = Codec(local_ids())
+ONE = 1  # partition count of most unit tests: every subject is at home
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A record as the broker would deliver it."""
+
+    raw: bytes | None
+    at: int
+    appended: int = NOON
+    keyed: bytes | None = None
+    headed: tuple[tuple[str, bytes], ...] = ()
+
+    def value(self) -> bytes | None:
+        return self.raw
+
+    def key(self) -> bytes | None:
+        return self.keyed
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return list(self.headed) or None
+
+    def offset(self) -> int:
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, self.appended
+
+
+def sent(records: Iterable[Record | bytes | None], start: int = 0, appended: int = NOON, step: int = 1) -> list[Sent]:
+    """Records at offsets start, start + step, ..., appended one ms apart."""
+    values = [CODEC.encode(r) if r is not None and not isinstance(r, bytes) else r for r in records]
+    return [Sent(value, start + i * step, appended + i) for i, value in enumerate(values)]
+
+
+def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:
+    first = records[0].at if records else 0
+    return Slice(topic, partition, first, records[-1].at + 1 if records else 0, records)
+
+
+def result(n: int = 0, **fields: Any) -> ExperimentResult:
+    base = ExperimentResult(
+        event_id=event_uuid("result", n),
+        subject="bot",
+        experiment_id="exp",
+        variant="control",
+        metric="conversion",
+        count=1,
+        sum=0.0,
+        occurred_at=NOON,
+    )
+    return replace(base, **fields)
+
+
+def metric(n: int = 0, **fields: Any) -> ModelMetric:
+    base = ModelMetric(
+        event_id=event_uuid("metric", n),
+        subject="bot",
+        model_version="v1",
+        metric="error",
+        count=1,
+        sum=0.0,
+        occurred_at=NOON,
+    )
+    return replace(base, **fields)
+
+
+def spec(**fields: Any) -> ExperimentSpec:
+    base = ExperimentSpec(
+        event_id=event_uuid("spec"),
+        experiment_id="exp",
+        subject="bot",
+        control="control",
+        treatments=("b",),
+        share_steps=(ShareStep(from_=None, shares=(Share("control", 0.5), Share("b", 0.5))),),
+        metrics=(MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),),
+    )
+    return replace(base, **fields)
+
+
+def tables(partitions: int = ONE, **settings: Any) -> Tables:
+    return Tables(0, partitions, **settings)

@@ -1,0 +1,123 @@
+"""Gives tests one Kafka, closed sockets where none belong, and the same generated examples in every run.
+
+Environment: MENDSTREAM_BOOTSTRAP names a Kafka to use instead of starting one; MENDSTREAM_REQUIRE_ALL=1 makes each
+skipped test fail; MENDSTREAM_SEED=<integer> draws more and other Hypothesis examples, from that seed.
+"""
+
+import gc
+import os
+import socket
+import warnings
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import settings
+
+from streams.broker import EmbeddedKafka
+from streams.errors import MendstreamError
+
+CLOSED_ROOMS = {"unit", "laws"}  # directories below tests/ whose tests reach nothing outside their process
+SEED = os.environ.get("MENDSTREAM_SEED")
+REQUIRE_ALL = os.environ.get("MENDSTREAM_REQUIRE_ALL") == "1"
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("explore" if SEED else "ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the option after this."""
+    if SEED and config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = SEED
+
+
+def pytest_report_header() -> str:
+    profile = f"explore, seed {SEED}" if SEED else "ci"
+    skips = "fail the run" if REQUIRE_ALL else "are allowed"
+    return f"mendstream: Kafka {os.environ.get('MENDSTREAM_BOOTSTRAP', 'embedded')}; examples {profile}; skips {skips}"
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap address of one Kafka for the whole run; tests choose their own topic and group names."""
+    if bootstrap := os.environ.get("MENDSTREAM_BOOTSTRAP"):
+        yield bootstrap
+        return
+    embedded = EmbeddedKafka()
+    try:
+        embedded.start()
+    except MendstreamError as error:
+        yield from _container(without_embedded=str(error))
+        return
+    try:
+        yield embedded.bootstrap
+    finally:
+        embedded.stop()
+
+
+def _container(without_embedded: str) -> Iterator[str]:
+    # Slow to import, and needed only where the embedded Kafka is not to be had.
+    from docker.errors import DockerException  # type: ignore[import-untyped]
+    from testcontainers.community.kafka import KafkaContainer
+
+    refused = ""
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # its client drops unusable sockets
+        try:
+            container = KafkaContainer().with_kraft()
+            for key in ("REPLICATION_FACTOR", "MIN_ISR"):
+                container.with_env(f"KAFKA_TRANSACTION_STATE_LOG_{key}", "1")
+            container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").start()
+        except (DockerException, RuntimeError, TimeoutError) as error:
+            refused = str(error)
+        gc.collect()
+    if refused:
+        pytest.skip(f"no Kafka: MENDSTREAM_BOOTSTRAP is not set; {without_embedded} Docker: {refused}")
+    try:
+        yield container.get_bootstrap_server()
+    finally:
+        container.stop()
+
+
+@pytest.fixture(autouse=True)
+def _closed_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails a test of a closed room at once when Python code connects or binds a socket.
+
+    `pytest.fail` raises a BaseException's child that no `except OSError` in the code under test can swallow. librdkafka
+    opens its sockets in C, past this guard; that the core does not import it is the import contracts' matter.
+    """
+    if Path(request.path).relative_to(Path(__file__).parent).parts[0] not in CLOSED_ROOMS:
+        return
+
+    def refuse(opened: socket.socket, address: object) -> NoReturn:
+        opened.close()  # the code under test may close it only after an OSError, and the next test would be blamed
+        pytest.fail(f"a test outside tests/kafka and tests/faults opened a socket to {address}")
+
+    for way in ("connect", "connect_ex", "bind"):
+        monkeypatch.setattr(socket.socket, way, refuse)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_skipped(report, item.nodeid)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report, collector.nodeid)
+    return report
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport, nodeid: str) -> None:
+    """Under MENDSTREAM_REQUIRE_ALL=1 a skip becomes a failure that names the test and its reason; xfail stays."""
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{nodeid} was skipped, and MENDSTREAM_REQUIRE_ALL=1 allows no skip: {reason}"
