@@ -35,8 +35,8 @@ def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     """The records of a columnar input that are to be folded."""
     record = TOPICS[piece.topic].record
     assert record is not None
-    decoded = columns.decode([one.value() for one in piece.records], record, codec)
-    decoded = decoded.without(COLUMNAR[piece.topic](decoded, append_times(piece)))
+    decoded = columns.decode(piece.values, record, codec)
+    decoded = decoded.without(COLUMNAR[piece.topic](decoded, piece.append_times))
     fates.refused += decoded.refused
     batch, rows = decoded.batch, decoded.rows
     subjects = batch.column("subject")
@@ -46,7 +46,7 @@ def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
         for at in np.flatnonzero(elsewhere):
             _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
         batch, rows = batch.filter(pa.array(~elsewhere)), rows[~elsewhere]
-    offsets = np.array([one.offset() for one in piece.records], np.int64)[rows]
+    offsets = piece.offsets[rows]
     repeated = tables.seen(piece.topic).duplicates(hash64(batch.column("event_id")), offsets)
     if repeated.any():
         fates.duplicates += int(repeated.sum())
@@ -59,7 +59,7 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
     name = TOPICS[piece.topic].record
     assert name is not None
     try:
-        record = codec.decode(name, piece.records[at].value())
+        record = codec.decode(name, piece.values[at])
     except DecodeError as error:
         fates.refused.append(Refused(at, error.reason, error.sentence))
         return None
@@ -75,16 +75,11 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
     if target != tables.partition:
         _send_on(piece, at, target, record.subject, fates)
         return None
-    offset = np.array([piece.records[at].offset()], np.int64)
+    offset = piece.offsets[at : at + 1]
     if tables.seen(piece.topic).duplicates(hash64(pa.array([record.event_id])), offset)[0]:
         fates.duplicates += 1
         return None
     return record
-
-
-def append_times(piece: Slice) -> Ints:
-    """When the broker took each record, ms, shape (n,)."""
-    return np.array([record.timestamp()[1] for record in piece.records], np.int64)
 
 
 def _partitions(subjects: pa.Array, partitions: int) -> Ints:

@@ -1,6 +1,7 @@
 """Issues each command once, with a fencing token, and keeps where it stands."""
 
 from dataclasses import replace
+from typing import Any
 
 from agents.slice import Finding
 from schemas.ids import command_id
@@ -91,7 +92,7 @@ def _next_token(tables: Tables, subject: str, target: str) -> int:
 
 def _command(decision: Decision, finding: Finding, target: str, token: int) -> Command:
     assert decision.command_id is not None
-    common = {
+    common: dict[str, Any] = {
         "command_id": decision.command_id,
         "subject": decision.subject,
         "target": target,

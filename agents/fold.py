@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from agents import commander, decider
-from agents.admit import COLUMNAR, Fates, Rare, admit_columns, admit_rare, append_times
+from agents.admit import COLUMNAR, Fates, Rare, admit_columns, admit_rare
 from agents.effects import Effects, Output
 from agents.judge.fold import fold as fold_results
 from agents.judge.show import refresh as refresh_arms
@@ -28,6 +28,7 @@ from schemas.records import (
     ExperimentSpec,
     Order,
     Outcome,
+    Phase,
     Policy,
     Status,
     Tick,
@@ -44,8 +45,6 @@ _FOLDS = {RESULTS: fold_results, METRICS: fold_metrics}
 
 def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
     """Folds a slice; `tables` change, the slice does not."""
-    if not piece.records:
-        return Effects()
     now, fates, outputs = _running_now(piece, tables), Fates(), list[Output]()
     if piece.topic in COLUMNAR:
         _fold_columns(piece, tables, codec, now, fates, outputs)
@@ -76,7 +75,7 @@ def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused |
 
 def remember(piece: Slice, tables: Tables, codec: Codec) -> None:
     """Takes in the ids of a slice that was folded before a restart, and nothing else of it."""
-    if piece.topic in COLUMNAR and piece.records:
+    if piece.topic in COLUMNAR:
         admit_columns(piece, tables, codec, _running_now(piece, tables), Fates())
         return
     for at in range(len(piece.records)):
@@ -89,7 +88,7 @@ def refresh(tables: Tables) -> None:
 
 
 def _running_now(piece: Slice, tables: Tables) -> Ints:
-    return np.maximum.accumulate(np.maximum(append_times(piece), tables.now))
+    return np.maximum.accumulate(np.maximum(piece.append_times, tables.now))
 
 
 def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: Fates, outputs: list[Output]) -> None:
@@ -127,7 +126,8 @@ def _apply_rare(
         if problem is not None:
             fates.refused.append(Refused(at, "UNKNOWN_COMMAND", problem))
             return
-        if record.status == Status.COMPLETED:
+        row = tables.commands.get(record.command_id)
+        if record.status == Status.COMPLETED and row is not None and row.phase == Phase.COMPLETED:
             restart(tables, record.subject, record.command_id)
     elif isinstance(record, ExperimentSpec):
         ignored = apply_spec(record, tables)
@@ -140,7 +140,7 @@ def _apply_rare(
 
 
 def _ignored(spec: ExperimentSpec, reason: str, piece: Slice, at: int, now: int, tables: Tables) -> Decision:
-    offset = piece.records[at].offset()
+    offset = int(piece.offsets[at])
     return Decision(
         decision_id=decision_id(piece.topic, piece.partition, offset, "specs", spec.experiment_id),
         subject=spec.subject,

@@ -20,14 +20,14 @@ DEFAULT_POLICY = Policy(event_id="", policy_id="default")
 
 
 def policy_for(subject: str, policies: Iterable[Policy]) -> Policy:
-    """The policy that names the subject most exactly; the built-in default where none does."""
+    """The policy that names the subject most exactly, of several the first by its id; the built-in one where none does."""
     best, length = DEFAULT_POLICY, -1
     for policy in policies:
         for pattern in policy.subjects:
             exact = pattern == subject
             fits = exact or (pattern.endswith("*") and subject.startswith(pattern[:-1]))
             reach = len(pattern) + 1 if exact else len(pattern) - 1
-            if fits and reach > length:
+            if fits and (reach > length or (reach == length and policy.policy_id < best.policy_id)):
                 best, length = policy, reach
     return best
 

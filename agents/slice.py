@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.records import Evidence, Order, Verdict
+
+_SECOND = itemgetter(1)  # of (kind of timestamp, ms)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -28,14 +31,33 @@ class Delivered(Protocol):
 class Slice:
     """Consecutive records of one input topic partition: offsets from `first_offset` up to, not including, `next_offset`.
 
-    There are fewer records than offsets where transaction markers stand in between.
+    There are fewer records than offsets where transaction markers stand in between. What every record is asked for
+    stands in columns of length n: values, offsets, append_times (the broker's, ms); the rest is asked of `records`.
     """
 
     topic: str
     partition: int
-    first_offset: int
-    next_offset: int
     records: Sequence[Delivered]
+    values: Sequence[bytes | None]
+    offsets: Ints
+    append_times: Ints
+
+    @staticmethod
+    def of(topic: str, partition: int, records: Sequence[Delivered]) -> "Slice":
+        """The slice of these records, at least one."""
+        kind = type(records[0])  # an unbound method mapped over the records costs half of a call on each
+        n = len(records)
+        offsets = np.fromiter(map(kind.offset, records), np.int64, n)
+        times = np.fromiter(map(_SECOND, map(kind.timestamp, records)), np.int64, n)
+        return Slice(topic, partition, records, list(map(kind.value, records)), offsets, times)
+
+    @property
+    def first_offset(self) -> int:
+        return int(self.offsets[0])
+
+    @property
+    def next_offset(self) -> int:
+        return int(self.offsets[-1]) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Takes an experiment's spec: whole before its first result, afterwards only its end."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,22 +26,29 @@ def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
     tables.experiments.put(
         replace(
             new_experiment(spec.subject, spec.experiment_id, policy),
-            control=spec.control,
+            **_terms(spec),
             specified=True,
             status=spec.status,
-            alpha=spec.alpha,
-            min_count=spec.min_count,
-            shares=_shares(spec),
-            ramped=len(spec.share_steps) > 1,
-            treatments=spec.treatments,
-            metrics=spec.metrics,
             pairs=tuple(Pair(treatment, metric) for treatment in spec.treatments for metric in judged),
-            autonomy=spec.autonomy,
-            candidate_version=spec.candidate_version,
-            baseline_version=spec.baseline_version,
         )
     )
     return None
+
+
+def _terms(spec: ExperimentSpec) -> dict[str, Any]:
+    """What a spec fixes for good."""
+    return {
+        "control": spec.control,
+        "alpha": spec.alpha,
+        "min_count": spec.min_count,
+        "shares": _shares(spec),
+        "ramped": len(spec.share_steps) > 1,
+        "treatments": spec.treatments,
+        "metrics": spec.metrics,
+        "autonomy": spec.autonomy,
+        "candidate_version": spec.candidate_version,
+        "baseline_version": spec.baseline_version,
+    }
 
 
 def _shares(spec: ExperimentSpec) -> tuple[Share, ...]:
@@ -63,5 +71,5 @@ def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> 
 
 
 def _same_terms(spec: ExperimentSpec, row: ExperimentRow) -> bool:
-    named = row.metrics[: len(spec.metrics)]
-    return (spec.control, spec.treatments, spec.metrics) == (row.control, row.treatments, named)
+    metrics = row.metrics[: len(spec.metrics)]  # then come those that no spec named
+    return row == replace(row, **{**_terms(spec), "metrics": row.metrics}) and metrics == spec.metrics

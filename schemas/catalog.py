@@ -82,6 +82,7 @@ TOPICS = {
         Topic(DEAD_LETTERS, None, "delete", 30),
     )
 }
+FOREIGN = frozenset({RESULTS, METRICS, SPECS, STATUS, POLICIES})  # written by others, so never to be trusted
 RECORDS = tuple(topic.record for topic in TOPICS.values() if topic.record is not None)
 
 

@@ -14,15 +14,13 @@ import pyruhvro
 from numpy.typing import NDArray
 
 from schemas.flat import arrow_schema, flat_fields, pyruhvro_text
-from schemas.refusals import DecodeError, Reason, Refused
+from schemas.refusals import DecodeError, Refused
 from schemas.survey import sound_rows
 from schemas.trust import believable_rows, encoded_size
-from schemas.wire import HEADER_BYTES, Codec, header
+from schemas.wire import HEADER_BYTES, MAX_BYTES, Codec, header
 
-MAX_BYTES = 65_536  # a result is some 200 bytes; this bounds what one bad producer can make a slice cost
 _WORD_BYTES = 8
 _HEADER_MASK = np.uint64((1 << 8 * HEADER_BYTES) - 1)
-
 _WIDE = {pa.int32(): pa.int64()}  # as pyruhvro_text widens the schema
 
 Ints = NDArray[np.int64]
@@ -91,7 +89,7 @@ class _Framed:
     def begin_with(self, start: bytes) -> NDArray[np.bool_]:
         """Which values have this header and may be decoded as a batch, shape (n,)."""
         sizes = self.ends - self.starts
-        likely: NDArray[np.bool_] = (sizes >= _WORD_BYTES) & (sizes <= MAX_BYTES)  # shorter than a word goes alone
+        likely: NDArray[np.bool_] = (sizes >= _WORD_BYTES) & (sizes <= MAX_BYTES)  # the others go alone
         if not likely.any():
             return likely
         words: NDArray[np.uint64] = np.ndarray(len(self.data) - _WORD_BYTES + 1, "<u8", self.data.data, 0, (1,))
@@ -129,11 +127,8 @@ def _with_the_rest(
     recovered: list[int] = []
     refused: list[Refused] = []
     for row in np.setdiff1d(np.arange(len(values)), rows, assume_unique=True).tolist():
-        value = values[row]
         try:
-            if value is not None and len(value) > MAX_BYTES:
-                raise DecodeError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
-            datums.append(codec.read(record_name, value))
+            datums.append(codec.read(record_name, values[row]))
             recovered.append(row)
         except DecodeError as error:
             refused.append(Refused(row, error.reason, error.sentence))

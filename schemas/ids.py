@@ -30,7 +30,7 @@ def event_uuid(*parts: str | int) -> str:
 
 
 def decision_id(topic: str, partition: int, offset: int, agent: str, ordinal: str) -> str:
-    """The id of an agent's `ordinal`th decision on one input record."""
+    """The id of an agent's decision on one input record; `ordinal` tells several on the same record apart."""
     return event_uuid("decision", topic, partition, offset, agent, ordinal)
 
 

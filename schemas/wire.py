@@ -10,14 +10,18 @@ from typing import Any, ClassVar, Protocol
 import fastavro
 from fastavro.read import SchemaResolutionError
 
-from schemas.catalog import plain_schema, schema_text
+from schemas.catalog import FOREIGN, TOPICS, plain_schema, schema_text
 from schemas.datums import builder, datum
 from schemas.refusals import DecodeError, Reason
 from schemas.strict import Strict
 
 HEADER_BYTES = 5
+MAX_BYTES = (
+    65_536  # of a stranger's value: a result is some 200 bytes; bounds what one bad producer can make a slice cost
+)
 _HEADER = struct.Struct(">BI")  # magic byte 0, schema id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FOREIGN = {TOPICS[name].record for name in FOREIGN}
 _UNREADABLE = (SchemaResolutionError, EOFError, ValueError, TypeError, LookupError, OverflowError)
 
 
@@ -111,10 +115,13 @@ class Codec:
     def read(self, record_name: str, value: bytes | None) -> dict[str, Any]:
         """The fields of a framed value by their Avro names, moments as int ms, enums as str.
 
-        Raises DecodeError TOMBSTONE, NOT_FRAMED, UNKNOWN_SCHEMA, TRUNCATED, TRAILING_BYTES, BAD_UTF8, UNDECODABLE.
+        Raises DecodeError TOMBSTONE, TOO_LARGE, NOT_FRAMED, UNKNOWN_SCHEMA, TRUNCATED, TRAILING_BYTES, BAD_UTF8 or
+        UNDECODABLE.
         """
         if value is None:
             raise DecodeError(Reason.TOMBSTONE, "no value")
+        if len(value) > MAX_BYTES and record_name in _FOREIGN:
+            raise DecodeError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
         schema_id, body = unframe(value)
         writer = self._known.get((record_name, schema_id))
         if writer is None:

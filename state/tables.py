@@ -70,11 +70,11 @@ class Tables:
         self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id)
         self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
         self.policies: dict[str, Policy] = {}
-        self._dedupe_window = dedupe_window
+        self.dedupe_window = dedupe_window
         self._seen: dict[str, Seen] = {}
 
     def seen(self, topic: str) -> Seen:
-        return self._seen.setdefault(topic, Seen(self._dedupe_window))
+        return self._seen.setdefault(topic, Seen(self.dedupe_window))
 
     def all(self) -> Mapping[str, Table]:
         """The tables with a changelog, by topic."""

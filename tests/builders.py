@@ -59,8 +59,7 @@ def sent(records: Iterable[Record | bytes | None], start: int = 0, appended: int
 
 
 def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:
-    first = records[0].at if records else 0
-    return Slice(topic, partition, first, records[-1].at + 1 if records else 0, records)
+    return Slice.of(topic, partition, records)
 
 
 def result(n: int = 0, **fields: Any) -> ExperimentResult:

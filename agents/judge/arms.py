@@ -94,14 +94,27 @@ def open_arm(tables: Tables, hashed: int, key: tuple[str, str, str, str, str | N
     return row
 
 
+def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> MetricSpec:
+    """How a metric of an experiment is judged, or would be if its first result came now."""
+    experiment = tables.experiments.get(row_key(subject, experiment_id))
+    if experiment is None:
+        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
+    return _plan(_with_metric(experiment, metric, tables), metric)
+
+
+def tally_of(spec: MetricSpec) -> Tally:
+    return Tally[spec.kind] if spec.kind != MetricKind.UNKNOWN else Tally.MEAN
+
+
 def rebuild(tables: Tables) -> None:
     """Works out everything derived, after the stored columns were restored."""
     tables.trials.clear()
     tables.trial_of.clear()
     tables.pending.clear()
-    for row in range(len(tables.arms)):
-        link(tables, row)
     arms, n = tables.arms, len(tables.arms)
+    # In the order in which arms first came, as when they were opened: it is the order of several findings of one record.
+    for row in np.argsort(arms["first_offset"][:n], kind="stable"):
+        link(tables, int(row))
     latched = (arms["harm_offset"][:n] >= 0) | (arms["gain_offset"][:n] >= 0)
     still_open = np.isfinite(np.minimum(arms["harm_level"][:n], arms["gain_level"][:n]))
     tables.pending.update(int(trial) for trial in np.unique(arms["trial"][:n][latched & still_open]))
@@ -110,7 +123,10 @@ def rebuild(tables: Tables) -> None:
 def link(tables: Tables, row: int) -> None:
     """Fills a row's derived columns and ties it to its control or treatments."""
     subject, experiment_id, metric, variant, segment = tables.arms.keys[row]
-    assert subject is not None and experiment_id is not None and metric is not None and variant is not None
+    assert subject is not None
+    assert experiment_id is not None
+    assert metric is not None
+    assert variant is not None
     key = row_key(subject, experiment_id)
     experiment = tables.experiments.get(key)
     assert experiment is not None, f"arm {tables.arms.keys[row]} without its experiment's row"
@@ -145,7 +161,6 @@ def _derive(
     spec = _plan(experiment, metric)
     share = _share(experiment, variant)
     commands = segment is None and Pair(variant, metric) in experiment.pairs
-    tally = Tally[spec.kind] if spec.kind != MetricKind.UNKNOWN else Tally.MEAN
     decided = any(done.variant == variant for done in experiment.decided)
     closed = decided or experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
     harm, gain = _levels(experiment, Pair(variant, metric), spec) if commands and not closed else (NEVER, NEVER)
@@ -158,7 +173,7 @@ def _derive(
         "control": -1,
         "treatment": NONE_YET,
         "method": method,
-        "tally": tally,
+        "tally": tally_of(spec),
         "sign": 1 if spec.direction == Direction.HIGHER_IS_BETTER else -1,
         "share": share,
         "harm_level": harm,

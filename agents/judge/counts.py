@@ -61,10 +61,16 @@ def _mixed(each: list[Floats]) -> Floats:
     return np.asarray(np.logaddexp(each[0], each[1]) - np.log(2.0))
 
 
-def pooled_z(hits: Floats, count: Floats, other_hits: Floats, other_count: Floats) -> Floats:
-    """The pooled z of two proportions, positive where the first is higher; 0 where there is no variance, shape (n,)."""
+def pooled_z(
+    hits: Floats, count: Floats, other_hits: Floats, other_count: Floats, several: NDArray[np.bool_]
+) -> Floats:
+    """The pooled z of two rates, positive where the first is higher; 0 where there is no variance, shape (n,).
+
+    A unit has one hit at most, or `several`: then the variance is a Poisson count's.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (hits + other_hits) / (count + other_count)
-        se = np.sqrt(pooled * np.maximum(1.0 - pooled, 0.0) * (1.0 / count + 1.0 / other_count))
+        variance = np.where(several, pooled, pooled * np.maximum(1.0 - pooled, 0.0))
+        se = np.sqrt(variance * (1.0 / count + 1.0 / other_count))
         z = (hits / count - other_hits / other_count) / se
     return np.where(np.isfinite(z), z, 0.0)

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agents.judge.arms import NEVER, Method
-from agents.judge.assess import Effect, Evidence, Flags, Totals, effects
+from agents.judge.assess import Effect, Evidence, Flags, Totals, agrees, effects, enough
 from agents.judge.wording import describe, evidence_of
 from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding, Ints
 from schemas.records import Decided, ExperimentRow, Order, Role, Verdict
+from state.columnar import Columnar
 from state.tables import Tables, Trial
-
-_LAST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +40,33 @@ class _Pair:
 
 
 def decide(facts: Facts, tables: Tables, trial: int, looks: Looks, evidence: Evidence) -> list[Finding]:
-    """Findings of one experiment in this slice; closes what is decided."""
-    arms, index = tables.arms, tables.trials[trial]
+    """Findings of one experiment in this slice, in the order of the log; closes what each decides."""
+    index = tables.trials[trial]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    findings: list[Finding] = []
-    broken = _broken_split(tables, index)
-    decided = list(experiment.decided)
+    candidates: list[Finding] = []
     for variant in _undecided(experiment, index):
         pairs = [_pair(tables, looks, row, metric) for metric, row in _open_rows(tables, index, variant)]
-        if not pairs:
+        if pairs:
+            harm = _rollback(facts, tables, experiment, variant, pairs, looks, evidence)
+            gain = _deploy(facts, tables, experiment, index, variant, pairs, looks)
+            found = [finding for finding in (harm, gain) if finding is not None]
+            candidates += sorted(found, key=lambda finding: finding.at)[:1]
+        candidates += _hold(facts, tables, experiment, index, variant, looks)
+    findings: list[Finding] = []
+    for finding in sorted(candidates, key=lambda finding: finding.at):
+        variant, offset = finding.variant or "", int(facts.offsets[finding.at])
+        if variant not in _undecided(experiment, index):
             continue
-        found = _rollback(facts, tables, experiment, variant, pairs, looks, evidence)
-        gain = _deploy(facts, tables, experiment, variant, pairs, looks)
-        if gain is not None and (found is None or gain.at < found.at):
-            found = gain
-        if found is not None and facts.offsets[found.at] <= broken:
-            findings.append(found)
-            decided.append(Decided(variant, found.order, int(facts.offsets[found.at])))
-            _close(tables, [pair.row for pair in pairs])
-    if broken != _LAST and experiment.split_offset < 0:
-        findings.append(_hold(facts, tables, experiment, index, broken, looks))
-        experiment = replace(experiment, split_offset=broken)
+        findings.append(finding)
+        if finding.verdict == Verdict.SPLIT:
+            experiment = replace(experiment, split_offset=offset)
+            _close(tables, [row for group in index.arms.values() for row in group.values()], offset)
+            break
+        experiment = replace(experiment, decided=(*experiment.decided, Decided(variant, finding.order, offset)))
+        _close(tables, [group[variant] for group in index.arms.values() if variant in group], offset)
+    if findings:
         tables.experiments.put(experiment)
-        _close(tables, [row for group in index.arms.values() for row in group.values()])
-    if len(decided) > len(experiment.decided):
-        tables.experiments.put(replace(experiment, decided=tuple(decided)))
     if not any(_latched(tables, row) for group in index.arms.values() for row in group.values()):
         tables.pending.discard(trial)
     return findings
@@ -86,20 +86,14 @@ def _undecided(experiment: ExperimentRow, index: Trial) -> list[str]:
 def _open_rows(tables: Tables, index: Trial, variant: str) -> list[tuple[str, int]]:
     arms = tables.arms
     rows = [(metric, group[variant]) for metric, group in index.arms.items() if variant in group]
-    return [(m, r) for m, r in rows if np.isfinite(arms["harm_level"][r]) and arms["method"][r] != Method.SPLIT]
+    judged = [(m, r) for m, r in rows if np.isfinite(arms["harm_level"][r]) and arms["method"][r] != Method.SPLIT]
+    return [(m, r) for m, r in judged if arms["control"][r] >= 0]
 
 
 def _pair(tables: Tables, looks: Looks, row: int, metric: str) -> _Pair:
     start, end = np.searchsorted(looks.pairs, [row, row + 1])
     at = np.arange(start, end)
     return _Pair(row, metric, at, looks.records[at])
-
-
-def _broken_split(tables: Tables, index: Trial) -> int:
-    """The offset at which the split was found broken; later than everything if it is sound."""
-    group = index.arms.get(EXPOSURE, {})
-    latched = [int(tables.arms["harm_offset"][row]) for row in group.values() if tables.arms["harm_offset"][row] >= 0]
-    return min(latched, default=_LAST)
 
 
 def _rollback(
@@ -116,8 +110,9 @@ def _rollback(
         since = tables.arms["harm_offset"][pair.row]
         if since < 0:
             continue
-        proved = (looks.offsets[pair.at] >= since) & evidence.enough[pair.at] & evidence.agrees[pair.at]
-        first = np.flatnonzero(proved)
+        sides = looks.control.take(pair.at), looks.treatment.take(pair.at)
+        supported = agrees(tables.arms, np.full(len(pair.at), pair.row), *sides, Verdict.HARM)
+        first = np.flatnonzero((looks.offsets[pair.at] >= since) & evidence.enough[pair.at] & supported)
         if len(first) and (best is None or pair.records[first[0]] < best[0]):
             best = int(pair.records[first[0]]), pair, int(pair.at[first[0]])
     if best is None:
@@ -127,49 +122,64 @@ def _rollback(
 
 
 def _deploy(
-    facts: Facts, tables: Tables, experiment: ExperimentRow, variant: str, pairs: list[_Pair], looks: Looks
+    facts: Facts,
+    tables: Tables,
+    experiment: ExperimentRow,
+    index: Trial,
+    variant: str,
+    pairs: list[_Pair],
+    looks: Looks,
 ) -> Finding | None:
-    arms = tables.arms
-    roles = {spec.name: spec.role for spec in experiment.metrics}
-    goals = [pair for pair in pairs if roles[pair.metric] == Role.GOAL]
-    if not goals or any(arms["gain_offset"][goal.row] < 0 for goal in goals):
+    arms, known = tables.arms, {pair.metric: pair for pair in pairs}
+    judged = [spec for spec in experiment.metrics if spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE]
+    goals = [known[spec.name] for spec in judged if spec.role == Role.GOAL and spec.name in known]
+    if all(arms["gain_offset"][goal.row] < 0 for goal in goals):
         return None
-    named = [spec.name for spec in experiment.metrics if spec.role in (Role.GOAL, Role.GUARDRAIL)]
-    if experiment.specified and {pair.metric for pair in pairs} != set(named):
-        return None  # a guardrail without data promotes nothing
     moments = np.unique(np.concatenate([pair.records for pair in pairs]))
-    sound = np.ones(len(moments), np.bool_)
-    for pair in pairs:
-        sound &= _not_harmed(facts, tables, pair, moments)
-        if roles[pair.metric] == Role.GOAL:
-            sound &= facts.offsets[moments] >= arms["gain_offset"][pair.row]
-        else:
-            sound &= _guarded(tables, pair, looks, moments)
-    first = np.flatnonzero(sound)
+    offsets = facts.offsets[moments]
+    sound, gained = np.ones(len(moments), np.bool_), np.zeros(len(moments), np.bool_)
+    for spec in judged:
+        # Without a spec a metric is judged from its first result on, whichever arm sent it.
+        since = -1 if experiment.specified else min(arms["first_offset"][row] for row in index.arms[spec.name].values())
+        if spec.name not in known:
+            sound &= offsets < since  # a metric without data promotes nothing
+            continue
+        sides = _latest(tables, known[spec.name], looks, moments)
+        proved = (_gained if spec.role == Role.GOAL else _guarded)(arms, known[spec.name].row, offsets, *sides)
+        harmed = arms["harm_offset"][known[spec.name].row]
+        sound &= (offsets < since) | (proved & ((harmed < 0) | (offsets < harmed)))
+        gained |= proved & (spec.role == Role.GOAL)
+    first = np.flatnonzero(sound & gained)
     if not len(first):
         return None
-    record = int(moments[first[0]])
-    goal = max(goals, key=lambda pair: int(arms["gain_offset"][pair.row]))
+    record, offset = int(moments[first[0]]), int(offsets[first[0]])
+    goal = max(goals, key=lambda pair: (arms["gain_offset"][pair.row] <= offset, arms["gain_offset"][pair.row]))
     upto = int(np.searchsorted(goal.records, record, side="right")) - 1
     look = int(goal.at[upto]) if upto >= 0 else None
     return _finding(facts, tables, experiment, variant, goal, look, record, looks, Verdict.GAIN)
 
 
-def _not_harmed(facts: Facts, tables: Tables, pair: _Pair, moments: Ints) -> Flags:
-    since = tables.arms["harm_offset"][pair.row]
-    return np.asarray((since < 0) | (facts.offsets[moments] < since))
+def _latest(tables: Tables, pair: _Pair, looks: Looks, moments: Ints) -> tuple[Totals, Totals]:
+    """Both arms' totals at each moment: as carried into this slice, or after the latest look."""
+    upto = np.searchsorted(pair.records, moments, side="right")
+    control, treatment = _carried(tables, pair.row)
+    return (
+        control.then(looks.control.take(pair.at)).take(upto),
+        treatment.then(looks.treatment.take(pair.at)).take(upto),
+    )
 
 
-def _guarded(tables: Tables, pair: _Pair, looks: Looks, moments: Ints) -> Flags:
-    """Whether the guardrail's bad end was within its margin at each moment, by its latest totals then."""
-    arms = tables.arms
-    carried = _effects_at(tables, pair.row, looks, None)
-    rows = np.full(len(pair.at), pair.row)
-    at = _take(looks.control, pair.at), _take(looks.treatment, pair.at)
-    bad_ends = np.append(carried.worst, effects(arms, rows, *at).worst)
-    counts = np.append(_carried(tables, pair.row)[1].count, at[1].count)
-    fine = (bad_ends > -arms["margin"][pair.row]) & (counts >= arms["min_count"][pair.row])
-    return np.asarray(fine[np.searchsorted(pair.records, moments, side="right")])
+def _gained(arms: Columnar, row: int, offsets: Ints, control: Totals, treatment: Totals) -> Flags:
+    since = arms["gain_offset"][row]
+    supported = agrees(arms, np.full(len(offsets), row), control, treatment, Verdict.GAIN)
+    return np.asarray((since >= 0) & (offsets >= since) & supported)
+
+
+def _guarded(arms: Columnar, row: int, offsets: Ints, control: Totals, treatment: Totals) -> Flags:
+    """Whether the guardrail's bad end is within its margin, on enough records."""
+    rows = np.full(len(offsets), row)
+    bad_end = effects(arms, rows, control, treatment).worst
+    return np.asarray((bad_end > -arms["margin"][row]) & enough(arms, rows, control, treatment))
 
 
 def _finding(
@@ -206,16 +216,20 @@ def _finding(
     )
 
 
-def _hold(facts: Facts, tables: Tables, experiment: ExperimentRow, index: Trial, broken: int, looks: Looks) -> Finding:
-    record = int(np.searchsorted(facts.offsets, broken))
-    group = index.arms[EXPOSURE]
-    variant, row = next((v, r) for v, r in group.items() if tables.arms["harm_offset"][r] == broken)
-    at = np.flatnonzero((looks.pairs == row) & (looks.offsets == broken))
-    effect = _effects_at(tables, row, looks, int(at[0]))
-    control, treatment = _totals_at(tables, row, looks, int(at[0]))
+def _hold(
+    facts: Facts, tables: Tables, experiment: ExperimentRow, index: Trial, variant: str, looks: Looks
+) -> list[Finding]:
+    """The finding that a treatment's split is broken, if it is."""
+    row = index.arms.get(EXPOSURE, {}).get(variant)
+    if row is None or tables.arms["harm_offset"][row] < 0:
+        return []
+    broken = int(tables.arms["harm_offset"][row])
+    look = int(np.flatnonzero((looks.pairs == row) & (looks.offsets == broken))[0])
+    effect = _effects_at(tables, row, looks, look)
+    control, treatment = _totals_at(tables, row, looks, look)
     proof = evidence_of(facts, tables, row, broken, effect, control, treatment, Verdict.SPLIT)
-    return Finding(
-        at=record,
+    finding = Finding(
+        at=int(looks.records[look]),
         agent="judge",
         ordinal=Verdict.SPLIT,
         verdict=Verdict.SPLIT,
@@ -228,13 +242,14 @@ def _hold(facts: Facts, tables: Tables, experiment: ExperimentRow, index: Trial,
         experiment_id=experiment.experiment_id,
         variant=variant,
     )
+    return [finding]
 
 
 def _totals_at(tables: Tables, row: int, looks: Looks, look: int | None) -> tuple[Totals, Totals]:
     if look is None:
         return _carried(tables, row)
     at = np.array([look])
-    return _take(looks.control, at), _take(looks.treatment, at)
+    return looks.control.take(at), looks.treatment.take(at)
 
 
 def _effects_at(tables: Tables, row: int, looks: Looks, look: int | None) -> Effect:
@@ -249,13 +264,14 @@ def _carried(tables: Tables, row: int) -> tuple[Totals, Totals]:
 def totals_of(tables: Tables, rows: Ints) -> Totals:
     """The stored totals of rows."""
     arms = tables.arms
-    return Totals(arms["count"][rows], arms["hits"][rows], arms["sum"][rows], arms["sum_squares"][rows])
+    columns = ("count", "hits", "sum", "sum_squares", "missing_squares")
+    return Totals(*(arms[name][rows] for name in columns))
 
 
-def _take(totals: Totals, at: Ints) -> Totals:
-    return Totals(totals.count[at], totals.hits[at], totals.total[at], totals.squares[at])
-
-
-def _close(tables: Tables, rows: list[int]) -> None:
-    tables.arms["harm_level"][rows] = NEVER
-    tables.arms["gain_level"][rows] = NEVER
+def _close(tables: Tables, rows: list[int], offset: int) -> None:
+    """Judges rows no more, and takes back what later records of this slice proved."""
+    arms, closed = tables.arms, np.array(rows)
+    arms["harm_level"][closed] = NEVER
+    arms["gain_level"][closed] = NEVER
+    for column in ("harm_offset", "gain_offset"):
+        arms[column][closed[arms[column][closed] > offset]] = -1

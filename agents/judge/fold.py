@@ -19,10 +19,20 @@ from agents.judge.decide import Looks, decide
 from agents.judge.scan import Runs, bring_together, running_floats, running_ints
 from agents.slice import Facts, Finding, Floats, Ints
 from schemas.refusals import Refused
-from state.columnar import combine, hash_part
+from state.columnar import Hashes, combine, hash_part
 from state.tables import ARM_NAMES, Tables
 
 _TWO_TO_53 = 9007199254740992.0
+_ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How each record is counted, each shape (n,): Tally, the limit of a LATENCY, the cap of a MEAN."""
+
+    tally: Ints
+    limit: Floats
+    cap: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +47,15 @@ class Additions:
 
 def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
     """Folds results; returns findings in the order of the log and records that make no sense for their metric."""
-    whole, segmented, with_segment = _rows(facts, tables)
-    added = _additions(facts, tables, whole)
-    refused = _refuse(facts, tables, whole, added)
-    if refused:
-        good = np.ones(len(facts), np.bool_)
-        good[[one.index for one in refused]] = False
-        segmented, with_segment = segmented[good[with_segment]], with_segment[good[with_segment]]
-        kept = np.flatnonzero(good)
-    else:
-        kept = np.arange(len(facts))
-    if not len(kept):
+    hashes = _hashes(facts)
+    measure = _measure(facts, tables, hashes[0])
+    added = _additions(facts, measure)
+    refused = _refuse(facts, measure, added)
+    good = np.ones(len(facts), np.bool_)
+    good[[one.index for one in refused]] = False
+    if not good.any():
         return [], refused
-    rows = np.concatenate([whole[kept], segmented])
-    records = np.concatenate([kept, with_segment])
+    rows, records = _rows(facts, tables, hashes, good)
     after = _Running.of(tables, rows, records, added)
     end_burn_ins(tables, after, facts.offsets)
     findings = _look(facts, tables, after)
@@ -58,20 +63,38 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
     return findings, refused
 
 
-def _rows(facts: Facts, tables: Tables) -> tuple[Ints, Ints, Ints]:
-    """Row of each record in the whole, row in its segment, and which records have one."""
+def _hashes(facts: Facts) -> tuple[Hashes, Hashes]:
+    """The hash of each record's row in the whole, and of its row in its segment."""
     parts = [hash_part(facts.batch.column(name)) for name in ARM_NAMES]
-    none = hash_part(pa.nulls(len(facts), pa.string()))
-    segment = facts.batch.column("segment")
-    with_segment = np.flatnonzero(np.asarray(segment.is_valid().to_numpy(zero_copy_only=False)))
-    whole = _find_or_open(facts, tables, combine([*parts[:4], none]), np.arange(len(facts)), False)
-    if not len(with_segment):
-        return whole, with_segment, with_segment
-    hashes = combine([part[with_segment] for part in parts])
-    return whole, _find_or_open(facts, tables, hashes, with_segment, True), with_segment
+    none = hash_part(pa.nulls(1, pa.string()))
+    return combine([*parts[:4], none]), combine(parts)
 
 
-def _find_or_open(facts: Facts, tables: Tables, hashes: NDArray[np.uint64], at: Ints, segment: bool) -> Ints:
+def _measure(facts: Facts, tables: Tables, whole: Hashes) -> Measure:
+    """Of known rows as they are; of others as they would be, because a refused record opens no row."""
+    found = tables.arms.find(whole)
+    known = np.maximum(found, 0)
+    tally, limit, cap = (tables.arms[name][known] for name in ("tally", "limit", "cap"))
+    _, first, again = np.unique(whole, return_index=True, return_inverse=True)
+    for code in np.unique(again[found < 0]):
+        subject, experiment_id, metric = (facts.batch.column(name)[int(first[code])].as_py() for name in ARM_NAMES[:3])
+        spec, same = rows_of.plan(tables, subject, experiment_id, metric), again == code
+        tally[same] = rows_of.tally_of(spec)
+        limit[same] = rows_of.NEVER if spec.limit is None else spec.limit
+        cap[same] = rows_of.NEVER if spec.cap is None else spec.cap
+    return Measure(tally, limit, cap)
+
+
+def _rows(facts: Facts, tables: Tables, hashes: tuple[Hashes, Hashes], good: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """The rows that the good records add to, and which record adds to each: in the whole, then in segments."""
+    segment = np.asarray(facts.batch.column("segment").is_valid().to_numpy(zero_copy_only=False))
+    kept, segmented = np.flatnonzero(good), np.flatnonzero(good & segment)
+    whole = _find_or_open(facts, tables, hashes[0][kept], kept, False)
+    within = _find_or_open(facts, tables, hashes[1][segmented], segmented, True)
+    return np.concatenate([whole, within]), np.concatenate([kept, segmented])
+
+
+def _find_or_open(facts: Facts, tables: Tables, hashes: Hashes, at: Ints, segment: bool) -> Ints:
     found = tables.arms.find(hashes)
     if (found >= 0).all():
         return found
@@ -85,23 +108,22 @@ def _find_or_open(facts: Facts, tables: Tables, hashes: NDArray[np.uint64], at: 
     return tables.arms.find(hashes)
 
 
-def _additions(facts: Facts, tables: Tables, rows: Ints) -> Additions:
-    tally = tables.arms["tally"][rows]
+def _additions(facts: Facts, measure: Measure) -> Additions:
+    tally, cap = measure.tally, measure.cap
     count, total, squares = facts.ints("count"), facts.floats("sum"), facts.floats("sum_squares")
-    cap = tables.arms["cap"][rows]
     single = count == 1
     total = np.where(single & (tally == Tally.MEAN), np.minimum(total, cap), total)
     with np.errstate(over="ignore"):
-        squares = np.where(np.isnan(squares) & single | (total >= cap), total * total, squares)
-    hits = np.where(tally == Tally.LATENCY, total > tables.arms["limit"][rows], np.abs(total) < _TWO_TO_53)
+        squares = np.where(single, total * total, squares)
+    hits = np.where(tally == Tally.LATENCY, total > measure.limit, np.abs(total) < _TWO_TO_53)
     counted = np.where(hits & (tally != Tally.LATENCY), total, 0.0)
     hits = np.where(tally == Tally.LATENCY, hits, np.where(tally == Tally.MEAN, 0.0, counted)).astype(np.int64)
     return Additions(count, hits, total, squares)
 
 
-def _refuse(facts: Facts, tables: Tables, rows: Ints, added: Additions) -> list[Refused]:
+def _refuse(facts: Facts, measure: Measure, added: Additions) -> list[Refused]:
     """Records that are well-formed and still make no sense for the kind of their metric."""
-    tally = tables.arms["tally"][rows]
+    tally = measure.tally
     kind = facts.batch.column("kind").dictionary_encode()
     snapshots = np.isin(
         kind.indices.to_numpy(), [i for i, k in enumerate(kind.dictionary.to_pylist()) if k == "SNAPSHOT"]
@@ -109,6 +131,9 @@ def _refuse(facts: Facts, tables: Tables, rows: Ints, added: Additions) -> list[
     is_count = (tally == Tally.RATE) | (tally == Tally.COUNT)
     sums = facts.floats("sum")
     whole_number = (sums == np.floor(sums)) & (sums >= 0.0) & (sums < _TWO_TO_53)
+    with np.errstate(over="ignore"):
+        # No numbers have squares that add up to less than the square of their sum by their count.
+        too_few = added.squares < added.total * added.total / added.count * _ROUNDING
     checks = (
         (
             snapshots,
@@ -119,6 +144,7 @@ def _refuse(facts: Facts, tables: Tables, rows: Ints, added: Additions) -> list[
         ((tally == Tally.RATE) & (sums > added.count), "RATE_ABOVE_ONE", "the sum of a RATE is at most its count"),
         ((tally == Tally.LATENCY) & (added.count != 1), "LATENCY_COUNT", "a LATENCY record is one request: count 1"),
         (~np.isfinite(added.squares) & ~np.isnan(added.squares), "TOO_LARGE_A_VALUE", "its square is not finite"),
+        ((tally != Tally.RATE) & too_few, "IMPOSSIBLE_SQUARES", "sum_squares is less than sum * sum / count"),
     )
     refused: dict[int, Refused] = {}
     for bad, code, sentence in checks:
@@ -134,7 +160,6 @@ class _Running:
     runs: Runs
     records: Ints  # position in the facts of each, in run order
     totals: Totals
-    missing: NDArray[np.bool_]  # by run: a mean record came without its squares
 
     @staticmethod
     def of(tables: Tables, rows: Ints, records: Ints, added: Additions) -> "_Running":
@@ -143,7 +168,8 @@ class _Running:
         each, arms = runs.each, tables.arms
         lost = np.isnan(added.squares[records])
         squares = np.where(lost, 0.0, added.squares[records])
-        missing = np.maximum.reduceat(lost, runs.starts)
+        lost &= np.isin(arms["tally"][runs.rows], (Tally.MEAN, Tally.COUNT))
+        missing = running_ints(runs, lost.astype(np.int64), arms["missing_squares"][each].astype(np.int64)) > 0
         measured = arms["tally"][runs.rows] != Tally.RATE
         total, squared = arms["sum"][runs.rows], arms["sum_squares"][runs.rows]
         if measured.any():
@@ -151,7 +177,7 @@ class _Running:
         count = running_ints(runs, added.count[records], arms["count"][each])
         hits = running_ints(runs, added.hits[records], arms["hits"][each])
         total, squared = np.where(measured, total, hits), np.where(measured, squared, hits)
-        return _Running(runs, records, Totals(count, hits, total, squared), missing)
+        return _Running(runs, records, Totals(count, hits, total, squared, missing))
 
     def store(self, tables: Tables, offsets: Ints) -> None:
         """Writes the last totals of each run to its row, and marks it and the rows compared with it as changed."""
@@ -161,7 +187,7 @@ class _Running:
         arms["sum"][each] = self.totals.total[ends]
         arms["sum_squares"][each] = self.totals.squares[ends]
         arms["applied_offset"][each] = offsets[self.records[ends]]
-        arms["missing_squares"][each] |= self.missing & (arms["tally"][each] == Tally.MEAN)
+        arms["missing_squares"][each] = self.totals.missing[ends]
         arms.touch(each)
         arms.touch(_treatments_of(tables, each))
 
@@ -275,4 +301,5 @@ def _filled(tables: Tables, after: _Running, rows: Ints, at: Ints, mine: NDArray
         np.where(inside, totals.hits[source], arms["hits"][rows]),
         np.where(inside, totals.total[source], arms["sum"][rows]),
         np.where(inside, totals.squares[source], arms["sum_squares"][rows]),
+        np.where(inside, totals.missing[source], arms["missing_squares"][rows]),
     )

@@ -39,18 +39,21 @@ class Sample:
         return np.asarray(self.total / self.count)
 
     def variance(self) -> Floats:
-        """Unbiased; 0 where only rounding is left."""
-        spread = self.squares - self.total * self.total / self.count
-        spread = np.where(spread > _TINY * self.squares, spread, 0.0)
+        """Unbiased; 0 where only rounding is left, infinite where it is too large to be known."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = self.squares - self.total * self.total / self.count
+        known = np.where(spread > _TINY * self.squares, spread, 0.0)
+        spread = np.where(np.isfinite(spread) | (self.count == 0), known, np.inf)
         return np.asarray(spread / np.maximum(self.count - 1.0, 1.0))
 
 
 def standard_error(a: Sample, b: Sample) -> Floats:
     """Of the difference of two means: the larger of Welch's and the pooled, shape (n,)."""
     va, vb = a.variance(), b.variance()
-    welch = va / a.count + vb / b.count
     freedom = np.maximum(a.count + b.count - 2.0, 1.0)
-    pooled = ((a.count - 1.0) * va + (b.count - 1.0) * vb) / freedom * (1.0 / a.count + 1.0 / b.count)
+    with np.errstate(over="ignore"):
+        welch = va / a.count + vb / b.count
+        pooled = ((a.count - 1.0) * va + (b.count - 1.0) * vb) / freedom * (1.0 / a.count + 1.0 / b.count)
     return np.asarray(np.sqrt(np.maximum(welch, pooled)))
 
 

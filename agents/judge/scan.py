@@ -54,7 +54,15 @@ def running_ints(runs: Runs, values: Ints, carry: Ints) -> Ints:
 
 
 def running_floats(runs: Runs, values: Floats, carry: Floats) -> Floats:
-    """Sums after each event, each the IEEE sum of the one before and the value; values (n,), carry by run (r,)."""
+    """Sums after each event, each the IEEE sum of the one before and the value; values (n,), carry by run (r,).
+
+    A sum too large is infinite, and stays so.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _running_floats(runs, values, carry)
+
+
+def _running_floats(runs: Runs, values: Floats, carry: Floats) -> Floats:
     out = np.empty(len(values))
     short = runs.lengths <= _LONG_RUN
     for start, length, before in zip(runs.starts[~short], runs.lengths[~short], carry[~short], strict=True):

@@ -33,7 +33,9 @@ def _states(tables: Tables, rows: Ints, enough: np.ndarray[tuple[int], np.dtype[
     arms = tables.arms
     harm, gain = arms["harm_offset"][rows] >= 0, arms["gain_offset"][rows] >= 0
     state = np.where(enough, _CODE["OK"], _CODE["WAIT"])
-    state = np.where(arms["missing_squares"][rows], _CODE["MISSING"], state)
+    by_mean = arms["method"][rows] == Method.MEANS
+    missing = arms["missing_squares"][rows] | arms["missing_squares"][arms["control"][rows]]
+    state = np.where(by_mean & missing, _CODE["MISSING"], state)
     state = np.where(gain, _CODE["GAIN"], state)
     state = np.where(harm, _CODE["HARM"], state)
     return np.where(harm & (arms["method"][rows] == Method.SPLIT), _CODE["SPLIT"], state)

@@ -4,7 +4,7 @@ One subject's metric is folded at a time (its whole, then its segments), so the 
 not only with its records. RATE metrics are watched; others are added up and shown.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from agents.policy import metric_spec, policy_for
 from agents.slice import Facts, Finding, Ints
 from agents.watch.explain import Change, Part, explain
 from agents.watch.ledger import Ledger
-from agents.watch.stream import Alarm, Records, Rule, Stream, empty_row
+from agents.watch.stream import VERSIONS_KEPT, Alarm, Records, Rule, Stream, empty_row
 from agents.watch.wording import drift_finding
 from schemas.ids import command_id, decision_id
 from schemas.records import Direction, MetricKind, MetricRow, MetricSpec, Order, Policy, State
@@ -36,7 +36,7 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
         at, bad_records = _sensible(facts, at, spec)
         refused += bad_records
         if len(at):
-            findings += _Gauge(facts, tables, subject, metric, policy, spec).fold(at)
+            findings += _fold_metric(facts, tables, at, _Named(subject, metric, policy, spec))
     return sorted(findings, key=lambda finding: finding.at), sorted(refused, key=lambda one: one.index)
 
 
@@ -53,6 +53,35 @@ def restart(tables: Tables, subject: str, command: str) -> None:
         if row.metric in answered:
             versions = tuple(replace(v, carry=(), state=State.WAIT, finding_id="", log_e=0.0) for v in row.versions)
             tables.metrics.put(replace(empty_row(subject, row.metric, row.segment), versions=versions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """One subject's metric and how it is watched."""
+
+    subject: str
+    metric: str
+    policy: Policy
+    spec: MetricSpec
+
+
+def _fold_metric(facts: Facts, tables: Tables, at: Ints, named: _Named) -> list[Finding]:
+    """Folds one metric's records, stopping at each finding: it is worded by the rows as its own record left them."""
+    findings: list[Finding] = []
+    while len(at):
+        gauge = _Gauge(facts, tables, at, named)
+        upto = gauge.room()
+        if upto < len(at):
+            gauge = _Gauge(facts, tables, at[:upto], named)
+        found = gauge.fold()
+        if found and found[0].at < at[upto - 1]:
+            upto = int(np.searchsorted(at, found[0].at)) + 1
+            gauge = _Gauge(facts, tables, at[:upto], named)
+            found = gauge.fold()
+        gauge.store()
+        findings += found
+        at = at[upto:]
+    return findings
 
 
 def _codes(facts: Facts, name: str) -> tuple[Ints, list[str]]:
@@ -74,33 +103,53 @@ def _sensible(facts: Facts, at: Ints, spec: MetricSpec) -> tuple[Ints, list[Refu
 class _Gauge:
     """One subject's metric: the whole and its segments, while a slice is folded."""
 
-    def __init__(
-        self, facts: Facts, tables: Tables, subject: str, metric: str, policy: Policy, spec: MetricSpec
-    ) -> None:
-        self._facts, self._tables, self._policy, self._spec = facts, tables, policy, spec
-        self._subject, self._metric = subject, metric
-        self._rule = Rule(
-            policy.reference_count, float(np.log(policy.false_alarm_records)), spec.kind == MetricKind.RATE
-        )
+    def __init__(self, facts: Facts, tables: Tables, at: Ints, named: _Named) -> None:
+        self._facts, self._tables, self._policy, self._spec = facts, tables, named.policy, named.spec
+        self._subject, self._metric = named.subject, named.metric
+        threshold = float(np.log(named.policy.false_alarm_records))
+        self._rule = Rule(named.policy.reference_count, threshold, named.spec.kind == MetricKind.RATE)
+        self._ledger = self._columns(at)
         self._whole = self._open(None)
+        self._streams = {label: self._open(label) for label in self._ledger.labels()}
 
-    def fold(self, at: Ints) -> list[Finding]:
-        ledger = self._columns(at)
+    def room(self) -> int:
+        """How many records can be folded at once: not past one that brings a version for which another has to go."""
+        ledger, rooms = self._ledger, [len(self._ledger.records)]
+        for label, stream in ((None, self._whole), *self._streams.items()):
+            own = np.arange(rooms[0]) if label is None else ledger.within(label)
+            _, first = np.unique(ledger.records.version[own], return_index=True)
+            fresh = [at for at in np.sort(first) if not stream.version(ledger.names[ledger.records.version[own[at]]])]
+            free = VERSIONS_KEPT - len(stream.row.versions)
+            rooms += [max(1, int(own[fresh[free]]))] if len(fresh) > free else []
+        return min(rooms)
+
+    def fold(self) -> list[Finding]:
+        """Findings in the order of the log; nothing is stored."""
+        ledger, streams = self._ledger, self._streams
+        learning = self._rule.watched and not self._whole.row.frozen
         alarms = self._whole.fold(ledger.records, ledger.names, self._rule)
-        streams = {label: self._open(label) for label in ledger.labels()}
-        if self._whole.frozen_at is not None:
-            for label, stream in streams.items():
-                count, bad = ledger.totals(label, self._whole.frozen_at)
-                stream.row = replace(stream.row, share_count=count, share_bad=bad)
+        if learning:
+            self._share()
         findings = [self._finding(self._whole, alarm, self._change(streams, ledger, alarm)) for alarm in alarms]
         for label, stream in streams.items():
-            for alarm in stream.fold(ledger.of(label), ledger.names, self._rule):
-                findings.append(self._finding(stream, alarm, None))
+            alarms = stream.fold(ledger.of(label), ledger.names, self._rule)
+            findings += [self._finding(stream, alarm, None) for alarm in alarms]
             self._remember(label, stream, ledger)
-        for stream in (self._whole, *streams.values()):
+        return sorted(findings, key=lambda finding: finding.at)
+
+    def store(self) -> None:
+        for stream in (self._whole, *self._streams.values()):
             if stream.row != self._tables.metrics.get(_key(stream.row)):
                 self._tables.metrics.put(stream.row)
-        return findings
+
+    def _share(self) -> None:
+        """Adds to each segment what of it went into the reference of the whole."""
+        for label, stream in self._streams.items():
+            own = self._ledger.of(label)
+            if self._whole.frozen_at is not None:
+                own = own.take(np.flatnonzero(own.at <= self._whole.frozen_at))
+            count, bad = stream.row.share_count + int(own.count.sum()), stream.row.share_bad + int(own.bad.sum())
+            stream.row = replace(stream.row, share_count=count, share_bad=bad)
 
     def _columns(self, at: Ints) -> Ledger:
         facts = self._facts
@@ -123,7 +172,7 @@ class _Gauge:
             row = empty_row(self._subject, self._metric, segment)
         stated = [r for r in self._policy.references if r.metric == self._metric and r.segment == segment]
         if stated and not row.frozen and self._rule.watched:
-            bad = int(stated[0].sum)
+            bad = min(max(int(stated[0].sum), 0), stated[0].count)
             if self._spec.direction == Direction.HIGHER_IS_BETTER:
                 bad = stated[0].count - bad
             row = replace(

@@ -29,17 +29,20 @@ class Ledger:
 
     def of(self, label: str) -> Records:
         """The records of one segment."""
-        return self.records.take(np.flatnonzero(self._in(label)))
+        return self.records.take(self.within(label))
 
-    def totals(self, label: str, upto: int, version: str | None = None) -> tuple[int, int]:
-        """Units and bad units after the record at position `upto` of the facts, of one version or of all."""
+    def within(self, label: str) -> Ints:
+        """The positions of one segment's records among all."""
+        return np.flatnonzero(self._in(label))
+
+    def totals(self, label: str, upto: int, version: str) -> tuple[int, int]:
+        """Units and bad units of one version after the record at position `upto` of the facts."""
         row = self.rows.get(label)
         versions = row.versions if row else ()
-        count = sum(v.count for v in versions if version in (None, v.model_version))
-        bad = sum(v.bad for v in versions if version in (None, v.model_version))
+        count = sum(v.count for v in versions if version == v.model_version)
+        bad = sum(v.bad for v in versions if version == v.model_version)
         chosen = self._in(label) & (self.records.at <= upto)
-        if version is not None and version in self.names:
-            chosen &= self.records.version == self.names.index(version)
+        chosen &= self.records.version == (self.names.index(version) if version in self.names else -1)
         return count + int(self.records.count[chosen].sum()), bad + int(self.records.bad[chosen].sum())
 
     def _in(self, label: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -63,13 +63,17 @@ class Stream:
 
     row: MetricRow
     frozen_at: int | None = None  # position in the facts where this slice froze the reference
-    suspected_at: dict[str, int] = field(default_factory=dict)  # by version: latest start of a suspicion in this slice
+    suspected_at: dict[str, int] = field(
+        default_factory=dict
+    )  # by version: after which record it last began to suspect
 
     def version(self, name: str) -> VersionWatch | None:
         return next((version for version in self.row.versions if version.model_version == name), None)
 
     def fold(self, records: Records, names: list[str], rule: Rule) -> list[Alarm]:
         """Folds records; names: of the version codes. Returns alarms, at most one a version."""
+        if not len(records):
+            return []
         learning = self._learn(records, rule.reference_count) if rule.watched else len(records)
         alarms = []
         for code in dict.fromkeys(records.version.tolist()):
@@ -81,7 +85,7 @@ class Stream:
             if self.row.frozen and first < len(own) and version.state != State.HARM:
                 version, alarm = self._watch(version, mine, count, bad, first, rule.threshold)
                 alarms += [alarm] if alarm else []
-            total = float(np.add.accumulate(np.append(version.sum, mine.total))[-1])
+            total = _added(version.sum, mine.total)
             last = int(mine.offsets[-1])
             self.put(replace(version, count=int(count[-1]), bad=int(bad[-1]), sum=total, applied_offset=last))
         return alarms
@@ -103,7 +107,7 @@ class Stream:
             self.row,
             reference_count=int(filled[taken - 1]),
             reference_bad=self.row.reference_bad + int(records.bad[:taken].sum()),
-            reference_sum=float(np.add.accumulate(np.append(self.row.reference_sum, records.total[:taken]))[-1]),
+            reference_sum=_added(self.row.reference_sum, records.total[:taken]),
             frozen=frozen,
         )
         self.frozen_at = int(records.at[taken - 1]) if frozen else None
@@ -116,6 +120,7 @@ class Stream:
         before = (int(count[first - 1]), int(bad[first - 1])) if first else (version.count, version.bad)
         if not version.carry:
             version = _begun(version, *before, offset=int(records.offsets[first]))
+            self.suspected_at[version.model_version] = int(records.at[first]) - 1
         scanned = self._scan(version, count[first:], bad[first:], before)
         crossed = np.flatnonzero(scanned.log_r >= threshold)
         last = int(crossed[0]) if len(crossed) else len(scanned.log_r) - 1
@@ -157,6 +162,12 @@ class Stream:
             window_bad=int(bad[at]),
             window_offset=int(records.offsets[at]),
         )
+
+
+def _added(carry: float, values: Floats) -> float:
+    """One after the other, so that a cut changes nothing; a sum too large is infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.add.accumulate(np.append(carry, values))[-1])
 
 
 def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:

@@ -31,11 +31,11 @@ def test_a_negative_hash_still_gives_a_partition() -> None:
 
 
 def test_ids_are_uuids_that_never_change() -> None:
-    decided = decision_id("experiments.results.v1", 3, 17, "judge", 0)
+    decided = decision_id("experiments.results.v1", 3, 17, "judge", "b/error")
     assert UUID(decided).version == 5
     assert (decided, command_id(decided, "ROLLBACK")) == (
-        "12d9201f-2d62-5015-b601-1044c8415240",
-        "e6eb18fd-4e28-5fbc-8e71-ae33638b2621",
+        "d4dc67a1-d455-56f5-ba34-8c2a9cfdfa8d",
+        "0001a91e-ce1e-5ad0-a423-faf2622f48a9",
     )
 
 

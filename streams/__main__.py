@@ -1,0 +1,5 @@
+"""Lets `python -m streams` be `mendstream`."""
+
+from streams.cli import main
+
+main()

@@ -1,0 +1,37 @@
+"""`mendstream`, the command line: puts the commands together."""
+
+import typer
+
+from streams.console import apply, configuration, later, publish, run, table, topics, watch
+from streams.console.given import globals_of
+from streams.demo import command as demo
+
+_HELP = """\
+Mendstream mends AI models from a stream: it reads A/B results and model metrics from Kafka, judges every event, and orders
+improvement, retraining, rollback and deployment on command topics.
+"""
+_EPILOG = """\
+Begin with **mendstream demo**: it brings its own Kafka and real data. **mendstream dev** runs the same without data, for
+yours: **mendstream publish FILE --help** tells how to send it. `mendstream COMMAND --help` has examples.
+"""
+
+
+def application() -> typer.Typer:
+    """The application with all its commands."""
+    app = typer.Typer(
+        name="mendstream",
+        help=_HELP,
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        add_completion=False,
+    )
+    globals_of(app)
+    for module in (demo, run, publish, watch, table, apply, topics, configuration, later):
+        module.register(app)
+    return app
+
+
+def main() -> None:
+    application()()

@@ -1,0 +1,84 @@
+"""Settings, from flags, environment (MENDSTREAM_...) and a YAML file, in this order of precedence."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from streams.errors import MendstreamError
+
+ClientConfig = dict[str, str | int | float | bool]
+
+
+class Settings(BaseSettings):
+    """What a process needs to know of its surroundings. Secrets are shown as stars."""
+
+    model_config = SettingsConfigDict(env_prefix="MENDSTREAM_", extra="forbid", frozen=True)
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port]")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca_location: str = Field("", description="file with the certificate authority's certificate")
+    registry_url: str = Field("", description="Schema Registry; empty: local schema ids")
+    registry_auth: SecretStr = Field(SecretStr(""), description="user:password of the Schema Registry")
+    group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
+    slot: str = Field("0", description="name of this worker, stable over restarts: what fences its own zombie")
+    partitions: int = Field(4, ge=1, le=1024, description="partition count of every co-partitioned topic")
+    replication: int = Field(1, ge=1, le=7, description="replication factor of topics that are created")
+    dedupe_window: int = Field(1_000_000, ge=1_000, le=10_000_000, description="offsets back that an id is remembered")
+    commit_ms: int = Field(100, ge=1, le=5_000, description="longest wait of changed rows before a commit")
+    batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
+    session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
+    transaction_timeout_ms: int = Field(15_000, ge=5_000, le=60_000)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    def client(self, **more: str | float | bool) -> ClientConfig:
+        """librdkafka's configuration of a client of this Kafka."""
+        config: ClientConfig = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+            "log_level": 2,
+        }
+        if self.security_protocol.startswith("SASL"):
+            config["sasl.mechanism"] = self.sasl_mechanism
+            config["sasl.username"] = self.sasl_username
+            config["sasl.password"] = self.sasl_password.get_secret_value()
+        if self.ssl_ca_location:
+            config["ssl.ca.location"] = self.ssl_ca_location
+        return {**config, **more}
+
+
+def load(file: Path | None, flags: dict[str, Any]) -> Settings:
+    """The settings in force; flags that are None are not given.
+
+    Raises MendstreamError for an unknown file, an unknown setting or a value out of range.
+    """
+    if file is not None and not file.is_file():
+        raise MendstreamError(f"There is no settings file {file}.", "Name a YAML file, or leave --config out.")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(yaml_file=file)
+
+    try:
+        return FromFile(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise MendstreamError(
+            f"The setting {name!r} is wrong: {first['msg']}.", "See `mendstream config --help` for all settings."
+        ) from error

@@ -1,0 +1,120 @@
+"""`mendstream spec apply` and `mendstream policy apply`: what is written in YAML, onto its topic."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from schemas import validity
+from schemas.catalog import POLICIES, SPECS
+from schemas.ids import event_uuid
+from schemas.records import ExperimentSpec, Policy
+from schemas.wire import Codec
+from streams.codecs import codec_for
+from streams.console.given import Given, command
+from streams.errors import MendstreamError
+from streams.forms import FormError, build
+from streams.kafka import admin
+from streams.publishing import Publisher
+from streams.show import line, plain
+from streams.topics import check
+
+_File = Annotated[Path, typer.Argument(help="YAML, one document or several.", show_default=False)]
+_SPEC = """\
+Example of a file:
+
+experiment_id: checkout-2 · subject: shop · control: old · treatments: [new] ·
+share_steps: [{shares: [{variant: old, share: 0.5}, {variant: new, share: 0.5}]}] ·
+metrics: [{name: conversion, role: GOAL, direction: HIGHER_IS_BETTER, kind: RATE}]
+
+A spec stands from the first result on: apply it before results come.
+"""
+_POLICY = """\
+Example of a file:
+
+policy_id: shop · subjects: ["shop-*"] · rollback: AUTO · deploy: APPROVE · retrain: AUTO · improve: PROPOSE
+
+The policy that names a subject most exactly governs it. The same policy_id again replaces the policy.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    spec = typer.Typer(help="What experiments compare, and how.", no_args_is_help=True)
+    policy = typer.Typer(help="How much Mendstream may do by itself.", no_args_is_help=True)
+    command(spec, "apply", epilog=_SPEC)(apply_specs)
+    command(policy, "apply", epilog=_POLICY)(apply_policies)
+    app.add_typer(spec, name="spec")
+    app.add_typer(policy, name="policy")
+
+
+def apply_specs(given: Given, file: _File) -> None:
+    """Publish experiment specs from a YAML file."""
+    specs = read_specs(file)
+    _publish(given, SPECS, [(spec.subject, spec) for spec in specs])
+    for spec in specs:
+        print(f"spec {spec.experiment_id} of {spec.subject} applied ({spec.event_id})")
+
+
+def apply_policies(given: Given, file: _File) -> None:
+    """Publish policies from a YAML file."""
+    policies = read_policies(file)
+    _publish(given, POLICIES, [(policy.policy_id, policy) for policy in policies])
+    for policy in policies:
+        print(f"policy {policy.policy_id} for {', '.join(policy.subjects)} applied ({policy.event_id})")
+
+
+def read_specs(file: Path) -> list[ExperimentSpec]:
+    """The specs of a file. Raises MendstreamError for what is not one."""
+    return [_checked(ExperimentSpec, each, validity.check_spec, file, n) for n, each in _documents(file)]
+
+
+def read_policies(file: Path) -> list[Policy]:
+    """The policies of a file. Raises MendstreamError for what is not one."""
+    return [_checked(Policy, each, validity.check_policy, file, n) for n, each in _documents(file)]
+
+
+def _documents(file: Path) -> Sequence[tuple[int, object]]:
+    if not file.is_file():
+        raise MendstreamError(f"There is no file {file}.", "Name a YAML file.")
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise MendstreamError(f"{file.name} is not YAML: {error}.", "Mend the file.") from error
+    except OSError as error:
+        raise MendstreamError(f"{file} cannot be read: {error.strerror}.", "Name a file that can.") from error
+    found = [(number, each) for number, each in enumerate(documents, 1) if each is not None]
+    if not found:
+        raise MendstreamError(f"{file.name} is empty.", "Write a document; `mendstream spec apply --help` shows one.")
+    return found
+
+
+def _checked(
+    record: type[Any], written: object, faults_of: Callable[[Any], list[tuple[Any, str]]], file: Path, number: int
+) -> Any:
+    """A record with an id made of its content, so that applying a file twice is one event."""
+    where = f"document {number} of {file.name}"
+    given_id = isinstance(written, dict) and "event_id" in written
+    try:
+        made = build(record, {"event_id": "", **written} if isinstance(written, dict) else written, where)
+    except FormError as error:
+        raise MendstreamError(f"{error}.", "Mend the file; nothing was applied.") from error
+    if not given_id:
+        made = replace(made, event_id=event_uuid(record.__name__, line(plain(made))))
+    faults = faults_of(made)
+    if faults:
+        told = "; ".join(sentence for _, sentence in faults)
+        raise MendstreamError(f"{where}: {told}.", "Mend the file; nothing was applied.")
+    return made
+
+
+def _publish(given: Given, topic: str, keyed: list[tuple[str, Any]]) -> None:
+    settings = given.settings()
+    codec: Codec = codec_for(settings)
+    check(admin(settings), settings)
+    publisher = Publisher(settings, codec)
+    for key, record in keyed:
+        publisher.publish(topic, key, record)
+    publisher.flush()

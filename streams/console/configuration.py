@@ -1,0 +1,49 @@
+"""`mendstream config`: the settings in force, and where each comes from."""
+
+import os
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from streams.config import Settings
+from streams.console.given import Given, command
+from streams.show import line
+
+_EPILOG = """\
+Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file (--config), and some are
+flags; a flag beats the environment, which beats the file.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "config", epilog=_EPILOG)(config)
+
+
+def config(
+    given: Given, json: Annotated[bool, typer.Option("--json", help="One JSON object, also at a terminal.")] = False
+) -> None:
+    """Show the settings in force; secrets are stars."""
+    settings = given.settings()
+    values = {name: str(getattr(settings, name)) for name in Settings.model_fields}
+    console = Console(soft_wrap=True)
+    if json or not console.is_terminal:
+        print(line({name: {"value": value, "from": _source(given, name)} for name, value in values.items()}))
+        return
+    table = Table("setting", "value", "from", "what it is", show_lines=False)
+    for name, field in Settings.model_fields.items():
+        table.add_row(name, values[name], _source(given, name), field.description or "")
+    console.print(table)
+
+
+def _source(given: Given, name: str) -> str:
+    if name in given.flags:
+        return f"--{name}"
+    variable = f"MENDSTREAM_{name.upper()}"
+    if variable.lower() in {each.lower() for each in os.environ}:
+        return variable
+    if given.file is not None and name in (yaml.safe_load(given.file.read_text(encoding="utf-8")) or {}):
+        return str(given.file)
+    return "default"

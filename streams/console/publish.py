@@ -1,0 +1,114 @@
+"""`mendstream publish`: a file of results or metrics onto its topic."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from schemas import columns, validity
+from schemas.catalog import METRICS, RESULTS, TOPICS
+from schemas.records import ExperimentResult, ModelMetric
+from schemas.wire import Codec
+from streams.clock import monotonic, now_ms
+from streams.codecs import codec_for
+from streams.console.given import Given, command
+from streams.errors import MendstreamError
+from streams.forms import TimeFormat
+from streams.kafka import admin
+from streams.publishing import Publisher
+from streams.rows import Form, rows_of
+from streams.topics import check
+
+_TARGETS = {"results": (RESULTS, ExperimentResult), "metrics": (METRICS, ModelMetric)}
+_CHECKS = {RESULTS: validity.check_results, METRICS: validity.check_metrics}
+_BATCH = 2_000  # rows checked together; the error of a row comes before the rows of its batch are sent
+_HEAD = 100  # rows whose columns are the file's; a line of JSON may leave out what is empty
+_EPILOG = """\
+Example: **mendstream publish clicks.csv.gz --to results --map subject:=shop --map experiment_id:=checkout
+--map variant=arm --map metric:=conversion --map sum=clicked --map occurred_at=ts**
+
+Columns named like fields need no map. A row's event_id is made of the file's name and the row's number, so publishing a
+file again changes nothing: its records are known as duplicates.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "publish", epilog=_EPILOG)(publish)
+
+
+def publish(
+    given: Given,
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, packed (.gz, .xz) or not.", show_default=False)],
+    to: Annotated[Literal["results", "metrics"], typer.Option(help="Which topic the rows go to.")],
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="field=column, or field:=value for a constant. Repeatable.")
+    ] = None,
+    time_format: Annotated[
+        TimeFormat, typer.Option(help="Times: ISO 8601, milliseconds or seconds since 1970; auto tells iso from ms.")
+    ] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole file, publish nothing.")] = False,
+) -> None:
+    """Publish a file of experiment results or model metrics."""
+    topic, record = _TARGETS[to]
+    settings = given.settings()
+    with rows_of(file) as rows:
+        head = list(islice(rows, _HEAD))
+        if not head:
+            raise MendstreamError(f"{file} has no rows.", "Name a file with a header and rows.")
+        form = Form(record, map_ or (), list(dict.fromkeys(chain.from_iterable(head))), file.name, time_format)
+        codec = codec_for(settings)
+        records = (form.record(row, number) for number, row in enumerate(chain(head, rows), 1))
+        batches = _batches(records, topic, codec, form, file)
+        if dry_run:
+            count = sum(len(batch) for batch in batches)
+            print(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
+            return
+        check(admin(settings), settings)
+        _send(batches, topic, Publisher(settings, codec), file)
+
+
+def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> None:
+    began = monotonic()
+    bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*bar, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(file.name, total=None, said="")
+        try:
+            for batch in batches:
+                publisher.publish_all(topic, batch)
+                rate = publisher.sent / max(monotonic() - began, 1e-3)
+                progress.update(task, completed=publisher.sent, said=f"{publisher.sent} records, {rate:,.0f}/s")
+        except MendstreamError as error:
+            publisher.flush()
+            if not publisher.sent:
+                raise
+            told = f"{error.remedy} {publisher.sent} rows before it are published; "
+            raise MendstreamError(error.fault, f"{told}they will count once if you publish the file again.") from error
+        publisher.flush()
+    seconds = max(monotonic() - began, 1e-3)
+    print(f"{publisher.sent} records to {topic} in {seconds:.1f} s, {publisher.sent / seconds:,.0f}/s")
+
+
+def _batches(
+    records: Iterator[Any], topic: str, codec: Codec, form: Form, file: Path
+) -> Iterator[list[tuple[str, bytes]]]:
+    """Encoded records, after the checks that the processor makes. Raises MendstreamError for the first bad row."""
+    done = 0
+    while batch := list(islice(records, _BATCH)):
+        values = [codec.encode(record) for record in batch]
+        decoded = columns.decode(values, TOPICS[topic].record or "", codec)
+        refused = [*decoded.refused, *_CHECKS[topic](decoded, np.full(len(values), now_ms()))]
+        if refused:
+            first = min(refused, key=lambda one: one.index)
+            column = form.column_of(first.sentence.split()[0])
+            where = f", column {column!r}" if column else ""
+            raise MendstreamError(
+                f"Row {done + first.index + 1} of {file.name}{where}: {first.sentence}.",
+                "The processor would refuse it.",
+            )
+        done += len(batch)
+        yield [(record.subject, value) for record, value in zip(batch, values, strict=True)]

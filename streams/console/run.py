@@ -1,0 +1,149 @@
+"""`mendstream processor` and `mendstream dev`: what stays running."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from streams import codecs, topics
+from streams.broker import EmbeddedKafka
+from streams.clock import utc, wait_until
+from streams.config import Settings
+from streams.console.given import Given, command, failed, interruptible, leave
+from streams.errors import MendstreamError
+from streams.health import Health
+from streams.kafka import admin
+from streams.processor import Processor
+from streams.transaction import Crash
+from streams.worker import Worker
+
+log = logging.getLogger("mendstream.cli")
+
+GRACE_SECONDS = 8.0  # from a parent's end to our own; a commit in flight to a Kafka that died with it may hang longer
+_DEV = """\
+Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**, **mendstream watch commands**,
+each with --bootstrap as printed.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "dev", epilog=_DEV)(dev)
+    command(app, "processor", epilog="Example: **mendstream processor --bootstrap kafka:9092 --slot worker-1**")(
+        processor
+    )
+
+
+def dev(
+    given: Given,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Kafka's port; 0: any free one.")] = 9092,
+) -> None:
+    """Run a development Kafka with its topics and a processor, until Ctrl-C."""
+    interruptible()
+    console = Console(stderr=True, soft_wrap=True)
+    with EmbeddedKafka(port=port) as kafka:
+        settings = given.settings().model_copy(update={"bootstrap": kafka.bootstrap})
+        codecs.register(settings)
+        topics.create(admin(settings), settings)
+        with Worker(settings) as worker:
+            console.print(f"Kafka is at [bold]{kafka.bootstrap}[/], with its topics; the processor is starting. Try:")
+            for what in ("topics describe", "publish FILE --help", "watch commands", "table arms"):
+                console.print(f"  mendstream {what}{'' if 'FILE' in what else f' --bootstrap {kafka.bootstrap}'}")
+            console.print("Ctrl-C ends all of it, and the data with it.")
+            while True:
+                wait_until(lambda: kafka_ended(kafka) or worker.watch(), 3_600.0)
+                if kafka_ended(kafka):
+                    raise MendstreamError("Kafka ended by itself.", f"Its log is {kafka.log}.")
+                console.print("The processor ended and is started again.")
+
+
+def kafka_ended(kafka: EmbeddedKafka) -> bool:
+    """Whether the JVM is gone; it is our child, so the question costs a system call."""
+    if kafka.pid is None:
+        return True
+    return os.waitid(os.P_PID, kafka.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def processor(
+    given: Given, until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False
+) -> None:
+    """Run one processor until SIGTERM or Ctrl-C: it finishes its transaction and leaves."""
+    _log_lines(given.verbose)
+    settings = given.settings()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    if until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+    try:
+        _process(settings)
+    except SystemExit:
+        _end(0)
+    except Crash as error:
+        log.error("crashed: %s", error)
+        _end(1)
+    except MendstreamError as error:
+        _end(failed(error))
+    except BaseException:  # noqa: BLE001 - whatever it was, nothing may be closed: see _end
+        traceback.print_exc()
+        _end(1)
+
+
+def _process(settings: Settings) -> None:
+    health = Health().serve(settings.http_host, settings.http_port)
+    log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
+    worker = Processor(settings, codecs.codec_for(settings), health)
+
+    def stop(_number: int, _frame: object) -> None:
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    worker.run()
+    log.info("stopped")
+    with health:
+        pass  # its end stops the server
+
+
+def _end(code: int) -> NoReturn:
+    """Ends at once: closing a consumer after a crash would hand over partitions as if their tables were committed."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _end_with_stdin() -> None:
+    """Whoever started us holds the other end of our stdin; when it is gone, so are we."""
+    while sys.stdin.buffer.read(1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    wait_until(lambda: False, GRACE_SECONDS)
+    os._exit(1)
+
+
+class _JsonLine(logging.Formatter):
+    """One line of JSON for each thing that is said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": utc(int(record.created * 1_000)).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def _log_lines(verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLine())
+    logging.getLogger("mendstream").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if verbose else logging.WARNING)

@@ -1,0 +1,75 @@
+"""Puts effects into the open transaction: outputs, records sent on, dead letters."""
+
+from confluent_kafka import Message
+
+from agents.admit import FORWARDED_FROM
+from agents.effects import Effects, Output
+from agents.slice import Delivered, Slice
+from schemas.catalog import COMMANDS, DEAD_LETTERS
+from schemas.ids import partition_of
+from schemas.records import Command, Decision
+from schemas.refusals import Refused
+from schemas.wire import Codec, cloud_event_headers
+from streams.telemetry import COMMANDS as COMMANDS_ISSUED
+from streams.telemetry import DECISIONS, RECORDS, REFUSED
+from streams.transaction import Headers, Transactions
+
+_ERRORS = "__streams.errors."  # the header names of Kafka Streams (KIP-1034): tools know them
+
+
+class Emitter:
+    """Writes to the transaction, and counts what it writes."""
+
+    def __init__(self, transactions: Transactions, codec: Codec, source: str, partitions: int) -> None:
+        self._transactions = transactions
+        self._codec = codec
+        self._source = source
+        self._partitions = partitions
+
+    def emit(self, piece: Slice, effects: Effects) -> None:
+        for output in effects.outputs:
+            self._output(output)
+        for forward in effects.forwards:
+            record = piece.records[forward.index]
+            origin = f"{piece.topic}/{piece.partition}/{record.offset()}".encode()
+            headers = [*(record.headers() or ()), (FORWARDED_FROM, origin)]
+            self._transactions.produce(piece.topic, forward.partition, forward.subject, record.value(), headers)
+        for refused in effects.refused:
+            self.dead_letter(piece.topic, piece.partition, piece.records[refused.index], refused)
+        fates = {
+            "applied": effects.applied,
+            "duplicate": effects.duplicates,
+            "forwarded": len(effects.forwards),
+            "dead_letter": len(effects.refused),
+        }
+        for fate, count in fates.items():
+            if count:
+                RECORDS.labels(piece.topic, fate).inc(count)
+
+    def dead_letter(self, topic: str, partition: int, record: Delivered | Message, refused: Refused) -> None:
+        """The original key, value and headers, and beside them why and whence."""
+        why = {
+            "exception": f"mendstream.{refused.reason}",
+            "message": refused.sentence,
+            "stacktrace": "",
+            "topic": topic,
+            "partition": str(partition),
+            "offset": str(record.offset()),
+        }
+        headers: Headers = [*(record.headers() or ())]  # type: ignore[misc]
+        headers += [(_ERRORS + name, text.encode()) for name, text in why.items()]
+        headers.append(("mendstream-reason", str(refused.reason).encode()))
+        self._transactions.produce(DEAD_LETTERS, partition % self._partitions, record.key(), record.value(), headers)
+        REFUSED.labels(topic, refused.reason).inc()
+
+    def _output(self, output: Output) -> None:
+        record = output.record
+        when = record.issued_at if isinstance(record, Command) else record.decided_at  # type: ignore[attr-defined]
+        name = type(record).__name__
+        headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, when, output.key)
+        partition = partition_of(output.key, self._partitions)
+        self._transactions.produce(output.topic, partition, output.key, self._codec.encode(record), headers)
+        if isinstance(record, Decision):
+            DECISIONS.labels(record.verdict, record.outcome).inc()
+        else:
+            COMMANDS_ISSUED.labels(next(order for order, topic in COMMANDS.items() if topic == output.topic)).inc()

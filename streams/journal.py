@@ -1,0 +1,72 @@
+"""What each partition has applied, in order: numbered entries, one for each transaction that advanced it."""
+
+from dataclasses import dataclass, field
+
+from agents.effects import Effects
+from agents.slice import Slice
+from schemas.records import JournalEntry, Step
+
+
+@dataclass(slots=True)
+class Journal:
+    """The position of one partition, and the entry in the making."""
+
+    partition: int
+    number: int = 0
+    next_offsets: dict[str, int] = field(default_factory=dict)
+    broadcast_offset: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    forwarded: int = 0
+    dead_letters: int = 0
+    steps: list[Step] = field(default_factory=list)
+
+    @staticmethod
+    def after(entry: JournalEntry) -> "Journal":
+        """The position that an entry leaves."""
+        return Journal(
+            entry.partition,
+            entry.number,
+            dict(entry.next_offsets),
+            entry.broadcast_offset,
+            entry.applied,
+            entry.duplicates,
+            entry.forwarded,
+            entry.dead_letters,
+        )
+
+    def add_slice(self, piece: Slice, effects: Effects) -> None:
+        """Notes a folded slice. Slices of one topic that follow each other are one: the batch law says so."""
+        self.next_offsets[piece.topic] = piece.next_offset
+        self.applied += effects.applied
+        self.duplicates += effects.duplicates
+        self.forwarded += len(effects.forwards)
+        self.dead_letters += len(effects.refused)
+        last = self.steps[-1] if self.steps else None
+        if last is not None and last.topic == piece.topic and last.record is None:
+            self.steps[-1] = Step(topic=piece.topic, first_offset=last.first_offset, next_offset=piece.next_offset)
+        else:
+            self.steps.append(Step(topic=piece.topic, first_offset=piece.first_offset, next_offset=piece.next_offset))
+
+    def add_broadcast(self, topic: str, offset: int, value: bytes | None) -> None:
+        """Notes a broadcast record, embedded: its topic is compacted, and a replay must find it."""
+        self.broadcast_offset = offset + 1
+        self.steps.append(Step(topic=topic, first_offset=offset, next_offset=offset + 1, record=value))
+
+    def entry(self, now: int, agents: str) -> JournalEntry:
+        """Closes the entry in the making."""
+        self.number += 1
+        steps, self.steps = tuple(self.steps), []
+        return JournalEntry(
+            number=self.number,
+            partition=self.partition,
+            agents=agents,
+            now=now,
+            steps=steps,
+            next_offsets=dict(self.next_offsets),
+            broadcast_offset=self.broadcast_offset,
+            applied=self.applied,
+            duplicates=self.duplicates,
+            forwarded=self.forwarded,
+            dead_letters=self.dead_letters,
+        )

@@ -1,0 +1,197 @@
+"""Plain reading from Kafka, and Kafka's errors as sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.clock import monotonic
+from streams.config import Settings
+from streams.errors import MendstreamError
+
+TIMEOUT_SECONDS = 30.0
+_AUTH = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+}
+_DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+
+
+class Heard:
+    """The last thing that librdkafka said went wrong; a time-out alone does not tell an absent broker from a refusal."""
+
+    def __init__(self) -> None:
+        self.error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        if not self.refused():
+            self.error = error
+
+    def refused(self) -> bool:
+        """Whether Kafka answered and said no to our name or password."""
+        return self.error is not None and self.error.code() in _AUTH
+
+
+def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
+    """What a Kafka error means to the person who started us."""
+    code = error.code() if error is not None else None
+    if code in _AUTH:
+        return MendstreamError(
+            f"Kafka at {settings.bootstrap} refused the name or password of {settings.sasl_username!r}.",
+            "Set MENDSTREAM_SASL_USERNAME and MENDSTREAM_SASL_PASSWORD.",
+        )
+    if code in _DENIED:
+        return MendstreamError(
+            f"Kafka at {settings.bootstrap} denies this: {error}.", "Give the principal the rights of its role."
+        )
+    if code in (None, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT):
+        return MendstreamError(
+            f"No Kafka answers at {settings.bootstrap}.",
+            "Start one (`mendstream dev` brings its own) or set MENDSTREAM_BOOTSTRAP.",
+        )
+    return MendstreamError(f"Kafka at {settings.bootstrap} says: {error}.", "See the broker's log.")
+
+
+def admin(settings: Settings, seconds: float = 10.0) -> AdminClient:
+    """A client that has reached Kafka. Raises MendstreamError where it cannot."""
+    heard = Heard()
+    client = AdminClient(settings.client(error_cb=heard))  # type: ignore[arg-type]
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            client.list_topics(timeout=1.0)
+        except KafkaException as error:
+            client.poll(0.0)
+            if heard.refused() or monotonic() > deadline:
+                raise explained(heard.error or error.args[0], settings) from error
+        else:
+            return client
+
+
+def end_offsets(
+    client: AdminClient, parts: Sequence[TopicPartition], committed_only: bool = False
+) -> dict[TopicPartition, int]:
+    """The end of each partition's log.
+
+    Not `committed_only`: records of open transactions count, so that a reader who wants everything that may yet be
+    committed knows how far to read.
+    """
+    return _offsets(client, parts, OffsetSpec.latest(), committed_only)
+
+
+def start_offsets(client: AdminClient, parts: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The first offset that retention left in each partition."""
+    return _offsets(client, parts, OffsetSpec.earliest(), False)
+
+
+def _offsets(
+    client: AdminClient, parts: Sequence[TopicPartition], spec: OffsetSpec, committed_only: bool
+) -> dict[TopicPartition, int]:
+    if not parts:
+        return {}
+    level = IsolationLevel.READ_COMMITTED if committed_only else IsolationLevel.READ_UNCOMMITTED
+    deadline = monotonic() + TIMEOUT_SECONDS
+    while True:
+        asked = client.list_offsets(dict.fromkeys(parts, spec), isolation_level=level, request_timeout=10.0)
+        try:
+            return {part: future.result().offset for part, future in asked.items()}
+        except KafkaException as error:
+            # A leader that just moved, or a topic just created, is known everywhere a moment later.
+            if error.args[0].code() not in _PASSING or monotonic() > deadline:
+                raise
+            client.list_topics(timeout=5.0)
+
+
+def read(
+    settings: Settings, ranges: Mapping[tuple[str, int], tuple[int, int]], batch: int = 10_000
+) -> Iterator[list[Message]]:
+    """Committed records of several partitions, each from an offset up to, not including, another; in batches.
+
+    Each partition's records come in order. Raises MendstreamError if nothing comes for a minute.
+    """
+    open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
+    if not open_ends:
+        return
+    consumer = Consumer(
+        settings.client(
+            **{
+                "group.id": "mendstream-reader",  # never commits; librdkafka wants a name
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "queued.max.messages.kbytes": 131_072,
+                "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
+                "fetch.wait.max.ms": 10,  # an empty partition says so at once
+            }
+        )
+    )
+    try:
+        consumer.assign([TopicPartition(topic, p, max(ranges[topic, p][0], 0)) for topic, p in open_ends])
+        yield from _until(consumer, settings, open_ends, batch)
+    finally:
+        consumer.close()
+
+
+def _until(
+    consumer: Consumer, settings: Settings, open_ends: dict[tuple[str, int], int], batch: int
+) -> Iterator[list[Message]]:
+    patience = monotonic() + 60.0
+    while open_ends:
+        messages = consumer.consume(batch, timeout=0.2)
+        good = []
+        for message in messages:
+            key = (message.topic() or "", message.partition() or 0)
+            error = message.error()
+            if error is None:
+                if key in open_ends and (message.offset() or 0) < open_ends[key]:
+                    good.append(message)
+                    if (message.offset() or 0) == open_ends[key] - 1:
+                        del open_ends[key]
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise explained(error, settings)
+            elif (message.offset() or 0) >= open_ends.get(key, 0):
+                open_ends.pop(key, None)
+        if good:
+            yield good
+        if messages:
+            patience = monotonic() + 60.0
+        elif monotonic() > patience:
+            raise explained(None, settings)
+
+
+def committed(
+    consumer: Consumer, parts: Sequence[TopicPartition], settings: Settings, seconds: float = 60.0
+) -> dict[tuple[str, int], int]:
+    """The group's next offsets, absent where it has none; waits for transactions that are being committed."""
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            found = consumer.committed(list(parts), timeout=10.0)
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError._TIMED_OUT:
+                raise
+            if monotonic() > deadline:
+                raise explained(error.args[0], settings) from error
+            continue
+        failed = [part.error for part in found if part.error is not None]
+        if not failed:
+            return {(part.topic, part.partition): part.offset for part in found if part.offset >= 0}
+        if monotonic() > deadline:
+            raise explained(failed[0], settings)

@@ -1,0 +1,53 @@
+"""What a worker holds of one partition: its tables, its journal, and the effects not yet committed."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import Message
+
+from agents.decider import VERSION
+from agents.fold import apply_policy, fold
+from agents.slice import Slice
+from schemas.catalog import POLICIES
+from schemas.wire import Codec
+from state.tables import Tables
+from streams.emit import Emitter
+from streams.journal import Journal
+
+
+def agents_name(dedupe_window: int) -> str:
+    """What must be equal for a replay to give the same bytes."""
+    return f"{VERSION} dedupe={dedupe_window}"
+
+
+@dataclass(slots=True)
+class Owned:
+    """One partition; `dirty` says that the open transaction holds something of it."""
+
+    tables: Tables
+    journal: Journal
+    dirty: bool = False
+
+    def fold(self, topic: str, records: list[Message], codec: Codec, emitter: Emitter) -> bool:
+        """Folds records of one input and emits what follows; True if somebody waits for it."""
+        expected = self.journal.next_offsets.get(topic, 0)
+        if records[0].offset() < expected:  # type: ignore[operator]
+            # A rebalance in the middle of a poll can deliver again what was folded; the journal knows.
+            records = [record for record in records if record.offset() >= expected]  # type: ignore[operator]
+            if not records:
+                return False
+        piece = Slice.of(topic, self.tables.partition, records)  # type: ignore[arg-type]
+        effects = fold(piece, self.tables, codec)
+        self.journal.add_slice(piece, effects)
+        self.dirty = True
+        emitter.emit(piece, effects)
+        return effects.urgent
+
+    def take_policy(self, offset: int, record: Message, codec: Codec, emitter: Emitter) -> None:
+        """Applies a broadcast record once; the owner of partition 0 gives a wrong one its dead letter."""
+        if offset < self.journal.broadcast_offset:
+            return
+        refused = apply_policy(record.value(), self.tables, codec)
+        self.journal.add_broadcast(POLICIES, offset, record.value())
+        self.dirty = True
+        if refused is not None and self.tables.partition == 0:
+            emitter.dead_letter(POLICIES, 0, record, refused)

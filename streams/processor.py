@@ -1,0 +1,293 @@
+"""The deciding process: takes records in, folds them, and commits what follows with the offsets in one transaction.
+
+Crash-only: whatever goes wrong with a transaction, the process drops its state, exits, and restores at the next start.
+"""
+
+import gc
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from agents.fold import INPUTS, refresh
+from schemas.catalog import JOURNAL, METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.wire import Codec
+from streams.breaker import Breaker
+from streams.broadcast import Policies
+from streams.clock import monotonic, now_ms
+from streams.config import Settings
+from streams.emit import Emitter
+from streams.errors import MendstreamError
+from streams.health import Health
+from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
+from streams.owned import Owned, agents_name
+from streams.restore import restore
+from streams.telemetry import ASSIGNED, COMMIT_SECONDS, COMMITS, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
+from streams.ticker import Ticker
+from streams.topics import check
+from streams.transaction import Crash, Transactions
+
+log = logging.getLogger("mendstream.processor")
+
+POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks and stopping are looked at as often
+FIRST = (SPECS, STATUS)  # what other records are judged by
+_RANK = {topic: rank for rank, topic in enumerate((*FIRST, METRICS, RESULTS, TICKS))}
+
+Hook = Callable[[str], None]
+
+
+class Processor:
+    """One worker. `run` returns after `stop`; it raises Crash or MendstreamError when it cannot go on."""
+
+    def __init__(self, settings: Settings, codec: Codec, health: Health | None = None, at: Hook | None = None) -> None:
+        """at: called with the name of each point of a commit, for tests that end the process there."""
+        self._settings, self._codec = settings, codec
+        self._health = health or Health()
+        self._at: Hook = at or (lambda _point: None)
+        self._admin = admin(settings)
+        check(self._admin, settings)
+        self._transactions = Transactions(settings)  # fences an older self before anything is read
+        self._emitter = Emitter(self._transactions, codec, f"mendstream/{settings.group}", settings.partitions)
+        self._policies = Policies(settings, self._admin)
+        self._ticker = Ticker(settings, codec)
+        self._breaker = Breaker()
+        self._owned: dict[int, Owned] = {}
+        self._opened = 0.0  # when the open transaction began
+        self._failure: BaseException | None = None
+        self._stopping = False
+        self._heard = Heard()
+        self._consumer = self._connected()
+
+    def stop(self) -> None:
+        """Asks `run` to finish the open transaction and return; may be called from a signal handler."""
+        self._stopping = True
+
+    def progress(self, ends: Mapping[tuple[str, int], int]) -> int:
+        """How many offsets before these ends are folded, of partitions it owns; restored ones included."""
+        return sum(
+            min(end, self._owned[p].journal.next_offsets.get(topic, 0))
+            for (topic, p), end in ends.items()
+            if p in self._owned
+        )
+
+    def run(self) -> None:
+        while not self._stopping:
+            self._turn()
+        self._commit()
+        self._consumer.close()
+        self._transactions.close()
+        self._ticker.close()
+        self._policies.close()
+        # After an error nothing is closed: closing would hand over partitions as if their tables were committed.
+
+    def _turn(self) -> None:
+        self._health.alive()
+        self._transactions.poll()
+        messages = self._poll()
+        if self._failure is not None:  # callbacks run inside the poll
+            raise self._failure
+        urgent = False
+        for topic, partition, records in self._slices(messages):
+            urgent |= self._fold(topic, partition, records)
+        self._take_policies()
+        if self._transactions.open and (urgent or self._waited()):
+            self._commit()
+        self._ticker.tick(self._owned, now_ms())
+
+    def _waited(self) -> bool:
+        return (monotonic() - self._opened) * 1_000 >= self._settings.commit_ms
+
+    def _poll(self) -> list[Message]:
+        """The next record as soon as it is there, and with it all that are there already."""
+        wait = min(POLL_SECONDS, self._settings.commit_ms / 1_000)
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(self._settings.batch, timeout=0)]
+
+    def _slices(self, messages: list[Message]) -> Iterator[tuple[str, int, list[Message]]]:
+        """The records of each topic partition in their order; specs and statuses before what they speak of."""
+        failed = [error for error in map(Message.error, messages) if error is not None]
+        for error in failed:
+            self._bad_news(error)
+        if failed:
+            messages = [message for message in messages if message.error() is None]
+        topics = list(map(Message.topic, messages))
+        partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
+        for topic in sorted(set(topics), key=_RANK.__getitem__):
+            own = np.ones(len(messages), np.bool_)
+            if topics.count(topic) < len(topics):
+                own = np.fromiter((name == topic for name in topics), np.bool_, len(topics))
+            for partition in np.unique(partitions[own]).tolist():
+                yield topic, partition, list(compress(messages, (own & (partitions == partition)).tolist()))
+
+    def _bad_news(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise MendstreamError(
+                f"Records that group {self._settings.group!r} had not read yet are gone from the log: {error.str()}.",
+                "Raise the topic's retention. To go on without them, start a new group with new table topics.",
+            )
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED or error.fatal():
+            raise Crash(error.str())
+        if not error.retriable() and error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+            raise explained(error, self._settings)
+        log.warning("kafka: %s", error.str())
+
+    def _fold(self, topic: str, partition: int, records: list[Message]) -> bool:
+        owned = self._owned.get(partition)
+        if owned is None:
+            return False  # revoked in the middle of a poll; whoever owns it now reads these records
+        self._open()
+        self._at(topic)
+        refused_before = owned.journal.dead_letters
+        urgent = owned.fold(topic, records, self._codec, self._emitter)
+        if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
+            self._consumer.pause([TopicPartition(topic, partition)])
+        return urgent
+
+    def _take_policies(self) -> None:
+        for message in self._policies.news():
+            for owned in self._owned.values():
+                self._open()
+                owned.take_policy(message.offset() or 0, message, self._codec, self._emitter)
+
+    def _open(self) -> None:
+        if not self._transactions.open:
+            self._transactions.begin()
+            self._opened = monotonic()
+            self._at("begun")
+
+    def _commit(self) -> None:
+        """Rows, journal entries and offsets of every partition that advanced, in one transaction with its outputs."""
+        if not self._transactions.open:
+            return
+        began = monotonic()
+        self._at("outputs")
+        offsets = []
+        for partition, owned in self._owned.items():
+            if not owned.dirty:
+                continue
+            refresh(owned.tables)
+            for topic, table in owned.tables.all().items():
+                self._transactions.produce_rows(topic, partition, table.changed(self._codec))
+            self._at("rows")
+            entry = owned.journal.entry(owned.tables.now, agents_name(self._settings.dedupe_window))
+            self._transactions.produce(JOURNAL, partition, str(partition), self._codec.encode(entry))
+            offsets += [TopicPartition(topic, partition, at) for topic, at in owned.journal.next_offsets.items()]
+            owned.dirty = False
+        self._at("journal")
+        self._transactions.commit(offsets, self._consumer.consumer_group_metadata(), self._at)
+        self._at("committed")
+        COMMITS.inc()
+        COMMIT_SECONDS.observe(monotonic() - began)
+
+    def _connected(self) -> Consumer:
+        settings = self._settings
+        consumer = Consumer(
+            settings.client(
+                **{
+                    "group.id": settings.group,
+                    "group.instance.id": f"{settings.group}-{settings.slot}",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "error",
+                    # Cooperative-sticky does not give one worker the same partition numbers of all topics; range does.
+                    "partition.assignment.strategy": "range",
+                    "session.timeout.ms": settings.session_timeout_ms,
+                    "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+                    "max.poll.interval.ms": 600_000,  # a restore of millions of rows happens inside one poll
+                    "queued.min.messages": 200_000,
+                    "queued.max.messages.kbytes": 131_072,
+                    "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
+                    "fetch.message.max.bytes": 4_194_304,
+                    "fetch.wait.max.ms": 20,
+                    "statistics.interval.ms": 1_000,
+                    "stats_cb": self._measure,
+                    "error_cb": self._heard,
+                }
+            )  # type: ignore[arg-type]
+        )
+        consumer.subscribe(list(INPUTS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        return consumer
+
+    def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
+        """Restores before a single record is fetched. The heartbeat goes on in librdkafka's own thread."""
+        try:
+            numbers = _aligned(parts)
+            began = monotonic()
+            offsets = committed(consumer, parts, self._settings)
+            self._owned = restore(self._settings, self._codec, self._admin, numbers, offsets, self._policies.all())
+            self._policies.again()
+            self._take_policies()
+            self._catch_up(numbers)
+            starts = start_offsets(self._admin, parts)
+            consumer.assign([TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts])
+            gc.collect()
+            gc.freeze()  # rows live on; the collector need not look at them at each turn
+            RESTORE_SECONDS.set(monotonic() - began)
+            ASSIGNED.set(len(numbers))
+            self._health.ready = True
+            log.info("partitions %s restored in %.2f s", numbers, monotonic() - began)
+        except (KafkaException, MendstreamError, AssertionError) as error:
+            self._failure = error
+
+    def _catch_up(self, partitions: Sequence[int]) -> None:
+        """Reads what specs and statuses wait before any result: a fetch of several topics comes in no order."""
+        parts = [TopicPartition(topic, p) for topic in FIRST for p in partitions]
+        ends, starts = end_offsets(self._admin, parts), start_offsets(self._admin, parts)
+        ranges = {(p.topic, p.partition): (self._next(p, starts[p]), ends[p]) for p in parts}
+        for batch in read(self._settings, ranges):
+            for topic, partition, records in self._slices(batch):
+                self._fold(topic, partition, records)
+
+    def _next(self, part: TopicPartition, start: int) -> int:
+        return self._owned[part.partition].journal.next_offsets.get(part.topic, start)
+
+    def _revoked(self, _consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
+        try:
+            self._health.ready = False
+            self._commit()
+        except (KafkaException, Crash) as error:
+            self._failure = Crash(str(error))
+        self._owned = {}
+        ASSIGNED.set(0)
+        log.info("partitions %s released", sorted({part.partition for part in parts}))
+
+    def _lost(self, _consumer: Consumer, _parts: Sequence[TopicPartition]) -> None:
+        self._owned = {}
+        self._failure = Crash("the group took the partitions away: this worker was too slow or cut off")
+
+    def _measure(self, statistics: str) -> None:
+        """Lag in records and seconds, from librdkafka's own figures."""
+        lags: dict[int, int] = defaultdict(int)
+        for topic, figures in json.loads(statistics).get("topics", {}).items():
+            for partition, part in figures["partitions"].items():
+                lag = part.get("consumer_lag_stored", -1)
+                if int(partition) in self._owned:
+                    behind = part["ls_offset"] - self._owned[int(partition)].journal.next_offsets.get(topic, 0)
+                    lag = max(0, behind) if part["ls_offset"] >= 0 else 0
+                    LAG_RECORDS.labels(topic, partition).set(lag)
+                    lags[int(partition)] += lag
+        for number, owned in self._owned.items():
+            age = (now_ms() - owned.tables.now) / 1_000 if lags[number] and owned.tables.now else 0.0
+            LAG_SECONDS.labels(str(number)).set(max(0.0, age))
+        for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
+            ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))  # type: ignore[arg-type]
+
+
+def _aligned(parts: Sequence[TopicPartition]) -> list[int]:
+    """The partition numbers, if every input came with the same ones. Raises MendstreamError."""
+    by_topic: dict[str, set[int]] = {topic: set() for topic in INPUTS}
+    for part in parts:
+        by_topic[part.topic].add(part.partition)
+    numbers = by_topic[INPUTS[0]]
+    if any(other != numbers for other in by_topic.values()):
+        raise MendstreamError(
+            f"The group gave this worker different partitions of the inputs: {by_topic}.",
+            "Give all of them the same partition count, and let no other program join the group.",
+        )
+    return sorted(numbers)

@@ -1,0 +1,88 @@
+"""Publishes records as a producer would: keyed by subject, spread as Kafka's own clients do, each once in order."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from schemas.wire import Codec, Record
+from streams.clock import monotonic
+from streams.config import Settings
+from streams.kafka import Heard, explained
+
+FLUSH_SECONDS = 60.0  # without any progress
+
+
+class Publisher:
+    """An idempotent producer that remembers how far it got in each partition.
+
+    next_offsets: the offset after the last record acknowledged, by topic and partition.
+    """
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._settings, self._codec = settings, codec
+        self._heard = Heard()
+        self._failure: KafkaError | None = None
+        self.sent = 0
+        self.acknowledged = 0
+        self.next_offsets: dict[tuple[str, int], int] = {}
+        self._producer = Producer(
+            settings.client(
+                **{
+                    "enable.idempotence": True,
+                    "partitioner": "murmur2_random",  # as Java's default; librdkafka's own is another
+                    "linger.ms": 20,
+                    "compression.type": "lz4",
+                    "error_cb": self._heard,
+                }
+            )
+        )
+
+    def publish(self, topic: str, key: str, record: Record) -> None:
+        self.send(topic, key, self._codec.encode(record))
+
+    def publish_all(self, topic: str, keyed: Iterable[tuple[str, bytes]]) -> None:
+        for key, value in keyed:
+            self.send(topic, key, value)
+
+    def send(self, topic: str, key: str, value: bytes) -> None:
+        """Queues a value, waiting while the queue is full. Raises MendstreamError once a delivery failed."""
+        deadline = monotonic() + FLUSH_SECONDS
+        while True:
+            try:
+                self._producer.produce(topic, value=value, key=key, on_delivery=self._delivered)
+                break
+            except BufferError as error:
+                self._producer.poll(0.1)
+                if monotonic() > deadline:
+                    raise explained(self._heard.error, self._settings) from error
+            except KafkaException as error:
+                raise explained(error.args[0], self._settings) from error
+        self.sent += 1
+        if self.sent % 1_000 == 0:
+            self.poll()
+
+    def poll(self) -> None:
+        self._producer.poll(0)
+        self._raise_failure()
+
+    def flush(self) -> None:
+        """Waits until Kafka has acknowledged everything."""
+        before = -1
+        while self.acknowledged < self.sent:
+            if self.acknowledged == before:
+                raise explained(self._heard.error, self._settings)
+            before = self.acknowledged
+            self._producer.flush(FLUSH_SECONDS)
+            self._raise_failure()
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or error
+            return
+        self.acknowledged += 1
+        where = (message.topic() or "", message.partition() or 0)
+        self.next_offsets[where] = max(self.next_offsets.get(where, 0), (message.offset() or 0) + 1)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise explained(self._failure, self._settings)

@@ -1,0 +1,120 @@
+"""Brings partitions back as their last committed transaction left them: rows, journal, ids seen, policies."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from agents.fold import INPUTS, apply_policy, remember
+from agents.judge.arms import rebuild
+from agents.slice import Slice
+from schemas.catalog import JOURNAL, TICKS
+from schemas.records import JournalEntry
+from schemas.wire import Codec
+from state.tables import Tables
+from streams.config import Settings
+from streams.errors import MendstreamError
+from streams.journal import Journal
+from streams.kafka import end_offsets, read, start_offsets
+from streams.owned import Owned
+
+log = logging.getLogger("mendstream.restore")
+
+_TAIL = 64  # offsets looked at first for the last journal entry; transaction markers stand between entries
+
+
+def restore(
+    settings: Settings,
+    codec: Codec,
+    client: AdminClient,
+    partitions: Sequence[int],
+    committed: Mapping[tuple[str, int], int],
+    policies: Sequence[Message],
+) -> dict[int, Owned]:
+    """Restores partitions; `committed` are the group's offsets, `policies` the broadcast topic as it stands.
+
+    Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong one.
+    """
+    owned = {p: Owned(Tables(p, settings.partitions, settings.dedupe_window), Journal(p)) for p in partitions}
+    entries = last_entries(settings, codec, client, partitions)
+    for p, entry in entries.items():
+        owned[p].journal = Journal.after(entry)
+        owned[p].tables.now = entry.now
+    _check(owned, committed, settings)
+    known = [p for p in partitions if p in entries]
+    _read_rows(settings, codec, client, {p: owned[p].tables for p in known})
+    _read_ids(settings, codec, client, {p: owned[p] for p in known})
+    for one in owned.values():
+        rebuild(one.tables)
+        for message in policies:
+            if (message.offset() or 0) < one.journal.broadcast_offset:
+                apply_policy(message.value(), one.tables, codec)
+    return owned
+
+
+def last_entries(
+    settings: Settings, codec: Codec, client: AdminClient, partitions: Sequence[int]
+) -> dict[int, JournalEntry]:
+    """The last journal entry of each partition that has one."""
+    parts = [TopicPartition(JOURNAL, p) for p in partitions]
+    ends = {part.partition: end for part, end in end_offsets(client, parts).items()}
+    starts = {part.partition: start for part, start in start_offsets(client, parts).items()}
+    found: dict[int, JournalEntry] = {}
+    tail = _TAIL
+    wanted = {p for p in partitions if ends[p] > starts[p]}
+    while wanted:
+        ranges = {(JOURNAL, p): (max(starts[p], ends[p] - tail), ends[p]) for p in wanted}
+        for batch in read(settings, ranges):
+            for message in batch:
+                entry = codec.decode("JournalEntry", message.value())
+                assert isinstance(entry, JournalEntry)
+                found[entry.partition] = entry
+        wanted = {p for p in wanted if p not in found and ends[p] - tail > starts[p]}
+        tail *= 16
+    return found
+
+
+def _check(owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int], settings: Settings) -> None:
+    """The journal and the group's offsets were committed together, so they must agree."""
+    for p, one in owned.items():
+        offsets = {topic: offset for (topic, part), offset in committed.items() if part == p}
+        if offsets != one.journal.next_offsets:
+            raise MendstreamError(
+                f"Partition {p}: the journal ends at {one.journal.next_offsets}, the group {settings.group!r} "
+                f"at {offsets}.",
+                "Nothing was changed. Was a topic deleted, or were offsets reset? Restore both, or use a new group "
+                "with new table and journal topics.",
+            )
+
+
+def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, Tables]) -> None:
+    topics = [topic for one in tables.values() for topic in one.all()]
+    parts = [TopicPartition(topic, p) for topic in dict.fromkeys(topics) for p in tables]
+    ends, starts = end_offsets(client, parts), start_offsets(client, parts)
+    ranges = {(part.topic, part.partition): (starts[part], ends[part]) for part in parts}
+    for batch in read(settings, ranges):
+        rows: dict[tuple[str, int], list[tuple[str, bytes | None]]] = defaultdict(list)
+        for message in batch:
+            rows[message.topic() or "", message.partition() or 0].append(
+                ((message.key() or b"").decode(), message.value())  # type: ignore[union-attr]
+            )
+        for (topic, p), changed in rows.items():
+            tables[p].all()[topic].restore(changed, codec)
+
+
+def _read_ids(settings: Settings, codec: Codec, client: AdminClient, owned: Mapping[int, Owned]) -> None:
+    """Reads the last stretch of each input again, for its ids alone."""
+    parts = [TopicPartition(topic, p) for topic in INPUTS if topic != TICKS for p in owned]
+    starts = start_offsets(client, parts)
+    ranges = {}
+    for part in parts:
+        upto = owned[part.partition].journal.next_offsets.get(part.topic, 0)
+        ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
+    for batch in read(settings, ranges):
+        pieces: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in batch:
+            pieces[message.topic() or "", message.partition() or 0].append(message)
+        for (topic, p), records in pieces.items():
+            remember(Slice.of(topic, p, records), owned[p].tables, codec)  # type: ignore[arg-type]

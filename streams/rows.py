@@ -1,0 +1,157 @@
+"""Reads rows of CSV or JSON lines and makes records of them, by a map from fields to columns."""
+
+import csv
+import gzip
+import json
+import lzma
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from schemas.ids import event_uuid
+from streams.errors import MendstreamError
+from streams.forms import Convert, FormError, TimeFormat, converter, names_of, required
+
+Row = Mapping[str, Any]
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+_JSON = (".jsonl", ".ndjson", ".json")
+_BROKEN = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error, json.JSONDecodeError)
+
+
+@contextmanager
+def rows_of(path: Path) -> Iterator[Iterator[Row]]:
+    """The rows of a CSV or JSON lines file, which may be packed (.gz, .xz). Raises MendstreamError as it reads."""
+    if not path.is_file():
+        raise MendstreamError(f"There is no file {path}.", "Name a CSV or JSON lines file, packed (.gz, .xz) or not.")
+    with _opened(path) as file:
+        yield _read(file, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a field's values come from: a column, or a constant."""
+
+    field: str
+    convert: Convert
+    column: str | None
+    constant: Any = None
+
+
+class Form:
+    """How rows become records: worked out from the map and the columns of the first row."""
+
+    def __init__(self, record: type, maps: Sequence[str], columns: Sequence[str], file: str, times: TimeFormat) -> None:
+        self._record, self._file = record, file
+        self._sources = list(_sources(record, maps, columns, times))
+        self._own_ids = "event_id" not in {source.field for source in self._sources}
+
+    def record(self, row: Row, number: int) -> Any:
+        """The record of a row; `number` counts from 1. Raises MendstreamError that names row and column."""
+        values: dict[str, Any] = {}
+        source: Source | None = None
+        try:
+            for source in self._sources:
+                if source.column is None:
+                    values[source.field] = source.constant
+                elif (value := row.get(source.column)) is not None and value != "":
+                    values[source.field] = source.convert(value)
+            if self._own_ids:
+                values["event_id"] = event_uuid(self._file, number)
+            return self._record(**values)
+        except FormError as error:
+            assert source is not None, "only a conversion raises it"
+            raise MendstreamError(
+                f"Row {number} of {self._file}, column {source.column!r}: {error}.", f"It is to be {source.field}."
+            ) from error
+        except TypeError as error:
+            empty = [s for s in self._sources if s.field in required(self._record) and s.field not in values]
+            if not empty:
+                raise
+            raise MendstreamError(
+                f"Row {number} of {self._file}, column {empty[0].column!r}: it is empty.",
+                f"It is to be {empty[0].field}, which no record may lack.",
+            ) from error
+
+    def column_of(self, field: str) -> str | None:
+        """The column that a field comes from, if it does."""
+        return next((source.column for source in self._sources if source.field == field), None)
+
+
+def _sources(record: type, maps: Sequence[str], columns: Sequence[str], times: TimeFormat) -> Iterator[Source]:
+    """Each field once: as mapped, or else the column of its own name."""
+    names = names_of(record)
+    mapped: set[str] = set()
+    for text in maps:
+        field, sign, value = text.partition("=")
+        constant = field.endswith(":")
+        field = field.removesuffix(":").strip()
+        if not sign or not field:
+            raise MendstreamError(
+                f"The map {text!r} is none.", "Write field=column, or field:=value for the same value in each record."
+            )
+        if field not in names:
+            raise MendstreamError(
+                f"The map {text!r} names no field of {record.__name__}.", f"Its fields are {', '.join(names)}."
+            )
+        if not constant and value not in columns:
+            raise MendstreamError(
+                f"The map {text!r} names no column of the file.", f"Its columns are {', '.join(columns)}."
+            )
+        mapped.add(field)
+        yield _source(record, field, value, constant, times)
+    for name in names:
+        if name in columns and name not in mapped:
+            mapped.add(name)
+            yield _source(record, name, name, False, times)
+    lacking = [name for name in required(record) if name not in mapped and name != "event_id"]
+    if lacking:
+        raise MendstreamError(
+            f"Nothing says where {', '.join(lacking)} of {record.__name__} {'comes' if len(lacking) == 1 else 'come'} "
+            "from.",
+            f"Add --map {lacking[0]}=COLUMN or --map {lacking[0]}:=VALUE; the columns are {', '.join(columns)}.",
+        )
+
+
+def _source(record: type, field: str, value: str, constant: bool, times: TimeFormat) -> Source:
+    convert = converter(record, field, times)
+    name = names_of(record)[field]
+    if not constant:
+        return Source(name, convert, value)
+    try:
+        return Source(name, convert, None, convert(value))
+    except FormError as error:
+        raise MendstreamError(f"The map {field}:={value} is wrong: {error}.", "Give another value.") from error
+
+
+def _opened(path: Path) -> IO[str]:
+    opener: Callable[..., IO[str]] = _OPENERS.get(path.suffix, open)
+    try:
+        return opener(path, "rt", encoding="utf-8", newline="")
+    except OSError as error:
+        raise MendstreamError(f"{path} cannot be read: {error.strerror}.", "Name a file that can.") from error
+
+
+def _read(file: IO[str], path: Path) -> Iterator[Row]:
+    suffixes = [suffix for suffix in path.suffixes if suffix not in _OPENERS]
+    lines = bool(suffixes) and suffixes[-1] in _JSON
+    number = 0
+    try:
+        for number, row in enumerate(_json_rows(file) if lines else csv.DictReader(file, strict=True), 1):
+            if not isinstance(row, dict) or None in row or (None in row.values() and not lines):
+                raise MendstreamError(
+                    f"Row {number} of {path.name} has not the columns of the first line.",
+                    "Mend the file." if not lines else "Each line is to be a JSON object.",
+                )
+            yield row
+    except _BROKEN as error:
+        kind = "JSON lines" if lines else "CSV"
+        raise MendstreamError(
+            f"{path.name} cannot be read as {kind} after row {number}: {error}.",
+            "Name a CSV (.csv) or JSON lines (.jsonl) file, packed (.gz, .xz) or not, in UTF-8.",
+        ) from error
+
+
+def _json_rows(file: IO[str]) -> Iterator[Any]:
+    return (json.loads(line) for line in file if line.strip())

@@ -1,0 +1,37 @@
+"""Writes the time into each partition once a second, so that it passes in silence too."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import Producer
+
+from schemas.catalog import TICKS
+from schemas.records import Tick
+from schemas.wire import Codec
+from streams.config import Settings
+
+EVERY_MS = 1_000
+
+
+class Ticker:
+    """Ticks are not part of a transaction: one lost or twice changes nothing but when the next look is."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._codec = codec
+        self._last = 0
+        self._producer = Producer(settings.client(**{"acks": "all", "linger.ms": 0, "message.timeout.ms": 10_000}))
+
+    def tick(self, partitions: Iterable[int], now: int) -> None:
+        """Writes a tick to each partition if a second has passed."""
+        if now - self._last < EVERY_MS:
+            return
+        self._last = now
+        for partition in partitions:
+            value = self._codec.encode(Tick(partition, now))
+            try:
+                self._producer.produce(TICKS, value=value, key=str(partition), partition=partition)
+            except BufferError:
+                break  # Kafka is away; the next tick says the same
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        self._producer.flush(1.0)

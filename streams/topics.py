@@ -1,0 +1,107 @@
+"""Creates the topics, and checks that those which exist are what they should be."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from agents.fold import INPUTS
+from schemas.catalog import POLICIES, TOPICS, Topic
+from streams.clock import wait_until
+from streams.config import Settings
+from streams.errors import MendstreamError
+
+_DAY_MS = 86_400_000
+_SETTLE_SECONDS = 30.0
+
+
+def settings_of(topic: Topic) -> dict[str, str]:
+    """The topic's configuration at the broker."""
+    config = {"cleanup.policy": topic.cleanup, "compression.type": "producer"}
+    if topic.name in (*INPUTS, POLICIES):
+        config["message.timestamp.type"] = "LogAppendTime"  # `now` is the broker's clock, not a producer's
+    if topic.cleanup == "compact":
+        # Short segments and an eager cleaner: a restore then reads little more than the rows.
+        config |= {
+            "segment.bytes": str(16 * 1024 * 1024),
+            "segment.ms": str(600_000),
+            "max.compaction.lag.ms": str(600_000),
+            "min.cleanable.dirty.ratio": "0.2",
+            "delete.retention.ms": str(_DAY_MS),
+        }
+    else:
+        config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * _DAY_MS)
+    return config
+
+
+def partitions_of(topic: Topic, settings: Settings) -> int:
+    return settings.partitions if topic.partitions == "co" else topic.partitions
+
+
+def create(client: AdminClient, settings: Settings) -> list[str]:
+    """Creates what is missing; returns the names created. Raises MendstreamError as `check` does."""
+    there = client.list_topics(timeout=10.0).topics
+    missing = [
+        NewTopic(t.name, partitions_of(t, settings), settings.replication, config=settings_of(t))
+        for t in TOPICS.values()
+        if t.name not in there
+    ]
+    if missing:
+        for name, future in client.create_topics(missing, operation_timeout=_SETTLE_SECONDS).items():
+            _await(name, future)
+        wait_until(lambda: not _missing(client), _SETTLE_SECONDS)
+    check(client, settings)
+    return [topic.topic for topic in missing]
+
+
+def check(client: AdminClient, settings: Settings) -> None:
+    """Raises MendstreamError if a topic is missing or has another partition count than configured."""
+    missing = _missing(client)
+    if missing:
+        raise MendstreamError(f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`.")
+    there = client.list_topics(timeout=10.0).topics
+    for topic in TOPICS.values():
+        wanted, found = partitions_of(topic, settings), len(there[topic.name].partitions)
+        if wanted != found:
+            raise MendstreamError(
+                f"Topic {topic.name} has {found} partitions, {wanted} are configured.",
+                f"Set MENDSTREAM_PARTITIONS={found} if all co-partitioned topics have {found}; "
+                "else create them anew: a key must keep its partition.",
+            )
+
+
+def describe(client: AdminClient, settings: Settings) -> list[tuple[Topic, int, dict[str, str]]]:
+    """Each topic with its partition count and where its configuration differs from what it should be."""
+    there = client.list_topics(timeout=10.0).topics
+    names = [topic.name for topic in TOPICS.values() if topic.name in there]
+    asked = client.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+    found = {resource.name: future.result() for resource, future in asked.items()}
+    rows = []
+    for topic in TOPICS.values():
+        config = found.get(topic.name, {})
+        differs = {
+            name: config[name].value
+            for name, wanted in settings_of(topic).items()
+            if name in config and config[name].value != wanted
+        }
+        count = len(there[topic.name].partitions) if topic.name in there else 0
+        rows.append((topic, count, differs))
+    return rows
+
+
+def _missing(client: AdminClient) -> Sequence[str]:
+    there = client.list_topics(timeout=10.0).topics
+    return [name for name in TOPICS if name not in there or not there[name].partitions]
+
+
+def _await(name: str, future: object) -> None:
+    try:
+        future.result()  # type: ignore[attr-defined]
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise MendstreamError(
+                f"Topic {name} cannot be created: {error.args[0].str()}.",
+                "Does the principal have the right to create topics, and the cluster enough brokers "
+                "for MENDSTREAM_REPLICATION?",
+            ) from error
