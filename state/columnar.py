@@ -36,7 +36,7 @@ def hash_part(column: pa.Array) -> Hashes:
     dictionary = column.dictionary_encode()
     hashes = np.append(hash64(dictionary.dictionary), _NULL)
     codes = dictionary.indices.fill_null(len(dictionary.dictionary)).to_numpy(zero_copy_only=False)
-    return hashes[codes]
+    return np.asarray(hashes[codes])
 
 
 class Columnar:

@@ -14,6 +14,10 @@ class Table(Protocol):
 
     topic: str
 
+    def __len__(self) -> int:
+        """Rows in memory."""
+        ...
+
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         """The rows changed since the last call as (key, framed value); None deletes."""
         ...

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from streams.errors import MendstreamError
 
-ClientConfig = dict[str, str | int | float | bool]
+ClientConfig = dict[str, Any]
 
 
 class Settings(BaseSettings):
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
-    def client(self, **more: str | float | bool) -> ClientConfig:
+    def client(self, **more: Any) -> ClientConfig:
         """librdkafka's configuration of a client of this Kafka."""
         config: ClientConfig = {
             "bootstrap.servers": self.bootstrap,

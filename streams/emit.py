@@ -12,7 +12,7 @@ from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
 from streams.telemetry import DECISIONS, RECORDS, REFUSED
-from streams.transaction import Headers, Transactions
+from streams.transaction import Transactions
 
 _ERRORS = "__streams.errors."  # the header names of Kafka Streams (KIP-1034): tools know them
 
@@ -56,7 +56,7 @@ class Emitter:
             "partition": str(partition),
             "offset": str(record.offset()),
         }
-        headers: Headers = [*(record.headers() or ())]  # type: ignore[misc]
+        headers: list[tuple[str, str | bytes | None]] = [*(record.headers() or ())]
         headers += [(_ERRORS + name, text.encode()) for name, text in why.items()]
         headers.append(("mendstream-reason", str(refused.reason).encode()))
         self._transactions.produce(DEAD_LETTERS, partition % self._partitions, record.key(), record.value(), headers)

@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache, partial
 from keyword import iskeyword
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
 TimeFormat = Literal["auto", "iso", "ms", "s"]
+_TOO_LARGE = 2.0**63
 _TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -93,6 +95,8 @@ def _symbol(value: object, kind: type[StrEnum]) -> StrEnum:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise FormError(f"{_shown(value)} has half a character")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -114,8 +118,8 @@ def _number(value: object) -> float:
 
 def _whole(value: object) -> int:
     number = _number(value)
-    if not number.is_integer():
-        raise FormError(f"{_shown(value)} is no whole number")
+    if not number.is_integer() or abs(number) >= _TOO_LARGE:
+        raise FormError(f"{_shown(value)} is no whole number of 64 bits")
     return int(value) if isinstance(value, int) else int(number)
 
 
@@ -127,11 +131,18 @@ def _moment(value: object, times: TimeFormat) -> int:
         return _milliseconds(datetime(value.year, value.month, value.day, tzinfo=UTC))
     numeric = isinstance(value, int | float) or (isinstance(value, str) and value.strip().lstrip("-").isdigit())
     if times in ("ms", "s") or (times == "auto" and numeric):
-        return round(_number(value) * (1_000 if times == "s" else 1))
+        return _whole(float(round(_finite(value) * (1_000 if times == "s" else 1))))
     try:
         return _milliseconds(datetime.fromisoformat(str(value).strip()))
     except ValueError as error:
         raise FormError(f"{_shown(value)} is no time (ISO 8601, or milliseconds since 1970)") from error
+
+
+def _finite(value: object) -> float:
+    number = _number(value)
+    if not isfinite(number):
+        raise FormError(f"{_shown(value)} is no time")
+    return number
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -10,7 +10,8 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.clock import monotonic
 from streams.config import Settings
@@ -71,7 +72,7 @@ def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
 def admin(settings: Settings, seconds: float = 10.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = Heard()
-    client = AdminClient(settings.client(error_cb=heard))  # type: ignore[arg-type]
+    client = AdminClient(settings.client(error_cb=heard))
     deadline = monotonic() + seconds
     while True:
         try:
@@ -92,12 +93,12 @@ def end_offsets(
     Not `committed_only`: records of open transactions count, so that a reader who wants everything that may yet be
     committed knows how far to read.
     """
-    return _offsets(client, parts, OffsetSpec.latest(), committed_only)
+    return _offsets(client, parts, OffsetSpec.latest(), committed_only)  # type: ignore[no-untyped-call]
 
 
 def start_offsets(client: AdminClient, parts: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The first offset that retention left in each partition."""
-    return _offsets(client, parts, OffsetSpec.earliest(), False)
+    return _offsets(client, parts, OffsetSpec.earliest(), False)  # type: ignore[no-untyped-call]
 
 
 def _offsets(

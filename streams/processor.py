@@ -116,7 +116,7 @@ class Processor:
             self._bad_news(error)
         if failed:
             messages = [message for message in messages if message.error() is None]
-        topics = list(map(Message.topic, messages))
+        topics = [topic or "" for topic in map(Message.topic, messages)]
         partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
         for topic in sorted(set(topics), key=_RANK.__getitem__):
             own = np.ones(len(messages), np.bool_)
@@ -209,7 +209,7 @@ class Processor:
                     "stats_cb": self._measure,
                     "error_cb": self._heard,
                 }
-            )  # type: ignore[arg-type]
+            )
         )
         consumer.subscribe(list(INPUTS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         return consumer
@@ -276,7 +276,7 @@ class Processor:
             age = (now_ms() - owned.tables.now) / 1_000 if lags[number] and owned.tables.now else 0.0
             LAG_SECONDS.labels(str(number)).set(max(0.0, age))
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
-            ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))  # type: ignore[arg-type]
+            ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
 
 
 def _aligned(parts: Sequence[TopicPartition]) -> list[int]:

@@ -176,7 +176,7 @@ def _standing(settings: Settings, client: AdminClient, topic: str, partition: in
     part = TopicPartition(topic, partition)
     ranges = {(topic, partition): (start_offsets(client, [part])[part], end_offsets(client, [part])[part])}
     return [
-        ((message.key() or b"").decode(), message.value() or b"")  # type: ignore[union-attr]
+        ((message.key() or b"").decode(), message.value() or b"")
         for batch in read(settings, ranges)
         for message in batch
     ]

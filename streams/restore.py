@@ -98,7 +98,7 @@ def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Ma
         rows: dict[tuple[str, int], list[tuple[str, bytes | None]]] = defaultdict(list)
         for message in batch:
             rows[message.topic() or "", message.partition() or 0].append(
-                ((message.key() or b"").decode(), message.value())  # type: ignore[union-attr]
+                ((message.key() or b"").decode(), message.value())
             )
         for (topic, p), changed in rows.items():
             tables[p].all()[topic].restore(changed, codec)

@@ -91,7 +91,7 @@ def brief(value: Any) -> str:
 
 
 def _headers(record: Message) -> dict[str, str | None]:
-    headers: list[tuple[str, bytes | None]] = [*(record.headers() or ())]  # type: ignore[list-item]
+    headers: Any = record.headers() or ()
     return {name: _text(value) for name, value in headers}
 
 

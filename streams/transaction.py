@@ -7,7 +7,7 @@ transaction began, the producer is made anew before the next: the epoch grows, a
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -22,7 +22,7 @@ log = logging.getLogger("mendstream.transaction")
 STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within one interval is seen one tick late
 INIT_SECONDS = 60.0
 END_SECONDS = 30.0
-Headers = list[tuple[str, bytes]]
+Headers = Sequence[tuple[str, str | bytes | None]]
 
 
 class Crash(Exception):
@@ -60,7 +60,7 @@ class Transactions:
         while True:
             try:
                 self._producer.produce(
-                    topic, value=value, key=key, partition=partition, headers=headers or [], on_delivery=self._delivered
+                    topic, value=value, key=key, partition=partition, headers=list(headers or ()), on_delivery=self._delivered
                 )
                 return
             except BufferError:
@@ -117,7 +117,7 @@ class Transactions:
                     "stats_cb": self._watch_coordinator,
                     "error_cb": self._heard,
                 }
-            )  # type: ignore[arg-type]
+            )
         )
         deadline = monotonic() + INIT_SECONDS
         while True:

@@ -113,7 +113,7 @@ def enough(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals) -> F
     """Where both arms have the records that a decision needs, shape (n,)."""
     needed, method = arms["min_count"][pairs], arms["method"][pairs]
     by_mean = method == Method.MEANS
-    needed = np.where(by_mean, np.maximum(needed, means.BURN_IN), np.where(method == Method.SPLIT, 0, needed))
+    needed = np.where(by_mean, np.maximum(needed, means.BURN_IN), np.where(method == Method.SPLIT, 1, needed))
     missing = (control.missing | treatment.missing) & by_mean
     return np.asarray((control.count >= needed) & (treatment.count >= needed) & ~missing)
 

@@ -20,7 +20,7 @@ from agents.judge.scan import Runs, bring_together, running_floats, running_ints
 from agents.slice import Facts, Finding, Floats, Ints
 from schemas.refusals import Refused
 from state.columnar import Hashes, combine, hash_part
-from state.tables import ARM_NAMES, Tables
+from state.tables import ARM_NAMES, Tables, Trial
 
 _TWO_TO_53 = 9007199254740992.0
 _ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
@@ -219,7 +219,8 @@ def _treatments_of(tables: Tables, rows: Ints) -> Ints:
 def _group(tables: Tables, row: int) -> dict[str, int]:
     metric = tables.arms.keys[row][2]
     assert metric is not None
-    return tables.trials[tables.arms["trial"][row]].arms[metric]
+    trial: Trial = tables.trials[int(tables.arms["trial"][row])]
+    return trial.arms[metric]
 
 
 def _look(facts: Facts, tables: Tables, after: _Running) -> list[Finding]:

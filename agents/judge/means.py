@@ -20,11 +20,11 @@ _TINY = 1e-12  # of the mean square: a variance below it is rounding, not spread
 
 
 def _rho_squared(alpha: float) -> float:
-    return (-2.0 * np.log(alpha) + np.log(1.0 - 2.0 * np.log(alpha))) / TUNED_AT
+    return float((-2.0 * np.log(alpha) + np.log(1.0 - 2.0 * np.log(alpha))) / TUNED_AT)
 
 
-RHO2_ONE_SIDED = float(_rho_squared(2.0 * DESIGN_ALPHA))
-RHO2_TWO_SIDED = float(_rho_squared(DESIGN_ALPHA))
+RHO2_ONE_SIDED = _rho_squared(2.0 * DESIGN_ALPHA)
+RHO2_TWO_SIDED = _rho_squared(DESIGN_ALPHA)
 
 
 @dataclass(frozen=True, slots=True)

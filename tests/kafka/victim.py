@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
 from schemas.catalog import local_ids
 from schemas.wire import Codec
@@ -19,7 +20,7 @@ from streams.processor import Processor
 
 def main() -> None:
     bootstrap, point, share, ends_text, *settings = sys.argv[1:]
-    given = dict(setting.split("=", 1) for setting in settings)
+    given: dict[str, Any] = dict(setting.split("=", 1) for setting in settings)
     ends = {(topic, int(p)): int(end) for topic, p, end in json.loads(ends_text)}
     total = sum(ends.values())
 
