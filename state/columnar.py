@@ -64,6 +64,7 @@ class Columnar:
         self._enums = {name: pa.array(symbols) for name, symbols in (enums or {}).items()}
         self._index = HashMap64()
         self.keys: list[tuple[str | None, ...]] = []
+        self._texts: list[str] = []  # of the keys, as written to the changelog
         self._capacity = _FIRST_CAPACITY
         self._columns = {name: np.zeros(self._capacity, dtype) for name, dtype in {**columns, **derived}.items()}
         self._dirty = np.zeros(self._capacity, np.bool_)
@@ -85,6 +86,7 @@ class Columnar:
         self._grow(row + 1)
         self._index.put(np.array([hashed], np.uint64), np.array([row], np.int64))
         self.keys.append(key)
+        self._texts.append(row_key(*key))
         return row
 
     def touch(self, rows: Rows) -> None:
@@ -116,6 +118,7 @@ class Columnar:
         found[fresh] = np.arange(len(self.keys), len(self.keys) + len(fresh))
         self._index.put(hashes[fresh], found[fresh])
         self.keys.extend(keys[i] for i in fresh)
+        self._texts.extend(row_key(*keys[i]) for i in fresh)
         for name in self._stored:
             column = self._columns[name]
             column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
@@ -129,7 +132,7 @@ class Columnar:
         arrays += [self._to_arrow(name, self._columns[name][rows]) for name in self._stored]
         batch = pa.RecordBatch.from_arrays(arrays, names=[*self._names, *self._stored])
         values = encode_batch(batch, self._record, codec)
-        return zip((row_key(*key) for key in keys), values, strict=True)
+        return zip([self._texts[row] for row in rows], values, strict=True)
 
     def _to_arrow(self, name: str, values: NDArray[Any]) -> pa.Array:
         if name in self._enums:

@@ -1,4 +1,4 @@
-"""Puts effects into the open transaction: outputs, records sent on, dead letters."""
+"""Puts effects into the outbox of the next transaction: outputs, records sent on, dead letters."""
 
 from confluent_kafka import Message
 
@@ -12,19 +12,24 @@ from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
 from streams.telemetry import DECISIONS, RECORDS, REFUSED
-from streams.transaction import Transactions
+from streams.transaction import Outbox
 
 _ERRORS = "__streams.errors."  # the header names of Kafka Streams (KIP-1034): tools know them
 
 
 class Emitter:
-    """Writes to the transaction, and counts what it writes."""
+    """Fills an outbox, and counts what goes in."""
 
-    def __init__(self, transactions: Transactions, codec: Codec, source: str, partitions: int) -> None:
-        self._transactions = transactions
+    def __init__(self, codec: Codec, source: str, partitions: int) -> None:
+        self._outbox = Outbox()
         self._codec = codec
         self._source = source
         self._partitions = partitions
+
+    def take(self) -> Outbox:
+        """The outbox so far; a new one begins."""
+        outbox, self._outbox = self._outbox, Outbox()
+        return outbox
 
     def emit(self, piece: Slice, effects: Effects) -> None:
         for output in effects.outputs:
@@ -33,7 +38,7 @@ class Emitter:
             record = piece.records[forward.index]
             origin = f"{piece.topic}/{piece.partition}/{record.offset()}".encode()
             headers = [*(record.headers() or ()), (FORWARDED_FROM, origin)]
-            self._transactions.produce(piece.topic, forward.partition, forward.subject, record.value(), headers)
+            self._outbox.add(piece.topic, forward.partition, forward.subject, record.value(), headers)
         for refused in effects.refused:
             self.dead_letter(piece.topic, piece.partition, piece.records[refused.index], refused)
         fates = {
@@ -59,7 +64,7 @@ class Emitter:
         headers: list[tuple[str, str | bytes | None]] = [*(record.headers() or ())]
         headers += [(_ERRORS + name, text.encode()) for name, text in why.items()]
         headers.append(("mendstream-reason", str(refused.reason).encode()))
-        self._transactions.produce(DEAD_LETTERS, partition % self._partitions, record.key(), record.value(), headers)
+        self._outbox.add(DEAD_LETTERS, partition % self._partitions, record.key(), record.value(), headers)
         REFUSED.labels(topic, refused.reason).inc()
 
     def _output(self, output: Output) -> None:
@@ -68,7 +73,7 @@ class Emitter:
         name = type(record).__name__
         headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, when, output.key)
         partition = partition_of(output.key, self._partitions)
-        self._transactions.produce(output.topic, partition, output.key, self._codec.encode(record), headers)
+        self._outbox.add(output.topic, partition, output.key, self._codec.encode(record), headers)
         if isinstance(record, Decision):
             DECISIONS.labels(record.verdict, record.outcome).inc()
         else:

@@ -46,7 +46,7 @@ def build(record: type[T], written: object, where: str) -> T:
         try:
             values[names[name]] = converter(record, name)(value)  # type: ignore[arg-type]
         except FormError as error:
-            raise FormError(f"{where}.{name}: {error}") from error
+            raise FormError(f"{where}, {name}: {error}") from error
     return record(**values)
 
 

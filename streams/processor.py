@@ -7,7 +7,7 @@ import gc
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 
 import numpy as np
@@ -26,18 +26,17 @@ from streams.health import Health
 from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
 from streams.owned import Owned, agents_name
 from streams.restore import restore
-from streams.telemetry import ASSIGNED, COMMIT_SECONDS, COMMITS, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
+from streams.telemetry import ASSIGNED, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
 from streams.ticker import Ticker
 from streams.topics import check
-from streams.transaction import Crash, Transactions
+from streams.transaction import Crash, Hook, Transactions
 
 log = logging.getLogger("mendstream.processor")
 
 POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks and stopping are looked at as often
+PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
 FIRST = (SPECS, STATUS)  # what other records are judged by
 _RANK = {topic: rank for rank, topic in enumerate((*FIRST, METRICS, RESULTS, TICKS))}
-
-Hook = Callable[[str], None]
 
 
 class Processor:
@@ -47,16 +46,18 @@ class Processor:
         """at: called with the name of each point of a commit, for tests that end the process there."""
         self._settings, self._codec = settings, codec
         self._health = health or Health()
-        self._at: Hook = at or (lambda _point: None)
         self._admin = admin(settings)
         check(self._admin, settings)
-        self._transactions = Transactions(settings)  # fences an older self before anything is read
-        self._emitter = Emitter(self._transactions, codec, f"mendstream/{settings.group}", settings.partitions)
+        self._at: Hook = at or (lambda _point: None)
+        self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read
+        self._emitter = Emitter(codec, f"mendstream/{settings.group}", settings.partitions)
         self._policies = Policies(settings, self._admin)
         self._ticker = Ticker(settings, codec)
         self._breaker = Breaker()
         self._owned: dict[int, Owned] = {}
-        self._opened = 0.0  # when the open transaction began
+        self._committed: dict[tuple[str, int], int] = {}  # next offsets, by topic and partition
+        self._changed_at: float | None = None  # when the first record not yet submitted was folded
+        self._urgent = False
         self._failure: BaseException | None = None
         self._stopping = False
         self._heard = Heard()
@@ -67,17 +68,14 @@ class Processor:
         self._stopping = True
 
     def progress(self, ends: Mapping[tuple[str, int], int]) -> int:
-        """How many offsets before these ends are folded, of partitions it owns; restored ones included."""
-        return sum(
-            min(end, self._owned[p].journal.next_offsets.get(topic, 0))
-            for (topic, p), end in ends.items()
-            if p in self._owned
-        )
+        """How many offsets before these ends are committed, of partitions that it restored."""
+        return sum(min(end, self._committed.get(place, 0)) for place, end in ends.items())
 
     def run(self) -> None:
         while not self._stopping:
             self._turn()
         self._commit()
+        self._transactions.join()
         self._consumer.close()
         self._transactions.close()
         self._ticker.close()
@@ -90,16 +88,20 @@ class Processor:
         messages = self._poll()
         if self._failure is not None:  # callbacks run inside the poll
             raise self._failure
-        urgent = False
         for topic, partition, records in self._slices(messages):
-            urgent |= self._fold(topic, partition, records)
+            self._fold(topic, partition, records)
         self._take_policies()
-        if self._transactions.open and (urgent or self._waited()):
+        if self._due():
             self._commit()
         self._ticker.tick(self._owned, now_ms())
 
-    def _waited(self) -> bool:
-        return (monotonic() - self._opened) * 1_000 >= self._settings.commit_ms
+    def _due(self) -> bool:
+        """What somebody waits for is committed at once; rows alone wait a little, longer while a commit is under way."""
+        if self._changed_at is None:
+            return False
+        waited_ms = (monotonic() - self._changed_at) * 1_000
+        patience = self._settings.commit_ms * (PATIENCE if self._transactions.busy else 1)
+        return self._urgent or waited_ms >= patience
 
     def _poll(self) -> list[Message]:
         """The next record as soon as it is there, and with it all that are there already."""
@@ -116,14 +118,17 @@ class Processor:
             self._bad_news(error)
         if failed:
             messages = [message for message in messages if message.error() is None]
-        topics = [topic or "" for topic in map(Message.topic, messages)]
-        partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
-        for topic in sorted(set(topics), key=_RANK.__getitem__):
-            own = np.ones(len(messages), np.bool_)
-            if topics.count(topic) < len(topics):
-                own = np.fromiter((name == topic for name in topics), np.bool_, len(topics))
-            for partition in np.unique(partitions[own]).tolist():
-                yield topic, partition, list(compress(messages, (own & (partitions == partition)).tolist()))
+        # A cheap mapping of unbound methods, because this is done for every record.
+        places: list[tuple[str, int]] = list(
+            zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)  # type: ignore[arg-type]
+        )
+        several = {place: code for code, place in enumerate(sorted(set(places), key=_rank))}
+        if len(several) == 1:
+            yield *next(iter(several)), messages
+            return
+        codes = np.fromiter(map(several.__getitem__, places), np.int64, len(messages))
+        for place, code in several.items():
+            yield *place, list(compress(messages, (codes == code).tolist()))
 
     def _bad_news(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
@@ -137,53 +142,47 @@ class Processor:
             raise explained(error, self._settings)
         log.warning("kafka: %s", error.str())
 
-    def _fold(self, topic: str, partition: int, records: list[Message]) -> bool:
+    def _fold(self, topic: str, partition: int, records: list[Message]) -> None:
         owned = self._owned.get(partition)
         if owned is None:
-            return False  # revoked in the middle of a poll; whoever owns it now reads these records
-        self._open()
+            return  # revoked in the middle of a poll; whoever owns it now reads these records
+        self._changed()
         self._at(topic)
         refused_before = owned.journal.dead_letters
-        urgent = owned.fold(topic, records, self._codec, self._emitter)
+        self._urgent |= owned.fold(topic, records, self._codec, self._emitter)
         if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
             self._consumer.pause([TopicPartition(topic, partition)])
-        return urgent
 
     def _take_policies(self) -> None:
         for message in self._policies.news():
             for owned in self._owned.values():
-                self._open()
+                self._changed()
                 owned.take_policy(message.offset() or 0, message, self._codec, self._emitter)
 
-    def _open(self) -> None:
-        if not self._transactions.open:
-            self._transactions.begin()
-            self._opened = monotonic()
-            self._at("begun")
+    def _changed(self) -> None:
+        if self._changed_at is None:
+            self._changed_at = monotonic()
 
     def _commit(self) -> None:
         """Rows, journal entries and offsets of every partition that advanced, in one transaction with its outputs."""
-        if not self._transactions.open:
+        if self._changed_at is None:
             return
-        began = monotonic()
-        self._at("outputs")
-        offsets = []
+        outbox, reached = self._emitter.take(), dict[tuple[str, int], int]()
         for partition, owned in self._owned.items():
             if not owned.dirty:
                 continue
             refresh(owned.tables)
             for topic, table in owned.tables.all().items():
-                self._transactions.produce_rows(topic, partition, table.changed(self._codec))
-            self._at("rows")
+                if rows := table.changed(self._codec):
+                    outbox.rows.append((topic, partition, rows))
             entry = owned.journal.entry(owned.tables.now, agents_name(self._settings.dedupe_window))
-            self._transactions.produce(JOURNAL, partition, str(partition), self._codec.encode(entry))
-            offsets += [TopicPartition(topic, partition, at) for topic, at in owned.journal.next_offsets.items()]
+            outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
+            reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
-        self._at("journal")
-        self._transactions.commit(offsets, self._consumer.consumer_group_metadata(), self._at)
-        self._at("committed")
-        COMMITS.inc()
-        COMMIT_SECONDS.observe(monotonic() - began)
+        outbox.offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in reached.items()]
+        self._changed_at, self._urgent = None, False
+        group = self._consumer.consumer_group_metadata()
+        self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
 
     def _connected(self) -> Consumer:
         settings = self._settings
@@ -221,6 +220,11 @@ class Processor:
             began = monotonic()
             offsets = committed(consumer, parts, self._settings)
             self._owned = restore(self._settings, self._codec, self._admin, numbers, offsets, self._policies.all())
+            self._committed = {
+                (topic, p): offset
+                for p, one in self._owned.items()
+                for topic, offset in one.journal.next_offsets.items()
+            }
             self._policies.again()
             self._take_policies()
             self._catch_up(numbers)
@@ -251,6 +255,7 @@ class Processor:
         try:
             self._health.ready = False
             self._commit()
+            self._transactions.join()
         except (KafkaException, Crash) as error:
             self._failure = Crash(str(error))
         self._owned = {}
@@ -277,6 +282,10 @@ class Processor:
             LAG_SECONDS.labels(str(number)).set(max(0.0, age))
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
+
+
+def _rank(place: tuple[str, int]) -> tuple[int, int]:
+    return _RANK[place[0]], place[1]
 
 
 def _aligned(parts: Sequence[TopicPartition]) -> list[int]:

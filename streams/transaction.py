@@ -8,6 +8,8 @@ transaction began, the producer is made anew before the next: the epoch grows, a
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -15,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from streams.clock import monotonic
 from streams.config import Settings
 from streams.kafka import Heard, explained
-from streams.telemetry import TXN_RECREATED
+from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
 
 log = logging.getLogger("mendstream.transaction")
 
@@ -23,44 +25,118 @@ STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within 
 INIT_SECONDS = 60.0
 END_SECONDS = 30.0
 Headers = Sequence[tuple[str, str | bytes | None]]
+Hook = Callable[[str], None]
 
 
 class Crash(Exception):
     """The transaction's fate cannot be mended here: drop all state, exit, restart, restore."""
 
 
-class Transactions:
-    """Begins, fills and commits transactions under one stable transactional id, which fences an older self."""
+@dataclass(slots=True)
+class Outbox:
+    """What the next transaction will hold; it grows while the last one is being committed.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Bounded by the records folded meanwhile: a commit that does not end within END_SECONDS ends the process.
+    """
+
+    records: list[tuple[str, int, str | bytes | None, bytes | None, Headers]] = field(default_factory=list)
+    rows: list[tuple[str, int, list[tuple[str, bytes | None]]]] = field(default_factory=list)
+    offsets: list[TopicPartition] = field(default_factory=list)
+
+    def add(
+        self, topic: str, partition: int, key: str | bytes | None, value: bytes | None, headers: Headers = ()
+    ) -> None:
+        self.records.append((topic, partition, key, value, headers))
+
+
+class Transactions:
+    """Commits outboxes under one stable transactional id, which fences an older self.
+
+    The end of a transaction runs in a thread of its own, so that the next records are folded meanwhile; `join` waits for
+    it. One transaction at a time, in order.
+    """
+
+    def __init__(self, settings: Settings, at: Hook) -> None:
+        """at: called with the name of each point of a commit, for tests that end the process there."""
+        self._settings, self._at = settings, at
         self._heard = Heard()
         self._trouble = 0
         self._trouble_at_begin = 0
         self._delivery: KafkaError | None = None
         self._producer = self._connected()
-        self.open = False
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._ending: Future[None] | None = None
 
-    def begin(self) -> None:
-        """Begins a transaction, on a fresh producer if the coordinator was out of reach."""
-        assert not self.open, "a transaction is open"
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is being committed."""
+        return self._ending is not None and not self._ending.done()
+
+    def submit(self, outbox: Outbox, group: Any, committed: Callable[[], None]) -> None:
+        """Writes an outbox in one transaction and has it committed; waits for the one before.
+
+        group: the consumer's group metadata. committed: called once all of it is visible. Raises Crash.
+        """
+        self.join()
+        self._begin()
+        began = monotonic()
+        self._at("begun")
+        for record in outbox.records:
+            self._produce(*record)
+        self._at("outputs")
+        for topic, partition, rows in outbox.rows:
+            self._produce_rows(topic, partition, rows)
+        self._at("rows")
+
+        def end() -> None:
+            self._end(lambda: self._producer.send_offsets_to_transaction(outbox.offsets, group, END_SECONDS))
+            self._at("offsets")
+            self._end(lambda: self._producer.commit_transaction(END_SECONDS))
+            if self._delivery is not None:
+                raise Crash(f"a record was not delivered: {self._delivery}")
+            committed()
+            COMMITS.inc()
+            COMMIT_SECONDS.observe(monotonic() - began)
+            self._at("committed")
+
+        self._ending = self._thread.submit(end)
+
+    def join(self) -> None:
+        """Waits until what was submitted is committed. Raises Crash unless all of it was."""
+        if self._ending is not None:
+            ending, self._ending = self._ending, None
+            ending.result()
+
+    def poll(self) -> None:
+        """Lets callbacks run; call it often, also while idle. Raises Crash if the last commit failed."""
+        self._producer.poll(0)
+        if self._ending is not None and self._ending.done():
+            self.join()
+
+    def close(self) -> None:
+        self.join()
+        self._thread.shutdown()
+
+    def _begin(self) -> None:
+        """Begins a transaction, on a fresh producer if the coordinator was out of reach since the last began."""
         self._producer.poll(0)
         if self._trouble != self._trouble_at_begin:
             log.warning("the transaction coordinator was out of reach: making the producer anew")
             TXN_RECREATED.inc()
             self._producer = self._connected()
         self._trouble_at_begin = self._trouble
-        self._producer.begin_transaction()
-        self.open = True
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise Crash(str(error.args[0])) from error
 
-    def produce(
-        self, topic: str, partition: int, key: str | bytes | None, value: bytes | None, headers: Headers | None = None
+    def _produce(
+        self, topic: str, partition: int, key: str | bytes | None, value: bytes | None, headers: Headers
     ) -> None:
-        """Adds a record to the open transaction. Raises Crash if the producer is done for."""
         while True:
             try:
                 self._producer.produce(
-                    topic, value=value, key=key, partition=partition, headers=list(headers or ()), on_delivery=self._delivered
+                    topic, value=value, key=key, partition=partition, headers=list(headers), on_delivery=self._delivered
                 )
                 return
             except BufferError:
@@ -68,8 +144,8 @@ class Transactions:
             except KafkaException as error:
                 raise Crash(str(error)) from error
 
-    def produce_rows(self, topic: str, partition: int, rows: Iterable[tuple[str, bytes | None]]) -> None:
-        """Adds the changed rows of a table, in batches: headers are not needed, and it is much cheaper."""
+    def _produce_rows(self, topic: str, partition: int, rows: Iterable[tuple[str, bytes | None]]) -> None:
+        """Rows go in batches: they need no headers, and it is much cheaper."""
         waiting: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in rows]
         while waiting:
             self._producer.produce_batch(topic, waiting, partition=partition, on_delivery=self._delivered)
@@ -80,27 +156,6 @@ class Transactions:
                     raise Crash(str(error))
             waiting = refused
             self._producer.poll(0.05 if waiting else 0)
-
-    def commit(self, offsets: list[TopicPartition], group: Any, at: Callable[[str], None]) -> None:
-        """Commits outputs, rows and offsets together. Raises Crash unless all of it was committed.
-
-        at: called with the name of the point between the two steps.
-        """
-        assert self.open, "no transaction is open"
-        self._end(lambda: self._producer.send_offsets_to_transaction(offsets, group, END_SECONDS))
-        at("offsets")
-        self._end(lambda: self._producer.commit_transaction(END_SECONDS))
-        if self._delivery is not None:
-            raise Crash(f"a record was not delivered: {self._delivery}")
-        self.open = False
-
-    def poll(self) -> None:
-        """Lets callbacks run; call it often, also while idle."""
-        self._producer.poll(0)
-
-    def close(self) -> None:
-        """Leaves an open transaction to be aborted by whoever has the id next."""
-        self._producer.purge(in_queue=True, in_flight=False, blocking=False)
 
     def _connected(self) -> Producer:
         producer = Producer(
@@ -131,7 +186,7 @@ class Transactions:
             else:
                 return producer
 
-    def _end(self, step: Any) -> None:
+    def _end(self, step: Callable[[], None]) -> None:
         deadline = monotonic() + END_SECONDS
         while True:
             try:
@@ -150,7 +205,7 @@ class Transactions:
     def _watch_coordinator(self, statistics: str) -> None:
         brokers = json.loads(statistics).get("brokers", {})
         self._trouble = sum(
-            broker.get("disconnects", 0) + broker.get("req_timeouts", 0) + broker.get("tx_retries", 0)
+            broker.get("disconnects", 0) + broker.get("req_timeouts", 0)
             for name, broker in brokers.items()
             if name.startswith("TxnCoordinator")
         )

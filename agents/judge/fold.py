@@ -47,15 +47,16 @@ class Additions:
 
 def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
     """Folds results; returns findings in the order of the log and records that make no sense for their metric."""
-    hashes = _hashes(facts)
-    measure = _measure(facts, tables, hashes[0])
+    parts = [hash_part(facts.batch.column(name)) for name in ARM_NAMES]
+    whole = combine([*parts[:4], hash_part(pa.nulls(1, pa.string()))])
+    measure = _measure(facts, tables, whole)
     added = _additions(facts, measure)
     refused = _refuse(facts, measure, added)
     good = np.ones(len(facts), np.bool_)
     good[[one.index for one in refused]] = False
     if not good.any():
         return [], refused
-    rows, records = _rows(facts, tables, hashes, good)
+    rows, records = _rows(facts, tables, parts, whole, good)
     after = _Running.of(tables, rows, records, added)
     end_burn_ins(tables, after, facts.offsets)
     findings = _look(facts, tables, after)
@@ -63,35 +64,34 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
     return findings, refused
 
 
-def _hashes(facts: Facts) -> tuple[Hashes, Hashes]:
-    """The hash of each record's row in the whole, and of its row in its segment."""
-    parts = [hash_part(facts.batch.column(name)) for name in ARM_NAMES]
-    none = hash_part(pa.nulls(1, pa.string()))
-    return combine([*parts[:4], none]), combine(parts)
-
-
 def _measure(facts: Facts, tables: Tables, whole: Hashes) -> Measure:
     """Of known rows as they are; of others as they would be, because a refused record opens no row."""
     found = tables.arms.find(whole)
     known = np.maximum(found, 0)
     tally, limit, cap = (tables.arms[name][known] for name in ("tally", "limit", "cap"))
-    _, first, again = np.unique(whole, return_index=True, return_inverse=True)
-    for code in np.unique(again[found < 0]):
-        subject, experiment_id, metric = (facts.batch.column(name)[int(first[code])].as_py() for name in ARM_NAMES[:3])
-        spec, same = rows_of.plan(tables, subject, experiment_id, metric), again == code
-        tally[same] = rows_of.tally_of(spec)
-        limit[same] = rows_of.NEVER if spec.limit is None else spec.limit
-        cap[same] = rows_of.NEVER if spec.cap is None else spec.cap
+    if (found >= 0).all():
+        return Measure(tally, limit, cap)
+    unknown = np.flatnonzero(found < 0)
+    _, first, again = np.unique(whole[unknown], return_index=True, return_inverse=True)
+    names = [facts.batch.column(name) for name in ARM_NAMES[:3]]
+    plans = [rows_of.plan(tables, *(column[int(at)].as_py() for column in names)) for at in unknown[first]]
+    tally[unknown] = np.array([rows_of.tally_of(spec) for spec in plans])[again]
+    limit[unknown] = np.array([rows_of.NEVER if spec.limit is None else spec.limit for spec in plans])[again]
+    cap[unknown] = np.array([rows_of.NEVER if spec.cap is None else spec.cap for spec in plans])[again]
     return Measure(tally, limit, cap)
 
 
-def _rows(facts: Facts, tables: Tables, hashes: tuple[Hashes, Hashes], good: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+def _rows(
+    facts: Facts, tables: Tables, parts: list[Hashes], whole: Hashes, good: NDArray[np.bool_]
+) -> tuple[Ints, Ints]:
     """The rows that the good records add to, and which record adds to each: in the whole, then in segments."""
     segment = np.asarray(facts.batch.column("segment").is_valid().to_numpy(zero_copy_only=False))
     kept, segmented = np.flatnonzero(good), np.flatnonzero(good & segment)
-    whole = _find_or_open(facts, tables, hashes[0][kept], kept, False)
-    within = _find_or_open(facts, tables, hashes[1][segmented], segmented, True)
-    return np.concatenate([whole, within]), np.concatenate([kept, segmented])
+    rows = _find_or_open(facts, tables, whole[kept], kept, False)
+    if not len(segmented):
+        return rows, kept
+    within = _find_or_open(facts, tables, combine([part[segmented] for part in parts]), segmented, True)
+    return np.concatenate([rows, within]), np.concatenate([kept, segmented])
 
 
 def _find_or_open(facts: Facts, tables: Tables, hashes: Hashes, at: Ints, segment: bool) -> Ints:

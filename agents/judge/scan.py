@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_LONG_RUN = 48  # from here one accumulate per run is cheaper than one array step per rank
+_FEW = 4  # runs left: one accumulate for each is then cheaper than one array step for each rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,8 @@ def running_floats(runs: Runs, values: Floats, carry: Floats) -> Floats:
 
 def _running_floats(runs: Runs, values: Floats, carry: Floats) -> Floats:
     out = np.empty(len(values))
-    short = runs.lengths <= _LONG_RUN
-    for start, length, before in zip(runs.starts[~short], runs.lengths[~short], carry[~short], strict=True):
-        out[start : start + length] = np.add.accumulate(np.append(before, values[start : start + length]))[1:]
-    starts, lengths, sums = runs.starts[short], runs.lengths[short], carry[short].copy()
-    rank = 0
-    while len(starts):
+    starts, lengths, sums, rank = runs.starts, runs.lengths, carry, 0
+    while len(starts) > _FEW:
         at = starts + rank
         sums = sums + values[at]
         out[at] = sums
@@ -77,4 +73,6 @@ def _running_floats(runs: Runs, values: Floats, carry: Floats) -> Floats:
         longer = lengths > rank
         if not longer.all():
             starts, lengths, sums = starts[longer], lengths[longer], sums[longer]
+    for start, end, before in zip(starts + rank, starts + lengths, sums, strict=True):
+        out[start:end] = np.add.accumulate(np.append(before, values[start:end]))[1:]
     return out

@@ -96,8 +96,8 @@ def processor(
 
 def _process(settings: Settings) -> None:
     health = Health().serve(settings.http_host, settings.http_port)
-    log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
     worker = Processor(settings, codecs.codec_for(settings), health)
+    log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
 
     def stop(_number: int, _frame: object) -> None:
         worker.stop()

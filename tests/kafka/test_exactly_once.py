@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kafka
 
 RECORDS = 100_000
 KILLS = 20
-POINTS = ("begun", "outputs", "rows", "journal", "offsets", "committed")
+POINTS = ("begun", "outputs", "rows", "offsets", "committed", "experiments.results.v1")
 SMALL = ("commit_ms=5", "batch=400", "dedupe_window=200000")  # small transactions: kills hit work, not start-up
 RUN_SECONDS = 90.0
 ROOT = Path(__file__).parents[2]

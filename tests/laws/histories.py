@@ -6,6 +6,7 @@ answer the commands that the chapters before them led to, so a history is folded
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -122,12 +123,12 @@ _RATES = ("conversion", "error", "accuracy")
 
 @dataclass(frozen=True)
 class Results:
-    """n results of one experiment; change: of treatment b; coarse: records sum up many units; late: c comes late."""
+    """n results of one experiment; change: of treatment b, among _LEVELS; coarse: records sum up many units."""
 
     seed: int
     experiment: int
     n: int
-    change: int  # of _LEVELS
+    change: int
     skewed: bool
     coarse: bool
     dirty: bool
@@ -207,7 +208,7 @@ def take(step: Step, tables: Tables, into: Folded) -> None:
     into.records += len(step.records)
     met = effects.applied + effects.duplicates + len(effects.forwards) + len(effects.refused)
     assert met == len(step.records)
-    fated = [one.index for one in (*effects.forwards, *effects.refused)]
+    fated = [*(one.index for one in effects.forwards), *(one.index for one in effects.refused)]
     assert len(set(fated)) == len(fated)
 
 
@@ -228,7 +229,7 @@ def pieces(piece: Slice, at: Iterable[int]) -> Iterator[Slice]:
     """The slice cut before the records at these positions."""
     records = piece.records
     bounds = [0, *sorted({cut for cut in at if 0 < cut < len(records)}), len(records)]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         if first < last:
             yield Slice.of(piece.topic, piece.partition, records[first:last])
 
@@ -253,7 +254,7 @@ def cut_anywhere(steps: Sequence[Step], telling: dict[str, set[int]], rng: np.ra
             continue
         told = telling.get(step.topic, set())
         near = [at for at, record in enumerate(step.records) if record.offset() in told]
-        near = [at + int(rng.integers(0, 2)) for at in near if rng.random() < 0.5]
+        near = [at + int(rng.integers(0, 2)) for at in near if rng.random() < 0.25]
         anywhere = rng.integers(0, max(1, len(step.records)), int(rng.integers(0, 5))).tolist()
         yield from pieces(step, [*near, *anywhere])
 
@@ -297,7 +298,7 @@ class History:
                 self._now += 1_000 * chapter
                 self._send(TICKS, [Tick(0, self._now)], 0)
 
-    def _send(self, topic: str, records: list[Record | bytes | None | Sent], seed: int) -> None:
+    def _send(self, topic: str, records: list[Record | bytes | Sent | None], seed: int) -> None:
         rng = np.random.default_rng(seed)
         offset = self._offsets.get(topic, 0)
         delivered = []
@@ -339,7 +340,7 @@ class History:
         )
 
 
-def _results(chapter: Results, number: int) -> Iterator[Record | bytes | None | Sent]:
+def _results(chapter: Results, number: int) -> Iterator[Record | bytes | Sent | None]:
     rng = np.random.default_rng([chapter.seed, number])
     name, subject, arms, metrics = EXPERIMENTS[chapter.experiment % len(EXPERIMENTS)]
     treatments = len(arms) - 1
@@ -348,15 +349,17 @@ def _results(chapter: Results, number: int) -> Iterator[Record | bytes | None | 
         odds = np.array([0.2, *[0.8 / treatments] * treatments])
     sent = (*metrics, "exposure", "mood")
     weights = np.array([1.0] * len(metrics) + [0.6, 0.05])
+    variants = rng.choice(len(arms), chapter.n, p=odds)
+    named = rng.choice(len(sent), chapter.n, p=weights / weights.sum())
     for at in range(chapter.n):
-        variant = arms[int(rng.choice(len(arms), p=odds))]
-        metric = sent[int(rng.choice(len(sent), p=weights / weights.sum()))]
-        record = _result(chapter, rng, metric, variant, event_uuid("result", number, at, chapter.seed))
-        record = replace(record, experiment_id=name, subject=subject)
+        event_id = event_uuid("result", number, at, chapter.seed)
+        record = _result(chapter, rng, sent[named[at]], arms[variants[at]], (event_id, subject, name))
         yield _soiled(record, rng, chapter.seed, number, at) if chapter.dirty and rng.random() < 0.1 else record
 
 
-def _result(chapter: Results, rng: np.random.Generator, metric: str, variant: str, event_id: str) -> ExperimentResult:
+def _result(
+    chapter: Results, rng: np.random.Generator, metric: str, variant: str, ids: tuple[str, str, str]
+) -> ExperimentResult:
     level = _LEVELS[metric][chapter.change if variant == "b" else 0]
     count = int(rng.integers(1, 120)) if chapter.coarse and metric != "latency" else 1
     squares: float | None = None
@@ -373,9 +376,9 @@ def _result(chapter: Results, rng: np.random.Generator, metric: str, variant: st
     if squares is not None and (count == 1 or (chapter.dirty and rng.random() < 0.002)):
         squares = None
     return ExperimentResult(
-        event_id=event_id,
-        subject="",
-        experiment_id="",
+        event_id=ids[0],
+        subject=ids[1],
+        experiment_id=ids[2],
         variant=variant,
         metric=metric,
         count=count,
@@ -388,7 +391,7 @@ def _result(chapter: Results, rng: np.random.Generator, metric: str, variant: st
 
 def _soiled(
     record: ExperimentResult, rng: np.random.Generator, seed: int, number: int, at: int
-) -> Record | bytes | None | Sent:
+) -> Record | bytes | Sent | None:
     """A duplicate, or a record with one fault."""
     ways: tuple[Record | bytes | Sent | None, ...] = (
         replace(record, event_id=event_uuid("result", number, int(rng.integers(0, at + 1)), seed)),
@@ -415,14 +418,15 @@ def _soiled(
     return ways[int(rng.integers(0, len(ways)))]
 
 
-def _metrics(chapter: Metrics, number: int) -> Iterator[Record | bytes | None | Sent]:
+def _metrics(chapter: Metrics, number: int) -> Iterator[Record | bytes | Sent | None]:
     rng = np.random.default_rng([chapter.seed, number])
     names = ("error", "accuracy", "latency")
+    chosen = rng.choice(3, chapter.n, p=(0.7, 0.25, 0.05))
     for at in range(chapter.n):
         changed = chapter.change if at > chapter.n // 3 else 0
         large = rng.random() < (0.85 if changed == 2 else 0.2)
         rate = 0.5 if large else 0.5 if changed == 1 else 0.04
-        name = names[int(rng.choice(3, p=(0.7, 0.25, 0.05)))]
+        name = names[chosen[at]]
         count = int(rng.integers(1, 4))
         bad = int(rng.binomial(count, rate))
         other = rng.random() < 0.1 and chapter.versions

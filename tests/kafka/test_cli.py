@@ -1,0 +1,221 @@
+"""The command line against a real Kafka: from an empty broker to a command on its topic."""
+
+import csv
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas.catalog import DEAD_LETTERS, METRICS, RESULTS
+from schemas.wire import frame
+from streams.broker import EmbeddedKafka
+from streams.clock import wait_until
+from streams.config import Settings
+from streams.errors import MendstreamError
+from streams.worker import Worker
+from tests.kafka.console import ROOT, environment, lines, output
+
+pytestmark = pytest.mark.kafka
+SECONDS = 60.0
+
+SPEC = """\
+experiment_id: checkout
+subject: shop
+control: old
+treatments: [new]
+share_steps: [{shares: [{variant: old, share: 0.5}, {variant: new, share: 0.5}]}]
+metrics: [{name: conversion, role: GOAL, direction: HIGHER_IS_BETTER, kind: RATE}]
+"""
+POLICY = "policy_id: shop\nsubjects: [shop]\nrollback: AUTO\n"
+CLICKS = (
+    "--to",
+    "results",
+    "--map",
+    "subject:=shop",
+    "--map",
+    "experiment_id:=checkout",
+    "--map",
+    "metric:=conversion",
+)
+COLUMNS = ("--map", "variant=arm", "--map", "sum=clicked", "--map", "occurred_at=ts")
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedKafka]:
+    """A broker of this module's own: tables and journal are a broker's whole."""
+    embedded = EmbeddedKafka()
+    try:
+        embedded.start()
+    except MendstreamError as error:
+        pytest.skip(f"no embedded Kafka: {error}")
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture(scope="module")
+def here(broker: EmbeddedKafka) -> tuple[str, str]:
+    """The option that names the broker, which has its topics."""
+    option = ("--bootstrap", broker.bootstrap)
+    assert "created commands.retrain.v1" in output("topics", "create", *option)
+    return option
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 000 clicks: 2 of 10 on the old arm, 1 of 10 on the new."""
+    path = tmp_path_factory.mktemp("clicks") / "clicks.csv.gz"
+    with gzip.open(path, "wt", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ts", "arm", "clicked"])
+        for n in range(4_000):
+            at = f"2024-05-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}"
+            writer.writerow([at, "old", int(n % 5 == 0)])
+            writer.writerow([at, "new", int(n % 10 == 0)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def judged(here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A broker where a policy, a spec and the clicks were published, and a processor has taken them in."""
+    home = tmp_path_factory.mktemp("files")
+    (home / "spec.yaml").write_text(SPEC)
+    (home / "policy.yaml").write_text(POLICY)
+    assert "policy shop for shop applied" in output("policy", "apply", home / "policy.yaml", *here)
+    assert "spec checkout of shop applied" in output("spec", "apply", home / "spec.yaml", *here)
+    assert f"8000 records to {RESULTS}" in output(*here, "publish", clicks, *CLICKS, *COLUMNS)
+
+    def taken_in() -> bool:
+        return sum(row["count"] for row in lines("table", "arms", "--json", *here)) == 8_000
+
+    with Worker(Settings(bootstrap=here[1]), home / "log"):
+        assert wait_until(taken_in, SECONDS), (home / "log").read_text()
+        yield here
+
+
+def test_creating_topics_twice_changes_nothing(here: tuple[str, str]) -> None:
+    assert output("topics", "create", *here) == "all topics are there\n"
+    assert output("topics", "check", *here) == "all topics are there with 4 partitions\n"
+    described = {row["topic"]: row for row in lines("topics", "describe", *here)}
+    assert described[METRICS]["record"] == "ModelMetric"
+    assert {row["configured otherwise"] for row in described.values()} == {""}
+
+
+def test_a_worse_variant_in_a_file_becomes_one_rollback(judged: tuple[str, str]) -> None:
+    (found,) = lines("watch", "commands", "--no-follow", *judged)
+    assert found["topic"] == "commands.rollback.v1"
+    assert found["key"] == "shop"
+    assert found["value"]["variant"] == "new"
+    assert "roll back" in found["value"]["reason"]
+    (row,) = lines("table", "commands", *judged)
+    assert row["command_id"] == found["value"]["command_id"]
+
+
+def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, str]) -> None:
+    rows = {row["variant"]: row for row in lines("table", "arms", "--subject", "shop", *judged)}
+    assert {name: (row["count"], row["hits"]) for name, row in rows.items()} == {
+        "old": (4_000, 800),
+        "new": (4_000, 400),
+    }
+
+
+def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, str], clicks: Path) -> None:
+    output("publish", clicks, *CLICKS, *COLUMNS, *judged)
+    found = lines("watch", RESULTS, "--no-follow", "--key", "shop", *judged)
+    ids = [record["value"]["event_id"] for record in found]
+    assert len(ids) == 16_000
+    assert ids[:8_000] == ids[8_000:]
+    first = found[0]["value"]
+    assert (first["variant"], first["sum"], first["occurred_at"]) == ("old", 1.0, 1_714_521_600_000)
+
+
+def test_json_lines_need_no_map_where_fields_have_their_names(here: tuple[str, str], tmp_path: Path) -> None:
+    rows = [
+        {"subject": "lines", "model_version": "v1", "metric": "error", "sum": 1, "occurred_at": 1_700_000_000_000},
+        {
+            "subject": "lines",
+            "model_version": "v1",
+            "metric": "error",
+            "sum": 0,
+            "segment": "a",
+            "occurred_at": "2024-01-01",
+        },
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    output("publish", tmp_path / "rows.jsonl", "--to", "metrics", *here)
+    found = [record["value"] for record in lines("watch", "models.metrics", "--no-follow", "--key", "lines", *here)]
+    assert [(each["sum"], each["segment"], each["occurred_at"]) for each in found] == [
+        (1.0, None, 1_700_000_000_000),
+        (0.0, "a", 1_704_067_200_000),
+    ]
+
+
+def test_a_dry_run_publishes_nothing(here: tuple[str, str], clicks: Path) -> None:
+    said = output("publish", clicks, "--dry-run", "--map", "subject:=dry", *CLICKS[:2], *CLICKS[4:], *COLUMNS, *here)
+    assert said.startswith("8000 rows of clicks.csv.gz are good")
+    assert lines("watch", RESULTS, "--no-follow", "--key", "dry", *here) == []
+
+
+def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(judged: tuple[str, str]) -> None:
+    _send(judged[1], METRICS, frame(77, b"\xff\x1b[2J"), "odd")
+    (unknown,) = lines("watch", METRICS, "--no-follow", "--key", "odd", *judged)
+    assert unknown["unknown_schema_id"] == 77
+    assert unknown["problem"].startswith("UNKNOWN_SCHEMA")
+    (dead,) = lines("watch", DEAD_LETTERS, "--limit", "1", "--key", "odd", *judged)
+    assert dead["headers"]["mendstream-reason"] == "UNKNOWN_SCHEMA"
+    assert dead["value"] == "\\x00\\x00\\x00\\x00M\\xff\\x1b[2J"
+
+
+def test_following_waits_for_the_next_record(here: tuple[str, str]) -> None:
+    command = [sys.executable, "-m", "streams", "watch", RESULTS, "--key", "late", "--limit", "1", *here]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as watching:
+        _send(here[1], RESULTS, b"anything", "late")
+        said, _ = watching.communicate(timeout=SECONDS)
+    assert watching.returncode == 0
+    assert json.loads(said)["key"] == "late"
+
+
+def test_settings_say_where_they_come_from_and_hide_secrets(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("partitions: 12\ngroup: from-file\n")
+    env = {"MENDSTREAM_GROUP": "from-env", "MENDSTREAM_SASL_PASSWORD": "opensesame"}
+    said = output("config", "--json", "--config", tmp_path / "settings.yaml", "--slot", "7", env=env)
+    shown = json.loads(said)
+    assert shown["partitions"] == {"value": "12", "from": str(tmp_path / "settings.yaml")}
+    assert shown["group"] == {"value": "from-env", "from": "MENDSTREAM_GROUP"}
+    assert shown["slot"] == {"value": "7", "from": "--slot"}
+    assert shown["batch"]["from"] == "default"
+    assert "opensesame" not in said
+
+
+def test_options_may_stand_before_or_after_the_command() -> None:
+    before = json.loads(output("--group", "mine", "config", "--json"))
+    after = json.loads(output("config", "--json", "--group", "mine"))
+    assert before == after
+    assert before["group"]["value"] == "mine"
+
+
+def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "said"
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "streams", "dev", "--port", "0"]
+        with subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=file, start_new_session=True) as running:
+            try:
+                assert wait_until(lambda: "restored" in log.read_text(), SECONDS), log.read_text()
+                said = log.read_text()
+                bootstrap = said.split("Kafka is at ")[1].split(",")[0]
+                assert output("topics", "check", "--bootstrap", bootstrap)
+            finally:
+                running.send_signal(signal.SIGINT)
+            assert running.wait(SECONDS) == 130
+    assert '"message": "stopped"' in log.read_text()
+
+
+def _send(bootstrap: str, topic: str, value: bytes, key: str) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 2})
+    producer.produce(topic, value=value, key=key)
+    assert producer.flush(SECONDS) == 0

@@ -1,0 +1,91 @@
+"""Restore: tables rebuilt from what commits wrote, and from the input for the ids, go on to the same bytes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.fold import refresh, remember
+from agents.judge.arms import rebuild
+from state.tables import Tables
+from tests.builders import CODEC
+from tests.laws.histories import (
+    Chapter,
+    Folded,
+    History,
+    Step,
+    all_histories,
+    cut_anywhere,
+    fresh_tables,
+    snapshot,
+    take,
+    telling_offsets,
+)
+from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+
+Rows = list[tuple[str, bytes | None]]
+
+
+@dataclass
+class Changelog:
+    """The rows that commits wrote, by topic."""
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+
+    def commit(self, tables: Tables) -> None:
+        refresh(tables)
+        for topic, table in tables.all().items():
+            self.rows.setdefault(topic, []).extend(table.changed(CODEC))
+
+    def compacted(self) -> dict[str, Rows]:
+        """The last row of each key, in the order of the log, as Kafka keeps it."""
+        return {
+            topic: list({key: (key, value) for key, value in reversed(rows)}.values())[::-1]
+            for topic, rows in self.rows.items()
+        }
+
+
+def restored(rows: dict[str, Rows], before: Tables, steps: Iterable[Step]) -> Tables:
+    tables = fresh_tables()
+    for topic, table in tables.all().items():
+        table.restore(rows.get(topic, []), CODEC)
+    rebuild(tables)
+    for step in steps:
+        if not isinstance(step, bytes):
+            remember(step, tables, CODEC)
+    tables.now = before.now
+    tables.policies = dict(before.policies)
+    return tables
+
+
+def assert_restarts_change_nothing(history: History, seed: int, restarts: float) -> None:
+    rng = np.random.default_rng(seed)
+    tables, changelog, folded, done = fresh_tables(), Changelog(), Folded(), list[Step]()
+    for step in cut_anywhere(history.steps, telling_offsets(history.tables), rng):
+        take(step, tables, folded)
+        done.append(step)
+        if rng.random() < restarts:
+            changelog.commit(tables)
+            rows = changelog.compacted() if rng.random() < 0.5 else changelog.rows
+            restarted = restored(rows, tables, done)
+            assert snapshot(restarted) == snapshot(tables)
+            assert not any(table.changed(CODEC) for table in restarted.all().values())
+            tables = restarted
+    assert folded == history.folded
+    assert snapshot(tables) == snapshot(history.tables)
+
+
+@settings(max_examples=40)
+@given(all_histories(), st.integers(0, 2**32 - 1))
+def test_tables_restored_from_their_changelog_go_on_as_if_never_restarted(chapters: list[Chapter], seed: int) -> None:
+    assert_restarts_change_nothing(History.of(chapters), seed, 0.1)
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_a_restart_near_any_telling_record_changes_nothing(name: str) -> None:
+    history = History.of(TELLING[name])
+    for seed in range(2):
+        assert_restarts_change_nothing(history, seed, 0.5)
