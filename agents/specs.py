@@ -7,7 +7,7 @@ import numpy as np
 
 from agents.judge.arms import NEVER, new_experiment
 from agents.policy import policy_for
-from schemas.records import ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role, Share
+from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role, Share
 from state.table import row_key
 from state.tables import Tables
 
@@ -71,5 +71,6 @@ def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> 
 
 
 def _same_terms(spec: ExperimentSpec, row: ExperimentRow) -> bool:
-    metrics = row.metrics[: len(spec.metrics)]  # then come those that no spec named
-    return row == replace(row, **{**_terms(spec), "metrics": row.metrics}) and metrics == spec.metrics
+    # A metric that no spec named has no direction, and a spec's always has one.
+    named = tuple(metric for metric in row.metrics if metric.direction != Direction.UNKNOWN)
+    return row == replace(row, **{**_terms(spec), "metrics": row.metrics}) and named == spec.metrics

@@ -12,9 +12,14 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: neighbouring keys 
 
 
 class HashMap64:
-    """uint64 keys (never 0, which marks a free slot) to int64 values."""
+    """uint64 keys (never 0, which marks a free slot) to int64 values.
 
-    def __init__(self) -> None:
+    most: entries it will come to if it becomes busy at all; it then grows to that size in one step, and pages that are
+    not used yet cost nothing.
+    """
+
+    def __init__(self, most: int = 0) -> None:
+        self._most = most
         self._clear(0)
 
     def __len__(self) -> int:
@@ -44,7 +49,7 @@ class HashMap64:
         """Forgets every key whose value is below `least`."""
         live = (self._keys != 0) & (self._values >= least)
         keys, values = self._keys[live], self._values[live]
-        self._clear(len(keys))
+        self._clear(max(len(keys), self._most))
         self._fill(keys, values, self._home(keys))
 
     def _home(self, keys: Keys) -> NDArray[np.int64]:
@@ -76,7 +81,7 @@ class HashMap64:
         if needed > _FULLEST * len(self._keys):
             live = self._keys != 0
             keys, values = self._keys[live], self._values[live]
-            self._clear(needed)
+            self._clear(max(needed, self._most))
             self._fill(keys, values, self._home(keys))
 
     def _fill(self, keys: Keys, values: Values, slots: NDArray[np.int64]) -> None:

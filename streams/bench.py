@@ -163,9 +163,10 @@ def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) 
     consumer.assign([TopicPartition(part.topic, part.partition, start) for part, start in starts.items()])
     seen, began = 0, 0.0
     while seen < records:
+        asked = monotonic()
         messages = consumer.consume(20_000, timeout=0.05)
         if messages and not began:
-            began = monotonic()
+            began = asked
         seen += len(messages)
     took = monotonic() - began
     consumer.close()

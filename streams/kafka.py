@@ -18,6 +18,7 @@ from streams.config import Settings
 from streams.errors import MendstreamError
 
 TIMEOUT_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
 _AUTH = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 _PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -32,6 +33,9 @@ _DENIED = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
+
+
+Place = tuple[str, int]  # topic, partition
 
 
 class Heard:
@@ -150,31 +154,49 @@ def read(
         consumer.close()
 
 
-def _until(
-    consumer: Consumer, settings: Settings, open_ends: dict[tuple[str, int], int], batch: int
-) -> Iterator[list[Message]]:
-    patience = monotonic() + 60.0
+def _until(consumer: Consumer, settings: Settings, open_ends: dict[Place, int], batch: int) -> Iterator[list[Message]]:
+    patience = monotonic() + _PATIENCE_SECONDS
     while open_ends:
-        messages = consumer.consume(batch, timeout=0.2)
-        good = []
-        for message in messages:
-            key = (message.topic() or "", message.partition() or 0)
+        messages = consumer.consume(batch, timeout=0.05)
+        good = [message for message in messages if message.error() is None]
+        if good and (wanted := _before(good, open_ends)):
+            yield wanted
+        for message in messages if len(good) < len(messages) else ():
             error = message.error()
-            if error is None:
-                if key in open_ends and (message.offset() or 0) < open_ends[key]:
-                    good.append(message)
-                    if (message.offset() or 0) == open_ends[key] - 1:
-                        del open_ends[key]
-            elif error.code() != KafkaError._PARTITION_EOF:
-                raise explained(error, settings)
-            elif (message.offset() or 0) >= open_ends.get(key, 0):
-                open_ends.pop(key, None)
-        if good:
-            yield good
+            if error is not None:
+                _end_or_fault(message, error, settings, open_ends)
         if messages:
-            patience = monotonic() + 60.0
+            patience = monotonic() + _PATIENCE_SECONDS
         elif monotonic() > patience:
             raise explained(None, settings)
+
+
+def _before(messages: list[Message], open_ends: dict[Place, int]) -> list[Message]:
+    """The messages before the ends; closes partitions whose last wanted record is among them."""
+    places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+    latest = dict(zip(places, map(Message.offset, messages), strict=True))  # the last of each place stays
+    over = {place for place, offset in latest.items() if offset >= open_ends.get(place, 0)}  # type: ignore[arg-type,operator]
+    if over:
+        messages = [
+            message
+            for place, message in zip(places, messages, strict=True)
+            if place not in over or message.offset() < open_ends.get(place, 0)  # type: ignore[arg-type,operator]
+        ]
+    for place, offset in latest.items():
+        if offset + 1 >= open_ends.get(place, 0):  # type: ignore[arg-type,operator]
+            open_ends.pop(place, None)  # type: ignore[arg-type]
+    return messages
+
+
+def _end_or_fault(message: Message, error: KafkaError, settings: Settings, open_ends: dict[Place, int]) -> None:
+    """The end of a partition's log, past the last wanted offset, closes it; other errors are raised."""
+    if error.code() != KafkaError._PARTITION_EOF:
+        if error.retriable() or error.code() in _PASSING:
+            return
+        raise explained(error, settings)
+    place = message.topic() or "", message.partition() or 0
+    if (message.offset() or 0) >= open_ends.get(place, 0):
+        open_ends.pop(place, None)
 
 
 def committed(

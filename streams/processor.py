@@ -35,6 +35,7 @@ log = logging.getLogger("mendstream.processor")
 
 POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks and stopping are looked at as often
 PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
+COLLECT = (200_000, 20, 20)  # messages come and go by ten thousands; the default would look at them at every turn
 FIRST = (SPECS, STATUS)  # what other records are judged by
 _RANK = {topic: rank for rank, topic in enumerate((*FIRST, METRICS, RESULTS, TICKS))}
 
@@ -231,6 +232,7 @@ class Processor:
             starts = start_offsets(self._admin, parts)
             consumer.assign([TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts])
             gc.collect()
+            gc.set_threshold(*COLLECT)
             gc.freeze()  # rows live on; the collector need not look at them at each turn
             RESTORE_SECONDS.set(monotonic() - began)
             ASSIGNED.set(len(numbers))

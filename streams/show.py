@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    return _text(value) if isinstance(value, bytes) else value
+    return text(value) if isinstance(value, bytes) else value
 
 
 def moment(ms: int) -> str:
@@ -47,11 +47,11 @@ def message(record: Message, codec: Codec) -> dict[str, Any]:
         "partition": record.partition(),
         "offset": record.offset(),
         "at": moment(record.timestamp()[1]),
-        "key": _text(record.key()),
+        "key": text(record.key()),
     }
     value = record.value()
     if topic == DEAD_LETTERS:
-        return shown | {"headers": _headers(record), "value": _text(value)}
+        return shown | {"headers": _headers(record), "value": text(value)}
     name = TOPICS[topic].record
     assert name is not None, f"{topic} holds no record of ours"
     if value is None:
@@ -59,7 +59,7 @@ def message(record: Message, codec: Codec) -> dict[str, Any]:
     try:
         return shown | {"value": plain(codec.decode(name, value))}
     except DecodeError as error:
-        return shown | {"problem": f"{error.reason}: {error.sentence}", "value": _text(value)} | _schema(value, codec)
+        return shown | {"problem": f"{error.reason}: {error.sentence}", "value": text(value)} | _schema(value, codec)
 
 
 def line(shown: dict[str, Any]) -> str:
@@ -92,7 +92,7 @@ def brief(value: Any) -> str:
 
 def _headers(record: Message) -> dict[str, str | None]:
     headers: Any = record.headers() or ()
-    return {name: _text(value) for name, value in headers}
+    return {name: text(value) for name, value in headers}
 
 
 def _schema(value: bytes, codec: Codec) -> dict[str, Any]:
@@ -103,9 +103,9 @@ def _schema(value: bytes, codec: Codec) -> dict[str, Any]:
     return {} if codec.knows(schema_id) else {"unknown_schema_id": schema_id}
 
 
-def _text(value: bytes | str | None) -> str | None:
+def text(value: bytes | None) -> str | None:
     """Bytes as text; what is not UTF-8, and what a terminal would obey, is escaped."""
-    if value is None or isinstance(value, str):
-        return value
-    text = value.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    if value is None:
+        return None
+    decoded = value.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in decoded)

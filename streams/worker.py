@@ -26,7 +26,7 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, log: Path | None = None) -> None:
-        self._settings, self._log = settings, log
+        self._settings, self.log = settings, log
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._crashes = 0
@@ -51,7 +51,7 @@ class Worker:
         if self._crashes >= CRASHES:
             raise MendstreamError(
                 f"The processor ended {self._crashes} times in a row, soon after its start: {self._last_words()}",
-                f"Its lines are in {self._log}." if self._log else "Its lines are above.",
+                f"Its lines are in {self.log}." if self.log else "Its lines are above.",
             )
         self._start()
         return True
@@ -70,7 +70,7 @@ class Worker:
     def _start(self) -> None:
         command = [sys.executable, "-P", "-m", "streams", "processor", "--until-stdin-closes"]
         self._started = monotonic()
-        log = self._log.open("ab") if self._log else None
+        log = self.log.open("ab") if self.log else None
         try:
             # Its own session: Ctrl-C reaches the parent alone, which ends first this child, then its Kafka.
             self._process = subprocess.Popen(
@@ -86,7 +86,7 @@ class Worker:
                 log.close()
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").split("\n") if self._log else []
+        lines = self.log.read_text(errors="replace").split("\n") if self.log else []
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 

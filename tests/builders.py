@@ -4,8 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from agents.slice import Slice
 from schemas.catalog import local_ids
+from schemas.columns import encode_batch
+from schemas.flat import arrow_schema
 from schemas.ids import event_uuid
 from schemas.records import (
     Direction,
@@ -60,6 +64,17 @@ def sent(records: Iterable[Record | bytes | None], start: int = 0, appended: int
 
 def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:
     return Slice.of(topic, partition, records)
+
+
+def many(record: ExperimentResult | ModelMetric, n: int, start: int = 0, **columns: Sequence[Any]) -> list[Sent]:
+    """n copies of a record with other values in some columns, each with an id of its own; quick for large n."""
+    name = type(record).__name__
+    columns = {"event_id": [f"{name} {start + i}" for i in range(n)], **columns}
+    arrays = [
+        pa.array(columns.get(field.name, [getattr(record, field.name)] * n), field.type) for field in arrow_schema(name)
+    ]
+    values = encode_batch(pa.RecordBatch.from_arrays(arrays, names=arrow_schema(name).names), name, CODEC)
+    return [Sent(value, start + i, NOON + i) for i, value in enumerate(values)]
 
 
 def result(n: int = 0, **fields: Any) -> ExperimentResult:

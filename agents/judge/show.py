@@ -16,6 +16,7 @@ def refresh(tables: Tables) -> None:
     """Sets effect, interval, evidence and state of the changed rows from their totals and latches alone."""
     arms = tables.arms
     rows = arms.dirty_rows()
+    arms["state"][rows[arms["is_control"][rows]]] = _CODE["OK"]
     rows = rows[(arms["method"][rows] != Method.NONE) & (arms["control"][rows] >= 0)]
     if not len(rows):
         return

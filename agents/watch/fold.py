@@ -206,7 +206,7 @@ class _Gauge:
                 stream.put(replace(version, whole_window_count=count, whole_window_bad=bad))
 
     def _finding(self, stream: Stream, alarm: Alarm, change: Change | None) -> Finding:
-        finding = drift_finding(self._facts, stream.row, alarm, change)
+        finding = drift_finding(self._facts, stream.row, self._spec, alarm, change)
         found_id = decision_id(self._facts.topic, self._facts.partition, alarm.offset, finding.agent, finding.ordinal)
         version = stream.version(alarm.version.model_version)
         assert version is not None

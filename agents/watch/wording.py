@@ -6,10 +6,10 @@ from agents.numbers import grouped, odds
 from agents.slice import Facts, Finding
 from agents.watch.explain import Change
 from agents.watch.stream import Alarm
-from schemas.records import Evidence, MetricRow, Order, State, Verdict, VersionWatch
+from schemas.records import Direction, Evidence, MetricRow, MetricSpec, Order, State, Verdict, VersionWatch
 
 
-def drift_finding(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | None) -> Finding:
+def drift_finding(facts: Facts, row: MetricRow, spec: MetricSpec, alarm: Alarm, change: Change | None) -> Finding:
     """The finding of one alarm. A change that is mostly mix asks for an improvement: retraining would not mend it.
 
     A rollback is asked for when the version before was sound and this one was bad for most of its life.
@@ -28,7 +28,7 @@ def drift_finding(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | N
         subject=row.subject,
         metric=row.metric,
         rule="mix shift" if mixed else "drift against the frozen reference",
-        reason=_reason(row, version, change, mixed, order, previous),
+        reason=_reason(row, spec, version, change, mixed, order, previous),
         evidence=(_evidence(facts, row, alarm, change),),
         model_version=version.model_version,
         to_version=previous if order == Order.ROLLBACK else None,
@@ -68,14 +68,21 @@ def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | None)
 
 
 def _reason(
-    row: MetricRow, version: VersionWatch, change: Change | None, mixed: bool, order: Order, previous: str | None
+    row: MetricRow,
+    spec: MetricSpec,
+    version: VersionWatch,
+    change: Change | None,
+    mixed: bool,
+    order: Order,
+    previous: str | None,
 ) -> str:
     where = f"{row.subject} {version.model_version}" + (f", segment {row.segment}" if row.segment is not None else "")
     count, bad = version.count - version.window_count, version.bad - version.window_bad
-    reference = row.reference_bad / row.reference_count
-    rate = bad / max(1, count)
-    rose = f"bad {row.metric} rose from {reference:.1%} to {rate:.1%} in the last {grouped(count)} records"
-    sentence = f"{where}: {rose} ({odds(version.log_e, 'e-detector')})"
+    before, after, moved = row.reference_bad / row.reference_count, bad / max(1, count), "rose"
+    if spec.direction == Direction.HIGHER_IS_BETTER:
+        before, after, moved = 1.0 - before, 1.0 - after, "fell"
+    how = f"{row.metric} {moved} from {before:.1%} to {after:.1%} in the last {grouped(count)} records"
+    sentence = f"{where}: {how} ({odds(version.log_e, 'e-detector')})"
     if mixed and change is not None:
         return f"{sentence}; it is a mix shift, not a decay: the fault sits in segment {change.segment}: improve there"
     if change is not None:

@@ -75,7 +75,10 @@ def publish(
 def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> None:
     began = monotonic()
     bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    with Progress(*bar, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *bar, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(file.name, total=None, said="")
         try:
             for batch in batches:

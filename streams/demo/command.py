@@ -49,6 +49,9 @@ def demo(
 ) -> int:
     """Run real data through it: a Kafka of its own, a processor, 240 000 records, and what it orders."""
     interruptible()
+    for path in (json_, picture_):
+        if path is not None:
+            _written(path, "")  # better told before the work than after it
     with ExitStack() as stack:
         log = stack.enter_context(_log_file())
         settings = stack.enter_context(_kafka(given.settings()))
@@ -76,11 +79,13 @@ def demo(
 
 @contextmanager
 def _log_file() -> Iterator[Path]:
-    """Where the processor's lines go; it stays if the demo fails, as its error names it."""
+    """Where the processor's lines go; it stays where an error names it."""
     directory = Path(mkdtemp(prefix="mendstream-demo-"))
     try:
         yield directory / "processor.log"
-    except MendstreamError:
+    except MendstreamError as error:
+        if str(directory) not in str(error):
+            shutil.rmtree(directory)
         raise
     except BaseException:
         shutil.rmtree(directory)
@@ -142,7 +147,7 @@ def _run(data: list[Event], publisher: Publisher, feed: Feed, worker: Worker, sc
             raise MendstreamError(
                 f"The processor has applied {progress.applied} of {progress.total} records and then nothing for "
                 f"{STALLED_SECONDS:.0f} s.",
-                "Does another processor of the group hold the partitions? Its lines tell why it stands still.",
+                f"See its lines in {worker.log}, or those of another processor of the group that holds the partitions.",
             )
     # Commands were committed with the journal entry that was waited for, but on other partitions of the feed.
     wait_until(lambda: not feed.poll(0.2), 2.0)

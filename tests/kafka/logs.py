@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Message, Producer, TopicPartition
 
-from schemas.catalog import COMMANDS, RESULTS, SPECS, TOPICS, local_ids
+from agents.fold import INPUTS, fold
+from agents.slice import Slice
+from schemas.catalog import COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS, local_ids
 from schemas.ids import partition_of
-from schemas.records import Command, ExperimentResult, ExperimentSpec
+from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
 from schemas.wire import Codec, Record
+from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
 from tests.builders import result, spec
@@ -41,12 +44,13 @@ def specs(experiments: int = 24) -> list[ExperimentSpec]:
 def send(
     settings: Settings, topic: str, records: Iterable[Record | bytes], subjects: Sequence[str] | None = None
 ) -> None:
-    """Writes records to their partitions and waits until they are acknowledged."""
+    """Writes records to their partitions and waits until they are acknowledged; policies have but one."""
+    partitions = 1 if topic == POLICIES else settings.partitions
     producer = Producer(settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000}))
     for i, record in enumerate(records):
         subject = subjects[i] if subjects is not None else record.subject  # type: ignore[union-attr]
         value = record if isinstance(record, bytes) else CODEC.encode(record)
-        producer.produce(topic, value=value, key=subject, partition=partition_of(subject, settings.partitions))
+        producer.produce(topic, value=value, key=subject, partition=partition_of(subject, partitions))
         producer.poll(0)
     assert producer.flush(60.0) == 0
 
@@ -67,17 +71,23 @@ def as_json(ends: dict[Place, int]) -> str:
     return json.dumps([[topic, p, end] for (topic, p), end in ends.items()])
 
 
-def standing(settings: Settings, topic: str) -> list[tuple[int, str, bytes]]:
-    """(partition, key, value) of every committed record, by partition in order."""
-    parts = [TopicPartition(topic, p) for p in range(settings.partitions)]
+def messages(settings: Settings, topic: str) -> list[Message]:
+    """Every committed record, by partition in order."""
+    count = 1 if topic == POLICIES else settings.partitions
+    parts = [TopicPartition(topic, p) for p in range(count)]
     client = admin(settings)
     starts, ends = start_offsets(client, parts), end_offsets(client, parts)
-    found = [
-        (message.partition() or 0, bytes(message.key() or b"").decode(), bytes(message.value() or b""))
-        for batch in read(settings, {(p.topic, p.partition): (starts[p], ends[p]) for p in parts})
-        for message in batch
+    ranges = {(p.topic, p.partition): (starts[p], ends[p]) for p in parts}
+    found = [message for batch in read(settings, ranges) for message in batch]
+    return sorted(found, key=lambda each: each.partition() or 0)  # stable: the order within a partition stays
+
+
+def standing(settings: Settings, topic: str) -> list[tuple[int, str, bytes]]:
+    """(partition, key, value) of every committed record, by partition in order."""
+    return [
+        (each.partition() or 0, bytes(each.key() or b"").decode(), bytes(each.value() or b""))
+        for each in messages(settings, topic)
     ]
-    return sorted(found, key=lambda each: each[0])  # stable: the order within a partition stays
 
 
 def commands(settings: Settings) -> list[Command]:
@@ -91,6 +101,65 @@ def commands(settings: Settings) -> list[Command]:
             assert isinstance(command, Command)
             found.append(replace(command, issued_at=0, expires_at=0))
     return found
+
+
+def calm(settings: Settings) -> list[Command]:
+    """The commands that the log of specs and results gives when nothing disturbs: folded here, in one piece."""
+    found = []
+    for p in range(settings.partitions):
+        tables = Tables(p, settings.partitions, settings.dedupe_window)
+        for topic in (SPECS, RESULTS):
+            records = [each for each in messages(settings, topic) if each.partition() == p]
+            effects = fold(Slice.of(topic, p, records), tables, CODEC) if records else None  # type: ignore[arg-type]
+            found += [output.record for output in effects.outputs] if effects else []
+    return [replace(record, issued_at=0, expires_at=0) for record in found if isinstance(record, Command)]
+
+
+def by_id(found: Iterable[Command]) -> list[Command]:
+    return sorted(found, key=lambda command: (command.command_id, command.attempt))
+
+
+def journal(settings: Settings) -> dict[int, list[JournalEntry]]:
+    """The entries of each partition."""
+    found: dict[int, list[JournalEntry]] = {p: [] for p in range(settings.partitions)}
+    for p, _, value in standing(settings, JOURNAL):
+        entry = CODEC.decode("JournalEntry", value)
+        assert isinstance(entry, JournalEntry)
+        found[p].append(entry)
+    return found
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of the records of all inputs, as the journal counts them."""
+
+    applied: int
+    duplicates: int
+    forwarded: int
+    dead_letters: int
+
+    def all(self) -> int:
+        return self.applied + self.duplicates + self.forwarded + self.dead_letters
+
+
+def fates(settings: Settings) -> Fates:
+    last = [entries[-1] for entries in journal(settings).values() if entries]
+    return Fates(
+        sum(entry.applied for entry in last),
+        sum(entry.duplicates for entry in last),
+        sum(entry.forwarded for entry in last),
+        sum(entry.dead_letters for entry in last),
+    )
+
+
+def delivered(settings: Settings) -> int:
+    """How many records of the inputs lie before the journal's next offsets."""
+    nexts = {p: entries[-1].next_offsets for p, entries in journal(settings).items() if entries}
+    return sum(
+        (each.offset() or 0) < nexts.get(each.partition() or 0, {}).get(topic, 0)
+        for topic in INPUTS
+        for each in messages(settings, topic)
+    )
 
 
 def table(settings: Settings, topic: str) -> dict[str, Record]:

@@ -91,7 +91,7 @@ def judged(here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPat
     assert f"8000 records to {RESULTS}" in output(*here, "publish", clicks, *CLICKS, *COLUMNS)
 
     def taken_in() -> bool:
-        return sum(row["count"] for row in lines("table", "arms", "--json", *here)) == 8_000
+        return bool(sum(row["count"] for row in lines("table", "arms", "--json", *here)) == 8_000)
 
     with Worker(Settings(bootstrap=here[1]), home / "log"):
         assert wait_until(taken_in, SECONDS), (home / "log").read_text()

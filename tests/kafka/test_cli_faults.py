@@ -64,13 +64,17 @@ def test_a_wrong_map_is_answered_with_what_there_is(clicks: Path) -> None:
 
 def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: Path) -> None:
     clicks.write_text(ROWS.format("yes"))
-    assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv, column 'clicked': 'yes' is no number.")
+    assert error("publish", clicks, *MAPS, *here).startswith(
+        "Row 2 of clicks.csv, column 'clicked': 'yes' is no number."
+    )
     clicks.write_text(ROWS.format("nan"))
     assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv, column 'clicked': sum is nan.")
     clicks.write_text(ROWS.format(""))
     assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv, column 'clicked': it is empty.")
     clicks.write_text(ROWS.format("1,2,3"))
-    assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv has not the columns of the first line.")
+    assert error("publish", clicks, *MAPS, *here).startswith(
+        "Row 2 of clicks.csv has not the columns of the first line."
+    )
 
 
 def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -> None:
@@ -86,7 +90,9 @@ def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -
 def test_a_wrong_spec_is_not_applied(here: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("experiment_id: e\nsubject: s\ncontrol: a\ntreatment: b\n")
-    assert "document 1 of spec.yaml has no field 'treatment'; there are event_id, " in error("spec", "apply", path, *here)
+    assert "document 1 of spec.yaml has no field 'treatment'; there are event_id, " in error(
+        "spec", "apply", path, *here
+    )
     path.write_text("experiment_id: e\nsubject: s\ncontrol: a\ntreatments: [a]\n")
     assert "control 'a' is among the treatments" in error("spec", "apply", path, *here)
     path.write_text("experiment_id: e\nsubject: s\ncontrol: a\n")
@@ -138,7 +144,7 @@ def test_a_taken_port_is_told(here: tuple[str, str]) -> None:
 
 
 def test_no_network_for_the_jars_is_told(tmp_path: Path, nobody: str) -> None:
-    proxies = {name: f"http://{nobody}" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{nobody}")
     done = mendstream("demo", env=proxies | {"MENDSTREAM_CACHE": str(tmp_path), "no_proxy": "", "NO_PROXY": ""})
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -153,4 +159,3 @@ def test_an_unknown_topic_is_answered_with_those_there_are(here: tuple[str, str]
 
 def test_a_setting_out_of_range_is_told() -> None:
     assert error("config", env={"MENDSTREAM_COMMIT_MS": "soon"}).startswith("The setting 'commit_ms' is wrong:")
-

@@ -42,10 +42,14 @@ class Changelog:
 
     def compacted(self) -> dict[str, Rows]:
         """The last row of each key, in the order of the log, as Kafka keeps it."""
-        return {
-            topic: list({key: (key, value) for key, value in reversed(rows)}.values())[::-1]
-            for topic, rows in self.rows.items()
-        }
+        kept: dict[str, Rows] = {}
+        for topic, rows in self.rows.items():
+            last: dict[str, bytes | None] = {}
+            for key, value in rows:
+                last.pop(key, None)
+                last[key] = value
+            kept[topic] = list(last.items())
+        return kept
 
 
 def restored(rows: dict[str, Rows], before: Tables, steps: Iterable[Step]) -> Tables:

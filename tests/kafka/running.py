@@ -1,0 +1,162 @@
+"""Processors under test: in a thread of this process, or in a process of their own that can be killed."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from confluent_kafka import Producer
+
+from schemas.ids import partition_of
+from schemas.records import ExperimentResult
+from streams.broker import EmbeddedKafka
+from streams.clock import wait_until
+from streams.config import Settings
+from streams.health import Health
+from streams.kafka import admin
+from streams.processor import Processor
+from streams.topics import create
+from tests.kafka.console import ROOT, environment
+from tests.kafka.logs import CODEC, Place, as_json
+
+SECONDS = 60.0  # the deadline of everything that is waited for; most of it takes less than one
+SMALL = {"dedupe_window": 1_000}
+EAGER = {"group.min.session.timeout.ms": "1000"}  # of the broker, so that a dead worker is missed soon
+
+
+@contextmanager
+def own_kafka(broker: Mapping[str, str] | None = None, **settings: Any) -> Iterator[tuple[EmbeddedKafka, Settings]]:
+    """A broker with its topics, all of it one run's own."""
+    with EmbeddedKafka(settings=broker) as embedded:
+        chosen = Settings(bootstrap=embedded.bootstrap, **(SMALL | settings))
+        create(admin(chosen), chosen)
+        yield embedded, chosen
+
+
+def changed(settings: Settings, **more: Any) -> Settings:
+    """The same settings but for some; what is a default stays one."""
+    return Settings(**settings.model_dump(exclude_unset=True) | more)
+
+
+class Threaded:
+    """A processor in a thread. Leaving it stops the processor, and raises what ended it before."""
+
+    def __init__(self, settings: Settings, health: Health | None = None) -> None:
+        self._health = health or Health()
+        self.processor = Processor(settings, CODEC, self._health)
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="processor")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.processor.stop()
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive(), "a processor that was asked to stop goes on"
+        if self.error is not None and kind is None:
+            raise self.error
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for a condition; raises what ended the processor before it came about."""
+        assert wait_until(lambda: self.error is not None or condition(), SECONDS), "it never came about"
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    @property
+    def ready(self) -> bool:
+        return self._health.ready
+
+    def takes_in(self, ends: Mapping[Place, int]) -> None:
+        """Waits until everything before these offsets is committed; the last of each partition must be a record."""
+        self.until(lambda: self.processor.progress(ends) >= sum(ends.values()))
+
+    def _run(self) -> None:
+        try:
+            self.processor.run()
+        except BaseException as error:  # noqa: BLE001 - the test says which it expects
+            self.error = error
+
+
+class Child:
+    """`mendstream processor` in a process of its own."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.log = log
+        given = {f"MENDSTREAM_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streams", "processor"],
+                cwd=ROOT,
+                env=environment(given),
+                stdout=file,
+                stderr=file,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def says(self, text: str, times: int = 1) -> bool:
+        return self.log.read_text().count(text) >= times
+
+    def awaits(self, text: str, times: int = 1) -> None:
+        """Waits for a text in what it says."""
+        assert wait_until(lambda: self.says(text, times) or self.ended, SECONDS), self.log.read_text()
+        assert self.says(text, times), self.log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        return self._process.wait(seconds)
+
+
+def victim(settings: Settings, point: str, share: float, ends: Mapping[Place, int]) -> int:
+    """Runs a processor that dies at a point; returns how it ended (see victim.py)."""
+    given = [f"{name}={getattr(settings, name)}" for name in settings.model_fields_set if name != "bootstrap"]
+    command = [sys.executable, "-m", "tests.kafka.victim", settings.bootstrap, point, str(share), as_json(dict(ends))]
+    done = subprocess.run([*command, *given], cwd=ROOT, timeout=SECONDS, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
+    return done.returncode
+
+
+class Feeder:
+    """A producer under which things happen: a little is sent at each look at what is waited for."""
+
+    def __init__(self, settings: Settings, topic: str, records: Iterator[ExperimentResult], each: int = 100) -> None:
+        self._settings, self._topic, self._records, self._each = settings, topic, records, each
+        self._producer = Producer(settings.client(**{"linger.ms": 5}))
+        self.sent = 0
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        assert wait_until(lambda: self._feed() and condition(), SECONDS), "it never came about under load"
+
+    def feed(self, records: int) -> None:
+        """Sends some more and waits until they are acknowledged."""
+        goal = self.sent + records
+        while self.sent < goal:
+            self._feed()
+        assert self._producer.flush(SECONDS) == 0
+
+    def _feed(self) -> bool:
+        for _ in range(self._each):
+            record = next(self._records)
+            partition = partition_of(record.subject, self._settings.partitions)
+            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition)
+            self.sent += 1
+        self._producer.poll(0)
+        return True

@@ -1,0 +1,101 @@
+"""Folding is a function of the slices: nothing else goes in, nothing else is changed, and ids follow from evidence."""
+
+from collections import Counter
+from copy import deepcopy
+
+from hypothesis import given, settings
+
+from schemas.catalog import COMMANDS, DECISIONS
+from schemas.ids import command_id, decision_id
+from schemas.records import Command, Decision, Verdict
+from tests.builders import CODEC
+from tests.laws.histories import Chapter, History, all_histories, fresh_tables, snapshot, take_all
+
+JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT)
+
+
+@settings(max_examples=30)
+@given(all_histories())
+def test_the_same_slices_give_the_same_bytes_on_other_tables(chapters: list[Chapter]) -> None:
+    history = History.of(chapters)
+    tables = fresh_tables()
+    assert take_all(history.steps, tables) == history.folded
+    assert snapshot(tables) == snapshot(history.tables)
+
+
+@settings(max_examples=20)
+@given(all_histories())
+def test_folding_leaves_its_slices_as_they_were(chapters: list[Chapter]) -> None:
+    history = History.of(chapters)
+    before = deepcopy([step if isinstance(step, bytes) else step.records for step in history.steps])
+    take_all(history.steps, fresh_tables())
+    assert [step if isinstance(step, bytes) else step.records for step in history.steps] == before
+
+
+@settings(max_examples=30)
+@given(all_histories())
+def test_every_record_meets_exactly_one_fate(chapters: list[Chapter]) -> None:
+    folded = History.of(chapters).folded  # which counts the fates of each slice, and that none has two
+    fates = folded.applied + folded.duplicates + len(folded.forwards) + len(folded.refused)
+    assert fates == folded.records
+    fated = Counter([(topic, offset) for topic, offset, *_ in (*folded.forwards, *folded.refused)])
+    assert all(times == 1 for times in fated.values())
+
+
+@settings(max_examples=30)
+@given(all_histories())
+def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Chapter]) -> None:
+    outputs = History.of(chapters).folded.outputs
+    assert len({event_id for _, _, event_id, _ in outputs}) == len(outputs)
+    decisions = {}
+    for topic, key, event_id, value in outputs:
+        if topic == DECISIONS:
+            decision = CODEC.decode("Decision", value)
+            assert isinstance(decision, Decision)
+            decisions[decision.decision_id] = decision
+            assert (key, event_id) == (decision.subject, decision.decision_id)
+            assert event_id == decision.decision_id
+            if decision.verdict in JUDGED:
+                at = decision.evidence[0]
+                ordinal = "SPLIT" if decision.verdict == Verdict.SPLIT else f"{decision.variant}|{decision.verdict}"
+                assert event_id == decision_id(at.topic, at.partition, at.last_offset, "judge", ordinal)
+    for topic, key, event_id, value in outputs:
+        if topic in COMMANDS.values():
+            command = CODEC.decode(f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value)
+            assert isinstance(command, Command)
+            decision = decisions[command.decision_id]
+            assert event_id == command.command_id == decision.command_id
+            assert event_id == command_id(decision.decision_id, decision.order)
+            assert (key, command.reason) == (decision.subject, decision.reason)
+
+
+@settings(max_examples=30)
+@given(all_histories())
+def test_fencing_tokens_of_a_target_only_grow(chapters: list[Chapter]) -> None:
+    latest: dict[str, int] = {}
+    for topic, _, _, value in History.of(chapters).folded.outputs:
+        if topic in COMMANDS.values():
+            command = CODEC.decode(f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value)
+            assert isinstance(command, Command)
+            assert command.fencing_token > latest.get(command.target, 0)
+            latest[command.target] = command.fencing_token
+
+
+@settings(max_examples=30)
+@given(all_histories())
+def test_a_treatment_is_decided_once_and_nothing_is_after_its_split_broke(chapters: list[Chapter]) -> None:
+    decided = Counter[tuple[str, str | None, str | None]]()
+    broken: set[tuple[str, str | None]] = set()
+    for topic, _, _, value in History.of(chapters).folded.outputs:
+        if topic != DECISIONS:
+            continue
+        decision = CODEC.decode("Decision", value)
+        assert isinstance(decision, Decision)
+        experiment = (decision.subject, decision.experiment_id)
+        if decision.verdict in JUDGED:
+            assert experiment not in broken
+        if decision.verdict == Verdict.SPLIT:
+            broken.add(experiment)
+        elif decision.verdict in JUDGED:
+            decided[(*experiment, decision.variant)] += 1
+    assert all(times == 1 for times in decided.values())

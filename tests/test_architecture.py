@@ -1,0 +1,69 @@
+"""What the rooms may know of each other, and what the project may depend on."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("schemas", "state", "agents", "streams")
+MODULE_OF = {  # where a distribution's module has another name
+    "confluent-kafka": "confluent_kafka",
+    "prometheus-client": "prometheus_client",
+    "pydantic-settings": "pydantic_settings",
+    "pyyaml": "yaml",
+}
+TOOLS = {"editables", "hatchling", "import-linter", "mypy", "ruff"}  # run, not imported
+
+
+def imported(*folders: str) -> set[str]:
+    """The top-level modules imported anywhere in these folders."""
+    found = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {requirement.split("[")[0].split(">")[0].split("<")[0].lower() for requirement in requirements}
+
+
+def test_the_import_contracts_hold() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_other_distribution_supplies_a_room() -> None:
+    distributions = packages_distributions()
+    for room in (*ROOMS, "tests"):
+        assert set(distributions.get(room, ())) <= {"mendstream"}, f"{room} comes from {distributions[room]}"
+
+
+def test_every_runtime_dependency_is_used_by_a_room() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    used = imported(*ROOMS)
+    unused = {name for name in names(project["dependencies"]) if MODULE_OF.get(name, name) not in used}
+    assert unused == set()
+
+
+def test_every_test_dependency_is_used_by_a_test() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    used = imported("tests")
+    wanted = {name for name in names(project["test"]) if not name.startswith("types-")} - TOOLS
+    assert {name for name in wanted if MODULE_OF.get(name, name) not in used} == set()
+
+
+def test_the_readme_says_why_each_dependency_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    readme = (ROOT / "README.md").read_text().lower()
+    wanted = names(project["dependencies"]) | names(project["optional-dependencies"]["test"])
+    assert {name for name in wanted if not name.startswith("types-") and name not in readme} == set()

@@ -1,0 +1,50 @@
+"""Kitagawa's two parts of a change."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.watch.explain import Part, explain
+
+SIDES = st.tuples(st.integers(0, 1_000), st.floats(0.0, 1.0)).map(lambda side: (side[0], int(side[0] * side[1])))
+PARTS = st.lists(st.tuples(SIDES, SIDES), min_size=2, max_size=6).map(
+    lambda sides: [Part(f"s{i}", *before, *during) for i, (before, during) in enumerate(sides)]
+)
+
+
+def test_a_change_worked_out_by_hand() -> None:
+    """Young went from 100 of 1 000 bad to 60 of 300, old from 50 of 1 000 to 70 of 700."""
+    change = explain([Part("young", 1_000, 100, 300, 60), Part("old", 1_000, 50, 700, 70)])
+    assert change is not None
+    # Shares .5 to .3 and .5 to .7; rates .1 to .2 and .05 to .1: within .1 * .4 + .05 * .6.
+    assert change.within == pytest.approx(0.07)
+    # -.2 * (.15 - .075) + .2 * (.075 - .075), as the overall rate before was .075.
+    assert change.mix == pytest.approx(-0.015)
+    assert change.segment == "old"
+    assert not change.segment_is_mix
+    assert not change.is_mix
+
+
+def test_a_shift_of_the_mix_alone_has_no_part_within() -> None:
+    change = explain([Part("hard", 200, 80, 900, 360), Part("easy", 800, 40, 100, 5)])
+    assert change is not None
+    assert change.within == pytest.approx(0.0)
+    assert change.mix == pytest.approx(365 / 1_000 - 120 / 1_000)
+    assert (change.segment, change.segment_is_mix, change.is_mix) == ("hard", True, True)
+
+
+@given(PARTS)
+def test_the_parts_add_up_to_the_whole_change(parts: list[Part]) -> None:
+    before, during = sum(p.count_before for p in parts), sum(p.count_during for p in parts)
+    change = explain(parts)
+    if not before or not during:
+        assert change is None
+        return
+    assert change is not None
+    whole = sum(p.bad_during for p in parts) / during - sum(p.bad_before for p in parts) / before
+    assert change.within + change.mix == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("parts", [[], [Part("a", 10, 1, 10, 9)], [Part("a", 0, 0, 9, 1), Part("b", 0, 0, 9, 9)]])
+def test_there_is_nothing_to_explain_without_segments_on_both_sides(parts: list[Part]) -> None:
+    assert explain(parts) is None

@@ -1,0 +1,101 @@
+"""The confidence sequence of means against its published formula, written anew, and against other implementations."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from river import stats as river_stats
+from scipy import stats
+
+from agents.judge.means import NO_EVIDENCE, TUNED_AT, Sample, log_evidence, radius, standard_error
+
+
+def sample(values: NDArray[np.float64]) -> Sample:
+    parts = (len(values), values.sum(), (values**2).sum())
+    return Sample(*(np.array([float(part)]) for part in parts))
+
+
+def rho(alpha: float) -> float:
+    return float(np.sqrt((-2.0 * np.log(alpha) + np.log(1.0 - 2.0 * np.log(alpha))) / TUNED_AT))
+
+
+def one_sided_bound(effect: float, se: float, n: float, alpha: float) -> float:
+    r = rho(2.0 * 0.05)
+    inside = np.log(1.0 + np.sqrt(n * r**2 + 1.0) / (2.0 * alpha))
+    return float(effect - se * np.sqrt(n) * np.sqrt(2.0 * (n * r**2 + 1.0) / (n**2 * r**2) * inside))
+
+
+def test_evidence_reaches_a_level_exactly_where_the_one_sided_bound_leaves_zero() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        effect, se, n, alpha = rng.uniform(-1, 3), rng.uniform(0.05, 1), rng.uniform(2, 1e6), rng.uniform(1e-6, 0.4)
+        evidence = log_evidence(*(np.array([v]) for v in (effect, se, n)))[0]
+        assert (evidence >= np.log(1.0 / alpha)) == (one_sided_bound(effect, se, n, alpha) >= 0.0)
+
+
+def test_the_two_sided_radius_is_the_published_formula() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        se, n, alpha = rng.uniform(0.01, 5), rng.uniform(2, 1e6), rng.uniform(1e-4, 0.4)
+        r = rho(0.05)
+        published = (
+            se * np.sqrt(n) * np.sqrt(2.0 * (n * r**2 + 1.0) / (n**2 * r**2) * np.log(np.sqrt(n * r**2 + 1.0) / alpha))
+        )
+        assert radius(np.array([se]), np.array([n]), alpha)[0] == pytest.approx(published)
+
+
+def test_the_running_interval_covers_zero_at_every_moment_of_most_null_streams() -> None:
+    rng = np.random.default_rng(3)
+    left = 0
+    for _ in range(200):
+        a, b = rng.exponential(2.0, 5_000), rng.exponential(2.0, 5_000)
+        n = np.arange(1.0, 5_001.0)
+        one, two = (Sample(n, np.cumsum(v), np.cumsum(v**2)) for v in (a, b))
+        se = standard_error(one, two)
+        apart = np.abs(two.mean() - one.mean())[1_000:] > radius(se, 2.0 * n, 0.05)[1_000:]
+        left += bool(apart.any())
+    assert left <= 200 * 0.05 + 6
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_variance_is_that_of_river_and_numpy(scale: float) -> None:
+    values = np.random.default_rng(4).lognormal(0.0, 1.0, 500) * scale
+    running = river_stats.Var()
+    for value in values:
+        running.update(value)
+    assert sample(values).variance()[0] == pytest.approx(running.get(), rel=1e-9)
+    assert sample(values).variance()[0] == pytest.approx(values.var(ddof=1), rel=1e-9)
+
+
+def test_rounding_alone_is_no_variance() -> None:
+    assert sample(np.full(1_000, 0.1)).variance()[0] == 0.0
+    assert sample(np.full(1_000, 1e9 + 0.1)).variance()[0] == 0.0
+
+
+def test_what_is_too_large_to_be_known_has_an_infinite_variance_and_proves_nothing() -> None:
+    large = Sample(np.array([2_000.0]), np.array([1e200]), np.array([np.inf]))
+    none = Sample(np.array([2_000.0]), np.array([10.0]), np.array([11.0]))
+    assert large.variance()[0] == np.inf
+    se = standard_error(large, none)
+    assert log_evidence(np.array([1e197]), se, np.array([4_000.0]))[0] == NO_EVIDENCE
+
+
+def test_the_standard_error_is_the_larger_of_welchs_and_the_pooled() -> None:
+    rng = np.random.default_rng(5)
+    for n, m, wide in ((20, 400, 1.0), (400, 20, 9.0), (50, 60, 3.0), (30, 900, 0.1)):
+        a, b = rng.normal(0.0, 1.0, n), rng.normal(0.5, wide, m)
+        effect = a.mean() - b.mean()
+        welch = effect / stats.ttest_ind(a, b, equal_var=False).statistic
+        pooled = effect / stats.ttest_ind(a, b, equal_var=True).statistic
+        assert standard_error(sample(a), sample(b))[0] == pytest.approx(max(welch, pooled))
+
+
+@pytest.mark.parametrize(
+    ("effect", "se"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)]
+)
+def test_no_effect_no_variance_or_no_number_is_no_evidence(effect: float, se: float) -> None:
+    assert log_evidence(np.array([effect]), np.array([se]), np.array([5_000.0]))[0] == NO_EVIDENCE
+
+
+def test_evidence_does_not_overflow_where_its_inverse_would() -> None:
+    evidence = log_evidence(np.array([100.0]), np.array([1.0]), np.array([1e6]))[0]
+    assert 4_000.0 < evidence < 5_000.0

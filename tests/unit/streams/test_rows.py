@@ -1,0 +1,74 @@
+"""Rows of a file become records by a map."""
+
+import lzma
+from pathlib import Path
+
+import pytest
+
+from schemas.ids import event_uuid
+from schemas.records import ExperimentResult, ResultKind
+from streams.errors import MendstreamError
+from streams.rows import Form, rows_of
+
+COLUMNS = ["arm", "ts", "clicked", "segment"]
+MAPS = ["variant=arm", "occurred_at=ts", "sum=clicked", "subject:=shop", "experiment_id:=e", "metric:=conversion"]
+
+
+def form(maps: list[str] = MAPS, columns: list[str] = COLUMNS) -> Form:
+    return Form(ExperimentResult, maps, columns, "clicks.csv", "auto")
+
+
+def test_columns_constants_and_own_names_make_a_record() -> None:
+    row = {"arm": "new", "ts": "1700000000000", "clicked": "1", "segment": "de"}
+    assert form().record(row, 7) == ExperimentResult(
+        event_id=event_uuid("clicks.csv", 7),
+        subject="shop",
+        experiment_id="e",
+        variant="new",
+        metric="conversion",
+        sum=1.0,
+        segment="de",
+        occurred_at=1_700_000_000_000,
+    )
+
+
+def test_an_empty_cell_is_the_default() -> None:
+    row = {"arm": "new", "ts": "1700000000000", "clicked": "1", "segment": ""}
+    assert form().record(row, 1).segment is None
+
+
+def test_a_mapped_id_is_kept() -> None:
+    row = {"arm": "new", "ts": "1700000000000", "clicked": "1", "id": "abc"}
+    assert form([*MAPS, "event_id=id"], [*COLUMNS, "id"]).record(row, 1).event_id == "abc"
+
+
+def test_a_constant_is_converted_once() -> None:
+    row = {"arm": "new", "ts": "1700000000000", "clicked": "1"}
+    assert form([*MAPS, "kind:=snapshot"]).record(row, 1).kind is ResultKind.SNAPSHOT
+    with pytest.raises(MendstreamError, match="The map kind:=often is wrong: 'often' is none of OBSERVATION, SNAPSHOT"):
+        form([*MAPS, "kind:=often"])
+
+
+def test_a_required_cell_that_is_empty_is_named() -> None:
+    with pytest.raises(MendstreamError, match=r"Row 3 of clicks.csv, column 'clicked': it is empty. It is to be sum"):
+        form().record({"arm": "new", "ts": "1700000000000", "clicked": ""}, 3)
+
+
+def test_what_nothing_says_is_asked_for() -> None:
+    with pytest.raises(MendstreamError, match="Nothing says where metric of ExperimentResult comes from"):
+        form(MAPS[:-1])
+
+
+def test_a_packed_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.xz"
+    with lzma.open(path, "wt") as file:
+        file.write('{"a": 1}\n\n{"a": 2, "b": "x"}\n')
+    with rows_of(path) as rows:
+        assert list(rows) == [{"a": 1}, {"a": 2, "b": "x"}]
+
+
+def test_a_row_with_too_few_columns_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n3\n")
+    with rows_of(path) as rows, pytest.raises(MendstreamError, match=r"Row 2 of rows.csv has not the columns"):
+        list(rows)
