@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyruhvro
 from numpy.typing import NDArray
 
-from schemas.flat import arrow_schema, flat_fields, pyruhvro_text
+from schemas.flat import MAGIC, SCHEMA_ID, arrow_schema, flat_fields, framed_text, pyruhvro_text
 from schemas.refusals import DecodeError, Refused
 from schemas.survey import sound_rows
 from schemas.trust import believable_rows, encoded_size
@@ -50,6 +50,9 @@ class Columns:
 
 def decode(values: Sequence[bytes | None], record_name: str, codec: Codec) -> Columns:
     """The columns of framed values of one flat record. Nothing in `values` makes it raise."""
+    whole = _decode_whole(values, record_name, codec.schema_id(record_name))
+    if whole is not None:
+        return Columns(whole, np.arange(len(values)), ())
     framed = _Framed(values)
     likely = np.flatnonzero(framed.begin_with(header(codec.schema_id(record_name))))
     fast, rows = _decode_fast(values, framed, likely, record_name)
@@ -98,25 +101,45 @@ class _Framed:
         return likely
 
 
+def _decode_whole(values: Sequence[bytes | None], record_name: str, schema_id: int) -> pa.RecordBatch | None:
+    """The columns of values of which nothing is wrong, headers and all in one call; None if anything may be."""
+    if not values or None in values or max(map(len, values)) > MAX_BYTES:  # type: ignore[arg-type]
+        return None
+    batch = _pyruhvro(values, framed_text(record_name))
+    if batch is None:
+        return None
+    ids = batch.column(SCHEMA_ID).to_numpy().view(np.uint32)
+    if batch.column(MAGIC).true_count or (ids != int.from_bytes(header(schema_id)[1:], "little")).any():
+        return None
+    batch = batch.drop_columns([MAGIC, SCHEMA_ID])
+    sizes = sum(map(len, values)) - HEADER_BYTES * len(values)  # type: ignore[arg-type]
+    if encoded_size(batch, record_name) != sizes or believable_rows(batch, record_name) is not None:
+        return None
+    return _as_declared(batch, record_name)
+
+
 def _decode_fast(
     values: Sequence[bytes | None], framed: _Framed, rows: Ints, record_name: str
 ) -> tuple[pa.RecordBatch, Ints]:
     """The columns of those of `rows` that pyruhvro decodes as the codec would, and which they are."""
     bodies = [value[HEADER_BYTES:] for value in cast(Sequence[bytes], _pick(values, rows))]
     starts, ends = framed.starts[rows] + HEADER_BYTES, framed.ends[rows]
-    batch = _pyruhvro(bodies, record_name)
+    text = pyruhvro_text(record_name)
+    batch = _pyruhvro(bodies, text)
     if batch is None or encoded_size(batch, record_name) != int((ends - starts).sum()):
         sound = np.flatnonzero(sound_rows(framed.data, starts, ends, flat_fields(record_name)))
-        batch, rows = _pyruhvro(_pick(bodies, sound), record_name), rows[sound]
+        batch, rows = _pyruhvro(_pick(bodies, sound), text), rows[sound]
     if batch is None:
         return _from_datums([], record_name), rows[:0]
     believable = believable_rows(batch, record_name)
     if believable is not None:
         batch, rows = batch.filter(pa.array(believable)), rows[believable]
+    return _as_declared(batch, record_name), rows
+
+
+def _as_declared(batch: pa.RecordBatch, record_name: str) -> pa.RecordBatch:
     schema = arrow_schema(record_name)
-    if batch.schema != schema:  # its ints came as longs
-        batch = batch.cast(schema)
-    return batch, rows
+    return batch if batch.schema == schema else batch.cast(schema)  # its ints came as longs
 
 
 def _with_the_rest(
@@ -140,10 +163,10 @@ def _with_the_rest(
     return Columns(fast, rows, tuple(refused))
 
 
-def _pyruhvro(bodies: Sequence[bytes], record_name: str) -> pa.RecordBatch | None:
-    """The columns of unframed bodies; None where pyruhvro refuses one of them."""
+def _pyruhvro(bodies: Sequence[bytes | None], schema: str) -> pa.RecordBatch | None:
+    """The columns of encoded records; None where pyruhvro refuses one of them."""
     try:
-        return pyruhvro.deserialize_array(bodies, pyruhvro_text(record_name))
+        return pyruhvro.deserialize_array(bodies, schema)
     except ValueError:
         return None
     except BaseException as error:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from schemas.catalog import plain_schema, schema_text
 
+MAGIC, SCHEMA_ID = "_magic", "_schema_id"  # names no field of ours has
 Kind = Literal["string", "enum", "long", "int", "double", "boolean"]
 _ARROW = {
     "string": pa.string(),
@@ -50,6 +51,17 @@ def pyruhvro_text(record: str) -> str:
     The two are encoded alike, and pyruhvro wraps an int of more than 32 bits round where it should refuse it.
     """
     return json.dumps(_widened(plain_schema(schema_text(record))))
+
+
+@cache
+def framed_text(record: str) -> str:
+    """The schema to give to pyruhvro for whole values: the magic byte as a boolean, the schema id as a float's four bytes.
+
+    It saves cutting the header off every value.
+    """
+    schema = _widened(plain_schema(schema_text(record)))
+    schema["fields"] = [{"name": MAGIC, "type": "boolean"}, {"name": SCHEMA_ID, "type": "float"}, *schema["fields"]]
+    return json.dumps(schema)
 
 
 def _flat_field(record: str, field: dict[str, Any], symbols: dict[str, tuple[str, ...]]) -> FlatField:

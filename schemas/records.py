@@ -528,3 +528,4 @@ class JournalEntry:
     duplicates: int
     forwarded: int
     dead_letters: int
+    rows: int = -1  # in all tables of the partition; a restore must find as many; -1: not counted

@@ -17,6 +17,15 @@ class Breaker:
         self._recent: dict[tuple[str, int], deque[tuple[int, int]]] = {}
         self._open: set[tuple[str, int]] = set()
 
+    def reset(self) -> None:
+        """Forgets all: partitions that are assigned anew are read again, and may trip again."""
+        for topic, partition in self._open:
+            BREAKER_OPEN.labels(topic, str(partition)).set(0)
+        self._recent, self._open = {}, set()
+
+    def opened(self, topic: str, partition: int) -> bool:
+        return (topic, partition) in self._open
+
     def trips(self, topic: str, partition: int, records: int, refused: int) -> bool:
         """Notes a slice; True if the partition is to be paused from here on."""
         key = topic, partition

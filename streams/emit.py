@@ -12,9 +12,11 @@ from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
 from streams.telemetry import DECISIONS, RECORDS, REFUSED
+from streams.topics import LARGEST_BYTES
 from streams.transaction import Outbox
 
 _ERRORS = "__streams.errors."  # the header names of Kafka Streams (KIP-1034): tools know them
+_SPARE_BYTES = 65_536  # for our own headers and the batch around a dead letter
 
 
 class Emitter:
@@ -52,7 +54,10 @@ class Emitter:
                 RECORDS.labels(piece.topic, fate).inc(count)
 
     def dead_letter(self, topic: str, partition: int, record: Delivered | Message, refused: Refused) -> None:
-        """The original key, value and headers, and beside them why and whence."""
+        """The original key, value and headers, and beside them why and whence.
+
+        What even a dead letter cannot hold stays where it lies: the letter says only why, whence and how large it is.
+        """
         why = {
             "exception": f"mendstream.{refused.reason}",
             "message": refused.sentence,
@@ -61,10 +66,14 @@ class Emitter:
             "partition": str(partition),
             "offset": str(record.offset()),
         }
+        key, value = record.key(), record.value()
         headers: list[tuple[str, str | bytes | None]] = [*(record.headers() or ())]
+        size = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
+        if size > LARGEST_BYTES - _SPARE_BYTES:
+            key, value, headers = None, None, [("mendstream-left-out-bytes", str(size).encode())]
         headers += [(_ERRORS + name, text.encode()) for name, text in why.items()]
         headers.append(("mendstream-reason", str(refused.reason).encode()))
-        self._outbox.add(DEAD_LETTERS, partition % self._partitions, record.key(), record.value(), headers)
+        self._outbox.add(DEAD_LETTERS, partition % self._partitions, key, value, headers)
         REFUSED.labels(topic, refused.reason).inc()
 
     def _output(self, output: Output) -> None:

@@ -67,7 +67,8 @@ class Health:
             self._loop = loop
         except OSError as error:
             failure.append(error)
-        started.set()
+        finally:
+            started.set()  # whatever happened: somebody waits
         if not failure:
             loop.run_forever()
         loop.run_until_complete(runner.cleanup())
@@ -76,12 +77,19 @@ class Health:
     def _app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/live", lambda _request: self._answer(self.live()))
-        app.router.add_get("/ready", lambda _request: self._answer(self.ready))
+        app.router.add_get("/live", self._live)
+        app.router.add_get("/ready", self._ready)
         return app
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), content_type="text/plain", charset="utf-8")
 
-    async def _answer(self, good: bool) -> web.Response:
-        return web.Response(text="yes\n" if good else "no\n", status=200 if good else 503)
+    async def _live(self, _request: web.Request) -> web.Response:
+        return _answer(self.live())
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        return _answer(self.ready)
+
+
+def _answer(good: bool) -> web.Response:
+    return web.Response(text="yes\n" if good else "no\n", status=200 if good else 503)

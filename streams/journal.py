@@ -53,8 +53,8 @@ class Journal:
         self.broadcast_offset = offset + 1
         self.steps.append(Step(topic=topic, first_offset=offset, next_offset=offset + 1, record=value))
 
-    def entry(self, now: int, agents: str) -> JournalEntry:
-        """Closes the entry in the making."""
+    def entry(self, now: int, agents: str, rows: int) -> JournalEntry:
+        """Closes the entry in the making; `rows` are those of all tables."""
         self.number += 1
         steps, self.steps = tuple(self.steps), []
         return JournalEntry(
@@ -69,4 +69,5 @@ class Journal:
             duplicates=self.duplicates,
             forwarded=self.forwarded,
             dead_letters=self.dead_letters,
+            rows=rows,
         )

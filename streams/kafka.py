@@ -73,7 +73,7 @@ def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
     return MendstreamError(f"Kafka at {settings.bootstrap} says: {error}.", "See the broker's log.")
 
 
-def admin(settings: Settings, seconds: float = 10.0) -> AdminClient:
+def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = Heard()
     client = AdminClient(settings.client(error_cb=heard))

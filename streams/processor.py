@@ -176,7 +176,8 @@ class Processor:
             for topic, table in owned.tables.all().items():
                 if rows := table.changed(self._codec):
                     outbox.rows.append((topic, partition, rows))
-            entry = owned.journal.entry(owned.tables.now, agents_name(self._settings.dedupe_window))
+            name, rows = agents_name(self._settings.dedupe_window), sum(map(len, owned.tables.all().values()))
+            entry = owned.journal.entry(owned.tables.now, name, rows)
             outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
@@ -219,6 +220,7 @@ class Processor:
         try:
             numbers = _aligned(parts)
             began = monotonic()
+            self._breaker.reset()
             offsets = committed(consumer, parts, self._settings)
             self._owned = restore(self._settings, self._codec, self._admin, numbers, offsets, self._policies.all())
             self._committed = {
@@ -231,6 +233,7 @@ class Processor:
             self._catch_up(numbers)
             starts = start_offsets(self._admin, parts)
             consumer.assign([TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts])
+            consumer.pause([p for p in parts if self._breaker.opened(p.topic, p.partition)])
             gc.collect()
             gc.set_threshold(*COLLECT)
             gc.freeze()  # rows live on; the collector need not look at them at each turn

@@ -45,6 +45,8 @@ def restore(
     _check(owned, committed, settings)
     known = [p for p in partitions if p in entries]
     _read_rows(settings, codec, client, {p: owned[p].tables for p in known})
+    for p in known:
+        _check_rows(owned[p].tables, entries[p])
     _read_ids(settings, codec, client, {p: owned[p] for p in known})
     for one in owned.values():
         rebuild(one.tables)
@@ -87,6 +89,17 @@ def _check(owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int],
                 "Nothing was changed. Was a topic deleted, or were offsets reset? Restore both, or use a new group "
                 "with new table and journal topics.",
             )
+
+
+def _check_rows(tables: Tables, entry: JournalEntry) -> None:
+    """Rows were committed together with their count, so a table topic that lost any shows."""
+    found = {topic: len(table) for topic, table in tables.all().items()}
+    if entry.rows not in (-1, sum(found.values())):
+        raise MendstreamError(
+            f"Partition {tables.partition}: the journal counts {entry.rows} rows, the table topics hold {found}.",
+            "Nothing was changed. Was a table topic deleted, or its retention changed? Restore it, or use a new group "
+            "with new table and journal topics.",
+        )
 
 
 def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, Tables]) -> None:

@@ -9,13 +9,14 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from agents.fold import INPUTS
-from schemas.catalog import POLICIES, TOPICS, Topic
+from schemas.catalog import DEAD_LETTERS, POLICIES, TOPICS, Topic
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
 
 _DAY_MS = 86_400_000
 _SETTLE_SECONDS = 30.0
+LARGEST_BYTES = 16 * 1024 * 1024  # of a dead letter: a broker takes a record of 1 MB, compressed, and it must fit whole
 
 
 def settings_of(topic: Topic) -> dict[str, str]:
@@ -23,6 +24,8 @@ def settings_of(topic: Topic) -> dict[str, str]:
     config = {"cleanup.policy": topic.cleanup, "compression.type": "producer"}
     if topic.name in (*INPUTS, POLICIES):
         config["message.timestamp.type"] = "LogAppendTime"  # `now` is the broker's clock, not a producer's
+    if topic.name == DEAD_LETTERS:
+        config["max.message.bytes"] = str(LARGEST_BYTES)
     if topic.cleanup == "compact":
         # Short segments and an eager cleaner: a restore then reads little more than the rows.
         config |= {

@@ -18,6 +18,7 @@ from streams.clock import monotonic
 from streams.config import Settings
 from streams.kafka import Heard, explained
 from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
+from streams.topics import LARGEST_BYTES
 
 log = logging.getLogger("mendstream.transaction")
 
@@ -167,6 +168,7 @@ class Transactions:
                     "linger.ms": 5,
                     "compression.type": "lz4",
                     "batch.size": 1_000_000,
+                    "message.max.bytes": LARGEST_BYTES,
                     "queue.buffering.max.messages": 1_000_000,
                     "statistics.interval.ms": STATISTICS_MS,
                     "stats_cb": self._watch_coordinator,

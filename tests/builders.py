@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from agents.slice import Slice
 from schemas.catalog import local_ids
@@ -66,15 +67,16 @@ def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:
     return Slice.of(topic, partition, records)
 
 
-def many(record: ExperimentResult | ModelMetric, n: int, start: int = 0, **columns: Sequence[Any]) -> list[Sent]:
+def many(
+    record: ExperimentResult | ModelMetric, n: int, start: int = 0, **columns: Sequence[Any] | NDArray[Any]
+) -> list[Sent]:
     """n copies of a record with other values in some columns, each with an id of its own; quick for large n."""
     name = type(record).__name__
-    columns = {"event_id": [f"{name} {start + i}" for i in range(n)], **columns}
-    arrays = [
-        pa.array(columns.get(field.name, [getattr(record, field.name)] * n), field.type) for field in arrow_schema(name)
-    ]
-    values = encode_batch(pa.RecordBatch.from_arrays(arrays, names=arrow_schema(name).names), name, CODEC)
-    return [Sent(value, start + i, NOON + i) for i, value in enumerate(values)]
+    same = {field.name: [getattr(record, field.name)] * n for field in arrow_schema(name)}
+    values = {**same, "event_id": [f"{name} {start + i}" for i in range(n)], **columns}
+    arrays = [pa.array(values[field.name], field.type) for field in arrow_schema(name)]
+    encoded = encode_batch(pa.RecordBatch.from_arrays(arrays, names=arrow_schema(name).names), name, CODEC)
+    return [Sent(value, start + i, NOON + i) for i, value in enumerate(encoded)]
 
 
 def result(n: int = 0, **fields: Any) -> ExperimentResult:

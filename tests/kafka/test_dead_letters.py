@@ -117,35 +117,107 @@ def test_each_bad_result_is_one_dead_letter_and_its_neighbours_are_applied(setti
     assert fates(settings).dead_letters == len(bad)
 
 
-@pytest.mark.parametrize(
-    ("topic", "subject", "value", "reason"),
-    [
-        (METRICS, "odd", b"\x00\x00", "NOT_FRAMED"),
-        (METRICS, "odd", CODEC.encode(metric(subject="odd", sum=3.0)), "NOT_A_RATE"),
-        (SPECS, "odd", b"spec", "NOT_FRAMED"),
-        (SPECS, "odd", CODEC.encode(spec(subject="odd", treatments=())), "NO_TREATMENTS"),
-        (SPECS, "odd", CODEC.encode(spec(subject="odd", alpha=nan)), "OUT_OF_RANGE"),
-        (STATUS, "odd", CODEC.encode(spec(subject="odd")), "UNKNOWN_SCHEMA"),
-        (
-            STATUS,
-            "odd",
-            CODEC.encode(
-                CommandStatus(
-                    event_id="1",
-                    command_id="never",
-                    subject="odd",
-                    status=Status.COMPLETED,
-                    fencing_token=1,
-                    reported_at=1,
-                    reporter="nobody",
-                )
-            ),
-            "UNKNOWN_COMMAND",
-        ),
-        (TICKS, "odd", b"tick", "NOT_FRAMED"),
-    ],
-)
-def test_a_bad_record_of_another_input_is_one_dead_letter(
-    settings: Settings, waiting: dict[tuple[str, bytes], str], topic: str, subject: str, value: bytes, reason: str
+def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) -> None:
+    report = CommandStatus(
+        event_id="1",
+        command_id="never",
+        subject="odd",
+        status=Status.COMPLETED,
+        fencing_token=1,
+        reported_at=1,
+        reporter="nobody",
+    )
+    bad = {
+        METRICS: [(b"\x00\x00", "NOT_FRAMED"), (CODEC.encode(metric(subject="odd", sum=3.0)), "NOT_A_RATE")],
+        SPECS: [
+            (b"spec", "NOT_FRAMED"),
+            (CODEC.encode(spec(subject="odd", treatments=(), share_steps=())), "NO_TREATMENTS"),
+            (CODEC.encode(spec(subject="odd", alpha=nan)), "OUT_OF_RANGE"),
+        ],
+        STATUS: [(CODEC.encode(spec(subject="odd")), "UNKNOWN_SCHEMA"), (CODEC.encode(report), "UNKNOWN_COMMAND")],
+        TICKS: [(b"tick", "NOT_FRAMED")],
+    }
+    for topic, records in bad.items():
+        send(settings, topic, [value for value, _ in records], ["odd"] * len(records))
+    ends = {place: end for topic in bad if topic != TICKS for place, end in ends_of(settings, topic).items()}
+    with Threaded(settings) as worker:
+        worker.takes_in(ends)
+        worker.until(lambda: len(letters(settings, TICKS)) == 1)
+    for topic, records in bad.items():
+        found = [(each.value(), dict(each.headers() or [])["mendstream-reason"].decode()) for each in letters(settings, topic)]
+        assert found == records
+
+
+def test_what_a_broker_took_compressed_is_a_dead_letter_whatever_its_size(settings: Settings) -> None:
+    sizes = {"big": 10_000_000, "vast": 40_000_000}
+    producer = Producer(settings.client(**{"message.max.bytes": 100_000_000, "compression.type": "lz4"}))
+    for name, size in sizes.items():
+        producer.produce(RESULTS, bytes(size), name, partition_of(name, settings.partitions))
+    assert producer.flush(10.0) == 0
+    with Threaded(settings) as worker:
+        worker.takes_in(ends_of(settings, RESULTS))
+    sent = {each.key(): each for each in messages(settings, RESULTS)}
+    found = {each.key(): each for each in of_reason(settings, "TOO_LARGE")}
+    big, vast = found[b"big"], found[None]
+    assert big.value() == bytes(10_000_000)
+    assert vast.value() is None, "more than a dead letter can hold stays where it lies"
+    why = dict(vast.headers() or [])
+    assert why["mendstream-left-out-bytes"] == b"40000004"
+    assert why["__streams.errors.offset"] == str(sent[b"vast"].offset()).encode()
+
+
+def of_reason(settings: Settings, reason: str) -> list[Message]:
+    why = "mendstream-reason", reason.encode()
+    return [each for each in messages(settings, DEAD_LETTERS) if why in (each.headers() or [])]
+
+
+def test_a_partition_of_which_half_is_garbage_is_paused_and_the_others_go_on(
+    settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert waiting[topic, value] == reason
+    ill, well = "ill", next(s for s in ("well", "good", "fine", "fit") if places(settings, s) != places(settings, "ill"))
+    garbage = [CODEC.encode(good(n, ill)) if n % 2 else b"garbage" for n in range(1_200)]
+    with Threaded(settings) as worker, caplog.at_level(logging.ERROR, "mendstream.breaker"):
+        send(settings, RESULTS, garbage, [ill] * len(garbage))
+        worker.until(lambda: breaker(settings, ill) == 1.0)
+        send(settings, RESULTS, [good(n, ill) for n in range(2_000, 2_500)])
+        send(settings, RESULTS, [good(n, well) for n in range(500)])
+        worker.until(lambda: counted(settings, well) == 500)
+        assert counted(settings, ill) <= 600
+        assert breaker(settings, well) in (None, 0.0)
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "mendstream.breaker"]
+    place = f"{RESULTS}/{partition_of(ill, settings.partitions)}"
+    assert line.startswith(f"{place}: ")
+    assert "records were invalid: paused. Mend the producer, then restart this worker" in line
+    with Threaded(settings) as worker:  # mended and started again, it takes up what waited
+        worker.until(lambda: counted(settings, ill) == 600 + 500)
+
+
+def places(settings: Settings, subject: str) -> int:
+    return partition_of(subject, settings.partitions)
+
+
+def breaker(settings: Settings, subject: str) -> float | None:
+    labels = {"topic": RESULTS, "partition": str(places(settings, subject))}
+    return REGISTRY.get_sample_value("mendstream_breaker_open", labels)
+
+
+def test_garbage_that_waits_at_the_start_pauses_its_partition_too(settings: Settings) -> None:
+    """Specs are read before anything is assigned: what trips the breaker then must be paused when it is."""
+    place = SPECS, places(settings, "ill")
+    send(settings, SPECS, [b"garbage"] * 1_500, ["ill"] * 1_500)
+    with Threaded(settings) as worker:
+        worker.until(lambda: len(letters(settings, SPECS)) >= 1_500)
+        worker.until(lambda: worker.ready)
+        end = ends_of(settings, SPECS)[place]
+        send(settings, SPECS, [spec(subject="ill", event_id=event_uuid("held"))])
+        send(settings, RESULTS, [good(n, "ill") for n in range(3_000, 3_010)])
+        worker.until(lambda: counted(settings, "ill") == 600 + 500 + 10)
+        assert worker.processor.progress({place: end + 1}) == end
+    with Threaded(settings) as worker:
+        worker.until(lambda: worker.processor.progress({place: end + 1}) == end + 1)
+
+
+def test_every_record_had_one_fate_and_the_replay_gives_the_same_bytes(settings: Settings) -> None:
+    assert fates(settings).all() == delivered(settings)
+    assert fates(settings).dead_letters == len(messages(settings, DEAD_LETTERS))
+    assert replay(settings) == 0

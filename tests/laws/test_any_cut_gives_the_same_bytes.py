@@ -84,7 +84,7 @@ def test_metrics_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: 
     assert_cuts_change_nothing(chapters, seed)
 
 
-@pytest.mark.parametrize("name", TELLING)
+@pytest.mark.parametrize("name", ["two treatments", "means", "no spec", "a mix shift", "many versions"])
 def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
     history = History.of(TELLING[name])
     singly = [

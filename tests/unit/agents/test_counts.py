@@ -11,8 +11,13 @@ EXACTLY = -np.inf  # the least evidence from which it must be exact
 
 
 def one_sided(x: float, y: float, rho: float, least: float = EXACTLY) -> float:
-    each = (np.array([float(value)]) for value in (x, y, rho))
-    return float(log_e_one_sided(*each, np.array([least]))[0])
+    x_n, y_n, rho_n, least_n = np.array([[x], [y], [rho], [least]])
+    return float(log_e_one_sided(x_n, y_n, rho_n, least_n)[0])
+
+
+def z_of(hits: float, count: float, other_hits: float, other_count: float, several: bool = False) -> float:
+    a, n, b, m = np.array([[float(hits)], [float(count)], [float(other_hits)], [float(other_count)]])
+    return float(pooled_z(a, n, b, m, np.array([several]))[0])
 
 
 def by_quadrature(x: int, y: int, rho: float) -> float:
@@ -103,15 +108,15 @@ def test_the_pooled_z_is_the_root_of_pearsons_chi_squared() -> None:
         n, m = rng.integers(20, 5_000, 2)
         a, b = rng.integers(1, n), rng.integers(1, m)
         chi2 = stats.chi2_contingency([[a, n - a], [b, m - b]], correction=False).statistic
-        z = pooled_z(*(np.array([float(v)]) for v in (a, n, b, m)), np.array([False]))[0]
+        z = z_of(a, n, b, m)
         assert z == pytest.approx(np.sign(a / n - b / m) * np.sqrt(chi2))
 
 
 def test_counts_of_several_a_unit_have_a_poisson_counts_variance() -> None:
-    z = pooled_z(*(np.array([float(v)]) for v in (900, 300, 600, 300)), np.array([True]))[0]
+    z = z_of(900, 300, 600, 300, several=True)
     assert z == pytest.approx((3.0 - 2.0) / np.sqrt(2.5 * (1 / 300 + 1 / 300)))
 
 
 @pytest.mark.parametrize("sides", [(0, 0, 0, 0), (0, 10, 0, 10), (10, 10, 10, 10), (3, 5, 0, 0)])
 def test_without_variance_the_pooled_z_is_none(sides: tuple[int, int, int, int]) -> None:
-    assert pooled_z(*(np.array([float(v)]) for v in sides), np.array([False]))[0] == 0.0
+    assert z_of(*sides) == 0.0

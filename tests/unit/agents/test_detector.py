@@ -62,14 +62,14 @@ def test_false_alarms_are_as_rare_as_promised_at_the_true_rate() -> None:
     rng, rate, m = np.random.default_rng(1), 0.1, 2_000
     against, alarms = Alternatives.against(rate), 0
     for _ in range(200):
-        bad = np.cumsum(rng.random(m) < rate)
+        bad = np.cumsum(rng.random(m) < rate, dtype=np.int64)
         alarms += bool((scan(against, bad, np.arange(1, m + 1), 0, 0, empty_carry()).log_r >= np.log(20_000.0)).any())
     assert alarms <= 200 * m / 20_000 + 10
 
 
 def test_a_doubled_rate_is_found_and_dated() -> None:
     rng = np.random.default_rng(2)
-    bad = np.concatenate([rng.random(5_000) < 0.05, rng.random(2_000) < 0.10])
+    bad = np.concatenate([rng.random(5_000) < 0.05, rng.random(2_000) < 0.10]).astype(np.int64)
     found = scan(Alternatives.against(0.05), np.cumsum(bad), np.arange(1, 7_001), 0, 0, empty_carry())
     alarm = int(np.flatnonzero(found.log_r >= np.log(1e6))[0])
     assert 5_000 < alarm < 6_200

@@ -50,9 +50,7 @@ def state_with(*metrics: MetricSpec, experiments: int = 1, **fields: Any) -> Tab
     return state
 
 
-def outputs_of(
-    state: Tables, metric: str, treated: Bits, values: NDArray[np.float64], slices: int = 10
-) -> list[Output]:
+def outputs_of(state: Tables, metric: str, treated: Bits, values: NDArray[Any], slices: int = 10) -> list[Output]:
     """Folds records of the shape (events, experiments), one event of each experiment after the other."""
     events, experiments = treated.shape
     records = many(
@@ -76,7 +74,7 @@ def events_until(outputs: list[Output], topic: str, experiments: int) -> dict[st
 
 
 def test_a_binary_aa_test_looked_at_after_every_event_is_rarely_rolled_back() -> None:
-    rng, runs, events = np.random.default_rng(1), 120, 4_000
+    rng, runs, events = np.random.default_rng(1), 100, 4_000
     state = state_with(CONVERSION, experiments=runs)
     shape = (events, runs)
     outputs = outputs_of(state, "conversion", rng.random(shape) < 0.5, rng.random(shape) < 0.10)
@@ -96,7 +94,7 @@ def test_errors_that_rise_from_1_to_5_percent_are_rolled_back_soon() -> None:
 
 def test_a_split_off_its_plan_is_not_taken_for_an_effect() -> None:
     """Nothing but the assignment is wrong: 55 to 45, and no exposures are sent that would show it."""
-    rng, runs, events = np.random.default_rng(3), 60, 3_000
+    rng, runs, events = np.random.default_rng(3), 40, 3_000
     for rate in (0.1, 0.5):
         state = state_with(CONVERSION, experiments=runs)
         shape = (events, runs)
@@ -106,9 +104,9 @@ def test_a_split_off_its_plan_is_not_taken_for_an_effect() -> None:
 
 
 def test_a_mean_is_rarely_rolled_back_in_an_aa_test_and_found_when_it_falls() -> None:
-    rng, runs, events = np.random.default_rng(4), 60, 6_000
+    rng, runs, events = np.random.default_rng(4), 40, 5_000
     revenue = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
-    for factor, fewest, most in ((1.0, 0, 5), (0.8, 54, 60)):
+    for factor, fewest, most in ((1.0, 0, 4), (0.8, 36, 40)):
         state = state_with(revenue, experiments=runs)
         treated = rng.random((events, runs)) < 0.5
         values = rng.exponential(10.0, (events, runs)) * np.where(treated, factor, 1.0)
@@ -205,8 +203,8 @@ def test_a_rate_near_one_is_counted_by_its_rarer_outcome() -> None:
     """99 to 97 %: by successes it would take very long, by failures it is a tripling."""
     rng, accuracy = np.random.default_rng(7), MetricSpec("accuracy", Role.GOAL, UP, MetricKind.RATE)
     state = state_with(accuracy, experiments=10)
-    treated = rng.random((4_000, 10)) < 0.5
-    outputs = outputs_of(state, "accuracy", treated, rng.random((4_000, 10)) < np.where(treated, 0.97, 0.99))
+    treated = rng.random((6_000, 10)) < 0.5
+    outputs = outputs_of(state, "accuracy", treated, rng.random((6_000, 10)) < np.where(treated, 0.97, 0.99))
     assert len(events_until(outputs, COMMANDS["ROLLBACK"], 10)) >= 9
 
 

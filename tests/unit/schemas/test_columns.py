@@ -197,7 +197,7 @@ def test_a_batch_of_good_rows_is_decoded_in_one_call(monkeypatch: pytest.MonkeyP
     decode([GOOD] * 50, "ExperimentResult", CODEC)
     assert calls == [50]
     decode([GOOD] * 49 + [GOOD[:-1]], "ExperimentResult", CODEC)
-    assert calls == [50, 50, 49]
+    assert calls == [50, 50, 50, 49]  # whole, without headers, then without the bad row
 
 
 def test_encoding_casts_columns_and_finds_them_by_name() -> None:

@@ -1,0 +1,103 @@
+"""Who is let in: right bytes, sensible values, the right partition, once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from agents.fold import fold, remember
+from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.ids import partition_of
+from schemas.records import CommandStatus, Status, Tick
+from schemas.wire import Record
+from state.tables import Tables
+from tests.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
+
+PARTITIONS = 4
+HOME = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == 0)
+AWAY = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == 2)
+
+
+def status(subject: str) -> CommandStatus:
+    return CommandStatus(
+        event_id="s",
+        command_id="c",
+        subject=subject,
+        status=Status.COMPLETED,
+        fencing_token=1,
+        reported_at=NOON,
+        reporter="r",
+    )
+
+
+MAKE: dict[str, Callable[[str], Record]] = {
+    RESULTS: lambda subject: result(subject=subject),
+    METRICS: lambda subject: metric(subject=subject),
+    SPECS: lambda subject: spec(subject=subject),
+    STATUS: status,
+}
+
+
+def state(**settings: int) -> Tables:
+    return Tables(0, PARTITIONS, **settings)
+
+
+@pytest.mark.parametrize("topic", MAKE)
+def test_a_record_of_another_partition_is_forwarded_once_and_then_refused(topic: str) -> None:
+    first = sent([MAKE[topic](AWAY)])
+    effects = fold(piece(topic, first), state(), CODEC)
+    assert [(one.index, one.partition, one.subject) for one in effects.forwards] == [(0, 2, AWAY)]
+    again = [replace(first[0], headed=(("forwarded-from", b"1"),))]
+    effects = fold(piece(topic, again), state(), CODEC)
+    assert (effects.forwards, [one.reason for one in effects.refused]) == ((), ["FORWARDED_TWICE"])
+
+
+@pytest.mark.parametrize("topic", [RESULTS, METRICS, SPECS])
+def test_an_id_again_is_a_duplicate_even_after_a_restart(topic: str) -> None:
+    tables, other = state(), state()
+    first, second = sent([MAKE[topic](HOME)]), sent([MAKE[topic](HOME)], start=1)
+    assert fold(piece(topic, first), tables, CODEC).applied == 1
+    remember(piece(topic, first), other, CODEC)
+    for some in (tables, other):
+        effects = fold(piece(topic, second), some, CODEC)
+        assert (effects.applied, effects.duplicates) == (0, 1)
+
+
+def test_an_id_is_forgotten_a_window_later_and_not_before() -> None:
+    record = result(subject=HOME)
+    for offset, duplicates in ((10, 1), (11, 0)):
+        tables = state(dedupe_window=10)
+        fold(piece(RESULTS, sent([record])), tables, CODEC)
+        assert fold(piece(RESULTS, sent([record], start=offset)), tables, CODEC).duplicates == duplicates
+
+
+def test_the_same_id_on_two_inputs_is_two_records() -> None:
+    tables = state()
+    fold(piece(RESULTS, sent([result(subject=HOME, event_id="one")])), tables, CODEC)
+    assert fold(piece(METRICS, sent([metric(subject=HOME, event_id="one")])), tables, CODEC).applied == 1
+
+
+def test_a_refused_record_does_not_make_its_id_seen() -> None:
+    tables = state()
+    bad, good = result(subject=HOME, count=0), result(subject=HOME)
+    effects = fold(piece(RESULTS, sent([bad, good])), tables, CODEC)
+    assert ([one.index for one in effects.refused], effects.applied) == ([0], 1)
+
+
+@pytest.mark.parametrize("topic", [RESULTS, METRICS, SPECS, STATUS, TICKS])
+def test_bytes_that_are_no_record_are_refused_with_a_reason_and_spoil_nothing_else(topic: str) -> None:
+    good: Record = Tick(0, NOON) if topic == TICKS else MAKE[topic](HOME)
+    values = [b"", None, b"garbage", b"\x00\x00\x00\x00\x01rest", good]
+    effects = fold(piece(topic, sent(values)), state(), CODEC)
+    assert [one.reason for one in effects.refused][:4] == ["NOT_FRAMED", "TOMBSTONE", "NOT_FRAMED", "UNKNOWN_SCHEMA"]
+    assert len(effects.refused) == 4 + (topic == STATUS)  # nobody issued its command
+    assert all(one.sentence for one in effects.refused)
+
+
+def test_time_is_the_highest_append_time_and_never_goes_back() -> None:
+    tables = state()
+    ticks = [Sent(CODEC.encode(Tick(0, 1)), at, NOON + late) for at, late in enumerate((5, 9, 2))]
+    fold(piece(TICKS, ticks), tables, CODEC)
+    assert tables.now == NOON + 9
+    fold(piece(TICKS, [replace(ticks[0], at=3, appended=NOON)]), tables, CODEC)
+    assert tables.now == NOON + 9

@@ -1,0 +1,174 @@
+"""Every table gives rows as bytes and takes them back; keys are injective."""
+
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.catalog import TABLES_ARMS
+from schemas.ids import hash64
+from schemas.records import CommandRow, Order, Phase, SubjectRow
+from state.columnar import Columnar, combine, hash_part
+from state.keyed import Keyed
+from state.table import row_key
+from state.tables import ARM_NAMES, STATES, Tables, arms_table
+from tests.builders import CODEC, NOON, tables
+from tests.laws.histories import History, snapshot
+from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+
+PARTS = st.none() | st.text(st.sampled_from("a|%7C25"), max_size=6)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
+def test_keys_of_different_parts_differ(one: list[str | None], other: list[str | None]) -> None:
+    """Absent and empty are one: no part may be empty, so nothing is lost."""
+    plain = [[part or "" for part in parts] for parts in (one, other)]
+    assert (row_key(*one) == row_key(*other)) == (plain[0] == plain[1])
+
+
+def arm(table: Columnar, *names: str | None) -> int:
+    columns = [pa.array([name], pa.string()) for name in names]
+    return table.add(int(combine([hash_part(column) for column in columns])[0]), names)
+
+
+def found(table: Columnar, *names: str | None) -> int:
+    return int(table.find(combine([hash_part(pa.array([name], pa.string())) for name in names]))[0])
+
+
+def test_a_row_is_found_by_all_of_its_names_and_by_no_others() -> None:
+    table = arms_table()
+    every = list(product(("a", "b"), ("a", "b"), ("x",), ("a", "b"), (None, "a", "")))
+    rows = [arm(table, *names) for names in every]
+    assert [found(table, *names) for names in every] == rows == list(range(len(every)))
+    assert found(table, "a", "a", "x", "c", None) == -1
+
+
+def test_the_hash_of_names_depends_on_their_order_and_is_never_0() -> None:
+    a, b = hash64(pa.array(["a"])), hash64(pa.array(["b"]))
+    assert combine([a, b])[0] != combine([b, a])[0]
+    assert combine([np.zeros(1, np.uint64)])[0] != 0
+
+
+def test_only_touched_rows_are_written_and_each_once() -> None:
+    table = arms_table()
+    for name in "abc":
+        arm(table, "bot", "exp", "error", name, None)
+    table.touch(np.array([0, 2, 2]))
+    assert [key for key, _ in table.changed(CODEC)] == ["bot|exp|error|a|", "bot|exp|error|c|"]
+    assert table.changed(CODEC) == []
+
+
+def test_the_hot_table_grows_and_keeps_what_it_holds() -> None:
+    table = arms_table()
+    for n in range(1_100):
+        row = arm(table, "bot", "exp", "error", str(n), None)
+        table["count"][row] = n
+        table.touch(np.array([row]))
+    assert len(table) == 1_100
+    assert table["count"][:1_100].tolist() == list(range(1_100))
+    assert len(table.changed(CODEC)) == 1_100
+    assert found(table, "bot", "exp", "error", "1099", None) == 1_099
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=5),
+            st.none() | st.text(min_size=1, max_size=3),
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(allow_nan=False),
+            st.none() | st.floats(allow_nan=False),
+            st.sampled_from(range(len(STATES))),
+            st.booleans(),
+        ),
+        max_size=8,
+        unique_by=lambda row: row[:2],
+    )
+)
+def test_arms_come_back_as_the_bytes_they_were(
+    rows: list[tuple[str, str | None, int, float, float | None, int, bool]],
+) -> None:
+    table = arms_table()
+    for name, segment, count, total, effect, state, missing in rows:
+        row = arm(table, "bot", "exp", "error", name, segment)
+        for column, value in (("count", count), ("sum", total), ("state", state), ("missing_squares", missing)):
+            table[column][row] = value
+        table["effect"][row] = np.nan if effect is None else effect
+        table["low"][row] = table["high"][row] = np.nan
+        table.touch(np.array([row]))
+    written = table.changed(CODEC)
+    other = arms_table()
+    other.restore(written, CODEC)
+    assert list(other.snapshot(CODEC)) == written == list(table.snapshot(CODEC))
+    assert other.changed(CODEC) == []
+    assert [other.keys[n] for n in range(len(other))] == [table.keys[n] for n in range(len(table))]
+
+
+def test_the_last_row_of_a_key_wins() -> None:
+    table = arms_table()
+    row = arm(table, "bot", "exp", "error", "b", None)
+    changes = []
+    for count in (1, 2, 3):
+        table["count"][row] = count
+        table.touch(np.array([row]))
+        changes += table.changed(CODEC)
+    other = arms_table()
+    other.restore(changes[:2], CODEC)
+    other.restore(changes[2:], CODEC)
+    assert (len(other), int(other["count"][0])) == (1, 3)
+
+
+def subject(name: str, experiments: int) -> SubjectRow:
+    return SubjectRow(name, experiments, {"slot": experiments})
+
+
+def keyed() -> Keyed[SubjectRow]:
+    return Keyed("tables.subjects.v1", "SubjectRow", lambda row: row_key(row.subject))
+
+
+def test_a_keyed_table_writes_its_last_rows_and_takes_them_back() -> None:
+    table = keyed()
+    for name, n in (("a", 1), ("b", 1), ("a", 2)):
+        table.put(subject(name, n))
+    written = table.changed(CODEC)
+    assert [key for key, _ in written] == ["a", "b"]
+    assert table.changed(CODEC) == []
+    other = keyed()
+    other.restore([("a", CODEC.encode(subject("a", 0))), *written, ("b", None)], CODEC)
+    assert list(other.rows()) == [subject("a", 2)]
+    assert other.changed(CODEC) == []
+
+
+@pytest.mark.parametrize("name", ["two treatments", "a mix shift"])
+def test_every_table_that_a_history_fills_comes_back_byte_for_byte(name: str) -> None:
+    before = History.of(TELLING[name]).tables
+    rows = snapshot(before)
+    after = tables(3)
+    for topic, table in after.all().items():
+        table.restore(list(rows[topic].items()), CODEC)
+    assert {topic: dict(table.snapshot(CODEC)) for topic, table in after.all().items()} == rows
+
+
+def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
+    state = Tables(0, 1)
+    row = CommandRow(
+        command_id="c",
+        attempt=1,
+        order=Order.ROLLBACK,
+        subject="bot",
+        target="bot/production",
+        phase=Phase.ISSUED,
+        reason="",
+        decision_id="d",
+        fencing_token=1,
+        issued_at=NOON,
+        expires_at=NOON,
+    )
+    state.commands.put(row)
+    assert [key for key, _ in state.commands.changed(CODEC)] == ["c"]
+    assert len(state.all()) == 5
+    assert state.all()[TABLES_ARMS] is state.arms
+    assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment")
