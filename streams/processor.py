@@ -37,7 +37,8 @@ POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks an
 PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
 COLLECT = (200_000, 20, 20)  # messages come and go by ten thousands; the default would look at them at every turn
 FIRST = (SPECS, STATUS)  # what other records are judged by
-_RANK = {topic: rank for rank, topic in enumerate((*FIRST, METRICS, RESULTS, TICKS))}
+_ORDER = (*FIRST, METRICS, RESULTS, TICKS)
+_RANK = {topic: rank for rank, topic in enumerate(_ORDER)}
 
 
 class Processor:
@@ -119,17 +120,22 @@ class Processor:
             self._bad_news(error)
         if failed:
             messages = [message for message in messages if message.error() is None]
-        # A cheap mapping of unbound methods, because this is done for every record.
-        places: list[tuple[str, int]] = list(
-            zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)  # type: ignore[arg-type]
-        )
-        several = {place: code for code, place in enumerate(sorted(set(places), key=_rank))}
-        if len(several) == 1:
-            yield *next(iter(several)), messages
+        if not messages:
             return
-        codes = np.fromiter(map(several.__getitem__, places), np.int64, len(messages))
-        for place, code in several.items():
-            yield *place, list(compress(messages, (codes == code).tolist()))
+        # Unbound methods are mapped, and numbers sorted by radix, because this is done for every record.
+        topics = list(map(Message.topic, messages))
+        places = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
+        ranks = {topic: _RANK[topic or ""] for topic in set(topics)}
+        if len(ranks) > 1:
+            places += self._settings.partitions * np.fromiter(map(ranks.__getitem__, topics), np.int64, len(topics))
+        else:
+            places += self._settings.partitions * sum(ranks.values())
+        order = np.argsort(places.astype(np.uint16), kind="stable")
+        present, starts = np.unique(places[order], return_index=True)
+        ordered = [messages[at] for at in order.tolist()]
+        for place, start, end in zip(present.tolist(), starts, np.append(starts[1:], len(order)), strict=True):
+            rank, partition = divmod(place, self._settings.partitions)
+            yield _ORDER[rank], partition, ordered[start:end]
 
     def _bad_news(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
@@ -176,8 +182,8 @@ class Processor:
             for topic, table in owned.tables.all().items():
                 if rows := table.changed(self._codec):
                     outbox.rows.append((topic, partition, rows))
-            name, rows = agents_name(self._settings.dedupe_window), sum(map(len, owned.tables.all().values()))
-            entry = owned.journal.entry(owned.tables.now, name, rows)
+            held = sum(map(len, owned.tables.all().values()))
+            entry = owned.journal.entry(owned.tables.now, agents_name(self._settings.dedupe_window), held)
             outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
@@ -287,10 +293,6 @@ class Processor:
             LAG_SECONDS.labels(str(number)).set(max(0.0, age))
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
-
-
-def _rank(place: tuple[str, int]) -> tuple[int, int]:
-    return _RANK[place[0]], place[1]
 
 
 def _aligned(parts: Sequence[TopicPartition]) -> list[int]:

@@ -16,7 +16,7 @@ from agents.judge.arms import SEVERAL, Method, Tally
 from agents.judge.assess import Totals, assess
 from agents.judge.burnin import end_burn_ins
 from agents.judge.decide import Looks, decide
-from agents.judge.scan import Runs, bring_together, running_floats, running_ints
+from agents.judge.scan import Runs, bring_together, running_floats, running_ints, stable_order
 from agents.slice import Facts, Finding, Floats, Ints
 from schemas.refusals import Refused
 from state.columnar import Hashes, combine, hash_part
@@ -281,7 +281,8 @@ def _sorted_looks(
     if not len(pairs):
         return None
     records = after.records[at]
-    order = np.argsort(pairs * np.int64(len(facts)) + records, kind="stable")
+    order = stable_order(records)
+    order = order[stable_order(pairs[order])]
     pairs, at, own, records = pairs[order], at[order], own[order], records[order]
     starts = np.concatenate([[True], pairs[1:] != pairs[:-1]])
     first = np.maximum.accumulate(np.where(starts, np.arange(len(pairs)), 0))

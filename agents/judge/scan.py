@@ -38,8 +38,17 @@ class Runs:
         return self.starts + self.lengths - 1
 
 
+def stable_order(keys: Ints) -> Ints:
+    """Where the keys, none negative, stand when sorted; equal ones stay in their order.
+
+    numpy sorts 16-bit integers by radix: for keys that fit, several times faster than by comparison.
+    """
+    small = not len(keys) or keys.max() < 1 << 16
+    return np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")
+
+
 def bring_together(rows: Ints) -> Runs:
-    order = np.argsort(rows, kind="stable")
+    order = stable_order(rows)
     gathered = rows[order]
     starts = np.flatnonzero(np.concatenate([[True], gathered[1:] != gathered[:-1]])) if len(rows) else order
     lengths = np.diff(np.append(starts, len(rows)))

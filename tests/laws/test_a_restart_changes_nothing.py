@@ -1,7 +1,7 @@
 """Restore: tables rebuilt from what commits wrote, and from the input for the ids, go on to the same bytes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from agents.fold import refresh, remember
 from agents.judge.arms import rebuild
+from schemas.catalog import RESULTS, SPECS
 from state.tables import Tables
-from tests.builders import CODEC
+from tests.builders import CODEC, piece, result, sent
 from tests.laws.histories import (
+    HOME,
+    SPECIFIED,
     Chapter,
     Folded,
     History,
@@ -93,3 +96,27 @@ def test_a_restart_near_any_telling_record_changes_nothing(name: str) -> None:
     history = History.of(TELLING[name])
     for seed in range(2):
         assert_restarts_change_nothing(history, seed, 0.5)
+
+
+def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_after_a_restart() -> None:
+    """Compaction keeps rows in the order of their last change, which is not the order in which arms came."""
+    before, after, records = fresh_tables(), list[Tables](), []
+    terms = replace(SPECIFIED[2], metrics=SPECIFIED[2].metrics[:1])
+    for at, (variant, count, total) in enumerate(
+        [("control", 100, 93.0), ("c", 300, 90.0), ("b", 300, 90.0), ("control", 900, 860.0)]
+    ):
+        records.append(
+            result(
+                at, subject=HOME[0], experiment_id="three", metric="accuracy", variant=variant, count=count, sum=total
+            )
+        )
+    take(piece(SPECS, sent([terms])), before, Folded())
+    take(piece(RESULTS, sent(records[:3])), before, Folded())
+    rows = snapshot(before)
+    for order in (1, -1):
+        after.append(restored({topic: list(rows[topic].items())[::order] for topic in rows}, before, []))
+    decided = [Folded() for _ in after]
+    for tables, folded in zip(after, decided, strict=True):
+        take(piece(RESULTS, sent(records[3:], start=3)), tables, folded)
+    assert decided[0].verdicts == ["HARM ROLLBACK ISSUED"] * 2
+    assert decided[0] == decided[1]

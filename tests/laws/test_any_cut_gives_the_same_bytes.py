@@ -102,7 +102,7 @@ def test_the_histories_reach_every_verdict() -> None:
     assert {verdict for verdict in WANTED if not reached[verdict]} == set()
 
 
-def test_a_run_of_one_key_longer_than_the_short_path_folds_as_its_pieces() -> None:
+def test_a_long_run_of_one_key_folds_as_its_pieces() -> None:
     history = History.of([results(9, 3, 900, 1, coarse=True)])
     tables = fresh_tables()
     folded = Folded()

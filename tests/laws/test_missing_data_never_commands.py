@@ -108,6 +108,17 @@ def test_counts_compared_as_means_need_their_squares_too() -> None:
     assert commands(with_squares, terms(defects, shares=False)) == [COMMANDS["ROLLBACK"]]
 
 
+def test_counts_that_lost_some_squares_are_not_compared_by_what_is_left_of_them() -> None:
+    defects = MetricSpec("defects", Role.GUARDRAIL, DOWN, MetricKind.COUNT, margin=9.0)
+    few = {"count": 50, "sum": 10.0, "sum_squares": 100.0}
+    full, lost = both(40, "defects", few, few), both(40, "defects", few, {**few, "sum_squares": None})
+    gain = both(40, "conversion", BAD, GOOD, start=10_000)
+    for terms_of in (terms(CONVERSION, defects), terms(CONVERSION, defects, shares=False)):
+        assert commands([*full, *gain], terms_of) == [COMMANDS["DEPLOY"]]
+        assert commands([*full[:-1], lost[-1], *gain], terms_of) == []
+        assert commands([*lost, *gain], terms_of) == []
+
+
 def test_a_goal_is_not_deployed_past_a_guardrail_that_lost_its_squares() -> None:
     cost = MetricSpec("cost", Role.GUARDRAIL, DOWN, MetricKind.MEAN, margin=5.0)
     gain = both(40, "conversion", BAD, GOOD, start=10_000)

@@ -33,6 +33,12 @@ def test_a_shift_of_the_mix_alone_has_no_part_within() -> None:
     assert (change.segment, change.segment_is_mix, change.is_mix) == ("hard", True, True)
 
 
+def test_a_segment_adds_by_being_worse_than_the_rest_and_not_by_growing() -> None:
+    change = explain([Part("good", 200, 20, 500, 50), Part("bad", 100, 50, 150, 75), Part("so-so", 700, 210, 350, 105)])
+    assert change is not None
+    assert (change.segment, change.segment_is_mix) == ("bad", True)
+
+
 @given(PARTS)
 def test_the_parts_add_up_to_the_whole_change(parts: list[Part]) -> None:
     before, during = sum(p.count_before for p in parts), sum(p.count_during for p in parts)

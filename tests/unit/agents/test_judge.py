@@ -263,3 +263,20 @@ def test_a_verdict_is_remembered_with_its_offset() -> None:
     row = state.experiments.get(row_key("bot", "exp0"))
     assert row is not None
     assert row.decided == (Decided("b", Order.ROLLBACK, found.evidence[0].last_offset),)
+
+
+def test_the_burn_in_ends_with_the_record_that_fills_it_and_enters_no_test() -> None:
+    state = state_with(CONVERSION)
+    decisions(state, renamed(arms(("control", "conversion", 1, 1.0), ("b", "conversion", 1, 0.0), repeat=130)))
+    columns = ("base_offset", "base_count", "base_hits")
+    bases = {state.arms.keys[n][3]: [int(state.arms[name][n]) for name in columns] for n in range(len(state.arms))}
+    assert bases == {"control": [198, 100, 100], "b": [198, 99, 0]}  # control's hundredth record is at offset 198
+
+
+def test_a_metric_first_sent_after_a_deploy_does_not_undo_it_within_its_slice() -> None:
+    gain = arms(("control", "conversion", 50, 5.0), ("b", "conversion", 50, 45.0))
+    later = arms(("control", "error", 50, 5.0), ("b", "error", 50, 45.0), start=500)
+    other_goal = arms(("control", "accuracy", 50, 25.0), ("b", "accuracy", 50, 25.0), start=500)
+    for records in ([*gain, *later], [*gain, *other_goal], gain):
+        found = decisions(state_with(CONVERSION), records)  # of an experiment that has no spec
+        assert [(one.order, one.metric) for one in found] == [(Order.DEPLOY, "conversion")]

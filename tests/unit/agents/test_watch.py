@@ -148,6 +148,26 @@ def test_a_version_that_was_never_good_is_rolled_back_to_the_one_before() -> Non
     assert (command.model_version, command.to_version) == ("v2", "v1")
 
 
+def test_a_version_that_was_good_for_most_of_its_life_is_retrained() -> None:
+    stream = Stream(watched(), 4)
+    stream.send(4_000, (None, 1.0, 0.05), model_version="v1")
+    stream.send(3_000, (None, 1.0, 0.05), model_version="v2")
+    (found,) = decisions(stream.send(1_000, (None, 1.0, 0.2), model_version="v2"))
+    assert (found.order, found.model_version) == (Order.RETRAIN, "v2")
+
+
+def test_where_the_watch_begins_with_a_bad_record_the_suspicion_begins_with_the_watch() -> None:
+    """What went into the reference is no part of the change, in the segments either."""
+    state = watched()
+    Stream(state, 5).send(1_000, ("a", 0.5, 0.05), ("b", 0.5, 0.05))
+    bad = many(metric(segment="a"), 200, 5_000, sum=np.ones(200))
+    (found,) = [one for one in decisions(list(fold(piece(METRICS, bad), state, CODEC).outputs)) if one.evidence]
+    assert (found.evidence[0].first_offset, found.evidence[0].count) == (5_000, found.evidence[0].last_offset - 4_999)
+    for segment in "ab":
+        (version,) = row(state, segment).versions
+        assert version.whole_window_count == row(state, segment).share_count > 400
+
+
 def test_a_version_before_that_fails_later_in_the_same_slice_was_sound_when_it_mattered() -> None:
     """v2 alarms first; v1 alarms later in the slice, which must not take the rollback back."""
     state = watched()
