@@ -1,24 +1,12 @@
 """Ends the burn-in of a counted metric: what it fixed (which outcome is the rarer) never enters the test."""
 
-from typing import Protocol
-
 import numpy as np
 
-from agents.judge.assess import Totals
-from agents.judge.scan import Runs
+from agents.judge.running import Running
 from agents.slice import Ints
 from state.tables import Tables
 
 BURN_IN = 100  # units of control: enough to tell a rate near 1 from one near 0
-
-
-class Running(Protocol):
-    @property
-    def runs(self) -> Runs: ...
-    @property
-    def records(self) -> Ints: ...
-    @property
-    def totals(self) -> Totals: ...
 
 
 def end_burn_ins(tables: Tables, after: Running, offsets: Ints) -> None:

@@ -6,27 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agents.judge.arms import NEVER, Method
-from agents.judge.assess import Effect, Evidence, Flags, Totals, agrees, effects, enough
+from agents.judge.assess import Effect, Flags, Totals, agrees, effects, enough
+from agents.judge.looks import Looks
 from agents.judge.wording import describe, evidence_of
 from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding, Ints
 from schemas.records import Decided, ExperimentRow, Order, Role, Verdict
 from state.columnar import Columnar
 from state.tables import Tables, Trial
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """Moments with new evidence, by pair and in the order of the log within each, all shape (m,).
-
-    pairs: the treatment's row; records: position in the facts; offsets; both arms' totals at that moment.
-    """
-
-    pairs: Ints
-    records: Ints
-    offsets: Ints
-    control: Totals
-    treatment: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +26,7 @@ class _Pair:
     records: Ints  # their positions in the facts
 
 
-def decide(facts: Facts, tables: Tables, trial: int, looks: Looks, evidence: Evidence) -> list[Finding]:
+def decide(facts: Facts, tables: Tables, trial: int, looks: Looks) -> list[Finding]:
     """Findings of one experiment in this slice, in the order of the log; closes what each decides."""
     index = tables.trials[trial]
     experiment = tables.experiments.get(index.key)
@@ -48,7 +35,7 @@ def decide(facts: Facts, tables: Tables, trial: int, looks: Looks, evidence: Evi
     for variant in _undecided(experiment, index):
         pairs = [_pair(tables, looks, row, metric) for metric, row in _open_rows(tables, index, variant)]
         if pairs:
-            harm = _rollback(facts, tables, experiment, variant, pairs, looks, evidence)
+            harm = _rollback(facts, tables, experiment, variant, pairs, looks)
             gain = _deploy(facts, tables, experiment, index, variant, pairs, looks)
             found = [finding for finding in (harm, gain) if finding is not None]
             candidates += sorted(found, key=lambda finding: finding.at)[:1]
@@ -103,16 +90,13 @@ def _rollback(
     variant: str,
     pairs: list[_Pair],
     looks: Looks,
-    evidence: Evidence,
 ) -> Finding | None:
     best: tuple[int, _Pair, int] | None = None
     for pair in pairs:
         since = tables.arms["harm_offset"][pair.row]
         if since < 0:
             continue
-        sides = looks.control.take(pair.at), looks.treatment.take(pair.at)
-        supported = agrees(tables.arms, np.full(len(pair.at), pair.row), *sides, Verdict.HARM)
-        first = np.flatnonzero((looks.offsets[pair.at] >= since) & evidence.enough[pair.at] & supported)
+        first = np.flatnonzero(looks.offsets[pair.at] >= since)
         if len(first) and (best is None or pair.records[first[0]] < best[0]):
             best = int(pair.records[first[0]]), pair, int(pair.at[first[0]])
     if best is None:

@@ -101,9 +101,9 @@ def test_a_restart_near_any_telling_record_changes_nothing(name: str) -> None:
 def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_after_a_restart() -> None:
     """Compaction keeps rows in the order of their last change, which is not the order in which arms came."""
     before, after, records = fresh_tables(), list[Tables](), []
-    terms = replace(SPECIFIED[2], metrics=SPECIFIED[2].metrics[:1])
+    terms = replace(SPECIFIED[2], metrics=SPECIFIED[2].metrics[:1], min_count=500)
     for at, (variant, count, total) in enumerate(
-        [("control", 100, 93.0), ("c", 300, 90.0), ("b", 300, 90.0), ("control", 900, 860.0)]
+        [("control", 100, 93.0), ("c", 600, 300.0), ("b", 600, 300.0), ("control", 900, 860.0)]
     ):
         records.append(
             result(

@@ -1,0 +1,85 @@
+"""The moments of a slice at which a comparison has new evidence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.judge.arms import SEVERAL, Method
+from agents.judge.assess import Totals
+from agents.judge.running import Running, group_of, treatments_of
+from agents.judge.scan import stable_order
+from agents.slice import Facts, Ints
+from state.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Moments with new evidence, by pair and in the order of the log within each, all shape (m,).
+
+    pairs: the treatment's row; records: position in the facts; offsets; both arms' totals at that moment.
+    """
+
+    pairs: Ints
+    records: Ints
+    offsets: Ints
+    control: Totals
+    treatment: Totals
+
+
+def looks_of(facts: Facts, tables: Tables, after: Running) -> Looks | None:
+    """The moments at which a pair that may still command has new evidence, by pair and then in the order of the log."""
+    arms, runs = tables.arms, after.runs
+    each = runs.each
+    candidates = np.unique(np.concatenate([each[arms["control"][each] >= 0], treatments_of(tables, each)]))
+    levels = np.minimum(arms["harm_level"][candidates], arms["gain_level"][candidates])
+    open_pairs = candidates[np.isfinite(levels) & (arms["method"][candidates] != Method.NONE)]
+    if not len(open_pairs):
+        return None
+    wanted = np.zeros(len(arms), np.bool_)
+    wanted[open_pairs] = True
+    below = arms["treatment"][runs.rows]
+    own = np.flatnonzero(wanted[runs.rows])
+    single = np.flatnonzero((below >= 0) & wanted[np.maximum(below, 0)])
+    pairs = [runs.rows[own], below[single]]
+    at = [own, single]
+    for run in np.flatnonzero(arms["treatment"][each] == SEVERAL):
+        stretch = np.arange(runs.starts[run], runs.starts[run] + runs.lengths[run])
+        for row in group_of(tables, int(each[run])).values():
+            if wanted[row]:
+                pairs.append(np.full(len(stretch), row))
+                at.append(stretch)
+    sides = np.concatenate([np.ones(len(own), np.bool_), np.zeros(sum(map(len, at[1:])), np.bool_)])
+    return _sorted_looks(facts, tables, after, np.concatenate(pairs), np.concatenate(at), sides)
+
+
+def _sorted_looks(
+    facts: Facts, tables: Tables, after: Running, pairs: Ints, at: Ints, own: NDArray[np.bool_]
+) -> Looks | None:
+    if not len(pairs):
+        return None
+    records = after.records[at]
+    order = stable_order(records)
+    order = order[stable_order(pairs[order])]
+    pairs, at, own, records = pairs[order], at[order], own[order], records[order]
+    starts = np.concatenate([[True], pairs[1:] != pairs[:-1]])
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(pairs)), 0))
+    treatment = _filled(tables, after, pairs, at, own, first)
+    control = _filled(tables, after, tables.arms["control"][pairs], at, ~own, first)
+    return Looks(pairs, records, facts.offsets[records], control, treatment)
+
+
+def _filled(tables: Tables, after: Running, rows: Ints, at: Ints, mine: NDArray[np.bool_], first: Ints) -> Totals:
+    """An arm's totals at each look: after its latest event in this slice, or as carried into it."""
+    arms = tables.arms
+    latest = np.maximum.accumulate(np.where(mine, np.arange(len(rows)), -1))
+    inside = latest >= first
+    source = at[np.maximum(latest, 0)]
+    totals = after.totals
+    return Totals(
+        np.where(inside, totals.count[source], arms["count"][rows]),
+        np.where(inside, totals.hits[source], arms["hits"][rows]),
+        np.where(inside, totals.total[source], arms["sum"][rows]),
+        np.where(inside, totals.squares[source], arms["sum_squares"][rows]),
+        np.where(inside, totals.missing[source], arms["missing_squares"][rows]),
+    )
