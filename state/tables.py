@@ -21,7 +21,8 @@ _ARM_COLUMNS = {
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
     "trial": "i8", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1", "sign": "i1",
-    "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8",
+    "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8", "cap": "f8",
+    "margin": "f8",
 }
 # fmt: on
 

@@ -8,7 +8,6 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -139,10 +138,7 @@ class Processor:
 
     def _bad_news(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            raise MendstreamError(
-                f"Records that group {self._settings.group!r} had not read yet are gone from the log: {error.str()}.",
-                "Raise the topic's retention. To go on without them, start a new group with new table topics.",
-            )
+            raise self._gone(error.str())
         if error.code() == KafkaError._MAX_POLL_EXCEEDED or error.fatal():
             raise Crash(error.str())
         if not error.retriable() and error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
@@ -260,7 +256,17 @@ class Processor:
                 self._fold(topic, partition, records)
 
     def _next(self, part: TopicPartition, start: int) -> int:
-        return self._owned[part.partition].journal.next_offsets.get(part.topic, start)
+        """The next offset to read. Ticks that retention took are not missed: they only said what time it was."""
+        offset = self._owned[part.partition].journal.next_offsets.get(part.topic, start)
+        if offset < start and part.topic != TICKS:
+            raise self._gone(f"{part.topic}/{part.partition} begins at {start}, {offset} is next")
+        return max(offset, start)
+
+    def _gone(self, what: str) -> MendstreamError:
+        return MendstreamError(
+            f"Records that group {self._settings.group!r} had not read yet are gone from the log: {what}.",
+            "Raise the topic's retention. To go on without them, start a new group with new table topics.",
+        )
 
     def _revoked(self, _consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         try:

@@ -124,6 +124,7 @@ class Transactions:
         if self._trouble != self._trouble_at_begin:
             log.warning("the transaction coordinator was out of reach: making the producer anew")
             TXN_RECREATED.inc()
+            self._trouble = 0  # the new producer's statistics begin anew
             self._producer = self._connected()
         self._trouble_at_begin = self._trouble
         try:

@@ -24,7 +24,7 @@ def replay(given: Given, json: _Json = None) -> int:
 
 def bench(
     given: Given,
-    records: Annotated[int, typer.Option(min=1_000, help="How many records.")] = 600_000,
+    records: Annotated[int, typer.Option(min=1_000, help="How many records.")] = 1_000_000,
     json: _Json = None,
 ) -> int:
     """Measure the processor against plain consuming of the same topic."""

@@ -144,7 +144,10 @@ def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) 
         worker.takes_in(ends)
         worker.until(lambda: len(letters(settings, TICKS)) == 1)
     for topic, records in bad.items():
-        found = [(each.value(), dict(each.headers() or [])["mendstream-reason"].decode()) for each in letters(settings, topic)]
+        found = [
+            (each.value(), dict(each.headers() or [])["mendstream-reason"].decode())
+            for each in letters(settings, topic)
+        ]
         assert found == records
 
 
@@ -174,7 +177,10 @@ def of_reason(settings: Settings, reason: str) -> list[Message]:
 def test_a_partition_of_which_half_is_garbage_is_paused_and_the_others_go_on(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ill, well = "ill", next(s for s in ("well", "good", "fine", "fit") if places(settings, s) != places(settings, "ill"))
+    ill, well = (
+        "ill",
+        next(s for s in ("well", "good", "fine", "fit") if places(settings, s) != places(settings, "ill")),
+    )
     garbage = [CODEC.encode(good(n, ill)) if n % 2 else b"garbage" for n in range(1_200)]
     with Threaded(settings) as worker, caplog.at_level(logging.ERROR, "mendstream.breaker"):
         send(settings, RESULTS, garbage, [ill] * len(garbage))

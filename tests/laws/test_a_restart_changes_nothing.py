@@ -114,7 +114,8 @@ def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_af
     take(piece(RESULTS, sent(records[:3])), before, Folded())
     rows = snapshot(before)
     for order in (1, -1):
-        after.append(restored({topic: list(rows[topic].items())[::order] for topic in rows}, before, []))
+        written: dict[str, Rows] = {topic: [(k, v) for k, v in [*rows[topic].items()][::order]] for topic in rows}
+        after.append(restored(written, before, []))
     decided = [Folded() for _ in after]
     for tables, folded in zip(after, decided, strict=True):
         take(piece(RESULTS, sent(records[3:], start=3)), tables, folded)

@@ -1,0 +1,181 @@
+"""Workers come, go, freeze and die under load, and so does the broker: the commands are those of a calm run."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer
+
+from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
+from schemas.records import ArmRow
+from streams.broker import EmbeddedKafka
+from streams.clock import wait_until
+from streams.config import Settings
+from streams.replay import main as replay
+from tests.kafka.logs import (
+    by_id,
+    calm,
+    commands,
+    delivered,
+    ends_of,
+    fates,
+    journal,
+    planted,
+    send,
+    specs,
+    table,
+)
+from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafka
+
+pytestmark = pytest.mark.kafka
+FAST = {"session_timeout_ms": 1_500, "transaction_timeout_ms": 5_000, "commit_ms": 20, "dedupe_window": 1_000_000}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[tuple[EmbeddedKafka, Settings]]:
+    with own_kafka(EAGER, **FAST) as both:
+        send(both[1], SPECS, specs())
+        yield both
+
+
+@pytest.fixture(scope="module")
+def settings(broker: tuple[EmbeddedKafka, Settings]) -> Settings:
+    return broker[1]
+
+
+@pytest.fixture(scope="module")
+def load(settings: Settings) -> Feeder:
+    """One stream of results through all tests of this module."""
+    return Feeder(settings, RESULTS, iter(planted(1_000_000)))
+
+
+def worker(settings: Settings, slot: str, folder: Path) -> Child:
+    return Child(changed(settings, slot=slot), folder / f"{slot}.log")
+
+
+def taken_in(settings: Settings) -> bool:
+    """Whether all results are committed."""
+    last = {p: entries[-1].next_offsets for p, entries in journal(settings).items() if entries}
+    return all(last.get(p, {}).get(topic, 0) >= end for (topic, p), end in ends_of(settings, RESULTS).items())
+
+
+def restored(child: Child) -> list[str]:
+    """The partitions that a worker restored, from the first time to the last."""
+    lines = [line for line in child.log.read_text().splitlines() if " restored in " in line]
+    return [line.split("partitions ")[1].split(" restored")[0] for line in lines]
+
+
+def settled(settings: Settings, load: Feeder) -> None:
+    """All that was sent is applied once, and nothing tells that anything happened meanwhile."""
+    load.feed(0)
+    assert wait_until(lambda: taken_in(settings), SECONDS)
+    rows = [row for row in table(settings, TABLES_ARMS).values() if isinstance(row, ArmRow) and row.segment is None]
+    assert sum(row.count for row in rows) == load.sent
+    found = commands(settings)
+    assert by_id(found) == by_id(calm(settings))
+    assert len({(each.command_id, each.attempt) for each in found}) == len(found)
+    for entries in journal(settings).values():
+        assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+
+
+def test_a_worker_that_joins_takes_half_and_gives_it_back_as_it_leaves(
+    settings: Settings, load: Feeder, tmp_path: Path
+) -> None:
+    with worker(settings, "a", tmp_path) as a, worker(settings, "b", tmp_path) as b:
+        a.awaits("restored")
+        load.until(lambda: b.says("restored"))
+        load.until(lambda: restored(a)[-1] + restored(b)[-1] in ("[0, 1][2, 3]", "[2, 3][0, 1]"))
+        shared = load.sent
+        load.until(lambda: load.sent > shared + 2_000)
+        b.send(signal.SIGTERM)
+        assert b.wait(5.0) == 0
+        load.until(lambda: restored(a)[-1] == "[0, 1, 2, 3]")
+        with worker(settings, "c", tmp_path) as c:
+            load.until(lambda: c.says("restored"))
+            c.send(signal.SIGKILL)
+            load.until(lambda: restored(a)[-1] == "[0, 1, 2, 3]" and len(restored(a)) >= 5)
+        settled(settings, load)
+        a.send(signal.SIGTERM)
+        assert a.wait(5.0) == 0
+
+
+def test_the_older_of_two_workers_with_one_slot_ends(settings: Settings, load: Feeder, tmp_path: Path) -> None:
+    with worker(settings, "a", tmp_path) as older:
+        older.awaits("restored")
+        (tmp_path / "newer").mkdir()
+        with worker(settings, "a", tmp_path / "newer") as newer:
+            load.until(lambda: newer.says("restored") and older.ended)
+            assert older.wait() == 1
+            assert "Traceback" not in older.log.read_text()
+            settled(settings, load)
+
+
+def test_a_worker_that_froze_past_its_session_finds_itself_replaced(
+    settings: Settings, load: Feeder, tmp_path: Path
+) -> None:
+    with worker(settings, "a", tmp_path) as frozen:
+        frozen.awaits("restored")
+        begun = load.sent
+        load.until(lambda: load.sent > begun + 1_000)
+        frozen.send(signal.SIGSTOP)
+        with worker(settings, "b", tmp_path) as other:
+            load.until(lambda: other.says("restored") and restored(other)[-1] == "[0, 1, 2, 3]")
+            frozen.send(signal.SIGCONT)
+            load.until(lambda: frozen.ended)
+            assert frozen.wait() == 1
+            assert "Traceback" not in frozen.log.read_text()
+            settled(settings, load)
+
+
+def test_a_group_shared_with_a_stranger_is_refused(settings: Settings, tmp_path: Path) -> None:
+    stranger = Consumer(
+        settings.client(
+            **{
+                "group.id": settings.group,
+                "session.timeout.ms": 6_000,
+                "partition.assignment.strategy": "range",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+            }
+        )
+    )
+    stranger.subscribe([RESULTS])
+    with worker(settings, "a", tmp_path) as refusing:
+        assert wait_until(lambda: stranger.poll(0.05) is None and refusing.ended, SECONDS)
+        assert refusing.wait() == 1
+        said = [line for line in refusing.log.read_text().splitlines() if not line.startswith("{")]
+    stranger.close()
+    assert len(said) == 1
+    assert said[0].startswith("error: The group gave this worker different partitions of the inputs: ")
+
+
+def test_a_broker_that_dies_in_the_middle_costs_no_record(
+    broker: tuple[EmbeddedKafka, Settings], load: Feeder, tmp_path: Path
+) -> None:
+    embedded, settings = broker
+    starts = [worker(settings, "a", tmp_path)]
+    starts[0].awaits("restored")
+    begun = load.sent
+    load.until(lambda: load.sent > begun + 1_000)
+    embedded.kill()
+    load.until(lambda: load.sent > begun + 2_000)
+    embedded.restart()
+
+    def running() -> bool:
+        if starts[-1].ended:
+            assert starts[-1].wait() == 1
+            starts.append(worker(settings, "a", tmp_path))
+        return taken_in(settings)
+
+    load.feed(1_000)
+    assert wait_until(running, SECONDS)
+    settled(settings, load)
+    starts[-1].send(signal.SIGTERM)
+    assert starts[-1].wait(5.0) == 0
+
+
+def test_after_all_of_it_each_record_had_one_fate_and_the_replay_gives_the_same_bytes(settings: Settings) -> None:
+    assert fates(settings).all() == delivered(settings)
+    assert len(commands(settings)) >= 4, "the planted harm must be found, or this says nothing"
+    assert replay(settings) == 0
