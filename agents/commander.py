@@ -75,7 +75,7 @@ def apply_status(status: CommandStatus, tables: Tables) -> str | None:
 
 
 def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow | None:
-    for row in tables.commands.rows():
+    for row in tables.commands.rows_of(decision.subject):
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (target, decision.order, decision.experiment_id, decision.variant, decision.model_version)
         if same == wanted and row.phase not in FINAL:

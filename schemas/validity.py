@@ -36,6 +36,7 @@ Mask = NDArray[np.bool_]
 FUTURE_MS = 5 * 60_000  # producers' clocks differ; more than this is a wrong clock
 SHARES_TOLERANCE = 1e-6
 ALPHA_MAX = 0.5  # at more, a coin is better evidence
+COUNT_MAX = 10**12  # of one record; nine million of them fit the 64-bit totals of a row
 REFERENCE_COUNT_MIN = 100  # fewer records are no reference
 FALSE_ALARM_RECORDS_MIN = 1e3
 
@@ -135,6 +136,7 @@ def _faults(
         yield from text_faults(name, batch.column(name))
     counts = batch.column("count").to_numpy()
     yield from _where(counts < 1, Reason.BAD_COUNT, "count {} is less than 1", counts)
+    yield from _where(counts > COUNT_MAX, Reason.BAD_COUNT, f"count {{}} is more than {COUNT_MAX}", counts)
     for name in ("sum", "sum_squares"):
         values = _present(batch.column(name), 0.0)
         yield from _where(~np.isfinite(values), Reason.NOT_FINITE, name + " is {}", values)

@@ -11,8 +11,13 @@ R = TypeVar("R", bound=Record)
 class Keyed(Generic[R]):
     """Rows by key; bounded by what the topics name (subjects, experiments, metrics, commands)."""
 
-    def __init__(self, topic: str, record: str, key: Callable[[R], str]) -> None:
+    def __init__(
+        self, topic: str, record: str, key: Callable[[R], str], group: Callable[[R], str] | None = None
+    ) -> None:
+        """group: what `rows_of` finds rows by; a row never changes its group."""
         self.topic = topic
+        self._group = group
+        self._groups: dict[str, dict[str, None]] = {}
         self._record = record
         self._key = key
         self._rows: dict[str, R] = {}
@@ -26,12 +31,16 @@ class Keyed(Generic[R]):
 
     def put(self, row: R) -> None:
         key = self._key(row)
-        self._rows[key] = row
+        self._set(key, row)
         self._dirty[key] = None
 
     def rows(self) -> Iterable[R]:
         """All rows in the order first put."""
         return self._rows.values()
+
+    def rows_of(self, group: str) -> Iterable[R]:
+        """The rows of one group, in the order first put."""
+        return [self._rows[key] for key in self._groups.get(group, ())]
 
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         dirty, self._dirty = self._dirty, {}
@@ -39,10 +48,15 @@ class Keyed(Generic[R]):
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
         for key, value in rows:
-            if value is None:
-                self._rows.pop(key, None)
-            else:
-                self._rows[key] = codec.decode(self._record, value)  # type: ignore[assignment]
+            if value is not None:
+                self._set(key, codec.decode(self._record, value))  # type: ignore[arg-type]
+            elif (gone := self._rows.pop(key, None)) is not None and self._group is not None:
+                del self._groups[self._group(gone)][key]
 
     def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
         return [(key, codec.encode(row)) for key, row in self._rows.items()]
+
+    def _set(self, key: str, row: R) -> None:
+        if self._group is not None and key not in self._rows:
+            self._groups.setdefault(self._group(row), {})[key] = None
+        self._rows[key] = row

@@ -47,6 +47,10 @@ def arms_table() -> Columnar:
     )
 
 
+def _subject(row: MetricRow | CommandRow) -> str:
+    return row.subject
+
+
 class Tables:
     """All tables of a partition, the ids seen on its inputs, and the policies in force.
 
@@ -66,9 +70,9 @@ class Tables:
             TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)
         )
         self.metrics: Keyed[MetricRow] = Keyed(
-            TABLES_METRICS, "MetricRow", lambda row: row_key(row.subject, row.metric, row.segment)
+            TABLES_METRICS, "MetricRow", lambda row: row_key(row.subject, row.metric, row.segment), _subject
         )
-        self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id)
+        self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject)
         self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window

@@ -110,7 +110,7 @@ class Transactions:
 
     def poll(self) -> None:
         """Lets callbacks run; call it often, also while idle. Raises Crash if the last commit failed."""
-        self._producer.poll(0)
+        self._serve()
         if self._ending is not None and self._ending.done():
             self.join()
 
@@ -120,7 +120,7 @@ class Transactions:
 
     def _begin(self) -> None:
         """Begins a transaction, on a fresh producer if the coordinator was out of reach since the last began."""
-        self._producer.poll(0)
+        self._serve()
         if self._trouble != self._trouble_at_begin:
             log.warning("the transaction coordinator was out of reach: making the producer anew")
             TXN_RECREATED.inc()
@@ -129,6 +129,13 @@ class Transactions:
         self._trouble_at_begin = self._trouble
         try:
             self._producer.begin_transaction()
+        except KafkaException as error:
+            raise Crash(str(error.args[0])) from error
+
+    def _serve(self, seconds: float = 0.0) -> None:
+        """Lets callbacks run. Raises Crash once the producer is fenced or otherwise beyond repair."""
+        try:
+            self._producer.poll(seconds)
         except KafkaException as error:
             raise Crash(str(error.args[0])) from error
 
@@ -142,7 +149,7 @@ class Transactions:
                 )
                 return
             except BufferError:
-                self._producer.poll(0.05)
+                self._serve(0.05)
             except KafkaException as error:
                 raise Crash(str(error)) from error
 
@@ -157,7 +164,7 @@ class Transactions:
                 if error.code() != KafkaError._QUEUE_FULL:
                     raise Crash(str(error))
             waiting = refused
-            self._producer.poll(0.05 if waiting else 0)
+            self._serve(0.05 if waiting else 0.0)
 
     def _connected(self) -> Producer:
         producer = Producer(

@@ -8,10 +8,11 @@ from agents.judge import arms as rows_of
 from agents.judge.arms import Tally
 from agents.slice import Facts, Floats, Ints
 from schemas.refusals import Refused
+from schemas.validity import COUNT_MAX
 from state.columnar import Hashes
 from state.tables import ARM_NAMES, Tables
 
-_TWO_TO_53 = 9007199254740992.0
+_MOST = float(COUNT_MAX)
 _ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
 
 
@@ -58,7 +59,7 @@ def additions_of(facts: Facts, measure: Measure) -> Additions:
     total = np.where(single & (tally == Tally.MEAN), np.minimum(total, cap), total)
     with np.errstate(over="ignore"):
         squares = np.where(single, total * total, squares)
-    hits = np.where(tally == Tally.LATENCY, total > measure.limit, np.abs(total) < _TWO_TO_53)
+    hits = np.where(tally == Tally.LATENCY, total > measure.limit, np.abs(total) < _MOST)
     counted = np.where(hits & (tally != Tally.LATENCY), total, 0.0)
     hits = np.where(tally == Tally.LATENCY, hits, np.where(tally == Tally.MEAN, 0.0, counted)).astype(np.int64)
     return Additions(count, hits, total, squares)
@@ -73,7 +74,7 @@ def senseless(facts: Facts, measure: Measure, added: Additions) -> list[Refused]
     )
     is_count = (tally == Tally.RATE) | (tally == Tally.COUNT)
     sums = facts.floats("sum")
-    whole_number = (sums == np.floor(sums)) & (sums >= 0.0) & (sums < _TWO_TO_53)
+    whole_number = (sums == np.floor(sums)) & (sums >= 0.0) & (sums < _MOST)
     with np.errstate(over="ignore"):
         # No numbers have squares that add up to less than the square of their sum by their count.
         too_few = added.squares < added.total * added.total / added.count * _ROUNDING
@@ -83,7 +84,7 @@ def senseless(facts: Facts, measure: Measure, added: Additions) -> list[Refused]
             "SNAPSHOT_NOT_JUDGED",
             "kind SNAPSHOT is not judged: send OBSERVATION records, each adding to the total",
         ),
-        (is_count & ~whole_number, "NOT_A_COUNT", "the sum of a RATE or COUNT is a whole number of at least 0"),
+        (is_count & ~whole_number, "NOT_A_COUNT", "the sum of a RATE or COUNT is a whole number from 0 to 10^12"),
         ((tally == Tally.RATE) & (sums > added.count), "RATE_ABOVE_ONE", "the sum of a RATE is at most its count"),
         ((tally == Tally.LATENCY) & (added.count != 1), "LATENCY_COUNT", "a LATENCY record is one request: count 1"),
         (~np.isfinite(added.squares) & ~np.isnan(added.squares), "TOO_LARGE_A_VALUE", "its square is not finite"),

@@ -42,7 +42,7 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
 
 def restart(tables: Tables, subject: str, command: str) -> None:
     """After a command for it is COMPLETED a metric learns its reference anew: a new hypothesis."""
-    rows = [row for row in tables.metrics.rows() if row.subject == subject]
+    rows = list(tables.metrics.rows_of(subject))
     answered = {
         row.metric
         for row in rows
@@ -162,8 +162,8 @@ class _Gauge:
             if self._spec.direction == Direction.HIGHER_IS_BETTER:
                 bad = count - bad
         records = Records(at, count, bad, total, versions[at], facts.offsets[at])
-        rows = self._tables.metrics.rows()
-        known = [r for r in rows if r.subject == self._subject and r.metric == self._metric and r.segment is not None]
+        rows = self._tables.metrics.rows_of(self._subject)
+        known = [row for row in rows if row.metric == self._metric and row.segment is not None]
         return Ledger({row.segment or "": row for row in known}, records, segments[at], labels, names)
 
     def _open(self, segment: str | None) -> Stream:
