@@ -7,13 +7,12 @@ import gc
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from agents.fold import INPUTS, refresh
-from schemas.catalog import JOURNAL, METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.catalog import JOURNAL, TICKS
 from schemas.wire import Codec
 from streams.breaker import Breaker
 from streams.broadcast import Policies
@@ -21,6 +20,7 @@ from streams.clock import monotonic, now_ms
 from streams.config import Settings
 from streams.emit import Emitter
 from streams.errors import MendstreamError
+from streams.grouping import FIRST, by_place
 from streams.health import Health
 from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
 from streams.owned import Owned, agents_name
@@ -35,9 +35,6 @@ log = logging.getLogger("mendstream.processor")
 POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks and stopping are looked at as often
 PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
 COLLECT = (200_000, 20, 20)  # messages come and go by ten thousands; the default would look at them at every turn
-FIRST = (SPECS, STATUS)  # what other records are judged by
-_ORDER = (*FIRST, METRICS, RESULTS, TICKS)
-_RANK = {topic: rank for rank, topic in enumerate(_ORDER)}
 
 
 class Processor:
@@ -89,7 +86,7 @@ class Processor:
         messages = self._poll()
         if self._failure is not None:  # callbacks run inside the poll
             raise self._failure
-        for topic, partition, records in self._slices(messages):
+        for topic, partition, records in by_place(self._good(messages)):
             self._fold(topic, partition, records)
         self._take_policies()
         if self._due():
@@ -112,29 +109,12 @@ class Processor:
             return []
         return [first, *self._consumer.consume(self._settings.batch, timeout=0)]
 
-    def _slices(self, messages: list[Message]) -> Iterator[tuple[str, int, list[Message]]]:
-        """The records of each topic partition in their order; specs and statuses before what they speak of."""
+    def _good(self, messages: list[Message]) -> list[Message]:
+        """The records among the messages; the others are news of Kafka."""
         failed = [error for error in map(Message.error, messages) if error is not None]
         for error in failed:
             self._bad_news(error)
-        if failed:
-            messages = [message for message in messages if message.error() is None]
-        if not messages:
-            return
-        # Unbound methods are mapped, and numbers sorted by radix, because this is done for every record.
-        topics = list(map(Message.topic, messages))
-        places = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
-        ranks = {topic: _RANK[topic or ""] for topic in set(topics)}
-        if len(ranks) > 1:
-            places += self._settings.partitions * np.fromiter(map(ranks.__getitem__, topics), np.int64, len(topics))
-        else:
-            places += self._settings.partitions * sum(ranks.values())
-        order = np.argsort(places.astype(np.uint16), kind="stable")
-        present, starts = np.unique(places[order], return_index=True)
-        ordered = [messages[at] for at in order.tolist()]
-        for place, start, end in zip(present.tolist(), starts, np.append(starts[1:], len(order)), strict=True):
-            rank, partition = divmod(place, self._settings.partitions)
-            yield _ORDER[rank], partition, ordered[start:end]
+        return [message for message in messages if message.error() is None] if failed else messages
 
     def _bad_news(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
@@ -243,7 +223,9 @@ class Processor:
             ASSIGNED.set(len(numbers))
             self._health.ready = True
             log.info("partitions %s restored in %.2f s", numbers, monotonic() - began)
-        except (KafkaException, MendstreamError, AssertionError) as error:
+        except KafkaException as error:
+            self._failure = Crash(str(error.args[0]))
+        except (MendstreamError, AssertionError) as error:
             self._failure = error
 
     def _catch_up(self, partitions: Sequence[int]) -> None:
@@ -252,7 +234,7 @@ class Processor:
         ends, starts = end_offsets(self._admin, parts), start_offsets(self._admin, parts)
         ranges = {(p.topic, p.partition): (self._next(p, starts[p]), ends[p]) for p in parts}
         for batch in read(self._settings, ranges):
-            for topic, partition, records in self._slices(batch):
+            for topic, partition, records in by_place(batch):
                 self._fold(topic, partition, records)
 
     def _next(self, part: TopicPartition, start: int) -> int:

@@ -8,7 +8,7 @@ transaction began, the producer is made anew before the next: the epoch grows, a
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,9 +103,15 @@ class Transactions:
         self._ending = self._thread.submit(end)
 
     def join(self) -> None:
-        """Waits until what was submitted is committed. Raises Crash unless all of it was."""
+        """Waits until what was submitted is committed. Raises Crash unless all of it was.
+
+        librdkafka may wait for ever in spite of its deadline, where a broker died between the offsets and their commit.
+        """
         if self._ending is not None:
             ending, self._ending = self._ending, None
+            seconds = self._settings.transaction_timeout_ms / 1_000  # past it Kafka aborts the transaction anyway
+            if not wait((ending,), seconds).done:
+                raise Crash(f"a commit did not end within {seconds:g} s")
             ending.result()
 
     def poll(self) -> None:
