@@ -11,7 +11,7 @@ PLACES = st.tuples(st.sampled_from([RESULTS, METRICS, SPECS, STATUS, TICKS]), st
 
 
 def message(topic: str, partition: int, offset: int) -> Message:
-    return Message(topic=topic, partition=partition, offset=offset, value=b"")  # type: ignore[call-arg]
+    return Message(topic=topic, partition=partition, offset=offset, value=b"")
 
 
 @given(st.lists(st.tuples(PLACES, st.integers(1, 4)), max_size=30))
