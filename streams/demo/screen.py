@@ -122,7 +122,7 @@ def _bar(done: int, progress: Progress) -> ProgressBar:
 
 def _models(rows: Sequence[MetricRow]) -> Table:
     table = Table("model", "segment", "metric", title="Models", **_STYLE)
-    for name in ("records", "reference", "lately", "log e", "state"):
+    for name in ("records", "reference", "rate", "log e", "state"):
         table.add_column(name, justify="right")
     for subject in sorted({row.subject for row in rows}):
         mine = [row for row in rows if row.subject == subject]
@@ -135,8 +135,7 @@ def _models(rows: Sequence[MetricRow]) -> Table:
 
 def _model_row(table: Table, row: MetricRow) -> None:
     for version in row.versions:
-        lately = version.count - version.window_count
-        rate = f"{(version.bad - version.window_bad) / lately:.1%}" if lately and version.carry else ""
+        rate = f"{version.bad / version.count:.1%}" if version.carry else ""
         reference = f"{row.reference_bad / row.reference_count:.1%}" if row.reference_count else ""
         table.add_row(
             f"{row.subject} {version.model_version}" if row.segment is None else "",
