@@ -16,6 +16,7 @@ from schemas.wire import Codec, Record
 from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
+from streams.restore import last_entries
 from tests.builders import result, spec
 
 CODEC = Codec(local_ids())
@@ -82,6 +83,18 @@ def messages(settings: Settings, topic: str) -> list[Message]:
     return sorted(found, key=lambda each: each.partition() or 0)  # stable: the order within a partition stays
 
 
+def headers(message: Message) -> list[tuple[str, bytes | None]]:
+    """A message's headers, as a list of names and bytes."""
+    found = message.headers() or []
+    assert isinstance(found, list)
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in found]
+
+
+def reason(message: Message) -> str:
+    """Why a dead letter is one."""
+    return (dict(headers(message))["mendstream-reason"] or b"").decode()
+
+
 def standing(settings: Settings, topic: str) -> list[tuple[int, str, bytes]]:
     """(partition, key, value) of every committed record, by partition in order."""
     return [
@@ -142,19 +155,24 @@ class Fates:
         return self.applied + self.duplicates + self.forwarded + self.dead_letters
 
 
+def last(settings: Settings) -> dict[int, JournalEntry]:
+    """The last entry of each partition that has one."""
+    return last_entries(settings, CODEC, admin(settings), range(settings.partitions))
+
+
 def fates(settings: Settings) -> Fates:
-    last = [entries[-1] for entries in journal(settings).values() if entries]
+    entries = last(settings).values()
     return Fates(
-        sum(entry.applied for entry in last),
-        sum(entry.duplicates for entry in last),
-        sum(entry.forwarded for entry in last),
-        sum(entry.dead_letters for entry in last),
+        sum(entry.applied for entry in entries),
+        sum(entry.duplicates for entry in entries),
+        sum(entry.forwarded for entry in entries),
+        sum(entry.dead_letters for entry in entries),
     )
 
 
 def delivered(settings: Settings) -> int:
     """How many records of the inputs lie before the journal's next offsets."""
-    nexts = {p: entries[-1].next_offsets for p, entries in journal(settings).items() if entries}
+    nexts = {p: entry.next_offsets for p, entry in last(settings).items()}
     return sum(
         (each.offset() or 0) < nexts.get(each.partition() or 0, {}).get(topic, 0)
         for topic in INPUTS

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from math import inf, nan
+from typing import Any
 
 import pytest
 from confluent_kafka import Message, Producer
@@ -16,12 +17,11 @@ from streams.config import Settings
 from streams.replay import main as replay
 from streams.telemetry import REGISTRY
 from tests.builders import metric, result, spec
-from tests.kafka.logs import CODEC, delivered, ends_of, fates, messages, send, table
+from tests.kafka.logs import CODEC, delivered, ends_of, fates, headers, messages, reason, send, table
 from tests.kafka.running import Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
-Headers = list[tuple[str, bytes | None]]
-WHENCE: Headers = [("trace", b"\x00\xff"), ("trace", b"again"), ("nothing", None)]
+WHENCE: list[tuple[str, str | bytes | None]] = [("trace", b"\x00\xff"), ("trace", b"again"), ("nothing", None)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def bad_results() -> dict[str, tuple[str, bytes | None]]:
     """By name: the reason it is refused for, and the value."""
     whole = CODEC.encode(good(-1))
     broken = CODEC.encode(good(-2)).replace(b"mixed", b"mi\xff\xfed")
-    fields = {
+    fields: dict[str, tuple[str, dict[str, Any]]] = {
         "nan": ("NOT_FINITE", {"sum": nan}),
         "infinite": ("NOT_FINITE", {"sum": -inf}),
         "huge": ("TOO_LARGE_A_VALUE", {"metric": "revenue", "sum": 1e308}),
@@ -55,8 +55,8 @@ def bad_results() -> dict[str, tuple[str, bytes | None]]:
         "unknown kind": ("UNKNOWN_KIND", {"kind": ResultKind.UNKNOWN}),
     }
     senseless = {
-        name: (reason, CODEC.encode(result(subject="mixed", event_id=event_uuid(name), **changed)))
-        for name, (reason, changed) in fields.items()
+        name: (expected, CODEC.encode(result(subject="mixed", event_id=event_uuid(name), **changed)))
+        for name, (expected, changed) in fields.items()
     }
     return senseless | {
         "wrong magic": ("NOT_FRAMED", b"\x01" + whole[1:]),
@@ -73,7 +73,7 @@ def bad_results() -> dict[str, tuple[str, bytes | None]]:
 def letters(settings: Settings, topic: str) -> list[Message]:
     """The dead letters that came from a topic."""
     whence = "__streams.errors.topic", topic.encode()
-    return [each for each in messages(settings, DEAD_LETTERS) if whence in (each.headers() or [])]
+    return [each for each in messages(settings, DEAD_LETTERS) if whence in headers(each)]
 
 
 def counted(settings: Settings, subject: str) -> int:
@@ -96,23 +96,22 @@ def test_each_bad_result_is_one_dead_letter_and_its_neighbours_are_applied(setti
     found = {(each.key() or b"empty").decode(): each for each in letters(settings, RESULTS)}
     assert len(letters(settings, RESULTS)) == len(found) == len(bad)
     sent = {(each.key() or b"empty").decode(): each for each in messages(settings, RESULTS)}
-    for name, (reason, value) in bad.items():
+    for name, (expected, value) in bad.items():
         letter = found[name]
         assert letter.value() == value
         assert letter.key() == sent[name].key()
         assert letter.partition() == home
-        headers = letter.headers() or []
-        assert headers[:3] == WHENCE
-        why = dict(headers[3:])
+        assert headers(letter)[:3] == WHENCE
+        why = dict(headers(letter)[3:])
         message = why.pop("__streams.errors.message")
         assert message, name
         assert why == {
-            "__streams.errors.exception": f"mendstream.{reason}".encode(),
+            "__streams.errors.exception": f"mendstream.{expected}".encode(),
             "__streams.errors.stacktrace": b"",
             "__streams.errors.topic": RESULTS.encode(),
             "__streams.errors.partition": str(home).encode(),
             "__streams.errors.offset": str(sent[name].offset()).encode(),
-            "mendstream-reason": reason.encode(),
+            "mendstream-reason": expected.encode(),
         }, name
     assert fates(settings).dead_letters == len(bad)
 
@@ -144,10 +143,7 @@ def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) 
         worker.takes_in(ends)
         worker.until(lambda: len(letters(settings, TICKS)) == 1)
     for topic, records in bad.items():
-        found = [
-            (each.value(), dict(each.headers() or [])["mendstream-reason"].decode())
-            for each in letters(settings, topic)
-        ]
+        found = [(each.value(), reason(each)) for each in letters(settings, topic)]
         assert found == records
 
 
@@ -164,14 +160,13 @@ def test_what_a_broker_took_compressed_is_a_dead_letter_whatever_its_size(settin
     big, vast = found[b"big"], found[None]
     assert big.value() == bytes(10_000_000)
     assert vast.value() is None, "more than a dead letter can hold stays where it lies"
-    why = dict(vast.headers() or [])
+    why = dict(headers(vast))
     assert why["mendstream-left-out-bytes"] == b"40000004"
     assert why["__streams.errors.offset"] == str(sent[b"vast"].offset()).encode()
 
 
-def of_reason(settings: Settings, reason: str) -> list[Message]:
-    why = "mendstream-reason", reason.encode()
-    return [each for each in messages(settings, DEAD_LETTERS) if why in (each.headers() or [])]
+def of_reason(settings: Settings, wanted: str) -> list[Message]:
+    return [each for each in messages(settings, DEAD_LETTERS) if reason(each) == wanted]
 
 
 def test_a_partition_of_which_half_is_garbage_is_paused_and_the_others_go_on(

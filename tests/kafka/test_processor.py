@@ -46,7 +46,20 @@ from streams.errors import MendstreamError
 from streams.health import Health
 from streams.replay import main as replay
 from tests.builders import metric, result, spec
-from tests.kafka.logs import CODEC, commands, delivered, ends_of, fates, journal, messages, send, standing, table
+from tests.kafka.logs import (
+    CODEC,
+    commands,
+    delivered,
+    ends_of,
+    fates,
+    journal,
+    last,
+    messages,
+    reason,
+    send,
+    standing,
+    table,
+)
 from tests.kafka.running import Child, Threaded, changed, own_kafka, victim
 
 pytestmark = pytest.mark.kafka
@@ -106,7 +119,7 @@ def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -
     before = fates(settings)
     producer = Producer(settings.client())
     producer.produce(RESULTS, CODEC.encode(lost), "astray", wrong, headers=[("trace", b"1")])
-    marked = [(FORWARDED_FROM, b"elsewhere")]
+    marked: list[tuple[str, str | bytes | None]] = [(FORWARDED_FROM, b"elsewhere")]
     producer.produce(RESULTS, CODEC.encode(stubborn), "astray", wrong, headers=marked)
     assert producer.flush(10.0) == 0
     with Threaded(settings) as worker:
@@ -122,7 +135,7 @@ def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -
     ]
     assert sent_on.headers() == [("trace", b"1"), (FORWARDED_FROM, f"{RESULTS}/{wrong}/{offset}".encode())]
     (dead,) = [each for each in messages(settings, DEAD_LETTERS) if each.key() == b"astray"]
-    assert dict(dead.headers() or [])["mendstream-reason"] == b"FORWARDED_TWICE"
+    assert reason(dead) == "FORWARDED_TWICE"
     assert dead.value() == CODEC.encode(stubborn)
 
 
@@ -142,11 +155,11 @@ def test_a_policy_is_seen_by_every_partition_and_applied_once(settings: Settings
     first = len(messages(settings, POLICIES))
     with Threaded(settings) as worker:
         send(settings, POLICIES, [policy, wrong, b"no policy"], ["models", "wrong", "none"])
-        worker.until(lambda: all(one[-1].broadcast_offset == first + 3 for one in journal(settings).values()))
+        worker.until(lambda: all(one.broadcast_offset == first + 3 for one in last(settings).values()))
     letters = [each for each in messages(settings, DEAD_LETTERS) if each.key() in (b"models", b"wrong", b"none")]
-    reasons = {each.key(): dict(each.headers() or [])["mendstream-reason"] for each in letters}
+    reasons = {each.key(): reason(each) for each in letters}
     assert len(letters) == 2
-    assert reasons == {b"wrong": b"OUT_OF_RANGE", b"none": b"NOT_FRAMED"}
+    assert reasons == {b"wrong": "OUT_OF_RANGE", b"none": "NOT_FRAMED"}
     with Threaded(settings) as worker:  # a restart knows what was applied
         send(settings, RESULTS, results("after-policy", range(10)))
         worker.takes_in(ends_of(settings, RESULTS))
@@ -199,8 +212,8 @@ def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> N
 def test_time_passes_in_silence(settings: Settings) -> None:
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
-        before = {p: entries[-1].now for p, entries in journal(settings).items()}
-        worker.until(lambda: all(entries[-1].now > before[p] for p, entries in journal(settings).items()))
+        before = {p: entry.now for p, entry in last(settings).items()}
+        worker.until(lambda: all(entry.now > before[p] for p, entry in last(settings).items()))
 
 
 def answer(port: int, path: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, RESULTS, STATUS, TABLES_ARMS, TICKS, TOPICS
 from schemas.ids import partition_of
-from streams.clock import wait_until
+from streams.clock import monotonic, wait_until
 from streams.config import Settings
 from streams.kafka import admin
 from streams.replay import main as replay
@@ -137,7 +137,13 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings) -> Non
     transactions._watch_coordinator(json.dumps(lost))
     commit(2)
     assert made_anew() == made + 1
-    wait_until(lambda: transactions.poll() is not None, 0.2)  # the new producer's statistics begin at zero
+    looked = monotonic()
+
+    def later() -> bool:
+        transactions.poll()
+        return monotonic() - looked > 0.2  # some intervals of statistics: the new producer's begin at zero
+
+    assert wait_until(later, SECONDS)
     commit(3)
     commit(4)
     assert made_anew() == made + 1
