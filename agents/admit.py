@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from agents.effects import Forward
-from agents.slice import Facts, Ints, Slice
+from agents.slice import Delivered, Facts, Ints, Slice
 from schemas import columns, validity
 from schemas.catalog import METRICS, RESULTS, TOPICS
 from schemas.ids import hash64, partition_of
 from schemas.records import CommandStatus, ExperimentSpec, Tick
-from schemas.refusals import DecodeError, Refused
-from schemas.wire import Codec
+from schemas.refusals import DecodeError, Reason, Refused
+from schemas.wire import MAX_BYTES, Codec
 from state.tables import Tables
 
 FORWARDED_FROM = "forwarded-from"
@@ -93,9 +93,17 @@ def _partition(subject: str, partitions: int) -> int:
     return partition_of(subject, partitions)
 
 
+def _beside_the_value(record: Delivered) -> int:
+    headers = record.headers() or ()
+    return len(record.key() or b"") + sum(len(name) + len(value or b"") for name, value in headers)
+
+
 def _send_on(piece: Slice, index: int, target: int, subject: str, fates: Fates) -> None:
     if any(name == FORWARDED_FROM for name, _ in piece.records[index].headers() or ()):
         sentence = f"subject {subject!r} belongs to partition {target} and was forwarded once already"
         fates.refused.append(Refused(index, "FORWARDED_TWICE", sentence))
+    elif (size := _beside_the_value(piece.records[index])) > MAX_BYTES:
+        # With one header more it might be too large for its own topic, and could never be sent on.
+        fates.refused.append(Refused(index, Reason.TOO_LARGE, f"{size} bytes of key and headers, to be sent on"))
     else:
         fates.forwards.append(Forward(index, target, subject))

@@ -231,7 +231,8 @@ class Processor:
     def _catch_up(self, partitions: Sequence[int]) -> None:
         """Reads what specs and statuses wait before any result: a fetch of several topics comes in no order."""
         parts = [TopicPartition(topic, p) for topic in FIRST for p in partitions]
-        ends, starts = end_offsets(self._admin, parts), start_offsets(self._admin, parts)
+        ends = end_offsets(self._admin, parts, committed_only=True)  # a stranger's open transaction is not waited for
+        starts = start_offsets(self._admin, parts)
         ranges = {(p.topic, p.partition): (self._next(p, starts[p]), ends[p]) for p in parts}
         for batch in read(self._settings, ranges):
             for topic, partition, records in by_place(batch):

@@ -86,8 +86,8 @@ def _check(owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int],
             raise MendstreamError(
                 f"Partition {p}: the journal ends at {one.journal.next_offsets}, the group {settings.group!r} "
                 f"at {offsets}.",
-                "Nothing was changed. Was a topic deleted, or were offsets reset? Restore both, or use a new group "
-                "with new table and journal topics.",
+                "Nothing was changed. Were offsets reset, or did they expire (offsets.retention.minutes)? Set the group's "
+                "to the journal's. Was a topic deleted? Use a new group with new table and journal topics.",
             )
 
 

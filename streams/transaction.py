@@ -24,7 +24,6 @@ log = logging.getLogger("mendstream.transaction")
 
 STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within one interval is seen one tick late
 INIT_SECONDS = 60.0
-END_SECONDS = 30.0
 Headers = Sequence[tuple[str, str | bytes | None]]
 Hook = Callable[[str], None]
 
@@ -37,7 +36,7 @@ class Crash(Exception):
 class Outbox:
     """What the next transaction will hold; it grows while the last one is being committed.
 
-    Bounded by the records folded meanwhile: a commit that does not end within END_SECONDS ends the process.
+    Bounded by the records folded meanwhile: a commit that outlasts the transaction timeout ends the process.
     """
 
     records: list[tuple[str, int, str | bytes | None, bytes | None, Headers]] = field(default_factory=list)
@@ -60,6 +59,7 @@ class Transactions:
     def __init__(self, settings: Settings, at: Hook) -> None:
         """at: called with the name of each point of a commit, for tests that end the process there."""
         self._settings, self._at = settings, at
+        self._seconds = settings.transaction_timeout_ms / 1_000  # past it Kafka aborts a transaction anyway
         self._heard = Heard()
         self._trouble = 0
         self._trouble_at_begin = 0
@@ -90,9 +90,9 @@ class Transactions:
         self._at("rows")
 
         def end() -> None:
-            self._end(lambda: self._producer.send_offsets_to_transaction(outbox.offsets, group, END_SECONDS))
+            self._end(lambda: self._producer.send_offsets_to_transaction(outbox.offsets, group, self._seconds))
             self._at("offsets")
-            self._end(lambda: self._producer.commit_transaction(END_SECONDS))
+            self._end(lambda: self._producer.commit_transaction(self._seconds))
             if self._delivery is not None:
                 raise Crash(f"a record was not delivered: {self._delivery}")
             committed()
@@ -109,9 +109,8 @@ class Transactions:
         """
         if self._ending is not None:
             ending, self._ending = self._ending, None
-            seconds = self._settings.transaction_timeout_ms / 1_000  # past it Kafka aborts the transaction anyway
-            if not wait((ending,), seconds).done:
-                raise Crash(f"a commit did not end within {seconds:g} s")
+            if not wait((ending,), self._seconds + 1.0).done:
+                raise Crash(f"a commit did not end within {self._seconds:g} s")
             ending.result()
 
     def poll(self) -> None:
@@ -203,7 +202,7 @@ class Transactions:
                 return producer
 
     def _end(self, step: Callable[[], None]) -> None:
-        deadline = monotonic() + END_SECONDS
+        deadline = monotonic() + self._seconds
         while True:
             try:
                 step()
