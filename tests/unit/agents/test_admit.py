@@ -101,3 +101,10 @@ def test_time_is_the_highest_append_time_and_never_goes_back() -> None:
     assert tables.now == NOON + 9
     fold(piece(TICKS, [replace(ticks[0], at=3, appended=NOON)]), tables, CODEC)
     assert tables.now == NOON + 9
+
+
+def test_a_record_with_too_much_beside_its_value_is_not_sent_on() -> None:
+    laden = replace(sent([result(subject=AWAY)])[0], headed=(("ballast", b"x" * 70_000),))
+    effects = fold(piece(RESULTS, [laden]), Tables(0, PARTITIONS), CODEC)
+    assert not effects.forwards
+    assert [one.reason for one in effects.refused] == ["TOO_LARGE"]
