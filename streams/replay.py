@@ -42,6 +42,7 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
     client = admin(settings)
     check(client, settings)
     codec = codec_for(settings)
+    began_at = _journal_ends(settings, client)
     differences: list[str] = []
     digests: dict[str, str] = {}
     commands: list[dict[str, object]] = []
@@ -59,6 +60,11 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
     if json_file is not None:
         report = {"commands": commands, "tables": digests, "differences": differences}
         json_file.write_text(json.dumps(report, indent=1) + "\n")
+    if differences and _journal_ends(settings, client) != began_at:
+        raise MendstreamError(
+            f"The journal went on while it was replayed, and {len(differences)} places differ.",
+            "Stop the workers and replay again: a log at rest can be compared.",
+        )
     for difference in differences:
         print(f"differs: {difference}")
     verdict = f"{len(differences)} differences" if differences else "byte-equal"
@@ -149,6 +155,11 @@ def _journal(settings: Settings, codec: Codec, client: AdminClient, partition: i
                 )
             expected += 1
             yield entry
+
+
+def _journal_ends(settings: Settings, client: AdminClient) -> dict[int, int]:
+    parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
+    return {part.partition: end for part, end in end_offsets(client, parts).items()}
 
 
 def _dedupe_window(entry: JournalEntry) -> int:
