@@ -1,11 +1,15 @@
 """The policies: one partition that every worker reads whole."""
 
+import logging
+
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import POLICIES
 from streams.config import Settings
 from streams.kafka import end_offsets, read, start_offsets
+
+log = logging.getLogger("mendstream.policies")
 
 
 class Policies:
@@ -39,7 +43,11 @@ class Policies:
 
     def news(self) -> list[Message]:
         """Records not told yet."""
-        self._all += [message for message in self._consumer.consume(100, timeout=0) if message.error() is None]
+        for message in self._consumer.consume(100, timeout=0):
+            if (error := message.error()) is None:
+                self._all.append(message)
+            else:
+                log.warning("policies: %s", error.str())
         news, self._told = self._all[self._told :], len(self._all)
         return news
 

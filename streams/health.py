@@ -11,17 +11,19 @@ from streams.clock import monotonic
 from streams.errors import MendstreamError
 from streams.telemetry import REGISTRY
 
-STALLED_SECONDS = 60.0  # a loop that has not turned for so long is stuck; a restore beats within it
+STALLED_SECONDS = 60.0  # a loop that has not turned for so long is stuck
 
 
 class Health:
     """What the loop says of itself, and the server that passes it on.
 
-    ready: partitions are assigned and restored. live: the loop turns.
+    ready: partitions are assigned and restored. live: the loop turns, or a restore is under way, which may take longer
+    than a turn; it cannot hang unseen, because reading gives up by itself when nothing comes.
     """
 
     def __init__(self) -> None:
         self.ready = False
+        self.restoring = False
         self._beat = monotonic()
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -31,7 +33,7 @@ class Health:
         self._beat = monotonic()
 
     def live(self) -> bool:
-        return monotonic() - self._beat < STALLED_SECONDS
+        return self.restoring or monotonic() - self._beat < STALLED_SECONDS
 
     def serve(self, host: str, port: int) -> "Health":
         """Starts serving; port 0 takes any free one. Raises MendstreamError if the port is taken."""

@@ -107,7 +107,10 @@ class Processor:
         first = self._consumer.poll(wait)
         if first is None:
             return []
-        return [first, *self._consumer.consume(self._settings.batch, timeout=0)]
+        owned = self._owned
+        rest = self._consumer.consume(self._settings.batch, timeout=0)
+        # A rebalance in between begins every partition anew where its journal ends: the first record comes again.
+        return [first, *rest] if owned is self._owned or first.error() is not None else rest
 
     def _good(self, messages: list[Message]) -> list[Message]:
         """The records among the messages; the others are news of Kafka."""
@@ -200,6 +203,7 @@ class Processor:
     def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         """Restores before a single record is fetched. The heartbeat goes on in librdkafka's own thread."""
         try:
+            self._health.restoring = True
             numbers = _aligned(parts)
             began = monotonic()
             self._breaker.reset()
@@ -227,6 +231,9 @@ class Processor:
             self._failure = Crash(str(error.args[0]))
         except (MendstreamError, AssertionError) as error:
             self._failure = error
+        finally:
+            self._health.alive()
+            self._health.restoring = False
 
     def _catch_up(self, partitions: Sequence[int]) -> None:
         """Reads what specs and statuses wait before any result: a fetch of several topics comes in no order."""
@@ -271,7 +278,6 @@ class Processor:
         lags: dict[int, int] = defaultdict(int)
         for topic, figures in json.loads(statistics).get("topics", {}).items():
             for partition, part in figures["partitions"].items():
-                lag = part.get("consumer_lag_stored", -1)
                 if int(partition) in self._owned:
                     behind = part["ls_offset"] - self._owned[int(partition)].journal.next_offsets.get(topic, 0)
                     lag = max(0, behind) if part["ls_offset"] >= 0 else 0

@@ -1,0 +1,20 @@
+"""What a worker says of itself."""
+
+import pytest
+
+from streams import health
+from streams.health import STALLED_SECONDS, Health
+
+
+def test_a_loop_that_stands_still_is_not_live_unless_it_restores(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(health, "monotonic", lambda: now)
+    worker = Health()
+    assert worker.live()
+    now += STALLED_SECONDS + 1.0
+    assert not worker.live()
+    worker.restoring = True
+    assert worker.live()
+    worker.alive()
+    worker.restoring = False
+    assert worker.live()
