@@ -84,7 +84,7 @@ def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow
 
 
 def _next_token(tables: Tables, subject: str, target: str) -> int:
-    row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, {})
+    row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
     token = row.tokens.get(target, 0) + 1
     tables.subjects.put(replace(row, tokens={**row.tokens, target: token}))
     return token

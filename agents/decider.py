@@ -33,6 +33,7 @@ def decide(facts: Facts, finding: Finding, policy: Policy, experiment: Experimen
         reason=finding.reason,
         evidence=finding.evidence,
         policy_id=policy.policy_id,
+        policy_version=policy.event_id,
         command_id=None,
         decided_at=int(facts.now[finding.at]),
         agents=VERSION,

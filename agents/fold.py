@@ -12,6 +12,7 @@ from agents import commander, decider
 from agents.admit import COLUMNAR, Fates, Rare, admit_columns, admit_rare
 from agents.effects import Effects, Output
 from agents.judge.fold import fold as fold_results
+from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
 from agents.policy import policy_for
 from agents.slice import Facts, Finding, Ints, Slice
@@ -76,7 +77,9 @@ def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused |
 def remember(piece: Slice, tables: Tables, codec: Codec) -> None:
     """Takes in the ids of a slice that was folded before a restart, and nothing else of it."""
     if piece.topic in COLUMNAR:
-        admit_columns(piece, tables, codec, _running_now(piece, tables), Fates())
+        facts = admit_columns(piece, tables, codec, _running_now(piece, tables), Fates())
+        if piece.topic == RESULTS and len(facts):
+            remember_units(facts, tables)
         return
     for at in range(len(piece.records)):
         admit_rare(piece, at, tables, codec, Fates())
@@ -141,6 +144,7 @@ def _apply_rare(
 
 def _ignored(spec: ExperimentSpec, reason: str, piece: Slice, at: int, now: int, tables: Tables) -> Decision:
     offset = int(piece.offsets[at])
+    policy = policy_for(spec.subject, tables.policies.values())
     return Decision(
         decision_id=decision_id(piece.topic, piece.partition, offset, "specs", spec.experiment_id),
         subject=spec.subject,
@@ -152,7 +156,8 @@ def _ignored(spec: ExperimentSpec, reason: str, piece: Slice, at: int, now: int,
         rule="a spec stands from the first result on",
         reason=reason,
         evidence=(),
-        policy_id=policy_for(spec.subject, tables.policies.values()).policy_id,
+        policy_id=policy.policy_id,
+        policy_version=policy.event_id,
         decided_at=now,
         agents=decider.VERSION,
     )

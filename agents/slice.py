@@ -77,6 +77,17 @@ class Facts:
     def __len__(self) -> int:
         return len(self.index)
 
+    def part(self, start: int, end: int) -> "Facts":
+        """The records from position `start` up to, not including, `end`."""
+        cut = slice(start, end)
+        batch = self.batch.slice(start, end - start)
+        return Facts(self.topic, self.partition, batch, self.index[cut], self.offsets[cut], self.now[cut])
+
+    def take(self, at: Ints) -> "Facts":
+        """The records at these positions."""
+        batch = self.batch.take(pa.array(at))
+        return Facts(self.topic, self.partition, batch, self.index[at], self.offsets[at], self.now[at])
+
     def ints(self, name: str) -> Ints:
         return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.int64)
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from agents.judge.arms import NEVER, new_experiment
+from agents.judge.arms import new_experiment
+from agents.judge.terms import NEVER
 from agents.policy import policy_for
-from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role, Share
+from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role
 from state.table import row_key
 from state.tables import Tables
 
@@ -41,18 +42,13 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
         "control": spec.control,
         "alpha": spec.alpha,
         "min_count": spec.min_count,
-        "shares": _shares(spec),
-        "ramped": len(spec.share_steps) > 1,
+        "share_steps": spec.share_steps,
         "treatments": spec.treatments,
         "metrics": spec.metrics,
         "autonomy": spec.autonomy,
         "candidate_version": spec.candidate_version,
         "baseline_version": spec.baseline_version,
     }
-
-
-def _shares(spec: ExperimentSpec) -> tuple[Share, ...]:
-    return spec.share_steps[0].shares if len(spec.share_steps) == 1 else ()
 
 
 def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> str | None:

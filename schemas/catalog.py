@@ -27,6 +27,8 @@ TABLES_EXPERIMENTS = "tables.experiments.v1"
 TABLES_METRICS = "tables.metrics.v1"
 TABLES_COMMANDS = "tables.commands.v1"
 TABLES_SUBJECTS = "tables.subjects.v1"
+TABLES_BURN_INS = "tables.burn-ins.v1"
+TABLES_SNAPSHOTS = "tables.snapshots.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 
@@ -78,6 +80,8 @@ TOPICS = {
         _table(TABLES_METRICS, "MetricRow"),
         _table(TABLES_COMMANDS, "CommandRow"),
         _table(TABLES_SUBJECTS, "SubjectRow"),
+        _table(TABLES_BURN_INS, "BurnInRow"),
+        _table(TABLES_SNAPSHOTS, "SnapshotRow"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),
     )

@@ -83,6 +83,7 @@ class Verdict(StrEnum):
     DRIFT = "DRIFT"
     MIX_SHIFT = "MIX_SHIFT"
     IGNORED_SPEC = "IGNORED_SPEC"
+    UNSTABLE = "UNSTABLE"
 
 
 class Order(StrEnum):
@@ -117,6 +118,7 @@ class State(StrEnum):
     WAIT = "WAIT"
     MISSING = "MISSING"
     SPLIT = "SPLIT"
+    UNSTABLE = "UNSTABLE"
 
 
 class Phase(StrEnum):
@@ -302,6 +304,7 @@ class Decision:
     reason: str
     evidence: tuple[Evidence, ...]
     policy_id: str
+    policy_version: str  # the event_id of the policy; empty: the built-in one
     command_id: str | None = None
     decided_at: int
     agents: str  # the agents' version
@@ -369,24 +372,31 @@ class ArmRow:
     metric: str
     variant: str
     segment: str | None = None
+    step: str | None = None  # of a ramp: the number of the share step its units were assigned in; absent: all
     count: int
     hits: int  # counted events: successes of a RATE, sum of a COUNT, values over a LATENCY limit
     sum: float
     sum_squares: float
     first_offset: int  # offset of the first result folded
     applied_offset: int  # offset of the last result folded
-    base_offset: int  # where the burn-in ended; its records are not in the test; -1: not yet
-    base_count: int
-    base_hits: int
+    base_offset: int  # from where on evidence is looked at; -1: not yet
+    base_count: int  # units of a burn-in, which are not in the test; hits and sums leave them out
+    flipped: bool  # judged by the units without a hit, because they are rarer
     missing_squares: bool  # A mean without its squares: never judged
+    repeats: int  # records of a unit that had one already: not counted in a RATE, counted in a MEAN
+    unnamed_offset: int  # first record without a unit_id, taken for independent of the others; -1: none
     harm_offset: int  # where harm was proved; -1: nowhere
     gain_offset: int  # where gain was proved; -1: nowhere
+    unstable_offset: int  # where the running interval became empty: the effect itself drifts; -1: nowhere
     state: State
     effect: float | None = None  # treatment minus control, per unit counted
     low: float | None = None
     high: float | None = None
+    running_low: float | None = None  # highest lower end of the interval so far
+    running_high: float | None = None  # lowest upper end of the interval so far
     log_e_harm: float
     log_e_gain: float
+    expected_more: float | None = None  # units of both arms still needed, for min_count or for a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,22 +417,34 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What the first records of a metric's control arm fixed; they are not in the test."""
+
+    metric: str
+    limit: float | None = None  # LATENCY: requests above it are counted
+    cap: float | None = None  # MEAN: values are cut at it
+    inflation: float  # records that weigh as much as one independent one: above 1 where values follow each other
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRow:
     """One experiment as it is judged, frozen at its first result, and what was decided."""
 
     subject: str  # [tenant/]model line; also the record's key
     experiment_id: str
     ordinal: int  # the how-manyeth of its subject; 0: no result yet
+    discoveries: int  # experiments of the subject with a proved gain when this one began
     control: str
     specified: bool  # from an ExperimentSpec, not from the policy alone
     status: ExperimentStatus
     alpha: float
     min_count: int
-    shares: tuple[Share, ...]
-    ramped: bool  # the shares change with time
+    share_steps: tuple[ShareStep, ...]  # one step: a fixed split; several: a ramp; none: no share is stated
     treatments: tuple[str, ...]  # of the spec; empty: as they come
     metrics: tuple[MetricSpec, ...]  # of the spec, then as they come
     pairs: tuple[Pair, ...]
+    frozen: tuple[Frozen, ...]
     autonomy: Autonomy | None = None  # absent: the policy's
     candidate_version: str | None = None
     baseline_version: str | None = None
@@ -430,6 +452,41 @@ class ExperimentRow:
     started_offset: int  # first result; -1: none yet
     split_offset: int  # where the split was found broken; -1: nowhere
     decided: tuple[Decided, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BurnInRow:
+    """The first values of a metric's control arm, kept until they fix its limit or cap."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    count: int  # units so far, those of summed records included
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPart:
+    """The cumulative totals of one arm in one segment at one moment."""
+
+    occurred_at: int
+    variant: str
+    segment: str | None = None
+    count: int
+    sum: float
+    sum_squares: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """Cumulative totals of a metric: the complete set that stands, and later ones that still miss an arm."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    applied_at: int  # occurred_at of the complete set that stands; -1: none yet
+    ignored: int  # snapshots older than the set that stood, and parts of sets that were never completed
+    parts: tuple[SnapshotPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +557,7 @@ class SubjectRow:
 
     subject: str  # [tenant/]model line; also the record's key
     experiments: int  # experiments begun
+    discoveries: int  # experiments with a proved gain
     tokens: dict[str, int] = field(default_factory=dict)  # last fencing token by target
 
 

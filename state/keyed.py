@@ -34,6 +34,11 @@ class Keyed(Generic[R]):
         self._set(key, row)
         self._dirty[key] = None
 
+    def drop(self, key: str) -> None:
+        """Deletes a row; nothing where there is none."""
+        if self._remove(key):
+            self._dirty[key] = None
+
     def rows(self) -> Iterable[R]:
         """All rows in the order first put."""
         return self._rows.values()
@@ -44,17 +49,23 @@ class Keyed(Generic[R]):
 
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         dirty, self._dirty = self._dirty, {}
-        return [(key, codec.encode(self._rows[key])) for key in dirty]
+        return [(key, codec.encode(self._rows[key]) if key in self._rows else None) for key in dirty]
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
         for key, value in rows:
             if value is not None:
                 self._set(key, codec.decode(self._record, value))  # type: ignore[arg-type]
-            elif (gone := self._rows.pop(key, None)) is not None and self._group is not None:
-                del self._groups[self._group(gone)][key]
+            else:
+                self._remove(key)
 
     def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
         return [(key, codec.encode(row)) for key, row in self._rows.items()]
+
+    def _remove(self, key: str) -> bool:
+        gone = self._rows.pop(key, None)
+        if gone is not None and self._group is not None:
+            del self._groups[self._group(gone)][key]
+        return gone is not None
 
     def _set(self, key: str, row: R) -> None:
         if self._group is not None and key not in self._rows:

@@ -3,28 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schemas.catalog import TABLES_ARMS, TABLES_COMMANDS, TABLES_EXPERIMENTS, TABLES_METRICS, TABLES_SUBJECTS
-from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SubjectRow
+from schemas.catalog import (
+    TABLES_ARMS,
+    TABLES_BURN_INS,
+    TABLES_COMMANDS,
+    TABLES_EXPERIMENTS,
+    TABLES_METRICS,
+    TABLES_SNAPSHOTS,
+    TABLES_SUBJECTS,
+)
+from schemas.records import BurnInRow, CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
 from state.columnar import Columnar
 from state.keyed import Keyed
 from state.seen import WINDOW, Seen
 from state.table import Table, row_key
 
-STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT")
-ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment")
+STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
+ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
 _ARM_COLUMNS = {
     "count": "i8", "hits": "i8", "sum": "f8", "sum_squares": "f8", "first_offset": "i8", "applied_offset": "i8",
-    "base_offset": "i8", "base_count": "i8", "base_hits": "i8", "missing_squares": "?", "harm_offset": "i8",
-    "gain_offset": "i8", "state": "i1", "effect": "f8", "low": "f8", "high": "f8", "log_e_harm": "f8", "log_e_gain": "f8",
+    "base_offset": "i8", "base_count": "i8", "flipped": "?", "missing_squares": "?", "repeats": "i8",
+    "unnamed_offset": "i8", "harm_offset": "i8", "gain_offset": "i8", "unstable_offset": "i8", "state": "i1",
+    "effect": "f8", "low": "f8", "high": "f8", "running_low": "f8", "running_high": "f8", "log_e_harm": "f8",
+    "log_e_gain": "f8", "expected_more": "f8",
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
     "trial": "i8", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1", "sign": "i1",
     "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8", "cap": "f8",
-    "margin": "f8",
+    "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
+    "closed_offset": "i8",
 }
 # fmt: on
+NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
 
 
 @dataclass(slots=True)
@@ -32,7 +44,15 @@ class Trial:
     """Where the arms of one experiment stand in the hot table; worked out, never stored."""
 
     key: str
-    arms: dict[str, dict[str, int]] = field(default_factory=dict)  # metric -> variant -> row, segments left out
+    arms: dict[str, dict[str, int]] = field(default_factory=dict)  # metric -> variant -> row of the whole
+    parts: dict[tuple[str, str | None, str | None], dict[str, int]] = field(default_factory=dict)
+    """Rows of parts of the whole: (metric, segment, step) -> variant -> row."""
+
+    def of(self, metric: str, segment: str | None, step: str | None) -> dict[str, int]:
+        """The rows of one metric in one part of the whole, or in the whole, by variant; made where there is none."""
+        if segment is None and step is None:
+            return self.arms.setdefault(metric, {})
+        return self.parts.setdefault((metric, segment, step), {})
 
 
 def arms_table() -> Columnar:
@@ -42,7 +62,7 @@ def arms_table() -> Columnar:
         ARM_NAMES,
         _ARM_COLUMNS,
         _ARM_DERIVED,
-        nullable=("effect", "low", "high"),
+        nullable=NULLABLE,
         enums={"state": STATES},
     )
 
@@ -74,8 +94,15 @@ class Tables:
         )
         self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject)
         self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
+        self.burn_ins: Keyed[BurnInRow] = Keyed(
+            TABLES_BURN_INS, "BurnInRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
+        )
+        self.snapshots: Keyed[SnapshotRow] = Keyed(
+            TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
+        )
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
+        self.units = Seen(dedupe_window)  # units of arms on the results' partition
         self._seen: dict[str, Seen] = {}
 
     def seen(self, topic: str) -> Seen:
@@ -83,5 +110,13 @@ class Tables:
 
     def all(self) -> Mapping[str, Table]:
         """The tables with a changelog, by topic."""
-        tables: tuple[Table, ...] = (self.arms, self.experiments, self.metrics, self.commands, self.subjects)
+        tables: tuple[Table, ...] = (
+            self.arms,
+            self.experiments,
+            self.metrics,
+            self.commands,
+            self.subjects,
+            self.burn_ins,
+            self.snapshots,
+        )
         return {table.topic: table for table in tables}

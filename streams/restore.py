@@ -47,9 +47,10 @@ def restore(
     _read_rows(settings, codec, client, {p: owned[p].tables for p in known})
     for p in known:
         _check_rows(owned[p].tables, entries[p])
-    _read_ids(settings, codec, client, {p: owned[p] for p in known})
     for one in owned.values():
         rebuild(one.tables)
+    _read_ids(settings, codec, client, {p: owned[p] for p in known})
+    for one in owned.values():
         for message in policies:
             if (message.offset() or 0) < one.journal.broadcast_offset:
                 apply_policy(message.value(), one.tables, codec)

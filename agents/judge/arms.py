@@ -1,10 +1,24 @@
-"""Opens and links the rows of the hot table, and works out how each is judged from its experiment's frozen row."""
+"""Opens the rows of the hot table and links each to its control or treatments, as its experiment's frozen row says."""
 
-from dataclasses import replace
-from enum import IntEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agents.judge.marks import next_mark
+from agents.judge.terms import (
+    NEVER,
+    SPLIT_LEVEL,
+    Method,
+    frozen_of,
+    learns,
+    levels,
+    may_command,
+    method_of,
+    plan_of,
+    ramped,
+    shares_of,
+    tally_of,
+)
 from agents.policy import EXPOSURE, metric_spec, policy_for
 from schemas.records import (
     Direction,
@@ -18,31 +32,13 @@ from schemas.records import (
     SubjectRow,
 )
 from state.table import row_key
-from state.tables import STATES, Tables, Trial
+from state.tables import NULLABLE, STATES, Tables, Trial
 
 CONTROL = "control"  # the control arm where no spec names one
-SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
-NEVER = float(np.inf)
 WAIT = STATES.index("WAIT")
 NONE_YET, SEVERAL = -1, -2  # in column `treatment`, of a control row
 
-
-class Method(IntEnum):
-    """How a treatment's row is compared with its control's."""
-
-    NONE = 0
-    COUNTS = 1
-    MEANS = 2
-    SPLIT = 3
-
-
-class Tally(IntEnum):
-    """How a record adds to a row."""
-
-    MEAN = 0
-    RATE = 1
-    COUNT = 2
-    LATENCY = 3  # values above the limit are counted
+Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
 
 def new_experiment(subject: str, experiment_id: str, policy: Policy) -> ExperimentRow:
@@ -51,16 +47,17 @@ def new_experiment(subject: str, experiment_id: str, policy: Policy) -> Experime
         subject=subject,
         experiment_id=experiment_id,
         ordinal=0,
+        discoveries=0,
         control=CONTROL,
         specified=False,
         status=ExperimentStatus.RUNNING,
         alpha=policy.alpha,
         min_count=policy.min_count,
-        shares=(),
-        ramped=False,
+        share_steps=(),
         treatments=(),
         metrics=(),
         pairs=(),
+        frozen=(),
         autonomy=None,
         candidate_version=None,
         baseline_version=None,
@@ -71,39 +68,52 @@ def new_experiment(subject: str, experiment_id: str, policy: Policy) -> Experime
     )
 
 
-def open_arm(tables: Tables, hashed: int, key: tuple[str, str, str, str, str | None], offset: int) -> int:
+def open_arm(tables: Tables, hashed: int, key: Key, offset: int) -> int:
     """Makes the row of an arm first seen at `offset`, and starts its experiment if this is its first result."""
-    subject, experiment_id, metric, variant, segment = key
+    subject, experiment_id, metric, variant, segment, step = key
     experiment = _started(tables, subject, experiment_id, offset)
     experiment = _with_metric(experiment, metric, tables)
-    spec = _plan(experiment, metric)
     pair = Pair(variant, metric)
-    commands = segment is None and _commands(experiment, spec, variant)
-    if commands and pair not in experiment.pairs:
+    whole = segment is None and step is None
+    if whole and may_command(experiment, plan_of(experiment, metric), variant) and pair not in experiment.pairs:
         experiment = replace(experiment, pairs=(*experiment.pairs, pair))
     if experiment is not tables.experiments.get(row_key(subject, experiment_id)):
         tables.experiments.put(experiment)
     row = tables.arms.add(hashed, key)
-    for column in ("base_offset", "harm_offset", "gain_offset"):
+    for column in ("base_offset", "unnamed_offset", "harm_offset", "gain_offset", "unstable_offset"):
         tables.arms[column][row] = -1
-    for column in ("effect", "low", "high"):
+    for column in NULLABLE:
         tables.arms[column][row] = np.nan
+    frozen = frozen_of(experiment, metric)
+    if frozen is not None and plan_of(experiment, metric).cap is None:
+        tables.arms["base_offset"][row] = frozen.offset
     tables.arms["first_offset"][row] = offset
     tables.arms["state"][row] = WAIT
     link(tables, row)
     return row
 
 
-def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> MetricSpec:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a metric is judged; whether it has rows already, and these are made of snapshots."""
+
+    spec: MetricSpec
+    begun: bool
+    snapshots: bool
+
+
+def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
     """How a metric of an experiment is judged, or would be if its first result came now."""
-    experiment = tables.experiments.get(row_key(subject, experiment_id))
+    key = row_key(subject, experiment_id)
+    experiment = tables.experiments.get(key)
     if experiment is None:
         experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
-    return _plan(_with_metric(experiment, metric, tables), metric)
-
-
-def tally_of(spec: MetricSpec) -> Tally:
-    return Tally[spec.kind] if spec.kind != MetricKind.UNKNOWN else Tally.MEAN
+    trial = tables.trial_of.get(key)
+    return Plan(
+        plan_of(_with_metric(experiment, metric, tables), metric),
+        trial is not None and metric in tables.trials[trial].arms,
+        tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
+    )
 
 
 def rebuild(tables: Tables) -> None:
@@ -115,6 +125,8 @@ def rebuild(tables: Tables) -> None:
     # In the order in which arms first came, as when they were opened: it is the order of several findings of one record.
     for row in np.argsort(arms["first_offset"][:n], kind="stable"):
         link(tables, int(row))
+    for row in range(n):  # what depends on two rows, whichever came first
+        _relate(tables, row)
     latched = (arms["harm_offset"][:n] >= 0) | (arms["gain_offset"][:n] >= 0)
     still_open = np.isfinite(np.minimum(arms["harm_level"][:n], arms["gain_level"][:n]))
     tables.pending.update(int(trial) for trial in np.unique(arms["trial"][:n][latched & still_open]))
@@ -122,11 +134,7 @@ def rebuild(tables: Tables) -> None:
 
 def link(tables: Tables, row: int) -> None:
     """Fills a row's derived columns and ties it to its control or treatments."""
-    subject, experiment_id, metric, variant, segment = tables.arms.keys[row]
-    assert subject is not None
-    assert experiment_id is not None
-    assert metric is not None
-    assert variant is not None
+    subject, experiment_id, metric, variant, segment, step = _named(tables, row)
     key = row_key(subject, experiment_id)
     experiment = tables.experiments.get(key)
     assert experiment is not None, f"arm {tables.arms.keys[row]} without its experiment's row"
@@ -134,11 +142,27 @@ def link(tables: Tables, row: int) -> None:
     if trial is None:
         trial = tables.trial_of[key] = len(tables.trials)
         tables.trials.append(Trial(key))
-    _derive(tables, row, trial, experiment, metric, variant, segment)
-    if segment is None:
-        group = tables.trials[trial].arms.setdefault(metric, {})
-        group[variant] = row
-        _tie(tables, row, group, experiment.control, variant)
+    _derive(tables, row, trial, experiment)
+    group = tables.trials[trial].of(metric, segment, step)
+    group[variant] = row
+    _tie(tables, row, group, experiment.control, variant)
+    _relate(tables, row)
+
+
+def _relate(tables: Tables, row: int) -> None:
+    _, _, metric, variant, _, _ = _named(tables, row)
+    arms, above = tables.arms, int(tables.arms["control"][row])
+    arms["whole"][row] = tables.trials[arms["trial"][row]].arms.get(metric, {}).get(variant, row)
+    arms["next_mark"][row] = next_mark(int(arms["count"][row]) + (int(arms["count"][above]) if above >= 0 else 0))
+
+
+def _named(tables: Tables, row: int) -> Key:
+    subject, experiment_id, metric, variant, segment, step = tables.arms.keys[row]
+    assert subject is not None
+    assert experiment_id is not None
+    assert metric is not None
+    assert variant is not None
+    return subject, experiment_id, metric, variant, segment, step
 
 
 def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant: str) -> None:
@@ -151,87 +175,47 @@ def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant:
         above = group[control]
         arms["control"][row] = above
         arms["treatment"][above] = row if arms["treatment"][above] == NONE_YET else SEVERAL
-        if arms["base_offset"][row] == -1:
-            arms["base_offset"][row] = arms["base_offset"][above]
 
 
-def _derive(
-    tables: Tables, row: int, trial: int, experiment: ExperimentRow, metric: str, variant: str, segment: str | None
-) -> None:
-    spec = _plan(experiment, metric)
-    share = _share(experiment, variant)
-    commands = segment is None and Pair(variant, metric) in experiment.pairs
+def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> None:
+    _, _, metric, variant, segment, step = _named(tables, row)
+    spec, frozen, pair = plan_of(experiment, metric), frozen_of(experiment, metric), Pair(variant, metric)
+    whole = segment is None and step is None
     decided = any(done.variant == variant for done in experiment.decided)
     closed = decided or experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
-    harm, gain = _levels(experiment, Pair(variant, metric), spec) if commands and not closed else (NEVER, NEVER)
-    method = _method(experiment, spec, variant, share)
-    if method == Method.SPLIT and not closed:
+    method = method_of(experiment, spec, variant)
+    harm = gain = NEVER
+    if whole and not closed and pair in experiment.pairs:
+        harm, gain = levels(experiment, pair, spec)
+    elif whole and not closed and method == Method.SPLIT:
         harm = SPLIT_LEVEL
+    snapshots = tables.snapshots.get(row_key(*tables.arms.keys[row][:3])) is not None
+    limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
+    cap = frozen.cap if frozen is not None and spec.cap is None else spec.cap
     values = {
         "trial": trial,
-        "is_control": segment is None and variant == experiment.control,
+        "is_control": whole and variant == experiment.control,
         "control": -1,
         "treatment": NONE_YET,
         "method": method,
         "tally": tally_of(spec),
         "sign": 1 if spec.direction == Direction.HIGHER_IS_BETTER else -1,
-        "share": share,
+        "share": shares_of(experiment, variant)[0] if experiment.share_steps else 0.0,
         "harm_level": harm,
         "gain_level": gain,
         "alpha": experiment.alpha,
         "min_count": experiment.min_count,
-        "limit": spec.limit if spec.limit is not None else NEVER,
-        "cap": spec.cap if spec.cap is not None else NEVER,
+        "limit": limit if limit is not None else NEVER,
+        "cap": cap if cap is not None else NEVER,
         "margin": spec.margin,
+        "inflation": frozen.inflation if frozen is not None else 1.0,
+        "learning": not snapshots and learns(experiment, spec),
+        "ramped": ramped(experiment),
+        "snapshots": snapshots,
+        "closed_offset": np.iinfo(np.int64).max,
     }
     for column, value in values.items():
         tables.arms[column][row] = value
-
-
-def _method(experiment: ExperimentRow, spec: MetricSpec, variant: str, share: float) -> Method:
-    if variant == experiment.control or (experiment.treatments and variant not in experiment.treatments):
-        return Method.NONE
-    if spec.name == EXPOSURE:
-        return Method.SPLIT if share > 0.0 else Method.NONE
-    if experiment.ramped or (spec.kind == MetricKind.LATENCY and spec.limit is None):
-        return Method.NONE
-    if spec.kind == MetricKind.MEAN or share == 0.0:
-        return Method.MEANS
-    return Method.COUNTS
-
-
-def _share(experiment: ExperimentRow, variant: str) -> float:
-    """The treatment's share of the traffic of it and control; 0 where no fixed share is stated."""
-    if experiment.ramped:
-        return 0.0
-    shares = {share.variant: share.share for share in experiment.shares}
-    own, control = shares.get(variant, 0.0), shares.get(experiment.control, 0.0)
-    return own / (own + control) if own and control else 0.0
-
-
-def _levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[float, float]:
-    """log of the evidence that proves harm and gain (statistics: m/alpha in a spec, alpha/(j(j+1)) without one)."""
-    j = experiment.pairs.index(pair) + 1
-    if experiment.specified:
-        judged = sum(metric.role in (Role.GOAL, Role.GUARDRAIL) for metric in experiment.metrics)
-        hypotheses = float(max(1, judged * len(experiment.treatments)))
-    else:
-        hypotheses = float(j * (j + 1))
-    harm = float(np.log(hypotheses / experiment.alpha))
-    if spec.role != Role.GOAL:
-        return harm, NEVER
-    # Over the experiments of a subject the levels alpha/(i(i+1)) sum to alpha, whatever depends on what.
-    return harm, harm + float(np.log(experiment.ordinal * (experiment.ordinal + 1.0)))
-
-
-def _commands(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:
-    if variant == experiment.control or (experiment.treatments and variant not in experiment.treatments):
-        return False
-    return spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
-
-
-def _plan(experiment: ExperimentRow, metric: str) -> MetricSpec:
-    return next(spec for spec in experiment.metrics if spec.name == metric)
 
 
 def _with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> ExperimentRow:
@@ -252,9 +236,9 @@ def _started(tables: Tables, subject: str, experiment_id: str, offset: int) -> E
         policy = policy_for(subject, tables.policies.values())
         experiment = new_experiment(subject, experiment_id, policy)
     if experiment.started_offset < 0:
-        row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, {})
+        row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
         row = replace(row, experiments=row.experiments + 1)
         tables.subjects.put(row)
-        experiment = replace(experiment, started_offset=offset, ordinal=row.experiments)
+        experiment = replace(experiment, started_offset=offset, ordinal=row.experiments, discoveries=row.discoveries)
         tables.experiments.put(experiment)
     return experiment

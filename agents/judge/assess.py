@@ -6,41 +6,15 @@ One function serves the looks after each event, the decision and the row that pe
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from agents.judge import counts, means
-from agents.judge.arms import Method, Tally
+from agents.judge import counts, means, needs, ramp
+from agents.judge.sides import Flags, Floats, Ints, Sides, Totals
+from agents.judge.terms import Method, Tally
 from schemas.records import Verdict
 from state.columnar import Columnar
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 Z_AGREES = 3.0  # a count test takes a split that is off its plan for an effect; the observed exposures must agree
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Running totals of one arm at n moments, each shape (n,)."""
-
-    count: Ints
-    hits: Ints
-    total: Floats
-    squares: Floats
-    missing: Flags  # of the squares: there is no variance to judge by
-
-    def take(self, at: Ints) -> "Totals":
-        return Totals(self.count[at], self.hits[at], self.total[at], self.squares[at], self.missing[at])
-
-    def then(self, later: "Totals") -> "Totals":
-        return Totals(
-            np.append(self.count, later.count),
-            np.append(self.hits, later.hits),
-            np.append(self.total, later.total),
-            np.append(self.squares, later.squares),
-            np.append(self.missing, later.missing),
-        )
+SETTLED_HITS = 30  # of a rate, and as many misses, in each arm: with fewer its interval is not to be relied on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +32,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Treatment minus control per unit, its running interval, and the interval's bad end relative to control; (n,)."""
+    """Treatment minus control per unit, its interval, and the interval's bad end relative to control; (n,)."""
 
     effect: Floats
     low: Floats
@@ -66,9 +40,7 @@ class Effect:
     worst: Floats
 
 
-def assess(
-    arms: Columnar, pairs: Ints, offsets: Ints, control: Totals, treatment: Totals, exact: bool = True
-) -> Evidence:
+def assess(arms: Columnar, pairs: Ints, offsets: Ints, sides: Sides, exact: bool = True) -> Evidence:
     """Evidence at n moments; pairs: (n,) the treatment's row of each, equal ones together and in the order of the log.
 
     Not exact: where there is not enough, or count evidence stays below its row's level, an upper bound or nothing is
@@ -77,55 +49,57 @@ def assess(
     n = len(pairs)
     harm, gain = np.full(n, counts.NO_EVIDENCE), np.full(n, counts.NO_EVIDENCE)
     method = arms["method"][pairs]
-    sufficient = enough(arms, pairs, control, treatment)
+    sufficient = enough(arms, pairs, sides)
     wanted = np.ones(n, np.bool_) if exact else sufficient
-    by_count = np.flatnonzero((method == Method.COUNTS) & wanted & _past_burn_in(arms, pairs, offsets))
+    by_count = np.flatnonzero((method == Method.COUNTS) & wanted & _begun(arms, pairs, offsets))
     if len(by_count):
-        harm[by_count], gain[by_count] = _count_sides(
-            arms, pairs[by_count], control.take(by_count), treatment.take(by_count), exact
-        )
+        harm[by_count], gain[by_count] = _count_sides(arms, pairs[by_count], sides.take(by_count), exact)
     by_mean = np.flatnonzero((method == Method.MEANS) & wanted)
     if len(by_mean):
-        at = pairs[by_mean]
-        samples = _samples(arms, at, control.take(by_mean), treatment.take(by_mean))
-        harm[by_mean], gain[by_mean] = _mean_sides(arms, at, *samples)
+        harm[by_mean], gain[by_mean] = _mean_sides(arms, pairs[by_mean], sides.take(by_mean))
     split = np.flatnonzero(method == Method.SPLIT)
     if len(split):
-        share, x, y = arms["share"][pairs[split]], treatment.count[split], control.count[split]
-        harm[split] = counts.log_e_split(x.astype(float), y.astype(float), share)
+        harm[split] = _split_side(arms, pairs[split], sides.take(split))
     return Evidence(harm, gain, sufficient)
 
 
-def agrees(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals, verdict: Verdict) -> Flags:
+def agrees(arms: Columnar, pairs: Ints, sides: Sides, verdict: Verdict) -> Flags:
     """Where the observed exposures do not contradict harm or gain, shape (n,): asked of count tests only."""
+    t, c = sides.treatment, sides.control
     z = counts.pooled_z(
-        treatment.hits.astype(float),
-        treatment.count.astype(float),
-        control.hits.astype(float),
-        control.count.astype(float),
+        t.hits.astype(float), _judged(arms, pairs, t), c.hits.astype(float), _judged_control(arms, pairs, c),
         arms["tally"][pairs] == Tally.COUNT,
-    )
+    )  # fmt: skip
+    if sides.strata is not None:
+        z = np.where(arms["ramped"][pairs], sides.strata.z, z)
     more = (arms["sign"][pairs] < 0) == (verdict == Verdict.HARM)  # whether more hits are what is to be shown
     return np.asarray((arms["method"][pairs] != Method.COUNTS) | (np.where(more, z, -z) >= Z_AGREES))
 
 
-def enough(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals) -> Flags:
+def enough(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     """Where both arms have the records that a decision needs, shape (n,)."""
-    needed, method = arms["min_count"][pairs], arms["method"][pairs]
-    by_mean = method == Method.MEANS
-    needed = np.where(by_mean, np.maximum(needed, means.BURN_IN), np.where(method == Method.SPLIT, 1, needed))
-    missing = (control.missing | treatment.missing) & by_mean
-    return np.asarray((control.count >= needed) & (treatment.count >= needed) & ~missing)
+    missing = (sides.control.missing | sides.treatment.missing) & (arms["method"][pairs] == Method.MEANS)
+    least = np.minimum(_judged_control(arms, pairs, sides.control), _judged(arms, pairs, sides.treatment))
+    return np.asarray((least >= _needed(arms, pairs)) & ~missing)
 
 
-def effects(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals) -> Effect:
+def settled(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
+    """Where an interval may be relied on: enough for a mean, and of a rate enough hits and misses in each arm."""
+    counted, fine = arms["tally"][pairs] != Tally.MEAN, enough(arms, pairs, sides)
+    for totals in (sides.control, sides.treatment):
+        misses = np.where(arms["tally"][pairs] == Tally.COUNT, SETTLED_HITS, totals.count - totals.hits)
+        many = (totals.count >= means.BURN_IN) & (np.minimum(totals.hits, misses) >= SETTLED_HITS)
+        fine = fine & (~counted | many)
+    return np.asarray(fine & (arms["method"][pairs] != Method.SPLIT))
+
+
+def effects(arms: Columnar, pairs: Ints, sides: Sides) -> Effect:
     """Effects at n moments; NaN where an arm is empty, and no interval where a variance is missing."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        a, b = _samples(arms, pairs, control, treatment)
-        effect = b.mean() - a.mean()
-        se = means.standard_error(a, b)
-        wide = means.radius(se, a.count + b.count, arms["alpha"][pairs])
-        usable = (se > 0.0) & (a.count > 0) & (b.count > 0) & ~(control.missing | treatment.missing)
+        effect, se, n = _difference(arms, pairs, sides)
+        a, b = _samples(arms, pairs, sides)
+        wide = means.radius(se, n, arms["alpha"][pairs])
+        usable = (se > 0.0) & (a.count > 0) & (b.count > 0) & ~(sides.control.missing | sides.treatment.missing)
         low, high = np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
         bad_end = np.where(arms["sign"][pairs] > 0, low, -high)
         worst = bad_end / np.abs(a.mean())
@@ -133,33 +107,85 @@ def effects(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals) -> 
     return Effect(effect, low, high, np.where(np.isfinite(worst), worst, -np.inf))
 
 
-def _past_burn_in(arms: Columnar, pairs: Ints, offsets: Ints) -> Flags:
-    base = arms["base_offset"][pairs]
-    return np.asarray((base >= 0) & (offsets > base))
+def expected_more(arms: Columnar, pairs: Ints, sides: Sides, evidence: Evidence) -> Floats:
+    """Units of both arms still needed: for the least count, or at the present effect for a verdict; NaN if neither."""
+    needed = _needed(arms, pairs)
+    control, treatment = _judged_control(arms, pairs, sides.control), _judged(arms, pairs, sides.treatment)
+    missing = needs.missing_units(control, treatment, needed, evidence.enough)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        effect, se, n = _difference(arms, pairs, sides)
+    better = np.where(arms["sign"][pairs] > 0, effect, -effect) > 0.0
+    level = np.where(better, arms["gain_level"][pairs], arms["harm_level"][pairs])
+    log_e = np.where(better, evidence.gain, evidence.harm)
+    growth, tuned = needs.growth_of_mean(effect, se, n)
+    x, y = sides.treatment.hits, sides.control.hits
+    flipped = arms["flipped"][arms["whole"][pairs]]
+    x, y = np.where(flipped, sides.treatment.count - x, x), np.where(flipped, sides.control.count - y, y)
+    fixed = (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs]
+    rho = np.where(fixed, arms["share"][pairs], 0.5)
+    by_count = needs.growth_of_counts(x.astype(float), y.astype(float), rho, counts.CONCENTRATIONS[-1])
+    growth, tuned = np.where(fixed, by_count[0], growth), np.where(fixed, by_count[1], tuned)
+    more = needs.more_units((control + treatment), log_e, growth, tuned, level)
+    more = np.where(arms["method"][pairs] == Method.SPLIT, np.nan, more)
+    return np.where(missing > 0.0, missing, more)
 
 
-def _count_sides(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals, exact: bool) -> tuple[Floats, Floats]:
-    above = arms["control"][pairs]
-    base_count, base_hits = arms["base_count"][above], arms["base_hits"][above]
-    x_t, x_c = treatment.hits - arms["base_hits"][pairs], control.hits - base_hits
-    # A rate near 1 is counted by its rarer outcome, chosen in the burn-in of control.
-    flipped = (arms["tally"][pairs] != Tally.COUNT) & (2 * base_hits > base_count)
-    if flipped.any():
-        x_t = np.where(flipped, treatment.count - arms["base_count"][pairs] - x_t, x_t)
-        x_c = np.where(flipped, control.count - base_count - x_c, x_c)
+def spread_known(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
+    """Where a mean has a variance to judge by, shape (n,): not where all values are equal or squares are missing."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        _, se, _ = _difference(arms, pairs, sides)
+    return np.asarray((se > 0.0) & np.isfinite(se) & ~(sides.control.missing | sides.treatment.missing))
+
+
+def _begun(arms: Columnar, pairs: Ints, offsets: Ints) -> Flags:
+    """Where it is settled by then what is counted."""
+    base = arms["base_offset"][arms["whole"][pairs]]
+    return np.asarray((base >= 0) & (offsets >= base))
+
+
+def _needed(arms: Columnar, pairs: Ints) -> Floats:
+    """Units that each arm must have, shape (n,)."""
+    needed, method = arms["min_count"][pairs], arms["method"][pairs]
+    of_mean = np.maximum(np.maximum(needed, means.BURN_IN), means.INDEPENDENT * arms["inflation"][pairs])
+    return np.where(method == Method.MEANS, of_mean, np.where(method == Method.SPLIT, 1.0, needed.astype(float)))
+
+
+def _judged(arms: Columnar, rows: Ints, totals: Totals) -> Floats:
+    return np.asarray(totals.count - arms["base_count"][rows], np.float64)
+
+
+def _judged_control(arms: Columnar, pairs: Ints, totals: Totals) -> Floats:
+    return _judged(arms, arms["control"][pairs], totals)
+
+
+def _count_sides(arms: Columnar, pairs: Ints, sides: Sides, exact: bool) -> tuple[Floats, Floats]:
+    flipped = arms["flipped"][arms["whole"][pairs]]
+    t, c = sides.treatment, sides.control
+    x_t, x_c = np.where(flipped, t.count - t.hits, t.hits), np.where(flipped, c.count - c.hits, c.hits)
     # Only what is counted moves the evidence, and that is the rarer outcome: the others repeat what stood before.
     moved = np.ones(len(pairs), np.bool_)
     moved[1:] = (pairs[1:] != pairs[:-1]) | (x_t[1:] != x_t[:-1]) | (x_c[1:] != x_c[:-1])
     at = np.flatnonzero(moved)
     harm, gain = _one_sided(arms, pairs[at], x_c[at], x_t[at], flipped[at], exact)
     repeated = np.cumsum(moved) - 1
-    return harm[repeated], gain[repeated]
+    harm, gain = harm[repeated], gain[repeated]
+    if sides.strata is None:
+        return harm, gain
+    ramped, more_is_harm = arms["ramped"][pairs], (arms["sign"][pairs] < 0) != flipped
+    more, fewer = sides.strata.more, sides.strata.fewer
+    return (
+        np.where(ramped, np.where(more_is_harm, more, fewer), harm),
+        np.where(ramped, np.where(more_is_harm, fewer, more), gain),
+    )
 
 
 def _one_sided(
     arms: Columnar, pairs: Ints, control: Ints, treatment: Ints, flipped: Flags, exact: bool
 ) -> tuple[Floats, Floats]:
-    """Evidence of harm and gain from counted events."""
+    """Evidence of harm and gain from counted events under a fixed split."""
+    harm, gain = np.full(len(pairs), counts.NO_EVIDENCE), np.full(len(pairs), counts.NO_EVIDENCE)
+    fixed = np.flatnonzero(~arms["ramped"][pairs])
+    pairs, control, treatment, flipped = pairs[fixed], control[fixed], treatment[fixed], flipped[fixed]
     more_is_harm = (arms["sign"][pairs] < 0) != flipped
     harm_level, gain_level = arms["harm_level"][pairs], arms["gain_level"][pairs]
     never = np.full(len(pairs), -np.inf)
@@ -168,23 +194,44 @@ def _one_sided(
     share, x_t, x_c = arms["share"][pairs], treatment.astype(float), control.astype(float)
     up = counts.log_e_one_sided(x_t, x_c, share, least_up)
     down = counts.log_e_one_sided(x_c, x_t, 1.0 - share, least_down)
-    return np.where(more_is_harm, up, down), np.where(more_is_harm, down, up)
+    harm[fixed], gain[fixed] = np.where(more_is_harm, up, down), np.where(more_is_harm, down, up)
+    return harm, gain
 
 
-def _mean_sides(arms: Columnar, pairs: Ints, a: means.Sample, b: means.Sample) -> tuple[Floats, Floats]:
+def _split_side(arms: Columnar, pairs: Ints, sides: Sides) -> Floats:
+    share, ramped = arms["share"][pairs], arms["ramped"][pairs]
+    x, y = sides.treatment.count.astype(float), sides.control.count.astype(float)
+    log_e = np.full(len(pairs), counts.NO_EVIDENCE)
+    fixed = np.flatnonzero(~ramped)
+    log_e[fixed] = counts.log_e_split(x[fixed], y[fixed], share[fixed])
+    return log_e if sides.strata is None else np.where(ramped, ramp.log_e_split(sides.strata), log_e)
+
+
+def _mean_sides(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[Floats, Floats]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        effect = np.where(arms["sign"][pairs] > 0, b.mean() - a.mean(), a.mean() - b.mean())
-        se = means.standard_error(a, b)
-    n = a.count + b.count
-    return means.log_evidence(-effect, se, n), means.log_evidence(effect, se, n)
+        effect, se, n = _difference(arms, pairs, sides)
+        better = np.where(arms["sign"][pairs] > 0, effect, -effect)
+    return means.log_evidence(-better, se, n), means.log_evidence(better, se, n)
 
 
-def _samples(arms: Columnar, pairs: Ints, control: Totals, treatment: Totals) -> tuple[means.Sample, means.Sample]:
+def _difference(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[Floats, Floats, Floats]:
+    """Treatment's mean minus control's, its standard error, and the independent units behind both, each shape (n,)."""
+    a, b = _samples(arms, pairs, sides)
+    inflation = arms["inflation"][pairs]
+    effect, se = b.mean() - a.mean(), means.standard_error(a, b)
+    if sides.strata is not None:
+        ramped = arms["ramped"][pairs]
+        effect, se = np.where(ramped, sides.strata.effect, effect), np.where(ramped, sides.strata.se, se)
+    return effect, se * np.sqrt(inflation), (a.count + b.count) / inflation
+
+
+def _samples(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[means.Sample, means.Sample]:
     # A rate's units are 0 or 1, so its sum and its squares are its hits.
     counted = np.isin(arms["tally"][pairs], (Tally.RATE, Tally.LATENCY))
-    return _sample(counted, control), _sample(counted, treatment)
+    control = _sample(counted, sides.control, _judged_control(arms, pairs, sides.control))
+    return control, _sample(counted, sides.treatment, _judged(arms, pairs, sides.treatment))
 
 
-def _sample(counted: Flags, totals: Totals) -> means.Sample:
+def _sample(counted: Flags, totals: Totals, count: Floats) -> means.Sample:
     total = np.where(counted, totals.hits, totals.total)
-    return means.Sample(totals.count.astype(float), total, np.where(counted, totals.hits, totals.squares))
+    return means.Sample(count, total, np.where(counted, totals.hits, totals.squares))

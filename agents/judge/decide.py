@@ -1,18 +1,23 @@
-"""Decides an experiment with a latched verdict: rollback at the first event that proves harm, deploy at the first that
-proves a gain with every guardrail sound, hold when the split is broken."""
+"""Decides an experiment with something proved: rollback at the first event that proves harm, deploy at the first that
+proves a gain with every guardrail sound, hold when the split is broken; a gain that must wait and an effect that drifts
+are said once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.judge.arms import NEVER, Method
-from agents.judge.assess import Effect, Flags, Totals, agrees, effects, enough
+from agents.judge.assess import agrees, effects, enough
 from agents.judge.looks import Looks
-from agents.judge.wording import describe, evidence_of
+from agents.judge.running import Running, totals_of
+from agents.judge.sides import Flags, Ints, Sides
+from agents.judge.steps import with_strata
+from agents.judge.terms import NEVER, Method
+from agents.judge.wording import Moment, finding_of
 from agents.policy import EXPOSURE
-from agents.slice import Facts, Finding, Ints
-from schemas.records import Decided, ExperimentRow, Order, Role, Verdict
-from state.columnar import Columnar
+from agents.slice import Facts, Finding
+from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
+from state.table import row_key
 from state.tables import Tables, Trial
 
 
@@ -26,20 +31,33 @@ class _Pair:
     records: Ints  # their positions in the facts
 
 
-def decide(facts: Facts, tables: Tables, trial: int, looks: Looks) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One experiment in this slice."""
+
+    facts: Facts
+    tables: Tables
+    after: Running
+    looks: Looks
+    experiment: ExperimentRow
+    index: Trial
+
+    def moment(self, row: int, record: int) -> Moment:
+        """A pair after one record of the slice."""
+        pairs, at = np.array([row]), np.array([record])
+        control = int(self.tables.arms["control"][row])
+        sides = Sides(self.after.at(self.tables, control, at), self.after.at(self.tables, row, at))
+        sides = with_strata(self.tables, pairs, sides, at, self.after)
+        return Moment(self.facts, self.tables, self.after, self.experiment, row, record, sides)
+
+
+def decide(facts: Facts, tables: Tables, after: Running, trial: int, looks: Looks) -> list[Finding]:
     """Findings of one experiment in this slice, in the order of the log; closes what each decides."""
     index = tables.trials[trial]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    candidates: list[Finding] = []
-    for variant in _undecided(experiment, index):
-        pairs = [_pair(tables, looks, row, metric) for metric, row in _open_rows(tables, index, variant)]
-        if pairs:
-            harm = _rollback(facts, tables, experiment, variant, pairs, looks)
-            gain = _deploy(facts, tables, experiment, index, variant, pairs, looks)
-            found = [finding for finding in (harm, gain) if finding is not None]
-            candidates += sorted(found, key=lambda finding: finding.at)[:1]
-        candidates += _hold(facts, tables, experiment, index, variant, looks)
+    case = _Case(facts, tables, after, looks, experiment, index)
+    candidates = [finding for variant in _undecided(experiment, index) for finding in _candidates(case, variant)]
     findings: list[Finding] = []
     for finding in sorted(candidates, key=lambda finding: finding.at):
         variant, offset = finding.variant or "", int(facts.offsets[finding.at])
@@ -50,6 +68,10 @@ def decide(facts: Facts, tables: Tables, trial: int, looks: Looks) -> list[Findi
             experiment = replace(experiment, split_offset=offset)
             _close(tables, [row for group in index.arms.values() for row in group.values()], offset)
             break
+        if finding.order == Order.NONE:
+            continue
+        if finding.verdict == Verdict.GAIN and all(done.order != Order.DEPLOY for done in experiment.decided):
+            _discover(tables, experiment.subject)
         experiment = replace(experiment, decided=(*experiment.decided, Decided(variant, finding.order, offset)))
         _close(tables, [group[variant] for group in index.arms.values() if variant in group], offset)
     if findings:
@@ -57,6 +79,18 @@ def decide(facts: Facts, tables: Tables, trial: int, looks: Looks) -> list[Findi
     if not any(_latched(tables, row) for group in index.arms.values() for row in group.values()):
         tables.pending.discard(trial)
     return findings
+
+
+def _candidates(case: _Case, variant: str) -> Iterator[Finding]:
+    """What the slice would find of a treatment, each as if the others were not."""
+    pairs = [_pair(case, row, metric) for metric, row in _open_rows(case, variant)]
+    if pairs:
+        ends = [finding for finding in (_rollback(case, pairs), _deploy(case, variant, pairs)) if finding is not None]
+        first = sorted(ends, key=lambda finding: finding.at)[:1]
+        yield from first
+        deployed = first[0].at if first and first[0].verdict == Verdict.GAIN else len(case.facts)
+        yield from _asides(case, pairs, deployed)
+    yield from _hold(case, variant)
 
 
 def _latched(tables: Tables, row: int) -> bool:
@@ -70,186 +104,121 @@ def _undecided(experiment: ExperimentRow, index: Trial) -> list[str]:
     return [variant for variant in variants if variant != experiment.control and variant not in done]
 
 
-def _open_rows(tables: Tables, index: Trial, variant: str) -> list[tuple[str, int]]:
-    arms = tables.arms
-    rows = [(metric, group[variant]) for metric, group in index.arms.items() if variant in group]
+def _open_rows(case: _Case, variant: str) -> list[tuple[str, int]]:
+    arms = case.tables.arms
+    rows = [(metric, group[variant]) for metric, group in case.index.arms.items() if variant in group]
     judged = [(m, r) for m, r in rows if np.isfinite(arms["harm_level"][r]) and arms["method"][r] != Method.SPLIT]
     return [(m, r) for m, r in judged if arms["control"][r] >= 0]
 
 
-def _pair(tables: Tables, looks: Looks, row: int, metric: str) -> _Pair:
-    start, end = np.searchsorted(looks.pairs, [row, row + 1])
+def _pair(case: _Case, row: int, metric: str) -> _Pair:
+    start, end = np.searchsorted(case.looks.pairs, [row, row + 1])
     at = np.arange(start, end)
-    return _Pair(row, metric, at, looks.records[at])
+    return _Pair(row, metric, at, case.looks.records[at])
 
 
-def _rollback(
-    facts: Facts,
-    tables: Tables,
-    experiment: ExperimentRow,
-    variant: str,
-    pairs: list[_Pair],
-    looks: Looks,
-) -> Finding | None:
-    best: tuple[int, _Pair, int] | None = None
-    for pair in pairs:
-        since = tables.arms["harm_offset"][pair.row]
-        if since < 0:
-            continue
-        first = np.flatnonzero(looks.offsets[pair.at] >= since)
-        if len(first) and (best is None or pair.records[first[0]] < best[0]):
-            best = int(pair.records[first[0]]), pair, int(pair.at[first[0]])
-    if best is None:
+def _record(case: _Case, pair: _Pair, column: str) -> int | None:
+    """The record of this slice from which on something of a pair is proved; None where it is not in this slice."""
+    since = case.tables.arms[column][pair.row]
+    first = np.flatnonzero(case.looks.offsets[pair.at] >= since) if since >= 0 else pair.at[:0]
+    return int(pair.records[first[0]]) if len(first) else None
+
+
+def _rollback(case: _Case, pairs: list[_Pair]) -> Finding | None:
+    harmed = [(record, pair.row) for pair in pairs if (record := _record(case, pair, "harm_offset")) is not None]
+    if not harmed:
         return None
-    record, pair, look = best
-    return _finding(facts, tables, experiment, variant, pair, look, record, looks, Verdict.HARM)
+    record, row = min(harmed, key=lambda one: one[0])
+    return finding_of(case.moment(row, record), Verdict.HARM, Order.ROLLBACK)
 
 
-def _deploy(
-    facts: Facts,
-    tables: Tables,
-    experiment: ExperimentRow,
-    index: Trial,
-    variant: str,
-    pairs: list[_Pair],
-    looks: Looks,
-) -> Finding | None:
-    arms, known = tables.arms, {pair.metric: pair for pair in pairs}
-    judged = [spec for spec in experiment.metrics if spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE]
+def _asides(case: _Case, pairs: list[_Pair], deployed: int) -> Iterator[Finding]:
+    """A gain proved here that is not deployed at once, and an effect that began to drift here: nothing is ordered."""
+    arms = case.tables.arms
+    for pair in pairs:
+        for column, verdict in (("gain_offset", Verdict.GAIN), ("unstable_offset", Verdict.UNSTABLE)):
+            record = _record(case, pair, column)
+            if record is not None and case.facts.offsets[record] == arms[column][pair.row] and record != deployed:
+                yield finding_of(case.moment(pair.row, record), verdict, Order.NONE)
+
+
+def _deploy(case: _Case, variant: str, pairs: list[_Pair]) -> Finding | None:
+    arms, known = case.tables.arms, {pair.metric: pair for pair in pairs}
+    judged = [
+        spec for spec in case.experiment.metrics if spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    ]
     goals = [known[spec.name] for spec in judged if spec.role == Role.GOAL and spec.name in known]
     if all(arms["gain_offset"][goal.row] < 0 for goal in goals):
         return None
     moments = np.unique(np.concatenate([pair.records for pair in pairs]))
-    offsets = facts.offsets[moments]
     sound, gained = np.ones(len(moments), np.bool_), np.zeros(len(moments), np.bool_)
     for spec in judged:
-        # Without a spec a metric is judged from its first result on, whichever arm sent it.
-        since = -1 if experiment.specified else min(arms["first_offset"][row] for row in index.arms[spec.name].values())
-        if spec.name not in known:
-            sound &= offsets < since  # a metric without data promotes nothing
-            continue
-        sides = _latest(tables, known[spec.name], looks, moments)
-        proved = (_gained if spec.role == Role.GOAL else _guarded)(arms, known[spec.name].row, offsets, *sides)
-        harmed = arms["harm_offset"][known[spec.name].row]
-        sound &= (offsets < since) | (proved & ((harmed < 0) | (offsets < harmed)))
+        proved = _proved(case, spec, known.get(spec.name), moments)
+        sound &= proved | (case.facts.offsets[moments] < _since(case, spec))
         gained |= proved & (spec.role == Role.GOAL)
     first = np.flatnonzero(sound & gained)
     if not len(first):
         return None
-    record, offset = int(moments[first[0]]), int(offsets[first[0]])
+    record, offset = int(moments[first[0]]), int(case.facts.offsets[moments[first[0]]])
     goal = max(goals, key=lambda pair: (arms["gain_offset"][pair.row] <= offset, arms["gain_offset"][pair.row]))
-    upto = int(np.searchsorted(goal.records, record, side="right")) - 1
-    look = int(goal.at[upto]) if upto >= 0 else None
-    return _finding(facts, tables, experiment, variant, goal, look, record, looks, Verdict.GAIN)
+    return finding_of(case.moment(goal.row, record), Verdict.GAIN, Order.DEPLOY)
 
 
-def _latest(tables: Tables, pair: _Pair, looks: Looks, moments: Ints) -> tuple[Totals, Totals]:
-    """Both arms' totals at each moment: as carried into this slice, or after the latest look."""
+def _since(case: _Case, spec: MetricSpec) -> int:
+    """From where on a metric counts: without a spec from its first result, whichever arm sent it."""
+    if case.experiment.specified:
+        return -1
+    return min(int(case.tables.arms["first_offset"][row]) for row in case.index.arms[spec.name].values())
+
+
+def _proved(case: _Case, spec: MetricSpec, pair: _Pair | None, moments: Ints) -> Flags:
+    """At which moments a goal's gain is proved, or a guardrail sound; nowhere without data."""
+    if pair is None:
+        return np.zeros(len(moments), np.bool_)
+    offsets, sides = case.facts.offsets[moments], _latest(case, pair, moments)
+    proved = (_gained if spec.role == Role.GOAL else _guarded)(case, pair.row, offsets, sides)
+    for column in ("harm_offset", "unstable_offset"):
+        against = case.tables.arms[column][pair.row]
+        proved &= (against < 0) | (offsets < against)
+    return proved
+
+
+def _latest(case: _Case, pair: _Pair, moments: Ints) -> Sides:
+    """Both arms at each moment: as carried into this slice, or after the latest look."""
+    rows, tables = np.array([pair.row]), case.tables
+    carried = Sides(totals_of(tables, tables.arms["control"][rows]), totals_of(tables, rows))
+    carried = with_strata(tables, rows, carried)
     upto = np.searchsorted(pair.records, moments, side="right")
-    control, treatment = _carried(tables, pair.row)
-    return (
-        control.then(looks.control.take(pair.at)).take(upto),
-        treatment.then(looks.treatment.take(pair.at)).take(upto),
-    )
+    return carried.then(case.looks.sides.take(pair.at)).take(upto)
 
 
-def _gained(arms: Columnar, row: int, offsets: Ints, control: Totals, treatment: Totals) -> Flags:
+def _gained(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
+    arms = case.tables.arms
     since = arms["gain_offset"][row]
-    supported = agrees(arms, np.full(len(offsets), row), control, treatment, Verdict.GAIN)
+    supported = agrees(arms, np.full(len(offsets), row), sides, Verdict.GAIN)
     return np.asarray((since >= 0) & (offsets >= since) & supported)
 
 
-def _guarded(arms: Columnar, row: int, offsets: Ints, control: Totals, treatment: Totals) -> Flags:
+def _guarded(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
     """Whether the guardrail's bad end is within its margin, on enough records."""
-    rows = np.full(len(offsets), row)
-    bad_end = effects(arms, rows, control, treatment).worst
-    return np.asarray((bad_end > -arms["margin"][row]) & enough(arms, rows, control, treatment))
+    arms, rows = case.tables.arms, np.full(len(offsets), row)
+    bad_end = effects(arms, rows, sides).worst
+    return np.asarray((bad_end > -arms["margin"][row]) & enough(arms, rows, sides))
 
 
-def _finding(
-    facts: Facts,
-    tables: Tables,
-    experiment: ExperimentRow,
-    variant: str,
-    pair: _Pair,
-    look: int | None,
-    record: int,
-    looks: Looks,
-    verdict: Verdict,
-) -> Finding:
-    effect = _effects_at(tables, pair.row, looks, look)
-    control, treatment = _totals_at(tables, pair.row, looks, look)
-    offset = int(facts.offsets[record])
-    proof = evidence_of(facts, tables, pair.row, offset, effect, control, treatment, verdict)
-    harm = verdict == Verdict.HARM
-    return Finding(
-        at=record,
-        agent="judge",
-        ordinal=f"{variant}|{verdict}",
-        verdict=verdict,
-        order=Order.ROLLBACK if harm else Order.DEPLOY,
-        subject=experiment.subject,
-        metric=pair.metric,
-        rule="harm proved" if harm else "gain proved, guardrails sound",
-        reason=describe(tables, experiment, variant, pair.row, effect, control, treatment, proof, verdict),
-        evidence=(proof,),
-        experiment_id=experiment.experiment_id,
-        variant=variant,
-        model_version=experiment.candidate_version,
-        to_version=experiment.baseline_version if harm else experiment.candidate_version,
-    )
-
-
-def _hold(
-    facts: Facts, tables: Tables, experiment: ExperimentRow, index: Trial, variant: str, looks: Looks
-) -> list[Finding]:
+def _hold(case: _Case, variant: str) -> Iterator[Finding]:
     """The finding that a treatment's split is broken, if it is."""
-    row = index.arms.get(EXPOSURE, {}).get(variant)
-    if row is None or tables.arms["harm_offset"][row] < 0:
-        return []
-    broken = int(tables.arms["harm_offset"][row])
-    look = int(np.flatnonzero((looks.pairs == row) & (looks.offsets == broken))[0])
-    effect = _effects_at(tables, row, looks, look)
-    control, treatment = _totals_at(tables, row, looks, look)
-    proof = evidence_of(facts, tables, row, broken, effect, control, treatment, Verdict.SPLIT)
-    finding = Finding(
-        at=int(looks.records[look]),
-        agent="judge",
-        ordinal=Verdict.SPLIT,
-        verdict=Verdict.SPLIT,
-        order=Order.NONE,
-        subject=experiment.subject,
-        metric=EXPOSURE,
-        rule="sample ratio",
-        reason=describe(tables, experiment, variant, row, effect, control, treatment, proof, Verdict.SPLIT),
-        evidence=(proof,),
-        experiment_id=experiment.experiment_id,
-        variant=variant,
-    )
-    return [finding]
+    arms, row = case.tables.arms, case.index.arms.get(EXPOSURE, {}).get(variant)
+    if row is not None and arms["harm_offset"][row] >= 0:
+        look = np.flatnonzero((case.looks.pairs == row) & (case.looks.offsets == arms["harm_offset"][row]))
+        if len(look):
+            yield finding_of(case.moment(row, int(case.looks.records[look[0]])), Verdict.SPLIT, Order.NONE)
 
 
-def _totals_at(tables: Tables, row: int, looks: Looks, look: int | None) -> tuple[Totals, Totals]:
-    if look is None:
-        return _carried(tables, row)
-    at = np.array([look])
-    return looks.control.take(at), looks.treatment.take(at)
-
-
-def _effects_at(tables: Tables, row: int, looks: Looks, look: int | None) -> Effect:
-    return effects(tables.arms, np.array([row]), *_totals_at(tables, row, looks, look))
-
-
-def _carried(tables: Tables, row: int) -> tuple[Totals, Totals]:
-    """Both arms' totals as they came into this slice."""
-    return totals_of(tables, tables.arms["control"][[row]]), totals_of(tables, np.array([row]))
-
-
-def totals_of(tables: Tables, rows: Ints) -> Totals:
-    """The stored totals of rows."""
-    arms = tables.arms
-    columns = ("count", "hits", "sum", "sum_squares", "missing_squares")
-    return Totals(*(arms[name][rows] for name in columns))
+def _discover(tables: Tables, subject: str) -> None:
+    row = tables.subjects.get(row_key(subject))
+    assert isinstance(row, SubjectRow), f"an experiment of {subject} without its subject's row"
+    tables.subjects.put(replace(row, discoveries=row.discoveries + 1))
 
 
 def _close(tables: Tables, rows: list[int], offset: int) -> None:
@@ -257,5 +226,6 @@ def _close(tables: Tables, rows: list[int], offset: int) -> None:
     arms, closed = tables.arms, np.array(rows)
     arms["harm_level"][closed] = NEVER
     arms["gain_level"][closed] = NEVER
-    for column in ("harm_offset", "gain_offset"):
+    arms["closed_offset"][closed] = np.minimum(arms["closed_offset"][closed], offset)
+    for column in ("harm_offset", "gain_offset", "unstable_offset"):
         arms[column][closed[arms[column][closed] > offset]] = -1

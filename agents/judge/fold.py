@@ -5,94 +5,83 @@ event, and a verdict falls at the event that proves it, not at the end of the ba
 stays rejected; they depend on the order of the log.
 """
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from agents.judge import arms as rows_of
-from agents.judge.assess import agrees, assess
-from agents.judge.burnin import end_burn_ins
-from agents.judge.decide import decide
-from agents.judge.looks import Looks, looks_of
+from agents.judge import units
+from agents.judge.bases import end_burn_ins
+from agents.judge.burnin import learn
+from agents.judge.looks import looks_of
+from agents.judge.rows import find_rows, named
 from agents.judge.running import Running
+from agents.judge.snapshots import fold_snapshots
 from agents.judge.tally import additions_of, measure_of, senseless
-from agents.slice import Facts, Finding, Ints
-from schemas.records import Verdict
+from agents.judge.verdicts import look
+from agents.slice import Facts, Finding
 from schemas.refusals import Refused
-from state.columnar import Hashes, combine, hash_part
-from state.tables import ARM_NAMES, Tables
+from state.tables import Tables
+
+_Folded = tuple[list[Finding], list[Refused]]
 
 
-def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
+def fold(facts: Facts, tables: Tables) -> _Folded:
     """Folds results; returns findings in the order of the log and records that make no sense for their metric."""
-    parts = [hash_part(facts.batch.column(name)) for name in ARM_NAMES]
-    whole = combine([*parts[:4], hash_part(pa.nulls(1, pa.string()))])
-    measure = measure_of(facts, tables, whole)
-    added = additions_of(facts, measure)
-    refused = senseless(facts, measure, added)
+    findings: list[Finding] = []
+    refused: list[Refused] = []
+    for start, end, snapshots in _stretches(facts):
+        part = facts if end - start == len(facts) else facts.part(start, end)
+        found, senseless_ones = fold_snapshots(part, tables) if snapshots else _fold_observations(part, tables)
+        findings += [replace(one, at=one.at + start) for one in found] if start else found
+        refused += [replace(one, index=one.index + start) for one in senseless_ones] if start else senseless_ones
+    return findings, refused
+
+
+def remember(facts: Facts, tables: Tables) -> None:
+    """Takes in the units of results that were folded before a restart, and nothing else of them."""
+    for start, end, snapshots in _stretches(facts):
+        if not snapshots and (ids := facts.batch.column("unit_id")).null_count < len(ids):
+            part = facts.part(start, end)
+            names = named(part)
+            found = tables.arms.find(names.whole)
+            # What opened no row, or came before it, was refused.
+            good = (found >= 0) & (part.offsets >= tables.arms["first_offset"][found])
+            good[[one.index for one in senseless(part, measure_of(part, tables, names.whole), False)]] = False
+            units.repeats(part, tables, names.whole, good)
+
+
+def _stretches(facts: Facts) -> list[tuple[int, int, bool]]:
+    """Consecutive records that are all snapshots, or none of them: from, to, which."""
+    snapshots = facts.batch.column("kind").dictionary_encode()
+    symbols = snapshots.dictionary.to_pylist()
+    if symbols == ["OBSERVATION"]:
+        return [(0, len(facts), False)]
+    code = symbols.index("SNAPSHOT") if "SNAPSHOT" in symbols else -1
+    which = snapshots.indices.to_numpy() == code
+    changes = np.flatnonzero(which[1:] != which[:-1]) + 1
+    return [(start, end, bool(which[start])) for start, end in pairwise([0, *changes.tolist(), len(facts)])]
+
+
+def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
+    names = named(facts)
+    measure = measure_of(facts, tables, names.whole)
+    refused = senseless(facts, measure, snapshot=False)
     good = np.ones(len(facts), np.bool_)
     good[[one.index for one in refused]] = False
     if not good.any():
         return [], refused
-    rows, records = _rows(facts, tables, parts, whole, good)
+    kept = np.flatnonzero(good)
+    rows, records = find_rows(facts, tables, names, kept)
+    repeated = units.repeats(facts, tables, names.whole, good)
+    burn_in = learn(facts, tables, rows[: len(kept)], kept)
+    added = additions_of(facts, measure.tally, burn_in, units.uncounted(repeated, measure.tally))
     after = Running.of(tables, rows, records, added)
-    end_burn_ins(tables, after, facts.offsets)
-    findings = _look(facts, tables, after)
+    end_burn_ins(tables, after, burn_in, facts.offsets)
+    units.note(facts, tables, after, repeated)
+    findings: list[Finding] = []
+    looks = looks_of(facts, tables, after)
+    if looks is not None:
+        findings = look(facts, tables, after, looks)
     after.store(tables, facts.offsets)
     return findings, refused
-
-
-def _rows(
-    facts: Facts, tables: Tables, parts: list[Hashes], whole: Hashes, good: NDArray[np.bool_]
-) -> tuple[Ints, Ints]:
-    """The rows that the good records add to, and which record adds to each: in the whole, then in segments."""
-    segment = np.asarray(facts.batch.column("segment").is_valid().to_numpy(zero_copy_only=False))
-    kept, segmented = np.flatnonzero(good), np.flatnonzero(good & segment)
-    rows = _find_or_open(facts, tables, whole[kept], kept, False)
-    if not len(segmented):
-        return rows, kept
-    within = _find_or_open(facts, tables, combine([part[segmented] for part in parts]), segmented, True)
-    return np.concatenate([rows, within]), np.concatenate([kept, segmented])
-
-
-def _find_or_open(facts: Facts, tables: Tables, hashes: Hashes, at: Ints, segment: bool) -> Ints:
-    found = tables.arms.find(hashes)
-    if (found >= 0).all():
-        return found
-    unknown = np.flatnonzero(found < 0)
-    _, first = np.unique(hashes[unknown], return_index=True)
-    columns = [facts.batch.column(name) for name in ARM_NAMES]
-    for i in unknown[np.sort(first)]:  # in the order of the log, which fixes the levels of unspecified pairs
-        names = [column[int(at[i])].as_py() for column in columns]
-        key = (names[0], names[1], names[2], names[3], names[4] if segment else None)
-        rows_of.open_arm(tables, int(hashes[i]), key, int(facts.offsets[at[i]]))
-    return tables.arms.find(hashes)
-
-
-def _look(facts: Facts, tables: Tables, after: Running) -> list[Finding]:
-    """Evidence after every event of every pair that may still command; latches crossings and decides."""
-    looks = looks_of(facts, tables, after)
-    if looks is None:
-        return []
-    arms = tables.arms
-    evidence = assess(arms, looks.pairs, looks.offsets, looks.control, looks.treatment, exact=False)
-    _latch(tables, looks, evidence.enough & (evidence.harm >= arms["harm_level"][looks.pairs]), Verdict.HARM)
-    _latch(tables, looks, evidence.enough & (evidence.gain >= arms["gain_level"][looks.pairs]), Verdict.GAIN)
-    findings: list[Finding] = []
-    if tables.pending:
-        for trial in np.unique(arms["trial"][looks.pairs]):
-            if int(trial) in tables.pending:
-                findings += decide(facts, tables, int(trial), looks)
-    return sorted(findings, key=lambda finding: finding.at)
-
-
-def _latch(tables: Tables, looks: Looks, crossed: NDArray[np.bool_], verdict: Verdict) -> None:
-    """Marks the first moment of each pair at which the evidence is past its level and the exposures agree."""
-    arms, column = tables.arms, "harm_offset" if verdict == Verdict.HARM else "gain_offset"
-    at = np.flatnonzero(crossed & (arms[column][looks.pairs] < 0))
-    at = at[agrees(arms, looks.pairs[at], looks.control.take(at), looks.treatment.take(at), verdict)]
-    if not len(at):
-        return
-    pairs, first = np.unique(looks.pairs[at], return_index=True)
-    arms[column][pairs] = looks.offsets[at[first]]
-    tables.pending.update(int(trial) for trial in arms["trial"][pairs])

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from agents.judge.arms import SEVERAL, Method
-from agents.judge.assess import Totals
+from agents.judge.arms import SEVERAL
 from agents.judge.running import Running, group_of, treatments_of
 from agents.judge.scan import stable_order
+from agents.judge.sides import Flags, Sides, Totals
+from agents.judge.steps import with_strata
+from agents.judge.terms import Method
 from agents.slice import Facts, Ints
 from state.tables import Tables
 
@@ -17,14 +18,13 @@ from state.tables import Tables
 class Looks:
     """Moments with new evidence, by pair and in the order of the log within each, all shape (m,).
 
-    pairs: the treatment's row; records: position in the facts; offsets; both arms' totals at that moment.
+    pairs: the treatment's row; records: position in the facts; offsets; sides: both arms at that moment.
     """
 
     pairs: Ints
     records: Ints
     offsets: Ints
-    control: Totals
-    treatment: Totals
+    sides: Sides
 
 
 def looks_of(facts: Facts, tables: Tables, after: Running) -> Looks | None:
@@ -53,9 +53,7 @@ def looks_of(facts: Facts, tables: Tables, after: Running) -> Looks | None:
     return _sorted_looks(facts, tables, after, np.concatenate(pairs), np.concatenate(at), sides)
 
 
-def _sorted_looks(
-    facts: Facts, tables: Tables, after: Running, pairs: Ints, at: Ints, own: NDArray[np.bool_]
-) -> Looks | None:
+def _sorted_looks(facts: Facts, tables: Tables, after: Running, pairs: Ints, at: Ints, own: Flags) -> Looks | None:
     if not len(pairs):
         return None
     records = after.records[at]
@@ -66,10 +64,20 @@ def _sorted_looks(
     first = np.maximum.accumulate(np.where(starts, np.arange(len(pairs)), 0))
     treatment = _filled(tables, after, pairs, at, own, first)
     control = _filled(tables, after, tables.arms["control"][pairs], at, ~own, first)
-    return Looks(pairs, records, facts.offsets[records], control, treatment)
+    looks = Looks(pairs, records, facts.offsets[records], Sides(control, treatment))
+    # One record can change both arms (a complete set of snapshots): it is one moment, after both.
+    whole = np.append((pairs[1:] != pairs[:-1]) | (records[1:] != records[:-1]), True)
+    if not whole.all():
+        looks = take(looks, np.flatnonzero(whole))
+    strata = with_strata(tables, looks.pairs, looks.sides, looks.records, after)
+    return Looks(looks.pairs, looks.records, looks.offsets, strata)
 
 
-def _filled(tables: Tables, after: Running, rows: Ints, at: Ints, mine: NDArray[np.bool_], first: Ints) -> Totals:
+def take(looks: Looks, at: Ints) -> Looks:
+    return Looks(looks.pairs[at], looks.records[at], looks.offsets[at], looks.sides.take(at))
+
+
+def _filled(tables: Tables, after: Running, rows: Ints, at: Ints, mine: Flags, first: Ints) -> Totals:
     """An arm's totals at each look: after its latest event in this slice, or as carried into it."""
     arms = tables.arms
     latest = np.maximum.accumulate(np.where(mine, np.arange(len(rows)), -1))

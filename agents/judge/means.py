@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BURN_IN = 1_000  # units an arm before the sequence may decide
+INDEPENDENT = 100.0  # and at least as many independent ones, where values follow each other
 TUNED_AT = 5_000.0  # N*: where the sequence is tightest; fixed, so nothing is tuned on the data
 DESIGN_ALPHA = 0.05  # the level for which rho is tuned; every other level is valid too
 NO_EVIDENCE = -700.0

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.judge.arms import SEVERAL, Tally
-from agents.judge.assess import Totals
+from agents.judge.arms import SEVERAL
 from agents.judge.scan import Runs, bring_together, running_floats, running_ints
+from agents.judge.sides import Totals
 from agents.judge.tally import Additions
+from agents.judge.terms import Tally
 from agents.slice import Floats, Ints
 from state.tables import Tables, Trial
 
@@ -38,6 +39,15 @@ class Running:
         hits = running_ints(runs, added.hits[records], arms["hits"][each])
         total, squared = np.where(measured, total, hits), np.where(measured, squared, hits)
         return Running(runs, records, Totals(count, hits, total, squared, missing))
+
+    def at(self, tables: Tables, row: int, records: Ints) -> Totals:
+        """A row's totals after each of these records of the slice, which ascend; as carried in before its first."""
+        carried, run = totals_of(tables, np.array([row])), int(np.searchsorted(self.runs.each, row))
+        if run == len(self.runs.starts) or self.runs.each[run] != row:
+            return carried.take(np.zeros(len(records), np.int64))
+        stretch = np.arange(self.runs.starts[run], self.runs.starts[run] + self.runs.lengths[run])
+        upto = np.searchsorted(self.records[stretch], records, side="right")
+        return carried.then(self.totals.take(stretch)).take(upto)
 
     def store(self, tables: Tables, offsets: Ints) -> None:
         """Writes the last totals of each run to its row, and marks it and the rows compared with it as changed."""
@@ -77,7 +87,15 @@ def treatments_of(tables: Tables, rows: Ints) -> Ints:
 
 
 def group_of(tables: Tables, row: int) -> dict[str, int]:
-    metric = tables.arms.keys[row][2]
+    """The rows of all arms that a row is compared with, itself included, by variant."""
+    _, _, metric, _, segment, step = tables.arms.keys[row]
     assert metric is not None
     trial: Trial = tables.trials[int(tables.arms["trial"][row])]
-    return trial.arms[metric]
+    return trial.of(metric, segment, step)
+
+
+def totals_of(tables: Tables, rows: Ints) -> Totals:
+    """The stored totals of rows."""
+    arms = tables.arms
+    columns = ("count", "hits", "sum", "sum_squares", "missing_squares")
+    return Totals(*(arms[name][rows] for name in columns))

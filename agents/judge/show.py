@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from agents.judge.arms import Method
-from agents.judge.assess import assess, effects
-from agents.judge.decide import totals_of
-from agents.slice import Ints
+from agents.judge import counts
+from agents.judge.assess import Effect, Evidence, assess, effects, expected_more, spread_known
+from agents.judge.running import totals_of
+from agents.judge.sides import Flags, Floats, Ints, Sides
+from agents.judge.steps import with_strata
+from agents.judge.terms import Method
 from state.tables import STATES, Tables
 
 _CODE = {name: code for code, name in enumerate(STATES)}
@@ -17,26 +19,50 @@ def refresh(tables: Tables) -> None:
     arms = tables.arms
     rows = arms.dirty_rows()
     arms["state"][rows[arms["is_control"][rows]]] = _CODE["OK"]
+    alone = rows[(arms["method"][rows] != Method.NONE) & (arms["control"][rows] < 0)]
+    silent = arms["count"][alone] >= arms["min_count"][alone]
+    arms["state"][alone] = np.where(silent, _CODE["MISSING"], _CODE["WAIT"])
     rows = rows[(arms["method"][rows] != Method.NONE) & (arms["control"][rows] >= 0)]
     if not len(rows):
         return
-    control, treatment = totals_of(tables, arms["control"][rows]), totals_of(tables, rows)
-    offsets = np.full(len(rows), _UNDECIDED_AT)
-    evidence = assess(arms, rows, offsets, control, treatment)
-    shown = effects(arms, rows, control, treatment)
-    arms["effect"][rows] = np.where(np.isfinite(shown.effect), shown.effect, np.nan)
-    arms["low"][rows], arms["high"][rows] = shown.low, shown.high
-    arms["log_e_harm"][rows], arms["log_e_gain"][rows] = evidence.harm, evidence.gain
-    arms["state"][rows] = _states(tables, rows, evidence.enough)
+    sides = Sides(totals_of(tables, arms["control"][rows]), totals_of(tables, rows))
+    sides = with_strata(tables, rows, sides)
+    evidence = assess(arms, rows, np.full(len(rows), _UNDECIDED_AT), sides)
+    effect = effects(arms, rows, sides)
+    _put_interval(tables, rows, effect)
+    arms["effect"][rows] = _or_nan(effect.effect)
+    arms["log_e_harm"][rows], arms["log_e_gain"][rows] = _told(evidence.harm), _told(evidence.gain)
+    arms["expected_more"][rows] = expected_more(arms, rows, sides, evidence)
+    arms["state"][rows] = _states(tables, rows, sides, evidence)
 
 
-def _states(tables: Tables, rows: Ints, enough: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Ints:
+def _put_interval(tables: Tables, rows: Ints, effect: Effect) -> None:
+    """The interval shown is the running one: what the intervals so far have left of the present one."""
     arms = tables.arms
-    harm, gain = arms["harm_offset"][rows] >= 0, arms["gain_offset"][rows] >= 0
-    state = np.where(enough, _CODE["OK"], _CODE["WAIT"])
+    low = np.fmax(effect.low, arms["running_low"][rows])
+    high = np.fmin(effect.high, arms["running_high"][rows])
+    emptied = low > high
+    arms["low"][rows] = _or_nan(np.where(emptied, effect.low, low))
+    arms["high"][rows] = _or_nan(np.where(emptied, effect.high, high))
+
+
+def _states(tables: Tables, rows: Ints, sides: Sides, evidence: Evidence) -> Ints:
+    arms = tables.arms
+    state = np.where(evidence.enough, _CODE["OK"], _CODE["WAIT"])
     by_mean = arms["method"][rows] == Method.MEANS
-    missing = arms["missing_squares"][rows] | arms["missing_squares"][arms["control"][rows]]
-    state = np.where(by_mean & missing, _CODE["MISSING"], state)
-    state = np.where(gain, _CODE["GAIN"], state)
+    missing = sides.control.missing | sides.treatment.missing
+    flat = evidence.enough & ~spread_known(arms, rows, sides)
+    state = np.where(by_mean & (missing | flat), _CODE["MISSING"], state)
+    state = np.where(arms["unstable_offset"][rows] >= 0, _CODE["UNSTABLE"], state)
+    state = np.where(arms["gain_offset"][rows] >= 0, _CODE["GAIN"], state)
+    harm: Flags = arms["harm_offset"][rows] >= 0
     state = np.where(harm, _CODE["HARM"], state)
     return np.where(harm & (arms["method"][rows] == Method.SPLIT), _CODE["SPLIT"], state)
+
+
+def _or_nan(values: Floats) -> Floats:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _told(log_e: Floats) -> Floats:
+    return np.where(np.isfinite(log_e), log_e, counts.NO_EVIDENCE)

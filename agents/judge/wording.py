@@ -1,29 +1,84 @@
-"""The sentence that a person reads, and the numbers beside it."""
+"""The sentence that a person reads, and the numbers beside it: of the whole, and by segment to explain it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge.arms import Method, Tally
-from agents.judge.assess import Effect, Totals, assess
-from agents.numbers import grouped, odds
-from agents.slice import Facts
-from schemas.records import Evidence, ExperimentRow, Verdict
+from agents.judge.assess import Effect, assess, effects
+from agents.judge.running import Running
+from agents.judge.sides import Sides
+from agents.judge.terms import Method, Tally
+from agents.mix import Part, explain
+from agents.numbers import grouped, nth, odds
+from agents.slice import Facts, Finding
+from schemas.records import Evidence, ExperimentRow, Order, Verdict
 from state.tables import Tables
 
+SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
 
-def evidence_of(
-    facts: Facts,
-    tables: Tables,
-    row: int,
-    offset: int,
-    effect: Effect,
-    control: Totals,
-    treatment: Totals,
-    verdict: Verdict,
-) -> Evidence:
+_RULES = {
+    Verdict.HARM: "harm proved",
+    Verdict.GAIN: "gain proved, guardrails sound",
+    Verdict.SPLIT: "sample ratio",
+    Verdict.UNSTABLE: "running interval empty",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A pair after one record of a slice: its row, the record's position in the facts, both arms as they then stood."""
+
+    facts: Facts
+    tables: Tables
+    after: Running
+    experiment: ExperimentRow
+    row: int
+    record: int
+    sides: Sides
+
+    @property
+    def variant(self) -> str:
+        return self.tables.arms.keys[self.row][3] or ""
+
+    @property
+    def metric(self) -> str:
+        return self.tables.arms.keys[self.row][2] or ""
+
+    def effect(self) -> Effect:
+        return effects(self.tables.arms, np.array([self.row]), self.sides)
+
+
+def finding_of(moment: Moment, verdict: Verdict, order: Order) -> Finding:
+    """What was found of one pair at one moment, and what it asks for."""
+    experiment, waiting = moment.experiment, verdict == Verdict.GAIN and order == Order.NONE
+    proof, harm = _evidence(moment, moment.row, moment.sides, verdict), verdict == Verdict.HARM
+    target = experiment.baseline_version if harm else experiment.candidate_version
+    named = f"|{moment.metric}" if waiting or verdict == Verdict.UNSTABLE else ""
+    return Finding(
+        at=moment.record,
+        agent="judge",
+        ordinal=f"{moment.variant}|{verdict}{named}{'|waits' if waiting else ''}",
+        verdict=verdict,
+        order=order,
+        subject=experiment.subject,
+        metric=moment.metric,
+        rule="gain proved, guardrails not yet sound" if waiting else _RULES[verdict],
+        reason=_describe(moment, proof, verdict, order),
+        evidence=(proof, *_segments(moment, verdict)),
+        experiment_id=experiment.experiment_id,
+        variant=moment.variant,
+        model_version=experiment.candidate_version if order != Order.NONE else None,
+        to_version=target if order != Order.NONE else None,
+    )
+
+
+def _evidence(moment: Moment, row: int, sides: Sides, verdict: Verdict) -> Evidence:
     """The numbers of one row at one moment. Where an interval cannot be given, low and high repeat the estimate."""
-    arms = tables.arms
-    sides = assess(arms, np.array([row]), np.array([offset]), control, treatment)
-    log_e = sides.gain[0] if verdict == Verdict.GAIN else sides.harm[0]
+    arms, facts = moment.tables.arms, moment.facts
+    offset, pairs = int(facts.offsets[moment.record]), np.array([row])
+    judged, effect = assess(arms, pairs, np.array([offset]), sides), effects(arms, pairs, sides)
+    log_e = judged.gain[0] if verdict == Verdict.GAIN else judged.harm[0]
     above = int(arms["control"][row])
     estimate = _finite(float(effect.effect[0]), 0.0)
     return Evidence(
@@ -31,45 +86,103 @@ def evidence_of(
         partition=facts.partition,
         first_offset=int(min(arms["first_offset"][row], arms["first_offset"][above])),
         last_offset=offset,
-        metric=arms.keys[row][2] or "",
-        segment=None,
+        metric=moment.metric,
+        segment=arms.keys[row][4],
         estimate=estimate,
         low=_finite(float(effect.low[0]), estimate),
         high=_finite(float(effect.high[0]), estimate),
         log_e=float(log_e),
-        count=int(control.count[0] + treatment.count[0]),
+        count=int(sides.control.count[0] + sides.treatment.count[0]),
     )
 
 
-def describe(
-    tables: Tables,
-    experiment: ExperimentRow,
-    variant: str,
-    row: int,
-    effect: Effect,
-    control: Totals,
-    treatment: Totals,
-    proof: Evidence,
-    verdict: Verdict,
-) -> str:
-    """One sentence: what changed by how much, on how many records, how sure."""
-    name = f"{experiment.subject}/{experiment.experiment_id}: treatment {variant}"
-    numbers = f"{grouped(int(treatment.count[0]))} against {grouped(int(control.count[0]))}"
-    method = tables.arms["method"][row]
-    sure = odds(proof.log_e, "e" if method in (Method.COUNTS, Method.SPLIT) else "1/p")
+def _parts(moment: Moment) -> Iterator[tuple[str, int, Sides]]:
+    """The segments that both arms had units in by then: label, the treatment's row, both arms; by label."""
+    tables, at = moment.tables, np.array([moment.record])
+    index = tables.trials[tables.arms["trial"][moment.row]]
+    groups = {segment: group for (name, segment, _), group in index.parts.items() if name == moment.metric and segment}
+    for segment in sorted(groups):
+        control = groups[segment].get(moment.experiment.control)
+        treatment = groups[segment].get(moment.variant)
+        if control is not None and treatment is not None:
+            sides = Sides(moment.after.at(tables, control, at), moment.after.at(tables, treatment, at))
+            if sides.control.count[0] and sides.treatment.count[0]:
+                yield segment, treatment, sides
+
+
+def _segments(moment: Moment, verdict: Verdict) -> tuple[Evidence, ...]:
+    if moment.tables.arms["ramped"][moment.row] or verdict == Verdict.SPLIT:
+        return ()  # a segment's steps are not kept apart, and over all steps it would compare one time with another
+    shown = [_evidence(moment, row, sides, verdict) for _, row, sides in _parts(moment)]
+    return tuple(sorted(shown, key=lambda one: -one.count)[:SEGMENTS_SHOWN])
+
+
+def _where(moment: Moment, estimate: float) -> str:
+    """Whether the change sits within a segment, or in which segments each arm's units fell to."""
+    arms, sign = moment.tables.arms, 1.0 if estimate > 0 else -1.0
+    if arms["ramped"][moment.row]:
+        return ""
+    parts = []
+    for segment, row, sides in _parts(moment):
+        counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
+        sums = [
+            float((totals.hits if counted else totals.total)[0]) * sign for totals in (sides.control, sides.treatment)
+        ]
+        base = arms["base_count"][[arms["control"][row], row]]
+        units = int(sides.control.count[0] - base[0]), int(sides.treatment.count[0] - base[1])
+        parts.append(Part(segment, units[0], sums[0], units[1], sums[1]))
+    change = explain([part for part in parts if part.count_before > 0 and part.count_during > 0])
+    if change is None:
+        return ""
+    if change.is_mix:
+        return f"; it is mostly the mix of segments: the arms differ in their share of {change.segment}"
+    return f"; most of it within segment {change.segment}"
+
+
+def _describe(moment: Moment, proof: Evidence, verdict: Verdict, order: Order) -> str:
+    """One sentence: what changed by how much, on how many units, how sure, and what follows."""
+    arms, row, sides = moment.tables.arms, moment.row, moment.sides
+    name = f"{moment.experiment.subject}/{moment.experiment.experiment_id}: treatment {moment.variant}"
+    t, c = int(sides.treatment.count[0]), int(sides.control.count[0])
+    unit = _unit(moment, proof.last_offset)
+    sure = odds(proof.log_e, "e" if arms["method"][row] in (Method.COUNTS, Method.SPLIT) else "1/p")
+    numbers = f"{grouped(t)} against {grouped(c)} {unit}"
     if verdict == Verdict.SPLIT:
-        share = float(tables.arms["share"][row])
-        seen = treatment.count[0] / max(1, treatment.count[0] + control.count[0])
-        return f"{name} got {seen:.1%} of the units where {share:.1%} was planned ({numbers} units, {sure}): held"
+        planned = float(arms["share"][row])
+        plan = "the ramp's steps planned" if arms["ramped"][row] else f"{planned:.1%} was planned"
+        return f"{name} got {t / max(1, t + c):.1%} of the units where {plan} ({numbers}, {sure}): held"
+    rate = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
+    of, scale = (" points", 100.0) if rate else ("", 1.0)
+    what = (
+        f"requests above {arms['limit'][row]:.4g} in {proof.metric}"
+        if arms["tally"][row] == Tally.LATENCY
+        else proof.metric
+    )
+    interval = f"interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, {numbers}, {sure}"
+    if verdict == Verdict.UNSTABLE:
+        return f"{name}: the effect on {what} drifts, no single one lies in every interval so far ({interval}): held"
     verb = "loses" if verdict == Verdict.HARM else "gains"
-    rate = tables.arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
-    unit, scale = (" points", 100.0) if rate else ("", 1.0)
-    if tables.arms["sign"][row] < 0:
+    if arms["sign"][row] < 0:
         verb = "adds" if verdict == Verdict.HARM else "saves"
-    size = f"{abs(proof.estimate) * scale:.3g}{unit} of {proof.metric}"
-    interval = f"interval {proof.low * scale:.3g} to {proof.high * scale:.3g}"
-    end = "roll back" if verdict == Verdict.HARM else "deploy"
-    return f"{name} {verb} {size} ({interval}, {numbers} records, {sure}): {end}"
+    size = f"{abs(proof.estimate) * scale:.3g}{of} of {what}"
+    end = {Order.ROLLBACK: "roll back", Order.DEPLOY: "deploy"}.get(
+        order, "held until every guardrail is sound, proved"
+    )
+    return f"{name} {verb} {size} ({interval}){_where(moment, proof.estimate)}: {end} at the {nth(t + c)} {_one(unit)}"
+
+
+def _unit(moment: Moment, offset: int) -> str:
+    """What is counted: units, or records of which it is not known that they are of different units."""
+    arms = moment.tables.arms
+    if arms["snapshots"][moment.row]:
+        return "units"
+    first = arms["unnamed_offset"][[moment.row, arms["control"][moment.row]]]
+    unnamed = bool(((first >= 0) & (first <= offset)).any())
+    return "records taken as independent" if unnamed else "units"
+
+
+def _one(unit: str) -> str:
+    return "unit" if unit == "units" else "record"
 
 
 def _finite(value: float, otherwise: float) -> float:

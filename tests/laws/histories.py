@@ -99,6 +99,23 @@ SPECIFIED = (
         ("b",),
         (*_shares(control=0.9, b=0.1), ShareStep(from_=NOON, shares=(Share("control", 0.5), Share("b", 0.5)))),
         _CONVERSION,
+        MetricSpec("revenue", _GOAL, _UP, MetricKind.MEAN, cap=40.0),
+    ),
+    _spec(
+        "slow",
+        HOME[1],
+        ("b",),
+        _shares(control=0.5, b=0.5),
+        MetricSpec("latency", _GUARD, _DOWN, MetricKind.LATENCY, margin=3.0),
+        MetricSpec("satisfaction", _GOAL, _UP, MetricKind.MEAN),
+    ),
+    _spec(
+        "snapped",
+        HOME[0],
+        ("b",),
+        _shares(control=0.5, b=0.5),
+        _CONVERSION,
+        MetricSpec("revenue", _GUARD, _UP, MetricKind.MEAN, margin=3.0),
     ),
 )
 # (experiment, subject, arms, metrics sent); what is not SPECIFIED is judged by policy, and so is what is too late.
@@ -115,6 +132,7 @@ _LEVELS = {
     "defects": (0.6, 3.0, 0.1),
     "latency": (60.0, 200.0, 30.0),
     "revenue": (10.0, 4.0, 18.0),
+    "satisfaction": (7.0, 2.0, 9.0),
     "exposure": (1.0, 1.0, 1.0),
     "mood": (0.0, -5.0, 5.0),
 }
@@ -132,6 +150,7 @@ class Results:
     skewed: bool
     coarse: bool
     dirty: bool
+    units: bool = False  # named, and some of them several times
 
 
 @dataclass(frozen=True)
@@ -351,9 +370,12 @@ def _results(chapter: Results, number: int) -> Iterator[Record | bytes | Sent | 
     weights = np.array([1.0] * len(metrics) + [0.6, 0.05])
     variants = rng.choice(len(arms), chapter.n, p=odds)
     named = rng.choice(len(sent), chapter.n, p=weights / weights.sum())
+    standing: dict[tuple[str, str, str | None], ExperimentResult] = {}
     for at in range(chapter.n):
         event_id = event_uuid("result", number, at, chapter.seed)
         record = _result(chapter, rng, sent[named[at]], arms[variants[at]], (event_id, subject, name))
+        if name == "snapped" and rng.random() < 0.98:
+            record = _snapshot(record, standing, number * 1_000_000 + at // 8 - int(rng.random() < 0.1) * 20)
         yield _soiled(record, rng, chapter.seed, number, at) if chapter.dirty and rng.random() < 0.1 else record
 
 
@@ -384,9 +406,28 @@ def _result(
         count=count,
         sum=total,
         sum_squares=squares,
+        unit_id=f"unit {int(rng.integers(0, 2 * chapter.n))}" if chapter.units and rng.random() < 0.98 else None,
         segment=(None, "de", "fr")[int(rng.integers(0, 3))],
         occurred_at=NOON,
+        assigned_at=NOON - int(rng.integers(-5, 5)) if ids[2] == "ramped" and rng.random() < 0.9 else None,
     )
+
+
+def _snapshot(
+    record: ExperimentResult, standing: dict[tuple[str, str, str | None], ExperimentResult], moment: int
+) -> ExperimentResult:
+    """The record added to what stood of its arm and metric; the moments of snapshots come out of order at times."""
+    segment = record.segment if record.metric == "revenue" else None
+    before = standing.get((record.variant, record.metric, segment))
+    squares = record.sum_squares if record.sum_squares is not None else record.sum**2
+    if before is not None:
+        squares += before.sum_squares or 0.0
+        record = replace(record, count=record.count + before.count, sum=record.sum + before.sum)
+    record = replace(
+        record, kind=ResultKind.SNAPSHOT, segment=segment, sum_squares=squares, occurred_at=NOON - 10**9 + moment
+    )
+    standing[record.variant, record.metric, segment] = record
+    return record
 
 
 def _soiled(
@@ -495,6 +536,7 @@ _results_chapters = st.builds(
     skewed=st.integers(0, 7).map(lambda n: n == 7),
     coarse=st.booleans(),
     dirty=st.booleans(),
+    units=st.booleans(),
 )
 _metrics_chapters = st.builds(
     Metrics,
@@ -506,7 +548,7 @@ _metrics_chapters = st.builds(
     dirty=st.booleans(),
 )
 _specs_chapters = st.builds(
-    Specs, which=st.lists(st.integers(0, 4), min_size=1, max_size=5).map(tuple), terms=st.sampled_from((0, 0, 0, 1, 2))
+    Specs, which=st.lists(st.integers(0, 6), min_size=1, max_size=5).map(tuple), terms=st.sampled_from((0, 0, 0, 1, 2))
 )
 _answers = st.builds(
     Answers, status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]), attempt=st.integers(1, 2)
@@ -515,7 +557,7 @@ _others = st.one_of(_answers, st.builds(Rule, kind=st.integers(0, 4)), st.intege
 
 
 def experiment_histories() -> st.SearchStrategy[list[Chapter]]:
-    everything: tuple[Chapter, ...] = (Specs((0, 1, 2, 3, 4), 0),)
+    everything: tuple[Chapter, ...] = (Specs((0, 1, 2, 3, 4, 5, 6), 0),)
     some = st.lists(st.one_of(_results_chapters, _results_chapters, _specs_chapters, _others), min_size=1, max_size=8)
     return st.builds(lambda first, rest: [*first, *rest], st.sampled_from((everything, everything, ())), some)
 

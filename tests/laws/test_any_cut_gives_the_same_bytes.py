@@ -30,7 +30,7 @@ from tests.laws.histories import (
     telling_offsets,
 )
 
-EVERYTHING = Specs((0, 1, 2, 3, 4), 0)
+EVERYTHING = Specs((0, 1, 2, 3, 4, 5, 6), 0)
 
 
 def results(seed: int, experiment: int, n: int, change: int, **knobs: bool) -> Results:
@@ -40,10 +40,15 @@ def results(seed: int, experiment: int, n: int, change: int, **knobs: bool) -> R
 TELLING: dict[str, list[Chapter]] = {
     "a rollback": [EVERYTHING, results(1, 0, 900, 1)],
     "a deploy": [EVERYTHING, results(3, 1, 800, 2, dirty=True)],
-    "a broken split": [EVERYTHING, results(4, 2, 700, 0, skewed=True)],
+    "a broken split": [EVERYTHING, results(4, 2, 2_000, 0, skewed=True)],
     "two treatments": [EVERYTHING, results(5, 2, 900, 1, coarse=True, dirty=True)],
     "means": [EVERYTHING, results(6, 3, 300, 2, coarse=True)],
-    "no spec": [results(7, 5, 700, 1, dirty=True), EVERYTHING, results(8, 6, 400, 1)],
+    "no spec": [results(7, 7, 700, 1, dirty=True), EVERYTHING, results(8, 8, 400, 1)],
+    "a ramp": [EVERYTHING, results(9, 4, 900, 1, units=True), results(10, 4, 400, 1, coarse=True, dirty=True)],
+    "a burn-in": [EVERYTHING, results(11, 5, 2_500, 0, dirty=True), results(12, 5, 2_500, 1, units=True)],
+    "snapshots": [EVERYTHING, results(13, 6, 400, 1, coarse=True, dirty=True), results(14, 6, 200, 2, coarse=True)],
+    "units": [EVERYTHING, results(15, 1, 900, 2, units=True)],
+    "an effect that drifts": [EVERYTHING, *(results(16 + n, 3, 250, 2 - n % 2, coarse=True) for n in range(3))],
     "a decay": [Metrics(1, 700, 0, 1, 0, False), Metrics(2, 500, 1, 1, 0, True), Answers(Status.COMPLETED, 1)],
     "a mix shift": [Metrics(3, 700, 0, 1, 0, False), Metrics(4, 500, 2, 2, 3, True), Answers(Status.COMPLETED, 1)],
     "many versions": [Metrics(5, 400, 0, 1, 12, False), Metrics(6, 400, 1, 2, 12, False)],
@@ -51,6 +56,8 @@ TELLING: dict[str, list[Chapter]] = {
 WANTED = (
     "HARM ROLLBACK ISSUED",
     "GAIN DEPLOY ISSUED",
+    "GAIN NONE HELD",
+    "UNSTABLE NONE HELD",
     "SPLIT NONE HELD",
     "DRIFT RETRAIN ISSUED",
     "DRIFT ROLLBACK ISSUED",
@@ -129,4 +136,7 @@ def test_what_commits_wrote_last_is_what_stands_in_the_end(name: str) -> None:
             commit(tables, written)
     commit(tables, written)
     assert folded == history.folded
-    assert written == snapshot(tables) == snapshot(history.tables)
+    standing = {
+        topic: {key: value for key, value in rows.items() if value is not None} for topic, rows in written.items()
+    }
+    assert standing == snapshot(tables) == snapshot(history.tables)

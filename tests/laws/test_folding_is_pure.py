@@ -7,11 +7,11 @@ from hypothesis import given, settings
 
 from schemas.catalog import COMMANDS, DECISIONS
 from schemas.ids import command_id, decision_id
-from schemas.records import Command, Decision, Verdict
+from schemas.records import Command, Decision, Order, Verdict
 from tests.builders import CODEC
 from tests.laws.histories import Chapter, History, all_histories, fresh_tables, snapshot, take_all
 
-JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT)
+JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT, Verdict.UNSTABLE)
 
 
 @settings(max_examples=30)
@@ -57,7 +57,11 @@ def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Cha
             assert event_id == decision.decision_id
             if decision.verdict in JUDGED:
                 at = decision.evidence[0]
-                ordinal = "SPLIT" if decision.verdict == Verdict.SPLIT else f"{decision.variant}|{decision.verdict}"
+                ordinal = f"{decision.variant}|{decision.verdict}"
+                if decision.verdict == Verdict.UNSTABLE:
+                    ordinal += f"|{decision.metric}"
+                elif decision.verdict == Verdict.GAIN and decision.order == Order.NONE:
+                    ordinal += f"|{decision.metric}|waits"
                 assert event_id == decision_id(at.topic, at.partition, at.last_offset, "judge", ordinal)
     for topic, key, event_id, value in outputs:
         if topic in COMMANDS.values():

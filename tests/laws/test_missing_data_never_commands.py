@@ -25,7 +25,7 @@ from schemas.records import (
     ShareStep,
 )
 from state.tables import Tables
-from tests.builders import CODEC, piece, result, sent, spec, tables
+from tests.builders import CODEC, NOON, piece, result, sent, spec, tables
 
 AUTO = Policy(event_id="auto", policy_id="all", deploy=Autonomy.AUTO, min_count=20, alpha=0.4)
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -95,8 +95,10 @@ def test_means_without_their_squares_command_nothing() -> None:
     )
     for some in (terms(REVENUE), terms(REVENUE, shares=False)):
         assert commands(lost, some) == []
-        assert commands([lost[0], *kept[1:]], some) == []  # one record is enough to lose the variance
-        assert commands([*kept[:1], lost[1], *kept[2:]], some) == []
+        # One record is enough to lose the variance, if it is tested: those of the burn-in (500 units of control) are not.
+        assert commands([*kept[:40], lost[40], *kept[41:]], some) == []
+        assert commands([*kept[:41], lost[41], *kept[42:]], some) == []
+        assert commands([*lost[:10], *kept[10:]], some) == [COMMANDS["DEPLOY"]]
         assert commands(kept, some) == [COMMANDS["DEPLOY"]]
 
 
@@ -127,7 +129,7 @@ def test_a_goal_is_not_deployed_past_a_guardrail_that_lost_its_squares() -> None
     lost = {"count": 50, "sum": 100.0}
     assert (
         commands(
-            [*both(1, "cost", squares, lost), *both(40, "cost", squares, squares, 500), *gain], terms(CONVERSION, cost)
+            [*both(40, "cost", squares, squares, 500), *both(1, "cost", squares, lost), *gain], terms(CONVERSION, cost)
         )
         == []
     )
@@ -183,15 +185,19 @@ def test_numbers_too_large_to_add_up_command_nothing() -> None:
     for large in (1e152, 1e153, 1e154):
         records = both(1500, "revenue", {"sum": 1.0}, {"sum": large})
         records = [replace(one, sum=one.sum * (1.0 + 0.1 * (i % 3))) for i, one in enumerate(records)]
-        assert commands(records, terms(REVENUE)) == []
+        assert commands(records, terms(replace(REVENUE, cap=1e300))) == []
 
 
-def test_counts_without_a_planned_share_of_a_ramp_command_nothing() -> None:
+def test_a_treatment_without_a_share_in_a_ramp_commands_nothing() -> None:
     steps = (
-        ShareStep(shares=(Share("control", 0.9), Share("b", 0.1))),
-        ShareStep(from_=1, shares=(Share("control", 0.5), Share("b", 0.5))),
+        ShareStep(shares=(Share("control", 1.0),)),
+        ShareStep(from_=NOON + 1, shares=(Share("control", 0.5), Share("b", 0.5))),
     )
-    assert commands(both(40, "conversion", GOOD, BAD), replace(terms(CONVERSION), share_steps=steps)) == []
+    ramp = replace(terms(CONVERSION), share_steps=steps)
+    early = both(40, "conversion", GOOD, BAD)
+    assert commands(early, ramp) == []  # who is in a step before it has a share there came by another way
+    later = [replace(one, assigned_at=NOON + 1) for one in early]
+    assert commands(later, ramp) == [COMMANDS["ROLLBACK"]]
 
 
 @settings(max_examples=60)

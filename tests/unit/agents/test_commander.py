@@ -60,6 +60,7 @@ def decision(offset: int = 1, **fields: Any) -> Decision:
         reason="it broke",
         evidence=(),
         policy_id="default",
+        policy_version="",
         decided_at=NOON,
         agents="1",
     )

@@ -18,6 +18,7 @@ from schemas.records import (
     Decision,
     Direction,
     ExperimentResult,
+    Frozen,
     MetricKind,
     MetricSpec,
     Order,
@@ -225,7 +226,7 @@ def test_a_cap_cuts_what_one_unit_can_add() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"kind": "SNAPSHOT"}, "SNAPSHOT_NOT_JUDGED"),
+        ({"metric": "latency", "kind": "SNAPSHOT", "sum": 3.0}, "LATENCY_SNAPSHOT"),
         ({"sum": 0.5}, "NOT_A_COUNT"),
         ({"sum": -1.0}, "NOT_A_COUNT"),
         ({"sum": 2.0}, "RATE_ABOVE_ONE"),
@@ -265,12 +266,30 @@ def test_a_verdict_is_remembered_with_its_offset() -> None:
     assert row.decided == (Decided("b", Order.ROLLBACK, found.evidence[0].last_offset),)
 
 
-def test_the_burn_in_ends_with_the_record_that_fills_it_and_enters_no_test() -> None:
-    state = state_with(CONVERSION)
-    decisions(state, renamed(arms(("control", "conversion", 1, 1.0), ("b", "conversion", 1, 0.0), repeat=130)))
-    columns = ("base_offset", "base_count", "base_hits")
-    bases = {state.arms.keys[n][3]: [int(state.arms[name][n]) for name in columns] for n in range(len(state.arms))}
-    assert bases == {"control": [198, 100, 100], "b": [198, 99, 0]}  # control's hundredth record is at offset 198
+def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_test() -> None:
+    state = state_with(MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN))
+    paid = arms(("control", "revenue", 1, 1.0), ("b", "revenue", 1, 5.0), repeat=600)
+    paid = [replace(one, sum=one.sum * (1 + i * 37 % 100)) for i, one in enumerate(paid)]
+    decisions(state, renamed(paid))
+    row = state.experiments.get(row_key("bot", "exp0"))
+    assert row is not None
+    # The 98th percentile of control's first 500 values, each odd number below 100 ten times; the 500th is at offset 998.
+    assert row.frozen == (Frozen(metric="revenue", cap=99.0, inflation=1.0, offset=998),)
+    arms_at = {state.arms.keys[n][3]: n for n in range(len(state.arms))}
+    tested = {name: [one.sum for one in paid[999:] if one.variant == name] for name in arms_at}
+    for name, at in arms_at.items():
+        assert (state.arms["count"][at], state.arms["base_count"][at]) == (600, 600 - len(tested[name]))
+        assert state.arms["sum"][at] == sum(min(value, 99.0) for value in tested[name])
+    assert len(state.burn_ins) == 0
+
+
+def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
+    for good, flipped in ((0.0, False), (1.0, True)):
+        state = state_with(CONVERSION)
+        decisions(state, renamed(arms(("control", "conversion", 1, good), ("b", "conversion", 1, good), repeat=30)))
+        row = next(n for n in range(len(state.arms)) if state.arms.keys[n][3] == "b")
+        assert (state.arms["base_offset"][row], bool(state.arms["flipped"][row])) == (39, flipped)
+        assert state.arms["base_count"][row] == 0  # chosen without asking for the arm, so nothing is left out
 
 
 def test_a_metric_first_sent_after_a_deploy_does_not_undo_it_within_its_slice() -> None:

@@ -133,7 +133,7 @@ def test_a_strangers_value_may_be_64_kib_and_a_row_of_ours_may_be_more() -> None
     reason, sentence = refusal("ExperimentSpec", CODEC.encode(spec(control=big)))
     assert reason == "TOO_LARGE"
     assert sentence.endswith(" bytes, more than 65536")
-    row = SubjectRow(big, 1)
+    row = SubjectRow(big, 1, 0)
     assert CODEC.decode("SubjectRow", CODEC.encode(row)) == row
 
 

@@ -14,7 +14,7 @@ from schemas.records import CommandRow, Order, Phase, SubjectRow
 from state.columnar import Columnar, combine, hash_part
 from state.keyed import Keyed
 from state.table import row_key
-from state.tables import ARM_NAMES, STATES, Tables, arms_table
+from state.tables import ARM_NAMES, NULLABLE, STATES, Tables, arms_table
 from tests.builders import CODEC, NOON, tables
 from tests.laws.histories import History, snapshot
 from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
@@ -43,7 +43,7 @@ def test_a_row_is_found_by_all_of_its_names_and_by_no_others() -> None:
     every = list(product(("a", "b"), ("a", "b"), ("x",), ("a", "b"), (None, "a", "")))
     rows = [arm(table, *names) for names in every]
     assert [found(table, *names) for names in every] == rows == list(range(len(every)))
-    assert found(table, "a", "a", "x", "c", None) == -1
+    assert found(table, "a", "a", "x", "c", None, None) == -1
 
 
 def test_the_hash_of_names_depends_on_their_order_and_is_never_0() -> None:
@@ -55,22 +55,22 @@ def test_the_hash_of_names_depends_on_their_order_and_is_never_0() -> None:
 def test_only_touched_rows_are_written_and_each_once() -> None:
     table = arms_table()
     for name in "abc":
-        arm(table, "bot", "exp", "error", name, None)
+        arm(table, "bot", "exp", "error", name, None, None)
     table.touch(np.array([0, 2, 2]))
-    assert [key for key, _ in table.changed(CODEC)] == ["bot|exp|error|a|", "bot|exp|error|c|"]
+    assert [key for key, _ in table.changed(CODEC)] == ["bot|exp|error|a||", "bot|exp|error|c||"]
     assert table.changed(CODEC) == []
 
 
 def test_the_hot_table_grows_and_keeps_what_it_holds() -> None:
     table = arms_table()
     for n in range(1_100):
-        row = arm(table, "bot", "exp", "error", str(n), None)
+        row = arm(table, "bot", "exp", "error", str(n), None, None)
         table["count"][row] = n
         table.touch(np.array([row]))
     assert len(table) == 1_100
     assert table["count"][:1_100].tolist() == list(range(1_100))
     assert len(table.changed(CODEC)) == 1_100
-    assert found(table, "bot", "exp", "error", "1099", None) == 1_099
+    assert found(table, "bot", "exp", "error", "1099", None, None) == 1_099
 
 
 @given(
@@ -93,11 +93,12 @@ def test_arms_come_back_as_the_bytes_they_were(
 ) -> None:
     table = arms_table()
     for name, segment, count, total, effect, state, missing in rows:
-        row = arm(table, "bot", "exp", "error", name, segment)
+        row = arm(table, "bot", "exp", "error", name, segment, None)
         for column, value in (("count", count), ("sum", total), ("state", state), ("missing_squares", missing)):
             table[column][row] = value
         table["effect"][row] = np.nan if effect is None else effect
-        table["low"][row] = table["high"][row] = np.nan
+        for column in NULLABLE[1:]:
+            table[column][row] = np.nan
         table.touch(np.array([row]))
     written = table.changed(CODEC)
     other = arms_table()
@@ -109,7 +110,7 @@ def test_arms_come_back_as_the_bytes_they_were(
 
 def test_the_last_row_of_a_key_wins() -> None:
     table = arms_table()
-    row = arm(table, "bot", "exp", "error", "b", None)
+    row = arm(table, "bot", "exp", "error", "b", None, None)
     changes = []
     for count in (1, 2, 3):
         table["count"][row] = count
@@ -122,7 +123,7 @@ def test_the_last_row_of_a_key_wins() -> None:
 
 
 def subject(name: str, experiments: int) -> SubjectRow:
-    return SubjectRow(name, experiments, {"slot": experiments})
+    return SubjectRow(name, experiments, 0, {"slot": experiments})
 
 
 def keyed() -> Keyed[SubjectRow]:
@@ -169,6 +170,6 @@ def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
     )
     state.commands.put(row)
     assert [key for key, _ in state.commands.changed(CODEC)] == ["c"]
-    assert len(state.all()) == 5
+    assert len(state.all()) == 7
     assert state.all()[TABLES_ARMS] is state.arms
-    assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment")
+    assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment", "step")

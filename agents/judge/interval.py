@@ -1,0 +1,81 @@
+"""The running interval: at each sixteenth of a doubling of the sample it is cut with the one before.
+
+A confidence sequence holds at all moments at once, so the truth lies in every interval so far; where nothing is left,
+no single effect explains the data: the effect itself drifts. Cutting at fixed sample sizes rather than at every event
+costs nothing on the way and stays valid, for it looks at fewer moments.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.judge.assess import effects, settled
+from agents.judge.looks import Looks
+from agents.judge.marks import mark, next_mark
+from agents.slice import Floats, Ints
+from state.columnar import Columnar
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The running intervals of the pairs looked at, at the looks where they were cut, each shape (c,).
+
+    emptied: the looks at which one first became empty.
+    """
+
+    looks: Ints
+    low: Floats
+    high: Floats
+    emptied: Ints
+
+    def store(self, arms: Columnar, looks: Looks) -> None:
+        """Writes the intervals; a pair that was decided is cut no more after its decision."""
+        pairs = looks.pairs[self.looks]
+        held = np.flatnonzero(looks.offsets[self.looks] <= arms["closed_offset"][pairs])
+        # Later cuts of a pair stand after its earlier ones, and the last one written stays.
+        arms["running_low"][pairs[held]] = self.low[held]
+        arms["running_high"][pairs[held]] = self.high[held]
+
+
+_NONE = np.zeros(0, np.int64)
+
+
+def narrow(arms: Columnar, looks: Looks) -> Cuts:
+    """Cuts the running intervals of the pairs looked at, without writing them."""
+    nothing = Cuts(_NONE, np.zeros(0), np.zeros(0), _NONE)
+    n = looks.sides.control.count + looks.sides.treatment.count
+    near = np.flatnonzero(n >= arms["next_mark"][looks.pairs])
+    if not len(near):
+        return nothing
+    marks, before = mark(n[near]), mark(_before(arms, looks, n, near))
+    at = np.asarray(near[marks != before])
+    ends = np.flatnonzero(np.append(looks.pairs[1:] != looks.pairs[:-1], True))
+    for end in ends[np.isin(looks.pairs[ends], looks.pairs[near])]:
+        arms["next_mark"][looks.pairs[end]] = next_mark(int(n[end]))
+    at = at[settled(arms, looks.pairs[at], looks.sides.take(at))]
+    if not len(at):
+        return nothing
+    shown = effects(arms, looks.pairs[at], looks.sides.take(at))
+    return _cut(arms, looks.pairs[at], at, shown.low, shown.high)
+
+
+def _before(arms: Columnar, looks: Looks, n: Ints, at: Ints) -> Ints:
+    """The sample before each of these looks: at the look before, or as it came into the slice."""
+    first = (at == 0) | (looks.pairs[at] != looks.pairs[at - 1])
+    pairs = looks.pairs[at]
+    carried = arms["count"][pairs] + arms["count"][arms["control"][pairs]]
+    return np.asarray(np.where(first, carried, n[at - 1]))
+
+
+def _cut(arms: Columnar, pairs: Ints, at: Ints, low: Floats, high: Floats) -> Cuts:
+    starts = np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1]))
+    emptied, low, high = [], low.copy(), high.copy()
+    for start, end in zip(starts, np.append(starts[1:], len(pairs)), strict=True):
+        pair = pairs[start]
+        lows = np.fmax.accumulate(np.append(arms["running_low"][pair], low[start:end]))[1:]
+        highs = np.fmin.accumulate(np.append(arms["running_high"][pair], high[start:end]))[1:]
+        low[start:end], high[start:end] = lows, highs
+        empty = np.flatnonzero(lows > highs)
+        if len(empty) and arms["unstable_offset"][pair] < 0:
+            emptied.append(at[start + empty[0]])
+    return Cuts(at, low, high, np.array(emptied, np.int64))

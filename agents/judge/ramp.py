@@ -1,0 +1,102 @@
+"""Evidence under a ramp: shares that change with time, each unit taken at the share of the moment it was assigned.
+
+Where a base rate drifts while the shares move, totals over all steps compare one time with another (Simpson's paradox);
+within a step both arms saw the same time. For counts a grid of alternatives d, the log ratio of the two rates, turns
+each step's share rho into theta(rho) = rho e^d / (rho e^d + 1 - rho); with x counted events of the treatment and n_s of
+both arms in step s, log e_d = d x - sum_s n_s log(rho_s e^d + 1 - rho_s), and the mean over the grid is an e-value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.judge import counts, means
+from agents.judge.sides import Flags, Floats, Ints, Strata, Totals
+
+GRID = 0.05 * np.arange(1.0, 42.0)  # log ratios on either side: from 5 % to eightfold
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Both arms of a pair within one share step at n moments; share: the treatment's of the two."""
+
+    share: float
+    control: Totals
+    treatment: Totals
+
+
+def strata_of(
+    steps: Sequence[Step], several: bool, counted: bool, flipped: bool, base: Sequence[tuple[int, int]]
+) -> Strata:
+    """The steps of one pair put together at its n moments.
+
+    several: a unit may have many hits; counted: its hits are its values; flipped: units without a hit are counted;
+    base: units of the burn-in in control and treatment, by step.
+    """
+    n = len(steps[0].control.count)
+    x, in_step = np.zeros(n), []
+    top = variance = weights = effect = spread = np.zeros(n)
+    for step, (base_c, base_t) in zip(steps, base, strict=True):
+        c, t = step.control, step.treatment
+        events_c, events_t = _events(c, flipped), _events(t, flipped)
+        if 0.0 < step.share < 1.0:
+            x = x + events_t
+            in_step.append((step.share, events_c + events_t))
+        weight, difference, pooled = _rates(c, t, several)
+        top, variance = top + weight * difference, variance + weight * pooled
+        a, b = _sample(c, counted, base_c), _sample(t, counted, base_t)
+        weight, difference, squared = _means(a, b)
+        weights = weights + weight
+        effect, spread = effect + weight * difference, spread + weight * weight * squared
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(variance > 0.0, top / np.sqrt(variance), 0.0)
+        return Strata(_log_e(x, in_step, 1.0), _log_e(x, in_step, -1.0), z, effect / weights, np.sqrt(spread) / weights)
+
+
+def log_e_split(strata: Strata) -> Floats:
+    """log e that the split is not the planned one, either way, shape (n,)."""
+    with np.errstate(invalid="ignore"):  # NaN where there is no ramp
+        return np.asarray(np.logaddexp(strata.more, strata.fewer) - np.log(2.0))
+
+
+def _log_e(x: Floats, in_step: Sequence[tuple[float, Floats]], side: float) -> Floats:
+    """Added up alternative by alternative, so that how many moments are looked at together changes no bit."""
+    mixed = np.full(len(x), -np.inf)
+    for d in side * GRID:
+        log_e = d * x
+        for share, n in in_step:
+            log_e = log_e - n * np.log(share * np.exp(d) + 1.0 - share)
+        mixed = np.logaddexp(mixed, log_e)
+    return np.asarray(np.maximum(mixed - np.log(len(GRID)), counts.NO_EVIDENCE))
+
+
+def _events(totals: Totals, flipped: bool) -> Floats:
+    return (totals.count - totals.hits if flipped else totals.hits).astype(float)
+
+
+def _rates(c: Totals, t: Totals, several: bool) -> tuple[Floats, Floats, Floats]:
+    """Mantel and Haenszel's weight of a step, the difference of its rates, and the variance of one unit."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.where((c.count > 0) & (t.count > 0), c.count * t.count / (c.count + t.count), 0.0)
+        pooled = (c.hits + t.hits) / (c.count + t.count)
+        one = pooled if several else pooled * np.maximum(1.0 - pooled, 0.0)
+        difference = t.hits / t.count - c.hits / c.count
+    return weight, _where(weight > 0.0, difference), _where(weight > 0.0, one)
+
+
+def _means(a: means.Sample, b: means.Sample) -> tuple[Floats, Floats, Floats]:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        both = (a.count > 1.0) & (b.count > 1.0)
+        weight = np.where(both, a.count * b.count / (a.count + b.count), 0.0)
+        difference, se = b.mean() - a.mean(), means.standard_error(a, b)
+    return weight, _where(both, difference), _where(both, se * se)
+
+
+def _sample(totals: Totals, counted: bool, base: int) -> means.Sample:
+    total = totals.hits.astype(float) if counted else totals.total
+    return means.Sample((totals.count - base).astype(float), total, total if counted else totals.squares)
+
+
+def _where(known: Flags, values: Floats | Ints) -> Floats:
+    return np.asarray(np.where(known, values, 0.0), np.float64)

@@ -1,0 +1,105 @@
+"""How one metric of one experiment is judged, read off its experiment's frozen row: method, tally, share and levels."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from agents.policy import EXPOSURE
+from schemas.records import ExperimentRow, Frozen, MetricKind, MetricSpec, Pair, Role, ShareStep
+
+SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
+NEVER = float(np.inf)
+
+
+class Method(IntEnum):
+    """How a treatment's row is compared with its control's."""
+
+    NONE = 0
+    COUNTS = 1
+    MEANS = 2
+    SPLIT = 3
+
+
+class Tally(IntEnum):
+    """How a record adds to a row."""
+
+    MEAN = 0
+    RATE = 1
+    COUNT = 2
+    LATENCY = 3  # values above the limit are counted
+
+
+def tally_of(spec: MetricSpec) -> Tally:
+    return Tally[spec.kind] if spec.kind != MetricKind.UNKNOWN else Tally.MEAN
+
+
+def plan_of(experiment: ExperimentRow, metric: str) -> MetricSpec:
+    return next(spec for spec in experiment.metrics if spec.name == metric)
+
+
+def frozen_of(experiment: ExperimentRow, metric: str) -> Frozen | None:
+    return next((frozen for frozen in experiment.frozen if frozen.metric == metric), None)
+
+
+def method_of(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> Method:
+    if not compared(experiment, variant):
+        return Method.NONE
+    stated = any(0.0 < share < 1.0 for share in shares_of(experiment, variant))
+    if spec.name == EXPOSURE:
+        return Method.SPLIT if stated else Method.NONE
+    if spec.kind == MetricKind.MEAN or not stated:
+        return Method.MEANS
+    return Method.COUNTS
+
+
+def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
+    """Whether the control's first values fix something: the cap and spread of a MEAN, the limit of a LATENCY."""
+    judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    wanting = spec.kind == MetricKind.MEAN or (spec.kind == MetricKind.LATENCY and spec.limit is None)
+    return judged and wanting and frozen_of(experiment, spec.name) is None
+
+
+def ramped(experiment: ExperimentRow) -> bool:
+    return len(experiment.share_steps) > 1
+
+
+def shares_of(experiment: ExperimentRow, variant: str) -> list[float]:
+    """The treatment's share of the traffic of it and control in each step; 0 where none is stated."""
+    return [_share(step, variant, experiment.control) for step in experiment.share_steps]
+
+
+def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[float, float]:
+    """log of the evidence that proves harm and gain of a pair that may command.
+
+    m hypotheses within an experiment: m/alpha in a spec, j (j + 1) / alpha for the j-th pair where there is none. Over a
+    subject's experiments e-LOND (Xu and Ramdas, AISTATS 2024): alpha_i = alpha gamma_i (discoveries + 1), with
+    gamma_i = 1 / (i (i + 1)), keeps the false discovery rate of deployments at alpha whatever depends on what.
+    """
+    if experiment.specified:
+        judged = sum(metric.role in (Role.GOAL, Role.GUARDRAIL) for metric in experiment.metrics)
+        hypotheses = float(max(1, judged * len(experiment.treatments)))
+    else:
+        j = experiment.pairs.index(pair) + 1
+        hypotheses = float(j * (j + 1))
+    harm = float(np.log(hypotheses / experiment.alpha))
+    if spec.role != Role.GOAL:
+        return harm, NEVER
+    i = experiment.ordinal
+    return harm, harm + float(np.log(i * (i + 1.0) / (experiment.discoveries + 1.0)))
+
+
+def may_command(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:
+    if not compared(experiment, variant):
+        return False
+    return spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+
+
+def compared(experiment: ExperimentRow, variant: str) -> bool:
+    """Whether a variant is a treatment of the experiment."""
+    return variant != experiment.control and (not experiment.treatments or variant in experiment.treatments)
+
+
+def _share(step: ShareStep, variant: str, control: str) -> float:
+    shares = {share.variant: share.share for share in step.shares}
+    own, other = shares.get(variant, 0.0), shares.get(control, 0.0)
+    return own / (own + other) if own and other else 0.0
