@@ -184,6 +184,9 @@ def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> 
     decided = any(done.variant == variant for done in experiment.decided)
     closed = decided or experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
     method = method_of(experiment, spec, variant)
+    share = shares_of(experiment, variant)[int(step or 0)] if experiment.share_steps else 0.0
+    if step is not None and not 0.0 < share < 1.0:
+        method = Method.NONE
     harm = gain = NEVER
     if whole and not closed and pair in experiment.pairs:
         harm, gain = levels(experiment, pair, spec)
@@ -200,7 +203,7 @@ def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> 
         "method": method,
         "tally": tally_of(spec),
         "sign": 1 if spec.direction == Direction.HIGHER_IS_BETTER else -1,
-        "share": shares_of(experiment, variant)[0] if experiment.share_steps else 0.0,
+        "share": share,
         "harm_level": harm,
         "gain_level": gain,
         "alpha": experiment.alpha,
@@ -210,7 +213,7 @@ def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> 
         "margin": spec.margin,
         "inflation": frozen.inflation if frozen is not None else 1.0,
         "learning": not snapshots and learns(experiment, spec),
-        "ramped": ramped(experiment),
+        "ramped": ramped(experiment) and step is None,  # within a step the split is fixed
         "snapshots": snapshots,
         "closed_offset": np.iinfo(np.int64).max,
     }
