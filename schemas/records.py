@@ -462,7 +462,7 @@ class BurnInRow:
     experiment_id: str
     metric: str
     count: int  # units so far, those of summed records included
-    values: tuple[float, ...]
+    values: bytes  # IEEE 754 doubles, the lowest byte first: there are hundreds, and they are written with each commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

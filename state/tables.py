@@ -12,7 +12,8 @@ from schemas.catalog import (
     TABLES_SNAPSHOTS,
     TABLES_SUBJECTS,
 )
-from schemas.records import BurnInRow, CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
+from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
+from state.buffers import Buffer, Buffers
 from state.columnar import Columnar
 from state.keyed import Keyed
 from state.seen import WINDOW, Seen
@@ -54,6 +55,11 @@ class Trial:
             return self.arms.setdefault(metric, {})
         return self.parts.setdefault((metric, segment, step), {})
 
+    def rows_of(self, metric: str) -> list[int]:
+        """All rows of a metric, of the whole and of its parts."""
+        parts = [group for (name, _, _), group in self.parts.items() if name == metric]
+        return [row for group in (self.arms.get(metric, {}), *parts) for row in group.values()]
+
 
 def arms_table() -> Columnar:
     return Columnar(
@@ -94,9 +100,8 @@ class Tables:
         )
         self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject)
         self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
-        self.burn_ins: Keyed[BurnInRow] = Keyed(
-            TABLES_BURN_INS, "BurnInRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
-        )
+        self.burn_ins = Buffers(TABLES_BURN_INS)
+        self.learning: dict[int, Buffer] = {}  # of the arms' rows that fill one; worked out, never stored
         self.snapshots: Keyed[SnapshotRow] = Keyed(
             TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
         )

@@ -121,6 +121,7 @@ def rebuild(tables: Tables) -> None:
     tables.trials.clear()
     tables.trial_of.clear()
     tables.pending.clear()
+    tables.learning.clear()
     arms, n = tables.arms, len(tables.arms)
     # In the order in which arms first came, as when they were opened: it is the order of several findings of one record.
     for row in np.argsort(arms["first_offset"][:n], kind="stable"):
@@ -150,10 +151,11 @@ def link(tables: Tables, row: int) -> None:
 
 
 def _relate(tables: Tables, row: int) -> None:
+    """Fills what depends on several rows."""
     _, _, metric, variant, _, _ = _named(tables, row)
     arms, above = tables.arms, int(tables.arms["control"][row])
     arms["whole"][row] = tables.trials[arms["trial"][row]].arms.get(metric, {}).get(variant, row)
-    arms["next_mark"][row] = next_mark(int(arms["count"][row]) + (int(arms["count"][above]) if above >= 0 else 0))
+    arms["next_mark"][row] = next_mark(arms["count"][[row]] + (arms["count"][[above]] if above >= 0 else 0))[0]
 
 
 def _named(tables: Tables, row: int) -> Key:

@@ -16,13 +16,10 @@ def end_burn_ins(tables: Tables, after: Running, burn_in: BurnIn, offsets: Ints)
     """Sets what each row of a metric held when its burn-in ended."""
     arms = tables.arms
     for ended in burn_in.ended:
-        index = tables.trials[ended.trial]
-        parts = [group for (metric, _, _), group in index.parts.items() if metric == ended.metric]
-        for group in (index.arms[ended.metric], *parts):
-            for row in group.values():
-                arms["base_offset"][row] = offsets[ended.record]
-                arms["base_count"][row] = after.at(tables, row, np.array([ended.record])).count[0]
-                arms.touch(np.array([row]))
+        for row in tables.trials[ended.trial].rows_of(ended.metric):
+            arms["base_offset"][row] = offsets[ended.record]
+            arms["base_count"][row] = after.at(tables, row, np.array([ended.record])).count[0]
+            arms.touch(np.array([row]))
 
 
 def choose_outcomes(tables: Tables, looks: Looks) -> Ints:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agents.judge.autocorrelation import inflation_of
+from agents.judge.scan import bring_together, stable_order
 from agents.judge.sides import Flags
 from agents.judge.terms import NEVER, learns, plan_of
 from agents.slice import Facts, Floats, Ints
-from schemas.records import BurnInRow, ExperimentRow, Frozen, MetricKind
-from state.table import row_key
-from state.tables import Tables
+from schemas.records import ExperimentRow, Frozen, MetricKind
+from state.tables import Tables, Trial
 
 LEARNED = 500  # units of control
 LIMIT = 0.99  # quantile of a latency's values; requests that fail are few and far out
@@ -48,44 +48,51 @@ def learn(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> BurnIn:
     learning = np.flatnonzero(arms["learning"][rows])
     if not len(learning):
         return burn_in
-    ended = []
-    groups: dict[tuple[int, str], list[int]] = {}
-    for row in np.unique(rows[learning]).tolist():
-        groups.setdefault((int(arms["trial"][row]), arms.keys[row][2] or ""), []).append(row)
-    for (trial, metric), members in groups.items():
-        at = learning[np.isin(rows[learning], members)]
-        frozen = _take(facts, tables, trial, metric, records[at], arms["is_control"][rows[at]])
-        if np.isfinite(burn_in.cap[records[at[0]]]):
-            continue  # stated: these records are tested as they are
-        before = records[at] if frozen is None else records[at][facts.offsets[records[at]] <= frozen.offset]
-        burn_in.over[before] = False
-        if frozen is not None:
-            after = np.setdiff1d(records[at], before)
-            burn_in.limit[after], burn_in.cap[after] = arms["limit"][members[0]], arms["cap"][members[0]]
-            ended.append(Ended(trial, metric, int(before[-1])))
+    # Where the cap is stated only the spread is learnt, and the records are tested as they are.
+    burn_in.over[records[learning[np.isinf(arms["cap"][rows[learning]])]]] = False
+    own = learning[arms["is_control"][rows[learning]]]
+    own = own[stable_order(rows[own])]
+    runs, ended = bring_together(rows[own]), list[Ended]()
+    count, values = facts.ints("count")[records[own]], facts.floats("sum")[records[own]]
+    for row, start, end in zip(runs.each.tolist(), runs.starts.tolist(), (runs.ends + 1).tolist(), strict=True):
+        reached = _take(tables, row, count[start:end], values[start:end])
+        if reached is not None:
+            stated, record = bool(np.isfinite(arms["cap"][row])), int(records[own[start + reached]])
+            frozen = _freeze(tables, row, int(facts.offsets[record]))
+            if not stated:
+                ended.append(Ended(int(arms["trial"][row]), frozen.metric, record))
+                members = tables.trials[arms["trial"][row]].arms[frozen.metric].values()
+                mine = records[learning[np.isin(rows[learning], list(members)) & (records[learning] > record)]]
+                burn_in.over[mine] = True
+                burn_in.limit[mine], burn_in.cap[mine] = arms["limit"][row], arms["cap"][row]
     return replace(burn_in, ended=tuple(ended))
 
 
-def _take(facts: Facts, tables: Tables, trial: int, metric: str, records: Ints, control: Flags) -> Frozen | None:
-    """Adds the control's values among these records to the metric's burn-in; what they fix, once they are enough."""
-    experiment = tables.experiments.get(tables.trials[trial].key)
+def _take(tables: Tables, row: int, count: Ints, values: Floats) -> int | None:
+    """Adds the values of a control row to its buffer; the position of the one that completes it, if one does."""
+    buffer = tables.learning.get(row)
+    if buffer is None:
+        subject, experiment_id, metric = tables.arms.keys[row][:3]
+        buffer = tables.learning[row] = tables.burn_ins.of(subject or "", experiment_id or "", metric or "")
+    units = np.cumsum(count)
+    enough = buffer.count + int(units[-1]) >= LEARNED
+    reached = int(np.searchsorted(units, LEARNED - buffer.count)) if enough else len(count) - 1
+    taken = values[: reached + 1]
+    single = count[: reached + 1] == 1
+    tables.burn_ins.add(buffer, int(units[reached]), (taken if single.all() else taken[single]).tolist())
+    return reached if enough else None
+
+
+def _freeze(tables: Tables, row: int, offset: int) -> Frozen:
+    """Puts in force what a control row's values fix."""
+    index = tables.trials[tables.arms["trial"][row]]
+    experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    key = row_key(experiment.subject, experiment.experiment_id, metric)
-    row = tables.burn_ins.get(key) or BurnInRow(experiment.subject, experiment.experiment_id, metric, 0, ())
-    own = records[control]
-    count, values = facts.ints("count")[own], facts.floats("sum")[own]
-    units = row.count + np.cumsum(count)
-    reached = int(np.searchsorted(units, LEARNED))
-    values, single = values[: reached + 1], count[: reached + 1] == 1
-    kept = (*row.values, *values[single].tolist())
-    if reached == len(own):
-        if len(own):
-            tables.burn_ins.put(replace(row, count=int(units[-1]), values=kept))
-        return None
-    tables.burn_ins.drop(key)
-    frozen = _frozen(experiment, metric, np.array(kept), int(facts.offsets[own[reached]]))
+    buffer = tables.learning.pop(row)
+    tables.burn_ins.drop(buffer)
+    frozen = _frozen(experiment, buffer.metric, np.array(buffer.values), offset)
     tables.experiments.put(replace(experiment, frozen=(*experiment.frozen, frozen)))
-    _put_in_force(tables, trial, metric, frozen)
+    _put_in_force(tables, index, frozen)
     return frozen
 
 
@@ -101,10 +108,8 @@ def _frozen(experiment: ExperimentRow, metric: str, values: Floats, offset: int)
     return Frozen(metric=metric, cap=cap if spec.cap is None else None, inflation=inflation_of(values), offset=offset)
 
 
-def _put_in_force(tables: Tables, trial: int, metric: str, frozen: Frozen) -> None:
-    index, arms = tables.trials[trial], tables.arms
-    groups = [index.arms[metric], *(group for (name, _, _), group in index.parts.items() if name == metric)]
-    rows = np.array([row for group in groups for row in group.values()])
+def _put_in_force(tables: Tables, index: Trial, frozen: Frozen) -> None:
+    arms, rows = tables.arms, np.array(index.rows_of(frozen.metric))
     arms["learning"][rows] = False
     arms["inflation"][rows] = frozen.inflation
     if frozen.limit is not None:

@@ -50,8 +50,7 @@ def narrow(arms: Columnar, looks: Looks) -> Cuts:
     marks, before = mark(n[near]), mark(_before(arms, looks, n, near))
     at = np.asarray(near[marks != before])
     ends = np.flatnonzero(np.append(looks.pairs[1:] != looks.pairs[:-1], True))
-    for end in ends[np.isin(looks.pairs[ends], looks.pairs[near])]:
-        arms["next_mark"][looks.pairs[end]] = next_mark(int(n[end]))
+    arms["next_mark"][looks.pairs[ends]] = next_mark(n[ends])
     at = at[settled(arms, looks.pairs[at], looks.sides.take(at))]
     if not len(at):
         return nothing

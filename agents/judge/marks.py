@@ -12,6 +12,6 @@ def mark(n: Ints) -> Ints:
     return np.asarray(np.floor(np.log2(np.maximum(n, 1)) * PER_DOUBLING), np.int64)
 
 
-def next_mark(n: int) -> int:
-    """The sample size at which the step after that of `n` begins, or one less."""
-    return int(2.0 ** ((int(mark(np.array([n]))[0]) + 1.0) / PER_DOUBLING)) if n > 0 else 1
+def next_mark(n: Ints) -> Ints:
+    """The sample size at which the step after that of each `n` begins, or one less, shape (n,)."""
+    return np.asarray(np.where(n > 0, 2.0 ** ((mark(n) + 1.0) / PER_DOUBLING), 1.0), np.int64)

@@ -1,0 +1,105 @@
+"""Ramps: the evidence against its formula written out, and what a fold makes of a Simpson's paradox."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from agents.fold import apply_policy, fold
+from agents.judge.ramp import GRID, Step, strata_of
+from agents.judge.sides import Totals
+from schemas.catalog import RESULTS, SPECS
+from schemas.records import (
+    Autonomy,
+    Decision,
+    Direction,
+    MetricKind,
+    MetricSpec,
+    Policy,
+    Role,
+    Share,
+    ShareStep,
+    Verdict,
+)
+from state.tables import Tables
+from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
+
+SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
+STEPS = tuple(
+    ShareStep(from_=None if n == 0 else NOON + n * 1_000, shares=(Share("control", 1.0 - s), Share("b", s)))
+    for n, s in enumerate(SHARES)
+)
+CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
+
+
+def totals(count: list[int], hits: list[int]) -> Totals:
+    n, x = np.array(count), np.array(hits)
+    return Totals(n, x, x.astype(float), x.astype(float), np.zeros(len(n), np.bool_))
+
+
+def test_evidence_is_the_product_over_events_of_the_share_of_their_step() -> None:
+    rng = np.random.default_rng(1)
+    steps, log_ratios = [], np.zeros((2, len(GRID)))
+    for share in (0.1, 0.5):
+        x, y = int(rng.integers(5, 40)), int(rng.integers(5, 60))
+        steps.append(Step(share, totals([200], [y]), totals([150], [x])))
+        for side, sign in enumerate((1.0, -1.0)):
+            theta = share * np.exp(sign * GRID) / (share * np.exp(sign * GRID) + 1.0 - share)
+            log_ratios[side] += x * np.log(theta / share) + y * np.log((1.0 - theta) / (1.0 - share))
+    got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
+    expected = logsumexp(log_ratios, axis=1) - np.log(len(GRID))
+    assert np.allclose([got.more[0], got.fewer[0]], expected)
+
+
+def test_the_difference_is_mantel_and_haenszels() -> None:
+    steps = [Step(0.1, totals([900], [90]), totals([100], [20])), Step(0.5, totals([500], [150]), totals([500], [200]))]
+    got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
+    weights = np.array([900 * 100 / 1000, 500 * 500 / 1000])
+    assert got.effect[0] == pytest.approx((weights * [0.1, 0.1]).sum() / weights.sum())
+    pooled = np.array([110 / 1000, 350 / 1000])
+    z = (weights * [0.1, 0.1]).sum() / np.sqrt((weights * pooled * (1 - pooled)).sum())
+    assert got.z[0] == pytest.approx(z)
+
+
+def folded(odds: float, seed: int, delayed: bool = True, n: int = 20_000) -> tuple[list[Decision], Tables]:
+    """One unit a moment; the base rate triples while the share of b rises, so b meets the better times."""
+    rng = np.random.default_rng(seed)
+    state = tables()
+    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    fold(piece(SPECS, sent([spec(share_steps=STEPS, metrics=(CONVERSION,))])), state, CODEC)
+    at = np.arange(n) / n
+    step = np.minimum((at * len(SHARES)).astype(int), len(SHARES) - 1)
+    treated = rng.random(n) < np.array(SHARES)[step]
+    base = 0.05 * (1.0 + 2.0 * at)
+    converted = rng.random(n) < np.where(treated, base * odds, base)
+    heard = at + (rng.exponential(0.15, n) if delayed else 0.0)
+    order = np.argsort(heard, kind="stable")
+    records = many(
+        result(metric="conversion"),
+        n,
+        variant=np.where(treated, "b", "control")[order].tolist(),
+        sum=converted[order].astype(float),
+        assigned_at=(NOON + step * 1_000)[order],
+        occurred_at=np.full(n, NOON + 4_000),
+    )
+    found = [
+        one.record
+        for start in range(0, n, 5_000)
+        for one in fold(piece(RESULTS, records[start : start + 5_000]), state, CODEC).outputs
+    ]
+    return [one for one in found if isinstance(one, Decision)], state
+
+
+def test_a_ramp_over_a_rising_base_rate_finds_nothing_where_there_is_nothing() -> None:
+    found = [one.verdict for seed in range(30) for one in folded(1.0, seed)[0]]
+    assert found.count(Verdict.HARM) <= 1  # at most 5 % by the promise
+    assert found.count(Verdict.GAIN) <= 2
+
+
+def test_a_ramp_finds_harm_and_says_how_much() -> None:
+    decisions, state = folded(0.5, seed=3)
+    assert [one.verdict for one in decisions] == [Verdict.HARM]
+    proof = decisions[0].evidence[0]
+    assert proof.low < -0.03 < proof.high
+    assert -0.1 < proof.estimate < 0.0
+    steps = {state.arms.keys[n][5] for n in range(len(state.arms))}
+    assert steps == {None, "0", "1", "2", "3", "4"}
