@@ -33,6 +33,8 @@ def combine(parts: Sequence[Hashes]) -> Hashes:
 
 def hash_part(column: pa.Array) -> Hashes:
     """The hash of each value of a string column, absent values included, shape (n,)."""
+    if column.null_count == len(column):
+        return np.full(len(column), _NULL)
     dictionary = column.dictionary_encode()
     hashes = np.append(hash64(dictionary.dictionary), _NULL)
     codes = dictionary.indices.fill_null(len(dictionary.dictionary)).to_numpy(zero_copy_only=False)

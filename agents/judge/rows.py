@@ -30,9 +30,15 @@ def named(facts: Facts) -> Named:
     return Named(tuple(parts[:4]), parts[4], combine([*parts[:4], _NULL, _NULL]))
 
 
-def find_rows(facts: Facts, tables: Tables, names: Named, kept: Ints) -> tuple[Ints, Ints]:
-    """The rows that the kept records add to, and which record adds to each: wholes in their order, then parts."""
-    rows, records = [_find_or_open(facts, tables, names.whole[kept], kept)], [kept]
+def find_rows(facts: Facts, tables: Tables, names: Named, found: Ints, kept: Ints) -> tuple[Ints, Ints]:
+    """The rows that the kept records add to, and which record adds to each: wholes in their order, then parts.
+
+    found: (n,) the row of each record's arm as a whole, -1 where it has none yet.
+    """
+    wholes = found[kept]
+    if (wholes < 0).any():
+        wholes = _find_or_open(facts, tables, names.whole[kept], kept)
+    rows, records = [wholes], [kept]
     segmented = kept[np.asarray(facts.batch.column("segment").is_valid().to_numpy(zero_copy_only=False))[kept]]
     if len(segmented):
         hashes = combine([*(part[segmented] for part in names.arm), names.segment[segmented], _NULL])

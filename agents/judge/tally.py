@@ -20,8 +20,13 @@ _ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What each record is, each shape (n,): its Tally; whether its metric has rows, and these are made of snapshots."""
+    """What each record is, each shape (n,).
 
+    rows: of its arm, -1 where it has none; tally: its Tally; known, snapshots: whether its metric has rows, and whether
+    these are made of snapshots.
+    """
+
+    rows: Ints
     tally: Ints
     known: Flags
     snapshots: Flags
@@ -40,7 +45,7 @@ class Additions:
 def measure_of(facts: Facts, tables: Tables, whole: Hashes) -> Measure:
     """Of known rows as they are; of others as they would be, because a refused record opens no row."""
     found = tables.arms.find(whole)
-    measure = Measure(tables.arms["tally"][found], found >= 0, tables.arms["snapshots"][found])
+    measure = Measure(found, tables.arms["tally"][found], found >= 0, tables.arms["snapshots"][found])
     if measure.known.all():
         return measure
     unknown = np.flatnonzero(~measure.known)
