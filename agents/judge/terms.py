@@ -73,7 +73,7 @@ def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[flo
 
     m hypotheses within an experiment: m/alpha in a spec, j (j + 1) / alpha for the j-th pair where there is none. Over a
     subject's experiments e-LOND (Xu and Ramdas, AISTATS 2024): alpha_i = alpha gamma_i (discoveries + 1), with
-    gamma_i = 1 / (i (i + 1)), keeps the false discovery rate of deployments at alpha whatever depends on what.
+    gamma_i = 6 / (pi i)^2, keeps the false discovery rate of deployments at alpha whatever depends on what.
     """
     if experiment.specified:
         judged = sum(metric.role in (Role.GOAL, Role.GUARDRAIL) for metric in experiment.metrics)
@@ -85,7 +85,7 @@ def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[flo
     if spec.role != Role.GOAL:
         return harm, NEVER
     i = experiment.ordinal
-    return harm, harm + float(np.log(i * (i + 1.0) / (experiment.discoveries + 1.0)))
+    return harm, harm + float(np.log((np.pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0)))
 
 
 def may_command(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:

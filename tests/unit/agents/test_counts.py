@@ -5,7 +5,15 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln
 
-from agents.judge.counts import CONCENTRATIONS, NO_EVIDENCE, SPLIT_CONCENTRATION, log_e_one_sided, log_e_split, pooled_z
+from agents.judge.counts import (
+    CONCENTRATIONS,
+    NO_EVIDENCE,
+    SPLIT_CONCENTRATION,
+    WEIGHTS,
+    log_e_one_sided,
+    log_e_split,
+    pooled_z,
+)
 
 EXACTLY = -np.inf  # the least evidence from which it must be exact
 
@@ -36,7 +44,7 @@ def by_quadrature(x: int, y: int, rho: float) -> float:
             for low, high in ((rho, peak), (peak, 1.0 - 1e-12))
         )
         each.append(total / prior.sf(rho))
-    return float(np.log(np.mean(each)))
+    return float(np.log(np.average(each, weights=WEIGHTS)))
 
 
 @pytest.mark.parametrize(

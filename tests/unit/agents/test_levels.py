@@ -42,7 +42,7 @@ def experiment(
 @pytest.mark.parametrize(("ordinal", "discoveries"), [(1, 0), (5, 0), (5, 3), (40, 12)])
 def test_a_goal_is_deployed_at_alpha_gamma_times_the_discoveries_so_far_and_one(ordinal: int, discoveries: int) -> None:
     harm, gain = levels(experiment(ordinal, discoveries, CONVERSION), PAIR, CONVERSION)
-    alpha_i = 0.05 / (ordinal * (ordinal + 1)) * (discoveries + 1)
+    alpha_i = 0.05 * 6.0 / np.pi**2 / ordinal**2 * (discoveries + 1)
     assert np.isclose(gain, np.log(1.0 / alpha_i))
     assert np.isclose(harm, np.log(1.0 / 0.05))
 

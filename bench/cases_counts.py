@@ -1,0 +1,112 @@
+"""Cases of counted events under a split that does not change: conversions, errors, assigned units."""
+
+from functools import partial
+
+import numpy as np
+
+from agents.policy import EXPOSURE
+from bench.case import Bar, Case, falsely_decided, held, records_to_hold, records_to_rollback, rolled_back, worst
+from bench.experiments import CONVERSION, ERROR, experiment
+from bench.folding import Found, Records, judged
+from schemas.records import MetricSpec
+
+EVENTS = 20_000
+
+
+def units(
+    rng: np.random.Generator,
+    experiments: int,
+    metric: MetricSpec,
+    rates: tuple[float, float],
+    share: float = 0.5,
+    planned: bool = True,
+    events: int = EVENTS,
+) -> Found:
+    """Each unit falls to the treatment with chance `share`, as planned, and sends one record: 1 with its arm's rate, else 0.
+
+    rates: of control and treatment. Without `planned` the spec states no shares.
+    """
+    treated = rng.random((events, experiments)) < share
+    value = rng.random(treated.shape) < np.where(treated, rates[1], rates[0])
+    steps = [(share, None)] if planned else []
+    return judged(experiment(metric, *steps), Records((metric.name,), treated, value.astype(float)))
+
+
+def off_plan(rng: np.random.Generator, experiments: int, rate: float, share: float, events: int = 6_000) -> Found:
+    """An A/A test planned at 50/50 whose units really fall to the treatment with chance `share`.
+
+    Each unit sends its `exposure`, then its outcome, 1 with chance `rate` in both arms. Units end where all are held.
+    """
+    treated = rng.random((events, experiments)) < share
+    value = np.ones((2 * events, experiments))
+    value[1::2] = rng.random(treated.shape) < rate
+    metric = np.broadcast_to(np.arange(2 * events)[:, None] % 2, value.shape)
+    unit = np.broadcast_to(np.arange(2 * events)[:, None] // 2, value.shape)
+    records = Records((EXPOSURE, CONVERSION.name), np.repeat(treated, 2, axis=0), value, metric, unit=unit)
+    return judged(experiment(CONVERSION, (0.5, None)), records)
+
+
+def assignments(rng: np.random.Generator, experiments: int, share: float) -> Found:
+    """Nothing but the `exposure` of units, planned at 50/50, that really fall to the treatment with chance `share`."""
+    treated = rng.random((EVENTS, experiments)) < share
+    return judged(experiment(CONVERSION, (0.5, None)), Records((EXPOSURE,), treated, np.ones(treated.shape)))
+
+
+FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
+
+CASES = (
+    Case("binary A/A, p 0.10, 50/50", (partial(units, metric=CONVERSION, rates=(0.1, 0.1)),), (FALSE,), 4_000, 200),
+    Case(
+        "5 % canary A/A, conversion 1 %",
+        (partial(units, metric=CONVERSION, rates=(0.01, 0.01), share=0.05),),
+        (FALSE,),
+        1_000,
+    ),
+    # Without shares rates are compared as means, whose burn-in of 1 000 units is the treatment's first 20 000 events.
+    Case(
+        "5 % canary A/A, conversion 1 %, no shares stated",
+        (partial(units, metric=CONVERSION, rates=(0.01, 0.01), share=0.05, planned=False, events=2 * EVENTS),),
+        (FALSE,),
+        1_000,
+    ),
+    Case(
+        "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9",
+        # Which arm got too much decides which way a rate is mistaken, so either may be the worse.
+        tuple(partial(off_plan, rate=rate, share=share) for rate in (0.1, 0.5, 0.9) for share in (0.55, 0.45)),
+        (Bar("rollback before the hold", 0.02, worst(rolled_back)),),
+        1_000,
+    ),
+    Case(
+        "errors 1 -> 2 %, 50/50",
+        (partial(units, metric=ERROR, rates=(0.01, 0.02)),),
+        (Bar("median events to the rollback", 4_700, worst(records_to_rollback)),),
+        2_000,
+    ),
+    Case(
+        "errors 1 -> 5 %, 50/50",
+        (partial(units, metric=ERROR, rates=(0.01, 0.05)),),
+        (Bar("median events to the rollback", 700, worst(records_to_rollback)),),
+        2_000,
+    ),
+    Case(
+        "conversion 20 -> 15 %, 50/50",
+        (partial(units, metric=CONVERSION, rates=(0.20, 0.15)),),
+        (
+            Bar("rolled back within 20 000 events", 0.99, worst(rolled_back), at_least=True),
+            Bar("median events an arm to the rollback", 1_300, worst(lambda found: records_to_rollback(found) / 2.0)),
+        ),
+        2_000,
+    ),
+    Case(
+        "sample ratio 55/45 against 50/50",
+        (partial(assignments, share=0.55),),
+        (Bar("median units to the hold", 1_200, worst(records_to_hold)),),
+        2_000,
+    ),
+    Case(
+        "sample ratio 50/50 as planned",
+        (partial(assignments, share=0.5),),
+        (Bar("held within 20 000 units", 0.01, worst(held)),),
+        1_000,
+    ),
+)

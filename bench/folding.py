@@ -1,0 +1,141 @@
+"""Runs many simulated experiments side by side through the judge: real specs in, real findings out.
+
+Only the Avro codec is left out: the columns it would give are built here. No formula of the judge is repeated.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agents.judge.fold import fold
+from agents.slice import Facts, Finding
+from agents.specs import apply_spec
+from schemas.catalog import RESULTS
+from schemas.flat import arrow_schema
+from schemas.records import ExperimentSpec, Order, Verdict
+from state.tables import Tables
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SLICE = 40_000  # records: what the processor's larger polls bring, and enough for numpy to work on whole arrays
+NOON, MINUTE = 1_700_000_000_000, 60_000  # ms
+VARIANTS = pa.array(["control", "treatment"])
+KINDS = pa.array(["OBSERVATION"])
+NEVER = 10**9  # records: more than any experiment sends, so that a median over it is still a number
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of E experiments, n of each in the order of their log; every array has the shape (n, E).
+
+    treated: the arm; value: the sum of a record of count 1; metric: index into `metrics`, 0 where absent; minute: when
+    it occurred; assigned: the minute of its unit's assignment, absent: the same; unit: the unit's number, absent: one
+    unit a record; named: whether records carry their unit's name at all.
+    """
+
+    metrics: tuple[str, ...]
+    treated: Flags
+    value: Floats
+    metric: Ints | None = None
+    minute: Ints | None = None
+    assigned: Ints | None = None
+    unit: Ints | None = None
+    named: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many records of each experiment had been folded at its finding, each shape (E,); NEVER: there was none."""
+
+    rollback: Ints
+    deploy: Ints
+    hold: Ints  # for its split
+
+    @staticmethod
+    def joined(batches: list["Found"]) -> "Found":
+        names = ("rollback", "deploy", "hold")
+        return Found(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in names))
+
+
+def judged(spec: ExperimentSpec, records: Records) -> Found:
+    """What the judge finds in experiments of one spec, a subject each; what is decided sends no more records.
+
+    The logs are laid side by side: first the first record of every experiment, then the second.
+    """
+    length, experiments = records.treated.shape
+    tables = Tables(0, 1)
+    for number in range(experiments):
+        problem = apply_spec(replace(spec, subject=_subject(number)), tables)
+        assert problem is None, problem
+    subjects = pa.array([_subject(number) for number in range(experiments)])
+    found = Found(*(np.full(experiments, NEVER) for _ in range(3)))
+    live, start, offset = np.arange(experiments), 0, 0
+    while start < length and len(live):
+        end = min(length, start + max(1, SLICE // len(live)))
+        facts = _facts(spec, records, subjects, live, slice(start, end), offset)
+        findings, refused = fold(facts, tables)
+        assert not refused, refused[0]
+        decided = [_note(found, finding, live, start) for finding in findings]
+        live = np.setdiff1d(live, [one for one in decided if one is not None])
+        start, offset = end, offset + len(facts)
+    return found
+
+
+def _note(found: Found, finding: Finding, live: Ints, start: int) -> int | None:
+    """Writes down a finding; returns the experiment that it closes, if it does."""
+    of = {Order.ROLLBACK: found.rollback, Order.DEPLOY: found.deploy}.get(finding.order)
+    if finding.verdict == Verdict.SPLIT:
+        of = found.hold
+    if of is None:
+        return None
+    row, column = divmod(finding.at, len(live))
+    of[live[column]] = start + row + 1
+    return int(live[column])
+
+
+def _subject(number: int) -> str:
+    return f"simulated-{number}"
+
+
+def _facts(spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Ints, rows: slice, offset: int) -> Facts:
+    """One slice of the live experiments as the columns that decoding would give, strings as dictionaries."""
+    treated = records.treated[rows][:, live]
+    n = treated.size
+    numbers = np.arange(rows.start, rows.stop)[:, None]
+    minute = _flat(records.minute, rows, live, np.broadcast_to(numbers, treated.shape))
+    unit = _flat(records.unit, rows, live, np.broadcast_to(numbers, treated.shape))
+    known = {
+        "event_id": pa.array(np.arange(offset, offset + n)).cast(pa.string()),
+        "subject": _texts(np.tile(live, len(treated)), subjects),
+        "experiment_id": _texts(np.zeros(n, np.int64), pa.array([spec.experiment_id])),
+        "variant": _texts(treated.ravel().astype(np.int64), VARIANTS),
+        "unit_id": pa.array(unit).cast(pa.string()) if records.named else pa.nulls(n, pa.string()),
+        "metric": _texts(
+            _flat(records.metric, rows, live, np.zeros(treated.shape, np.int64)), pa.array(records.metrics)
+        ),
+        "kind": _texts(np.zeros(n, np.int64), KINDS),
+        "count": pa.array(np.ones(n, np.int64)),
+        "sum": pa.array(records.value[rows][:, live].ravel().astype(np.float64)),
+        "occurred_at": _moments(minute),
+        "assigned_at": _moments(_flat(records.assigned, rows, live, minute.reshape(treated.shape))),
+    }
+    schema = arrow_schema("ExperimentResult")
+    arrays = [known.get(field.name, pa.nulls(n, field.type)) for field in schema]
+    batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
+    return Facts(RESULTS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.full(n, NOON))
+
+
+def _flat(values: Ints | None, rows: slice, live: Ints, otherwise: Ints) -> Ints:
+    return np.ascontiguousarray(otherwise if values is None else values[rows][:, live]).ravel()
+
+
+def _texts(codes: Ints, names: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), names)
+
+
+def _moments(minutes: Ints) -> pa.Array:
+    return pa.array(NOON + MINUTE * minutes)
