@@ -3,24 +3,23 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.fold import apply_policy, fold, refresh
-from agents.slice import Slice
-from schemas.catalog import COMMANDS, DECISIONS, JOURNAL, POLICIES, TOPICS
-from schemas.records import Command, JournalEntry
+from agents.fold import refresh
+from schemas.catalog import COMMANDS, DECISIONS, JOURNAL, TOPICS
+from schemas.records import Command
 from schemas.wire import Codec
-from state.tables import Tables
 from streams.codecs import codec_for
 from streams.config import Settings
 from streams.errors import MendstreamError
-from streams.kafka import admin, end_offsets, read, start_offsets
-from streams.owned import agents_name
+from streams.kafka import admin, end_offsets
+from streams.relive import Turn, relive
+from streams.stored import messages
 from streams.topics import check
 
 OUTPUTS = (DECISIONS, *COMMANDS.values())
@@ -73,32 +72,17 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
 
 
 def replay(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Replayed:
-    """Folds one partition from its journal. Raises MendstreamError where the log does not reach back that far."""
+    """Folds one partition from its journal. Raises MendstreamError as `relive` does."""
     result = Replayed()
-    tables: Tables | None = None
-    logs: dict[str, _Log] = {}
-    for entry in _journal(settings, codec, client, partition):
-        if tables is None:
-            tables = Tables(partition, settings.partitions, _dedupe_window(entry))
-        if entry.agents != agents_name(tables.dedupe_window):
-            raise MendstreamError(
-                f"Partition {partition}: entry {entry.number} was written by agents {entry.agents!r}.",
-                f"Replay it with that version; this one is {agents_name(tables.dedupe_window)!r}.",
-            )
-        result.entries += 1
-        for step in entry.steps:
-            if step.topic == POLICIES:
-                apply_policy(step.record, tables, codec)
-                continue
-            log = logs.setdefault(step.topic, _Log(settings, client, step.topic, partition))
-            records = log.take(step.first_offset, step.next_offset)
-            effects = fold(Slice.of(step.topic, partition, records), tables, codec)  # type: ignore[arg-type]
-            result.records += len(records)
-            for output in effects.outputs:
-                result.outputs[output.topic].append((output.key, codec.encode(output.record)))
-    if tables is not None:
-        refresh(tables)
-        result.rows = {topic: dict(table.snapshot(codec)) for topic, table in tables.all().items()}
+    turn: Turn | None = None
+    for turn in relive(settings, codec, client, partition):
+        result.entries = turn.entry.number
+        result.records += len(turn.piece.records) if turn.piece is not None else 0
+        for output in turn.effects.outputs:
+            result.outputs[output.topic].append((output.key, codec.encode(output.record)))
+    if turn is not None:
+        refresh(turn.tables)
+        result.rows = {topic: dict(table.snapshot(codec)) for topic, table in turn.tables.all().items()}
     return result
 
 
@@ -110,60 +94,9 @@ def digest(rows: Iterable[tuple[str, bytes]]) -> str:
     return hashed.hexdigest()
 
 
-class _Log:
-    """One input partition read once, from its start on, as the journal asks for it."""
-
-    def __init__(self, settings: Settings, client: AdminClient, topic: str, partition: int) -> None:
-        part = TopicPartition(topic, partition)
-        self._name = f"{topic}/{partition}"
-        self._start = start_offsets(client, [part])[part]
-        end = end_offsets(client, [part])[part]
-        self._batches = read(settings, {(topic, partition): (self._start, end)})
-        self._waiting: list[Message] = []
-
-    def take(self, first: int, after: int) -> list[Message]:
-        """The records from offset `first` up to, not including, `after`."""
-        if first < self._start:
-            raise MendstreamError(
-                f"{self._name} begins at offset {self._start}; the journal needs {first}.",
-                "The log was not kept that long: a replay reaches as far back as retention.",
-            )
-        while not self._waiting or (self._waiting[-1].offset() or 0) < after - 1:
-            batch = next(self._batches, None)
-            if batch is None:
-                break
-            self._waiting += batch
-        taken = [message for message in self._waiting if first <= (message.offset() or 0) < after]
-        self._waiting = [message for message in self._waiting if (message.offset() or 0) >= after]
-        if not taken:
-            raise MendstreamError(f"{self._name} holds nothing from {first} to {after}.", "Was the topic made anew?")
-        return taken
-
-
-def _journal(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Iterator[JournalEntry]:
-    part = TopicPartition(JOURNAL, partition)
-    ranges = {(JOURNAL, partition): (0, end_offsets(client, [part], committed_only=True)[part])}
-    expected = 1
-    for batch in read(settings, ranges):
-        for message in batch:
-            entry = codec.decode("JournalEntry", message.value())
-            assert isinstance(entry, JournalEntry)
-            if entry.number != expected:
-                raise MendstreamError(
-                    f"Partition {partition}: journal entry {expected} is missing ({entry.number} follows).",
-                    "The journal is not whole; it must be kept for ever (retention.ms=-1).",
-                )
-            expected += 1
-            yield entry
-
-
 def _journal_ends(settings: Settings, client: AdminClient) -> dict[int, int]:
     parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
     return {part.partition: end for part, end in end_offsets(client, parts).items()}
-
-
-def _dedupe_window(entry: JournalEntry) -> int:
-    return int(entry.agents.partition("dedupe=")[2])
 
 
 def _compare(settings: Settings, client: AdminClient, partition: int, again: Replayed) -> list[str]:
@@ -184,12 +117,9 @@ def _compare(settings: Settings, client: AdminClient, partition: int, again: Rep
 
 
 def _standing(settings: Settings, client: AdminClient, topic: str, partition: int) -> list[tuple[str, bytes]]:
-    part = TopicPartition(topic, partition)
-    ranges = {(topic, partition): (start_offsets(client, [part])[part], end_offsets(client, [part])[part])}
     return [
         ((message.key() or b"").decode(), message.value() or b"")
-        for batch in read(settings, ranges)
-        for message in batch
+        for message in messages(settings, client, (topic,), (partition,))
     ]
 
 

@@ -1,0 +1,137 @@
+"""Lives one partition's past again: folds the log in the order of its journal, a slice at a time.
+
+Any cut of a slice gives the same bytes, so whoever wants to see a moment within one cuts it there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from agents.effects import Effects
+from agents.fold import apply_policy, fold
+from agents.slice import Slice
+from schemas.catalog import JOURNAL, POLICIES
+from schemas.records import JournalEntry, Policy
+from schemas.wire import Codec
+from state.tables import Tables
+from streams.config import Settings
+from streams.errors import MendstreamError
+from streams.kafka import end_offsets, read, start_offsets
+from streams.owned import agents_name
+
+Cut = Callable[[str, list[Message]], Iterable[list[Message]]]  # a topic's consecutive records, in one piece or several
+Told = Callable[[str], None]  # hears how far long work has come
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A slice that was folded again, or None for a broadcast record; `tables` stand as it left them.
+
+    The tables are those of the next turn too: look at them before asking for it.
+    """
+
+    entry: JournalEntry
+    tables: Tables
+    piece: Slice | None
+    effects: Effects
+
+
+def whole(_topic: str, records: list[Message]) -> Iterable[list[Message]]:
+    """Slices as long as they were in the journal."""
+    return (records,)
+
+
+def relive(
+    settings: Settings,
+    codec: Codec,
+    client: AdminClient,
+    partition: int,
+    cut: Cut = whole,
+    policies: Sequence[Policy] | None = None,
+) -> Iterator[Turn]:
+    """Each turn of a partition from its first journal entry on.
+
+    policies: in force from the beginning, instead of all that were recorded. Raises MendstreamError where the log does
+    not reach back that far, and where other agents wrote it.
+    """
+    tables: Tables | None = None
+    logs: dict[str, _Log] = {}
+    for entry in _journal(settings, codec, client, partition):
+        if tables is None:
+            tables = Tables(partition, settings.partitions, _dedupe_window(entry))
+            for policy in policies or ():
+                refused = apply_policy(codec.encode(policy), tables, codec)
+                assert refused is None, f"policy {policy.policy_id} was not checked: {refused}"
+        _check_agents(entry, tables)
+        for step in entry.steps:
+            if step.topic == POLICIES:
+                if policies is None:
+                    apply_policy(step.record, tables, codec)
+                yield Turn(entry, tables, None, Effects())
+                continue
+            if step.topic not in logs:
+                logs[step.topic] = _Log(settings, client, step.topic, partition)
+            for records in cut(step.topic, logs[step.topic].take(step.first_offset, step.next_offset)):
+                piece = Slice.of(step.topic, partition, records)  # type: ignore[arg-type]
+                yield Turn(entry, tables, piece, fold(piece, tables, codec))
+
+
+class _Log:
+    """One input partition read once, from its start on, as the journal asks for it."""
+
+    def __init__(self, settings: Settings, client: AdminClient, topic: str, partition: int) -> None:
+        part = TopicPartition(topic, partition)
+        self._name = f"{topic}/{partition}"
+        self._start = start_offsets(client, [part])[part]
+        end = end_offsets(client, [part])[part]
+        self._batches = read(settings, {(topic, partition): (self._start, end)})
+        self._waiting: list[Message] = []
+
+    def take(self, first: int, after: int) -> list[Message]:
+        """The records from offset `first` up to, not including, `after`."""
+        if first < self._start:
+            raise MendstreamError(
+                f"{self._name} begins at offset {self._start}; the journal needs {first}.",
+                "The log was not kept that long: a replay reaches as far back as retention.",
+            )
+        while not self._waiting or (self._waiting[-1].offset() or 0) < after - 1:
+            batch = next(self._batches, None)
+            if batch is None:
+                break
+            self._waiting += batch
+        taken = [message for message in self._waiting if first <= (message.offset() or 0) < after]
+        self._waiting = [message for message in self._waiting if (message.offset() or 0) >= after]
+        if not taken:
+            raise MendstreamError(f"{self._name} holds nothing from {first} to {after}.", "Was the topic made anew?")
+        return taken
+
+
+def _journal(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Iterator[JournalEntry]:
+    part = TopicPartition(JOURNAL, partition)
+    ranges = {(JOURNAL, partition): (0, end_offsets(client, [part], committed_only=True)[part])}
+    expected = 1
+    for batch in read(settings, ranges):
+        for message in batch:
+            entry = codec.decode("JournalEntry", message.value())
+            assert isinstance(entry, JournalEntry)
+            if entry.number != expected:
+                raise MendstreamError(
+                    f"Partition {partition}: journal entry {expected} is missing ({entry.number} follows).",
+                    "The journal is not whole; it must be kept for ever (retention.ms=-1).",
+                )
+            expected += 1
+            yield entry
+
+
+def _check_agents(entry: JournalEntry, tables: Tables) -> None:
+    if entry.agents != agents_name(tables.dedupe_window):
+        raise MendstreamError(
+            f"Partition {entry.partition}: entry {entry.number} was written by agents {entry.agents!r}.",
+            f"Replay it with that version; this one is {agents_name(tables.dedupe_window)!r}.",
+        )
+
+
+def _dedupe_window(entry: JournalEntry) -> int:
+    return int(entry.agents.partition("dedupe=")[2])
