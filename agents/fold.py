@@ -18,7 +18,7 @@ from agents.policy import policy_for
 from agents.slice import Facts, Finding, Ints, Slice
 from agents.specs import apply_spec
 from agents.watch.fold import fold as fold_metrics
-from agents.watch.fold import restart
+from agents.watch.rows import restart
 from schemas import validity
 from schemas.catalog import COMMANDS, DECISIONS, METRICS, RESULTS, SPECS, STATUS, TICKS
 from schemas.ids import decision_id
@@ -131,7 +131,7 @@ def _apply_rare(
             return
         row = tables.commands.get(record.command_id)
         if record.status == Status.COMPLETED and row is not None and row.phase == Phase.COMPLETED:
-            restart(tables, record.subject, record.command_id)
+            restart(tables, row)
     elif isinstance(record, ExperimentSpec):
         ignored = apply_spec(record, tables)
         if ignored is not None:

@@ -1,4 +1,7 @@
-"""Splits a change of a rate into what happened within segments and what their mix did (Kitagawa 1955, JASA 50)."""
+"""Splits the difference of two rates or means into what happened within segments and what their mix did.
+
+Kitagawa, "Components of a difference between two rates", Journal of the American Statistical Association 50, 1955.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One segment before and during a change, or in control and treatment: units, and bad units or the sum of values."""
+    """One segment on both sides, before and during a change or in control and treatment.
+
+    Units, and their bad units or the sum of their values.
+    """
 
     segment: str
     count_before: int
@@ -16,20 +22,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """The change of the whole rate in its two parts, and the segment that adds most to it."""
+class Components:
+    """The difference in its two parts, and the segment that adds most to it."""
 
     within: float
     mix: float
     segment: str
     segment_is_mix: bool
 
-    @property
-    def is_mix(self) -> bool:
-        return self.mix > self.within
 
-
-def explain(parts: Sequence[Part]) -> Change | None:
+def components(parts: Sequence[Part]) -> Components | None:
     """None where a side is empty or there are fewer than two segments to tell apart."""
     before = sum(part.count_before for part in parts)
     during = sum(part.count_during for part in parts)
@@ -40,17 +42,17 @@ def explain(parts: Sequence[Part]) -> Change | None:
     best, best_mix, largest = "", False, float("-inf")
     for part in parts:
         share_0, share_1 = part.count_before / before, part.count_during / during
-        rate_0, rate_1 = _rates(part)
+        rate_0, rate_1 = rates(part)
         within = (rate_1 - rate_0) * (share_0 + share_1) / 2.0
         # Shares add up to one, so the overall rate may be taken off: a segment adds by being worse than the rest.
         mix = (share_1 - share_0) * ((rate_0 + rate_1) / 2.0 - overall)
         within_total, mix_total = within_total + within, mix_total + mix
         if within + mix > largest:
             best, best_mix, largest = part.segment, mix > within, within + mix
-    return Change(within_total, mix_total, best, best_mix)
+    return Components(within_total, mix_total, best, best_mix)
 
 
-def _rates(part: Part) -> tuple[float, float]:
+def rates(part: Part) -> tuple[float, float]:
     """A segment with no units on one side has there the rate of the other: all its share is mix."""
     rate_0 = part.bad_before / part.count_before if part.count_before else None
     rate_1 = part.bad_during / part.count_during if part.count_during else None

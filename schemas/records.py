@@ -495,22 +495,29 @@ class VersionWatch:
 
     model_version: str
     count: int
-    bad: int
+    judged: int  # units compared: of a RATE all, of a MEAN or LATENCY those compared with the limit
+    bad: int  # of the judged
     sum: float
+    coarse: int  # units that came several to a record of a metric with a limit: added up, never judged
+    learned: int  # units of it within the reference
     first_offset: int
     applied_offset: int
-    start_count: int  # count when the watch began
+    start_count: int  # judged when the watch began
     start_bad: int
     carry: tuple[float, ...]  # log of the sum of 1/e over the starts, by alternative; empty: not watched yet
     floor: float  # lowest log likelihood ratio so far; suspicion began there
-    window_count: int  # count when suspicion began
+    window_count: int  # judged when suspicion began
     window_bad: int
     window_offset: int
-    whole_window_count: int  # in a segment: count when the suspicion of the whole began
+    whole_judged: int  # in a segment: units of it judged in the whole, by the limit of the whole
+    whole_bad: int
+    whole_window_count: int  # in a segment: whole_judged when the suspicion of the whole began
     whole_window_bad: int
     log_e: float  # log of the e-detector
     state: State
     finding_id: str = ""
+    asked: Order = Order.NONE  # what its finding asked for
+    rolled_back: bool = False  # taken out of service: late records command nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -524,6 +531,9 @@ class MetricRow:
     reference_bad: int
     reference_sum: float
     frozen: bool
+    values: tuple[float, ...]  # of a metric with a limit: learned from until the limit is frozen; then empty
+    limit: float | None = None  # of a MEAN or LATENCY: a record beyond it is bad; absent: not frozen yet, or a RATE
+    thin: int  # each so many-th record is judged, because values follow each other; 1: each one; 0: none can be
     share_count: int  # units of this segment within the reference of the whole
     share_bad: int
     versions: tuple[VersionWatch, ...]

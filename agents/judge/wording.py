@@ -9,7 +9,7 @@ from agents.judge.assess import Effect, assess, effects
 from agents.judge.running import Running
 from agents.judge.sides import Sides
 from agents.judge.terms import Method, Tally
-from agents.mix import Part, explain
+from agents.mix import Part, components
 from agents.numbers import grouped, nth, odds
 from agents.slice import Facts, Finding
 from schemas.records import Evidence, ExperimentRow, Order, Verdict
@@ -131,10 +131,10 @@ def _where(moment: Moment, estimate: float) -> str:
         base = arms["base_count"][[arms["control"][row], row]]
         units = int(sides.control.count[0] - base[0]), int(sides.treatment.count[0] - base[1])
         parts.append(Part(segment, units[0], sums[0], units[1], sums[1]))
-    change = explain([part for part in parts if part.count_before > 0 and part.count_during > 0])
+    change = components([part for part in parts if part.count_before > 0 and part.count_during > 0])
     if change is None:
         return ""
-    if change.is_mix:
+    if change.mix > change.within:
         return f"; it is mostly the mix of segments: the arms differ in their share of {change.segment}"
     return f"; most of it within segment {change.segment}"
 

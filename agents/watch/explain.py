@@ -1,58 +1,58 @@
-"""Splits a change of a rate into what happened within segments and what their mix did (Kitagawa 1955, JASA 50)."""
+"""Tells a decay within segments from a shift of their mix, and says where there are too few records to tell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
+from agents.mix import Part, components, rates
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One segment before and during a change: units and bad units of each."""
-
-    segment: str
-    count_before: int
-    bad_before: int
-    count_during: int
-    bad_during: int
+_SURE = 3.0  # standard deviations by which a part is more than chance
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The change of the whole rate in its two parts, and the segment that adds most to it."""
+    """The change of the whole rate in its two parts, and the segment that adds most to it.
+
+    within_sure: the bad units are more than the segments' own rates before would bring by chance; mix_sure: those rates in
+    the present mix are more than the shares before would bring by chance.
+    """
 
     within: float
     mix: float
     segment: str
     segment_is_mix: bool
+    within_sure: bool
+    mix_sure: bool
 
     @property
     def is_mix(self) -> bool:
-        return self.mix > self.within
+        """Whether the mix explains it: what it alone may have brought is not called a decay."""
+        return self.mix_sure and (self.mix > self.within or not self.within_sure)
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether there are too few records to tell which of the two it is."""
+        return not self.mix_sure and not self.within_sure and self.mix > 0.0
 
 
 def explain(parts: Sequence[Part]) -> Change | None:
     """None where a side is empty or there are fewer than two segments to tell apart."""
-    before = sum(part.count_before for part in parts)
-    during = sum(part.count_during for part in parts)
-    if not before or not during or len(parts) < 2:
+    found = components(parts)
+    if found is None:
         return None
+    return Change(found.within, found.mix, found.segment, found.segment_is_mix, *_sure(parts))
+
+
+def _sure(parts: Sequence[Part]) -> tuple[bool, bool]:
+    """Whether the bad units exceed what the segments' rates explain, and these what the whole's rate explains."""
+    before, during = sum(part.count_before for part in parts), sum(part.count_during for part in parts)
     overall = sum(part.bad_before for part in parts) / before
-    within_total = mix_total = 0.0
-    best, best_mix, largest = "", False, float("-inf")
+    within = spread_within = mix = spread_mix = 0.0
     for part in parts:
-        share_0, share_1 = part.count_before / before, part.count_during / during
-        rate_0, rate_1 = _rates(part)
-        within = (rate_1 - rate_0) * (share_0 + share_1) / 2.0
-        # Shares add up to one, so the overall rate may be taken off: a segment adds by being worse than the rest.
-        mix = (share_1 - share_0) * ((rate_0 + rate_1) / 2.0 - overall)
-        within_total, mix_total = within_total + within, mix_total + mix
-        if within + mix > largest:
-            best, best_mix, largest = part.segment, mix > within, within + mix
-    return Change(within_total, mix_total, best, best_mix)
-
-
-def _rates(part: Part) -> tuple[float, float]:
-    """A segment with no units on one side has there the rate of the other: all its share is mix."""
-    rate_0 = part.bad_before / part.count_before if part.count_before else None
-    rate_1 = part.bad_during / part.count_during if part.count_during else None
-    rate_0 = rate_0 if rate_0 is not None else rate_1 or 0.0
-    return rate_0, rate_1 if rate_1 is not None else rate_0
+        rate, share = rates(part)[0], part.count_before / before
+        within += part.bad_during - part.count_during * rate
+        known_by = 1.0 + part.count_during / max(1, part.count_before)  # the rate before is an estimate too
+        spread_within += part.count_during * rate * (1.0 - rate) * known_by
+        mix += part.count_during * (rate - overall)
+        spread_mix += during * share * (rate - overall) ** 2
+    return within > _SURE * sqrt(spread_within), mix > _SURE * sqrt(spread_mix)

@@ -5,47 +5,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from agents.slice import Floats, Ints
-from agents.watch.detector import Alternatives, Scan, empty_carry, scan, upper_bound
+from agents.watch.detector import Alternatives, Scan, scan, upper_bound
+from agents.watch.measure import measured
+from agents.watch.records import Column, Records, added, taught
+from agents.watch.rows import barred, begun, first_seen
+from agents.watch.rule import Rule
 from schemas.records import MetricRow, State, VersionWatch
 
 VERSIONS_KEPT = 8  # a rollback needs the one before; more tell a person what happened
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Records of one stream in the order of the log, shape (n,): units, bad units, sums, version codes, offsets.
-
-    at: their positions in the slice's facts.
-    """
-
-    at: Ints
-    count: Ints
-    bad: Ints
-    total: Floats
-    version: Ints
-    offsets: Ints
-
-    def take(self, chosen: Ints) -> "Records":
-        return Records(
-            self.at[chosen],
-            self.count[chosen],
-            self.bad[chosen],
-            self.total[chosen],
-            self.version[chosen],
-            self.offsets[chosen],
-        )
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How a stream is watched: units that freeze its reference, log of the alarm's threshold, or not at all."""
-
-    reference_count: int
-    threshold: float
-    watched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,90 +29,97 @@ class Stream:
     """The row of one metric in one segment while a slice is folded into it."""
 
     row: MetricRow
-    frozen_at: int | None = None  # position in the facts where this slice froze the reference
-    suspected_at: dict[str, int] = field(
-        default_factory=dict
-    )  # by version: after which record it last began to suspect
+    suspected_at: dict[str, int] = field(default_factory=dict)  # by version: position in the facts; see `_date`
 
     def version(self, name: str) -> VersionWatch | None:
         return next((version for version in self.row.versions if version.model_version == name), None)
 
-    def fold(self, records: Records, names: list[str], rule: Rule) -> list[Alarm]:
-        """Folds records; names: of the version codes. Returns alarms, at most one a version."""
-        if not len(records):
-            return []
-        learning = self._learn(records, rule.reference_count) if rule.watched else len(records)
+    def measure(self, records: Records, names: list[str], rule: Rule) -> Records:
+        """Says which records are judged here and which are bad; learns the limit they are compared with."""
+        self.row, records = measured(self.row, records, names, rule)
+        return records
+
+    def fold(self, records: Records, names: list[str], rule: Rule) -> tuple[list[Alarm], Ints]:
+        """Folds measured records, at least one; names: of the version codes.
+
+        Returns alarms, at most one a version, and the positions of the records that went into the reference.
+        """
+        reference, watched_from = self._learn(records, names, rule)
         alarms = []
         for code in dict.fromkeys(records.version.tolist()):
             own = np.flatnonzero(records.version == code)
-            mine = records.take(own)
-            version = self.version(names[code]) or _fresh(names[code], int(mine.offsets[0]))
-            count, bad = version.count + np.cumsum(mine.count), version.bad + np.cumsum(mine.bad)
-            first = int(np.searchsorted(own, learning))
-            if self.row.frozen and first < len(own) and version.state != State.HARM:
-                version, alarm = self._watch(version, mine, count, bad, first, rule.threshold)
+            version = self.version(names[code]) or first_seen(names[code], int(records.offsets[own[0]]))
+            if len(reference):
+                mine = reference[records.version[reference] == code]
+                version = replace(version, learned=version.learned + int(records.judged[mine].sum()))
+            tested = own[records.judged[own] > 0]
+            first = int(np.searchsorted(tested, watched_from))
+            if self.row.frozen and first < len(tested) and not barred(version):
+                version, alarm = self._watch(version, records.take(tested), first, rule.threshold)
                 alarms += [alarm] if alarm else []
-            total = _added(version.sum, mine.total)
-            last = int(mine.offsets[-1])
-            self.put(replace(version, count=int(count[-1]), bad=int(bad[-1]), sum=total, applied_offset=last))
-        return alarms
+            self.put(_summed(version, records.take(own)))
+        return alarms, reference
 
     def put(self, version: VersionWatch) -> None:
-        """Sets a version's part of the row; the oldest goes when there are too many."""
+        """Sets a version's part of the row; the one not seen for longest goes when there are too many."""
         kept = {old.model_version: old for old in self.row.versions}
         kept[version.model_version] = version
-        self.row = replace(self.row, versions=tuple(kept.values())[-VERSIONS_KEPT:])
+        if len(kept) > VERSIONS_KEPT:
+            del kept[min(kept.values(), key=lambda one: one.applied_offset).model_version]
+        self.row = replace(self.row, versions=tuple(kept.values()))
 
-    def _learn(self, records: Records, needed: int) -> int:
-        """Fills the reference; returns how many of these records went into it."""
+    def _learn(self, records: Records, names: list[str], rule: Rule) -> tuple[Ints, int]:
+        """Fills the reference; returns the positions of what went into it, and from which one on records are watched."""
         if self.row.frozen:
-            return 0
-        filled = self.row.reference_count + np.cumsum(records.count)
-        taken = min(int(np.searchsorted(filled, needed)) + 1, len(records))
-        frozen = bool(filled[taken - 1] >= needed)
+            return _NONE, 0
+        fit = taught(self.row, records, names, records.judged > 0)
+        if not len(fit):
+            return _NONE, len(records)
+        filled = self.row.reference_count + np.cumsum(records.judged[fit])
+        needed = rule.needed(self.row.thin)
+        fit = fit[: int(np.searchsorted(filled, needed)) + 1]
+        frozen = bool(filled[len(fit) - 1] >= needed)
         self.row = replace(
             self.row,
-            reference_count=int(filled[taken - 1]),
-            reference_bad=self.row.reference_bad + int(records.bad[:taken].sum()),
-            reference_sum=_added(self.row.reference_sum, records.total[:taken]),
+            reference_count=int(filled[len(fit) - 1]),
+            reference_bad=self.row.reference_bad + int(records.bad[fit].sum()),
+            reference_sum=added(self.row.reference_sum, records.total[fit]),
             frozen=frozen,
         )
-        self.frozen_at = int(records.at[taken - 1]) if frozen else None
-        return taken
+        return fit, int(fit[-1]) + 1 if frozen else len(records)
 
     def _watch(
-        self, version: VersionWatch, records: Records, count: Ints, bad: Ints, first: int, threshold: float
+        self, version: VersionWatch, records: Records, first: int, threshold: float
     ) -> tuple[VersionWatch, Alarm | None]:
-        """Watches the records from position `first`; count, bad: the version's running totals over all of them."""
-        before = (int(count[first - 1]), int(bad[first - 1])) if first else (version.count, version.bad)
+        """Watches the judged records of a version from position `first`."""
+        judged, bad = version.judged + np.cumsum(records.judged), version.bad + np.cumsum(records.bad)
+        before = (int(judged[first - 1]), int(bad[first - 1])) if first else (version.judged, version.bad)
         if not version.carry:
-            version = _begun(version, *before, offset=int(records.offsets[first]))
+            version = begun(version, *before, offset=int(records.offsets[first]))
             self.suspected_at[version.model_version] = int(records.at[first]) - 1
-        scanned = self._scan(version, count[first:], bad[first:], before)
+        scanned = self._scan(version, judged[first:], bad[first:], before)
         crossed = np.flatnonzero(scanned.log_r >= threshold)
         last = int(crossed[0]) if len(crossed) else len(scanned.log_r) - 1
-        version = self._date(version, scanned.suspicion[: last + 1], records, count, bad, first)
-        carry, log_e = tuple(scanned.carry[last].tolist()), float(scanned.log_r[last])
-        version = replace(version, carry=carry, log_e=log_e)
+        version = self._date(version, scanned.suspicion[: last + 1], records, judged, bad, first)
+        version = replace(version, carry=tuple(scanned.carry[last].tolist()), log_e=float(scanned.log_r[last]))
         if not len(crossed):
             return version, None
-        version = replace(version, state=State.HARM)
-        at = first + last
-        then = replace(version, count=int(count[at]), bad=int(bad[at]))
+        version, at = replace(version, state=State.HARM), first + last
+        then = replace(version, judged=int(judged[at]), bad=int(bad[at]))
         return version, Alarm(int(records.at[at]), int(records.offsets[at]), then)
 
-    def _scan(self, version: VersionWatch, count: Ints, bad: Ints, before: tuple[int, int]) -> Scan:
+    def _scan(self, version: VersionWatch, judged: Ints, bad: Ints, before: tuple[int, int]) -> Scan:
         return scan(
             Alternatives.against(upper_bound(self.row.reference_bad, self.row.reference_count)),
             bad - version.start_bad,
-            count - version.start_count,
+            judged - version.start_count,
             before[1] - version.start_bad,
             before[0] - version.start_count,
             np.array(version.carry),
         )
 
     def _date(
-        self, version: VersionWatch, ratio: Floats, records: Records, count: Ints, bad: Ints, first: int
+        self, version: VersionWatch, ratio: Floats, records: Records, judged: Ints, bad: Ints, first: int
     ) -> VersionWatch:
         """A change is dated to where the likelihood ratio was last at its lowest."""
         lowest = np.minimum.accumulate(np.append(version.floor, ratio))
@@ -158,65 +132,26 @@ class Stream:
         return replace(
             version,
             floor=float(ratio[last]),
-            window_count=int(count[at]),
+            window_count=int(judged[at]),
             window_bad=int(bad[at]),
             window_offset=int(records.offsets[at]),
         )
 
 
-def _added(carry: float, values: Floats) -> float:
-    """One after the other, so that a cut changes nothing; a sum too large is infinite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.add.accumulate(np.append(carry, values))[-1])
+_NONE = np.zeros(0, np.int64)
 
 
-def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:
-    return MetricRow(
-        subject=subject,
-        metric=metric,
-        segment=segment,
-        reference_count=0,
-        reference_bad=0,
-        reference_sum=0.0,
-        frozen=False,
-        share_count=0,
-        share_bad=0,
-        versions=(),
-    )
-
-
-def _fresh(name: str, offset: int) -> VersionWatch:
-    return VersionWatch(
-        model_version=name,
-        count=0,
-        bad=0,
-        sum=0.0,
-        first_offset=offset,
-        applied_offset=offset,
-        start_count=0,
-        start_bad=0,
-        carry=(),
-        floor=0.0,
-        window_count=0,
-        window_bad=0,
-        window_offset=offset,
-        whole_window_count=0,
-        whole_window_bad=0,
-        log_e=0.0,
-        state=State.WAIT,
-    )
-
-
-def _begun(version: VersionWatch, count: int, bad: int, offset: int) -> VersionWatch:
+def _summed(version: VersionWatch, own: Records) -> VersionWatch:
+    """The version's totals after its records."""
+    count, judged, bad, coarse, whole_judged, whole_bad = own.ints[Column.COUNT :].sum(axis=1).tolist()
     return replace(
         version,
-        start_count=count,
-        start_bad=bad,
-        carry=tuple(empty_carry().tolist()),
-        floor=0.0,
-        window_count=count,
-        window_bad=bad,
-        window_offset=offset,
-        log_e=0.0,
-        state=State.OK,
+        count=version.count + count,
+        judged=version.judged + judged,
+        bad=version.bad + bad,
+        sum=added(version.sum, own.total),
+        coarse=version.coarse + coarse,
+        whole_judged=version.whole_judged + whole_judged,
+        whole_bad=version.whole_bad + whole_bad,
+        applied_offset=int(own.offsets[-1]),
     )

@@ -5,18 +5,20 @@ from scipy.special import betaincinv
 from agents.numbers import grouped, odds
 from agents.slice import Facts, Finding
 from agents.watch.explain import Change
+from agents.watch.rule import How, Rule
 from agents.watch.stream import Alarm
-from schemas.records import Direction, Evidence, MetricRow, MetricSpec, Order, State, Verdict, VersionWatch
+from schemas.records import Evidence, MetricRow, Order, Verdict
 
 
-def drift_finding(facts: Facts, row: MetricRow, spec: MetricSpec, alarm: Alarm, change: Change | None) -> Finding:
-    """The finding of one alarm. A change that is mostly mix asks for an improvement: retraining would not mend it.
+def drift_finding(
+    facts: Facts, row: MetricRow, rule: Rule, alarm: Alarm, change: Change | None, previous: str | None
+) -> Finding:
+    """The finding of one alarm; previous: the version to roll back to, where the fault came with this one.
 
-    A rollback is asked for when the version before was sound and this one was bad for most of its life.
+    A change that is mostly mix asks for an improvement: retraining would not mend it, nor would a rollback.
     """
     version = alarm.version
-    mixed = change is not None and change.is_mix and row.segment is None
-    previous = _sound_before(row, version)
+    mixed = change is not None and change.is_mix
     order = Order.IMPROVE if mixed else Order.ROLLBACK if previous else Order.RETRAIN
     segments = (change.segment,) if change else (row.segment,) if row.segment is not None else ()
     return Finding(
@@ -28,7 +30,7 @@ def drift_finding(facts: Facts, row: MetricRow, spec: MetricSpec, alarm: Alarm, 
         subject=row.subject,
         metric=row.metric,
         rule="mix shift" if mixed else "drift against the frozen reference",
-        reason=_reason(row, spec, version, change, mixed, order, previous),
+        reason=_reason(row, rule, alarm, change, previous),
         evidence=(_evidence(facts, row, alarm, change),),
         model_version=version.model_version,
         to_version=previous if order == Order.ROLLBACK else None,
@@ -37,19 +39,10 @@ def drift_finding(facts: Facts, row: MetricRow, spec: MetricSpec, alarm: Alarm, 
     )
 
 
-def _sound_before(row: MetricRow, version: VersionWatch) -> str | None:
-    names = [one.model_version for one in row.versions]
-    at = names.index(version.model_version)
-    if at == 0 or row.versions[at - 1].state != State.OK:
-        return None
-    good = version.window_count - version.start_count
-    return names[at - 1] if good < version.count - version.window_count else None
-
-
 def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | None) -> Evidence:
     """The rate since the suspicion began, with a fixed-sample 95 % interval (Clopper-Pearson) to show its size."""
     version = alarm.version
-    count, bad = version.count - version.window_count, version.bad - version.window_bad
+    count, bad = version.judged - version.window_count, version.bad - version.window_bad
     low = float(betaincinv(bad, count - bad + 1, 0.025)) if bad else 0.0
     high = float(betaincinv(bad + 1, count - bad, 0.975)) if bad < count else 1.0
     return Evidence(
@@ -67,24 +60,37 @@ def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | None)
     )
 
 
-def _reason(
-    row: MetricRow,
-    spec: MetricSpec,
-    version: VersionWatch,
-    change: Change | None,
-    mixed: bool,
-    order: Order,
-    previous: str | None,
-) -> str:
+def _reason(row: MetricRow, rule: Rule, alarm: Alarm, change: Change | None, previous: str | None) -> str:
+    version = alarm.version
     where = f"{row.subject} {version.model_version}" + (f", segment {row.segment}" if row.segment is not None else "")
-    count, bad = version.count - version.window_count, version.bad - version.window_bad
-    before, after, moved = row.reference_bad / row.reference_count, bad / max(1, count), "rose"
-    if spec.direction == Direction.HIGHER_IS_BETTER:
-        before, after, moved = 1.0 - before, 1.0 - after, "fell"
-    how = f"{row.metric} {moved} from {before:.1%} to {after:.1%} in the last {grouped(count)} records"
-    sentence = f"{where}: {how} ({odds(version.log_e, 'e-detector')})"
-    if mixed and change is not None:
+    sentence = f"{where}: {_moved(row, rule, alarm)} ({odds(version.log_e, 'e-detector')})"
+    if row.thin > 1:
+        sentence += f"; each {_ordinal(row.thin)} record judged: values follow each other"
+    if change is not None and change.is_mix:
         return f"{sentence}; it is a mix shift, not a decay: the fault sits in segment {change.segment}: improve there"
     if change is not None:
         sentence += f"; most of it in segment {change.segment}"
-    return f"{sentence}: {f'roll back to {previous}' if order == Order.ROLLBACK else 'retrain'}"
+        sentence += "; too few records to tell a decay from a mix shift" if change.is_unclear else ""
+    return f"{sentence}: {f'roll back to {previous}' if previous else 'retrain'}"
+
+
+def _moved(row: MetricRow, rule: Rule, alarm: Alarm) -> str:
+    version = alarm.version
+    count, bad = version.judged - version.window_count, version.bad - version.window_bad
+    before, after, what, moved = row.reference_bad / row.reference_count, bad / max(1, count), row.metric, "rose"
+    if rule.how == How.LIMIT:
+        assert row.limit is not None, "a record was judged without a limit"
+        what = f"share of records with {row.metric} {'above' if rule.upper else 'below'} {row.limit:g}"
+    elif not rule.upper:
+        before, after, moved = 1.0 - before, 1.0 - after, "fell"
+    return f"{what} {moved} from {before:.1%} to {after:.1%} in the last {grouped(count)} records"
+
+
+def _ordinal(n: int) -> str:
+    """A number as a place in a row.
+
+    >>> [_ordinal(n) for n in (2, 3, 11, 58, 101, 112)]
+    ['2nd', '3rd', '11th', '58th', '101st', '112th']
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{'th' if n % 100 in (11, 12, 13) else ending}"

@@ -155,7 +155,10 @@ class Results:
 
 @dataclass(frozen=True)
 class Metrics:
-    """n model metrics of one subject; what changes half-way: nothing, a segment decays, the mix shifts."""
+    """n model metrics of one subject; what changes half-way: nothing, a segment decays, the mix shifts.
+
+    Latencies decay with the segment; those of an odd seed follow each other, as one value a minute does.
+    """
 
     seed: int
     n: int
@@ -462,14 +465,16 @@ def _soiled(
 def _metrics(chapter: Metrics, number: int) -> Iterator[Record | bytes | Sent | None]:
     rng = np.random.default_rng([chapter.seed, number])
     names = ("error", "accuracy", "latency")
-    chosen = rng.choice(3, chapter.n, p=(0.7, 0.25, 0.05))
+    chosen, level = rng.choice(3, chapter.n, p=(0.55, 0.2, 0.25)), 0.0
     for at in range(chapter.n):
         changed = chapter.change if at > chapter.n // 3 else 0
         large = rng.random() < (0.85 if changed == 2 else 0.2)
         rate = 0.5 if large else 0.5 if changed == 1 else 0.04
         name = names[chosen[at]]
-        count = int(rng.integers(1, 4))
+        count = int(rng.integers(1, 4)) if name != "latency" or rng.random() < 0.1 else 1
         bad = int(rng.binomial(count, rate))
+        level = 0.6 * level * (chapter.seed % 2) + rng.normal() if name == "latency" else level
+        slow = count * (30.0 + 3.0 * level + (20.0 if changed == 1 else 0.0))
         other = rng.random() < 0.1 and chapter.versions
         version = int(rng.integers(0, chapter.versions)) if other else chapter.version
         record = ModelMetric(
@@ -478,7 +483,7 @@ def _metrics(chapter: Metrics, number: int) -> Iterator[Record | bytes | Sent | 
             model_version=f"v{version}",
             metric=name,
             count=count,
-            sum=float({"error": bad, "accuracy": count - bad, "latency": rng.exponential(30.0)}[name]),
+            sum=float({"error": bad, "accuracy": count - bad, "latency": slow}[name]),
             segment=None if rng.random() < 0.1 else "large" if large else "small" if rng.random() < 0.9 else "tiny",
             occurred_at=NOON,
         )

@@ -52,6 +52,9 @@ TELLING: dict[str, list[Chapter]] = {
     "a decay": [Metrics(1, 700, 0, 1, 0, False), Metrics(2, 500, 1, 1, 0, True), Answers(Status.COMPLETED, 1)],
     "a mix shift": [Metrics(3, 700, 0, 1, 0, False), Metrics(4, 500, 2, 2, 3, True), Answers(Status.COMPLETED, 1)],
     "many versions": [Metrics(5, 400, 0, 1, 12, False), Metrics(6, 400, 1, 2, 12, False)],
+    "a bad version": [Metrics(7, 700, 0, 1, 0, False), Metrics(22, 150, 1, 2, 0, False), Answers(Status.COMPLETED, 1)],
+    "a slow model": [Metrics(10, 1_600, 0, 1, 0, True), Metrics(10, 900, 1, 1, 3, False), Answers(Status.COMPLETED, 1)],
+    "a slow gauge": [Metrics(11, 5_000, 0, 1, 0, False), Metrics(11, 2_000, 1, 1, 0, True)],
 }
 WANTED = (
     "HARM ROLLBACK ISSUED",
@@ -91,7 +94,7 @@ def test_metrics_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: 
     assert_cuts_change_nothing(chapters, seed)
 
 
-@pytest.mark.parametrize("name", ["two treatments", "means", "no spec", "a mix shift", "many versions"])
+@pytest.mark.parametrize("name", ["two treatments", "means", "no spec", "a mix shift", "many versions", "a slow model"])
 def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
     history = History.of(TELLING[name])
     singly = [

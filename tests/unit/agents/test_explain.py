@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.watch.explain import Part, explain
+from agents.mix import Part
+from agents.watch.explain import explain
 
 SIDES = st.tuples(st.integers(0, 1_000), st.floats(0.0, 1.0)).map(lambda side: (side[0], int(side[0] * side[1])))
 PARTS = st.lists(st.tuples(SIDES, SIDES), min_size=2, max_size=6).map(
@@ -37,6 +38,33 @@ def test_a_segment_adds_by_being_worse_than_the_rest_and_not_by_growing() -> Non
     change = explain([Part("good", 200, 20, 500, 50), Part("bad", 100, 50, 150, 75), Part("so-so", 700, 210, 350, 105)])
     assert change is not None
     assert (change.segment, change.segment_is_mix) == ("bad", True)
+
+
+def test_of_few_records_neither_part_is_more_than_chance() -> None:
+    """2 bad of 6, where 1 in 10 is usual and the mix stood at half and half."""
+    few = explain([Part("young", 500, 25, 1, 0), Part("old", 500, 75, 5, 2)])
+    assert few is not None
+    assert (few.is_mix, few.is_unclear) == (False, True)
+    more = explain([Part("young", 500, 25, 100, 0), Part("old", 500, 75, 500, 200)])
+    assert more is not None
+    assert (more.is_mix, more.is_unclear, more.within_sure) == (False, False, True)
+
+
+def test_a_mix_that_chance_could_bring_is_not_called_a_shift() -> None:
+    change = explain([Part("easy", 800, 16, 6, 0), Part("hard", 200, 60, 4, 2)])
+    assert change is not None
+    assert change.mix > 0.0
+    assert (change.mix_sure, change.is_mix, change.is_unclear) == (False, False, True)
+    change = explain([Part("easy", 800, 16, 24, 0), Part("hard", 200, 60, 96, 29)])
+    assert change is not None
+    assert (change.mix_sure, change.is_mix, change.is_unclear) == (True, True, False)
+
+
+def test_a_decay_against_the_mix_needs_no_proof_that_it_is_none() -> None:
+    change = explain([Part("easy", 500, 10, 90, 5), Part("hard", 500, 150, 10, 5)])
+    assert change is not None
+    assert change.mix < 0.0
+    assert not change.is_unclear
 
 
 @given(PARTS)

@@ -6,90 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.effects import Output
-from agents.fold import apply_policy, fold
-from schemas.catalog import COMMANDS, METRICS, STATUS
+from agents.fold import fold
+from schemas.catalog import COMMANDS, METRICS
 from schemas.records import (
-    Autonomy,
-    CommandStatus,
-    Decision,
-    MetricRow,
     ModelMetric,
     Order,
     Outcome,
-    Policy,
     Reference,
     RollbackCommand,
     State,
     Status,
     Verdict,
 )
-from state.table import row_key
-from state.tables import Tables
-from tests.builders import CODEC, NOON, many, metric, piece, sent, tables
-
-AUTO = Policy(
-    event_id="auto",
-    policy_id="all",
-    retrain=Autonomy.AUTO,
-    improve=Autonomy.AUTO,
-    reference_count=1_000,
-    false_alarm_records=1e4,
-)
-
-
-def watched(**terms: Any) -> Tables:
-    state = tables()
-    apply_policy(CODEC.encode(replace(AUTO, **terms)), state, CODEC)
-    return state
-
-
-class Stream:
-    """Feeds one subject's metric records of given rates."""
-
-    def __init__(self, state: Tables, seed: int, **fields: Any) -> None:
-        self.state, self.fields, self.offset = state, fields, 0
-        self.rng = np.random.default_rng(seed)
-
-    def send(self, n: int, *mix: tuple[str | None, float, float], **fields: Any) -> list[Output]:
-        """n records; mix: (segment, share of them, rate of bad ones)."""
-        segment = self.rng.choice(len(mix), n, p=[share for _, share, _ in mix])
-        bad = self.rng.random(n) < np.array([rate for _, _, rate in mix])[segment]
-        base = metric(**{**self.fields, **fields})
-        good_is_one = base.metric == "accuracy"
-        records = many(
-            base,
-            n,
-            self.offset,
-            sum=(bad != good_is_one).astype(float),
-            segment=[mix[i][0] for i in segment],
-        )
-        self.offset += n
-        return list(fold(piece(METRICS, records), self.state, CODEC).outputs)
-
-
-def decisions(outputs: list[Output]) -> list[Decision]:
-    return [one.record for one in outputs if isinstance(one.record, Decision)]
-
-
-def row(state: Tables, segment: str | None = None, name: str = "error") -> MetricRow:
-    found = state.metrics.get(row_key("bot", name, segment))
-    assert found is not None
-    return found
-
-
-def completed(state: Tables, decision: Decision, status: Status = Status.COMPLETED, **fields: Any) -> None:
-    assert decision.command_id is not None
-    report = CommandStatus(
-        event_id=f"{decision.command_id} {status}",
-        command_id=decision.command_id,
-        subject="bot",
-        status=status,
-        fencing_token=1,
-        reported_at=NOON,
-        reporter="trainer",
-    )
-    fold(piece(STATUS, sent([replace(report, **fields)])), state, CODEC)
+from tests.builders import CODEC, many, metric, piece, sent
+from tests.unit.agents.watching import Stream, completed, decisions, row, watched
 
 
 @pytest.mark.parametrize("name", ["error", "accuracy"])
@@ -249,15 +179,6 @@ def test_a_rate_that_is_none_is_refused_by_name(fields: dict[str, Any], reason: 
     effects = fold(piece(METRICS, sent([metric(), metric(1, **fields)])), watched(), CODEC)
     assert [(one.index, one.reason) for one in effects.refused] == [(1, reason)]
     assert effects.applied == 1
-
-
-def test_a_metric_that_is_no_rate_is_added_up_and_not_watched() -> None:
-    state = watched(reference_count=100)
-    values = [*np.full(2_000, 10.0), *np.full(500, 900.0)]
-    records = many(metric(metric="latency"), len(values), sum=values)
-    assert fold(piece(METRICS, records), state, CODEC).outputs == ()
-    (version,) = row(state, name="latency").versions
-    assert (version.count, version.sum, version.state) == (2_500, sum(values), State.WAIT)
 
 
 def test_the_records_that_froze_the_reference_are_not_watched() -> None:

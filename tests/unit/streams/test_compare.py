@@ -31,6 +31,7 @@ DECISION = Decision(
     reason="worse",
     evidence=(EVIDENCE,),
     policy_id="p",
+    policy_version="",
     decided_at=NOON,
     agents="1",
 )

@@ -1,0 +1,192 @@
+"""One subject's metric, its whole and its segments, while a slice is folded."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agents.mix import Part
+from agents.slice import Facts, Finding, Floats, Ints
+from agents.watch.before import came_with, sound_before
+from agents.watch.explain import Change, explain
+from agents.watch.ledger import Ledger
+from agents.watch.records import Records
+from agents.watch.rows import barred, empty_row, learning_anew
+from agents.watch.rule import How, Rule
+from agents.watch.stream import VERSIONS_KEPT, Alarm, Stream
+from agents.watch.wording import drift_finding
+from schemas.ids import decision_id
+from schemas.records import MetricRow, Order, Verdict
+
+Rows = dict[str | None, MetricRow]  # of one metric, by segment
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a slice's facts that the watch reads, each of shape (n,), encoded once."""
+
+    count: Ints
+    total: Floats
+    version: Ints
+    versions: list[str]
+    segment: Ints
+    segments: list[str]
+
+    @staticmethod
+    def of(facts: Facts) -> "Columns":
+        version, segment = codes(facts, "model_version"), codes(facts, "segment")
+        return Columns(facts.ints("count"), facts.floats("sum"), *version, *segment)
+
+
+def codes(facts: Facts, name: str) -> tuple[Ints, list[str]]:
+    encoded = facts.batch.column(name).dictionary_encode()
+    found = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found, encoded.dictionary.to_pylist()
+
+
+class Gauge:
+    """Folds records of one metric into its rows; the rows given are left as they are."""
+
+    def __init__(
+        self, facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, at: Ints
+    ) -> None:
+        """named: subject and metric; at: positions of its records in the facts, ascending."""
+        self._facts, self._named, self._rule = facts, named, rule
+        if any(of_another_kind(row, rule) for row in rows.values()):
+            rows = {
+                segment: replace(learning_anew(row), limit=None, values=(), thin=1) for segment, row in rows.items()
+            }
+        self._whole = self._open(None, rows.get(None))
+        records = Records.of(at, facts.offsets[at], columns.version[at], columns.count[at], columns.total[at])
+        records = self._whole.measure(records, columns.versions, rule)
+        known = {segment: row for segment, row in rows.items() if segment is not None}
+        self._ledger = Ledger.of(known, records, columns.segment[at], columns.segments, columns.versions)
+        self._streams = {label: self._open(label, known.get(label)) for label in self._ledger.labels()}
+
+    def fold(self) -> list[Finding]:
+        """Findings in the order of the log."""
+        ledger, streams = self._ledger, self._streams
+        alarms, reference = self._whole.fold(ledger.records, ledger.names, self._rule)
+        self._share(reference)
+        findings = [self._finding(self._whole, alarm, self._change(alarm)) for alarm in alarms]
+        for label, stream in streams.items():
+            own = ledger.of_segment(label)
+            if len(own):
+                alarms, _ = stream.fold(stream.measure(own, ledger.names, self._rule), ledger.names, self._rule)
+                findings += [self._finding(stream, alarm, None) for alarm in alarms]
+            self._remember(label, stream)
+        if any(one.verdict == Verdict.MIX_SHIFT for one in findings):
+            self._begin_in_new_mix()
+        return sorted(findings, key=lambda finding: finding.at)
+
+    def rows(self) -> Rows:
+        return {stream.row.segment: stream.row for stream in (self._whole, *self._streams.values())}
+
+    def _open(self, segment: str | None, row: MetricRow | None) -> Stream:
+        row, rule = row or empty_row(*self._named, segment), self._rule
+        if rule.how == How.LIMIT and rule.limit is not None and row.limit is None:
+            row = replace(row, limit=rule.limit, values=())
+        reference = rule.reference(segment)
+        if reference is not None and not row.frozen and row.limit == rule.compared:
+            row = replace(
+                row,
+                reference_count=reference.count,
+                reference_bad=rule.bad_of(reference),
+                reference_sum=reference.sum,
+                frozen=True,
+            )
+        return Stream(row)
+
+    def _share(self, reference: Ints) -> None:
+        """Adds to each segment what of it went into the reference of the whole."""
+        if not len(reference):
+            return
+        judged, bad, segments = (
+            column[reference]
+            for column in (self._ledger.records.judged, self._ledger.records.bad, self._ledger.segments)
+        )
+        for code in np.unique(segments).tolist():
+            if code >= 0:
+                stream, own = self._streams[self._ledger.codes[code]], segments == code
+                count, more = int(judged[own].sum()), int(bad[own].sum())
+                row = stream.row
+                stream.row = replace(row, share_count=row.share_count + count, share_bad=row.share_bad + more)
+
+    def _change(self, alarm: Alarm) -> Change | None:
+        """What the segments did between the reference of the whole and the suspicion that led to the alarm."""
+        name = alarm.version.model_version
+        parts = []
+        for label, stream in self._streams.items():
+            count, bad = self._ledger.totals(label, alarm.at, name)
+            count_then, bad_then = self._window(label, stream, name)
+            row = stream.row
+            parts.append(Part(label, row.share_count, row.share_bad, count - count_then, bad - bad_then))
+        return explain([part for part in parts if part.count_before or part.count_during])
+
+    def _window(self, label: str, stream: Stream, name: str) -> tuple[int, int]:
+        """A segment's totals when the suspicion of the whole began."""
+        if name in self._whole.suspected_at:
+            return self._ledger.totals(label, self._whole.suspected_at[name], name)
+        version = stream.version(name)
+        return (version.whole_window_count, version.whole_window_bad) if version else (0, 0)
+
+    def _remember(self, label: str, stream: Stream) -> None:
+        for name, at in self._whole.suspected_at.items():
+            version = stream.version(name)
+            if version is not None:
+                count, bad = self._ledger.totals(label, at, name)
+                stream.put(replace(version, whole_window_count=count, whole_window_bad=bad))
+
+    def _begin_in_new_mix(self) -> None:
+        """The whole is compared with the mix that is; a stated reference stands, and the finding with it.
+
+        Segments are watched on against their own references, so a decay is found in them meanwhile.
+        """
+        if self._rule.reference(None) is not None:
+            return
+        self._whole.row = learning_anew(self._whole.row)
+        for stream in self._streams.values():
+            stream.row = replace(stream.row, share_count=0, share_bad=0)
+
+    def _finding(self, stream: Stream, alarm: Alarm, change: Change | None) -> Finding:
+        previous = self._previous(stream, alarm)
+        finding = drift_finding(self._facts, stream.row, self._rule, alarm, change, previous)
+        found_id = decision_id(self._facts.topic, self._facts.partition, alarm.offset, finding.agent, finding.ordinal)
+        version = stream.version(alarm.version.model_version)
+        assert version is not None
+        stream.put(replace(version, finding_id=found_id, asked=finding.order))
+        return finding
+
+    def _previous(self, stream: Stream, alarm: Alarm) -> str | None:
+        """The version to roll back to; None where the fault did not come with the version or none before is sound.
+
+        Where another segment or the whole has asked for a rollback of it, this one asks for the same, not for a training.
+        """
+        name, streams = alarm.version.model_version, (self._whole, *self._streams.values())
+        asking = [one for one in streams if (its := one.version(name)) and its.asked == Order.ROLLBACK]
+        if not asking and not came_with(alarm.version):
+            return None
+        bad = {one.model_version for each in streams for one in each.row.versions if barred(one)}
+        return sound_before((asking or [stream])[0].row, name, bad, self._rule.sound_count)
+
+
+def of_another_kind(row: MetricRow, rule: Rule) -> bool:
+    """Whether the policy counts the metric in another way than it did: what was learned is of another quantity."""
+    if rule.how == How.RATE:
+        return row.limit is not None or bool(row.values)
+    return rule.how == How.LIMIT and row.limit is None and row.reference_count > 0
+
+
+def room(columns: Columns, rows: Rows, at: Ints) -> int:
+    """How many records can be folded at once: not past one that brings a version for which another has to go."""
+    if max((len(row.versions) for row in rows.values()), default=0) + len(columns.versions) <= VERSIONS_KEPT:
+        return len(at)
+    version, segment, rooms = columns.version[at], columns.segment[at], [len(at)]
+    for code in (None, *set(segment[segment >= 0].tolist())):
+        row = rows.get(None if code is None else columns.segments[code])
+        known = {one.model_version for one in row.versions} if row else set()
+        own = np.arange(len(at)) if code is None else np.flatnonzero(segment == code)
+        _, first = np.unique(version[own], return_index=True)
+        fresh = [one for one in np.sort(first).tolist() if columns.versions[version[own[one]]] not in known]
+        free = VERSIONS_KEPT - len(known)
+        rooms += [max(1, int(own[fresh[free]]))] if len(fresh) > free else []
+    return min(rooms)

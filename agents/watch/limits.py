@@ -1,0 +1,59 @@
+"""The limit beyond which a record of a MEAN is bad, and how far apart records must be to tell each for itself."""
+
+from math import ceil, fsum, isfinite, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from agents.slice import Floats
+
+LEARNED = 1_000  # values that freeze a limit: the 95th percentile is then within 0.7 points of its place
+_BAD = 0.05  # of the learned values are beyond their limit: enough to learn a rate from, few enough to rise
+_LEFT = 0.05  # of the correlation, at most, between records that are both judged
+_LAGGED = 0.1  # a smaller lag-1 correlation hardly moves the false alarms
+_SIGMAS = 3.0
+THIN_MOST = 200  # of a value a minute that leaves seven a day; fewer would tell nothing in time
+NOT_TO_BE_THINNED = 0  # values follow each other further than THIN_MOST records: no record is judged
+
+
+def limit_of(values: Floats, upper: bool) -> float | None:
+    """The 95th percentile where more is worse, the 5th otherwise, one of the values; None if all are equal."""
+    if values.min() == values.max():
+        return None
+    ordered = np.sort(values)
+    at = ceil((1.0 - _BAD) * len(values)) - 1
+    return float(ordered[at] if upper else ordered[len(values) - 1 - at])
+
+
+def beyond(values: Floats, limit: float, upper: bool) -> NDArray[np.bool_]:
+    return np.asarray(values > limit if upper else values < limit)
+
+
+def stated(limit: float | None) -> float | None:
+    """A limit that was stated, if it can be compared with."""
+    return limit if limit is not None and isfinite(limit) else None
+
+
+def thinning(values: Floats) -> int:
+    """Each how many-th record can be judged for itself: 1, or the least k with upper^k <= 0.05.
+
+    `upper` is an upper bound of the lag-1 correlation: two standard errors and the small-sample bias above it. It is
+    that of the values or of their ranks, whichever is larger, because a few large values hide how others follow each other.
+    """
+    n = len(values)
+    phi = max(_lag_1(values), _lag_1(rankdata(values)))
+    if phi <= _LAGGED or phi * sqrt(n) <= _SIGMAS:
+        return 1
+    upper = phi + 2.0 * sqrt(max(0.0, 1.0 - phi * phi) / n) + (1.0 + 3.0 * phi) / n
+    if upper >= 1.0:
+        return NOT_TO_BE_THINNED
+    return min(THIN_MOST, ceil(log(_LEFT) / log(upper)))
+
+
+def _lag_1(values: Floats) -> float:
+    """The lag-1 autocorrelation; scaled first, so that no square overflows; summed exactly, in whatever order."""
+    scaled = values / np.abs(values).max()
+    apart = scaled - fsum(scaled) / len(scaled)
+    squares = fsum(apart * apart)
+    return fsum(apart[1:] * apart[:-1]) / squares if squares > 0.0 else 0.0

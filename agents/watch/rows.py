@@ -1,0 +1,127 @@
+"""The rows of the watch: how they begin, and how they begin anew after a command or a shift of the mix."""
+
+from dataclasses import replace
+
+from agents.watch.detector import empty_carry
+from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
+from state.tables import Tables
+
+
+def restart(tables: Tables, command: CommandRow) -> None:
+    """After a command is COMPLETED, every metric whose finding asked for its kind for its version is watched anew.
+
+    Several metrics may ask for one command, which is issued once. A metric whose model was retrained or improved learns
+    its reference anew: a new hypothesis. After a rollback the version before serves again, and its reference stands; the
+    version rolled back is watched in no metric any more, so that its late records neither command nor teach.
+    """
+    name, rows = command.model_version, list(tables.metrics.rows_of(command.subject))
+    if name is None or command.experiment_id is not None:
+        return
+    if command.order == Order.ROLLBACK:
+        for row in rows:
+            versions = tuple(_out(v) if v.model_version == name else v for v in row.versions)
+            if versions != row.versions:
+                tables.metrics.put(replace(row, versions=versions))
+        return
+    asking = (row.metric for row in rows for v in row.versions if (v.model_version, v.asked) == (name, command.order))
+    answered = set(asking)
+    for row in rows:
+        if row.metric in answered:
+            versions = tuple(_again(v) if v.model_version == name or not barred(v) else v for v in row.versions)
+            versions = tuple(replace(v, learned=0) for v in versions)
+            tables.metrics.put(replace(empty_row(row.subject, row.metric, row.segment), versions=versions))
+
+
+def barred(version: VersionWatch) -> bool:
+    """Found bad and not answered yet, or rolled back: its records are neither judged nor learned from."""
+    return version.rolled_back or version.state == State.HARM
+
+
+def learning_anew(row: MetricRow) -> MetricRow:
+    """The whole after a shift of its mix: its reference fills again, in the mix that is; segments keep theirs.
+
+    The finding stays open: the command that it asked for restarts the metric when it is COMPLETED.
+    """
+    versions = tuple(
+        v if barred(v) and v.asked != Order.IMPROVE else replace(v, carry=(), state=State.WAIT, log_e=0.0, learned=0)
+        for v in row.versions
+    )
+    return replace(
+        row,
+        reference_count=0,
+        reference_bad=0,
+        reference_sum=0.0,
+        frozen=False,
+        share_count=0,
+        share_bad=0,
+        versions=versions,
+    )
+
+
+def _again(version: VersionWatch) -> VersionWatch:
+    return replace(version, carry=(), state=State.WAIT, log_e=0.0, finding_id="", asked=Order.NONE)
+
+
+def _out(version: VersionWatch) -> VersionWatch:
+    return replace(version, finding_id="", asked=Order.NONE, rolled_back=True)
+
+
+def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:
+    return MetricRow(
+        subject=subject,
+        metric=metric,
+        segment=segment,
+        reference_count=0,
+        reference_bad=0,
+        reference_sum=0.0,
+        frozen=False,
+        values=(),
+        limit=None,
+        thin=1,
+        share_count=0,
+        share_bad=0,
+        versions=(),
+    )
+
+
+def first_seen(name: str, offset: int) -> VersionWatch:
+    return VersionWatch(
+        model_version=name,
+        count=0,
+        judged=0,
+        bad=0,
+        sum=0.0,
+        coarse=0,
+        learned=0,
+        first_offset=offset,
+        applied_offset=offset,
+        start_count=0,
+        start_bad=0,
+        carry=(),
+        floor=0.0,
+        window_count=0,
+        window_bad=0,
+        window_offset=offset,
+        whole_judged=0,
+        whole_bad=0,
+        whole_window_count=0,
+        whole_window_bad=0,
+        log_e=0.0,
+        state=State.WAIT,
+    )
+
+
+def begun(version: VersionWatch, judged: int, bad: int, offset: int) -> VersionWatch:
+    """The version as its watch begins."""
+    return replace(
+        version,
+        start_count=judged,
+        start_bad=bad,
+        carry=tuple(empty_carry().tolist()),
+        floor=0.0,
+        window_count=judged,
+        window_bad=bad,
+        window_offset=offset,
+        log_e=0.0,
+        state=State.OK,
+    )
