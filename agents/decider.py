@@ -4,7 +4,7 @@ from agents.slice import Facts, Finding
 from schemas.ids import decision_id
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
-VERSION = "1"  # of the agents; a change that decides old records differently raises it
+VERSION = "2"  # of the agents; a change that decides old records differently raises it
 
 _OUTCOMES = {
     Autonomy.AUTO: Outcome.ISSUED,

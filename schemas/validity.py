@@ -37,6 +37,7 @@ FUTURE_MS = 5 * 60_000  # producers' clocks differ; more than this is a wrong cl
 SHARES_TOLERANCE = 1e-6
 ALPHA_MAX = 0.5  # at more, a coin is better evidence
 COUNT_MAX = 10**12  # of one record; nine million of them fit the 64-bit totals of a row
+STEPS_MAX = 64  # of a ramp; totals of each arm are kept for each
 REFERENCE_COUNT_MIN = 100  # fewer records are no reference
 FALSE_ALARM_RECORDS_MIN = 1e3
 
@@ -194,9 +195,8 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
     for metric in metrics:
         yield from _names(metric=metric.name)
         yield from _known(role=metric.role, direction=metric.direction, kind=metric.kind)
-        limit = metric.limit
-        if metric.kind == MetricKind.LATENCY and (limit is None or not isfinite(limit)):
-            yield Reason.NOT_FINITE, f"the limit of LATENCY {metric.name!r} is {limit}: there is nothing to count"
+        if metric.limit is not None and not isfinite(metric.limit):
+            yield Reason.NOT_FINITE, f"the limit of {metric.name!r} is {metric.limit}"
         if metric.cap is not None and not isfinite(metric.cap):
             yield Reason.NOT_FINITE, f"the cap of {metric.name!r} is {metric.cap}"
         if not 0 <= metric.margin < float("inf"):
@@ -207,6 +207,8 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
 
 def _shares(steps: Iterable[ShareStep], arms: tuple[str, ...]) -> Iterator[Fault]:
     steps = tuple(steps)
+    if len(steps) > STEPS_MAX:
+        yield Reason.BAD_SHARES, f"{len(steps)} share steps are more than {STEPS_MAX}"
     for step in steps:
         total = sum(share.share for share in step.shares)
         if not abs(total - 1) <= SHARES_TOLERANCE:

@@ -93,14 +93,23 @@ def settled(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     return np.asarray(fine & (arms["method"][pairs] != Method.SPLIT))
 
 
-def effects(arms: Columnar, pairs: Ints, sides: Sides) -> Effect:
-    """Effects at n moments; NaN where an arm is empty, and no interval where a variance is missing."""
+def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0) -> Effect:
+    """Effects at n moments; NaN where an arm is empty, and no interval where a variance is missing.
+
+    Each end of the interval is the test's own bound at level alpha * tails, so a verdict's interval leaves 0 out; with
+    half tails it holds the truth at all moments with probability 1 - alpha.
+    """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = _difference(arms, pairs, sides)
         a, b = _samples(arms, pairs, sides)
-        wide = means.radius(se, n, arms["alpha"][pairs])
+        alpha = arms["alpha"][pairs] * tails
+        wide = means.radius(se, n, alpha)
         usable = (se > 0.0) & (a.count > 0) & (b.count > 0) & ~(sides.control.missing | sides.treatment.missing)
         low, high = np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
+        counted = np.flatnonzero(
+            (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs] & (np.minimum(a.count, b.count) > 0)
+        )
+        low[counted], high[counted] = _count_interval(arms, pairs[counted], sides.take(counted), alpha[counted])
         bad_end = np.where(arms["sign"][pairs] > 0, low, -high)
         worst = bad_end / np.abs(a.mean())
     # A baseline of zero has no relative effect, so nothing relative can be shown of it.
@@ -135,6 +144,22 @@ def spread_known(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         _, se, _ = _difference(arms, pairs, sides)
     return np.asarray((se > 0.0) & np.isfinite(se) & ~(sides.control.missing | sides.treatment.missing))
+
+
+def _count_interval(arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats) -> tuple[Floats, Floats]:
+    """The effect between the shares of the counted outcome that the test leaves, at the observed rate of both arms.
+
+    With rate p of both arms and the treatment's planned share r of their units, a share t of the counted outcome is an
+    effect of p (t / r - (1 - t) / (1 - r)). NaN where nothing was counted yet.
+    """
+    flipped = arms["flipped"][arms["whole"][pairs]]
+    n_t, n_c = _judged(arms, pairs, sides.treatment), _judged_control(arms, pairs, sides.control)
+    x, y = sides.treatment.hits.astype(float), sides.control.hits.astype(float)
+    x, y = np.where(flipped, n_t - x, x), np.where(flipped, n_c - y, y)
+    share, rate = arms["share"][pairs], (x + y) / (n_t + n_c)
+    ends = [rate * (t / share - (1.0 - t) / (1.0 - share)) for t in counts.edges(x, y, share, alpha)]
+    low, high = np.where(flipped, -ends[1], ends[0]), np.where(flipped, -ends[0], ends[1])
+    return np.where(x + y > 0.0, low, np.nan), np.where(x + y > 0.0, high, np.nan)
 
 
 def _begun(arms: Columnar, pairs: Ints, offsets: Ints) -> Flags:

@@ -54,7 +54,7 @@ def narrow(arms: Columnar, looks: Looks) -> Cuts:
     at = at[settled(arms, looks.pairs[at], looks.sides.take(at))]
     if not len(at):
         return nothing
-    shown = effects(arms, looks.pairs[at], looks.sides.take(at))
+    shown = effects(arms, looks.pairs[at], looks.sides.take(at), tails=0.5)
     return _cut(arms, looks.pairs[at], at, shown.low, shown.high)
 
 

@@ -25,7 +25,6 @@ def _rho_squared(alpha: float) -> float:
 
 
 RHO2_ONE_SIDED = _rho_squared(2.0 * DESIGN_ALPHA)
-RHO2_TWO_SIDED = _rho_squared(DESIGN_ALPHA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,6 @@ def log_evidence(effect: Floats, se: Floats, n: Floats) -> Floats:
 
 
 def radius(se: Floats, n: Floats, alpha: Floats | float) -> Floats:
-    """Half the width of the running two-sided interval at level alpha, shape (n,)."""
-    grown = n * RHO2_TWO_SIDED + 1.0
-    return np.asarray(se * np.sqrt(2.0 * grown / (n * RHO2_TWO_SIDED) * np.log(np.sqrt(grown) / alpha)))
+    """How far the running one-sided bound at level alpha lies from the effect, shape (n,): what `log_evidence` inverts."""
+    grown = n * RHO2_ONE_SIDED + 1.0
+    return np.asarray(se * np.sqrt(2.0 * grown / (n * RHO2_ONE_SIDED) * np.log1p(np.sqrt(grown) / (2.0 * alpha))))

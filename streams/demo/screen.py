@@ -135,7 +135,7 @@ def _models(rows: Sequence[MetricRow]) -> Table:
 
 def _model_row(table: Table, row: MetricRow) -> None:
     for version in row.versions:
-        rate = f"{version.bad / version.count:.1%}" if version.carry else ""
+        rate = f"{version.bad / max(1, version.judged):.1%}" if version.carry else ""
         reference = f"{row.reference_bad / row.reference_count:.1%}" if row.reference_count else ""
         table.add_row(
             f"{row.subject} {version.model_version}" if row.segment is None else "",

@@ -10,6 +10,7 @@ from agents.judge.counts import (
     NO_EVIDENCE,
     SPLIT_CONCENTRATION,
     WEIGHTS,
+    edges,
     log_e_one_sided,
     log_e_split,
     pooled_z,
@@ -128,3 +129,26 @@ def test_counts_of_several_a_unit_have_a_poisson_counts_variance() -> None:
 @pytest.mark.parametrize("sides", [(0, 0, 0, 0), (0, 10, 0, 10), (10, 10, 10, 10), (3, 5, 0, 0)])
 def test_without_variance_the_pooled_z_is_none(sides: tuple[int, int, int, int]) -> None:
     assert z_of(*sides) == 0.0
+
+
+@pytest.mark.parametrize(("x", "y", "rho"), [(12, 3, 0.5), (30, 30, 0.5), (5, 40, 0.1), (40, 160, 0.1), (0, 9, 0.5)])
+def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(x: int, y: int, rho: float) -> None:
+    low, high = (float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05))))
+    for edge, own, other, share in ((low, x, y, rho), (high, y, x, 1.0 - rho)):
+        if not 0.001 < edge < 0.999:
+            assert (x == 0) == (edge == low)  # nothing is too small a share for what was never seen
+            continue
+        tested = edge if edge == low else 1.0 - edge
+        # The prior stays where it was; only the share that is tested moves.
+        moved = own * np.log(share / tested) + other * np.log((1.0 - share) / (1.0 - tested))
+        assert one_sided(own, other, share) + moved == pytest.approx(np.log(20.0), abs=1e-6)
+    assert low <= x / (x + y) <= high
+
+
+def test_the_edges_leave_a_share_out_just_when_its_test_rejects_it() -> None:
+    x = np.arange(0.0, 60.0)
+    low, _ = edges(x, np.full(60, 20.0), np.full(60, 0.5), np.full(60, 0.05))
+    rejects = log_e_one_sided(x, np.full(60, 20.0), np.full(60, 0.5), np.full(60, -np.inf)) >= np.log(20.0)
+    assert ((low > 0.5) == rejects).all()
+    assert rejects.any()
+    assert not rejects.all()
