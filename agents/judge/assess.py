@@ -93,11 +93,11 @@ def settled(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     return np.asarray(fine & (arms["method"][pairs] != Method.SPLIT))
 
 
-def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0) -> Effect:
+def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0, known: Evidence | None = None) -> Effect:
     """Effects at n moments; NaN where an arm is empty, and no interval where a variance is missing.
 
     Each end of the interval is the test's own bound at level alpha * tails, so a verdict's interval leaves 0 out; with
-    half tails it holds the truth at all moments with probability 1 - alpha.
+    half tails it holds the truth at all moments with probability 1 - alpha. known: the exact evidence, where it is at hand.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = _difference(arms, pairs, sides)
@@ -106,10 +106,11 @@ def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0) -> Ef
         wide = means.radius(se, n, alpha)
         usable = (se > 0.0) & (a.count > 0) & (b.count > 0) & ~(sides.control.missing | sides.treatment.missing)
         low, high = np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
-        counted = np.flatnonzero(
-            (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs] & (np.minimum(a.count, b.count) > 0)
-        )
-        low[counted], high[counted] = _count_interval(arms, pairs[counted], sides.take(counted), alpha[counted])
+        fixed = (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs]
+        at = np.flatnonzero(fixed & (np.minimum(a.count, b.count) > 0))
+        if len(at):
+            evidence = (known.harm[at], known.gain[at]) if known is not None else None
+            low[at], high[at] = _count_interval(arms, pairs[at], sides.take(at), alpha[at], evidence)
         bad_end = np.where(arms["sign"][pairs] > 0, low, -high)
         worst = bad_end / np.abs(a.mean())
     # A baseline of zero has no relative effect, so nothing relative can be shown of it.
@@ -146,7 +147,9 @@ def spread_known(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     return np.asarray((se > 0.0) & np.isfinite(se) & ~(sides.control.missing | sides.treatment.missing))
 
 
-def _count_interval(arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats) -> tuple[Floats, Floats]:
+def _count_interval(
+    arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats, evidence: tuple[Floats, Floats] | None
+) -> tuple[Floats, Floats]:
     """The effect between the shares of the counted outcome that the test leaves, at the observed rate of both arms.
 
     With rate p of both arms and the treatment's planned share r of their units, a share t of the counted outcome is an
@@ -157,7 +160,13 @@ def _count_interval(arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats) ->
     x, y = sides.treatment.hits.astype(float), sides.control.hits.astype(float)
     x, y = np.where(flipped, n_t - x, x), np.where(flipped, n_c - y, y)
     share, rate = arms["share"][pairs], (x + y) / (n_t + n_c)
-    ends = [rate * (t / share - (1.0 - t) / (1.0 - share)) for t in counts.edges(x, y, share, alpha)]
+    if evidence is None:
+        never = np.full(len(x), -np.inf)
+        up, down = counts.log_e_one_sided(x, y, share, never), counts.log_e_one_sided(y, x, 1.0 - share, never)
+    else:
+        more_is_harm = (arms["sign"][pairs] < 0) != flipped
+        up, down = np.where(more_is_harm, *evidence), np.where(more_is_harm, *reversed(evidence))
+    ends = [rate * (t / share - (1.0 - t) / (1.0 - share)) for t in counts.edges(x, y, share, alpha, up, down)]
     low, high = np.where(flipped, -ends[1], ends[0]), np.where(flipped, -ends[0], ends[1])
     return np.where(x + y > 0.0, low, np.nan), np.where(x + y > 0.0, high, np.nan)
 

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 CONCENTRATIONS = (10.0, 100.0)  # priors suited to a doubling and to a fifth; the mean of e-values is an e-value
 WEIGHTS = (0.8, 0.2)  # of the two: the larger a harm, the sooner it must be found
-HALVINGS = 40  # of an interval in [0, 1]
+NEWTONS = 10  # steps to an edge; each doubles the digits that are right
 NO_EVIDENCE = -700.0  # log e where the mass on the harmful side underflows: e = 0 for every purpose, and finite
 SPLIT_CONCENTRATION = 200.0  # suited to five points off an even split; 1 000 finds them a third later
 
@@ -37,33 +37,37 @@ def log_e_one_sided(x: Floats, y: Floats, rho: Floats, least: Floats) -> Floats:
     return bound
 
 
-def edges(x: Floats, y: Floats, rho: Floats, alpha: Floats) -> tuple[Floats, Floats]:
+def edges(x: Floats, y: Floats, rho: Floats, alpha: Floats, up: Floats, down: Floats) -> tuple[Floats, Floats]:
     """The shares of `x` between which neither one-sided test rejects at its level alpha, shape (n,).
 
-    Its prior is fixed, so the same evidence tests every share t: log e(t) = log e(rho) + x ln(rho / t) + y ln((1 - rho) /
-    (1 - t)). An edge reaches rho exactly when the test at rho reaches 1/alpha, so verdict and interval agree.
+    up, down: log e that the share is above and below rho. Their priors are fixed, so the same evidence tests every share t:
+    log e(t) = log e(rho) + x ln(rho / t) + y ln((1 - rho) / (1 - t)). An edge reaches rho when the test at rho reaches
+    1/alpha, so verdict and interval agree.
     """
-    never = np.full(len(x), -np.inf)
     level = -np.log(alpha) + _surprise(x, y, rho)
-    low = _edge(x, y, level - log_e_one_sided(x, y, rho, never), np.zeros(len(x)))
-    high = _edge(x, y, level - log_e_one_sided(y, x, 1.0 - rho, never), np.ones(len(x)))
-    return low, high
+    return _edge(x, y, level - up), 1.0 - _edge(y, x, level - down)
 
 
-def _edge(x: Floats, y: Floats, reached: Floats, outer: Floats) -> Floats:
-    """Where between the outer end and x / (x + y) the surprise falls to `reached`; the middle where it never does."""
-    inner = x / (x + y)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (outer + inner)
-        beyond = _surprise(x, y, middle) >= reached
-        outer, inner = np.where(beyond, middle, outer), np.where(beyond, inner, middle)
-    return inner
+def _edge(x: Floats, y: Floats, reached: Floats) -> Floats:
+    """Where below x / (x + y) the surprise falls to `reached`, shape (n,); x / (x + y) where it never does.
+
+    Newton's steps on the logarithm of the share, along which the surprise is convex: from outside they never overshoot.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        middle = np.log(x / (x + y))
+        at = np.minimum(-reached / x, middle)
+        for _ in range(NEWTONS):
+            share = np.exp(at)
+            left = -x * at - np.where(y > 0.0, y * np.log1p(-share), 0.0) - reached
+            at = np.minimum(
+                at + np.maximum(left, 0.0) / (x - np.where(y > 0.0, y * share / (1.0 - share), 0.0)), middle
+            )
+            at = np.where(np.isnan(at), middle, at)
+    return np.where(x > 0.0, np.exp(at), 0.0)
 
 
 def _surprise(x: Floats, y: Floats, share: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(x > 0.0, -x * np.log(share), 0.0)
-        return np.asarray(own + np.where(y > 0.0, -y * np.log1p(-share), 0.0))
+    return np.asarray(-x * np.log(share) - y * np.log1p(-share))
 
 
 def log_e_split(x: Floats, y: Floats, rho: Floats) -> Floats:

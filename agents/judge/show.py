@@ -28,7 +28,7 @@ def refresh(tables: Tables) -> None:
     sides = Sides(totals_of(tables, arms["control"][rows]), totals_of(tables, rows))
     sides = with_strata(tables, rows, sides)
     evidence = assess(arms, rows, np.full(len(rows), _UNDECIDED_AT), sides)
-    effect = effects(arms, rows, sides)
+    effect = effects(arms, rows, sides, known=evidence)
     _put_interval(tables, rows, effect)
     arms["effect"][rows] = _or_nan(effect.effect)
     arms["log_e_harm"][rows], arms["log_e_gain"][rows] = _told(evidence.harm), _told(evidence.gain)

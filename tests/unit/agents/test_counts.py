@@ -133,7 +133,8 @@ def test_without_variance_the_pooled_z_is_none(sides: tuple[int, int, int, int])
 
 @pytest.mark.parametrize(("x", "y", "rho"), [(12, 3, 0.5), (30, 30, 0.5), (5, 40, 0.1), (40, 160, 0.1), (0, 9, 0.5)])
 def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(x: int, y: int, rho: float) -> None:
-    low, high = (float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05))))
+    both = one_sided(x, y, rho), one_sided(y, x, 1.0 - rho)
+    low, high = (float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05, *both))))
     for edge, own, other, share in ((low, x, y, rho), (high, y, x, 1.0 - rho)):
         if not 0.001 < edge < 0.999:
             assert (x == 0) == (edge == low)  # nothing is too small a share for what was never seen
@@ -147,8 +148,10 @@ def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(x: int, y: i
 
 def test_the_edges_leave_a_share_out_just_when_its_test_rejects_it() -> None:
     x = np.arange(0.0, 60.0)
-    low, _ = edges(x, np.full(60, 20.0), np.full(60, 0.5), np.full(60, 0.05))
-    rejects = log_e_one_sided(x, np.full(60, 20.0), np.full(60, 0.5), np.full(60, -np.inf)) >= np.log(20.0)
+    y, rho, exactly = np.full(60, 20.0), np.full(60, 0.5), np.full(60, EXACTLY)
+    up, down = log_e_one_sided(x, y, rho, exactly), log_e_one_sided(y, x, rho, exactly)
+    low, _ = edges(x, y, rho, np.full(60, 0.05), up, down)
+    rejects = up >= np.log(20.0)
     assert ((low > 0.5) == rejects).all()
     assert rejects.any()
     assert not rejects.all()
