@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.judge.arms import new_experiment
+from agents.judge.experiments import new_experiment
 from agents.judge.terms import NEVER
 from agents.policy import policy_for
 from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role

@@ -1,9 +1,10 @@
 """Opens the rows of the hot table and links each to its control or treatments, as its experiment's frozen row says."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from agents.judge.experiments import started, with_metric
 from agents.judge.marks import next_mark
 from agents.judge.terms import (
     NEVER,
@@ -19,60 +20,26 @@ from agents.judge.terms import (
     shares_of,
     tally_of,
 )
-from agents.policy import EXPOSURE, metric_spec, policy_for
 from schemas.records import (
     Direction,
     ExperimentRow,
     ExperimentStatus,
-    MetricKind,
-    MetricSpec,
     Pair,
-    Policy,
-    Role,
-    SubjectRow,
 )
 from state.table import row_key
 from state.tables import NULLABLE, STATES, Tables, Trial
 
-CONTROL = "control"  # the control arm where no spec names one
 WAIT = STATES.index("WAIT")
 NONE_YET, SEVERAL = -1, -2  # in column `treatment`, of a control row
 
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
 
-def new_experiment(subject: str, experiment_id: str, policy: Policy) -> ExperimentRow:
-    """An experiment nobody specified: `control` against all others, levels by the policy."""
-    return ExperimentRow(
-        subject=subject,
-        experiment_id=experiment_id,
-        ordinal=0,
-        discoveries=0,
-        control=CONTROL,
-        specified=False,
-        status=ExperimentStatus.RUNNING,
-        alpha=policy.alpha,
-        min_count=policy.min_count,
-        share_steps=(),
-        treatments=(),
-        metrics=(),
-        pairs=(),
-        frozen=(),
-        autonomy=None,
-        candidate_version=None,
-        baseline_version=None,
-        policy_id=policy.policy_id,
-        started_offset=-1,
-        split_offset=-1,
-        decided=(),
-    )
-
-
 def open_arm(tables: Tables, hashed: int, key: Key, offset: int) -> int:
     """Makes the row of an arm first seen at `offset`, and starts its experiment if this is its first result."""
     subject, experiment_id, metric, variant, segment, step = key
-    experiment = _started(tables, subject, experiment_id, offset)
-    experiment = _with_metric(experiment, metric, tables)
+    experiment = started(tables, subject, experiment_id, offset)
+    experiment = with_metric(experiment, metric, tables)
     pair = Pair(variant, metric)
     whole = segment is None and step is None
     if whole and may_command(experiment, plan_of(experiment, metric), variant) and pair not in experiment.pairs:
@@ -91,29 +58,6 @@ def open_arm(tables: Tables, hashed: int, key: Key, offset: int) -> int:
     tables.arms["state"][row] = WAIT
     link(tables, row)
     return row
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a metric is judged; whether it has rows already, and these are made of snapshots."""
-
-    spec: MetricSpec
-    begun: bool
-    snapshots: bool
-
-
-def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
-    """How a metric of an experiment is judged, or would be if its first result came now."""
-    key = row_key(subject, experiment_id)
-    experiment = tables.experiments.get(key)
-    if experiment is None:
-        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
-    trial = tables.trial_of.get(key)
-    return Plan(
-        plan_of(_with_metric(experiment, metric, tables), metric),
-        trial is not None and metric in tables.trials[trial].arms,
-        tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
-    )
 
 
 def rebuild(tables: Tables) -> None:
@@ -221,29 +165,3 @@ def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> 
     }
     for column, value in values.items():
         tables.arms[column][row] = value
-
-
-def _with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> ExperimentRow:
-    if any(spec.name == metric for spec in experiment.metrics):
-        return experiment
-    if experiment.specified or metric == EXPOSURE:
-        # A spec is whole: what it does not name is looked at and never judged.
-        kind = MetricKind.COUNT if metric == EXPOSURE else MetricKind.MEAN
-        spec = MetricSpec(metric, Role.SIGNAL, Direction.UNKNOWN, kind)
-    else:
-        spec = metric_spec(metric, (), policy_for(experiment.subject, tables.policies.values()))
-    return replace(experiment, metrics=(*experiment.metrics, spec))
-
-
-def _started(tables: Tables, subject: str, experiment_id: str, offset: int) -> ExperimentRow:
-    experiment = tables.experiments.get(row_key(subject, experiment_id))
-    if experiment is None:
-        policy = policy_for(subject, tables.policies.values())
-        experiment = new_experiment(subject, experiment_id, policy)
-    if experiment.started_offset < 0:
-        row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
-        row = replace(row, experiments=row.experiments + 1)
-        tables.subjects.put(row)
-        experiment = replace(experiment, started_offset=offset, ordinal=row.experiments, discoveries=row.discoveries)
-        tables.experiments.put(experiment)
-    return experiment

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.judge.assess import agrees, effects, enough
+from agents.judge.assess import agrees, enough
+from agents.judge.effect import effects
 from agents.judge.looks import Looks
 from agents.judge.running import Running, totals_of
 from agents.judge.sides import Flags, Ints, Sides

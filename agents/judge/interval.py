@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge.assess import effects, settled
+from agents.judge.effect import effects, settled
 from agents.judge.looks import Looks
 from agents.judge.marks import mark, next_mark
 from agents.slice import Floats, Ints

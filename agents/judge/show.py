@@ -3,7 +3,8 @@
 import numpy as np
 
 from agents.judge import counts
-from agents.judge.assess import Effect, Evidence, assess, effects, expected_more, spread_known
+from agents.judge.assess import Evidence, assess
+from agents.judge.effect import Effect, effects, expected_more, spread_known
 from agents.judge.running import totals_of
 from agents.judge.sides import Flags, Floats, Ints, Sides
 from agents.judge.steps import with_strata

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge.arms import plan
 from agents.judge.burnin import BurnIn
+from agents.judge.experiments import plan
 from agents.judge.sides import Flags
 from agents.judge.terms import Tally, tally_of
 from agents.slice import Facts, Floats, Ints

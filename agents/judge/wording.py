@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge.assess import Effect, assess, effects
+from agents.judge.assess import assess
+from agents.judge.effect import Effect, effects
 from agents.judge.running import Running
 from agents.judge.sides import Sides
 from agents.judge.terms import Method, Tally

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.fold import apply_policy, fold
-from agents.judge.arms import new_experiment
+from agents.judge.experiments import new_experiment
 from agents.judge.terms import levels
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid

@@ -1,0 +1,98 @@
+"""The frozen row of an experiment: made at its first result, by its spec or by the policy where there is none."""
+
+from dataclasses import dataclass, replace
+
+from agents.judge.terms import plan_of
+from agents.policy import EXPOSURE, metric_spec, policy_for
+from schemas.records import (
+    Direction,
+    ExperimentRow,
+    ExperimentStatus,
+    MetricKind,
+    MetricSpec,
+    Policy,
+    Role,
+    SubjectRow,
+)
+from state.table import row_key
+from state.tables import Tables
+
+CONTROL = "control"  # the control arm where no spec names one
+
+
+def new_experiment(subject: str, experiment_id: str, policy: Policy) -> ExperimentRow:
+    """An experiment nobody specified: `control` against all others, levels by the policy."""
+    return ExperimentRow(
+        subject=subject,
+        experiment_id=experiment_id,
+        ordinal=0,
+        discoveries=0,
+        control=CONTROL,
+        specified=False,
+        status=ExperimentStatus.RUNNING,
+        alpha=policy.alpha,
+        min_count=policy.min_count,
+        share_steps=(),
+        treatments=(),
+        metrics=(),
+        pairs=(),
+        frozen=(),
+        autonomy=None,
+        candidate_version=None,
+        baseline_version=None,
+        policy_id=policy.policy_id,
+        started_offset=-1,
+        split_offset=-1,
+        decided=(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a metric is judged; whether it has rows already, and these are made of snapshots."""
+
+    spec: MetricSpec
+    begun: bool
+    snapshots: bool
+
+
+def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
+    """How a metric of an experiment is judged, or would be if its first result came now."""
+    key = row_key(subject, experiment_id)
+    experiment = tables.experiments.get(key)
+    if experiment is None:
+        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
+    trial = tables.trial_of.get(key)
+    return Plan(
+        plan_of(with_metric(experiment, metric, tables), metric),
+        trial is not None and metric in tables.trials[trial].arms,
+        tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
+    )
+
+
+def started(tables: Tables, subject: str, experiment_id: str, offset: int) -> ExperimentRow:
+    """The experiment's row; its first result, at `offset`, freezes its place among the subject's experiments."""
+    experiment = tables.experiments.get(row_key(subject, experiment_id))
+    if experiment is None:
+        policy = policy_for(subject, tables.policies.values())
+        experiment = new_experiment(subject, experiment_id, policy)
+    if experiment.started_offset < 0:
+        row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
+        row = replace(row, experiments=row.experiments + 1)
+        tables.subjects.put(row)
+        experiment = replace(experiment, started_offset=offset, ordinal=row.experiments, discoveries=row.discoveries)
+        tables.experiments.put(experiment)
+    return experiment
+
+
+def with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> ExperimentRow:
+    """The row with the metric's terms in it, which stand from then on."""
+    if any(spec.name == metric for spec in experiment.metrics):
+        return experiment
+    if experiment.specified or metric == EXPOSURE:
+        # A spec is whole: what it does not name is looked at and never judged.
+        kind = MetricKind.COUNT if metric == EXPOSURE else MetricKind.MEAN
+        spec = MetricSpec(metric, Role.SIGNAL, Direction.UNKNOWN, kind)
+    else:
+        spec = metric_spec(metric, (), policy_for(experiment.subject, tables.policies.values()))
+    return replace(experiment, metrics=(*experiment.metrics, spec))

@@ -1,0 +1,46 @@
+"""From totals to samples: the units judged of each arm, their sums, and the difference of their means."""
+
+import numpy as np
+
+from agents.judge import means
+from agents.judge.sides import Flags, Floats, Ints, Sides, Totals
+from agents.judge.terms import Method, Tally
+from state.columnar import Columnar
+
+
+def needed(arms: Columnar, pairs: Ints) -> Floats:
+    """Units that each arm must have, shape (n,)."""
+    least, method = arms["min_count"][pairs], arms["method"][pairs]
+    of_mean = np.maximum(np.maximum(least, means.BURN_IN), means.INDEPENDENT * arms["inflation"][pairs])
+    return np.where(method == Method.MEANS, of_mean, np.where(method == Method.SPLIT, 1.0, least.astype(float)))
+
+
+def judged(arms: Columnar, rows: Ints, totals: Totals) -> Floats:
+    return np.asarray(totals.count - arms["base_count"][rows], np.float64)
+
+
+def judged_control(arms: Columnar, pairs: Ints, totals: Totals) -> Floats:
+    return judged(arms, arms["control"][pairs], totals)
+
+
+def difference(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[Floats, Floats, Floats]:
+    """Treatment's mean minus control's, its standard error, and the independent units behind both, each shape (n,)."""
+    a, b = samples(arms, pairs, sides)
+    inflation = arms["inflation"][pairs]
+    effect, se = b.mean() - a.mean(), means.standard_error(a, b)
+    if sides.strata is not None:
+        ramped = arms["ramped"][pairs]
+        effect, se = np.where(ramped, sides.strata.effect, effect), np.where(ramped, sides.strata.se, se)
+    return effect, se * np.sqrt(inflation), (a.count + b.count) / inflation
+
+
+def samples(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[means.Sample, means.Sample]:
+    # A rate's units are 0 or 1, so its sum and its squares are its hits.
+    counted = np.isin(arms["tally"][pairs], (Tally.RATE, Tally.LATENCY))
+    control = _sample(counted, sides.control, judged_control(arms, pairs, sides.control))
+    return control, _sample(counted, sides.treatment, judged(arms, pairs, sides.treatment))
+
+
+def _sample(counted: Flags, totals: Totals, count: Floats) -> means.Sample:
+    total = np.where(counted, totals.hits, totals.total)
+    return means.Sample(count, total, np.where(counted, totals.hits, totals.squares))
