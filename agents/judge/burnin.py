@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.judge.autocorrelation import inflation_of
+from agents.judge.inflation import inflation_of
 from agents.judge.scan import bring_together, stable_order
 from agents.judge.sides import Flags
 from agents.judge.terms import NEVER, learns, plan_of

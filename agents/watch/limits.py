@@ -1,11 +1,11 @@
 """The limit beyond which a record of a MEAN is bad, and how far apart records must be to tell each for itself."""
 
-from math import ceil, fsum, isfinite, log, sqrt
+from math import ceil, isfinite, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from agents.autocorrelation import lag_1
 from agents.slice import Floats
 
 LEARNED = 1_000  # values that freeze a limit: the 95th percentile is then within 0.7 points of its place
@@ -38,22 +38,13 @@ def stated(limit: float | None) -> float | None:
 def thinning(values: Floats) -> int:
     """Each how many-th record can be judged for itself: 1, or the least k with upper^k <= 0.05.
 
-    `upper` is an upper bound of the lag-1 correlation: two standard errors and the small-sample bias above it. It is
-    that of the values or of their ranks, whichever is larger, because a few large values hide how others follow each other.
+    `upper` is an upper bound of the lag-1 correlation: two standard errors and the small-sample bias above it.
     """
     n = len(values)
-    phi = max(_lag_1(values), _lag_1(rankdata(values)))
+    phi = lag_1(values)
     if phi <= _LAGGED or phi * sqrt(n) <= _SIGMAS:
         return 1
     upper = phi + 2.0 * sqrt(max(0.0, 1.0 - phi * phi) / n) + (1.0 + 3.0 * phi) / n
     if upper >= 1.0:
         return NOT_TO_BE_THINNED
     return min(THIN_MOST, ceil(log(_LEFT) / log(upper)))
-
-
-def _lag_1(values: Floats) -> float:
-    """The lag-1 autocorrelation; scaled first, so that no square overflows; summed exactly, in whatever order."""
-    scaled = values / np.abs(values).max()
-    apart = scaled - fsum(scaled) / len(scaled)
-    squares = fsum(apart * apart)
-    return fsum(apart[1:] * apart[:-1]) / squares if squares > 0.0 else 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.judge.autocorrelation import MOST, inflation_of
+from agents.judge.inflation import MOST, inflation_of
 
 
 def gauge(phi: float, n: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

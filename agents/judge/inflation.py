@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from agents.autocorrelation import lag_1
 from agents.slice import Floats
 
 NOTICED = 3.0  # standard errors of the lag-1 correlation; independent values pass it once in 700 metrics
@@ -19,8 +20,7 @@ def inflation_of(values: Floats) -> float:
     n = len(values)
     if n < 3 or np.ptp(values) == 0.0:
         return 1.0
-    off = values - np.add.accumulate(values)[-1] / n
-    phi = float(np.add.accumulate(off[1:] * off[:-1])[-1] / np.add.accumulate(off * off)[-1])
+    phi = lag_1(values)
     if not phi * np.sqrt(n) > NOTICED:
         return 1.0
     phi += (1.0 + 3.0 * phi) / n
