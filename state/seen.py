@@ -17,13 +17,15 @@ class Seen:
     stretch of the input again.
     """
 
-    def __init__(self, window: int = WINDOW) -> None:
+    def __init__(self, window: int = WINDOW, slack: int = 0) -> None:
+        """slack: offsets by which a call may go back behind the one before it."""
         assert window > 0, f"window {window} must be positive"
+        self._slack = slack
         self._window = window
         self._last = HashMap64(most=int(_HELD * window))
 
     def duplicates(self, ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these records are duplicates, shape (n,); remembers them all. Offsets ascend."""
+        """Which of these records are duplicates, shape (n,); remembers them all. Offsets ascend within a call."""
         if not len(ids):
             return np.zeros(0, np.bool_)
         in_order = np.sort(ids)
@@ -54,4 +56,4 @@ class Seen:
     def _sweep(self, offset: int) -> None:
         # Sweeping copies what stays, so it waits until half is stale.
         if len(self._last) > _HELD * self._window:
-            self._last.keep(offset - self._window)
+            self._last.keep(offset - self._window - self._slack)

@@ -19,6 +19,7 @@ from state.keyed import Keyed
 from state.seen import WINDOW, Seen
 from state.table import Table, row_key
 
+SLICE_MOST = 65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
@@ -31,10 +32,10 @@ _ARM_COLUMNS = {
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
-    "trial": "i8", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1", "sign": "i1",
-    "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8", "cap": "f8",
-    "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
-    "closed_offset": "i8",
+    "trial": "i8", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1",
+    "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8",
+    "limit": "f8", "cap": "f8", "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?", "snapshots": "?",
+    "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
 }
 # fmt: on
 NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
@@ -107,7 +108,7 @@ class Tables:
         )
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
-        self.units = Seen(dedupe_window)  # units of arms on the results' partition
+        self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
         self._seen: dict[str, Seen] = {}
 
     def seen(self, topic: str) -> Seen:

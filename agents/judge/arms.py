@@ -143,6 +143,7 @@ def _derive(tables: Tables, row: int, trial: int, experiment: ExperimentRow) -> 
     cap = frozen.cap if frozen is not None and spec.cap is None else spec.cap
     values = {
         "trial": trial,
+        "leads": variant == experiment.control,
         "is_control": whole and variant == experiment.control,
         "control": -1,
         "treatment": NONE_YET,

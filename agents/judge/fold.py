@@ -5,8 +5,8 @@ event, and a verdict falls at the event that proves it, not at the end of the ba
 stays rejected; they depend on the order of the log.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from agents.judge.running import Running
 from agents.judge.snapshots import fold_snapshots
 from agents.judge.tally import additions_of, measure_of, senseless
 from agents.judge.verdicts import look
-from agents.slice import Facts, Finding
+from agents.slice import Facts, Finding, Ints
 from schemas.refusals import Refused
 from state.tables import Tables
 
@@ -30,19 +30,19 @@ def fold(facts: Facts, tables: Tables) -> _Folded:
     """Folds results; returns findings in the order of the log and records that make no sense for their metric."""
     findings: list[Finding] = []
     refused: list[Refused] = []
-    for start, end, snapshots in _stretches(facts):
-        part = facts if end - start == len(facts) else facts.part(start, end)
+    for at, snapshots in _stretches(facts):
+        part = facts if len(at) == len(facts) else facts.take(at)
         found, senseless_ones = fold_snapshots(part, tables) if snapshots else _fold_observations(part, tables)
-        findings += [replace(one, at=one.at + start) for one in found] if start else found
-        refused += [replace(one, index=one.index + start) for one in senseless_ones] if start else senseless_ones
-    return findings, refused
+        findings += [replace(one, at=int(at[one.at])) for one in found]
+        refused += [replace(one, index=int(at[one.index])) for one in senseless_ones]
+    return sorted(findings, key=lambda one: one.at), sorted(refused, key=lambda one: one.index)
 
 
 def remember(facts: Facts, tables: Tables) -> None:
     """Takes in the units of results that were folded before a restart, and nothing else of them."""
-    for start, end, snapshots in _stretches(facts):
+    for at, snapshots in _stretches(facts):
         if not snapshots and (ids := facts.batch.column("unit_id")).null_count < len(ids):
-            part = facts.part(start, end)
+            part = facts.take(at)
             names = named(part)
             found = tables.arms.find(names.whole)
             # What opened no row, or came before it, was refused.
@@ -51,16 +51,25 @@ def remember(facts: Facts, tables: Tables) -> None:
             units.repeats(part, tables, names.whole, good)
 
 
-def _stretches(facts: Facts) -> list[tuple[int, int, bool]]:
-    """Consecutive records that are all snapshots, or none of them: from, to, which."""
-    snapshots = facts.batch.column("kind").dictionary_encode()
-    symbols = snapshots.dictionary.to_pylist()
-    if symbols == ["OBSERVATION"]:
-        return [(0, len(facts), False)]
-    code = symbols.index("SNAPSHOT") if "SNAPSHOT" in symbols else -1
-    which = snapshots.indices.to_numpy() == code
-    changes = np.flatnonzero(which[1:] != which[:-1]) + 1
-    return [(start, end, bool(which[start])) for start, end in pairwise([0, *changes.tolist(), len(facts)])]
+def _stretches(facts: Facts) -> Iterator[tuple[Ints, bool]]:
+    """Positions of records that are folded together, and whether they are snapshots.
+
+    Subjects share nothing, so those without a snapshot in this slice are folded at once; of the others, consecutive
+    records of one kind, for the experiments of a subject share their levels, and the order of the log settles them.
+    """
+    kinds = facts.batch.column("kind").dictionary_encode()
+    symbols = kinds.dictionary.to_pylist()
+    if "SNAPSHOT" not in symbols:
+        yield np.arange(len(facts)), False
+        return
+    snapshots = kinds.indices.to_numpy() == symbols.index("SNAPSHOT")
+    subjects = facts.batch.column("subject").dictionary_encode().indices.to_numpy()
+    mixed = np.isin(subjects, subjects[snapshots])
+    if not mixed.all():
+        yield np.flatnonzero(~mixed), False
+    at = np.flatnonzero(mixed)
+    for stretch in np.split(at, np.flatnonzero(snapshots[at][1:] != snapshots[at][:-1]) + 1):
+        yield stretch, bool(snapshots[stretch[0]])
 
 
 def _fold_observations(facts: Facts, tables: Tables) -> _Folded:

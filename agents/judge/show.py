@@ -3,7 +3,6 @@
 import numpy as np
 
 from agents.judge import counts
-from agents.judge.arms import NONE_YET
 from agents.judge.assess import Evidence, assess
 from agents.judge.effect import Effect, effects, expected_more, spread_known
 from agents.judge.running import totals_of
@@ -20,8 +19,7 @@ def refresh(tables: Tables) -> None:
     """Sets effect, interval, evidence and state of the changed rows from their totals and latches alone."""
     arms = tables.arms
     rows = arms.dirty_rows()
-    leads = arms["is_control"][rows] | (arms["treatment"][rows] != NONE_YET)  # of the whole, of a segment or a step
-    arms["state"][rows[leads]] = _CODE["OK"]
+    arms["state"][rows[arms["leads"][rows]]] = _CODE["OK"]
     alone = rows[(arms["method"][rows] != Method.NONE) & (arms["control"][rows] < 0)]
     silent = arms["count"][alone] >= arms["min_count"][alone]
     arms["state"][alone] = np.where(silent, _CODE["MISSING"], _CODE["WAIT"])

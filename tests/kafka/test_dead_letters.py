@@ -51,7 +51,7 @@ def bad_results() -> dict[str, tuple[str, bytes | None]]:
         "no name": ("EMPTY_FIELD", {"variant": ""}),
         "above one": ("RATE_ABOVE_ONE", {"sum": 2.0}),
         "below zero": ("NOT_A_COUNT", {"sum": -1.0}),
-        "snapshot": ("SNAPSHOT_NOT_JUDGED", {"kind": ResultKind.SNAPSHOT}),
+        "snapshot": ("MIXED_KINDS", {"kind": ResultKind.SNAPSHOT}),
         "unknown kind": ("UNKNOWN_KIND", {"kind": ResultKind.UNKNOWN}),
     }
     senseless = {
