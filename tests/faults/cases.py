@@ -1,0 +1,5 @@
+"""All cases, in the order of the report."""
+
+from tests.faults.case import Case
+
+CASES: tuple[Case, ...] = ()
