@@ -35,7 +35,7 @@ class Emitter:
 
     def emit(self, piece: Slice, effects: Effects) -> None:
         for output in effects.outputs:
-            self._output(output)
+            self.output(output)
         for forward in effects.forwards:
             record = piece.records[forward.index]
             origin = f"{piece.topic}/{piece.partition}/{record.offset()}".encode()
@@ -76,7 +76,7 @@ class Emitter:
         self._outbox.add(DEAD_LETTERS, partition % self._partitions, key, value, headers)
         REFUSED.labels(topic, refused.reason).inc()
 
-    def _output(self, output: Output) -> None:
+    def output(self, output: Output) -> None:
         record = output.record
         when = record.issued_at if isinstance(record, Command) else record.decided_at  # type: ignore[attr-defined]
         name = type(record).__name__

@@ -1,33 +1,28 @@
 """What a worker holds of one partition: its tables, its journal, and the effects not yet committed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Message
 
-from agents.decider import VERSION
-from agents.fold import apply_policy, fold
+from agents.fold import apply_policy
 from agents.slice import Slice
 from schemas.catalog import POLICIES
 from schemas.wire import Codec
-from state.tables import Tables
 from streams.emit import Emitter
 from streams.journal import Journal
-
-
-def agents_name(dedupe_window: int) -> str:
-    """What must be equal for a replay to give the same bytes."""
-    return f"{VERSION} dedupe={dedupe_window}"
+from streams.topology import Topology
 
 
 @dataclass(slots=True)
 class Owned:
     """One partition; `dirty` says that the open transaction holds something of it."""
 
-    tables: Tables
+    tables: Any  # the topology's State
     journal: Journal
     dirty: bool = False
 
-    def fold(self, topic: str, records: list[Message], codec: Codec, emitter: Emitter) -> bool:
+    def fold(self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter) -> bool:
         """Folds records of one input and emits what follows; True if somebody waits for it."""
         expected = self.journal.next_offsets.get(topic, 0)
         if records[0].offset() < expected:  # type: ignore[operator]
@@ -36,7 +31,7 @@ class Owned:
             if not records:
                 return False
         piece = Slice.of(topic, self.tables.partition, records)  # type: ignore[arg-type]
-        effects = fold(piece, self.tables, codec)
+        effects = topology.fold(piece, self.tables, codec)
         self.journal.add_slice(piece, effects)
         self.dirty = True
         emitter.emit(piece, effects)

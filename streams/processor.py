@@ -11,23 +11,22 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from agents.fold import INPUTS, refresh
 from schemas.catalog import JOURNAL, TICKS
 from schemas.wire import Codec
 from streams.breaker import Breaker
 from streams.broadcast import Policies
 from streams.clock import monotonic, now_ms
 from streams.config import Settings
-from streams.emit import Emitter
 from streams.errors import MendstreamError
-from streams.grouping import FIRST, by_place
+from streams.grouping import by_place
 from streams.health import Health
 from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
-from streams.owned import Owned, agents_name
+from streams.owned import Owned
 from streams.restore import restore
 from streams.telemetry import ASSIGNED, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
 from streams.ticker import Ticker
 from streams.topics import check
+from streams.topology import DECIDING, Topology
 from streams.transaction import Crash, Hook, Transactions
 
 log = logging.getLogger("mendstream.processor")
@@ -40,15 +39,22 @@ COLLECT = (200_000, 20, 20)  # messages come and go by ten thousands; the defaul
 class Processor:
     """One worker. `run` returns after `stop`; it raises Crash or MendstreamError when it cannot go on."""
 
-    def __init__(self, settings: Settings, codec: Codec, health: Health | None = None, at: Hook | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        codec: Codec,
+        health: Health | None = None,
+        at: Hook | None = None,
+        topology: Topology = DECIDING,
+    ) -> None:
         """at: called with the name of each point of a commit, for tests that end the process there."""
-        self._settings, self._codec = settings, codec
+        self._settings, self._codec, self._topology = settings, codec, topology
         self._health = health or Health()
         self._admin = admin(settings)
         check(self._admin, settings)
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read
-        self._emitter = Emitter(codec, f"mendstream/{settings.group}", settings.partitions)
+        self._emitter = topology.emitter(codec, f"mendstream/{settings.group}", settings.partitions)
         self._policies = Policies(settings, self._admin)
         self._ticker = Ticker(settings, codec)
         self._breaker = Breaker()
@@ -86,7 +92,7 @@ class Processor:
         messages = self._poll()
         if self._failure is not None:  # callbacks run inside the poll
             raise self._failure
-        for topic, partition, records in by_place(self._good(messages)):
+        for topic, partition, records in by_place(self._good(messages), self._topology.inputs):
             self._fold(topic, partition, records)
         self._take_policies()
         if self._due():
@@ -135,7 +141,7 @@ class Processor:
         self._changed()
         self._at(topic)
         refused_before = owned.journal.dead_letters
-        self._urgent |= owned.fold(topic, records, self._codec, self._emitter)
+        self._urgent |= owned.fold(topic, records, self._topology, self._codec, self._emitter)
         if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
             self._consumer.pause([TopicPartition(topic, partition)])
 
@@ -157,12 +163,12 @@ class Processor:
         for partition, owned in self._owned.items():
             if not owned.dirty:
                 continue
-            refresh(owned.tables)
+            self._topology.refresh(owned.tables)
             for topic, table in owned.tables.all().items():
                 if rows := table.changed(self._codec):
                     outbox.rows.append((topic, partition, rows))
             held = sum(map(len, owned.tables.all().values()))
-            entry = owned.journal.entry(owned.tables.now, agents_name(self._settings.dedupe_window), held)
+            entry = owned.journal.entry(owned.tables.now, self._topology.agents(self._settings.dedupe_window), held)
             outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
@@ -197,18 +203,22 @@ class Processor:
                 }
             )
         )
-        consumer.subscribe(list(INPUTS), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        consumer.subscribe(
+            list(self._topology.inputs), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
         return consumer
 
     def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         """Restores before a single record is fetched. The heartbeat goes on in librdkafka's own thread."""
         try:
             self._health.restoring = True
-            numbers = _aligned(parts)
+            numbers = _aligned(parts, self._topology.inputs)
             began = monotonic()
             self._breaker.reset()
             offsets = committed(consumer, parts, self._settings)
-            self._owned = restore(self._settings, self._codec, self._admin, numbers, offsets, self._policies.all())
+            self._owned = restore(
+                self._topology, self._settings, self._codec, self._admin, numbers, offsets, self._policies.all()
+            )
             self._committed = {
                 (topic, p): offset
                 for p, one in self._owned.items()
@@ -237,12 +247,12 @@ class Processor:
 
     def _catch_up(self, partitions: Sequence[int]) -> None:
         """Reads what specs and statuses wait before any result: a fetch of several topics comes in no order."""
-        parts = [TopicPartition(topic, p) for topic in FIRST for p in partitions]
+        parts = [TopicPartition(topic, p) for topic in self._topology.first for p in partitions]
         ends = end_offsets(self._admin, parts, committed_only=True)  # a stranger's open transaction is not waited for
         starts = start_offsets(self._admin, parts)
         ranges = {(p.topic, p.partition): (self._next(p, starts[p]), ends[p]) for p in parts}
         for batch in read(self._settings, ranges):
-            for topic, partition, records in by_place(batch):
+            for topic, partition, records in by_place(batch, self._topology.inputs):
                 self._fold(topic, partition, records)
 
     def _next(self, part: TopicPartition, start: int) -> int:
@@ -290,12 +300,12 @@ class Processor:
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
 
 
-def _aligned(parts: Sequence[TopicPartition]) -> list[int]:
+def _aligned(parts: Sequence[TopicPartition], inputs: Sequence[str]) -> list[int]:
     """The partition numbers, if every input came with the same ones. Raises MendstreamError."""
-    by_topic: dict[str, set[int]] = {topic: set() for topic in INPUTS}
+    by_topic: dict[str, set[int]] = {topic: set() for topic in inputs}
     for part in parts:
         by_topic[part.topic].add(part.partition)
-    numbers = by_topic[INPUTS[0]]
+    numbers = by_topic[inputs[0]]
     if any(other != numbers for other in by_topic.values()):
         raise MendstreamError(
             f"The group gave this worker different partitions of the inputs: {by_topic}.",

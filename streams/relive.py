@@ -19,7 +19,7 @@ from state.tables import Tables
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import end_offsets, read, start_offsets
-from streams.owned import agents_name
+from streams.topology import DECIDING
 
 Cut = Callable[[str, list[Message]], Iterable[list[Message]]]  # a topic's consecutive records, in one piece or several
 Told = Callable[[str], None]  # hears how far long work has come
@@ -126,10 +126,10 @@ def _journal(settings: Settings, codec: Codec, client: AdminClient, partition: i
 
 
 def _check_agents(entry: JournalEntry, tables: Tables) -> None:
-    if entry.agents != agents_name(tables.dedupe_window):
+    if entry.agents != DECIDING.agents(tables.dedupe_window):
         raise MendstreamError(
             f"Partition {entry.partition}: entry {entry.number} was written by agents {entry.agents!r}.",
-            f"Replay it with that version; this one is {agents_name(tables.dedupe_window)!r}.",
+            f"Replay it with that version; this one is {DECIDING.agents(tables.dedupe_window)!r}.",
         )
 
 

@@ -3,22 +3,22 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.fold import INPUTS, apply_policy, remember
-from agents.judge.arms import rebuild
+from agents.fold import apply_policy
 from agents.slice import Slice
 from schemas.catalog import JOURNAL, TICKS
 from schemas.records import JournalEntry
 from schemas.wire import Codec
-from state.tables import Tables
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.journal import Journal
 from streams.kafka import end_offsets, read, start_offsets
 from streams.owned import Owned
+from streams.topology import Topology
 
 log = logging.getLogger("mendstream.restore")
 
@@ -26,6 +26,7 @@ _TAIL = 64  # offsets looked at first for the last journal entry; transaction ma
 
 
 def restore(
+    topology: Topology,
     settings: Settings,
     codec: Codec,
     client: AdminClient,
@@ -37,7 +38,7 @@ def restore(
 
     Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong one.
     """
-    owned = {p: Owned(Tables(p, settings.partitions, settings.dedupe_window), Journal(p)) for p in partitions}
+    owned = {p: Owned(topology.state(p, settings), Journal(p)) for p in partitions}
     entries = last_entries(settings, codec, client, partitions)
     for p, entry in entries.items():
         owned[p].journal = Journal.after(entry)
@@ -48,8 +49,8 @@ def restore(
     for p in known:
         _check_rows(owned[p].tables, entries[p])
     for one in owned.values():
-        rebuild(one.tables)
-    _read_ids(settings, codec, client, {p: owned[p] for p in known})
+        topology.rebuild(one.tables)
+    _read_ids(topology, settings, codec, client, {p: owned[p] for p in known})
     for one in owned.values():
         for message in policies:
             if (message.offset() or 0) < one.journal.broadcast_offset:
@@ -92,7 +93,7 @@ def _check(owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int],
             )
 
 
-def _check_rows(tables: Tables, entry: JournalEntry) -> None:
+def _check_rows(tables: Any, entry: JournalEntry) -> None:
     """Rows were committed together with their count, so a table topic that lost any shows."""
     found = {topic: len(table) for topic, table in tables.all().items()}
     if entry.rows not in (-1, sum(found.values())):
@@ -103,7 +104,7 @@ def _check_rows(tables: Tables, entry: JournalEntry) -> None:
         )
 
 
-def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, Tables]) -> None:
+def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, Any]) -> None:
     topics = [topic for one in tables.values() for topic in one.all()]
     parts = [TopicPartition(topic, p) for topic in dict.fromkeys(topics) for p in tables]
     ends, starts = end_offsets(client, parts), start_offsets(client, parts)
@@ -118,9 +119,14 @@ def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Ma
             tables[p].all()[topic].restore(changed, codec)
 
 
-def _read_ids(settings: Settings, codec: Codec, client: AdminClient, owned: Mapping[int, Owned]) -> None:
+def _read_ids(
+    topology: Topology, settings: Settings, codec: Codec, client: AdminClient, owned: Mapping[int, Owned]
+) -> None:
     """Reads the last stretch of each input again, for its ids alone."""
-    parts = [TopicPartition(topic, p) for topic in INPUTS if topic != TICKS for p in owned]
+    remember = topology.remember
+    if remember is None:
+        return
+    parts = [TopicPartition(topic, p) for topic in topology.inputs if topic != TICKS for p in owned]
     starts = start_offsets(client, parts)
     ranges = {}
     for part in parts:

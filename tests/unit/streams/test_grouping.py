@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
 from streams.grouping import by_place
+from streams.topology import DECIDING
 
 PLACES = st.tuples(st.sampled_from([RESULTS, METRICS, SPECS, STATUS, TICKS]), st.integers(0, 5))
 
@@ -18,7 +19,7 @@ def message(topic: str, partition: int, offset: int) -> Message:
 def test_every_message_stands_with_its_own_in_their_order(runs: list[tuple[tuple[str, int], int]]) -> None:
     places = [place for place, length in runs for _ in range(length)]
     messages = [message(*place, offset) for offset, place in enumerate(places)]
-    found = by_place(messages)
+    found = by_place(messages, DECIDING.inputs)
     for topic, partition, records in found:
         wanted = [one for one in messages if (one.topic(), one.partition()) == (topic, partition)]
         assert [id(one) for one in records] == [id(one) for one in wanted]
@@ -27,4 +28,4 @@ def test_every_message_stands_with_its_own_in_their_order(runs: list[tuple[tuple
 
 def test_specs_and_statuses_come_before_what_they_speak_of() -> None:
     mixed = [message(topic, 0, 7) for topic in (TICKS, RESULTS, STATUS, METRICS, SPECS)]
-    assert [topic for topic, _, _ in by_place(mixed)][:2] == [SPECS, STATUS]
+    assert [topic for topic, _, _ in by_place(mixed, DECIDING.inputs)][:2] == [SPECS, STATUS]

@@ -1,0 +1,58 @@
+"""What a job is to the engine: its inputs, its memory, its folds. The engine knows of no job but through this."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agents.decider import VERSION
+from agents.effects import Effects
+from agents.fold import INPUTS, fold, refresh, remember
+from agents.judge.arms import rebuild
+from agents.slice import Slice
+from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.wire import Codec
+from state.tables import Tables
+from streams.config import Settings
+from streams.emit import Emitter
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """`State` below is the job's own class; the engine asks of it `now`, `partition` and `all()`, its tables by topic.
+
+    inputs: co-partitioned topics, those that others are judged by first. first: of these, what waits is folded before
+    anything else. state: makes the memory of one partition. fold: State changes, the slice does not. refresh: before
+    rows are written. rebuild: what is derived, after rows were restored. remember: takes in the ids of a slice that was
+    folded before a restart; None: the job needs none.
+    """
+
+    version: str  # of the folds: what a journal entry names
+    inputs: tuple[str, ...]
+    first: tuple[str, ...]
+    state: Callable[[int, Settings], Any]
+    fold: Callable[[Slice, Any, Codec], Effects]
+    refresh: Callable[[Any], None]
+    rebuild: Callable[[Any], None]
+    remember: Callable[[Slice, Any, Codec], None] | None
+    emitter: type[Emitter] = Emitter
+
+    def agents(self, dedupe_window: int) -> str:
+        """What must be equal for a replay to give the same bytes."""
+        return f"{self.version} dedupe={dedupe_window}"
+
+
+def _tables(partition: int, settings: Settings) -> Tables:
+    return Tables(partition, settings.partitions, settings.dedupe_window)
+
+
+DECIDING = Topology(
+    version=VERSION,
+    inputs=(SPECS, STATUS, METRICS, RESULTS, TICKS),
+    first=(SPECS, STATUS),
+    state=_tables,
+    fold=fold,
+    refresh=refresh,
+    rebuild=rebuild,
+    remember=remember,
+)
+assert set(DECIDING.inputs) == set(INPUTS)
