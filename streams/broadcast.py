@@ -2,11 +2,12 @@
 
 import logging
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import POLICIES
 from streams.config import Settings
+from streams.door import door
 from streams.kafka import end_offsets, read, start_offsets
 
 log = logging.getLogger("mendstream.policies")
@@ -21,7 +22,7 @@ class Policies:
         start = start_offsets(client, [part])[part]
         self._all = [message for batch in read(settings, {(POLICIES, 0): (start, end)}) for message in batch]
         self._told = 0
-        self._consumer = Consumer(
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": "mendstream-policies",  # never commits

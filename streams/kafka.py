@@ -15,6 +15,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.clock import monotonic
 from streams.config import Settings
+from streams.door import door
 from streams.errors import MendstreamError
 
 TIMEOUT_SECONDS = 30.0
@@ -79,7 +80,7 @@ def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
 def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = Heard()
-    client = AdminClient(settings.client(error_cb=heard))
+    client = door(settings).admin(settings.client(error_cb=heard))
     deadline = monotonic() + seconds
     while True:
         try:
@@ -136,7 +137,7 @@ def read(
     open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
     if not open_ends:
         return
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(
             **{
                 "group.id": "mendstream-reader",  # never commits; librdkafka wants a name

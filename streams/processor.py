@@ -15,8 +15,9 @@ from schemas.catalog import JOURNAL, TICKS
 from schemas.wire import Codec
 from streams.breaker import Breaker
 from streams.broadcast import Policies
-from streams.clock import monotonic, now_ms
+from streams.clock import monotonic
 from streams.config import Settings
+from streams.door import door
 from streams.errors import MendstreamError
 from streams.grouping import by_place
 from streams.health import Health
@@ -50,6 +51,7 @@ class Processor:
         """at: called with the name of each point of a commit, for tests that end the process there."""
         self._settings, self._codec, self._topology = settings, codec, topology
         self._health = health or Health()
+        self._door = door(settings)
         self._admin = admin(settings)
         check(self._admin, settings)
         self._at: Hook = at or (lambda _point: None)
@@ -97,13 +99,13 @@ class Processor:
         self._take_policies()
         if self._due():
             self._commit()
-        self._ticker.tick(self._owned, now_ms())
+        self._ticker.tick(self._owned, self._door.now_ms())
 
     def _due(self) -> bool:
         """What somebody waits for is committed at once; rows alone wait a little, longer while a commit is under way."""
         if self._changed_at is None:
             return False
-        waited_ms = (monotonic() - self._changed_at) * 1_000
+        waited_ms = (self._door.monotonic() - self._changed_at) * 1_000
         patience = self._settings.commit_ms * (PATIENCE if self._transactions.busy else 1)
         return self._urgent or waited_ms >= patience
 
@@ -153,7 +155,7 @@ class Processor:
 
     def _changed(self) -> None:
         if self._changed_at is None:
-            self._changed_at = monotonic()
+            self._changed_at = self._door.monotonic()
 
     def _commit(self) -> None:
         """Rows, journal entries and offsets of every partition that advanced, in one transaction with its outputs."""
@@ -179,7 +181,7 @@ class Processor:
 
     def _connected(self) -> Consumer:
         settings = self._settings
-        consumer = Consumer(
+        consumer = self._door.consumer(
             settings.client(
                 **{
                     "group.id": settings.group,
@@ -294,7 +296,7 @@ class Processor:
                     LAG_RECORDS.labels(topic, partition).set(lag)
                     lags[int(partition)] += lag
         for number, owned in self._owned.items():
-            age = (now_ms() - owned.tables.now) / 1_000 if lags[number] and owned.tables.now else 0.0
+            age = (self._door.now_ms() - owned.tables.now) / 1_000 if lags[number] and owned.tables.now else 0.0
             LAG_SECONDS.labels(str(number)).set(max(0.0, age))
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))

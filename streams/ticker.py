@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from confluent_kafka import Producer
-
 from schemas.catalog import TICKS
 from schemas.records import Tick
 from schemas.wire import Codec
 from streams.config import Settings
+from streams.door import door
 
 EVERY_MS = 1_000
 
@@ -18,7 +17,9 @@ class Ticker:
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._codec = codec
         self._last = 0
-        self._producer = Producer(settings.client(**{"acks": "all", "linger.ms": 0, "message.timeout.ms": 10_000}))
+        self._producer = door(settings).producer(
+            settings.client(**{"acks": "all", "linger.ms": 0, "message.timeout.ms": 10_000})
+        )
 
     def tick(self, partitions: Iterable[int], now: int) -> None:
         """Writes a tick to each partition if a second has passed."""

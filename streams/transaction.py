@@ -8,14 +8,14 @@ transaction began, the producer is made anew before the next: the epoch grows, a
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from streams.clock import monotonic
 from streams.config import Settings
+from streams.door import door
 from streams.kafka import Heard, explained
 from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
 from streams.topics import LARGEST_BYTES
@@ -59,13 +59,14 @@ class Transactions:
     def __init__(self, settings: Settings, at: Hook) -> None:
         """at: called with the name of each point of a commit, for tests that end the process there."""
         self._settings, self._at = settings, at
+        self._door = door(settings)
         self._seconds = settings.transaction_timeout_ms / 1_000  # past it Kafka aborts a transaction anyway
         self._heard = Heard()
         self._trouble = 0
         self._trouble_at_begin = 0
         self._delivery: KafkaError | None = None
         self._producer = self._connected()
-        self._thread = ThreadPoolExecutor(1, "commit")
+        self._thread = self._door.thread()
         self._ending: Future[None] | None = None
 
     @property
@@ -80,7 +81,7 @@ class Transactions:
         """
         self.join()
         self._begin()
-        began = monotonic()
+        began = self._door.monotonic()
         self._at("begun")
         for record in outbox.records:
             self._produce(*record)
@@ -97,7 +98,7 @@ class Transactions:
                 raise Crash(f"a record was not delivered: {self._delivery}")
             committed()
             COMMITS.inc()
-            COMMIT_SECONDS.observe(monotonic() - began)
+            COMMIT_SECONDS.observe(self._door.monotonic() - began)
             self._at("committed")
 
         self._ending = self._thread.submit(end)
@@ -109,7 +110,7 @@ class Transactions:
         """
         if self._ending is not None:
             ending, self._ending = self._ending, None
-            if not wait((ending,), self._seconds + 1.0).done:
+            if not self._door.wait(ending, self._seconds + 1.0):
                 raise Crash(f"a commit did not end within {self._seconds:g} s")
             ending.result()
 
@@ -172,7 +173,7 @@ class Transactions:
             self._serve(0.05 if waiting else 0.0)
 
     def _connected(self) -> Producer:
-        producer = Producer(
+        producer = self._door.producer(
             self._settings.client(
                 **{
                     "transactional.id": f"{self._settings.group}-{self._settings.slot}",
@@ -189,26 +190,26 @@ class Transactions:
                 }
             )
         )
-        deadline = monotonic() + INIT_SECONDS
+        deadline = self._door.monotonic() + INIT_SECONDS
         while True:
             try:
                 producer.init_transactions(5.0)
             except KafkaException as error:
                 producer.poll(0)
                 kafka_error = error.args[0]
-                if not kafka_error.retriable() or monotonic() > deadline or self._heard.refused():
+                if not kafka_error.retriable() or self._door.monotonic() > deadline or self._heard.refused():
                     raise explained(self._heard.error or kafka_error, self._settings) from error
             else:
                 return producer
 
     def _end(self, step: Callable[[], None]) -> None:
-        deadline = monotonic() + self._seconds
+        deadline = self._door.monotonic() + self._seconds
         while True:
             try:
                 step()
             except KafkaException as error:
                 # Abortable and fatal alike: tables cannot be un-folded, so any abort is a restart.
-                if not error.args[0].retriable() or monotonic() > deadline:
+                if not error.args[0].retriable() or self._door.monotonic() > deadline:
                     raise Crash(str(error.args[0])) from error
             else:
                 return
