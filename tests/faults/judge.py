@@ -5,6 +5,8 @@ agree, I4 each input record had one fate, I5 everything before `ends` was taken 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -15,6 +17,7 @@ from schemas.records import JournalEntry
 from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, committed
+from streams.replay import main as replay
 from streams.stored import messages
 from tests.faults.case import Harm
 from tests.faults.reference import Found, folded
@@ -53,6 +56,12 @@ def judged(settings: Settings, ends: Mapping[Place, int]) -> Harm:
     for what in (*(f"lost: {who}" for who in lost), *(f"twice: {who}" for who in twice), *wrong):
         print(what)
     return Harm(len(lost), len(twice), len(wrong))
+
+
+def replayed(settings: Settings, directory: Path) -> Harm:
+    """Log and journal folded again by the product's own replay; what it says goes to a file."""
+    with (directory / "replay.log").open("w") as said, redirect_stdout(said):
+        return Harm(wrong=replay(settings))
 
 
 def _standing(settings: Settings) -> Found:
