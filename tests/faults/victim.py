@@ -4,6 +4,7 @@ usage: victim OPTIONS-JSON, with the settings in the environment as for `mendstr
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from schemas.catalog import local_ids
 from schemas.wire import Codec
-from streams import telemetry
+from streams import telemetry, transaction
 from streams.config import Settings
 from streams.processor import Processor
 
@@ -23,13 +24,15 @@ class Plan:
     """What is done, and when.
 
     point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
-    holds decisions. signal: what the process sends itself there.
+    holds decisions. signal: what the process sends itself there. statistics_ms: of the
+    producer, other than the engine's; very long, and it has no way out of a delayed EndTxn.
     """
 
     point: str = ""
     after: int = 0
     decisive: bool = False
     signal: str = "SIGKILL"
+    statistics_ms: int = 0
 
     def program(self) -> tuple[str, ...]:
         """What Python is to be started with."""
@@ -69,7 +72,10 @@ def _decisions() -> float:
 
 
 def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     plan = Plan(**json.loads(sys.argv[1]))
+    if plan.statistics_ms:
+        transaction.STATISTICS_MS = plan.statistics_ms
     Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
 
 
