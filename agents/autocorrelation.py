@@ -3,7 +3,6 @@
 from math import fsum
 
 import numpy as np
-from scipy.stats import rankdata
 
 from agents.slice import Floats
 
@@ -13,7 +12,19 @@ def lag_1(values: Floats) -> float:
 
     A few large values hide how the others follow each other, and ranks show it. 0 where all values are equal.
     """
-    return max(_lag_1(values), _lag_1(rankdata(values)))
+    return max(_lag_1(values), _lag_1(ranks(values)))
+
+
+def ranks(values: Floats) -> Floats:
+    """The rank of each value from 1 on, equal ones sharing the mean of theirs: scipy.stats.rankdata.
+
+    Not scipy's own, because importing scipy.stats takes longer than all else that a processor imports.
+
+    >>> ranks(np.array([3.0, 1.0, 3.0])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[at])
 
 
 def _lag_1(values: Floats) -> float:

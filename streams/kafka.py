@@ -13,7 +13,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from streams.clock import monotonic
+from streams.clock import POLL_SECONDS, monotonic, wait_until
 from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
@@ -30,6 +30,12 @@ _PASSING = {
     KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
+}
+_SEEKING = {  # librdkafka looks for the group's coordinator anew, but does not call these retriable
+    KafkaError._TIMED_OUT,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
 _DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -212,10 +218,11 @@ def committed(
         try:
             found = consumer.committed(list(parts), timeout=10.0)
         except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError._TIMED_OUT:
+            if not error.args[0].retriable() and error.args[0].code() not in _SEEKING:
                 raise
             if monotonic() > deadline:
                 raise explained(error.args[0], settings) from error
+            wait_until(lambda: False, POLL_SECONDS)
             continue
         failed = [part.error for part in found if part.error is not None]
         if not failed:

@@ -85,14 +85,14 @@ class Threaded:
 
 
 class Child:
-    """`mendstream processor` in a process of its own."""
+    """`mendstream processor` in a process of its own, or another program of Python's with the same settings."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, *program: str) -> None:
         self.log = log
         given = {f"MENDSTREAM_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "processor"],
+                [sys.executable, *(program or ("-m", "streams", "processor"))],
                 cwd=ROOT,
                 env=environment(given),
                 stdout=file,

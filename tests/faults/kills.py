@@ -1,0 +1,70 @@
+"""Fault 1: kill -9 at every named point of a commit, and at any time."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from schemas.catalog import RESULTS, SPECS
+from streams.clock import monotonic
+from streams.config import Settings
+from tests.faults.case import Case, Outcome, Setting
+from tests.faults.judge import judged, replayed
+from tests.faults.load import Recovery, results, specs, take_in
+from tests.faults.victim import POINTS, Plan
+from tests.kafka.logs import ends_of, send
+from tests.kafka.running import Child, Feeder, own_kafka
+
+WITHIN = 5.0  # a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
+AT_ANY_TIME = 3.0  # seconds of a life, most of it start and restore
+COMMIT_MS = 5  # small transactions: a kill hits the one that it is meant for
+
+
+def kill(setting: Setting) -> Outcome:
+    kills = 112 if setting.full else 8
+    with own_kafka(commit_ms=COMMIT_MS, dedupe_window=200_000) as (_, settings):
+        send(settings, SPECS, specs(640 if setting.full else 160))
+        load = Feeder(settings, RESULTS, results(), each=10 if setting.full else 25)
+        load.feed(1_000)
+        slowest = 0.0
+        for number, plan in enumerate(plans(kills, np.random.default_rng(3))):
+            with Recovery(settings) as recovery:
+                _live(settings, plan, load, recovery, setting.directory / f"{number}.log")
+            if number:
+                slowest = max(slowest, recovery.seconds or 0.0)  # 0: killed again before it had recovered
+        load.feed(1_000)
+        ends = ends_of(settings, RESULTS)
+        with Recovery(settings) as recovery:
+            take_in(settings, ends, setting.directory / "last.log", recovery.seen)
+        harm = judged(settings, ends).plus(replayed(settings, setting.directory))
+        return Outcome(kills, harm, max(slowest, recovery.seconds or 0.0))
+
+
+def plans(kills: int, rng: np.random.Generator) -> Iterator[Plan | float]:
+    """Each point in turn, every other time in a commit that holds decisions; between them lives of some length."""
+    for turn in range(kills):
+        if turn % 4 < 3:
+            point = POINTS[(turn // 4 * 3 + turn % 4) % len(POINTS)]
+            yield Plan(point, after=int(rng.integers(4)), decisive=bool(rng.integers(2)))
+        else:
+            yield float(rng.uniform(0.5, AT_ANY_TIME))
+
+
+def _live(settings: Settings, plan: Plan | float, load: Feeder, recovery: Recovery, log: Path) -> None:
+    """One life under load, until it kills itself or its time is over."""
+    program = plan.program() if isinstance(plan, Plan) else ()
+    recovery.ended()
+    began = monotonic()
+    with Child(settings, log, *program) as child:
+
+        def over() -> bool:
+            recovery.seen()
+            return child.ended or (isinstance(plan, float) and monotonic() - began > plan)
+
+        load.until(over)
+        child.send(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL, log.read_text()
+
+
+CASES = (Case("kill -9 at every point of a commit and at any time", kill, WITHIN),)

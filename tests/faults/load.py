@@ -1,0 +1,107 @@
+"""What every case does: writes input with planted harm, lets a processor take it in, and times a recovery."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.catalog import JOURNAL
+from schemas.records import ExperimentResult, ExperimentSpec
+from streams.clock import monotonic, wait_until
+from streams.config import Settings
+from streams.kafka import admin, end_offsets
+from tests.builders import result, spec
+from tests.faults.judge import group_offsets
+from tests.kafka.logs import Place
+from tests.kafka.running import Child
+
+SECONDS = 90.0  # the deadline of everything that is waited for
+
+
+def specs(experiments: int = 400) -> list[ExperimentSpec]:
+    return [
+        spec(event_id=f"spec-{e}", subject=f"bot-{e % 12}", experiment_id=f"exp-{e}", min_count=50)
+        for e in range(experiments)
+    ]
+
+
+def results(seed: int = 11) -> Iterator[ExperimentResult]:
+    """Endless results of one experiment after the other, of which every second must be rolled back.
+
+    Four at a time, 300 records each: so decisions fall all along the log, two among some 600 records.
+    """
+    rng = np.random.default_rng(seed)
+    for block in count():
+        treated, luck = rng.random(1_200) < 0.5, rng.random(1_200)
+        for i in range(1_200):
+            e = block * 4 + i % 4
+            rate = 0.1 if treated[i] and e % 8 < 4 else 0.5
+            yield result(
+                block * 1_200 + i,
+                subject=f"bot-{e % 12}",
+                experiment_id=f"exp-{e}",
+                variant="b" if treated[i] else "control",
+                sum=float(luck[i] < rate),
+            )
+
+
+def taken_in(settings: Settings, ends: Mapping[Place, int]) -> bool:
+    """Whether the group has committed everything before these offsets."""
+    offsets = group_offsets(settings)
+    return all(offsets.get(place, 0) >= end for place, end in ends.items())
+
+
+def take_in(
+    settings: Settings, ends: Mapping[Place, int], log: Path, meanwhile: Callable[[], object] = lambda: None
+) -> None:
+    """Runs a processor until everything before these offsets is committed; it must not end before.
+
+    meanwhile: called at each look.
+    """
+    with Child(settings, log) as child:
+
+        def done() -> bool:
+            meanwhile()
+            return child.ended or taken_in(settings, ends)
+
+        assert wait_until(done, SECONDS), log.read_text()
+        assert not child.ended, log.read_text()
+
+
+class Recovery:
+    """Times from the end of a fault to the next commit. Make it while the fault lasts, after the last commit before."""
+
+    def __init__(self, settings: Settings) -> None:
+        parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
+        ends = end_offsets(admin(settings), parts)
+        self._journal = Consumer(
+            settings.client(
+                **{"group.id": "recovery", "enable.auto.commit": False, "isolation.level": "read_committed"}
+                | {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 20, "reconnect.backoff.max.ms": 100}
+            )
+        )
+        # A transaction that was open lies before these ends, so that its end alone is no recovery.
+        self._journal.assign([TopicPartition(part.topic, part.partition, ends[part]) for part in parts])
+        self._ended = monotonic()
+        self.seconds: float | None = None  # None while no commit came
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+
+    def ended(self) -> None:
+        """The fault is over from here on."""
+        self._ended = monotonic()
+
+    def seen(self) -> bool:
+        """Whether a commit came; to be called often."""
+        if self.seconds is None:
+            message = self._journal.poll(0.0)
+            if message is not None and message.error() is None:
+                self.seconds = monotonic() - self._ended
+        return self.seconds is not None

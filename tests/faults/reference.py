@@ -1,0 +1,93 @@
+"""The run without faults: the log of the inputs folded in this process, each topic in one piece."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from confluent_kafka import Message, TopicPartition
+
+from agents.fold import INPUTS, apply_policy, fold, refresh
+from agents.slice import Slice
+from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TOPICS
+from schemas.records import Command, CommandRow, Decision
+from schemas.wire import Record
+from state.tables import Tables
+from streams.config import Settings
+from streams.kafka import admin, end_offsets, read, start_offsets
+from tests.kafka.logs import CODEC, Place, messages
+
+ORDER = (SPECS, METRICS, RESULTS, STATUS)  # a tick moves the clock alone, and nothing derived from that is compared
+Identity = tuple[str, str, int]  # kind of record, id, attempt
+Row = tuple[str, int, str]  # topic, partition, key
+
+
+@dataclass(slots=True)
+class Found:
+    """Outputs and rows, without what is derived from the broker's clock."""
+
+    outputs: dict[Identity, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    rows: dict[Row, Record] = field(default_factory=dict)
+
+    def add_output(self, record: Record) -> None:
+        self.outputs[_identity(record)].append(_timeless(record))
+
+    def put_row(self, topic: str, partition: int, key: str, value: bytes | None) -> None:
+        """The last of a key stands; None deletes."""
+        name = TOPICS[topic].record
+        assert name is not None
+        if value is None:
+            self.rows.pop((topic, partition, key), None)
+        else:
+            self.rows[topic, partition, key] = _timeless(CODEC.decode(name, value))
+
+    def commands(self) -> set[Identity]:
+        return {who for who in self.outputs if who[0] != "Decision"}
+
+
+def folded(settings: Settings, upto: Mapping[Place, int]) -> Found:
+    """What the inputs before these offsets come to when nothing disturbs.
+
+    Policies count from the beginning, specs before all else, statuses last: so a case must write them, or wait.
+    """
+    found, log = Found(), _log(settings, upto)
+    policies = messages(settings, POLICIES)
+    for p in range(settings.partitions):
+        tables = Tables(p, settings.partitions, settings.dedupe_window)
+        for policy in policies:
+            apply_policy(policy.value(), tables, CODEC)
+        for topic in ORDER:
+            if records := log[topic, p]:
+                for output in fold(Slice.of(topic, p, records), tables, CODEC).outputs:  # type: ignore[arg-type]
+                    found.add_output(output.record)
+        refresh(tables)
+        for topic, table in tables.all().items():
+            for key, value in table.snapshot(CODEC):
+                found.put_row(topic, p, key, value)
+    return found
+
+
+def _log(settings: Settings, upto: Mapping[Place, int]) -> dict[Place, list[Message]]:
+    parts = [TopicPartition(topic, p) for topic in INPUTS for p in range(settings.partitions)]
+    client = admin(settings)
+    starts, ends = start_offsets(client, parts), end_offsets(client, parts)
+    ranges = {(x.topic, x.partition): (starts[x], min(ends[x], upto.get((x.topic, x.partition), 0))) for x in parts}
+    log: dict[Place, list[Message]] = defaultdict(list)
+    for batch in read(settings, ranges):
+        for message in batch:
+            log[message.topic() or "", message.partition() or 0].append(message)
+    return log
+
+
+def _identity(record: Record) -> Identity:
+    if isinstance(record, Decision):
+        return "Decision", record.decision_id, 0
+    assert isinstance(record, Command), f"{type(record).__name__} is no output"
+    return type(record).__name__, record.command_id, record.attempt
+
+
+def _timeless(record: Record) -> Record:
+    if isinstance(record, Decision):
+        return replace(record, decided_at=0)
+    if isinstance(record, Command | CommandRow):
+        return replace(record, issued_at=0, expires_at=0)
+    return record

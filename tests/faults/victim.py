@@ -1,0 +1,83 @@
+"""A processor to which something is done from within, at a named point of a commit; a program for the faults.
+
+usage: victim OPTIONS-JSON, with the settings in the environment as for `mendstream processor`.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+
+from schemas.catalog import local_ids
+from schemas.wire import Codec
+from streams import telemetry, transaction
+from streams.config import Settings
+from streams.processor import Processor
+
+POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done, and when.
+
+    point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
+    holds decisions. signal: what the process sends itself there. statistics_ms: of the
+    producer, other than the engine's; very long, and it has no way out of a delayed EndTxn.
+    """
+
+    point: str = ""
+    after: int = 0
+    decisive: bool = False
+    signal: str = "SIGKILL"
+    statistics_ms: int = 0
+
+    def program(self) -> tuple[str, ...]:
+        """What Python is to be started with."""
+        return "-m", "tests.faults.victim", json.dumps(asdict(self))
+
+
+class Fault:
+    """The hook that a processor calls at each point."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._commits = 0
+        self._decisions = 0.0
+        self._decides = False
+        self._done = False
+
+    def __call__(self, reached: str) -> None:
+        if reached == "begun":
+            before, self._decisions = self._decisions, _decisions()
+            self._decides = self._decisions > before
+        plan = self._plan
+        due = self._commits >= plan.after and (self._decides or not plan.decisive)
+        if reached == plan.point and due and not self._done:
+            self._done = True
+            os.kill(os.getpid(), signal.Signals[plan.signal])
+        self._commits += reached == "committed"
+
+
+def _decisions() -> float:
+    """How many decisions this process has put into its transactions."""
+    return sum(
+        sample.value
+        for metric in telemetry.DECISIONS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    plan = Plan(**json.loads(sys.argv[1]))
+    if plan.statistics_ms:
+        transaction.STATISTICS_MS = plan.statistics_ms
+    Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+
+
+if __name__ == "__main__":
+    main()
