@@ -212,6 +212,9 @@ class Processor:
 
     def _assigned(self, consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         """Restores before a single record is fetched. The heartbeat goes on in librdkafka's own thread."""
+        if self._failure is not None:
+            return  # lost and given again in one poll: this process ends, and its open transaction would be waited for
+        offsets: dict[tuple[str, int], int] = {}
         try:
             self._health.restoring = True
             numbers = _aligned(parts, self._topology.inputs)
@@ -243,9 +246,20 @@ class Processor:
             self._failure = Crash(str(error.args[0]))
         except (MendstreamError, AssertionError) as error:
             self._failure = error
+            if self._overtaken(consumer, parts, offsets):
+                self._failure = Crash(f"another worker went on with these partitions meanwhile: {error}")
         finally:
             self._health.alive()
             self._health.restoring = False
+
+    def _overtaken(
+        self, consumer: Consumer, parts: Sequence[TopicPartition], offsets: Mapping[tuple[str, int], int]
+    ) -> bool:
+        """Whether somebody committed since these offsets were read: what was restored is then of two moments."""
+        try:
+            return committed(consumer, parts, self._settings) != offsets
+        except KafkaException:
+            return True
 
     def _catch_up(self, partitions: Sequence[int]) -> None:
         """Reads what specs and statuses wait before any result: a fetch of several topics comes in no order."""

@@ -32,7 +32,7 @@ class MemoryConsumer:
         self._given: list[TopicPartition] | None = None
         self._next: dict[Place, int] = {}
         self._paused: set[Place] = set()
-        self._ended: set[Place] = set()  # of which the end was told
+        self._ended: dict[Place, int] = {}  # the end that was told last
 
     def subscribe(self, topics: Sequence[str], on_assign: Heard, on_revoke: Heard, on_lost: Heard) -> None:
         self._topics = tuple(topics)
@@ -42,7 +42,7 @@ class MemoryConsumer:
 
     def assign(self, parts: Sequence[TopicPartition]) -> None:
         self._next = {(part.topic, part.partition): part.offset for part in parts}
-        self._paused, self._ended = set(), set()
+        self._paused, self._ended = set(), {}
 
     def pause(self, parts: Sequence[TopicPartition]) -> None:
         self._paused |= {(part.topic, part.partition) for part in parts}
@@ -88,6 +88,7 @@ class MemoryConsumer:
         group, member = self._group, self._group.member(self._instance, self._number)
         if member is None:
             self._take_back(self._on_lost)
+            self._number = self._kafka.number()  # who was thrown out comes back as another member
             group.join(self._instance, self._number)
             member = group.members[self._instance]
         if group.rebalancing and not member.joined:
@@ -115,7 +116,7 @@ class MemoryConsumer:
         place = ready[self._chance.below(len(ready))]
         log, offset = self._kafka.logs[place], self._next[place]
         if offset >= log.stable_end:
-            self._ended.add(place)
+            self._ended[place] = offset
             error = KafkaError(KafkaError._PARTITION_EOF)
             return Message(topic=place[0], partition=place[1], offset=offset, error=error)
         entry = log.entries[offset]
@@ -136,10 +137,7 @@ class MemoryConsumer:
         while offset < log.stable_end and log.entries[offset].fate in (Fate.MARKER, Fate.ABORTED):
             offset += 1
         self._next[place] = offset
-        if offset < log.stable_end:
-            self._ended.discard(place)
-            return True
-        return self._tells_ends and place not in self._ended
+        return offset < log.stable_end or (self._tells_ends and self._ended.get(place) != offset)
 
 
 def _nothing(_consumer: MemoryConsumer, _parts: list[Any]) -> None:

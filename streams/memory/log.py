@@ -40,6 +40,12 @@ class Log:
         """The last stable offset: no reader of committed records gets past it."""
         return min(self.open.values(), default=len(self.entries))
 
+    @property
+    def last_end(self) -> int:
+        """Past the last record that stands: markers and aborted records may follow."""
+        standing = (n for n in range(len(self.entries), 0, -1) if self.entries[n - 1].fate == Fate.COMMITTED)
+        return next(standing, 0)
+
     def append(self, entry: Entry) -> int:
         if entry.fate == Fate.OPEN:
             assert entry.owner is not None

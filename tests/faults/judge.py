@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from agents.admit import FORWARDED_FROM
 from agents.fold import INPUTS
@@ -16,6 +16,7 @@ from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, TOPICS
 from schemas.records import JournalEntry
 from state.tables import Tables
 from streams.config import Settings
+from streams.door import door
 from streams.kafka import admin, committed
 from streams.replay import main as replay
 from streams.stored import messages
@@ -112,7 +113,9 @@ def _disagreements(
 
 def group_offsets(settings: Settings) -> dict[Place, int]:
     """The group's next offsets, asked for without joining it."""
-    consumer = Consumer(settings.client(**{"group.id": settings.group, "isolation.level": "read_committed"}))
+    consumer = door(settings).consumer(
+        settings.client(**{"group.id": settings.group, "isolation.level": "read_committed"})
+    )
     try:
         parts = [TopicPartition(topic, p) for topic in INPUTS for p in range(settings.partitions)]
         return committed(consumer, parts, settings)

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-from schemas.catalog import TOPICS
+from schemas.catalog import TICKS, TOPICS
 from schemas.wire import Codec
+from streams import processor
 from streams.config import ClientConfig, Settings
 from streams.door import close_door, open_door
 from streams.memory.broker import MemoryKafka
@@ -22,8 +26,11 @@ from streams.transaction import Crash
 from tests.simulation.strands import Killed, Strands
 
 PARTITIONS = 2
+GROUP = "simulated"
 NOON = 1_700_000_000_000  # ms
 _MOST_STEPS = 60_000
+# A restore has the collector look at all there is, which takes longer than a whole run.
+_NO_GC = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
 _RARE = 0.04  # of a chance that a request is lost or held up
 Sent = tuple[Place, bytes | None]
 
@@ -63,9 +70,12 @@ class World:
         """Runs until all is taken in; returns settings to look at what stands."""
         for name, settings in self._settings.items():
             open_door(settings.bootstrap, _WorkerDoor(self, name))
-            self.strands.spawn(name, lambda name=name: self._supervise(name))
+            self.strands.spawn(name, partial(self._supervise, name))
         try:
-            self.strands.run()
+            with patch.object(processor, "gc", _NO_GC):
+                self.strands.run()
+            for transactional_id in self.kafka.transactions:  # what the last crash left open
+                self.kafka.time_out(transactional_id)
         finally:
             for settings in self._settings.values():
                 close_door(settings.bootstrap)
@@ -95,16 +105,21 @@ class World:
         """A worker, started again whenever it ends before all is done."""
         while not self._done:
             try:
-                worker = Processor(self._settings[name], self._codec, topology=self._topology)
-                self._processors[name] = worker
-                worker.run()
+                self._work(name)
             except Crash:
-                continue
+                pass
             except Killed:
                 if self.strands.errors:
                     raise
-                for strand in self.strands.of(name):
-                    strand.killed = strand is not self.strands.running
+            for strand in self.strands.of(name):  # a process takes all its threads with it
+                strand.killed = strand is not self.strands.running
+
+    def _work(self, name: str) -> None:
+        worker = Processor(self._settings[name], self._codec, topology=self._topology)
+        self._processors[name] = worker
+        if self._done:  # while it was being made
+            worker.stop()
+        worker.run()
 
     def _between(self) -> None:
         """What happens to the world at a step, beside what the workers do."""
@@ -120,20 +135,20 @@ class World:
                 if self._inputs:
                     place, value = self._inputs.pop(0)
                     self.kafka.write(place, None, value)
-        if self.rng.random() < 0.01:
+        if self.rng.random() < 0.03:
             self._fault()
         if now % 50 == 0 and not self._done and self._all_in():
             self._done = True
             self._thaw = dict.fromkeys(self._thaw, 0)
-            for processor in self._processors.values():
-                processor.stop()
+            for worker in self._processors.values():
+                worker.stop()
 
     def _fault(self) -> None:
         kind = ("kill", "freeze", "expire", "time out")[int(self.rng.integers(4))]
         name = f"w{int(self.rng.integers(len(self._settings)))}"
         if not self._left[kind] or self._done or not self.strands.of(name):
             return
-        group = self.kafka.group(self._settings["w0"].group)
+        group = self.kafka.group(GROUP)
         instance = transactional_id = f"{group.name}-{self._settings[name].slot}"
         if kind == "kill":
             self._note(kind, f"{name} at {[strand.at for strand in self.strands.of(name)]}")
@@ -154,10 +169,10 @@ class World:
         self.happened.append(f"{self.strands.steps}: {kind} {what}")
 
     def _all_in(self) -> bool:
-        offsets = self.kafka.group(self._settings["w0"].group).offsets
-        wanted = [topic for topic in self._topology.inputs if topic != "ticks.v1"]
+        offsets = self.kafka.group(GROUP).offsets
+        wanted = [topic for topic in self._topology.inputs if topic != TICKS]
         return not self._inputs and all(
-            offsets.get((topic, p), 0) >= len(self.kafka.logs[topic, p].entries) or not self.kafka.logs[topic, p].entries
+            offsets.get((topic, p), 0) >= self.kafka.logs[topic, p].last_end
             for topic in wanted
             for p in range(PARTITIONS)
         )
@@ -166,7 +181,7 @@ class World:
 def _settings(seed: int, number: int) -> Settings:
     return Settings(
         bootstrap=f"memory:{seed}/{number}",
-        group="simulated",
+        group=GROUP,
         slot=str(number),
         partitions=PARTITIONS,
         commit_ms=5,
