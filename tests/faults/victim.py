@@ -14,7 +14,9 @@ from schemas.catalog import local_ids
 from schemas.wire import Codec
 from streams import telemetry, transaction
 from streams.config import Settings
+from streams.errors import MendstreamError
 from streams.processor import Processor
+from streams.transaction import Crash
 
 POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
 
@@ -76,7 +78,11 @@ def main() -> None:
     plan = Plan(**json.loads(sys.argv[1]))
     if plan.statistics_ms:
         transaction.STATISTICS_MS = plan.statistics_ms
-    Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+    try:
+        Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+    except (Crash, MendstreamError) as error:
+        logging.error("%s", error)
+        os._exit(1)  # as `mendstream processor` does: nothing may be closed
 
 
 if __name__ == "__main__":

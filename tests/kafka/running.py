@@ -1,5 +1,6 @@
 """Processors under test: in a thread of this process, or in a process of their own that can be killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -109,6 +110,18 @@ class Child:
     @property
     def ended(self) -> bool:
         return self._process.poll() is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether SIGSTOP holds it."""
+        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return not self.ended and os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    @property
+    def restored(self) -> list[str]:
+        """The partitions that it restored, from the first time to the last."""
+        lines = [line for line in self.log.read_text().splitlines() if " restored in " in line]
+        return [line.split("partitions ")[1].split(" restored")[0] for line in lines]
 
     def says(self, text: str, times: int = 1) -> bool:
         return self.log.read_text().count(text) >= times
