@@ -150,7 +150,16 @@ def victim(settings: Settings, point: str, share: float, ends: Mapping[Place, in
 class Feeder:
     """A producer under which things happen: a little is sent at each look at what is waited for."""
 
-    def __init__(self, settings: Settings, topic: str, records: Iterator[ExperimentResult], each: int = 100) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        records: Iterator[ExperimentResult],
+        each: int = 100,
+        stamped: bool = False,
+    ) -> None:
+        """stamped: with the record's own time as the message's, as a producer would whose clock is wrong."""
+        self._stamped = stamped
         self._settings, self._topic, self._records, self._each = settings, topic, records, each
         self._producer = Producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
@@ -169,7 +178,8 @@ class Feeder:
         for _ in range(self._each):
             record = next(self._records)
             partition = partition_of(record.subject, self._settings.partitions)
-            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition)
+            stamp = record.occurred_at if self._stamped else 0  # 0: the time of this machine
+            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition, timestamp=stamp)
             self.sent += 1
         self._producer.poll(0)
         return True
