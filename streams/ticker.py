@@ -22,8 +22,8 @@ class Ticker:
         )
 
     def tick(self, partitions: Iterable[int], now: int) -> None:
-        """Writes a tick to each partition if a second has passed."""
-        if now - self._last < EVERY_MS:
+        """Writes a tick to each partition if a second has passed, or if the clock was set back."""
+        if 0 <= now - self._last < EVERY_MS:
             return
         self._last = now
         for partition in partitions:

@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import end_txn, kills
+from tests.faults import end_txn, inputs, kills, workers
 from tests.faults.case import Case
 
-CASES: tuple[Case, ...] = (*kills.CASES, *end_txn.CASES)
+CASES: tuple[Case, ...] = (*kills.CASES, *end_txn.CASES, *workers.CASES, *inputs.CASES)

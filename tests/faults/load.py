@@ -1,22 +1,25 @@
 """What every case does: writes input with planted harm, lets a processor take it in, and times a recovery."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from schemas.catalog import JOURNAL
+from schemas.catalog import JOURNAL, RESULTS, SPECS
 from schemas.records import ExperimentResult, ExperimentSpec
+from streams.broker import EmbeddedKafka
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
 from streams.kafka import admin, end_offsets
 from tests.builders import result, spec
-from tests.faults.judge import group_offsets
-from tests.kafka.logs import Place
-from tests.kafka.running import Child
+from tests.faults.case import Harm
+from tests.faults.judge import group_offsets, judged, replayed
+from tests.kafka.logs import Place, ends_of, send
+from tests.kafka.running import Child, Feeder, own_kafka
 
 SECONDS = 90.0  # the deadline of everything that is waited for
 
@@ -48,6 +51,27 @@ def results(seed: int = 11) -> Iterator[ExperimentResult]:
             )
 
 
+@contextmanager
+def under_load(
+    experiments: int, each: int, broker: Mapping[str, str] | None = None, **given: Any
+) -> Iterator[tuple[EmbeddedKafka, Settings, Feeder]]:
+    """A broker of one case's own, with specs and a load that sends so many results at each look."""
+    given = {"dedupe_window": 200_000, "commit_ms": 20} | given
+    with own_kafka(broker, **given) as (embedded, settings):
+        send(settings, SPECS, specs(experiments))
+        load = Feeder(settings, RESULTS, results(), each)
+        load.feed(1_000)
+        yield embedded, settings, load
+
+
+def ended_well(settings: Settings, load: Feeder, directory: Path) -> Harm:
+    """Has everything taken in that was sent, and judges it."""
+    load.feed(1_000)
+    ends = ends_of(settings, RESULTS)
+    take_in(settings, ends, directory / "last.log")
+    return judged(settings, ends).plus(replayed(settings, directory))
+
+
 def taken_in(settings: Settings, ends: Mapping[Place, int]) -> bool:
     """Whether the group has committed everything before these offsets."""
     offsets = group_offsets(settings)
@@ -74,7 +98,10 @@ def take_in(
 class Recovery:
     """Times from the end of a fault to the next commit. Make it while the fault lasts, after the last commit before."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, every: bool = False) -> None:
+        """every: until each partition had its commit; there are ticks in each once a second."""
+        self._awaited = set(range(settings.partitions if every else 1))
+        self._every = every
         parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
         ends = end_offsets(admin(settings), parts)
         self._journal = Consumer(
@@ -100,8 +127,9 @@ class Recovery:
 
     def seen(self) -> bool:
         """Whether a commit came; to be called often."""
-        if self.seconds is None:
-            message = self._journal.poll(0.0)
-            if message is not None and message.error() is None:
+        while self.seconds is None and (message := self._journal.poll(0.0)) is not None:
+            if message.error() is None:
+                self._awaited.discard((message.partition() or 0) if self._every else 0)
+            if not self._awaited:
                 self.seconds = monotonic() - self._ended
         return self.seconds is not None

@@ -13,8 +13,12 @@ from dataclasses import asdict, dataclass
 from schemas.catalog import local_ids
 from schemas.wire import Codec
 from streams import telemetry, transaction
+from streams.clock import monotonic, now_ms
 from streams.config import Settings
+from streams.door import Librdkafka
+from streams.errors import MendstreamError
 from streams.processor import Processor
+from streams.transaction import Crash
 
 POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
 
@@ -25,7 +29,8 @@ class Plan:
 
     point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
     holds decisions. signal: what the process sends itself there. statistics_ms: of the
-    producer, other than the engine's; very long, and it has no way out of a delayed EndTxn.
+    producer, other than the engine's; very long, and it has no way out of a delayed EndTxn. jumps: the
+    clock goes to another hour, day or year every second.
     """
 
     point: str = ""
@@ -33,6 +38,7 @@ class Plan:
     decisive: bool = False
     signal: str = "SIGKILL"
     statistics_ms: int = 0
+    jumps: bool = False
 
     def program(self) -> tuple[str, ...]:
         """What Python is to be started with."""
@@ -71,12 +77,23 @@ def _decisions() -> float:
     )
 
 
+def _jumping() -> int:
+    """The time, an hour before it, a day after it, and a year before it, a second each."""
+    return now_ms() + (0, -3_600_000, 86_400_000, -31_536_000_000)[int(monotonic()) % 4]
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     plan = Plan(**json.loads(sys.argv[1]))
     if plan.statistics_ms:
         transaction.STATISTICS_MS = plan.statistics_ms
-    Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+    if plan.jumps:
+        Librdkafka.now_ms = staticmethod(_jumping)
+    try:
+        Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+    except (Crash, MendstreamError) as error:
+        logging.error("%s", error)
+        os._exit(1)  # as `mendstream processor` does: nothing may be closed
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Processors under test: in a thread of this process, or in a process of their own that can be killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -110,6 +111,18 @@ class Child:
     def ended(self) -> bool:
         return self._process.poll() is not None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether SIGSTOP holds it."""
+        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return not self.ended and os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    @property
+    def restored(self) -> list[str]:
+        """The partitions that it restored, from the first time to the last."""
+        lines = [line for line in self.log.read_text().splitlines() if " restored in " in line]
+        return [line.split("partitions ")[1].split(" restored")[0] for line in lines]
+
     def says(self, text: str, times: int = 1) -> bool:
         return self.log.read_text().count(text) >= times
 
@@ -137,7 +150,16 @@ def victim(settings: Settings, point: str, share: float, ends: Mapping[Place, in
 class Feeder:
     """A producer under which things happen: a little is sent at each look at what is waited for."""
 
-    def __init__(self, settings: Settings, topic: str, records: Iterator[ExperimentResult], each: int = 100) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        records: Iterator[ExperimentResult],
+        each: int = 100,
+        stamped: bool = False,
+    ) -> None:
+        """stamped: with the record's own time as the message's, as a producer would whose clock is wrong."""
+        self._stamped = stamped
         self._settings, self._topic, self._records, self._each = settings, topic, records, each
         self._producer = Producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
@@ -156,7 +178,8 @@ class Feeder:
         for _ in range(self._each):
             record = next(self._records)
             partition = partition_of(record.subject, self._settings.partitions)
-            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition)
+            stamp = record.occurred_at if self._stamped else 0  # 0: the time of this machine
+            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition, timestamp=stamp)
             self.sent += 1
         self._producer.poll(0)
         return True

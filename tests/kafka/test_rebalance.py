@@ -63,12 +63,6 @@ def taken_in(settings: Settings) -> bool:
     return all(found.get(p, {}).get(topic, 0) >= end for (topic, p), end in ends_of(settings, RESULTS).items())
 
 
-def restored(child: Child) -> list[str]:
-    """The partitions that a worker restored, from the first time to the last."""
-    lines = [line for line in child.log.read_text().splitlines() if " restored in " in line]
-    return [line.split("partitions ")[1].split(" restored")[0] for line in lines]
-
-
 def settled(settings: Settings, load: Feeder) -> None:
     """All that was sent is applied once, and nothing tells that anything happened meanwhile."""
     load.feed(0)
@@ -88,16 +82,16 @@ def test_a_worker_that_joins_takes_half_and_gives_it_back_as_it_leaves(
     with worker(settings, "a", tmp_path) as a, worker(settings, "b", tmp_path) as b:
         a.awaits("restored")
         load.until(lambda: b.says("restored"))
-        load.until(lambda: restored(a)[-1] + restored(b)[-1] in ("[0, 1][2, 3]", "[2, 3][0, 1]"))
+        load.until(lambda: a.restored[-1] + b.restored[-1] in ("[0, 1][2, 3]", "[2, 3][0, 1]"))
         shared = load.sent
         load.until(lambda: load.sent > shared + 2_000)
         b.send(signal.SIGTERM)
         assert b.wait(5.0) == 0
-        load.until(lambda: restored(a)[-1] == "[0, 1, 2, 3]")
+        load.until(lambda: a.restored[-1] == "[0, 1, 2, 3]")
         with worker(settings, "c", tmp_path) as c:
-            load.until(lambda: c.says("restored") and restored(a)[-1] != "[0, 1, 2, 3]")
+            load.until(lambda: c.says("restored") and a.restored[-1] != "[0, 1, 2, 3]")
             c.send(signal.SIGKILL)
-            load.until(lambda: restored(a)[-1] == "[0, 1, 2, 3]")
+            load.until(lambda: a.restored[-1] == "[0, 1, 2, 3]")
         settled(settings, load)
         a.send(signal.SIGTERM)
         assert a.wait(5.0) == 0
@@ -123,7 +117,7 @@ def test_a_worker_that_froze_past_its_session_finds_itself_replaced(
         load.until(lambda: load.sent > begun + 1_000)
         frozen.send(signal.SIGSTOP)
         with worker(settings, "b", tmp_path) as other:
-            load.until(lambda: other.says("restored") and restored(other)[-1] == "[0, 1, 2, 3]")
+            load.until(lambda: other.says("restored") and other.restored[-1] == "[0, 1, 2, 3]")
             frozen.send(signal.SIGCONT)
             load.until(lambda: frozen.ended)
             assert frozen.wait() == 1
