@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import kills
+from tests.faults import broker, kills
 from tests.faults.case import Case
 
-CASES: tuple[Case, ...] = (*kills.CASES,)
+CASES: tuple[Case, ...] = (*kills.CASES, *broker.CASES)
