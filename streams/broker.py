@@ -73,6 +73,11 @@ class EmbeddedKafka:
         return self._jvm.pid if self._jvm else None
 
     @property
+    def ended(self) -> bool:
+        """Whether the JVM is gone, by itself or by us."""
+        return self._jvm is None or self._jvm.ended
+
+    @property
     def log(self) -> Path:
         """Kafka's log file; all starts append to it."""
         assert self._home, "start() chooses the directory"
