@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import broker, kills
+from tests.faults import broker, disk, kills
 from tests.faults.case import Case
 
-CASES: tuple[Case, ...] = (*kills.CASES, *broker.CASES)
+CASES: tuple[Case, ...] = (*kills.CASES, *broker.CASES, *disk.CASES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -10,12 +10,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.catalog import RESULTS, SPECS
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
+from streams.errors import MendstreamError
 from streams.worker import Worker
 from tests.faults.load import results, specs
 from tests.kafka.logs import Place, ends_of, send
 from tests.kafka.running import SECONDS, Feeder
 
-BETWEEN = 2_000  # records committed between two faults, so that each hits work and not the start of a processor
+BETWEEN = 1_000  # records committed between two faults, so that each hits work and not the start of a processor
 
 
 @contextmanager
@@ -31,7 +32,7 @@ class Work:
 
     def __init__(self, settings: Settings, worker: Worker) -> None:
         self._settings, self._worker = settings, worker
-        self._load = Feeder(settings, RESULTS, results(), each=40)
+        self._load = Feeder(settings, RESULTS, results(), each=20)
         self._committed = Committed(settings)
         self.restarts = 0
 
@@ -42,24 +43,40 @@ class Work:
         that was on its way before, and is only finished by Kafka, does not count.
         """
         self._moves_on(BETWEEN)
-        with ThreadPoolExecutor(1) as pool:
-            doing = pool.submit(_timed, fault)
-            self._until(doing.done)
-            ended = doing.result()
+        ended = self.goes_on(fault)
         self._moves_on(0)
         return monotonic() - ended
+
+    def goes_on(self, meanwhile: Callable[[], None]) -> float:
+        """Works on while something else happens; returns when that ended."""
+        with ThreadPoolExecutor(1) as pool:
+            doing = pool.submit(_timed, meanwhile)
+            self._until(doing.done)
+            return doing.result()
 
     def finishes(self) -> dict[Place, int]:
         """Ends the load and waits until all of it is committed; returns the ends of the results."""
         self._load.feed(0)
-        ends = ends_of(self._settings, RESULTS)
+        ends = self._ends()
         assert wait_until(lambda: self._watched() and self._committed.past(ends), SECONDS), "it does not catch up"
         return ends
 
     def _moves_on(self, records: int) -> None:
-        ends, sent = ends_of(self._settings, RESULTS), self._load.sent
+        ends, sent = self._ends(), self._load.sent
         beyond = {place: end + 1 for place, end in ends.items()}
         self._until(lambda: self._load.sent >= sent + records and self._committed.past(beyond))
+
+    def _ends(self) -> dict[Place, int]:
+        """The ends of the results, as soon as Kafka tells them."""
+        found: dict[Place, int] = {}
+
+        def told() -> bool:
+            with suppress(KafkaException, MendstreamError):
+                found.update(ends_of(self._settings, RESULTS))
+            return bool(found)
+
+        self._until(told)
+        return found
 
     def _until(self, condition: Callable[[], bool]) -> None:
         self._load.until(lambda: self._watched() and condition())
