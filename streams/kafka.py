@@ -90,13 +90,18 @@ def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     deadline = monotonic() + seconds
     while True:
         try:
-            client.list_topics(timeout=1.0)
+            if client.list_topics(timeout=1.0).brokers:
+                return client
         except KafkaException as error:
             client.poll(0.0)
             if heard.refused() or monotonic() > deadline:
                 raise explained(heard.error or error.args[0], settings) from error
         else:
-            return client
+            # A broker that its controller still shuts out names no broker; a client that was told so has none to ask again.
+            if monotonic() > deadline:
+                raise explained(heard.error, settings)
+            wait_until(lambda: False, POLL_SECONDS)
+            client = AdminClient(settings.client(error_cb=heard))
 
 
 def end_offsets(
@@ -130,6 +135,7 @@ def _offsets(
             # A leader that just moved, or a topic just created, is known everywhere a moment later.
             if error.args[0].code() not in _PASSING or monotonic() > deadline:
                 raise
+            wait_until(lambda: False, POLL_SECONDS)
             client.list_topics(timeout=5.0)
 
 

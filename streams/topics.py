@@ -1,7 +1,5 @@
 """Creates the topics, and checks that those which exist are what they should be."""
 
-from collections.abc import Sequence
-
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
@@ -55,17 +53,16 @@ def create(client: AdminClient, settings: Settings) -> list[str]:
     if missing:
         for name, future in client.create_topics(missing, operation_timeout=_SETTLE_SECONDS).items():
             _await(name, future)
-        wait_until(lambda: not _missing(client), _SETTLE_SECONDS)
-    check(client, settings)
+    _settle(client, settings, _SETTLE_SECONDS if missing else 0.0)
     return [topic.topic for topic in missing]
 
 
 def check(client: AdminClient, settings: Settings) -> None:
     """Raises MendstreamError if a topic is missing or has another partition count than configured."""
-    missing = _missing(client)
+    there = client.list_topics(timeout=10.0).topics
+    missing = [name for name in TOPICS if name not in there or not there[name].partitions]
     if missing:
         raise MendstreamError(f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`.")
-    there = client.list_topics(timeout=10.0).topics
     for topic in TOPICS.values():
         wanted, found = partitions_of(topic, settings), len(there[topic.name].partitions)
         if wanted != found:
@@ -95,9 +92,20 @@ def describe(client: AdminClient, settings: Settings) -> list[tuple[Topic, int, 
     return rows
 
 
-def _missing(client: AdminClient) -> Sequence[str]:
-    there = client.list_topics(timeout=10.0).topics
-    return [name for name in TOPICS if name not in there or not there[name].partitions]
+def _settle(client: AdminClient, settings: Settings, seconds: float) -> None:
+    """Checks until all is well: brokers learn of new topics one after the other, and any of them answers."""
+    wrong: list[MendstreamError] = []
+
+    def well() -> bool:
+        try:
+            check(client, settings)
+        except MendstreamError as error:
+            wrong.append(error)
+            return False
+        return True
+
+    if not wait_until(well, seconds):
+        raise wrong[-1]
 
 
 def _await(name: str, future: object) -> None:

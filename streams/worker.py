@@ -53,6 +53,8 @@ class Worker:
                 f"The processor ended {self._crashes} times in a row, soon after its start: {self._last_words()}",
                 f"Its lines are in {self.log}." if self.log else "Its lines are above.",
             )
+        assert process.stdin is not None, "a child has one"
+        process.stdin.close()
         self._start()
         return True
 

@@ -57,17 +57,10 @@ def dev(
                 console.print(f"  mendstream {what}{'' if 'FILE' in what else f' --bootstrap {kafka.bootstrap}'}")
             console.print("Ctrl-C ends all of it, and the data with it.")
             while True:
-                wait_until(lambda: kafka_ended(kafka) or worker.watch(), 3_600.0)
-                if kafka_ended(kafka):
+                wait_until(lambda: kafka.ended or worker.watch(), 3_600.0)
+                if kafka.ended:
                     raise MendstreamError("Kafka ended by itself.", f"Its log is {kafka.log}.")
                 console.print("The processor ended and is started again.")
-
-
-def kafka_ended(kafka: EmbeddedKafka) -> bool:
-    """Whether the JVM is gone; it is our child, so the question costs a system call."""
-    if kafka.pid is None:
-        return True
-    return os.waitid(os.P_PID, kafka.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def processor(

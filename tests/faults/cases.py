@@ -1,6 +1,13 @@
 """All cases, in the order of the report."""
 
-from tests.faults import end_txn, inputs, kills, workers
+from tests.faults import broker, disk, end_txn, inputs, kills, workers
 from tests.faults.case import Case
 
-CASES: tuple[Case, ...] = (*kills.CASES, *end_txn.CASES, *workers.CASES, *inputs.CASES)
+CASES: tuple[Case, ...] = (
+    *kills.CASES,
+    *end_txn.CASES,
+    *workers.CASES,
+    *broker.CASES,
+    *disk.CASES,
+    *inputs.CASES,
+)

@@ -1,0 +1,55 @@
+"""One broker that restarts, dies, freezes: the processor waits or crashes, and goes on where its commits ended."""
+
+import os
+import signal
+from collections.abc import Callable
+
+from streams.broker import EmbeddedKafka
+from streams.clock import wait_until
+from tests.faults.case import Case, Outcome, Setting
+from tests.faults.judge import judged
+from tests.faults.work import at_work
+from tests.kafka.running import own_kafka
+
+FREEZE_SECONDS = 15.0
+WITHIN_SECONDS = 10.0
+REMEMBERED = 1_000_000  # offsets: a load that comes again after a broker's death is known for what it is
+
+
+def restarts(broker: EmbeddedKafka) -> None:
+    """It ends when Kafka answers again."""
+    broker.restart()
+
+
+def dies(broker: EmbeddedKafka) -> None:
+    """It ends when Kafka answers again."""
+    broker.kill()
+    broker.restart()
+
+
+def freezes(broker: EmbeddedKafka) -> None:
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    wait_until(lambda: False, FREEZE_SECONDS)
+    os.kill(broker.pid, signal.SIGCONT)
+
+
+def case(name: str, fault: Callable[[EmbeddedKafka], None], quick: int, full: int) -> Case:
+    """A fault done so many times, at the size of a test (0: never) and of the promise."""
+
+    def run(setting: Setting) -> Outcome:
+        times = full if setting.full else quick
+        with own_kafka(dedupe_window=REMEMBERED) as (broker, settings):
+            with at_work(settings, setting.directory) as work:
+                slowest = max(work.suffers(lambda: fault(broker)) for _ in range(times))
+                ends = work.finishes()
+            return Outcome(times, judged(settings, ends), slowest)
+
+    return Case(name, run, WITHIN_SECONDS, quick=quick > 0)
+
+
+CASES = (
+    case("broker restarts cleanly under load", restarts, quick=1, full=10),
+    case("broker dies by kill -9 under load", dies, quick=2, full=10),
+    case("broker frozen for 15 s", freezes, quick=0, full=4),
+)

@@ -1,0 +1,108 @@
+"""A processor at work under load and under its supervisor, while a fault is done to what it needs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.catalog import RESULTS, SPECS
+from streams.clock import monotonic, wait_until
+from streams.config import Settings
+from streams.errors import MendstreamError
+from streams.worker import Worker
+from tests.faults.load import results, specs
+from tests.kafka.logs import Place, ends_of, send
+from tests.kafka.running import SECONDS, Feeder
+
+BETWEEN = 1_000  # records committed between two faults, so that each hits work and not the start of a processor
+
+
+@contextmanager
+def at_work(settings: Settings, directory: Path) -> Iterator["Work"]:
+    """Starts the processor and its load; leaves when the processor, asked to stop, has stopped."""
+    send(settings, SPECS, specs())
+    with Worker(settings, directory / "processor.log") as worker:
+        yield Work(settings, worker)
+
+
+class Work:
+    """A stream of results with planted harm, and the processor that takes them in."""
+
+    def __init__(self, settings: Settings, worker: Worker) -> None:
+        self._settings, self._worker = settings, worker
+        self._load = Feeder(settings, RESULTS, results(), each=20)
+        self._committed = Committed(settings)
+        self.restarts = 0
+
+    def suffers(self, fault: Callable[[], None]) -> float:
+        """Does a fault while work goes on.
+
+        Returns the seconds from its end until each partition has committed a record that was written after it: a commit
+        that was on its way before, and is only finished by Kafka, does not count.
+        """
+        self._moves_on(BETWEEN)
+        ended = self.goes_on(fault)
+        self._moves_on(0)
+        return monotonic() - ended
+
+    def goes_on(self, meanwhile: Callable[[], None]) -> float:
+        """Works on while something else happens; returns when that ended."""
+        with ThreadPoolExecutor(1) as pool:
+            doing = pool.submit(_timed, meanwhile)
+            self._until(doing.done)
+            return doing.result()
+
+    def finishes(self) -> dict[Place, int]:
+        """Ends the load and waits until all of it is committed; returns the ends of the results."""
+        self._load.feed(0)
+        ends = self._ends()
+        assert wait_until(lambda: self._watched() and self._committed.past(ends), SECONDS), "it does not catch up"
+        return ends
+
+    def _moves_on(self, records: int) -> None:
+        ends, sent = self._ends(), self._load.sent
+        beyond = {place: end + 1 for place, end in ends.items()}
+        self._until(lambda: self._load.sent >= sent + records and self._committed.past(beyond))
+
+    def _ends(self) -> dict[Place, int]:
+        """The ends of the results, as soon as Kafka tells them."""
+        found: dict[Place, int] = {}
+
+        def told() -> bool:
+            with suppress(KafkaException, MendstreamError):
+                found.update(ends_of(self._settings, RESULTS))
+            return bool(found)
+
+        self._until(told)
+        return found
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        self._load.until(lambda: self._watched() and condition())
+
+    def _watched(self) -> bool:
+        self.restarts += self._worker.watch()
+        return True
+
+
+class Committed:
+    """The group's committed offsets, asked of Kafka."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Uncommitted: what transactions under way will commit is not waited for; it is not shown either.
+        reader = {"group.id": settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
+        self._consumer = Consumer(settings.client(**reader))
+
+    def past(self, ends: Mapping[Place, int]) -> bool:
+        """Whether each partition is committed up to its end; no answer is a no."""
+        try:
+            found = self._consumer.committed([TopicPartition(*place) for place in ends], timeout=0.5)
+        except KafkaException:
+            return False
+        return all(part.error is None and part.offset >= ends[part.topic, part.partition] for part in found)
+
+
+def _timed(fault: Callable[[], None]) -> float:
+    fault()
+    return monotonic()
