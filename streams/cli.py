@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.console import apply, backtest, configuration, later, publish, run, table, topics, watch, why
+from streams.console import apply, audit, backtest, configuration, later, publish, run, table, topics, watch, why
 from streams.console.given import globals_of
 from streams.demo import command as demo
 
@@ -28,7 +28,7 @@ def application() -> typer.Typer:
         add_completion=False,
     )
     globals_of(app)
-    for module in (demo, run, publish, watch, table, apply, topics, why, backtest, configuration, later):
+    for module in (demo, run, publish, watch, table, apply, topics, why, backtest, audit, configuration, later):
         module.register(app)
     return app
 
