@@ -56,7 +56,9 @@ class Strands:
         strand.at = name
         self.steps += 1
         if self.steps > self._left:
-            self.errors.append(AssertionError(f"no end after {self._left} steps; {[(s.owner, s.at) for s in self._all]}"))
+            self.errors.append(
+                AssertionError(f"no end after {self._left} steps; {[(s.owner, s.at) for s in self._all]}")
+            )
             self._kill_all()
         self.between()
         following = self._next(strand)

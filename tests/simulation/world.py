@@ -157,7 +157,8 @@ class World:
         offsets = self.kafka.group(self._settings["w0"].group).offsets
         wanted = [topic for topic in self._topology.inputs if topic != "ticks.v1"]
         return not self._inputs and all(
-            offsets.get((topic, p), 0) >= len(self.kafka.logs[topic, p].entries) or not self.kafka.logs[topic, p].entries
+            offsets.get((topic, p), 0) >= len(self.kafka.logs[topic, p].entries)
+            or not self.kafka.logs[topic, p].entries
             for topic in wanted
             for p in range(PARTITIONS)
         )
