@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from agents.effects import Forward
 from agents.slice import Delivered, Facts, Ints, Slice
@@ -16,8 +17,10 @@ from schemas.wire import MAX_BYTES, Codec
 from state.tables import Tables
 
 FORWARDED_FROM = "forwarded-from"
+REDRIVEN_FROM = "mendstream-redriven-from"  # whence a dead letter came that was written back
 COLUMNAR = {RESULTS: validity.check_results, METRICS: validity.check_metrics}  # inputs folded by columns
 
+Mask = NDArray[np.bool_]
 Rare = ExperimentSpec | CommandStatus | Tick
 
 
@@ -47,7 +50,7 @@ def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
             _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
         batch, rows = batch.filter(pa.array(~elsewhere)), rows[~elsewhere]
     offsets = piece.offsets[rows]
-    repeated = tables.seen(piece.topic).duplicates(hash64(batch.column("event_id")), offsets)
+    repeated = _repeated(piece, rows, tables.seen(piece.topic).carriers(hash64(batch.column("event_id")), offsets))
     if repeated.any():
         fates.duplicates += int(repeated.sum())
         batch, rows, offsets = batch.filter(pa.array(~repeated)), rows[~repeated], offsets[~repeated]
@@ -76,10 +79,23 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
         _send_on(piece, at, target, record.subject, fates)
         return None
     offset = piece.offsets[at : at + 1]
-    if tables.seen(piece.topic).duplicates(hash64(pa.array([record.event_id])), offset)[0]:
+    carriers = tables.seen(piece.topic).carriers(hash64(pa.array([record.event_id])), offset)
+    if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None
     return record
+
+
+def _repeated(piece: Slice, rows: Ints, carriers: Ints) -> Mask:
+    """Which of these rows are duplicates of the records at `carriers` (-1: none), shape of both.
+
+    A record written back from the dead letters is none of the very record that was refused.
+    """
+    repeated: Mask = carriers >= 0
+    for at in np.flatnonzero(repeated).tolist():
+        origin = f"{piece.topic}/{piece.partition}/{carriers[at]}".encode()
+        repeated[at] = (REDRIVEN_FROM, origin) not in (piece.records[int(rows[at])].headers() or ())
+    return repeated
 
 
 def _partitions(subjects: pa.Array, partitions: int) -> Ints:

@@ -31,6 +31,7 @@ TABLES_BURN_INS = "tables.burn-ins.v1"
 TABLES_SNAPSHOTS = "tables.snapshots.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
+REDRIVES = "redrives.v1"
 
 Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
@@ -84,6 +85,7 @@ TOPICS = {
         _table(TABLES_SNAPSHOTS, "SnapshotRow"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),
+        Topic(REDRIVES, "Redrive", "delete", None),  # must outlast every letter, or one could be redriven twice
     )
 }
 FOREIGN = frozenset({RESULTS, METRICS, SPECS, STATUS, POLICIES})  # written by others, so never to be trusted

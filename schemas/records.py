@@ -597,3 +597,12 @@ class JournalEntry:
     forwarded: int
     dead_letters: int
     rows: int = -1  # in all tables of the partition; a restore must find as many; -1: not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Dead letters that one transaction wrote back to their inputs; none of them is redriven again."""
+
+    partition: int  # of the dead letter topic
+    offsets: tuple[int, ...]  # of the letters, ascending
+    redriven_at: int

@@ -26,16 +26,20 @@ class Seen:
 
     def duplicates(self, ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these records are duplicates, shape (n,); remembers them all. Offsets ascend within a call."""
+        return self.carriers(ids, offsets) >= 0
+
+    def carriers(self, ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The offset of the last record before each that carried its id, -1 where none in the window did; as above."""
         if not len(ids):
-            return np.zeros(0, np.bool_)
+            return np.zeros(0, np.int64)
         in_order = np.sort(ids)
         if not (in_order[1:] == in_order[:-1]).any():
             previous = self._last.exchange(ids, offsets)
             self._sweep(int(offsets[-1]))
-            return np.asarray((previous >= 0) & (previous >= offsets - self._window))
+            return np.where(previous >= offsets - self._window, previous, -1)
         return self._with_repeats(ids, offsets)
 
-    def _with_repeats(self, ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _with_repeats(self, ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same where an id comes more than once in the slice."""
         order = np.argsort(ids, kind="stable")
         sorted_ids, sorted_offsets = ids[order], offsets[order]
@@ -44,13 +48,12 @@ class Seen:
         previous = np.empty(len(ids), np.int64)
         previous[1:] = sorted_offsets[:-1]
         previous[first] = self._last.get(sorted_ids[first])
-        repeated = (previous >= 0) & (previous >= sorted_offsets - self._window)
         last = np.ones(len(ids), np.bool_)
         last[:-1] = first[1:]
         self._last.put(sorted_ids[last], sorted_offsets[last])
         self._sweep(int(offsets[-1]))
-        found = np.empty(len(ids), np.bool_)
-        found[order] = repeated
+        found = np.empty(len(ids), np.int64)
+        found[order] = np.where(previous >= sorted_offsets - self._window, previous, -1)
         return found
 
     def _sweep(self, offset: int) -> None:

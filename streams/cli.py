@@ -2,7 +2,20 @@
 
 import typer
 
-from streams.console import apply, backtest, configuration, later, publish, run, table, topics, watch, why
+from streams.console import (
+    apply,
+    audit,
+    backtest,
+    configuration,
+    later,
+    publish,
+    redrive,
+    run,
+    table,
+    topics,
+    watch,
+    why,
+)
 from streams.console.given import globals_of
 from streams.demo import command as demo
 
@@ -28,7 +41,21 @@ def application() -> typer.Typer:
         add_completion=False,
     )
     globals_of(app)
-    for module in (demo, run, publish, watch, table, apply, topics, why, backtest, configuration, later):
+    for module in (
+        demo,
+        run,
+        publish,
+        watch,
+        table,
+        apply,
+        topics,
+        why,
+        backtest,
+        audit,
+        redrive,
+        configuration,
+        later,
+    ):
         module.register(app)
     return app
 

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     dedupe_window: int = Field(1_000_000, ge=1_000, le=10_000_000, description="offsets back that an id is remembered")
     commit_ms: int = Field(100, ge=1, le=5_000, description="longest wait of changed rows before a commit")
     batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
+    breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=5_000, le=60_000)
     http_host: str = "127.0.0.1"

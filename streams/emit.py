@@ -10,12 +10,12 @@ from schemas.ids import partition_of
 from schemas.records import Command, Decision
 from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
+from streams.dead import ERRORS, LEFT_OUT, REASON
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
 from streams.telemetry import DECISIONS, RECORDS, REFUSED
 from streams.topics import LARGEST_BYTES
 from streams.transaction import Outbox
 
-_ERRORS = "__streams.errors."  # the header names of Kafka Streams (KIP-1034): tools know them
 _SPARE_BYTES = 65_536  # for our own headers and the batch around a dead letter
 
 
@@ -70,9 +70,9 @@ class Emitter:
         headers: list[tuple[str, str | bytes | None]] = [*(record.headers() or ())]
         size = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
         if size > LARGEST_BYTES - _SPARE_BYTES:
-            key, value, headers = None, None, [("mendstream-left-out-bytes", str(size).encode())]
-        headers += [(_ERRORS + name, text.encode()) for name, text in why.items()]
-        headers.append(("mendstream-reason", str(refused.reason).encode()))
+            key, value, headers = None, None, [(LEFT_OUT, str(size).encode())]
+        headers += [(ERRORS + name, text.encode()) for name, text in why.items()]
+        headers.append((REASON, str(refused.reason).encode()))
         self._outbox.add(DEAD_LETTERS, partition % self._partitions, key, value, headers)
         REFUSED.labels(topic, refused.reason).inc()
 

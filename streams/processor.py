@@ -59,7 +59,7 @@ class Processor:
         self._emitter = topology.emitter(codec, f"mendstream/{settings.group}", settings.partitions)
         self._policies = Policies(settings, self._admin)
         self._ticker = Ticker(settings, codec)
-        self._breaker = Breaker()
+        self._breaker = Breaker(settings.breaker)
         self._owned: dict[int, Owned] = {}
         self._committed: dict[tuple[str, int], int] = {}  # next offsets, by topic and partition
         self._changed_at: float | None = None  # when the first record not yet submitted was folded

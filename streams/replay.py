@@ -18,7 +18,7 @@ from streams.codecs import codec_for
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets
-from streams.relive import Turn, relive
+from streams.relive import Told, Turn, relive
 from streams.stored import messages
 from streams.topics import check
 
@@ -36,39 +36,62 @@ class Replayed:
     records: int = 0
 
 
+@dataclass(slots=True)
+class Report:
+    """What a replay of every partition came to.
+
+    differences: where what stands is not what was replayed; unexplained: those that are differences even if the journal
+    went on meanwhile, which only adds outputs and changes rows.
+    """
+
+    commands: list[dict[str, object]] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)  # digests by topic/partition
+    differences: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    entries: int = 0
+    records: int = 0
+    went_on: bool = False
+
+
 def main(settings: Settings, json_file: Path | None = None) -> int:
     """Replays every partition and prints what differs; 0 if nothing does."""
     client = admin(settings)
     check(client, settings)
-    codec = codec_for(settings)
-    began_at = _journal_ends(settings, client)
-    differences: list[str] = []
-    digests: dict[str, str] = {}
-    commands: list[dict[str, object]] = []
-    for partition in range(settings.partitions):
-        again = replay(settings, codec, client, partition)
-        print(f"partition {partition}: {again.records} records in {again.entries} transactions", flush=True)
-        differences += _compare(settings, client, partition, again)
-        for topic, rows in again.rows.items():
-            digests[f"{topic}/{partition}"] = digest(rows.items())
-        commands += _commands(codec, again.outputs)
-    for command in commands:
+    found = compared(settings, codec_for(settings), client, lambda text: print(text, flush=True))
+    for command in found.commands:
         print(f"{command['type']}: {command['reason']}")
-    for name, value in digests.items():
+    for name, value in found.tables.items():
         print(f"{value[:16]}  {name}")
     if json_file is not None:
-        report = {"commands": commands, "tables": digests, "differences": differences}
+        report = {"commands": found.commands, "tables": found.tables, "differences": found.differences}
         json_file.write_text(json.dumps(report, indent=1) + "\n")
-    if differences and _journal_ends(settings, client) != began_at:
+    if found.differences and found.went_on:
         raise MendstreamError(
-            f"The journal went on while it was replayed, and {len(differences)} places differ.",
+            f"The journal went on while it was replayed, and {len(found.differences)} places differ.",
             "Stop the workers and replay again: a log at rest can be compared.",
         )
-    for difference in differences:
+    for difference in found.differences:
         print(f"differs: {difference}")
-    verdict = f"{len(differences)} differences" if differences else "byte-equal"
-    print(f"{len(commands)} commands, {len(digests)} tables: {verdict}")
-    return 1 if differences else 0
+    verdict = f"{len(found.differences)} differences" if found.differences else "byte-equal"
+    print(f"{len(found.commands)} commands, {len(found.tables)} tables: {verdict}")
+    return 1 if found.differences else 0
+
+
+def compared(settings: Settings, codec: Codec, client: AdminClient, told: Told) -> Report:
+    """Replays every partition and compares. Raises MendstreamError as `relive` does."""
+    report = Report()
+    began_at = _journal_ends(settings, client)
+    for partition in range(settings.partitions):
+        again = replay(settings, codec, client, partition)
+        told(f"partition {partition}: {again.records} records in {again.entries} transactions")
+        _compare(settings, client, partition, again, report)
+        for topic, rows in again.rows.items():
+            report.tables[f"{topic}/{partition}"] = digest(rows.items())
+        report.commands += _commands(codec, again.outputs)
+        report.entries += again.entries
+        report.records += again.records
+    report.went_on = _journal_ends(settings, client) != began_at
+    return report
 
 
 def replay(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Replayed:
@@ -99,21 +122,20 @@ def _journal_ends(settings: Settings, client: AdminClient) -> dict[int, int]:
     return {part.partition: end for part, end in end_offsets(client, parts).items()}
 
 
-def _compare(settings: Settings, client: AdminClient, partition: int, again: Replayed) -> list[str]:
-    """What stands in Kafka and what the replay gave, where they are not equal."""
-    differences = []
+def _compare(settings: Settings, client: AdminClient, partition: int, again: Replayed, report: Report) -> None:
+    """Reports what stands in Kafka and what the replay gave, where they are not equal."""
     for topic in OUTPUTS:
         stands, replayed = _standing(settings, client, topic, partition), again.outputs[topic]
         if stands != replayed:
-            differences.append(
-                f"{topic}/{partition}: {len(stands)} stand, {len(replayed)} replayed, not the same bytes"
-            )
+            sentence = f"{topic}/{partition}: {len(stands)} stand, {len(replayed)} replayed, not the same bytes"
+            report.differences.append(sentence)
+            if stands[: len(replayed)] != replayed:
+                report.unexplained.append(sentence)
     for topic, rows in again.rows.items():
         latest = dict(_standing(settings, client, topic, partition))
-        differences += [
+        report.differences += [
             f"{topic}/{partition} row {key}" for key in rows.keys() | latest if rows.get(key) != latest.get(key)
         ]
-    return differences
 
 
 def _standing(settings: Settings, client: AdminClient, topic: str, partition: int) -> list[tuple[str, bytes]]:

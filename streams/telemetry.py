@@ -34,6 +34,9 @@ LAG_SECONDS = _gauge(
 RESTORE_SECONDS = _gauge("restore_seconds", "Time the last restore took.")
 ROWS = _gauge("table_rows", "Rows in memory, by table.", "table")
 BREAKER_OPEN = _gauge(
-    "breaker_open", "1 where a partition is paused because half of its records are invalid.", "topic", "partition"
+    "breaker_open",
+    "1 where half of a partition's records are invalid: it is paused, unless told to go on.",
+    "topic",
+    "partition",
 )
 ASSIGNED = _gauge("assigned_partitions", "Partitions this worker owns and has restored.")

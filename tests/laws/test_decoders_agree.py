@@ -1,6 +1,5 @@
 """Law: a batch decoded by columns says what each of its values says alone, whatever the bytes."""
 
-import struct
 from dataclasses import fields
 from enum import StrEnum
 from types import NoneType
@@ -13,9 +12,9 @@ from schemas import records
 from schemas.columns import decode, encode_batch
 from schemas.flat import arrow_schema
 from schemas.records import ExperimentResult
-from schemas.refusals import DecodeError
 from schemas.wire import Record
 from tests.builders import CODEC, result
+from tests.laws.decoding import each_alone, exact
 
 FLAT = ("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "ArmRow", "CommandRow")
 INT32 = ("attempt", "partition")
@@ -70,27 +69,13 @@ def _batches(draw: st.DrawFn) -> tuple[str, list[bytes | None]]:
     return name, [draw(_mangled(value)) if n in mangled else value for n, value in enumerate(whole)]
 
 
-def _exact(row: dict[str, Any]) -> tuple[Any, ...]:
-    """A row's values, floats by their bits, so that NaN equals itself and -0.0 is not 0.0."""
-    return tuple(struct.pack("<d", value) if isinstance(value, float) else value for value in row.values())
-
-
 @given(_batches())
 def test_columns_say_what_each_value_says_alone(batch: tuple[str, list[bytes | None]]) -> None:
     name, values = batch
-    rows: list[tuple[Any, ...]] = []
-    good: list[int] = []
-    refused: list[tuple[int, str, str]] = []
-    for index, value in enumerate(values):
-        try:
-            rows.append(_exact(CODEC.read(name, value)))
-            good.append(index)
-        except DecodeError as error:
-            refused.append((index, error.reason, error.sentence))
-
+    rows, good, refused = each_alone(name, values)
     decoded = decode(values, name, CODEC)
 
-    assert [_exact(row) for row in decoded.batch.to_pylist()] == rows
+    assert [exact(row) for row in decoded.batch.to_pylist()] == rows
     assert decoded.rows.tolist() == good
     assert [(each.index, each.reason, each.sentence) for each in decoded.refused] == refused
     assert decoded.batch.schema == arrow_schema(name)
@@ -101,7 +86,7 @@ def test_columns_written_anew_say_the_same(batch: tuple[str, list[bytes | None]]
     name, values = batch
     decoded = decode(values, name, CODEC)
     again = decode(encode_batch(decoded.batch, name, CODEC), name, CODEC)
-    assert [_exact(row) for row in again.batch.to_pylist()] == [_exact(row) for row in decoded.batch.to_pylist()]
+    assert [exact(row) for row in again.batch.to_pylist()] == [exact(row) for row in decoded.batch.to_pylist()]
     assert again.refused == ()
 
 

@@ -108,3 +108,24 @@ def test_a_record_with_too_much_beside_its_value_is_not_sent_on() -> None:
     effects = fold(piece(RESULTS, [laden]), Tables(0, PARTITIONS), CODEC)
     assert not effects.forwards
     assert [one.reason for one in effects.refused] == ["TOO_LARGE"]
+
+
+def test_a_refused_record_that_is_written_back_is_no_duplicate_of_itself() -> None:
+    """Its id was taken in before an agent refused it. Whoever carried the id since makes it a duplicate after all."""
+    whence = (("mendstream-redriven-from", f"{METRICS}/0/0".encode()),)
+    bad = sent([metric(subject=HOME, metric="error", sum=3.0)])
+    cases = {
+        "back": ([], whence, 0),
+        "another came since": (sent([metric(subject=HOME, metric="error", sum=3.0)], start=1), whence, 1),
+        "from elsewhere": ([], (("mendstream-redriven-from", f"{METRICS}/1/0".encode()),), 1),
+        "no header": ([], (), 1),
+    }
+    for name, (since, headed, duplicates) in cases.items():
+        for restarted in (False, True):
+            tables = state()
+            take = remember if restarted else fold
+            take(piece(METRICS, [*bad, *since]), tables, CODEC)
+            back = [replace(bad[0], at=9, headed=headed)]
+            effects = fold(piece(METRICS, back), tables, CODEC)
+            assert effects.duplicates == duplicates, (name, restarted)
+            assert [one.reason for one in effects.refused] == ["NOT_A_RATE"] * (1 - duplicates)
