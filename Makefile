@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics faults setup lock clean
+.PHONY: help demo test check statistics faults oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
 	@echo "make check  style, types and imports only"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
+	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
 
 $(STAMP): requirements.lock pyproject.toml
@@ -41,6 +42,9 @@ statistics: $(STAMP)
 
 faults: $(STAMP)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+oracle: $(STAMP)
+	@$(BIN)/python -m tests.oracle $(ARGS)
 
 # The lock holds names, versions and hashes, no registry's address.
 lock:
