@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics faults simulation setup lock clean
+.PHONY: help demo test check statistics faults simulation oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
@@ -13,6 +13,7 @@ help:
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
+	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
 
 $(STAMP): requirements.lock pyproject.toml
@@ -45,6 +46,9 @@ faults: $(STAMP)
 
 simulation: $(STAMP)
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+oracle: $(STAMP)
+	@$(BIN)/python -m tests.oracle $(ARGS)
 
 # The lock holds names, versions and hashes, no registry's address.
 lock:

@@ -187,7 +187,7 @@ def test_without_a_network_the_remedy_is_named(tmp_path: Path, monkeypatch: pyte
 def test_two_that_fetch_at_once_leave_one_whole_directory(
     kafka_jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(repository: Path) -> list[Path]:
+    def download(_jars: jars.Jars, repository: Path) -> list[Path]:
         return list(Path(shutil.copytree(kafka_jars, repository)).iterdir())
 
     monkeypatch.setattr(jars, "_download", download)

@@ -1,0 +1,1 @@
+"""Kafka Streams' own exactly-once test, with our engine in the place of Kafka Streams."""

@@ -1,0 +1,34 @@
+"""How far the group is, seen from outside."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+from streams.clock import monotonic
+from streams.config import Settings
+from streams.kafka import admin, end_offsets
+from tests.oracle.topology import DATA
+
+LOOK_SECONDS = 0.1  # between two looks at the group's offsets: a wait asks much more often
+
+
+class Group:
+    """The ends of the input, and the group's committed offsets of it, by partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin, self._group = admin(settings), settings.group
+        self._parts = [TopicPartition(DATA, p) for p in range(settings.partitions)]
+        self._committed: dict[int, int] = {}
+        self._looked = 0.0
+
+    def ends(self) -> dict[int, int]:
+        return {part.partition: end for part, end in end_offsets(self._admin, self._parts).items()}
+
+    def past(self, ends: Mapping[int, int]) -> bool:
+        """Whether all before these ends is committed."""
+        if monotonic() - self._looked > LOOK_SECONDS:
+            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group, self._parts)])
+            found = asked[self._group].result().topic_partitions
+            self._committed = {part.partition: part.offset for part in found}
+            self._looked = monotonic()
+        return all(self._committed.get(p, 0) >= end for p, end in ends.items())
