@@ -105,9 +105,9 @@ class Columnar:
         return [(key, value) for key, value in self._encode(np.arange(len(self.keys)), codec) if value is not None]
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
-        assert all(value is not None for _, value in rows), f"{self.topic} has no deletions"
-        latest = dict(rows)
-        decoded = decode(list(latest.values()), self._record, codec)
+        latest = list(dict(rows).values())
+        assert None not in latest, f"{self.topic} has no deletions"
+        decoded = decode(latest, self._record, codec)
         assert not decoded.refused, f"unreadable row in {self.topic}: {decoded.refused[0]}"
         batch = decoded.batch
         names = [batch.column(name).dictionary_encode() for name in self._names]

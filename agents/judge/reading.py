@@ -4,6 +4,7 @@ from agents.judge.terms import (
     NEVER,
     SPLIT_LEVEL,
     Method,
+    compared,
     learns,
     levels,
     method_of,
@@ -29,7 +30,7 @@ class Reading:
         self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
         self._decided = {done.variant for done in experiment.decided}
         self._ended = experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
-        self._shares: dict[str, list[float]] = {}
+        self._of_variant: dict[str, tuple[bool, list[float], bool]] = {}  # is a treatment, its shares, one is stated
 
     def of_experiment(self) -> tuple[float, int, bool]:
         """OF_EXPERIMENT."""
@@ -53,8 +54,14 @@ class Reading:
     def of_arm(self, metric: str, variant: str, step: str | None) -> tuple[Method, float, float, float]:
         """OF_ARM; the levels are those of the arm as a whole, and parts of it have none."""
         spec = self._specs[metric]
-        method = method_of(self.experiment, spec, variant)
-        share = self._share(variant, int(step or 0))
+        terms = self._of_variant.get(variant)
+        if terms is None:
+            shares = shares_of(self.experiment, variant)
+            terms = compared(self.experiment, variant), shares, any(0.0 < share < 1.0 for share in shares)
+            self._of_variant[variant] = terms
+        treatment, shares, stated = terms
+        method = method_of(spec, stated) if treatment else Method.NONE
+        share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
             return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER
         harm, gain = NEVER, NEVER
@@ -64,11 +71,3 @@ class Reading:
             elif method == Method.SPLIT:
                 harm = SPLIT_LEVEL
         return method, share, harm, gain
-
-    def _share(self, variant: str, step: int) -> float:
-        if not self.experiment.share_steps:
-            return 0.0
-        shares = self._shares.get(variant)
-        if shares is None:
-            shares = self._shares[variant] = shares_of(self.experiment, variant)
-        return shares[step]
