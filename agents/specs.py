@@ -54,7 +54,7 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
 def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> str | None:
     if spec.status == ExperimentStatus.STOPPED and row.status != ExperimentStatus.STOPPED:
         tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED))
-        trial = tables.trial_of.get(key)
+        trial = tables.trials.number(key)
         groups = tables.trials[trial].arms.values() if trial is not None else ()
         rows = np.array([arm for group in groups for arm in group.values()], np.int64)
         tables.arms["harm_level"][rows] = NEVER

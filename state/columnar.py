@@ -12,7 +12,7 @@ from schemas.columns import decode, encode_batch
 from schemas.ids import hash64
 from schemas.wire import Codec
 from state.hashmap import HashMap64
-from state.table import row_key
+from state.keys import Key, Keys
 
 Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -35,7 +35,7 @@ def hash_part(column: pa.Array) -> Hashes:
     """The hash of each value of a string column, absent values included, shape (n,)."""
     if column.null_count == len(column):
         return np.full(len(column), _NULL)
-    dictionary = column.dictionary_encode()
+    dictionary = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     hashes = np.append(hash64(dictionary.dictionary), _NULL)
     codes = dictionary.indices.fill_null(len(dictionary.dictionary)).to_numpy(zero_copy_only=False)
     return np.asarray(hashes[codes])
@@ -65,8 +65,7 @@ class Columnar:
         self._nullable = frozenset(nullable)
         self._enums = {name: pa.array(symbols) for name, symbols in (enums or {}).items()}
         self._index = HashMap64()
-        self.keys: list[tuple[str | None, ...]] = []
-        self._texts: list[str] = []  # of the keys, as written to the changelog
+        self.keys = Keys(len(self._names))
         self._capacity = _FIRST_CAPACITY
         self._columns = {name: np.zeros(self._capacity, dtype) for name, dtype in {**columns, **derived}.items()}
         self._dirty = np.zeros(self._capacity, np.bool_)
@@ -82,13 +81,12 @@ class Columnar:
         """The row of each hash, shape (n,); -1 where there is none."""
         return self._index.get(hashes)
 
-    def add(self, hashed: int, key: tuple[str | None, ...]) -> int:
+    def add(self, hashed: int, key: Key) -> int:
         """Makes a row, all zeros; the caller fills it."""
         row = len(self.keys)
         self._grow(row + 1)
         self._index.put(np.array([hashed], np.uint64), np.array([row], np.int64))
         self.keys.append(key)
-        self._texts.append(row_key(*key))
         return row
 
     def touch(self, rows: Rows) -> None:
@@ -107,20 +105,19 @@ class Columnar:
         return [(key, value) for key, value in self._encode(np.arange(len(self.keys)), codec) if value is not None]
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
-        assert all(value is not None for _, value in rows), f"{self.topic} has no deletions"
-        latest = dict(rows)
-        decoded = decode(list(latest.values()), self._record, codec)
+        latest = list(dict(rows).values())
+        assert None not in latest, f"{self.topic} has no deletions"
+        decoded = decode(latest, self._record, codec)
         assert not decoded.refused, f"unreadable row in {self.topic}: {decoded.refused[0]}"
         batch = decoded.batch
-        hashes = combine([hash_part(batch.column(name)) for name in self._names])
+        names = [batch.column(name).dictionary_encode() for name in self._names]
+        hashes = combine([hash_part(column) for column in names])
         found = self.find(hashes)
-        keys = list(zip(*(batch.column(name).to_pylist() for name in self._names), strict=True))
         fresh = np.flatnonzero(found < 0)
         self._grow(len(self.keys) + len(fresh))
         found[fresh] = np.arange(len(self.keys), len(self.keys) + len(fresh))
         self._index.put(hashes[fresh], found[fresh])
-        self.keys.extend(keys[i] for i in fresh)
-        self._texts.extend(row_key(*keys[i]) for i in fresh)
+        self.keys.extend(names, fresh)
         for name in self._stored:
             column = self._columns[name]
             column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
@@ -128,13 +125,11 @@ class Columnar:
     def _encode(self, rows: Rows, codec: Codec) -> Iterable[tuple[str, bytes | None]]:
         if not len(rows):
             return ()
-        keys = [self.keys[row] for row in rows]
-        parts = list(zip(*keys, strict=True))
-        arrays = [pa.array(part, pa.string()) for part in parts]
+        arrays = [pa.array(names, pa.string()) for names in self.keys.columns(rows)]
         arrays += [self._to_arrow(name, self._columns[name][rows]) for name in self._stored]
         batch = pa.RecordBatch.from_arrays(arrays, names=[*self._names, *self._stored])
         values = encode_batch(batch, self._record, codec)
-        return zip([self._texts[row] for row in rows], values, strict=True)
+        return zip(self.keys.texts(rows), values, strict=True)
 
     def _to_arrow(self, name: str, values: NDArray[Any]) -> pa.Array:
         if name in self._enums:
@@ -151,6 +146,12 @@ class Columnar:
             return
         while self._capacity < rows:
             self._capacity *= 2
-        for name, column in self._columns.items():
-            self._columns[name] = np.concatenate([column, np.zeros(self._capacity - len(column), column.dtype)])
-        self._dirty = np.concatenate([self._dirty, np.zeros(self._capacity - len(self._dirty), np.bool_)])
+        self._columns = {name: _longer(column, self._capacity) for name, column in self._columns.items()}
+        self._dirty = _longer(self._dirty, self._capacity)
+
+
+def _longer(column: NDArray[Any], size: int) -> NDArray[Any]:
+    """The column followed by zeros; pages of zeros that are not used yet cost nothing."""
+    longer = np.zeros(size, column.dtype)
+    longer[: len(column)] = column
+    return longer

@@ -54,7 +54,7 @@ class Keyed(Generic[R]):
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
         for key, value in rows:
             if value is not None:
-                self._set(key, codec.decode(self._record, value))  # type: ignore[arg-type]
+                self._set(key, codec.decode(self._record, value, own=True))  # type: ignore[arg-type]
             else:
                 self._remove(key)
 

@@ -1,7 +1,6 @@
 """The memory of one partition: every table that its records fold into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from schemas.catalog import (
     TABLES_ARMS,
@@ -18,6 +17,7 @@ from state.columnar import Columnar
 from state.keyed import Keyed
 from state.seen import WINDOW, Seen
 from state.table import Table, row_key
+from state.trials import Trials
 
 SLICE_MOST = 65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
@@ -32,34 +32,13 @@ _ARM_COLUMNS = {
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
-    "trial": "i8", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8", "method": "i1", "tally": "i1",
-    "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8",
-    "limit": "f8", "cap": "f8", "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?", "snapshots": "?",
-    "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
+    "trial": "i8", "later": "i4", "beside": "i4", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8",
+    "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
+    "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?",
+    "snapshots": "?", "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
 }
 # fmt: on
 NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
-
-
-@dataclass(slots=True)
-class Trial:
-    """Where the arms of one experiment stand in the hot table; worked out, never stored."""
-
-    key: str
-    arms: dict[str, dict[str, int]] = field(default_factory=dict)  # metric -> variant -> row of the whole
-    parts: dict[tuple[str, str | None, str | None], dict[str, int]] = field(default_factory=dict)
-    """Rows of parts of the whole: (metric, segment, step) -> variant -> row."""
-
-    def of(self, metric: str, segment: str | None, step: str | None) -> dict[str, int]:
-        """The rows of one metric in one part of the whole, or in the whole, by variant; made where there is none."""
-        if segment is None and step is None:
-            return self.arms.setdefault(metric, {})
-        return self.parts.setdefault((metric, segment, step), {})
-
-    def rows_of(self, metric: str) -> list[int]:
-        """All rows of a metric, of the whole and of its parts."""
-        parts = [group for (name, _, _), group in self.parts.items() if name == metric]
-        return [row for group in (self.arms.get(metric, {}), *parts) for row in group.values()]
 
 
 def arms_table() -> Columnar:
@@ -90,8 +69,7 @@ class Tables:
         self.partitions = partitions
         self.now = 0
         self.arms = arms_table()
-        self.trials: list[Trial] = []
-        self.trial_of: dict[str, int] = {}
+        self.trials = Trials(self.arms)
         self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
         self.experiments: Keyed[ExperimentRow] = Keyed(
             TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)

@@ -1,6 +1,8 @@
 """Plain reading from Kafka, and Kafka's errors as sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import is_
 
 from confluent_kafka import (
     Consumer,
@@ -17,6 +19,7 @@ from streams.clock import POLL_SECONDS, monotonic, wait_until
 from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
+from streams.grouping import runs
 
 TIMEOUT_SECONDS = 30.0
 _PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
@@ -139,13 +142,19 @@ def _offsets(
             client.list_topics(timeout=5.0)
 
 
-def read(
-    settings: Settings, ranges: Mapping[tuple[str, int], tuple[int, int]], batch: int = 10_000
-) -> Iterator[list[Message]]:
+def read(settings: Settings, ranges: Mapping[Place, tuple[int, int]], batch: int = 10_000) -> Iterator[list[Message]]:
     """Committed records of several partitions, each from an offset up to, not including, another; in batches.
 
     Each partition's records come in order. Raises MendstreamError if nothing comes for a minute.
     """
+    for places in read_places(settings, ranges, batch):
+        yield [message for records in places.values() for message in records]
+
+
+def read_places(
+    settings: Settings, ranges: Mapping[Place, tuple[int, int]], batch: int = 10_000
+) -> Iterator[dict[Place, list[Message]]]:
+    """The same, the records of each place by themselves."""
     open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
     if not open_ends:
         return
@@ -157,7 +166,7 @@ def read(
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
-                "queued.max.messages.kbytes": 131_072,
+                "queued.max.messages.kbytes": 32_768,  # enough to keep a reader busy, and given back late if at all
                 "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
                 "fetch.wait.max.ms": 10,  # an empty partition says so at once
             }
@@ -170,11 +179,14 @@ def read(
         consumer.close()
 
 
-def _until(consumer: Consumer, settings: Settings, open_ends: dict[Place, int], batch: int) -> Iterator[list[Message]]:
+def _until(
+    consumer: Consumer, settings: Settings, open_ends: dict[Place, int], batch: int
+) -> Iterator[dict[Place, list[Message]]]:
     patience = monotonic() + _PATIENCE_SECONDS
     while open_ends:
         messages = consumer.consume(batch, timeout=0.05)
-        good = [message for message in messages if message.error() is None]
+        fine = all(map(is_, map(Message.error, messages), repeat(None)))
+        good = messages if fine else [message for message in messages if message.error() is None]
         if good and (wanted := _before(good, open_ends)):
             yield wanted
         for message in messages if len(good) < len(messages) else ():
@@ -187,21 +199,18 @@ def _until(consumer: Consumer, settings: Settings, open_ends: dict[Place, int], 
             raise explained(None, settings)
 
 
-def _before(messages: list[Message], open_ends: dict[Place, int]) -> list[Message]:
+def _before(messages: list[Message], open_ends: dict[Place, int]) -> dict[Place, list[Message]]:
     """The messages before the ends; closes partitions whose last wanted record is among them."""
-    places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
-    latest = dict(zip(places, map(Message.offset, messages), strict=True))  # the last of each place stays
-    over = {place for place, offset in latest.items() if offset >= open_ends.get(place, 0)}  # type: ignore[arg-type,operator]
-    if over:
-        messages = [
-            message
-            for place, message in zip(places, messages, strict=True)
-            if place not in over or message.offset() < open_ends.get(place, 0)  # type: ignore[arg-type,operator]
-        ]
-    for place, offset in latest.items():
-        if offset + 1 >= open_ends.get(place, 0):  # type: ignore[arg-type,operator]
-            open_ends.pop(place, None)  # type: ignore[arg-type]
-    return messages
+    found = {}
+    for place, records in runs(messages).items():
+        end, last = open_ends.get(place, 0), records[-1].offset() or 0
+        if last >= end:
+            records = [message for message in records if (message.offset() or 0) < end]
+        if last + 1 >= end:
+            open_ends.pop(place, None)
+        if records:
+            found[place] = records
+    return found
 
 
 def _end_or_fault(message: Message, error: KafkaError, settings: Settings, open_ends: dict[Place, int]) -> None:

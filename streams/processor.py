@@ -217,6 +217,7 @@ class Processor:
         offsets: dict[tuple[str, int], int] = {}
         try:
             self._health.restoring = True
+            gc.set_threshold(*COLLECT)
             numbers = _aligned(parts, self._topology.inputs)
             began = monotonic()
             self._breaker.reset()
@@ -236,7 +237,6 @@ class Processor:
             consumer.assign([TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts])
             consumer.pause([p for p in parts if self._breaker.opened(p.topic, p.partition)])
             gc.collect()
-            gc.set_threshold(*COLLECT)
             gc.freeze()  # rows live on; the collector need not look at them at each turn
             RESTORE_SECONDS.set(monotonic() - began)
             ASSIGNED.set(len(numbers))

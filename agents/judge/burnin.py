@@ -14,7 +14,8 @@ from agents.judge.sides import Flags
 from agents.judge.terms import NEVER, learns, plan_of
 from agents.slice import Facts, Floats, Ints
 from schemas.records import ExperimentRow, Frozen, MetricKind
-from state.tables import Tables, Trial
+from state.tables import Tables
+from state.trials import Trial
 
 LEARNED = 500  # units of control
 LIMIT = 0.99  # quantile of a latency's values; requests that fail are few and far out

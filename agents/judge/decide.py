@@ -19,7 +19,8 @@ from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
 from state.table import row_key
-from state.tables import Tables, Trial
+from state.tables import Tables
+from state.trials import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
     experiment = tables.experiments.get(key)
     if experiment is None:
         experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
-    trial = tables.trial_of.get(key)
+    trial = tables.trials.number(key)
     return Plan(
         plan_of(with_metric(experiment, metric, tables), metric),
         trial is not None and metric in tables.trials[trial].arms,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge.arms import SEVERAL
 from agents.judge.running import Running, group_of, treatments_of
 from agents.judge.scan import stable_order
 from agents.judge.sides import Flags, Sides, Totals
@@ -12,6 +11,7 @@ from agents.judge.steps import with_strata
 from agents.judge.terms import Method
 from agents.slice import Facts, Ints
 from state.tables import Tables
+from state.trials import SEVERAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def looks_of(facts: Facts, tables: Tables, after: Running) -> Looks | None:
     at = [own, single]
     for run in np.flatnonzero(arms["treatment"][each] == SEVERAL):
         stretch = np.arange(runs.starts[run], runs.starts[run] + runs.lengths[run])
-        for row in group_of(tables, int(each[run])).values():
+        for row in group_of(tables, int(each[run])):
             if wanted[row]:
                 pairs.append(np.full(len(stretch), row))
                 at.append(stretch)

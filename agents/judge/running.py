@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.judge.arms import SEVERAL
 from agents.judge.scan import Runs, bring_together, running_floats, running_ints
 from agents.judge.sides import Totals
 from agents.judge.tally import Additions
 from agents.judge.terms import Tally
 from agents.slice import Floats, Ints
-from state.tables import Tables, Trial
+from state.tables import Tables
+from state.trials import SEVERAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +77,16 @@ def _floats(
 def treatments_of(tables: Tables, rows: Ints) -> Ints:
     """The treatment rows compared with these control rows."""
     below = tables.arms["treatment"][rows]
-    several = [
-        row
-        for control in rows[below == SEVERAL]
-        for variant, row in group_of(tables, int(control)).items()
-        if row != control
-    ]
+    several = [row for control in rows[below == SEVERAL] for row in group_of(tables, int(control)) if row != control]
     return np.concatenate([below[below >= 0], np.array(several, np.int64)])
 
 
-def group_of(tables: Tables, row: int) -> dict[str, int]:
-    """The rows of all arms that a row is compared with, itself included, by variant."""
-    _, _, metric, _, segment, step = tables.arms.keys[row]
-    assert metric is not None
-    trial: Trial = tables.trials[int(tables.arms["trial"][row])]
-    return trial.of(metric, segment, step)
+def group_of(tables: Tables, row: int) -> list[int]:
+    """The rows of all arms that a row is compared with, itself first."""
+    beside, rows = tables.arms["beside"], [row]
+    while (following := int(beside[rows[-1]])) != row:
+        rows.append(following)
+    return rows
 
 
 def totals_of(tables: Tables, rows: Ints) -> Totals:

@@ -30,6 +30,7 @@ from schemas.refusals import Refused
 from state.columnar import combine, hash_part
 from state.table import row_key
 from state.tables import ARM_NAMES, Tables
+from state.trials import Trial
 
 WAITING = 16  # moments later than the one that stands for which an arm is still missing; then the oldest is given up
 
@@ -98,14 +99,14 @@ def _open(tables: Tables, names: _Names, offset: int) -> None:
         hashed = combine([hash_part(pa.array([name], pa.string())) for name in key])
         if tables.arms.find(hashed)[0] < 0:
             row = open_arm(tables, int(hashed[0]), key, offset)
-            tables.arms.touch(np.array(list(group_of(tables, row).values())))
+            tables.arms.touch(np.array(group_of(tables, row)))
 
 
 def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[Ints, Totals]:
     """The rows of the sets that this snapshot completes, its exposure's first, and their totals."""
     rows: list[int] = []
     parts: list[SnapshotPart] = []
-    index = tables.trials[tables.trial_of[row_key(experiment.subject, experiment.experiment_id)]]
+    index = _trial(tables, experiment)
     candidates = [metric] if metric != EXPOSURE else [EXPOSURE, *(name for name in index.arms if name != EXPOSURE)]
     for name in candidates:
         row = tables.snapshots.get(row_key(experiment.subject, experiment.experiment_id, name))
@@ -120,6 +121,12 @@ def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[
             rows.append(index.of(name, segment, None)[variant])
             parts.append(part)
     return np.array(rows, np.int64), _totals(tables, rows, parts)
+
+
+def _trial(tables: Tables, experiment: ExperimentRow) -> Trial:
+    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    assert number is not None, f"{experiment.experiment_id} has snapshots and no rows"
+    return tables.trials[number]
 
 
 def _latest_complete(tables: Tables, experiment: ExperimentRow, row: SnapshotRow) -> tuple[int, _Set] | None:
@@ -140,7 +147,7 @@ def _complete(tables: Tables, experiment: ExperimentRow, row: SnapshotRow, sets:
     for variant, segment in sets[moment]:
         segments[variant].add(segment)
     known = {variant for parts in sets.values() for variant, _ in parts}
-    index = tables.trials[tables.trial_of[row_key(experiment.subject, experiment.experiment_id)]]
+    index = _trial(tables, experiment)
     arms = {experiment.control, *(experiment.treatments or known | index.arms.get(row.metric, {}).keys())}
     if len(arms) < 2 or not arms <= segments.keys() or len({frozenset(segments[arm]) for arm in arms}) > 1:
         return False
@@ -170,7 +177,7 @@ def _wholes(members: _Set) -> _Set:
 
 def _stands(tables: Tables, experiment: ExperimentRow, metric: str, members: _Set) -> bool:
     """Whether these totals are in their rows already."""
-    index = tables.trials[tables.trial_of[row_key(experiment.subject, experiment.experiment_id)]]
+    index = _trial(tables, experiment)
     rows = [index.of(metric, segment, None)[variant] for variant, segment in members]
     new, old = _totals(tables, rows, list(members.values())), totals_of(tables, np.array(rows))
     pairs = ((new.count, old.count), (new.hits, old.hits), (new.total, old.total), (new.squares, old.squares))

@@ -27,7 +27,7 @@ def assigned_steps(facts: Facts, tables: Tables, trials: Ints) -> Ints:
         missing = facts.batch.column("assigned_at").is_null().to_numpy(zero_copy_only=False)
         occurred = np.where(missing, occurred, moments)
     for trial in np.unique(trials):
-        experiment = tables.experiments.get(tables.trials[trial].key)
+        experiment = tables.experiments.get(tables.trials.key(trial))
         assert experiment is not None
         if len(experiment.share_steps) > 1:
             # Before the first step there is none: what was assigned then had the first step's shares.

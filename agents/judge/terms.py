@@ -41,10 +41,8 @@ def frozen_of(experiment: ExperimentRow, metric: str) -> Frozen | None:
     return next((frozen for frozen in experiment.frozen if frozen.metric == metric), None)
 
 
-def method_of(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> Method:
-    if not compared(experiment, variant):
-        return Method.NONE
-    stated = any(0.0 < share < 1.0 for share in shares_of(experiment, variant))
+def method_of(spec: MetricSpec, stated: bool) -> Method:
+    """Of a treatment; stated: whether its share of the traffic is."""
     if spec.name == EXPOSURE:
         return Method.SPLIT if stated else Method.NONE
     if spec.kind == MetricKind.MEAN or not stated:

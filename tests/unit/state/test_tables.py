@@ -40,7 +40,7 @@ def found(table: Columnar, *names: str | None) -> int:
 
 def test_a_row_is_found_by_all_of_its_names_and_by_no_others() -> None:
     table = arms_table()
-    every = list(product(("a", "b"), ("a", "b"), ("x",), ("a", "b"), (None, "a", "")))
+    every = list(product(("a", "b"), ("a", "b"), ("x",), ("a", "b"), (None, "a", ""), (None, "1")))
     rows = [arm(table, *names) for names in every]
     assert [found(table, *names) for names in every] == rows == list(range(len(every)))
     assert found(table, "a", "a", "x", "c", None, None) == -1

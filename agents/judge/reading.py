@@ -1,0 +1,73 @@
+"""What an experiment's frozen row says of its arms, as the hot table's columns take it."""
+
+from agents.judge.terms import (
+    NEVER,
+    SPLIT_LEVEL,
+    Method,
+    compared,
+    learns,
+    levels,
+    method_of,
+    ramped,
+    shares_of,
+    tally_of,
+)
+from schemas.records import Direction, ExperimentRow, ExperimentStatus, Pair
+
+OF_EXPERIMENT = ("alpha", "min_count", "ramped")
+OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "inflation", "learning")
+OF_ARM = ("method", "share", "harm_level", "gain_level")
+
+
+class Reading:
+    """One experiment's row, read once for all of its arms."""
+
+    def __init__(self, experiment: ExperimentRow) -> None:
+        self.experiment = experiment
+        # Of several with one name the first counts.
+        self._specs = {spec.name: spec for spec in reversed(experiment.metrics)}
+        self._frozen = {frozen.metric: frozen for frozen in reversed(experiment.frozen)}
+        self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
+        self._decided = {done.variant for done in experiment.decided}
+        self._ended = experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
+        self._of_variant: dict[str, tuple[bool, list[float], bool]] = {}  # is a treatment, its shares, one is stated
+
+    def of_experiment(self) -> tuple[float, int, bool]:
+        """OF_EXPERIMENT."""
+        return self.experiment.alpha, self.experiment.min_count, ramped(self.experiment)
+
+    def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, bool]:
+        """OF_METRIC, before it is known whether the metric is made of snapshots."""
+        spec, frozen = self._specs[metric], self._frozen.get(metric)
+        limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
+        cap = frozen.cap if frozen is not None and spec.cap is None else spec.cap
+        return (
+            tally_of(spec),
+            1 if spec.direction == Direction.HIGHER_IS_BETTER else -1,
+            limit if limit is not None else NEVER,
+            cap if cap is not None else NEVER,
+            spec.margin,
+            frozen.inflation if frozen is not None else 1.0,
+            learns(self.experiment, spec),
+        )
+
+    def of_arm(self, metric: str, variant: str, step: str | None) -> tuple[Method, float, float, float]:
+        """OF_ARM; the levels are those of the arm as a whole, and parts of it have none."""
+        spec = self._specs[metric]
+        terms = self._of_variant.get(variant)
+        if terms is None:
+            shares = shares_of(self.experiment, variant)
+            terms = compared(self.experiment, variant), shares, any(0.0 < share < 1.0 for share in shares)
+            self._of_variant[variant] = terms
+        treatment, shares, stated = terms
+        method = method_of(spec, stated) if treatment else Method.NONE
+        share = shares[int(step or 0)] if shares else 0.0
+        if step is not None:
+            return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER
+        harm, gain = NEVER, NEVER
+        if not self._ended and variant not in self._decided:
+            if (variant, metric) in self._pairs:
+                harm, gain = levels(self.experiment, Pair(variant, metric), spec)
+            elif method == Method.SPLIT:
+                harm = SPLIT_LEVEL
+        return method, share, harm, gain
