@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
-from streams.broker import HOST, EmbeddedKafka, _claim
+from streams.broker import EmbeddedKafka
 from streams.clock import monotonic
 from streams.config import Settings
 from streams.kafka import admin
+from streams.kraft import HOST, claimed
 from streams.topics import create
 from tests.kafka.running import SECONDS, SMALL
 
@@ -195,7 +196,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextmanager
 def kafka_behind_proxy(**settings: Any) -> Iterator[tuple[Proxy, Settings]]:
     """A broker whose advertised address is the proxy's, so that every request of every client passes through it."""
-    door, client, internal, controller = _claim((0, 0, 0, 0))
+    door, client, internal, controller = claimed((0, 0, 0, 0))
     addresses: Mapping[str, str] = {
         "listeners": f"CLIENT://{HOST}:{client},INTERNAL://{HOST}:{internal},CONTROLLER://{HOST}:{controller}",
         "advertised.listeners": f"CLIENT://{HOST}:{door},INTERNAL://{HOST}:{internal}",
