@@ -33,6 +33,7 @@ JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
 
+Writer = Literal["processor", "producer", "deployer", "operator", "redriver"]
 Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
 
@@ -42,7 +43,7 @@ class Topic:
     """One topic.
 
     record: None where the bytes are not ours. retention_days: None keeps everything (a compacted topic: each key's
-    last). partitions: "co" for the count that all co-partitioned topics share.
+    last). partitions: "co" for the count that all co-partitioned topics share. writer: the role that writes it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Topic:
     retention_days: int | None
     partitions: Literal["co", 1] = "co"
     compatibility: Compatibility = "BACKWARD_TRANSITIVE"
+    writer: Writer = "processor"
 
 
 def _table(name: str, record: str) -> Topic:
@@ -65,12 +67,12 @@ def _command(order: str, record: str) -> Topic:
 TOPICS = {
     topic.name: topic
     for topic in (
-        Topic(RESULTS, "ExperimentResult", "delete", 30),
-        Topic(METRICS, "ModelMetric", "delete", 30),
-        Topic(SPECS, "ExperimentSpec", "delete", None),
-        Topic(STATUS, "CommandStatus", "delete", 90),
+        Topic(RESULTS, "ExperimentResult", "delete", 30, writer="producer"),
+        Topic(METRICS, "ModelMetric", "delete", 30, writer="producer"),
+        Topic(SPECS, "ExperimentSpec", "delete", None, writer="operator"),
+        Topic(STATUS, "CommandStatus", "delete", 90, writer="deployer"),
         Topic(TICKS, "Tick", "delete", 7),
-        Topic(POLICIES, "Policy", "compact", None, partitions=1),
+        Topic(POLICIES, "Policy", "compact", None, partitions=1, writer="operator"),
         Topic(DECISIONS, "Decision", "delete", None),
         _command("ROLLBACK", "RollbackCommand"),
         _command("DEPLOY", "DeployCommand"),
@@ -85,10 +87,12 @@ TOPICS = {
         _table(TABLES_SNAPSHOTS, "SnapshotRow"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),
-        Topic(REDRIVES, "Redrive", "delete", None),  # must outlast every letter, or one could be redriven twice
+        # Must outlast every letter, or one could be redriven twice.
+        Topic(REDRIVES, "Redrive", "delete", None, writer="redriver"),
     )
 }
-FOREIGN = frozenset({RESULTS, METRICS, SPECS, STATUS, POLICIES})  # written by others, so never to be trusted
+_OURS = ("processor", "redriver")
+FOREIGN = frozenset(t.name for t in TOPICS.values() if t.writer not in _OURS)  # so never to be trusted
 RECORDS = tuple(topic.record for topic in TOPICS.values() if topic.record is not None)
 
 

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.catalog import POLICIES
 from streams.config import Settings
 from streams.door import door
-from streams.kafka import end_offsets, read, start_offsets
+from streams.kafka import DENIED, READER, end_offsets, explained, read, start_offsets
 
 log = logging.getLogger("mendstream.policies")
 
@@ -17,6 +17,7 @@ class Policies:
     """All policy records so far, and those that come."""
 
     def __init__(self, settings: Settings, client: AdminClient) -> None:
+        self._settings = settings
         part = TopicPartition(POLICIES, 0)
         end = end_offsets(client, [part])[part]
         start = start_offsets(client, [part])[part]
@@ -25,7 +26,7 @@ class Policies:
         self._consumer = door(settings).consumer(
             settings.client(
                 **{
-                    "group.id": "mendstream-policies",  # never commits
+                    "group.id": READER,
                     "enable.auto.commit": False,
                     "isolation.level": "read_committed",
                     "auto.offset.reset": "earliest",
@@ -43,10 +44,12 @@ class Policies:
         self._told = 0
 
     def news(self) -> list[Message]:
-        """Records not told yet."""
+        """Records not told yet. Raises MendstreamError once Kafka denies them."""
         for message in self._consumer.consume(100, timeout=0):
             if (error := message.error()) is None:
                 self._all.append(message)
+            elif error.code() in DENIED:
+                raise explained(error, self._settings, POLICIES, READER)
             else:
                 log.warning("policies: %s", error.str())
         news, self._told = self._all[self._told :], len(self._all)

@@ -31,6 +31,8 @@ class EmbeddedKafka:
     `directory` keeps data, settings and log; without it they live in a temporary directory until `stop()`.
     `port` is where clients connect; 0 chooses a free one, which `restart()` keeps. `heap_mb` is the JVM's limit in MiB.
     With `users` (name to password) clients must authenticate with SASL PLAIN. `settings` override Kafka's properties.
+    `scram` (name to password) are users that exist from the first start, for SCRAM-SHA-512; `client` is what a client
+    needs beside the address where `settings` ask for more, as they do with `scram`.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class EmbeddedKafka:
         port: int = 0,
         users: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        scram: Mapping[str, str] | None = None,
+        client: Mapping[str, Any] | None = None,
         heap_mb: int = 384,
     ) -> None:
-        self._users = dict(users or {})
-        for text in (*self._users, *self._users.values()):
+        self._users, self._scram, self._client = dict(users or {}), dict(scram or {}), dict(client or {})
+        for text in (*self._users, *self._users.values(), *self._scram, *self._scram.values()):
             if not re.fullmatch(r"[\w.-]+", text, re.ASCII):
                 raise ValueError(f"user names and passwords are letters, digits and '_.-' here, not {text!r}")
         self._settings = dict(settings or {})
@@ -85,7 +89,7 @@ class EmbeddedKafka:
 
     def client_config(self) -> dict[str, Any]:
         """What a confluent_kafka client needs to connect, as the first of the users if there are any."""
-        config: dict[str, Any] = {"bootstrap.servers": self.bootstrap}
+        config: dict[str, Any] = {"bootstrap.servers": self.bootstrap, **self._client}
         if not self._users:
             return config
         name, password = next(iter(self._users.items()))
@@ -104,7 +108,7 @@ class EmbeddedKafka:
             self._home = Path(mkdtemp(prefix="mendstream-kafka-"))
         self._home.mkdir(parents=True, exist_ok=True)
         properties = write_properties(self._home, single(self._home, self._ports, self._users) | self._settings)
-        self._cluster_id = formatted(self._home / "data", jars)
+        self._cluster_id = formatted(self._home / "data", jars, scram=self._scram)
         start_of_log = self.log.stat().st_size if self.log.exists() else 0
         atexit.register(self.stop)
         memory = f"-Xmx{self._heap_mb}m", f"-Djava.io.tmpdir={self._home}"

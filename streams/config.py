@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
     ssl_ca_location: str = Field("", description="file with the certificate authority's certificate")
+    ssl_certificate_location: str = Field("", description="PEM file with our certificate, where Kafka wants one")
+    ssl_key_location: str = Field("", description="PEM file with our certificate's private key")
+    ssl_key_password: SecretStr = Field(SecretStr(""), description="of the private key, where it has one")
     registry_url: str = Field("", description="Schema Registry; empty: local schema ids")
     registry_auth: SecretStr = Field(SecretStr(""), description="user:password of the Schema Registry")
     group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
@@ -64,8 +67,11 @@ class Settings(BaseSettings):
             config["sasl.mechanism"] = self.sasl_mechanism
             config["sasl.username"] = self.sasl_username
             config["sasl.password"] = self.sasl_password.get_secret_value()
-        if self.ssl_ca_location:
-            config["ssl.ca.location"] = self.ssl_ca_location
+        for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
+            if location := getattr(self, name):
+                config[name.replace("_", ".")] = location
+        if password := self.ssl_key_password.get_secret_value():
+            config["ssl.key.password"] = password
         return {**config, **more}
 
 

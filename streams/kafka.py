@@ -23,6 +23,8 @@ from streams.grouping import runs
 
 TIMEOUT_SECONDS = 30.0
 _PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
+READER = "mendstream-reader"  # the group of all that only read: librdkafka wants a name; nothing joins it or commits
+REMEDY = "`mendstream topics acls` lists the rights of each role; with --create an administrator grants them."
 _AUTH = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 _PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -40,7 +42,7 @@ _SEEKING = {  # librdkafka looks for the group's coordinator anew, but does not 
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
-_DENIED = {
+DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -58,7 +60,7 @@ class Heard:
         self.error: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
-        if not self.refused():
+        if not self.refused() and not (self.error and error.code() == KafkaError._ALL_BROKERS_DOWN):
             self.error = error
 
     def refused(self) -> bool:
@@ -66,22 +68,49 @@ class Heard:
         return self.error is not None and self.error.code() in _AUTH
 
 
-def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
-    """What a Kafka error means to the person who started us."""
-    code = error.code() if error is not None else None
+def principal(settings: Settings) -> str:
+    """Whom Kafka takes us for, as a person knows it."""
+    if settings.security_protocol.startswith("SASL"):
+        return repr(settings.sasl_username)
+    return f"the owner of {settings.ssl_certificate_location}" if settings.ssl_certificate_location else "ANONYMOUS"
+
+
+def transactional_prefix(group: str) -> str:
+    """What the transactional ids of a group's workers begin with; the name of the slot follows."""
+    return f"{group}-"
+
+
+def explained(
+    error: KafkaError | None, settings: Settings, topic: str | None = None, group: str | None = None
+) -> MendstreamError:
+    """What a Kafka error means to the person who started us; topic, group: of what it was said, where that is known."""
+    code, said = (error.code(), error.str()) if error is not None else (None, "")
     if code in _AUTH:
         return MendstreamError(
             f"Kafka at {settings.bootstrap} refused the name or password of {settings.sasl_username!r}.",
             "Set MENDSTREAM_SASL_USERNAME and MENDSTREAM_SASL_PASSWORD.",
         )
-    if code in _DENIED:
+    if code in DENIED:
+        resource = {
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: f"topic {topic}" if topic else said,
+            KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ group {group or settings.group}",
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE transactional id "
+            f"{transactional_prefix(settings.group)}{settings.slot}",
+        }.get(code, said)
+        return MendstreamError(f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {resource}.", REMEDY)
+    if code == KafkaError._INVALID_ARG:
+        return MendstreamError(f"The settings do not make a connection: {said}.", "See `mendstream config`.")
+    if code == KafkaError._SSL or "SSL routines" in said:
         return MendstreamError(
-            f"Kafka at {settings.bootstrap} denies this: {error}.", "Give the principal the rights of its role."
+            f"Kafka at {settings.bootstrap} and Mendstream do not agree on TLS: {said}.",
+            "Set MENDSTREAM_SSL_CA_LOCATION to the authority of Kafka's certificate, and where Kafka wants ours, "
+            "MENDSTREAM_SSL_CERTIFICATE_LOCATION and MENDSTREAM_SSL_KEY_LOCATION.",
         )
     if code in (None, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT):
         return MendstreamError(
             f"No Kafka answers at {settings.bootstrap}.",
-            "Start one (`mendstream dev` brings its own) or set MENDSTREAM_BOOTSTRAP.",
+            "Start one (`mendstream dev` brings its own) or set MENDSTREAM_BOOTSTRAP; MENDSTREAM_SECURITY_PROTOCOL must be "
+            f"what it speaks there, not {settings.security_protocol} if that is something else.",
         )
     return MendstreamError(f"Kafka at {settings.bootstrap} says: {error}.", "See the broker's log.")
 
@@ -89,7 +118,10 @@ def explained(error: KafkaError | None, settings: Settings) -> MendstreamError:
 def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = Heard()
-    client = door(settings).admin(settings.client(error_cb=heard))
+    try:
+        client = door(settings).admin(settings.client(error_cb=heard))
+    except KafkaException as error:  # a certificate that cannot be read, for example
+        raise explained(error.args[0], settings) from error
     deadline = monotonic() + seconds
     while True:
         try:
@@ -104,7 +136,7 @@ def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
             if monotonic() > deadline:
                 raise explained(heard.error, settings)
             wait_until(lambda: False, POLL_SECONDS)
-            client = AdminClient(settings.client(error_cb=heard))
+            client = door(settings).admin(settings.client(error_cb=heard))
 
 
 def end_offsets(
@@ -161,7 +193,7 @@ def read_places(
     consumer = door(settings).consumer(
         settings.client(
             **{
-                "group.id": "mendstream-reader",  # never commits; librdkafka wants a name
+                "group.id": READER,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
@@ -218,7 +250,7 @@ def _end_or_fault(message: Message, error: KafkaError, settings: Settings, open_
     if error.code() != KafkaError._PARTITION_EOF:
         if error.retriable() or error.code() in _PASSING:
             return
-        raise explained(error, settings)
+        raise explained(error, settings, message.topic(), READER)
     place = message.topic() or "", message.partition() or 0
     if (message.offset() or 0) >= open_ends.get(place, 0):
         open_ends.pop(place, None)

@@ -93,12 +93,20 @@ def single(home: Path, ports: Sequence[int], users: Mapping[str, str]) -> dict[s
     return lines
 
 
-def formatted(data: Path, jars: Path, node: str = "1", cluster: str = "") -> str:
-    """Formats `data` unless it is formatted already, for a cluster or a new one; returns the cluster's id."""
+def formatted(
+    data: Path, jars: Path, node: str = "1", cluster: str = "", scram: Mapping[str, str] | None = None
+) -> str:
+    """Formats `data` unless it is formatted already, for a cluster or a new one; returns the cluster's id.
+
+    scram: users, name to password, that a new cluster begins with.
+    """
     meta = data / "meta.properties"
     if not meta.exists():
         data.mkdir(exist_ok=True)
-        shutil.copyfile(_features(jars), data / "bootstrap.checkpoint")
+        if scram:
+            _write_checkpoint(data / "bootstrap.checkpoint", jars, scram)
+        else:
+            shutil.copyfile(_features(jars), data / "bootstrap.checkpoint")
         identity = f"node.id={node}\ncluster.id={cluster or new_id()}\ndirectory.id={new_id()}\n"
         meta.write_text(f"version=1\n{identity}")
     return dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)["cluster.id"]
@@ -112,17 +120,24 @@ def _features(jars: Path) -> Path:
     """
     features = jars.with_name(f"{jars.name}.checkpoint")
     if not features.exists():
-        with TemporaryDirectory(prefix=".formatting-", dir=jars.parent) as stage:
-            properties = write_properties(Path(stage), single(Path(stage), (1, 2, 3), {}))  # no port is opened
-            tool = java(jars, "kafka.tools.StorageTool", "format", "-t", new_id(), "-c", str(properties))
-            done = subprocess.run(tool, capture_output=True, text=True, env=environment(), check=False)
-            if done.returncode:
-                raise MendstreamError(
-                    f"Kafka's storage tool failed: {last_useful_line(done.stdout + done.stderr)}.",
-                    f"Delete {jars}; the jars are then fetched again.",
-                )
-            Path(stage, "data", "bootstrap.checkpoint").replace(features)
+        _write_checkpoint(features, jars, {})
     return features
+
+
+def _write_checkpoint(path: Path, jars: Path, scram: Mapping[str, str]) -> None:
+    """Writes the records that a new cluster begins with: its features and users. It appears at once and whole."""
+    with TemporaryDirectory(prefix=".formatting-", dir=path.parent) as stage:
+        properties = write_properties(Path(stage), single(Path(stage), (1, 2, 3), {}))  # no port is opened
+        tool = java(jars, "kafka.tools.StorageTool", "format", "-t", new_id(), "-c", str(properties))
+        for name, password in scram.items():
+            tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
+        done = subprocess.run(tool, capture_output=True, text=True, env=environment(), check=False)
+        if done.returncode:
+            raise MendstreamError(
+                f"Kafka's storage tool failed: {last_useful_line(done.stdout + done.stderr)}.",
+                f"Delete {jars}; the jars are then fetched again.",
+            )
+        Path(stage, "data", "bootstrap.checkpoint").replace(path)
 
 
 def new_id() -> str:

@@ -24,6 +24,7 @@ from streams.health import Health
 from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
 from streams.owned import Owned
 from streams.restore import restore
+from streams.rights import check_rights
 from streams.telemetry import ASSIGNED, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
 from streams.ticker import Ticker
 from streams.topics import check
@@ -53,6 +54,7 @@ class Processor:
         self._health = health or Health()
         self._door = door(settings)
         self._admin = admin(settings)
+        check_rights(self._admin, settings)
         check(self._admin, settings)
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read
@@ -122,18 +124,18 @@ class Processor:
 
     def _good(self, messages: list[Message]) -> list[Message]:
         """The records among the messages; the others are news of Kafka."""
-        failed = [error for error in map(Message.error, messages) if error is not None]
-        for error in failed:
-            self._bad_news(error)
+        failed = [(message, error) for message in messages if (error := message.error()) is not None]
+        for message, error in failed:
+            self._bad_news(error, message.topic())
         return [message for message in messages if message.error() is None] if failed else messages
 
-    def _bad_news(self, error: KafkaError) -> None:
+    def _bad_news(self, error: KafkaError, topic: str | None) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise self._gone(error.str())
         if error.code() == KafkaError._MAX_POLL_EXCEEDED or error.fatal():
             raise Crash(error.str())
         if not error.retriable() and error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            raise explained(error, self._settings)
+            raise explained(error, self._settings, topic)
         log.warning("kafka: %s", error.str())
 
     def _fold(self, topic: str, partition: int, records: list[Message]) -> None:
@@ -291,6 +293,8 @@ class Processor:
             self._transactions.join()
         except (KafkaException, Crash) as error:
             self._failure = Crash(str(error))
+        except MendstreamError as error:
+            self._failure = error
         self._owned = {}
         ASSIGNED.set(0)
         log.info("partitions %s released", sorted({part.partition for part in parts}))

@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.wire import Codec, Record
 from streams.clock import monotonic
 from streams.config import Settings
+from streams.errors import MendstreamError
 from streams.kafka import Heard, explained
 
 FLUSH_SECONDS = 60.0  # without any progress
@@ -21,7 +22,7 @@ class Publisher:
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._settings, self._codec = settings, codec
         self._heard = Heard()
-        self._failure: KafkaError | None = None
+        self._failure: MendstreamError | None = None
         self.sent = 0
         self.acknowledged = 0
         self.next_offsets: dict[tuple[str, int], int] = {}
@@ -77,7 +78,7 @@ class Publisher:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failure = self._failure or error
+            self._failure = self._failure or explained(error, self._settings, message.topic())
             return
         self.acknowledged += 1
         where = (message.topic() or "", message.partition() or 0)
@@ -85,4 +86,4 @@ class Publisher:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise explained(self._failure, self._settings)
+            raise self._failure

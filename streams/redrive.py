@@ -22,13 +22,14 @@ from streams.config import Settings
 from streams.dead import Header, Letter, letter
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets, read, start_offsets
+from streams.rights import check_rights
+from streams.roles import REDRIVE_SLOT, redrive_group
 from streams.topics import check
 from streams.transaction import Crash, Hook, Outbox, Transactions
 
 REDRIVEN = "mendstream-redriven"  # how many times this record was written back
 LETTERS = 500  # most of a transaction: it holds up the readers of its partitions while it is open
 BYTES = 8 * 1024 * 1024  # so do large ones
-_SLOT = "dead-letters-redrive"
 
 Noted = dict[int, set[int]]  # offsets of letters that were redriven, by partition
 
@@ -69,6 +70,7 @@ def redrive(settings: Settings, wanted: Wanted, at: Hook | None = None, letters:
     transaction. Raises MendstreamError where it was stopped.
     """
     client = admin(settings)
+    check_rights(client, settings, "redriver")
     check(client, settings)
     try:
         return _Run(settings, client, at or (lambda _point: None), letters).run(wanted)
@@ -96,11 +98,11 @@ class _Run:
     def __init__(self, settings: Settings, client: AdminClient, at: Hook, letters: int) -> None:
         self._settings, self._client, self._letters = settings, client, letters
         self._codec = codec_for(settings)
-        self._transactions = Transactions(settings.model_copy(update={"slot": _SLOT}), at)
+        self._transactions = Transactions(settings.model_copy(update={"slot": REDRIVE_SLOT}), at, role="redriver")
         self._consumer = Consumer(
             settings.client(
                 **{
-                    "group.id": f"{settings.group}-redrive",
+                    "group.id": redrive_group(settings.group),
                     "enable.auto.commit": False,
                     "isolation.level": "read_committed",
                 }

@@ -1,5 +1,7 @@
 """Creates the topics, and checks that those which exist are what they should be."""
 
+from collections.abc import Collection
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
@@ -11,6 +13,7 @@ from schemas.catalog import DEAD_LETTERS, POLICIES, TOPICS, Topic
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
+from streams.rights import check_visible
 
 _DAY_MS = 86_400_000
 _SETTLE_SECONDS = 30.0
@@ -57,13 +60,14 @@ def create(client: AdminClient, settings: Settings) -> list[str]:
     return [topic.topic for topic in missing]
 
 
-def check(client: AdminClient, settings: Settings) -> None:
-    """Raises MendstreamError if a topic is missing or has another partition count than configured."""
+def check(client: AdminClient, settings: Settings, names: Collection[str] = TOPICS.keys()) -> None:
+    """Raises MendstreamError if one of these topics is missing or has another partition count than configured."""
     there = client.list_topics(timeout=10.0).topics
-    missing = [name for name in TOPICS if name not in there or not there[name].partitions]
+    missing = [name for name in TOPICS if name in names and (name not in there or not there[name].partitions)]
     if missing:
+        check_visible(client, settings, missing)
         raise MendstreamError(f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`.")
-    for topic in TOPICS.values():
+    for topic in (topic for topic in TOPICS.values() if topic.name in names):
         wanted, found = partitions_of(topic, settings), len(there[topic.name].partitions)
         if wanted != found:
             raise MendstreamError(

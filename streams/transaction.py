@@ -12,11 +12,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.config import Settings
 from streams.door import door
-from streams.kafka import Heard, explained
+from streams.errors import MendstreamError
+from streams.kafka import DENIED, Heard, admin, explained, transactional_prefix
+from streams.rights import check_rights
+from streams.roles import RoleName
 from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
 from streams.topics import LARGEST_BYTES
 
@@ -56,15 +59,15 @@ class Transactions:
     it. One transaction at a time, in order.
     """
 
-    def __init__(self, settings: Settings, at: Hook) -> None:
-        """at: called with the name of each point of a commit, for tests that end the process there."""
-        self._settings, self._at = settings, at
+    def __init__(self, settings: Settings, at: Hook, role: RoleName = "processor") -> None:
+        """at: called with the name of each point of a commit, for tests that end the process there; role: who writes."""
+        self._settings, self._at, self._role = settings, at, role
         self._door = door(settings)
         self._seconds = settings.transaction_timeout_ms / 1_000  # past it Kafka aborts a transaction anyway
         self._heard = Heard()
         self._trouble = 0
         self._trouble_at_begin = 0
-        self._delivery: KafkaError | None = None
+        self._undelivered: tuple[KafkaError, str | None] | None = None  # the first, with its topic
         self._producer = self._connected()
         self._thread = self._door.thread()
         self._ending: Future[None] | None = None
@@ -94,8 +97,8 @@ class Transactions:
             self._end(lambda: self._producer.send_offsets_to_transaction(outbox.offsets, group, self._seconds))
             self._at("offsets")
             self._end(lambda: self._producer.commit_transaction(self._seconds))
-            if self._delivery is not None:
-                raise Crash(f"a record was not delivered: {self._delivery}")
+            if self._undelivered is not None:
+                raise self._fault(self._undelivered[0])
             committed()
             COMMITS.inc()
             COMMIT_SECONDS.observe(self._door.monotonic() - began)
@@ -104,7 +107,7 @@ class Transactions:
         self._ending = self._thread.submit(end)
 
     def join(self) -> None:
-        """Waits until what was submitted is committed. Raises Crash unless all of it was.
+        """Waits until what was submitted is committed. Raises Crash, or MendstreamError, unless all of it was.
 
         librdkafka may wait for ever in spite of its deadline, where a broker died between the offsets and their commit.
         """
@@ -136,14 +139,14 @@ class Transactions:
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
-            raise Crash(str(error.args[0])) from error
+            raise self._fault(error.args[0]) from error
 
     def _serve(self, seconds: float = 0.0) -> None:
         """Lets callbacks run. Raises Crash once the producer is fenced or otherwise beyond repair."""
         try:
             self._producer.poll(seconds)
         except KafkaException as error:
-            raise Crash(str(error.args[0])) from error
+            raise self._fault(error.args[0]) from error
 
     def _produce(
         self, topic: str, partition: int, key: str | bytes | None, value: bytes | None, headers: Headers
@@ -176,7 +179,7 @@ class Transactions:
         producer = self._door.producer(
             self._settings.client(
                 **{
-                    "transactional.id": f"{self._settings.group}-{self._settings.slot}",
+                    "transactional.id": f"{transactional_prefix(self._settings.group)}{self._settings.slot}",
                     "transaction.timeout.ms": self._settings.transaction_timeout_ms,
                     "partitioner": "murmur2_random",
                     "linger.ms": 5,
@@ -195,8 +198,10 @@ class Transactions:
             try:
                 producer.init_transactions(5.0)
             except KafkaException as error:
-                producer.poll(0)
                 kafka_error = error.args[0]
+                if kafka_error.code() in DENIED:
+                    raise explained(kafka_error, self._settings) from error
+                producer.poll(0)
                 if not kafka_error.retriable() or self._door.monotonic() > deadline or self._heard.refused():
                     raise explained(self._heard.error or kafka_error, self._settings) from error
             else:
@@ -210,13 +215,28 @@ class Transactions:
             except KafkaException as error:
                 # Abortable and fatal alike: tables cannot be un-folded, so any abort is a restart.
                 if not error.args[0].retriable() or self._door.monotonic() > deadline:
-                    raise Crash(str(error.args[0])) from error
+                    raise self._fault(error.args[0]) from error
             else:
                 return
 
-    def _delivered(self, error: KafkaError | None, _message: Any) -> None:
-        if error is not None:
-            self._delivery = error
+    def _fault(self, error: KafkaError) -> Exception:
+        """What ends the process: a restart mends a crash, but not a right that is missing."""
+        topic = None
+        if self._undelivered is not None:  # the reason; what came after it says only that the transaction failed
+            error, topic = self._undelivered
+        if error.code() in DENIED:
+            try:
+                check_rights(
+                    admin(self._settings), self._settings, self._role
+                )  # Kafka itself may not say of which topic
+            except MendstreamError as denied:
+                return denied
+            return explained(error, self._settings, topic)
+        return Crash(f"{topic} was not written: {error}" if topic else str(error))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._undelivered is None:
+            self._undelivered = error, message.topic()
 
     def _watch_coordinator(self, statistics: str) -> None:
         brokers = json.loads(statistics).get("brokers", {})

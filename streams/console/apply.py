@@ -113,7 +113,7 @@ def _checked(
 def _publish(given: Given, topic: str, keyed: list[tuple[str, Any]]) -> None:
     settings = given.settings()
     codec: Codec = codec_for(settings)
-    check(admin(settings), settings)
+    check(admin(settings), settings, (topic,))
     publisher = Publisher(settings, codec)
     for key, record in keyed:
         publisher.publish(topic, key, record)

@@ -68,7 +68,7 @@ def publish(
             count = sum(len(batch) for batch in batches)
             print(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
             return
-        check(admin(settings), settings)
+        check(admin(settings), settings, (topic,))
         _send(batches, topic, Publisher(settings, codec), file)
 
 

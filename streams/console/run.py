@@ -10,6 +10,7 @@ import traceback
 from typing import Annotated, NoReturn
 
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from streams import codecs, topics
@@ -19,7 +20,7 @@ from streams.config import Settings
 from streams.console.given import Given, command, failed, interruptible, leave
 from streams.errors import MendstreamError
 from streams.health import Health
-from streams.kafka import admin
+from streams.kafka import admin, explained
 from streams.processor import Processor
 from streams.transaction import Crash
 from streams.worker import Worker
@@ -82,6 +83,8 @@ def processor(
         _end(1)
     except MendstreamError as error:
         _end(failed(error))
+    except KafkaException as error:
+        _end(failed(explained(error.args[0], settings)))
     except BaseException:  # noqa: BLE001 - whatever it was, nothing may be closed: see _end
         traceback.print_exc()
         _end(1)

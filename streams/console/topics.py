@@ -1,10 +1,11 @@
-"""`mendstream topics`: create them, check them, describe them."""
+"""`mendstream topics`: create them, check them, describe them, say who may use them."""
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from streams import codecs, topics
+from streams.console import acls
 from streams.console.given import Given, command
 from streams.kafka import admin
 from streams.show import line
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     )
     command(group, "check")(check)
     command(group, "describe")(describe)
+    command(group, "acls", epilog=acls.EPILOG)(acls.acls)
     app.add_typer(group, name="topics")
 
 

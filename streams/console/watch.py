@@ -15,7 +15,8 @@ from streams.codecs import codec_for
 from streams.config import Settings
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
-from streams.kafka import admin, end_offsets, explained, start_offsets
+from streams.kafka import READER, admin, end_offsets, explained, start_offsets
+from streams.rights import check_visible
 from streams.show import line, message
 
 _EPILOG = """\
@@ -43,7 +44,7 @@ def watch(
     codec, client = codec_for(settings), admin(settings)
     shown = 0
     console = Console(soft_wrap=True)
-    for record in _records(client, settings, _partitions(client, names), from_, follow):
+    for record in _records(client, settings, _partitions(client, settings, names), from_, follow):
         if key is not None and record.key() != key.encode():
             continue
         found = message(record, codec)
@@ -65,10 +66,11 @@ def _named(topic: str) -> list[str]:
     raise MendstreamError(f"There is no topic {topic!r}.", f"There are commands, {', '.join(TOPICS)}.")
 
 
-def _partitions(client: AdminClient, names: list[str]) -> list[TopicPartition]:
+def _partitions(client: AdminClient, settings: Settings, names: list[str]) -> list[TopicPartition]:
     there = client.list_topics(timeout=10.0).topics
     missing = [name for name in names if name not in there]
     if missing:
+        check_visible(client, settings, missing)
         raise MendstreamError(f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`.")
     return [TopicPartition(name, number) for name in names for number in there[name].partitions]
 
@@ -85,7 +87,7 @@ def _records(
     consumer = Consumer(
         settings.client(
             **{
-                "group.id": "mendstream-watch",  # never commits; librdkafka wants a name
+                "group.id": READER,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
@@ -104,7 +106,7 @@ def _records(
             elif error.code() == KafkaError._PARTITION_EOF:
                 waiting.discard((record.topic() or "", record.partition() or 0))
             elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-                raise explained(error, settings)
+                raise explained(error, settings, record.topic(), READER)
             else:
                 print(f"Kafka is out of reach, waiting for it: {error.str()}", file=sys.stderr)
     finally:

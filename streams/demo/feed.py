@@ -11,7 +11,7 @@ from schemas.records import ArmRow, Command, JournalEntry, MetricRow
 from schemas.wire import Codec
 from streams.config import Settings
 from streams.demo.datasets import SUBJECTS
-from streams.kafka import end_offsets, explained
+from streams.kafka import READER, end_offsets, explained
 
 _ORDERS = {topic: order for order, topic in COMMANDS.items()}
 _TOPICS = (JOURNAL, TABLES_ARMS, TABLES_METRICS, *COMMANDS.values())
@@ -83,7 +83,7 @@ class Feed:
         self._consumer = Consumer(
             settings.client(
                 **{
-                    "group.id": "mendstream-demo-view",  # never commits; librdkafka wants a name
+                    "group.id": READER,
                     "enable.auto.commit": False,
                     "enable.partition.eof": True,
                     "isolation.level": "read_committed",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 
 from streams.config import ClientConfig
 from streams.memory.broker import MemoryKafka
@@ -47,7 +47,14 @@ class MemoryAdmin:
     def list_topics(self, topic: str | None = None, timeout: float = 0.0) -> Any:
         self._chance.step("list topics")
         topics = {name: SimpleNamespace(partitions=dict.fromkeys(range(n))) for name, n in self._kafka.topics.items()}
-        return SimpleNamespace(topics=topics)
+        return SimpleNamespace(topics=topics, brokers={1: None})
+
+    def describe_topics(
+        self, asked: TopicCollection, include_authorized_operations: bool = False, request_timeout: float = 0.0
+    ) -> dict[str, Any]:
+        """Nobody is denied anything in memory, and so it does not say who may do what."""
+        described = SimpleNamespace(result=lambda: SimpleNamespace(authorized_operations=None))
+        return {name: described for name in asked.topic_names if name in self._kafka.topics}
 
     def list_offsets(
         self, asked: Mapping[TopicPartition, Any], isolation_level: IsolationLevel, request_timeout: float = 0.0

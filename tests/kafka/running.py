@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from confluent_kafka import Producer
+from pydantic import SecretStr
 
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult
@@ -41,6 +42,13 @@ def own_kafka(broker: Mapping[str, str] | None = None, **settings: Any) -> Itera
 def changed(settings: Settings, **more: Any) -> Settings:
     """The same settings but for some; what is a default stays one."""
     return Settings(**settings.model_dump(exclude_unset=True) | more)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What was set, as environment variables; secrets in plain text."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    plain = {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in given.items()}
+    return {f"MENDSTREAM_{name.upper()}": str(value) for name, value in plain.items()}
 
 
 class Threaded:
@@ -90,12 +98,11 @@ class Child:
 
     def __init__(self, settings: Settings, log: Path, *program: str) -> None:
         self.log = log
-        given = {f"MENDSTREAM_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, *(program or ("-m", "streams", "processor"))],
                 cwd=ROOT,
-                env=environment(given),
+                env=environment(environment_of(settings)),
                 stdout=file,
                 stderr=file,
             )
