@@ -1,0 +1,86 @@
+"""Puts a bill of materials into the wheel (PEP 770): all that the locks name, with versions and hashes.
+
+The locks are what `make setup` installs and what the embedded Kafka runs, tools for tests and style included; a lock does
+not say which those are. Nothing is asked of a network, and the same locks give the same bytes.
+"""
+
+import json
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FILE = "mendstream.cdx.json"
+PACKAGES, JARS = "requirements.lock", "streams/kafka-jars.lock"
+_PACKAGE = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\\n]+?))?(?: \\)?")
+_JAR = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>.+?)-(?P<version>\d[^/]*)\.jar")
+
+
+class SbomHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Called by hatchling for each wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        root = Path(self.root)
+        bill = bill_of_materials(
+            self.metadata.name,
+            self.metadata.version,
+            packages((root / PACKAGES).read_text(encoding="utf-8")) + jars((root / JARS).read_text(encoding="utf-8")),
+        )
+        self._stage = TemporaryDirectory()
+        path = Path(self._stage.name, FILE)
+        path.write_text(json.dumps(bill, indent=1) + "\n", encoding="utf-8")
+        build_data["sbom_files"].append(str(path))
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        self._stage.cleanup()
+
+
+def bill_of_materials(name: str, version: str, components: list[dict[str, Any]]) -> dict[str, Any]:
+    """A CycloneDX document, without a time or a serial number."""
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "lifecycles": [{"phase": "build"}],
+            "component": {"type": "application", "bom-ref": name, "name": name, "version": version},
+        },
+        "components": components,
+        "dependencies": [{"ref": name, "dependsOn": [each["bom-ref"] for each in components]}],
+    }
+
+
+def packages(lock: str) -> list[dict[str, Any]]:
+    """The components of requirements.lock; each hash is of one of the package's files."""
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lock.splitlines(), 1):
+        if digest := re.fullmatch(r"    --hash=sha256:([0-9a-f]{64})(?: \\)?", line):
+            found[-1]["hashes"].append({"alg": "SHA-256", "content": digest[1]})
+        elif package := _PACKAGE.fullmatch(line):
+            purl = f"pkg:pypi/{package['name'].lower()}@{package['version']}"
+            component = _component(purl, package["name"], package["version"], [])
+            if package["marker"]:
+                component["properties"] = [{"name": "mendstream:marker", "value": package["marker"].strip()}]
+            found.append(component | {"purl": purl})
+        elif line.strip():
+            raise ValueError(f"{PACKAGES}, line {number}: neither a pinned package nor a hash: {line!r}")
+    return found
+
+
+def jars(lock: str) -> list[dict[str, Any]]:
+    """The components of kafka-jars.lock, which knows files but no Maven groups, so they have no package URL."""
+    found = []
+    for number, line in enumerate(lock.splitlines(), 1):
+        jar = _JAR.fullmatch(line)
+        if jar is None:
+            raise ValueError(f"{JARS}, line {number}: no hash and jar: {line!r}")
+        name, digests = jar["name"], [{"alg": "SHA-256", "content": jar["sha256"]}]
+        found.append(_component(f"jar:{name}@{jar['version']}", name, jar["version"], digests))
+    return found
+
+
+def _component(ref: str, name: str, version: str, hashes: list[dict[str, str]]) -> dict[str, Any]:
+    return {"type": "library", "bom-ref": ref, "name": name, "version": version, "hashes": hashes}
