@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from streams.clock import POLL_SECONDS
 from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
@@ -27,6 +28,7 @@ log = logging.getLogger("mendstream.transaction")
 
 STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within one interval is seen one tick late
 INIT_SECONDS = 60.0
+CUT_OFF_SECONDS = 4.0  # a commit that lost a broker on the way ends within two, or hangs (librdkafka #5511)
 Headers = Sequence[tuple[str, str | bytes | None]]
 Hook = Callable[[str], None]
 
@@ -67,6 +69,8 @@ class Transactions:
         self._heard = Heard()
         self._trouble = 0
         self._trouble_at_begin = 0
+        self._losses = 0
+        self._losses_at_begin = 0
         self._undelivered: tuple[KafkaError, str | None] | None = None  # the first, with its topic
         self._producer = self._connected()
         self._thread = self._door.thread()
@@ -111,11 +115,18 @@ class Transactions:
 
         librdkafka may wait for ever in spite of its deadline, where a broker died between the offsets and their commit.
         """
-        if self._ending is not None:
-            ending, self._ending = self._ending, None
-            if not self._door.wait(ending, self._seconds + 1.0):
-                raise Crash(f"a commit did not end within {self._seconds:g} s")
-            ending.result()
+        if self._ending is None:
+            return
+        ending, self._ending = self._ending, None
+        deadline, cut_off = self._door.monotonic() + self._seconds + 1.0, False
+        while not self._door.wait(ending, POLL_SECONDS):
+            self._serve()
+            if not cut_off and self._losses != self._losses_at_begin:
+                deadline, cut_off = min(deadline, self._door.monotonic() + CUT_OFF_SECONDS), True
+            if self._door.monotonic() > deadline:
+                why = "after a broker was lost" if cut_off else f"within {self._seconds:g} s"
+                raise Crash(f"a commit did not end {why}")
+        ending.result()
 
     def poll(self) -> None:
         """Lets callbacks run; call it often, also while idle. Raises Crash if the last commit failed."""
@@ -133,9 +144,9 @@ class Transactions:
         if self._trouble != self._trouble_at_begin:
             log.warning("the transaction coordinator was out of reach: making the producer anew")
             TXN_RECREATED.inc()
-            self._trouble = 0  # the new producer's statistics begin anew
+            self._trouble = self._losses = 0  # the new producer's statistics begin anew
             self._producer = self._connected()
-        self._trouble_at_begin = self._trouble
+        self._trouble_at_begin, self._losses_at_begin = self._trouble, self._losses
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -188,7 +199,7 @@ class Transactions:
                     "message.max.bytes": LARGEST_BYTES,
                     "queue.buffering.max.messages": 1_000_000,
                     "statistics.interval.ms": STATISTICS_MS,
-                    "stats_cb": self._watch_coordinator,
+                    "stats_cb": self._watch_brokers,
                     "error_cb": self._heard,
                 }
             )
@@ -238,10 +249,8 @@ class Transactions:
         if error is not None and self._undelivered is None:
             self._undelivered = error, message.topic()
 
-    def _watch_coordinator(self, statistics: str) -> None:
+    def _watch_brokers(self, statistics: str) -> None:
         brokers = json.loads(statistics).get("brokers", {})
-        self._trouble = sum(
-            broker.get("disconnects", 0) + broker.get("req_timeouts", 0)
-            for name, broker in brokers.items()
-            if name.startswith("TxnCoordinator")
-        )
+        lost = {name: each.get("disconnects", 0) + each.get("req_timeouts", 0) for name, each in brokers.items()}
+        self._losses = sum(lost.values())
+        self._trouble = sum(count for name, count in lost.items() if name.startswith("TxnCoordinator"))

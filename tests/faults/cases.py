@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import broker, disk, end_txn, inputs, kills, workers
+from tests.faults import broker, disk, end_txn, inputs, kills, registry, workers
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -9,5 +9,6 @@ CASES: tuple[Case, ...] = (
     *workers.CASES,
     *broker.CASES,
     *disk.CASES,
+    *registry.CASES,
     *inputs.CASES,
 )

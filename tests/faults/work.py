@@ -1,5 +1,7 @@
 """A processor at work under load and under its supervisor, while a fault is done to what it needs."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -53,6 +55,11 @@ class Work:
             doing = pool.submit(_timed, meanwhile)
             self._until(doing.done)
             return doing.result()
+
+    def kills(self) -> None:
+        """Kills the processor; its supervisor starts it again."""
+        assert self._worker.pid is not None
+        os.kill(self._worker.pid, signal.SIGKILL)
 
     def finishes(self) -> dict[Place, int]:
         """Ends the load and waits until all of it is committed; returns the ends of the results."""

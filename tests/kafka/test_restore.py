@@ -1,6 +1,7 @@
 """A processor that cannot trust what it left behind refuses to start; a broker that dies costs nothing."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from streams.kafka import admin
 from streams.replay import main as replay
 from streams.telemetry import REGISTRY
 from streams.topics import settings_of
-from streams.transaction import Outbox, Transactions
+from streams.transaction import Crash, Outbox, Transactions
 from tests.builders import result
 from tests.kafka.logs import (
     ends_of,
@@ -134,7 +135,7 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings) -> Non
     commit(1)
     assert made_anew() == made
     lost = {"brokers": {"TxnCoordinator": {"disconnects": 1, "req_timeouts": 0}, "127.0.0.1:1/1": {"disconnects": 9}}}
-    transactions._watch_coordinator(json.dumps(lost))
+    transactions._watch_brokers(json.dumps(lost))
     commit(2)
     assert made_anew() == made + 1
     looked = monotonic()
@@ -151,6 +152,29 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings) -> Non
     consumer.close()
     keys = [key for _, key, _ in standing(lived, DEAD_LETTERS) if key.startswith("letter-")]
     assert keys == [f"letter-{n}" for n in range(1, 5)]
+
+
+def test_a_commit_without_end_is_given_up_soon_after_a_broker_was_lost(
+    lived: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What librdkafka does where the group's coordinator dies between the offsets and their commit."""
+    over = threading.Event()
+    transactions = Transactions(lived, lambda point: assert_set(over) if point == "offsets" else None)
+    consumer = Consumer(lived.client(**{"group.id": "another"}))
+    transactions.submit(Outbox(), consumer.consumer_group_metadata(), lambda: None)
+    lost = json.dumps({"brokers": {"127.0.0.1:1/1": {"disconnects": 1}}})
+    monkeypatch.setattr("streams.transaction.CUT_OFF_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "_serve", lambda: transactions._watch_brokers(lost))
+    began = monotonic()
+    with pytest.raises(Crash, match="a commit did not end after a broker was lost"):
+        transactions.join()
+    assert monotonic() - began < lived.transaction_timeout_ms / 1_000
+    over.set()
+    transactions.close()
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(SECONDS)
 
 
 def made_anew() -> float:

@@ -42,7 +42,7 @@ def test_a_delayed_end_of_a_transaction_is_found_to_harm_where_nobody_looks_out_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The simulation bites: without the way out some runs go wrong, or stop because journal and group disagree."""
-    monkeypatch.setattr(Transactions, "_watch_coordinator", lambda _self, _statistics: None)
+    monkeypatch.setattr(Transactions, "_watch_brokers", lambda _self, _statistics: None)
     faults = Faults(kills=3, freezes=0, expiries=0, time_outs=0, requests=12)
     assert any(_goes_wrong(seed, faults) for seed in range(200))
 

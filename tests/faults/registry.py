@@ -1,0 +1,75 @@
+"""The Schema Registry goes away: a processor goes on with the ids that it knows, and a new one waits until it is back."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from schemas.catalog import local_ids, schema_text
+from streams.clock import wait_until
+from streams.codecs import register
+from tests.faults.case import Case, Outcome, Setting
+from tests.faults.judge import judged
+from tests.faults.work import Work, at_work
+from tests.kafka.registry import Registry, serving
+from tests.kafka.running import SECONDS, changed, own_kafka
+
+WITHIN = 10.0
+
+
+class Absent:
+    """A registry that comes and goes, always at the same address. It gives the ids that the tests' codec knows."""
+
+    def __init__(self) -> None:
+        self._first = Registry()
+        for record, schema_id in local_ids().items():
+            self._first.ids[schema_text(record)] = schema_id
+        self._there = ExitStack()
+        self._there.enter_context(serving(self._first))
+
+    @property
+    def url(self) -> str:
+        return self._first.url
+
+    def leaves(self) -> None:
+        self._there.close()
+
+    def returns(self) -> None:
+        again = Registry(self._first.server_address[1])
+        again.ids, again.versions = self._first.ids, self._first.versions
+        self._there.enter_context(serving(again))
+
+
+def go_away(setting: Setting) -> Outcome:
+    """Each time twice: under a processor that works, and under one that dies and cannot start while nobody answers."""
+    times = 5 if setting.full else 1
+    registry = Absent()
+    try:
+        with own_kafka(dedupe_window=1_000_000) as (_, plain):
+            settings = changed(plain, registry_url=registry.url)
+            register(settings)
+            with at_work(settings, setting.directory) as work:
+                slowest = max(_twice(work, registry, setting.directory / "processor.log") for _ in range(times))
+                ends = work.finishes()
+            return Outcome(2 * times, judged(settings, ends), slowest)
+    finally:
+        registry.leaves()
+
+
+def _twice(work: Work, registry: Absent, log: Path) -> float:
+    restarts = work.restarts
+    without = work.suffers(registry.leaves)
+    assert work.restarts == restarts, "it crashed because a registry that it does not need was away"
+    registry.returns()
+
+    def dies() -> None:
+        """It ends when the registry is back."""
+        registry.leaves()
+        begun = log.stat().st_size
+        work.kills()
+        said = b"No Schema Registry answers"
+        assert wait_until(lambda: said in log.read_bytes()[begun:], SECONDS), "it started without a registry"
+        registry.returns()
+
+    return max(without, work.suffers(dies))
+
+
+CASES = (Case("schema registry away", go_away, WITHIN),)
