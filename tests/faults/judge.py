@@ -21,16 +21,17 @@ from streams.kafka import admin, committed
 from streams.replay import main as replay
 from streams.stored import messages
 from tests.faults.case import Harm
-from tests.faults.reference import Found, folded
+from tests.faults.reference import Found, Mend, folded
 from tests.kafka.logs import CODEC, Place, headers, journal
 
 FEWEST_COMMANDS = 6  # with fewer, a run that lost all of them would look well
 TABLES = tuple(Tables(0, 1).all())
 
 
-def judged(settings: Settings, ends: Mapping[Place, int]) -> Harm:
+def judged(settings: Settings, ends: Mapping[Place, int], mend: Mend = list) -> Harm:
     """Counts every difference, and prints each; `ends` are the ends of all inputs that were to be taken in.
 
+    mend: what outputs and rows must come of, if not of the log as it is.
     AssertionError where the log gives too few commands to say anything.
     """
     entries = journal(settings)
@@ -38,7 +39,7 @@ def judged(settings: Settings, ends: Mapping[Place, int]) -> Harm:
         (topic, p): offset for p, each in entries.items() if each for topic, offset in each[-1].next_offsets.items()
     }
     upto = nexts | {place: max(end, nexts.get(place, 0)) for place, end in ends.items()}
-    expected, found = folded(settings, upto), _standing(settings)
+    expected, found = folded(settings, upto, mend), _standing(settings)
     commands = len(expected.commands())
     assert commands >= FEWEST_COMMANDS, f"{commands} commands come of this log: too few to say anything"
     wrong = [

@@ -1,8 +1,9 @@
 """The run without faults: the log of the inputs folded in this process, each topic in one piece."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from confluent_kafka import Message, TopicPartition
 
@@ -19,6 +20,7 @@ from tests.kafka.logs import CODEC, Place, messages
 ORDER = (SPECS, METRICS, RESULTS, STATUS)  # a tick moves the clock alone, and nothing derived from that is compared
 Identity = tuple[str, str, int]  # kind of record, id, attempt
 Row = tuple[str, int, str]  # topic, partition, key
+Mend = Callable[[list[Message]], Sequence[Any]]  # one input partition; offsets and times are to stay
 
 
 @dataclass(slots=True)
@@ -44,8 +46,8 @@ class Found:
         return {who for who in self.outputs if who[0] != "Decision"}
 
 
-def folded(settings: Settings, upto: Mapping[Place, int]) -> Found:
-    """What the inputs before these offsets come to when nothing disturbs.
+def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> Found:
+    """What the inputs before these offsets come to when nothing disturbs, each log as `mend` leaves it.
 
     Policies count from the beginning, specs before all else, statuses last: so a case must write them, or wait.
     """
@@ -57,7 +59,7 @@ def folded(settings: Settings, upto: Mapping[Place, int]) -> Found:
             apply_policy(policy.value(), tables, CODEC)
         for topic in ORDER:
             if records := log[topic, p]:
-                for output in fold(Slice.of(topic, p, records), tables, CODEC).outputs:  # type: ignore[arg-type]
+                for output in fold(Slice.of(topic, p, mend(records)), tables, CODEC).outputs:
                     found.add_output(output.record)
         refresh(tables)
         for topic, table in tables.all().items():

@@ -1,0 +1,45 @@
+"""The handbook names what there is: each reason of a dead letter, each command and option that it shows."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.refusals import Reason
+from streams.cli import application
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+EXAMPLES = sorted(
+    {line.partition("#")[0].strip() for line in TEXT.splitlines() if line.startswith("mendstream ") and "`" not in line}
+)
+
+
+def codes_of_agents() -> set[str]:
+    """The constants that look like a reason in the modules of the agents that refuse records."""
+    found = set()
+    for path in (ROOT / "agents").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if "Refused(" in text or "refused" in text:
+            strings = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+            found |= {each for each in strings if isinstance(each, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", each)}
+    return found
+
+
+def test_every_reason_of_a_dead_letter_is_in_the_table() -> None:
+    rows = "".join(line for line in TEXT.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`([A-Z_0-9]+)`", rows))
+    reasons = {str(reason) for reason in Reason} | codes_of_agents()
+    assert {"NOT_A_RATE", "UNKNOWN_COMMAND", "FORWARDED_TWICE"} <= reasons, "the search finds none of the agents'"
+    assert named == reasons
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_command_with_its_options(example: str) -> None:
+    name, *arguments = example.split()[1:]
+    said = CliRunner().invoke(application(), [name, "--help"], env={"COLUMNS": "200"})
+    assert said.exit_code == 0, said.output
+    for option in (each for each in arguments if each.startswith("--")):
+        assert option in said.output, f"{name} has no {option}"
