@@ -38,15 +38,13 @@ class Trial:
         parts = [group for (name, _, _), group in self.parts.items() if name == metric]
         return [row for group in (self.arms.get(metric, {}), *parts) for row in group.values()]
 
-    def put(self, row: int, metric: str, variant: str, segment: str | None, step: str | None) -> dict[str, int]:
-        """Notes a row; returns its group."""
+    def put(self, row: int, metric: str, variant: str, segment: str | None, step: str | None) -> None:
         if segment is None and step is None:
             group = self.arms.setdefault(metric, {})
         else:
             group = self.parts.setdefault((metric, segment, step), {})
         group[variant] = row
         self.rows += 1
-        return group
 
 
 class Trials:
@@ -85,8 +83,8 @@ class Trials:
     def key(self, number: int) -> str:
         return self._keys[number]
 
-    def append(self, key: str, row: int) -> dict[str, int]:
-        """Puts a row at the end of its experiment's; returns the rows that it is compared with, itself included."""
+    def append(self, key: str, row: int, metric: str, variant: str, segment: str | None, step: str | None) -> Trial:
+        """Puts a row at the end of its experiment's."""
         arms, number = self._arms, self._number.get(key)
         if number is None:
             number = self._number[key] = len(self._keys)
@@ -100,10 +98,10 @@ class Trials:
             self._last[number] = row
         arms["trial"][row] = number
         arms["later"][row] = NO_ROW
-        group = trial.put(row, *self._place(row))
+        trial.put(row, metric, variant, segment, step)
         self._rows_held += 1
         self._release()
-        return group
+        return trial
 
     def rebuild(self, keys: list[str], trials: NDArray[np.int64], order: NDArray[np.int64]) -> None:
         """Chains all rows anew: `keys` by number, `trials` (n,) the number of each row, `order` (n,) that of opening."""

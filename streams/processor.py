@@ -222,6 +222,7 @@ class Processor:
             gc.set_threshold(*COLLECT)
             numbers = _aligned(parts, self._topology.inputs)
             began = monotonic()
+            log.info("restoring partitions %s", numbers)
             self._breaker.reset()
             offsets = committed(consumer, parts, self._settings)
             self._owned = restore(

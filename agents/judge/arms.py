@@ -40,7 +40,7 @@ def open_arm(tables: Tables, hashed: int, key: Key, offset: int) -> int:
         tables.arms["base_offset"][row] = frozen.offset
     tables.arms["first_offset"][row] = offset
     tables.arms["state"][row] = WAIT
-    link(tables, row)
+    link(tables, row, key)
     return row
 
 
@@ -55,33 +55,19 @@ def rebuild(tables: Tables) -> None:
     tables.pending.update(int(trial) for trial in np.unique(arms["trial"][:n][latched & still_open]))
 
 
-def link(tables: Tables, row: int) -> None:
+def link(tables: Tables, row: int, key: Key) -> None:
     """Fills a row's derived columns and ties it to its control or treatments."""
-    subject, experiment_id, _, variant, _, _ = _named(tables, row)
-    key = row_key(subject, experiment_id)
-    experiment = tables.experiments.get(key)
-    assert experiment is not None, f"arm {tables.arms.keys[row]} without its experiment's row"
-    group = tables.trials.append(key, row)
-    _derive(tables, row, experiment)
-    _tie(tables, row, group, experiment.control, variant)
-    _relate(tables, row)
-
-
-def _relate(tables: Tables, row: int) -> None:
-    """Fills what depends on several rows."""
-    _, _, metric, variant, _, _ = _named(tables, row)
+    subject, experiment_id, metric, variant, segment, step = key
+    name = row_key(subject, experiment_id)
+    experiment = tables.experiments.get(name)
+    assert experiment is not None, f"arm {key} without its experiment's row"
+    trial = tables.trials.append(name, row, metric, variant, segment, step)
+    _derive(tables, row, key, experiment)
+    _tie(tables, row, trial.of(metric, segment, step), experiment.control, variant)
+    # What depends on several rows.
     arms, above = tables.arms, int(tables.arms["control"][row])
-    arms["whole"][row] = tables.trials[arms["trial"][row]].arms.get(metric, {}).get(variant, row)
+    arms["whole"][row] = trial.of(metric, None, None).get(variant, row)
     arms["next_mark"][row] = next_mark(arms["count"][[row]] + (arms["count"][[above]] if above >= 0 else 0))[0]
-
-
-def _named(tables: Tables, row: int) -> Key:
-    subject, experiment_id, metric, variant, segment, step = tables.arms.keys[row]
-    assert subject is not None
-    assert experiment_id is not None
-    assert metric is not None
-    assert variant is not None
-    return subject, experiment_id, metric, variant, segment, step
 
 
 def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant: str) -> None:
@@ -97,15 +83,15 @@ def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant:
         arms["treatment"][above] = row if arms["treatment"][above] == NONE_YET else SEVERAL
 
 
-def _derive(tables: Tables, row: int, experiment: ExperimentRow) -> None:
-    _, _, metric, variant, segment, step = _named(tables, row)
+def _derive(tables: Tables, row: int, key: Key, experiment: ExperimentRow) -> None:
+    _, _, metric, variant, segment, step = key
     reading, whole = Reading(experiment), segment is None and step is None
     values = dict(zip(OF_EXPERIMENT, reading.of_experiment(), strict=True))
     values |= dict(zip(OF_METRIC, reading.of_metric(metric), strict=True))
     values |= dict(zip(OF_ARM, reading.of_arm(metric, variant, step), strict=True))
     if not whole:
         values |= {"harm_level": NEVER, "gain_level": NEVER}
-    snapshots = tables.snapshots.get(row_key(*tables.arms.keys[row][:3])) is not None
+    snapshots = tables.snapshots.get(row_key(*key[:3])) is not None
     values |= {
         "leads": variant == experiment.control,
         "is_control": whole and variant == experiment.control,

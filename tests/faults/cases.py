@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import bad_input, broker, disk, end_txn, inputs, kills, registry, workers
+from tests.faults import bad_input, broker, disk, end_txn, inputs, kills, registry, restores, workers
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -12,4 +12,5 @@ CASES: tuple[Case, ...] = (
     *registry.CASES,
     *inputs.CASES,
     *bad_input.CASES,
+    *restores.CASES,
 )

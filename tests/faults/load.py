@@ -79,7 +79,11 @@ def taken_in(settings: Settings, ends: Mapping[Place, int]) -> bool:
 
 
 def take_in(
-    settings: Settings, ends: Mapping[Place, int], log: Path, meanwhile: Callable[[], object] = lambda: None
+    settings: Settings,
+    ends: Mapping[Place, int],
+    log: Path,
+    meanwhile: Callable[[], object] = lambda: None,
+    seconds: float = SECONDS,
 ) -> None:
     """Runs a processor until everything before these offsets is committed; it must not end before.
 
@@ -91,7 +95,7 @@ def take_in(
             meanwhile()
             return child.ended or taken_in(settings, ends)
 
-        assert wait_until(done, SECONDS), log.read_text()
+        assert wait_until(done, seconds), log.read_text()
         assert not child.ended, log.read_text()
 
 

@@ -22,6 +22,7 @@ from streams.health import Health
 from streams.kafka import admin
 from streams.processor import Processor
 from streams.topics import create
+from streams.topology import DECIDING, Topology
 from tests.kafka.console import ROOT, environment
 from tests.kafka.logs import CODEC, Place, as_json
 
@@ -54,9 +55,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
 class Threaded:
     """A processor in a thread. Leaving it stops the processor, and raises what ended it before."""
 
-    def __init__(self, settings: Settings, health: Health | None = None) -> None:
+    def __init__(self, settings: Settings, health: Health | None = None, topology: Topology = DECIDING) -> None:
         self._health = health or Health()
-        self.processor = Processor(settings, CODEC, self._health)
+        self.processor = Processor(settings, CODEC, self._health, topology=topology)
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="processor")
 
