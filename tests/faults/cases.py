@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import broker, disk, end_txn, inputs, kills, workers
+from tests.faults import broker, disk, end_txn, inputs, kills, poison, workers
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -10,4 +10,5 @@ CASES: tuple[Case, ...] = (
     *broker.CASES,
     *disk.CASES,
     *inputs.CASES,
+    *poison.CASES,
 )
