@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import broker, disk, end_txn, inputs, kills, poison, workers
+from tests.faults import broker, disk, end_txn, inputs, kills, poison, tables_lost, workers
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -10,5 +10,6 @@ CASES: tuple[Case, ...] = (
     *broker.CASES,
     *disk.CASES,
     *inputs.CASES,
+    *tables_lost.CASES,
     *poison.CASES,
 )
