@@ -1,6 +1,6 @@
 """All cases, in the order of the report."""
 
-from tests.faults import broker, disk, end_txn, inputs, kills, poison, tables_lost, workers
+from tests.faults import broker, disk, end_txn, inputs, kills, poison, tables_lost, upgrade, workers
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -11,5 +11,6 @@ CASES: tuple[Case, ...] = (
     *disk.CASES,
     *inputs.CASES,
     *tables_lost.CASES,
+    *upgrade.CASES,
     *poison.CASES,
 )

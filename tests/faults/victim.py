@@ -13,7 +13,6 @@ from typing import Any
 
 from agents.effects import Effects
 from agents.slice import Slice
-from schemas.catalog import local_ids
 from schemas.wire import Codec
 from streams import telemetry, transaction
 from streams.blackbox import black_box
@@ -24,6 +23,7 @@ from streams.errors import MendstreamError
 from streams.processor import Processor
 from streams.topology import DECIDING, Topology
 from streams.transaction import Crash
+from tests.kafka.older import newer_codec, older_codec
 
 POISON, RAISE = b"poison", b"raise"
 POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
@@ -38,6 +38,7 @@ class Plan:
     producer, other than the engine's; very long, and it has no way out of a delayed EndTxn. jumps: the
     clock goes to another hour, day or year every second. poison: a record with POISON in it ends the process, whoever
     looks at it; with RAISE beside it by an exception, as a bug of our own would, else as one of a library in C.
+    release: "older" or "newer"; the older has other agents and older schemas, and each can read the other's.
     """
 
     point: str = ""
@@ -47,6 +48,7 @@ class Plan:
     statistics_ms: int = 0
     jumps: bool = False
     poison: bool = False
+    release: str = ""
 
     def program(self) -> tuple[str, ...]:
         """What Python is to be started with."""
@@ -124,7 +126,10 @@ def main() -> None:
         settings = Settings()
         box = black_box(settings) if plan.poison else None
         job = poisoned(DECIDING) if plan.poison else DECIDING
-        Processor(settings, Codec(local_ids()), at=Fault(plan), topology=job, box=box).run()
+        if plan.release == "older":
+            job = replace(job, version=f"{job.version} before")
+        codec = older_codec() if plan.release == "older" else newer_codec()
+        Processor(settings, codec, at=Fault(plan), topology=job, box=box).run()
     except (Crash, MendstreamError) as error:
         logging.error("%s", error)
         os._exit(1)  # as `mendstream processor` does: nothing may be closed
