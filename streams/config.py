@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=5_000, le=60_000)
+    crash_directory: str = Field(
+        "", description="where a worker notes what it folds, to set aside what ends it; empty: below the system's /tmp"
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port")
 

@@ -48,6 +48,12 @@ class Journal:
         else:
             self.steps.append(Step(topic=piece.topic, first_offset=piece.first_offset, next_offset=piece.next_offset))
 
+    def set_aside(self, topic: str, offset: int) -> None:
+        """Notes a record that is not folded: an empty step behind it keeps the slices around it apart."""
+        self.next_offsets[topic] = offset + 1
+        self.dead_letters += 1
+        self.steps.append(Step(topic=topic, first_offset=offset + 1, next_offset=offset + 1))
+
     def add_broadcast(self, topic: str, offset: int, value: bytes | None) -> None:
         """Notes a broadcast record, embedded: its topic is compacted, and a replay must find it."""
         self.broadcast_offset = offset + 1

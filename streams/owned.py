@@ -8,9 +8,12 @@ from confluent_kafka import Message
 from agents.fold import apply_policy
 from agents.slice import Slice
 from schemas.catalog import POLICIES
+from schemas.refusals import Refused
 from schemas.wire import Codec
+from streams.blackbox import DEADLY
 from streams.emit import Emitter
 from streams.journal import Journal
+from streams.telemetry import RECORDS
 from streams.topology import Topology
 
 
@@ -36,6 +39,17 @@ class Owned:
         self.dirty = True
         emitter.emit(piece, effects)
         return effects.urgent
+
+    def set_aside(self, topic: str, record: Message, emitter: Emitter) -> None:
+        """Makes a record that ended workers a dead letter, without a look at it."""
+        offset = record.offset() or 0
+        if offset < self.journal.next_offsets.get(topic, 0):
+            return
+        self.journal.set_aside(topic, offset)
+        self.dirty = True
+        why = Refused(0, "QUARANTINED", f"it ended {DEADLY} workers that folded it")
+        emitter.dead_letter(topic, self.tables.partition, record, why)
+        RECORDS.labels(topic, "dead_letter").inc()
 
     def take_policy(self, offset: int, record: Message, codec: Codec, emitter: Emitter) -> None:
         """Applies a broadcast record once; the owner of partition 0 gives a wrong one its dead letter."""

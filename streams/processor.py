@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.catalog import JOURNAL, TICKS
 from schemas.wire import Codec
+from streams.blackbox import BlackBox
 from streams.breaker import Breaker
 from streams.broadcast import Policies
 from streams.clock import monotonic
@@ -48,8 +49,9 @@ class Processor:
         health: Health | None = None,
         at: Hook | None = None,
         topology: Topology = DECIDING,
+        box: BlackBox | None = None,
     ) -> None:
-        """at: called with the name of each point of a commit, for tests that end the process there."""
+        """at: called with the name of each point of a commit, for tests that end the process there. box: None keeps none."""
         self._settings, self._codec, self._topology = settings, codec, topology
         self._health = health or Health()
         self._door = door(settings)
@@ -62,6 +64,7 @@ class Processor:
         self._policies = Policies(settings, self._admin)
         self._ticker = Ticker(settings, codec)
         self._breaker = Breaker(settings.breaker)
+        self._box = box or BlackBox(None)
         self._owned: dict[int, Owned] = {}
         self._committed: dict[tuple[str, int], int] = {}  # next offsets, by topic and partition
         self._changed_at: float | None = None  # when the first record not yet submitted was folded
@@ -145,7 +148,12 @@ class Processor:
         self._changed()
         self._at(topic)
         refused_before = owned.journal.dead_letters
-        self._urgent |= owned.fold(topic, records, self._topology, self._codec, self._emitter)
+        for piece, condemned in self._box.pieces(topic, partition, records):
+            if condemned:
+                owned.set_aside(topic, piece[0], self._emitter)
+                self._urgent = True
+            else:
+                self._urgent |= owned.fold(topic, piece, self._topology, self._codec, self._emitter)
         if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
             self._consumer.pause([TopicPartition(topic, partition)])
 
@@ -226,7 +234,14 @@ class Processor:
             self._breaker.reset()
             offsets = committed(consumer, parts, self._settings)
             self._owned = restore(
-                self._topology, self._settings, self._codec, self._admin, numbers, offsets, self._policies.all()
+                self._topology,
+                self._settings,
+                self._codec,
+                self._admin,
+                numbers,
+                offsets,
+                self._policies.all(),
+                self._box,
             )
             self._committed = {
                 (topic, p): offset

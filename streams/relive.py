@@ -66,6 +66,8 @@ def relive(
                 assert refused is None, f"policy {policy.policy_id} was not checked: {refused}"
         _check_agents(entry, tables)
         for step in entry.steps:
+            if step.first_offset == step.next_offset:
+                continue  # the record before it was set aside
             if step.topic == POLICIES:
                 if policies is None:
                     apply_policy(step.record, tables, codec)

@@ -12,6 +12,7 @@ from agents.slice import Slice
 from schemas.catalog import JOURNAL, TICKS
 from schemas.records import JournalEntry
 from schemas.wire import Codec
+from streams.blackbox import BlackBox
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.journal import Journal
@@ -33,6 +34,7 @@ def restore(
     partitions: Sequence[int],
     committed: Mapping[tuple[str, int], int],
     policies: Sequence[Message],
+    box: BlackBox,
 ) -> dict[int, Owned]:
     """Restores partitions; `committed` are the group's offsets, `policies` the broadcast topic as it stands.
 
@@ -50,7 +52,7 @@ def restore(
         _check_rows(owned[p].tables, entries[p])
     for one in owned.values():
         topology.rebuild(one.tables)
-    _read_ids(topology, settings, codec, client, {p: owned[p] for p in known})
+    _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
     for one in owned.values():
         for message in policies:
             if (message.offset() or 0) < one.journal.broadcast_offset:
@@ -116,7 +118,12 @@ def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Ma
 
 
 def _read_ids(
-    topology: Topology, settings: Settings, codec: Codec, client: AdminClient, owned: Mapping[int, Owned]
+    topology: Topology,
+    settings: Settings,
+    codec: Codec,
+    client: AdminClient,
+    owned: Mapping[int, Owned],
+    box: BlackBox,
 ) -> None:
     """Reads the last stretch of each input again, for its ids alone."""
     remember = topology.remember
@@ -130,4 +137,6 @@ def _read_ids(
         ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
     for places in read_places(settings, ranges):
         for (topic, p), records in places.items():
-            remember(Slice.of(topic, p, records), owned[p].tables, codec)  # type: ignore[arg-type]
+            for piece, condemned in box.pieces(topic, p, records):
+                if not condemned:
+                    remember(Slice.of(topic, p, piece), owned[p].tables, codec)  # type: ignore[arg-type]

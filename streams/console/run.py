@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from streams import codecs, topics
+from streams.blackbox import black_box
 from streams.broker import EmbeddedKafka
 from streams.clock import utc, wait_until
 from streams.config import Settings
@@ -92,7 +93,7 @@ def processor(
 
 def _process(settings: Settings) -> None:
     health = Health().serve(settings.http_host, settings.http_port)
-    worker = Processor(settings, codecs.codec_for(settings), health)
+    worker = Processor(settings, codecs.codec_for(settings), health, box=black_box(settings))
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
 
     def stop(_number: int, _frame: object) -> None:

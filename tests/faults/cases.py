@@ -1,6 +1,19 @@
 """All cases, in the order of the report."""
 
-from tests.faults import bad_input, broker, disk, end_txn, inputs, kills, registry, restores, workers
+from tests.faults import (
+    bad_input,
+    broker,
+    disk,
+    end_txn,
+    inputs,
+    kills,
+    poison,
+    registry,
+    restores,
+    tables_lost,
+    upgrade,
+    workers,
+)
 from tests.faults.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -13,4 +26,7 @@ CASES: tuple[Case, ...] = (
     *inputs.CASES,
     *bad_input.CASES,
     *restores.CASES,
+    *tables_lost.CASES,
+    *upgrade.CASES,
+    *poison.CASES,
 )

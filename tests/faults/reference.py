@@ -9,13 +9,13 @@ from confluent_kafka import Message, TopicPartition
 
 from agents.fold import INPUTS, apply_policy, fold, refresh
 from agents.slice import Slice
-from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TOPICS
+from schemas.catalog import DEAD_LETTERS, METRICS, POLICIES, RESULTS, SPECS, STATUS, TOPICS
 from schemas.records import Command, CommandRow, Decision
 from schemas.wire import Record
 from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
-from tests.kafka.logs import CODEC, Place, messages
+from tests.kafka.logs import CODEC, Place, headers, messages, reason
 
 ORDER = (SPECS, METRICS, RESULTS, STATUS)  # a tick moves the clock alone, and nothing derived from that is compared
 Identity = tuple[str, str, int]  # kind of record, id, attempt
@@ -68,15 +68,29 @@ def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> 
     return found
 
 
+def set_aside(settings: Settings) -> dict[tuple[bytes, ...], Message]:
+    """The letters of records that ended workers, by topic, partition and offset; a case must say which may be."""
+    found = {}
+    for letter in messages(settings, DEAD_LETTERS):
+        if reason(letter) == "QUARANTINED":
+            whence = dict(headers(letter))
+            place = tuple(whence[f"__streams.errors.{name}"] or b"" for name in ("topic", "partition", "offset"))
+            found[place] = letter
+    return found
+
+
 def _log(settings: Settings, upto: Mapping[Place, int]) -> dict[Place, list[Message]]:
     parts = [TopicPartition(topic, p) for topic in INPUTS for p in range(settings.partitions)]
     client = admin(settings)
     starts, ends = start_offsets(client, parts), end_offsets(client, parts)
     ranges = {(x.topic, x.partition): (starts[x], min(ends[x], upto.get((x.topic, x.partition), 0))) for x in parts}
     log: dict[Place, list[Message]] = defaultdict(list)
+    aside = set_aside(settings)
     for batch in read(settings, ranges):
         for message in batch:
-            log[message.topic() or "", message.partition() or 0].append(message)
+            topic, partition = message.topic() or "", message.partition() or 0
+            if (topic.encode(), str(partition).encode(), str(message.offset()).encode()) not in aside:
+                log[topic, partition].append(message)
     return log
 
 

@@ -8,18 +8,24 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from schemas.catalog import local_ids
+from agents.effects import Effects
+from agents.slice import Slice
 from schemas.wire import Codec
 from streams import telemetry, transaction
+from streams.blackbox import black_box
 from streams.clock import monotonic, now_ms
 from streams.config import Settings
 from streams.door import Librdkafka
 from streams.errors import MendstreamError
 from streams.processor import Processor
+from streams.topology import DECIDING, Topology
 from streams.transaction import Crash
+from tests.kafka.older import newer_codec, older_codec
 
+POISON, RAISE = b"poison", b"raise"
 POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
 
 
@@ -30,7 +36,9 @@ class Plan:
     point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
     holds decisions. signal: what the process sends itself there. statistics_ms: of the
     producer, other than the engine's; very long, and it has no way out of a delayed EndTxn. jumps: the
-    clock goes to another hour, day or year every second.
+    clock goes to another hour, day or year every second. poison: a record with POISON in it ends the process, whoever
+    looks at it; with RAISE beside it by an exception, as a bug of our own would, else as one of a library in C.
+    release: "older" or "newer"; the older has other agents and older schemas, and each can read the other's.
     """
 
     point: str = ""
@@ -39,6 +47,8 @@ class Plan:
     signal: str = "SIGKILL"
     statistics_ms: int = 0
     jumps: bool = False
+    poison: bool = False
+    release: str = ""
 
     def program(self) -> tuple[str, ...]:
         """What Python is to be started with."""
@@ -77,6 +87,29 @@ def _decisions() -> float:
     )
 
 
+def poisoned(job: Topology) -> Topology:
+    """The same job, but for what it cannot stomach."""
+    remember = job.remember
+    assert remember is not None
+
+    def fold(piece: Slice, state: Any, codec: Codec) -> Effects:
+        _swallow(piece)
+        return job.fold(piece, state, codec)
+
+    def take_in(piece: Slice, state: Any, codec: Codec) -> None:
+        _swallow(piece)
+        remember(piece, state, codec)
+
+    return replace(job, fold=fold, remember=take_in)
+
+
+def _swallow(piece: Slice) -> None:
+    for value in piece.values:
+        if value is not None and POISON in value:
+            assert RAISE not in value, "poison"
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def _jumping() -> int:
     """The time, an hour before it, a day after it, and a year before it, a second each."""
     return now_ms() + (0, -3_600_000, 86_400_000, -31_536_000_000)[int(monotonic()) % 4]
@@ -90,7 +123,13 @@ def main() -> None:
     if plan.jumps:
         Librdkafka.now_ms = staticmethod(_jumping)
     try:
-        Processor(Settings(), Codec(local_ids()), at=Fault(plan)).run()
+        settings = Settings()
+        box = black_box(settings) if plan.poison else None
+        job = poisoned(DECIDING) if plan.poison else DECIDING
+        if plan.release == "older":
+            job = replace(job, version=f"{job.version} before")
+        codec = older_codec() if plan.release == "older" else newer_codec()
+        Processor(settings, codec, at=Fault(plan), topology=job, box=box).run()
     except (Crash, MendstreamError) as error:
         logging.error("%s", error)
         os._exit(1)  # as `mendstream processor` does: nothing may be closed

@@ -50,13 +50,16 @@ class Fleet:
         return recovery.seconds or 0.0
 
     def ended(self, setting: Setting, runs: int, seconds: list[float]) -> Outcome:
-        """Lets the workers leave, so that nobody waits for their sessions, and judges."""
+        self.close()
+        return Outcome(runs, ended_well(self._settings, self.load, setting.directory), max(seconds))
+
+    def close(self) -> None:
+        """Lets the workers leave, so that nobody waits for their sessions."""
         for worker in self._workers:
             if not worker.ended:
                 worker.send(signal.SIGTERM)
                 worker.wait()
         self._ends.close()
-        return Outcome(runs, ended_well(self._settings, self.load, setting.directory), max(seconds))
 
 
 def frozen_at_any_time(setting: Setting) -> Outcome:

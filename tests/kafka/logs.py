@@ -9,17 +9,18 @@ from confluent_kafka import Message, Producer, TopicPartition
 
 from agents.fold import INPUTS, fold
 from agents.slice import Slice
-from schemas.catalog import COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS, local_ids
+from schemas.catalog import COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
-from schemas.wire import Codec, Record
+from schemas.wire import Record
 from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
 from streams.restore import last_entries
 from tests.builders import result, spec
+from tests.kafka.older import newer_codec
 
-CODEC = Codec(local_ids())
+CODEC = newer_codec()
 Place = tuple[str, int]
 
 
