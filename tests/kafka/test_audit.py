@@ -40,7 +40,7 @@ ROLLBACKS = COMMANDS["ROLLBACK"]
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Settings]:
     """A broker on which a worker decided and left. The tests below make it worse from one to the next."""
-    with own_kafka(dedupe_window=100_000) as (_, settings):
+    with own_kafka(dedupe_window=100_000, transaction_timeout_ms=60_000) as (_, settings):
         with Threaded(settings) as worker:
             send(settings, SPECS, [b"no spec"], ["bot-1"])
             send_planted(settings, PLANTED)
