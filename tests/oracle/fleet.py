@@ -22,6 +22,7 @@ class Worker:
 
     def __init__(self, kind: str, settings: Settings, log: Path) -> None:
         self.log = log
+        self.doomed = False  # whether it is to end by itself
         given = {f"MENDSTREAM_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -75,7 +76,7 @@ class Worker:
 class Fleet:
     """Slots with a worker each. Leaving it kills them all.
 
-    crashes: ends of workers that nobody killed; a zombie's is one.
+    crashes: ends of workers that nobody killed and that were not zombies.
     """
 
     def __init__(self, kind: str, settings: Settings, directory: Path) -> None:
@@ -120,7 +121,7 @@ class Fleet:
                 continue
             worker.end()
             self.kills += code == -signal.SIGKILL
-            self.crashes += code != -signal.SIGKILL
+            self.crashes += code != -signal.SIGKILL and not worker.doomed
             assert self.crashes <= MOST_CRASHES, f"workers end by themselves: {worker.log.read_text()[-2000:]}"
             self._start(slot)
 

@@ -52,9 +52,12 @@ def verify(bootstrap: str, directory: Path) -> Verdict:
     )
     (directory / "verify.log").write_text(done.stdout + done.stderr)
     passed = done.returncode == 0 and PASSED in done.stdout.splitlines()
+    if passed:
+        return Verdict(passed=True, refused=False, reason="")
     said = [line for line in done.stderr.splitlines() if line.startswith("Exception in thread")]
-    reason = said[-1].partition('"main" ')[2] if said else "" if passed else f"exit code {done.returncode}"
-    return Verdict(passed, not passed and _JUDGED.search(done.stderr) is not None, reason)
+    reason = said[-1].partition('"main" ')[2] if said else f"exit code {done.returncode}"
+    judged = _JUDGED.search(done.stderr)
+    return Verdict(passed=False, refused=judged is not None, reason=f"{reason} in {judged[1]}" if judged else reason)
 
 
 class Generator:

@@ -50,16 +50,17 @@ FULL = (
     Stage(3, kills=("offsets", "", ""), zombies=("rows",), replaced=("offsets",)),
     Stage(1, kills=("offsets", "")),
 )
+CONTROL = FULL[:2]  # the same, but no longer than it takes to be refused
 SHORT = (Stage(2, kills=("offsets",), zombies=("offsets",)),)
 SHORTEST = (Stage(1, kills=("offsets",)),)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """recovery_seconds: the longest from a fault until all that was there then was committed, by kills and zombies.
+    """What was done, and what came of it.
 
-    crashes: ends by themselves, the zombies' among them. echoes: as a read_committed reader counts them; `records` of
-    them are right.
+    echoes: what a read_committed reader counts, of which `records` are right. crashes: ends of workers by themselves, but
+    for zombies. recovery: the longest time from a kill, or a freeze, until all that was there then was committed.
     """
 
     kind: str
@@ -169,6 +170,7 @@ class Ordeal:
         self._fleet.until(lambda: self._group.past(ends), f"others go on to {ends}")
         self.zombie_seconds = max(self.zombie_seconds, monotonic() - since)
         self._fleet.until(lambda: monotonic() - since > 2 * SESSION_MS / 1_000, "its session is over")
+        worker.doomed = True
         worker.send(signal.SIGCONT)
         self._fleet.until(lambda: worker.code is not None, f"worker {slot} learns that it is a zombie")
         self.zombies += 1
