@@ -3,6 +3,7 @@
 from tests.faults import (
     bad_input,
     broker,
+    brokers,
     disk,
     end_txn,
     inputs,
@@ -21,6 +22,7 @@ CASES: tuple[Case, ...] = (
     *end_txn.CASES,
     *workers.CASES,
     *broker.CASES,
+    *brokers.CASES,
     *disk.CASES,
     *registry.CASES,
     *inputs.CASES,

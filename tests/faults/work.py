@@ -97,17 +97,23 @@ class Committed:
     """The group's committed offsets, asked of Kafka."""
 
     def __init__(self, settings: Settings) -> None:
-        # Uncommitted: what transactions under way will commit is not waited for; it is not shown either.
-        reader = {"group.id": settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
-        self._consumer = Consumer(settings.client(**reader))
+        self._settings = settings
+        self._consumer = self._asking()
 
     def past(self, ends: Mapping[Place, int]) -> bool:
         """Whether each partition is committed up to its end; no answer is a no."""
         try:
             found = self._consumer.committed([TopicPartition(*place) for place in ends], timeout=0.5)
         except KafkaException:
+            self._consumer.close()
+            self._consumer = self._asking()  # one whose coordinator died may ask the dead for ever
             return False
         return all(part.error is None and part.offset >= ends[part.topic, part.partition] for part in found)
+
+    def _asking(self) -> Consumer:
+        # Uncommitted: what transactions under way will commit is not waited for; it is not shown either.
+        reader = {"group.id": self._settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
+        return Consumer(self._settings.client(**reader))
 
 
 def _timed(fault: Callable[[], None]) -> float:
