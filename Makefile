@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics faults simulation oracle setup lock clean
+.PHONY: help demo test check statistics growth faults simulation oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
 	@echo "make check  style, types and imports only"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
+	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
@@ -40,6 +41,9 @@ test: check
 
 statistics: $(STAMP)
 	@$(BIN)/python -m bench.statistics $(ARGS)
+
+growth: $(STAMP)
+	@$(BIN)/python -m bench.restore $(ARGS)
 
 faults: $(STAMP)
 	@$(BIN)/python -m tests.faults $(ARGS)

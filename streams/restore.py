@@ -22,7 +22,7 @@ from streams.topology import Topology
 
 log = logging.getLogger("mendstream.restore")
 
-_BATCH = 40_000  # rows taken at a time, some 20 MB: in larger pieces they are decoded faster
+_BATCH = 30_000  # records taken at a time, some 20 MB: in larger pieces they are decoded faster; below SLICE_MOST
 _TAIL = 64  # offsets looked at first for the last journal entry; transaction markers stand between entries
 
 
@@ -135,7 +135,7 @@ def _read_ids(
     for part in parts:
         upto = owned[part.partition].journal.next_offsets.get(part.topic, 0)
         ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
-    for places in read_places(settings, ranges):
+    for places in read_places(settings, ranges, _BATCH):
         for (topic, p), records in places.items():
             for piece, condemned in box.pieces(topic, p, records):
                 if not condemned:
