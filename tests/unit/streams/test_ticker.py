@@ -14,7 +14,7 @@ class Written:
     def __init__(self) -> None:
         self.times: list[int] = []
 
-    def produce(self, topic: str, value: bytes, key: str, partition: int) -> None:
+    def produce(self, topic: str, value: bytes, key: str, partition: int, on_delivery: object) -> None:
         assert topic == TICKS
         tick = CODEC.decode("Tick", value)
         self.times.append(tick.ticked_at)  # type: ignore[attr-defined]
