@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -57,6 +58,7 @@ def restore(
         for message in policies:
             if (message.offset() or 0) < one.journal.broadcast_offset:
                 apply_policy(message.value(), one.tables, codec)
+    pa.default_memory_pool().release_unused()  # what decoding took
     return owned
 
 
