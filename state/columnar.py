@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.columns import decode, encode_batch
 from schemas.ids import hash64
+from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from state.hashmap import HashMap64
 from state.keys import Key, Keys
@@ -108,7 +109,8 @@ class Columnar:
         latest = list(dict(rows).values())
         assert None not in latest, f"{self.topic} has no deletions"
         decoded = decode(latest, self._record, codec)
-        assert not decoded.refused, f"unreadable row in {self.topic}: {decoded.refused[0]}"
+        for refused in decoded.refused:
+            raise DecodeError(refused.reason, f"a row of {self.topic}: {refused.sentence}")
         batch = decoded.batch
         names = [batch.column(name).dictionary_encode() for name in self._names]
         hashes = combine([hash_part(column) for column in names])

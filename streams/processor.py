@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.catalog import JOURNAL, TICKS
+from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from streams.blackbox import BlackBox
 from streams.breaker import Breaker
@@ -262,6 +263,11 @@ class Processor:
             log.info("partitions %s restored in %.2f s", numbers, monotonic() - began)
         except KafkaException as error:
             self._failure = Crash(str(error.args[0]))
+        except DecodeError as error:
+            self._failure = MendstreamError(
+                f"What the tables or the journal hold cannot be read: {error.sentence}.",
+                "Another release wrote it: use that release, or the Schema Registry that it used.",
+            )
         except (MendstreamError, AssertionError) as error:
             self._failure = error
             if self._overtaken(consumer, parts, offsets):
