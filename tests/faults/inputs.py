@@ -125,6 +125,6 @@ def _counted(settings: Settings) -> int:
 
 CASES = (
     Case("every record two to five times, also across a restart", repeated, WITHIN),
-    Case("clocks of producers and of the worker jump", clocks_jump, WITHIN),
-    Case("records out of order and days late, a partition idle", disordered, WITHIN),
+    Case("clocks of producers and of the worker jump", clocks_jump, WITHIN, quick=False),
+    Case("records out of order and days late, a partition idle", disordered, WITHIN, quick=False),
 )

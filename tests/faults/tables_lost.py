@@ -77,4 +77,4 @@ def _written(settings: Settings) -> list[list[tuple[int, str, bytes]]]:
     return [standing(settings, topic) for topic in (JOURNAL, DECISIONS, DEAD_LETTERS, *COMMANDS.values())]
 
 
-CASES = (Case("a table topic is deleted", deleted, WITHIN),)
+CASES = (Case("a table topic is deleted", deleted, WITHIN, quick=False),)

@@ -155,8 +155,8 @@ def _three_one(fleet: Fleet, first: Child) -> float:
 
 
 CASES = (
-    Case("a worker frozen past its session wakes up as a zombie", frozen_at_any_time, 5.0),
+    Case("a worker frozen past its session wakes up as a zombie", frozen_at_any_time, 5.0, quick=False),
     Case("a zombie between its offsets and its EndTxn", frozen_before_its_end_txn, 5.0),
-    Case("two workers with one slot", one_slot, 10.0),
-    Case("workers 1 -> 3 -> 1 under load", one_three_one, 12.0),
+    Case("two workers with one slot", one_slot, 10.0, quick=False),
+    Case("workers 1 -> 3 -> 1 under load", one_three_one, 12.0, quick=False),
 )
