@@ -47,7 +47,7 @@ class Slice:
         """The slice of these records, at least one."""
         kind = type(records[0])  # an unbound method mapped over the records costs half of a call on each
         n = len(records)
-        offsets = np.fromiter(map(kind.offset, records), np.int64, n)
+        offsets = np.array(list(map(kind.offset, records)), np.int64)  # quicker than np.fromiter
         times = np.fromiter(map(_SECOND, map(kind.timestamp, records)), np.int64, n)
         return Slice(topic, partition, records, list(map(kind.value, records)), offsets, times)
 

@@ -15,7 +15,7 @@ def runs(messages: list[Message]) -> dict[tuple[str, int], list[Message]]:
     if not messages:
         return {}
     topics = list(map(Message.topic, messages))
-    codes = {topic: code for code, topic in enumerate(dict.fromkeys(topics))}
+    codes = {topic: code for code, topic in enumerate(set(topics))}
     places = np.fromiter(map(Message.partition, messages), np.int64, len(messages)) * len(codes)
     if len(codes) > 1:
         places += np.fromiter(map(codes.__getitem__, topics), np.int64, len(topics))

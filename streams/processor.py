@@ -128,10 +128,13 @@ class Processor:
 
     def _good(self, messages: list[Message]) -> list[Message]:
         """The records among the messages; the others are news of Kafka."""
-        failed = [(message, error) for message in messages if (error := message.error()) is not None]
-        for message, error in failed:
-            self._bad_news(error, message.topic())
-        return [message for message in messages if message.error() is None] if failed else messages
+        errors = list(map(Message.error, messages))
+        if errors.count(None) == len(errors):
+            return messages
+        for message, error in zip(messages, errors, strict=True):
+            if error is not None:
+                self._bad_news(error, message.topic())
+        return [message for message, error in zip(messages, errors, strict=True) if error is None]
 
     def _bad_news(self, error: KafkaError, topic: str | None) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
