@@ -92,8 +92,8 @@ def headers(message: Message) -> list[tuple[str, bytes | None]]:
 
 
 def reason(message: Message) -> str:
-    """Why a dead letter is one."""
-    return (dict(headers(message))["mendstream-reason"] or b"").decode()
+    """Why a dead letter is one; empty where whoever wrote it does not say."""
+    return (dict(headers(message)).get("mendstream-reason") or b"").decode()
 
 
 def standing(settings: Settings, topic: str) -> list[tuple[int, str, bytes]]:
