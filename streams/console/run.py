@@ -50,7 +50,8 @@ def dev(
     interruptible()
     console = Console(stderr=True, soft_wrap=True)
     with EmbeddedKafka(port=port) as kafka:
-        settings = given.settings().model_copy(update={"bootstrap": kafka.bootstrap})
+        own = {"bootstrap": kafka.bootstrap, "crash_directory": str(kafka.log.parent)}
+        settings = given.settings().model_copy(update=own)
         codecs.register(settings)
         topics.create(admin(settings), settings)
         with Worker(settings) as worker:

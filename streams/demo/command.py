@@ -59,7 +59,8 @@ def demo(
         feed = stack.enter_context(Feed(settings, codec, admin(settings)))
         feed.catch_up()
         before = feed.view.fates()
-        worker = stack.enter_context(Worker(settings, log))
+        # What a worker notes for its successor goes with the demo.
+        worker = stack.enter_context(Worker(settings.model_copy(update={"crash_directory": str(log.parent)}), log))
         with Screen(settings.bootstrap) as screen:
             screen.say("Reading the data sets: 80 000 people, 60 000 shop recommendations, 100 000 car loans.")
             progress = _run(events(), publisher, feed, worker, screen)
