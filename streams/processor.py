@@ -228,7 +228,7 @@ class Processor:
         """Restores before a single record is fetched. The heartbeat goes on in librdkafka's own thread."""
         if self._failure is not None:
             return  # lost and given again in one poll: this process ends, and its open transaction would be waited for
-        offsets: dict[tuple[str, int], int] = {}
+        offsets: dict[tuple[str, int], int] | None = None
         try:
             self._health.restoring = True
             gc.set_threshold(*COLLECT)
@@ -273,7 +273,7 @@ class Processor:
             )
         except (MendstreamError, AssertionError) as error:
             self._failure = error
-            if self._overtaken(consumer, parts, offsets):
+            if offsets is not None and self._overtaken(consumer, parts, offsets):
                 self._failure = Crash(f"another worker went on with these partitions meanwhile: {error}")
         finally:
             self._health.alive()
