@@ -22,11 +22,11 @@ _ROOT = Path(__file__).parent.parent
 class Worker:
     """One `mendstream processor`. A context manager; `watch` is to be called often.
 
-    log: where its lines go; None: where ours go.
+    log: where its lines go; None: where ours go. crashes: so many ends in a row, each soon after the start, are too many.
     """
 
-    def __init__(self, settings: Settings, log: Path | None = None) -> None:
-        self._settings, self.log = settings, log
+    def __init__(self, settings: Settings, log: Path | None = None, crashes: int = CRASHES) -> None:
+        self._settings, self.log, self._most = settings, log, crashes
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._crashes = 0
@@ -48,7 +48,7 @@ class Worker:
         if process is None or process.poll() is None:
             return False
         self._crashes = self._crashes + 1 if monotonic() - self._started < SOON_SECONDS else 1
-        if self._crashes >= CRASHES:
+        if self._crashes >= self._most:
             raise MendstreamError(
                 f"The processor ended {self._crashes} times in a row, soon after its start: {self._last_words()}",
                 f"Its lines are in {self.log}." if self.log else "Its lines are above.",

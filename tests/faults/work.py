@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -12,20 +12,22 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.catalog import RESULTS, SPECS
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
-from streams.errors import MendstreamError
 from streams.worker import Worker
 from tests.faults.load import results, specs
-from tests.kafka.logs import Place, ends_of, send
+from tests.kafka.logs import Place, send
 from tests.kafka.running import SECONDS, Feeder
 
+MANY = 100  # crashes in a row: faults come faster here than a supervisor calls soon
 BETWEEN = 1_000  # records committed between two faults, so that each hits work and not the start of a processor
+
+ANSWER_SECONDS = 0.5  # of a broker that lives
 
 
 @contextmanager
 def at_work(settings: Settings, directory: Path) -> Iterator["Work"]:
     """Starts the processor and its load; leaves when the processor, asked to stop, has stopped."""
     send(settings, SPECS, specs())
-    with Worker(settings, directory / "processor.log") as worker:
+    with Worker(settings, directory / "processor.log", crashes=MANY) as worker:
         yield Work(settings, worker)
 
 
@@ -64,7 +66,7 @@ class Work:
     def finishes(self) -> dict[Place, int]:
         """Ends the load and waits until all of it is committed; returns the ends of the results."""
         self._load.feed(0)
-        ends = self._ends()
+        ends = self._committed.ends()
         assert wait_until(lambda: self._watched() and self._committed.past(ends), SECONDS), "it does not catch up"
         return ends
 
@@ -74,15 +76,9 @@ class Work:
         self._until(lambda: self._load.sent >= sent + records and self._committed.past(beyond))
 
     def _ends(self) -> dict[Place, int]:
-        """The ends of the results, as soon as Kafka tells them."""
+        """The ends of the results, as soon as Kafka tells them; meanwhile work goes on."""
         found: dict[Place, int] = {}
-
-        def told() -> bool:
-            with suppress(KafkaException, MendstreamError):
-                found.update(ends_of(self._settings, RESULTS))
-            return bool(found)
-
-        self._until(told)
+        self.goes_on(lambda: found.update(self._committed.ends()))
         return found
 
     def _until(self, condition: Callable[[], bool]) -> None:
@@ -94,7 +90,7 @@ class Work:
 
 
 class Committed:
-    """The group's committed offsets, asked of Kafka."""
+    """The group's committed offsets, and what there is to commit, asked of Kafka."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -103,12 +99,31 @@ class Committed:
     def past(self, ends: Mapping[Place, int]) -> bool:
         """Whether each partition is committed up to its end; no answer is a no."""
         try:
-            found = self._consumer.committed([TopicPartition(*place) for place in ends], timeout=0.5)
+            found = self._consumer.committed([TopicPartition(*place) for place in ends], timeout=ANSWER_SECONDS)
         except KafkaException:
             self._consumer.close()
             self._consumer = self._asking()  # one whose coordinator died may ask the dead for ever
             return False
         return all(part.error is None and part.offset >= ends[part.topic, part.partition] for part in found)
+
+    def ends(self) -> dict[Place, int]:
+        """The ends of the results; a broker that died is not waited for as long as Kafka's own clients would."""
+        found: dict[Place, int] = {}
+
+        def told() -> bool:
+            consumer = self._asking()
+            try:
+                for p in range(self._settings.partitions):
+                    known = consumer.get_watermark_offsets(TopicPartition(RESULTS, p), timeout=ANSWER_SECONDS)
+                    found[RESULTS, p] = known[1] if known else -1
+            except KafkaException:
+                return False
+            finally:
+                consumer.close()
+            return -1 not in found.values()
+
+        assert wait_until(told, SECONDS), "nobody tells the ends of the results"
+        return found
 
     def _asking(self) -> Consumer:
         # Uncommitted: what transactions under way will commit is not waited for; it is not shown either.
