@@ -129,7 +129,7 @@ class Processor:
     def _good(self, messages: list[Message]) -> list[Message]:
         """The records among the messages; the others are news of Kafka."""
         errors = list(map(Message.error, messages))
-        if errors.count(None) == len(errors):
+        if not any(errors):  # not by ==, which a KafkaError cannot do with None
             return messages
         for message, error in zip(messages, errors, strict=True):
             if error is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from schemas.catalog import TICKS
 from schemas.records import Tick
@@ -44,9 +44,11 @@ class Ticker:
                 )
             except BufferError:
                 break  # Kafka is away; the next tick says the same
+            except KafkaException as error:  # what librdkafka knows already it says at once
+                self._delivered(error.args[0], None)
         self._producer.poll(0)
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+    def _delivered(self, error: KafkaError | None, _message: Message | None) -> None:
         if error is not None and error.code() in DENIED:
             self._denied = explained(error, self._settings, TICKS)
 
