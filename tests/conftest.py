@@ -31,6 +31,11 @@ settings.register_profile("explore", derandomize=False, deadline=None, print_blo
 settings.load_profile("explore" if SEED else "ci")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no Kafka first; last of all those whose processors end by errors, which leave their clients behind."""
+    items.sort(key=lambda item: ("security" in item.path.parts, item.get_closest_marker("kafka") is not None))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the option after this."""

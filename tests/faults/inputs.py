@@ -124,7 +124,7 @@ def _counted(settings: Settings) -> int:
 
 
 CASES = (
-    Case("every record two to five times, also across a restart", repeated, WITHIN),
+    Case("every record two to five times, also across a restart", repeated, WITHIN, quick=False),
     Case("clocks of producers and of the worker jump", clocks_jump, WITHIN, quick=False),
     Case("records out of order and days late, a partition idle", disordered, WITHIN, quick=False),
 )

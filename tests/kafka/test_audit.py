@@ -16,6 +16,7 @@ from streams.audit.checks import Check
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.kafka import admin
+from tests.faults.judge import group_offsets
 from tests.kafka.console import mendstream
 from tests.kafka.logs import (
     CODEC,
@@ -72,10 +73,13 @@ def set_offset(settings: Settings, part: TopicPartition) -> None:
 
     def altered() -> bool:
         try:
-            client.alter_consumer_group_offsets(request)[settings.group].result()
+            done = client.alter_consumer_group_offsets(request)[settings.group].result()
         except KafkaException:
             return False
-        return True
+        return all(each.error is None for each in done.topic_partitions) and stands()
+
+    def stands() -> bool:
+        return group_offsets(settings).get((part.topic, part.partition)) == part.offset
 
     assert wait_until(altered, SECONDS)
 
