@@ -8,7 +8,8 @@ import sys
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from streams.clock import monotonic
 from tests.faults.case import Case, Setting
@@ -70,8 +71,13 @@ def _write(rows: dict[str, Row]) -> None:
 
 
 def _done(case: Case) -> Row:
-    with TemporaryDirectory(prefix="mendstream-fault-") as directory:
-        outcome = case.run(Setting(full=True, directory=Path(directory)))
+    directory = Path(mkdtemp(prefix="mendstream-fault-"))
+    try:
+        outcome = case.run(Setting(full=True, directory=directory))
+    except BaseException:
+        print(f"   its logs are kept in {directory}", flush=True)
+        raise
+    rmtree(directory)
     return Row(case.fault, outcome.runs, *outcome.harm, round(outcome.recovered_seconds, 2))
 
 
