@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics growth faults simulation oracle setup lock clean
+.PHONY: help demo test check statistics bench growth faults simulation oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
 	@echo "make check  style, types and imports only"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
+	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (15 minutes; ARGS='--only mendstream')"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
@@ -42,6 +43,16 @@ test: check
 statistics: $(STAMP)
 	@$(BIN)/python -m bench.statistics $(ARGS)
 
+PEERS := .venv-peers
+$(PEERS)/.installed: bench/peers/python/requirements.lock
+	@echo "Setting up $(PEERS), the peers that are written in Python (once)..."
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --require-hashes -r bench/peers/python/requirements.lock
+	@touch $@
+
+bench: $(STAMP) $(PEERS)/.installed
+	@$(BIN)/python -m bench.peers $(ARGS)
+
 growth: $(STAMP)
 	@$(BIN)/python -m bench.restore $(ARGS)
 
@@ -62,4 +73,4 @@ lock:
 	@rm -rf .lock-venv
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

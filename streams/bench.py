@@ -4,11 +4,14 @@ import json
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, Producer, TopicPartition
+from numpy.typing import NDArray
 
 from schemas.catalog import RESULTS, SPECS, local_ids
 from schemas.columns import encode_batch
@@ -23,6 +26,7 @@ from streams.processor import Processor
 from streams.topics import create
 
 EXPERIMENTS = 200
+VARIANTS = ("control", "b")
 METRICS = (
     MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
     MetricSpec("error", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.RATE),
@@ -47,7 +51,7 @@ def _run(settings: Settings, records: int, json_file: Path | None, runs: int) ->
     plain, full = [], []
     for run in range(runs + 1):
         starts = end_offsets(client, parts)
-        _write(settings, codec, records, run)
+        Workload().write(settings, codec, records, run)
         ends = end_offsets(client, parts)
         consumed = _plain(settings, starts, records)
         processed = _processor(settings, codec, {(p.topic, p.partition): end for p, end in ends.items()}, records)
@@ -74,74 +78,92 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _write(settings: Settings, codec: Codec, records: int, run: int) -> None:
-    producer = Producer(
-        settings.client(**{"linger.ms": 20, "batch.size": 1_000_000, "queue.buffering.max.messages": 2_000_000})
-    )
-    for spec in _specs():
-        place = partition_of(spec.subject, settings.partitions)
-        producer.produce(SPECS, value=codec.encode(spec), key=spec.subject, partition=place)
-    producer.flush()
-    rng = np.random.default_rng(run)
-    for start in range(0, records, _CHUNK):
-        for partition, values in _results(
-            codec, settings.partitions, run * records + start, min(_CHUNK, records - start), rng
-        ):
-            waiting = [{"value": value} for value in values]
-            while waiting:
-                producer.produce_batch(RESULTS, waiting, partition=partition)
-                waiting = [message for message in waiting if message.pop("_error", None)]
-                producer.poll(0.05 if waiting else 0)
-    producer.flush()
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Results of experiments without any effect; as many keys as experiments x 2 variants x 3 metrics."""
 
+    experiments: int = EXPERIMENTS
 
-def _subject(experiment: int) -> str:
-    return f"bot-{experiment % 50}"
+    @property
+    def keys(self) -> int:
+        return self.experiments * len(VARIANTS) * len(METRICS)
 
+    def write(self, settings: Settings, codec: Codec, records: int, run: int, sweep: bool = False) -> None:
+        """Specs of the experiments, and so many results of them; runs of other numbers hold other records.
 
-def _specs() -> Iterator[ExperimentSpec]:
-    for number in range(EXPERIMENTS):
-        yield ExperimentSpec(
-            event_id=event_uuid("bench-spec", number),
-            experiment_id=f"exp-{number}",
-            subject=_subject(number),
-            control="control",
-            treatments=("b",),
-            share_steps=(ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))),),
-            metrics=METRICS,
+        sweep: key after key, in place of keys at random.
+        """
+        producer = Producer(
+            settings.client(**{"linger.ms": 20, "batch.size": 1_000_000, "queue.buffering.max.messages": 2_000_000})
         )
+        for spec in self._specs() if run == 0 else ():
+            _send(
+                producer, SPECS, partition_of(spec.subject, settings.partitions), [(spec.subject, codec.encode(spec))]
+            )
+        assert producer.flush(60.0) == 0
+        rng = np.random.default_rng(run)
+        for start in range(0, records, _CHUNK):
+            n = min(_CHUNK, records - start)
+            keys = np.arange(start, start + n) % self.keys if sweep else rng.integers(self.keys, size=n)
+            for partition, pairs in self.results(codec, settings.partitions, (run << 32) + start, keys, rng):
+                _send(producer, RESULTS, partition, pairs)
+        assert producer.flush(60.0) == 0
+
+    def results(
+        self, codec: Codec, partitions: int, first: int, keys: NDArray[np.int64], rng: np.random.Generator
+    ) -> Iterator[tuple[int, list[tuple[str, bytes]]]]:
+        """Subjects and framed results of these keys, by partition; ids are made of numbers from `first` on."""
+        n = len(keys)
+        experiment, variant, metric = keys // 6, keys % 2, keys // 2 % 3
+        sums = np.where(metric == 2, rng.exponential(10.0, n), rng.random(n) < 0.1)
+        subjects = [f"bot-{one}" for one in range(self._subjects)]
+        subject = experiment % self._subjects
+        columns = {
+            "event_id": [f"{i >> 32:08x}-0000-4000-8000-{i & 0xFFFFFFFF:012x}" for i in range(first, first + n)],
+            "subject": [subjects[one] for one in subject],
+            "experiment_id": [f"exp-{one}" for one in experiment],
+            "variant": [VARIANTS[one] for one in variant],
+            "unit_id": pa.nulls(n, pa.string()),
+            "metric": [METRICS[one].name for one in metric],
+            "kind": ["OBSERVATION"] * n,
+            "count": np.ones(n, np.int64),
+            "sum": sums.astype(float),
+            "sum_squares": pa.nulls(n, pa.float64()),
+            "segment": pa.nulls(n, pa.string()),
+            "occurred_at": np.full(n, now_ms()),
+            "assigned_at": pa.nulls(n, pa.int64()),
+        }
+        batch = pa.RecordBatch.from_pydict({name: pa.array(values) for name, values in columns.items()})
+        homes = np.array([partition_of(name, partitions) for name in subjects])[subject]
+        for partition in range(partitions):
+            part = batch.filter(pa.array(homes == partition))
+            if part.num_rows:
+                values = encode_batch(part, "ExperimentResult", codec)
+                yield partition, list(zip(part.column("subject").to_pylist(), values, strict=True))
+
+    @property
+    def _subjects(self) -> int:
+        return max(50, self.experiments // 25)
+
+    def _specs(self) -> Iterator[ExperimentSpec]:
+        for number in range(self.experiments):
+            yield ExperimentSpec(
+                event_id=event_uuid("bench-spec", number),
+                experiment_id=f"exp-{number}",
+                subject=f"bot-{number % self._subjects}",
+                control=VARIANTS[0],
+                treatments=VARIANTS[1:],
+                share_steps=(ShareStep(shares=tuple(Share(variant, 0.5) for variant in VARIANTS)),),
+                metrics=METRICS,
+            )
 
 
-def _results(
-    codec: Codec, partitions: int, start: int, n: int, rng: np.random.Generator
-) -> Iterator[tuple[int, list[bytes]]]:
-    """Framed results of n events without any effect, by partition."""
-    experiment, metric = rng.integers(EXPERIMENTS, size=n), rng.integers(len(METRICS), size=n)
-    names = [spec.name for spec in METRICS]
-    sums = np.where(metric == 2, rng.exponential(10.0, n), rng.random(n) < 0.1)
-    columns = {
-        "event_id": [
-            f"{int(i):08x}-0000-4000-8000-{int(r):012x}" for i, r in enumerate(rng.integers(1 << 48, size=n), start)
-        ],
-        "subject": [_subject(int(e)) for e in experiment],
-        "experiment_id": [f"exp-{e}" for e in experiment],
-        "variant": np.where(rng.random(n) < 0.5, "control", "b").tolist(),
-        "unit_id": pa.nulls(n, pa.string()),
-        "metric": [names[m] for m in metric],
-        "kind": ["OBSERVATION"] * n,
-        "count": np.ones(n, np.int64),
-        "sum": sums.astype(float),
-        "sum_squares": pa.nulls(n, pa.float64()),
-        "segment": pa.nulls(n, pa.string()),
-        "occurred_at": np.full(n, now_ms()),
-        "assigned_at": pa.nulls(n, pa.int64()),
-    }
-    batch = pa.RecordBatch.from_pydict({name: pa.array(values) for name, values in columns.items()})
-    homes = np.array([partition_of(_subject(e), partitions) for e in range(50)])[experiment % 50]
-    for partition in range(partitions):
-        part = batch.filter(pa.array(homes == partition))
-        if part.num_rows:
-            yield partition, encode_batch(part, "ExperimentResult", codec)
+def _send(producer: Producer, topic: str, partition: int, pairs: list[tuple[str, bytes]]) -> None:
+    waiting: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in pairs]
+    while waiting:
+        producer.produce_batch(topic, waiting, partition=partition)
+        waiting = [message for message in waiting if message.pop("_error", None)]
+        producer.poll(0.05 if waiting else 0)
 
 
 def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) -> float:

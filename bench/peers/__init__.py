@@ -1,0 +1,1 @@
+"""Mendstream beside its peers: one broker, one topic, one job, one run."""
