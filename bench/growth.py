@@ -8,15 +8,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from confluent_kafka import TopicPartition
 
 from bench.case import Figure
-from bench.peers.pace import Pace, TooSlow, pace
+from bench.peers.pace import Committed, Pace, TooSlow, pace
 from bench.peers.peers import PEERS, Run
 from bench.peers.rounds import log_of, started
 from bench.statistics import table
@@ -78,21 +77,17 @@ def measured(
         workload.write(settings, codec, warm, 0, sweep=True)
         workload.write(settings, codec, records, 1)
         starts = start_offsets(client, [TopicPartition(RESULTS, p) for p in range(partitions)])
-        with ExitStack() as stack:
-            runs = [
-                Run(settings.bootstrap, "growth", folder / f"{kafka.bootstrap.rpartition(':')[2]}-{w}", folder)
-                for w in range(workers)
-            ]
-            pids = []
-            for slot, run in enumerate(runs):
-                run.directory.mkdir()
-                more = {"MENDSTREAM_SLOT": str(slot), "MENDSTREAM_PARTITIONS": str(partitions)}
-                more["MENDSTREAM_BATCH"] = str(batch)
-                pids.append(stack.enter_context(started(PROCESSOR, run, more)).pid)
+        run = Run(settings.bootstrap, "growth", folder / kafka.bootstrap.rpartition(":")[2], folder)
+        run.directory.mkdir()
+        more = {"MENDSTREAM_PARTITIONS": str(partitions), "MENDSTREAM_BATCH": str(batch)}
+        with (
+            started(replace(PROCESSOR, processes=workers), run, more) as pids,
+            Committed(settings, "growth", starts) as committed,
+        ):
             try:
-                found = pace(client, "growth", pids, starts, warm, warm + records, PATIENCE)
+                found = pace(committed, pids, warm, warm + records, PATIENCE)
             except TooSlow as error:
-                raise SystemExit(f"{error}\n{log_of(runs[0]).read_text()[-3_000:]}") from error
+                raise SystemExit(f"{error}\n{log_of(run).read_text()[-3_000:]}") from error
             rss = sum(map(resident, pids))
     return _point(workload, workers, partitions, batch, found, rss)
 

@@ -1,5 +1,8 @@
 """Puts effects into the outbox of the next transaction: outputs, records sent on, dead letters."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from confluent_kafka import Message
 
 from agents.admit import FORWARDED_FROM
@@ -20,27 +23,30 @@ _SPARE_BYTES = 65_536  # for our own headers and the batch around a dead letter
 
 
 class Emitter:
-    """Fills an outbox, and counts what goes in."""
+    """Fills an outbox for each partition of the inputs, and counts what goes in."""
 
     def __init__(self, codec: Codec, source: str, partitions: int) -> None:
-        self._outbox = Outbox()
+        self._outboxes: dict[int, Outbox] = defaultdict(Outbox)
         self._codec = codec
         self._source = source
         self._partitions = partitions
 
-    def take(self) -> Outbox:
-        """The outbox so far; a new one begins."""
-        outbox, self._outbox = self._outbox, Outbox()
-        return outbox
+    def take(self, partitions: Iterable[int]) -> Outbox:
+        """What followed so far from these partitions of the inputs; a new outbox begins for each."""
+        taken = Outbox()
+        for partition in partitions:
+            taken.records += self._outboxes.pop(partition, Outbox()).records
+        return taken
 
     def emit(self, piece: Slice, effects: Effects) -> None:
+        outbox = self._outboxes[piece.partition]
         for output in effects.outputs:
-            self.output(output)
+            self.output(output, outbox)
         for forward in effects.forwards:
             record = piece.records[forward.index]
             origin = f"{piece.topic}/{piece.partition}/{record.offset()}".encode()
             headers = [*(record.headers() or ()), (FORWARDED_FROM, origin)]
-            self._outbox.add(piece.topic, forward.partition, forward.subject, record.value(), headers)
+            outbox.add(piece.topic, forward.partition, forward.subject, record.value(), headers)
         for refused in effects.refused:
             self.dead_letter(piece.topic, piece.partition, piece.records[refused.index], refused)
         fates = {
@@ -73,16 +79,16 @@ class Emitter:
             key, value, headers = None, None, [(LEFT_OUT, str(size).encode())]
         headers += [(ERRORS + name, text.encode()) for name, text in why.items()]
         headers.append((REASON, str(refused.reason).encode()))
-        self._outbox.add(DEAD_LETTERS, partition % self._partitions, key, value, headers)
+        self._outboxes[partition].add(DEAD_LETTERS, partition % self._partitions, key, value, headers)
         REFUSED.labels(topic, refused.reason).inc()
 
-    def output(self, output: Output) -> None:
+    def output(self, output: Output, outbox: Outbox) -> None:
         record = output.record
         when = record.issued_at if isinstance(record, Command) else record.decided_at  # type: ignore[attr-defined]
         name = type(record).__name__
         headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, when, output.key)
         partition = partition_of(output.key, self._partitions)
-        self._outbox.add(output.topic, partition, output.key, self._codec.encode(record), headers)
+        outbox.add(output.topic, partition, output.key, self._codec.encode(record), headers)
         if isinstance(record, Decision):
             DECISIONS.labels(record.verdict, record.outcome).inc()
         else:

@@ -19,7 +19,7 @@ from streams.topology import Topology
 
 @dataclass(slots=True)
 class Owned:
-    """One partition; `dirty` says that the open transaction holds something of it."""
+    """One partition; `dirty` says that something of it is not committed yet."""
 
     tables: Any  # the topology's State
     journal: Journal

@@ -7,7 +7,7 @@ import gc
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -68,8 +68,8 @@ class Processor:
         self._box = box or BlackBox(None)
         self._owned: dict[int, Owned] = {}
         self._committed: dict[tuple[str, int], int] = {}  # next offsets, by topic and partition
-        self._changed_at: float | None = None  # when the first record not yet submitted was folded
-        self._urgent = False
+        self._changed_at: float | None = None  # since when there are rows that no commit took
+        self._urgent: set[int] = set()  # partitions with what somebody waits for
         self._failure: BaseException | None = None
         self._stopping = False
         self._heard = Heard()
@@ -86,7 +86,7 @@ class Processor:
     def run(self) -> None:
         while not self._stopping:
             self._turn()
-        self._commit()
+        self._commit(self._owned)
         self._transactions.join()
         self._consumer.close()
         self._transactions.close()
@@ -102,18 +102,19 @@ class Processor:
             raise self._failure
         for topic, partition, records in by_place(self._good(messages), self._topology.inputs):
             self._fold(topic, partition, records)
+            if self._urgent and not self._transactions.busy:
+                self._commit(self._urgent)  # the other partitions are folded while it is written
         self._take_policies()
-        if self._due():
-            self._commit()
+        self._commit(self._due())
         self._ticker.tick(self._owned, self._door.now_ms())
 
-    def _due(self) -> bool:
-        """What somebody waits for is committed at once; rows alone wait a little, longer while a commit is under way."""
+    def _due(self) -> set[int]:
+        """Partitions to commit: those somebody waits for at once; rows wait a little, longer while a commit is under way."""
         if self._changed_at is None:
-            return False
+            return self._urgent
         waited_ms = (self._door.monotonic() - self._changed_at) * 1_000
         patience = self._settings.commit_ms * (PATIENCE if self._transactions.busy else 1)
-        return self._urgent or waited_ms >= patience
+        return set(self._owned) if waited_ms >= patience else self._urgent
 
     def _poll(self) -> list[Message]:
         """The next record as soon as it is there, and with it all that are there already."""
@@ -155,9 +156,9 @@ class Processor:
         for piece, condemned in self._box.pieces(topic, partition, records):
             if condemned:
                 owned.set_aside(topic, piece[0], self._emitter)
-                self._urgent = True
-            else:
-                self._urgent |= owned.fold(topic, piece, self._topology, self._codec, self._emitter)
+                self._urgent.add(partition)
+            elif owned.fold(topic, piece, self._topology, self._codec, self._emitter):
+                self._urgent.add(partition)
         if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
             self._consumer.pause([TopicPartition(topic, partition)])
 
@@ -171,14 +172,13 @@ class Processor:
         if self._changed_at is None:
             self._changed_at = self._door.monotonic()
 
-    def _commit(self) -> None:
-        """Rows, journal entries and offsets of every partition that advanced, in one transaction with its outputs."""
-        if self._changed_at is None:
+    def _commit(self, partitions: Iterable[int]) -> None:
+        """Rows, journal entries and offsets of those that advanced, in one transaction with the outputs."""
+        chosen = {p: self._owned[p] for p in partitions if self._owned[p].dirty}
+        if not chosen:
             return
-        outbox, reached = self._emitter.take(), dict[tuple[str, int], int]()
-        for partition, owned in self._owned.items():
-            if not owned.dirty:
-                continue
+        outbox, reached = self._emitter.take(chosen), dict[tuple[str, int], int]()
+        for partition, owned in chosen.items():
             self._topology.refresh(owned.tables)
             for topic, table in owned.tables.all().items():
                 if rows := table.changed(self._codec):
@@ -189,7 +189,9 @@ class Processor:
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
         outbox.offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in reached.items()]
-        self._changed_at, self._urgent = None, False
+        self._urgent = self._urgent - chosen.keys()
+        if not any(owned.dirty for owned in self._owned.values()):
+            self._changed_at = None
         group = self._consumer.consumer_group_metadata()
         self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
 
@@ -314,7 +316,7 @@ class Processor:
     def _revoked(self, _consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
         try:
             self._health.ready = False
-            self._commit()
+            self._commit(self._owned)
             self._transactions.join()
         except (KafkaException, Crash) as error:
             self._failure = Crash(str(error))

@@ -198,6 +198,9 @@ class Transactions:
                     "batch.size": 1_000_000,
                     "message.max.bytes": LARGEST_BYTES,
                     "queue.buffering.max.messages": 1_000_000,
+                    "delivery.report.only.error": True,  # a call for each row that is well would cost as much as it does
+                    # Until Kafka has finished the transaction before, it refuses the next: ask again soon, not in 100 ms.
+                    "retry.backoff.ms": 1,
                     "statistics.interval.ms": STATISTICS_MS,
                     "stats_cb": self._watch_brokers,
                     "error_cb": self._heard,

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bench.peers.load_program import READY
 from bench.peers.peers import ROOT, ROWS, Peer, Run
 from bench.peers.probes import LENGTH, records_of, spec_of, subject_of
-from bench.peers.rounds import Rounds, log_of, started
+from bench.peers.rounds import Rounds, started
 from schemas.catalog import COMMANDS, RESULTS, SPECS, local_ids
 from schemas.ids import partition_of
 from schemas.records import Order
@@ -26,7 +27,9 @@ RATES = (1_000, 20_000)  # records a second in the background
 PROBES = 500
 EVERY_SECONDS = 0.05
 GONE_SECONDS = 30.0  # after which what did not come is as good as lost
-PATIENCE = 120.0
+PATIENCE = 60.0
+SETTLE_SECONDS = 5.0  # from the beginning of the background to the first probe
+LOAD_SECONDS = SETTLE_SECONDS + PROBES * EVERY_SECONDS * 2.0
 LATE = ("mendstream", "kafka_streams_memory", "quix_streams", "faust")
 
 
@@ -63,22 +66,31 @@ def _latency(peer: Peer, rate: int, rounds: Rounds, folder: Path) -> Latency:
     Workload().write(settings, Codec(local_ids()), 20_000, 0)  # the background's specs, and something to start with
     with Probes(settings, COMMANDS[Order.ROLLBACK] if peer.name == "mendstream" else ROWS) as probes:
         probes.prepare(peer.name == "mendstream")
-        with started(peer, run), _load(run.bootstrap, rate, log_of(run)):
-            took = probes.take()
+        with _load(run.bootstrap, rate) as begin, started(peer, run):
+            took = probes.take(begin)
     p50, p99 = np.percentile(took, [50, 99]).tolist()
     return Latency(peer.name, rate, p50, p99, sum(one >= GONE_SECONDS * 1e3 for one in took))
 
 
 @contextmanager
-def _load(bootstrap: str, rate: int, log: Path) -> Iterator[None]:
-    with log.open("ab") as file:
-        command = [sys.executable, "-m", "bench.peers.load_program", bootstrap, str(rate)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+def _load(bootstrap: str, rate: int) -> Iterator[Callable[[], None]]:
+    """A background that waits, with its records made; called, it begins."""
+    command = [sys.executable, "-m", "bench.peers.load_program", bootstrap, str(rate), str(LOAD_SECONDS)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    word, said = process.stdin, process.stdout
+    assert word is not None
+    assert said is not None
+
+    def begin() -> None:
+        word.write(b"\n")
+        word.flush()
+
     try:
-        yield
+        assert said.readline().decode().strip() == READY, "the load did not come up"
+        yield begin
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 class Probes:
@@ -92,6 +104,7 @@ class Probes:
         )
         self._consumer.assign([TopicPartition(watched, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}
+        self.sent: dict[str, float] = {}
         self._values = [[self._codec.encode(one) for one in records_of(n, now_ms())] for n in range(1 + PROBES)]
 
     def __enter__(self) -> "Probes":
@@ -108,13 +121,14 @@ class Probes:
                 self._send(RESULTS, number, value)
         self._producer.flush()
 
-    def take(self) -> list[float]:
+    def take(self, load: Callable[[], None]) -> list[float]:
         """Milliseconds of each probe, after one that shows that all is at work."""
         self._send(RESULTS, 0, self._values[0][-1])
         if not wait_until(lambda: self._look(0.0) and subject_of(0) in self._seen, PATIENCE):
             return [GONE_SECONDS * 1e3] * PROBES
-        self._for(5.0)  # the background comes to its rate
-        sent: dict[str, float] = {}
+        load()
+        self._for(SETTLE_SECONDS)
+        sent = self.sent
         for number in range(1, 1 + PROBES):
             sent[subject_of(number)] = monotonic()
             self._send(RESULTS, number, self._values[number][-1])

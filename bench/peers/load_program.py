@@ -1,6 +1,6 @@
-"""Sends results at a steady rate until it is stopped, from a process of its own.
+"""Sends results at a steady rate, from a process of its own; they are made before the first is sent, which it says.
 
-usage: load_program BOOTSTRAP RECORDS-A-SECOND
+usage: load_program BOOTSTRAP RECORDS-A-SECOND SECONDS
 """
 
 import sys
@@ -17,22 +17,38 @@ from streams.clock import monotonic, wait_until
 from streams.config import Settings
 
 AT_A_TIME = 0.01  # seconds
+READY = "ready"
 _FIRST = 1 << 63  # ids that no other writer of the bench uses
+_CHUNK = 20_000
 
 
-def main(bootstrap: str, rate: str) -> None:
-    settings, codec, rng = Settings(bootstrap=bootstrap), Codec(local_ids()), np.random.default_rng(0)
-    workload = Workload()
+def main(bootstrap: str, rate: str, seconds: str) -> None:
+    settings = Settings(bootstrap=bootstrap)
+    made = _made(settings, int(int(rate) * float(seconds)))
     producer = Producer(settings.client(**{"linger.ms": 2, "compression.type": "lz4"}))
-    began, sent = monotonic(), 0
+    print(READY, flush=True)
+    sys.stdin.readline()  # the word to begin
+    began, at = monotonic(), 0
     for turn in count(1):
         wait_until(partial(_past, began + turn * AT_A_TIME), 1.0)
-        due = int((monotonic() - began) * int(rate)) - sent
-        keys = rng.integers(workload.keys, size=due)
-        for partition, pairs in workload.results(codec, settings.partitions, _FIRST + sent, keys, rng):
-            producer.produce_batch(RESULTS, [{"key": k, "value": v} for k, v in pairs], partition=partition)
+        upto = int((monotonic() - began) * int(rate)) // settings.partitions
+        for partition, messages in enumerate(made):
+            producer.produce_batch(RESULTS, messages[at:upto], partition=partition)
         producer.poll(0)
-        sent += due
+        at = upto
+
+
+def _made(settings: Settings, records: int) -> list[list[dict[str, str | bytes]]]:
+    """As many for each partition."""
+    workload, codec, rng = Workload(), Codec(local_ids()), np.random.default_rng(0)
+    made: list[list[dict[str, str | bytes]]] = [[] for _ in range(settings.partitions)]
+    for start in count(0, _CHUNK):
+        if min(map(len, made)) >= records // settings.partitions:
+            return made
+        keys = rng.integers(workload.keys, size=_CHUNK)
+        for partition, pairs in workload.results(codec, settings.partitions, _FIRST + start, keys, rng):
+            made[partition] += [{"key": key, "value": value} for key, value in pairs]
+    raise AssertionError
 
 
 def _past(moment: float) -> bool:

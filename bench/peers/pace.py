@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.clock import monotonic, wait_until
+from streams.config import Settings
 
 REACHED = 0.95  # of the records, where the clock stops: the last commit may wait for more that never comes
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,10 +49,36 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def pace(
-    client: AdminClient, group: str, pids: Sequence[int], starts: Offsets, warm: int, records: int, seconds: float
-) -> Pace:
-    """Watches a group's commits from `starts` on; times what comes after the first `warm` of so many records.
+class Committed:
+    """What a group has committed, asked by a consumer that is no member of it.
+
+    Not by an admin client: that of librdkafka crashes where the group's coordinator is not known yet.
+    """
+
+    def __init__(self, settings: Settings, group: str, starts: Offsets) -> None:
+        self._starts = starts
+        self._asking = Consumer(
+            settings.client(**{"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"})
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asking.close()
+
+    def records(self) -> int:
+        """Offsets after `starts`."""
+        try:
+            found = self._asking.committed([TopicPartition(p.topic, p.partition) for p in self._starts], timeout=1.0)
+        except KafkaException:
+            return 0  # a group that is not there yet
+        offsets = {(part.topic, part.partition): part.offset for part in found}
+        return sum(max(0, offsets[p.topic, p.partition] - start) for p, start in self._starts.items())
+
+
+def pace(committed: Committed, pids: Sequence[int], warm: int, records: int, seconds: float) -> Pace:
+    """Watches a group's commits; times what comes after the first `warm` of so many records.
 
     Whole commits are counted, so that the time between two of them is no error. Raises TooSlow.
     """
@@ -62,7 +89,7 @@ def pace(
     def done() -> bool:
         nonlocal first, last
         try:
-            came, now, cpu = committed(client, group, starts), monotonic(), cpu_seconds(pids)
+            came, now, cpu = committed.records(), monotonic(), cpu_seconds(pids)
         except (OSError, ValueError, IndexError) as error:
             raise TooSlow("one of them ended") from error
         if first is None and came >= warm:
@@ -72,18 +99,7 @@ def pace(
         return last is not None
 
     if not wait_until(done, seconds) or first is None or last is None:
-        raise TooSlow(f"it committed {committed(client, group, starts):,} of {records:,} records in {seconds:g} s")
+        raise TooSlow(f"it committed {committed.records():,} of {records:,} records in {seconds:g} s")
     if last[0] == first[0]:
         raise TooSlow(f"it committed {last[0]:,} records at once: give it more of them")
     return Pace(last[0] - first[0], last[1] - first[1], last[2] - first[2])
-
-
-def committed(client: AdminClient, group: str, starts: Offsets) -> int:
-    """Offsets after `starts` that a group has committed."""
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(p.topic, p.partition) for p in starts])
-    try:
-        answer = client.list_consumer_group_offsets([asked])[group].result()
-    except KafkaException:
-        return 0  # a group that is not there yet
-    offsets = {(part.topic, part.partition): part.offset for part in answer.topic_partitions or ()}
-    return sum(max(0, offsets.get((p.topic, p.partition), 0) - start) for p, start in starts.items())

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import confluent_kafka
@@ -20,7 +20,7 @@ JAVA = HERE / "java"
 JARS = JAVA / "target"
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 ROWS = "bench.rows"  # where each puts out the rows that changed
-STREAM_THREADS = 2  # Kafka Streams': as many as the machine of the published figures has cores
+SEVERAL = 2  # threads of Kafka Streams, workers of ours: as many as the machine of the published figures has cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """share: of the records of a run that it is given, for the slow would take all night; rate does not depend on it.
+    """processes: workers of the group. share: of the records of a run that it is given, for the slow would take all night;
+    the rate does not depend on it.
 
     missing: what it needs and is not here, and how to get it; "" if nothing.
     """
@@ -46,6 +47,7 @@ class Peer:
     environment: Callable[[Run], Mapping[str, str]]
     missing: Callable[[], str]
     versions: Callable[[], str]
+    processes: int = 1
     share: float = 1.0
 
 
@@ -81,13 +83,13 @@ def _processor(_: Run) -> list[str]:
     return [sys.executable, "-m", "streams", "processor"]
 
 
-def _kafka_streams(store: str) -> Callable[[Run], list[str]]:
+def _kafka_streams(store: str, threads: int) -> Callable[[Run], list[str]]:
     def command(run: Run) -> list[str]:
         jars = f"{JARS}/kafka-streams-peer-1.jar:{JARS}/jars/*"
         return [
             *("java", "-Xmx2g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars),
             *("mendstream.bench.RunningStatistics", run.bootstrap, run.group, store, RESULTS, ROWS),
-            *(str(run.directory), str(run.schema), str(STREAM_THREADS)),
+            *(str(run.directory), str(run.schema), str(threads)),
         ]
 
     return command
@@ -103,7 +105,7 @@ def _no_java() -> str:
 
 def _java_versions() -> str:
     said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
-    return f"Kafka Streams {KAFKA}, {STREAM_THREADS} threads, {said.splitlines()[0]}"
+    return f"Kafka Streams {KAFKA}, {said.splitlines()[0]}"
 
 
 def _in_python(program: str) -> Callable[[Run], list[str]]:
@@ -134,36 +136,27 @@ def built() -> None:
         subprocess.run(["mvn", "-q", "-B", "package"], cwd=JAVA, env=os.environ, check=False)
 
 
+def _mendstream(name: str, title: str, command: Callable[[Run], list[str]]) -> tuple[Peer, Peer]:
+    several = Peer(name, f"{title}, {SEVERAL} workers", command, _ours, _nothing_missing, _our_versions, SEVERAL)
+    return several, replace(several, name=f"{name}_alone", title=f"{title}, 1 worker", processes=1)
+
+
+def _streams(store: str, threads: int) -> Peer:
+    name = f"kafka_streams_{store}" + ("" if threads == SEVERAL else "_alone")
+    title = f"Kafka Streams, {store}, {threads} thread{'s' if threads > 1 else ''}"
+    return Peer(name, title, _kafka_streams(store, threads), _no_environment, _no_java, _java_versions)
+
+
 PEERS = (
     Peer("plain_consume", "plain consume()", _plain, _no_environment, _nothing_missing, _our_versions),
-    Peer(
-        "mendstream_same_job",
-        "Mendstream's engine, the same job",
-        _module("bench.peers.least_program"),
-        _ours,
-        _nothing_missing,
-        _our_versions,
-    ),
-    Peer("mendstream", "Mendstream, everything on", _processor, _ours, _nothing_missing, _our_versions),
-    Peer(
-        "kafka_streams_memory",
-        "Kafka Streams exactly-once, in memory",
-        _kafka_streams("memory"),
-        _no_environment,
-        _no_java,
-        _java_versions,
-    ),
-    Peer(
-        "kafka_streams_rocksdb",
-        "Kafka Streams exactly-once, RocksDB",
-        _kafka_streams("rocksdb"),
-        _no_environment,
-        _no_java,
-        _java_versions,
-    ),
+    *_mendstream("mendstream_same_job", "Mendstream's engine, the same job", _module("bench.peers.least_program")),
+    *_mendstream("mendstream", "Mendstream, everything on", _processor),
+    _streams("memory", SEVERAL),
+    _streams("memory", 1),
+    _streams("rocksdb", SEVERAL),
     Peer(
         "quix_streams",
-        "Quix Streams exactly-once",
+        "Quix Streams",
         _in_python("quix_state"),
         _no_environment,
         _no_python,
@@ -172,7 +165,7 @@ PEERS = (
     ),
     Peer(
         "faust",
-        "Faust, at least once, in memory",
+        "Faust, memory, at least once",
         _in_python("faust_table"),
         _no_environment,
         _no_python,

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bench.peers.least_program import CHANGELOG
-from bench.peers.pace import Pace, TooSlow, pace
+from bench.peers.pace import Committed, Pace, TooSlow, pace
 from bench.peers.peers import ROOT, ROWS, Peer, Run
 from schemas.catalog import JOURNAL, RESULTS, TOPICS, local_ids
 from schemas.wire import Codec
@@ -66,9 +66,9 @@ class Rounds:
         directory = self._folder / group
         directory.mkdir()
         run = Run(self.settings.bootstrap, group, directory, self.schema)
-        with started(peer, run) as process:
+        with started(peer, run) as pids, Committed(self.settings, group, starts) as committed:
             try:
-                return pace(self._client, group, [process.pid], starts, total // 2, total, PATIENCE)
+                return pace(committed, pids, total // 2, total, PATIENCE)
             except TooSlow as error:
                 raise SystemExit(f"{peer.title}: {error}\n{log_of(run).read_text()[-3_000:]}") from error
 
@@ -86,14 +86,22 @@ def log_of(run: Run) -> Path:
 
 
 @contextmanager
-def started(peer: Peer, run: Run, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[bytes]]:
-    """A peer's process, with more in its environment; it is stopped on the way out."""
-    with log_of(run).open("wb") as log:
+def started(peer: Peer, run: Run, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[list[int]]:
+    """The ids of a peer's processes, with more in their environment; they are stopped on the way out."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(_process(peer, run, {"MENDSTREAM_SLOT": str(n), **more})) for n in range(peer.processes)
+        ]
+
+
+@contextmanager
+def _process(peer: Peer, run: Run, more: Mapping[str, str]) -> Iterator[int]:
+    with log_of(run).open("ab") as log:
         process = subprocess.Popen(
             peer.command(run), cwd=ROOT, env={**os.environ, **peer.environment(run), **more}, stdout=log, stderr=log
         )
     try:
-        yield process
+        yield process.pid
     finally:
         process.terminate()
         try:

@@ -62,7 +62,7 @@ class Control:
                 raise KafkaException(error)
         reached = [self._fold(*place) for place in by_place(good, EOS.inputs) if place[1] in self._owned]
         if reached:
-            self._commit(self._emitter.take(), reached)
+            self._commit(self._emitter.take(self._owned), reached)
 
     def _fold(self, topic: str, partition: int, records: list[Message]) -> TopicPartition:
         piece = Slice.of(topic, partition, records)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from streams.clock import monotonic
 from streams.config import Settings
@@ -16,7 +16,9 @@ class Group:
     """The ends of the input, and the group's committed offsets of it, by partition."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin, self._group = admin(settings), settings.group
+        self._admin = admin(settings)
+        reader = {"group.id": settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
+        self._asking = Consumer(settings.client(**reader))
         self._parts = [TopicPartition(DATA, p) for p in range(settings.partitions)]
         self._committed: dict[int, int] = {}
         self._looked = 0.0
@@ -27,8 +29,8 @@ class Group:
     def past(self, ends: Mapping[int, int]) -> bool:
         """Whether all before these ends is committed."""
         if monotonic() - self._looked > LOOK_SECONDS:
-            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group, self._parts)])
-            found = asked[self._group].result().topic_partitions
+            # Not by the admin client: that of librdkafka crashes where the group's coordinator is not known yet.
+            found = self._asking.committed(self._parts, timeout=5.0)
             self._committed = {part.partition: part.offset for part in found}
             self._looked = monotonic()
         return all(self._committed.get(p, 0) >= end for p, end in ends.items())

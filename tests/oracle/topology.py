@@ -11,6 +11,7 @@ from state.table import Table
 from streams.config import Settings
 from streams.emit import Emitter
 from streams.topology import Topology
+from streams.transaction import Outbox
 
 GROUP = "EosTest"
 DATA, ECHO, MIN, SUM = "data", "echo", "min", "sum"
@@ -92,9 +93,9 @@ def fold(piece: Slice, totals: Totals, _codec: Codec) -> Effects:
 class Echoes(Emitter):
     """Writes what is bytes already."""
 
-    def output(self, output: Output) -> None:
+    def output(self, output: Output, outbox: Outbox) -> None:
         assert isinstance(output.record, Raw), f"{type(output.record).__name__} is none of this job's outputs"
-        self._outbox.add(output.topic, output.record.partition, output.key, output.record.value)
+        outbox.add(output.topic, output.record.partition, output.key, output.record.value)
 
 
 def _nothing(_totals: Totals) -> None:

@@ -11,6 +11,7 @@ from state.table import Table
 from streams.config import Settings
 from streams.emit import Emitter
 from streams.topology import Topology
+from streams.transaction import Outbox
 
 
 @dataclass(slots=True)
@@ -59,10 +60,10 @@ class Count:
 class CountEmitter(Emitter):
     """Writes counts as they are, into the partition of their input."""
 
-    def output(self, output: Output) -> None:
+    def output(self, output: Output, outbox: Outbox) -> None:
         record = output.record
         assert isinstance(record, Count)
-        self._outbox.add(output.topic, record.partition, output.key, record.value)
+        outbox.add(output.topic, record.partition, output.key, record.value)
 
 
 def fold(piece: Slice, memory: Memory, _codec: Codec) -> Effects:

@@ -142,6 +142,15 @@ class World:
             self._thaw = dict.fromkeys(self._thaw, 0)
             for worker in self._processors.values():
                 worker.stop()
+        if now % 50 == 0 and self._done:
+            self._end_what_was_left_open()
+
+    def _end_what_was_left_open(self) -> None:
+        """As Kafka does in time: a worker that is still restoring waits for it."""
+        for name, settings in self._settings.items():
+            transactional_id = f"{GROUP}-{settings.slot}"
+            if not self.strands.of(name) and transactional_id in self.kafka.transactions:
+                self.kafka.time_out(transactional_id)
 
     def _fault(self) -> None:
         kind = ("kill", "freeze", "expire", "time out")[int(self.rng.integers(4))]

@@ -32,7 +32,7 @@ def main(bootstrap: str, group: str, source: str, target: str, directory: str, s
     )
     records = app.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     rows = app.topic(target, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    table = app.Table("statistics", key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    table = app.Table("statistics", key_type=bytes, value_type=bytes)
 
     @app.agent(records)
     async def fold(stream: faust.Stream) -> None:
