@@ -1,0 +1,19 @@
+"""A probe's last record, and no record before it, must bring a command."""
+
+from agents.fold import fold
+from bench.peers.probes import LENGTH, records_of, spec_of, subject_of
+from schemas.catalog import COMMANDS, RESULTS, SPECS
+from schemas.records import Order
+from state.tables import Tables
+from tests.builders import CODEC, NOON, piece, sent
+
+
+def test_only_the_last_record_of_a_probe_orders_a_rollback_of_its_subject() -> None:
+    tables = Tables(0, 1)
+    assert fold(piece(SPECS, sent([spec_of(7)])), tables, CODEC).applied == 1
+    records = records_of(7, NOON)
+    assert len(records) == LENGTH
+    before = fold(piece(RESULTS, sent(records[:-1])), tables, CODEC)
+    assert (before.applied, before.outputs) == (LENGTH - 1, ())
+    last = fold(piece(RESULTS, sent(records[-1:], LENGTH - 1)), tables, CODEC)
+    assert [output.key for output in last.outputs if output.topic == COMMANDS[Order.ROLLBACK]] == [subject_of(7)]
