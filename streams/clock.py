@@ -17,6 +17,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def rest(seconds: float) -> None:
+    """Lets a thread that has nothing to wait for do nothing; where there is a condition, wait on that."""
+    time.sleep(seconds)
+
+
 def utc(ms: int) -> datetime:
     """The aware UTC datetime of `ms` milliseconds since 1970."""
     return datetime.fromtimestamp(ms / 1000, UTC)

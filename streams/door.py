@@ -23,6 +23,7 @@ class Door(Protocol):
     def admin(self, config: ClientConfig) -> AdminClient: ...
     def now_ms(self) -> int: ...
     def monotonic(self) -> float: ...
+    def rest(self, seconds: float) -> None: ...
 
     def thread(self) -> Executor:
         """One thread of its own."""
@@ -41,6 +42,7 @@ class Librdkafka:
     admin: Callable[[ClientConfig], AdminClient] = staticmethod(AdminClient)
     now_ms = staticmethod(clock.now_ms)
     monotonic = staticmethod(clock.monotonic)
+    rest = staticmethod(clock.rest)
 
     def thread(self) -> Executor:
         return ThreadPoolExecutor(1, "commit")

@@ -27,6 +27,9 @@ from streams.topics import LARGEST_BYTES
 log = logging.getLogger("mendstream.transaction")
 
 STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within one interval is seen one tick late
+# Kafka refuses the next transaction until it has written the markers of the one before, and librdkafka asks again after 100
+# ms. A shorter retry.backoff.ms is no way out: a repeated EndTxn must not be quicker than the statistics that tell of its loss.
+MARKERS_SECONDS = 0.008
 INIT_SECONDS = 60.0
 CUT_OFF_SECONDS = 4.0  # a commit that lost a broker on the way ends within two, or hangs (librdkafka #5511)
 Headers = Sequence[tuple[str, str | bytes | None]]
@@ -107,6 +110,7 @@ class Transactions:
             COMMITS.inc()
             COMMIT_SECONDS.observe(self._door.monotonic() - began)
             self._at("committed")
+            self._door.rest(MARKERS_SECONDS)
 
         self._ending = self._thread.submit(end)
 
@@ -199,8 +203,6 @@ class Transactions:
                     "message.max.bytes": LARGEST_BYTES,
                     "queue.buffering.max.messages": 1_000_000,
                     "delivery.report.only.error": True,  # a call for each row that is well would cost as much as it does
-                    # Until Kafka has finished the transaction before, it refuses the next: ask again soon, not in 100 ms.
-                    "retry.backoff.ms": 1,
                     "statistics.interval.ms": STATISTICS_MS,
                     "stats_cb": self._watch_brokers,
                     "error_cb": self._heard,

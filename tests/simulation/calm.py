@@ -45,6 +45,9 @@ class CalmDoor:
     def producer(self, config: ClientConfig) -> Any:
         raise AssertionError("a reader writes nothing")
 
+    def rest(self, _seconds: float) -> None:
+        """Nothing ever waits here."""
+
     def thread(self) -> Executor:
         raise AssertionError("a reader has no thread")
 

@@ -220,6 +220,9 @@ class _WorkerDoor:
     def monotonic(self) -> float:
         return self._world.strands.steps / 1_000
 
+    def rest(self, _seconds: float) -> None:
+        """Here markers are written with the end of a transaction."""
+
     def thread(self) -> Executor:
         return _StrandExecutor(self._world, self._name)
 
