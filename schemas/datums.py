@@ -11,11 +11,11 @@ from schemas import records
 
 def datum(value: Any) -> Any:
     """A dataclass as fastavro takes it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {avro: datum(getattr(value, name)) for name, avro in _names(type(value))}
-    if isinstance(value, tuple):
+    kind: type = type(value)
+    if kind is tuple:
         return [datum(item) for item in value]
-    return value
+    names = _names(kind)
+    return {avro: datum(getattr(value, name)) for name, avro in names} if names else value
 
 
 def builder(schema: Any, named: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -48,9 +48,11 @@ def _python_name(avro_name: str) -> str:
 
 
 @cache
-def _names(record: type) -> tuple[tuple[str, str], ...]:
-    """(dataclass field, Avro field) pairs."""
-    names = (each.name for each in fields(record))
+def _names(kind: type) -> tuple[tuple[str, str], ...]:
+    """(dataclass field, Avro field) pairs; none of what is no dataclass."""
+    if not is_dataclass(kind):
+        return ()
+    names = (each.name for each in fields(kind))
     return tuple((name, name[:-1] if iskeyword(name[:-1]) else name) for name in names)
 
 

@@ -1,9 +1,11 @@
 """Values kept in the order of the log until there are enough of them: appended to record by record, written by commit."""
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.records import BurnInRow
 from schemas.wire import Codec
@@ -18,11 +20,11 @@ class Buffer:
     experiment_id: str
     metric: str
     count: int = 0
-    values: list[float] = field(default_factory=list)
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+    key: str = field(init=False)
 
-    @property
-    def key(self) -> str:
-        return row_key(self.subject, self.experiment_id, self.metric)
+    def __post_init__(self) -> None:
+        self.key = row_key(self.subject, self.experiment_id, self.metric)
 
 
 class Buffers:
@@ -41,9 +43,9 @@ class Buffers:
         fresh = Buffer(subject, experiment_id, metric)
         return self._buffers.get(fresh.key, fresh)
 
-    def add(self, buffer: Buffer, units: int, values: list[float]) -> None:
+    def add(self, buffer: Buffer, units: int, values: NDArray[np.float64]) -> None:
         buffer.count += units
-        buffer.values += values
+        buffer.values.frombytes(values.tobytes())
         self._buffers[buffer.key] = buffer
         self._dirty[buffer.key] = None
 
@@ -61,10 +63,8 @@ class Buffers:
             if value is not None:
                 row = codec.decode("BurnInRow", value)
                 assert isinstance(row, BurnInRow)
-                buffer = Buffer(
-                    row.subject, row.experiment_id, row.metric, row.count, np.frombuffer(row.values, "<f8").tolist()
-                )
-                self._buffers[key] = buffer
+                values = array("d", np.frombuffer(row.values, "<f8"))
+                self._buffers[key] = Buffer(row.subject, row.experiment_id, row.metric, row.count, values)
 
     def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
         return [(key, _encoded(buffer, codec)) for key, buffer in self._buffers.items()]

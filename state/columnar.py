@@ -127,7 +127,7 @@ class Columnar:
     def _encode(self, rows: Rows, codec: Codec) -> Iterable[tuple[str, bytes | None]]:
         if not len(rows):
             return ()
-        arrays = [pa.array(names, pa.string()) for names in self.keys.columns(rows)]
+        arrays = self.keys.columns(rows)
         arrays += [self._to_arrow(name, self._columns[name][rows]) for name in self._stored]
         batch = pa.RecordBatch.from_arrays(arrays, names=[*self._names, *self._stored])
         values = encode_batch(batch, self._record, codec)

@@ -13,6 +13,7 @@ Key = tuple[str | None, ...]
 Codes = NDArray[np.int32]
 
 NO_NAME = 0  # the code of an absent part
+_FIRST_NAMES = 1 << 10
 
 
 class Keys(Sequence[Key]):
@@ -20,8 +21,8 @@ class Keys(Sequence[Key]):
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._names: list[str | None] = [None]
-        self._texts = [row_key(None)]  # of the names, as they stand in the text of a key
+        self._names = np.full(_FIRST_NAMES, None, object)
+        self._texts = np.full(_FIRST_NAMES, row_key(None), object)  # of the names, as they stand in the text of a key
         self._code_of: dict[str | None, int] = {None: NO_NAME}
         self._codes = np.zeros((0, width), np.int32)
         self._used = 0
@@ -38,10 +39,11 @@ class Keys(Sequence[Key]):
             return [self[at] for at in range(*row.indices(self._used))]
         if not 0 <= row < self._used:
             raise IndexError(row)
-        return tuple([self._names[code] for code in self._codes[row].tolist()])
+        return tuple(self._names[self._codes[row]].tolist())
 
     def name(self, code: int) -> str | None:
-        return self._names[code]
+        name: str | None = self._names[code]
+        return name
 
     def code(self, name: str | None) -> int:
         """The code of a name; -1 where no row has it."""
@@ -65,22 +67,21 @@ class Keys(Sequence[Key]):
             new[:, part] = known[column.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)[rows]]
         self._used += len(rows)
 
-    def columns(self, rows: NDArray[np.int64]) -> list[list[str | None]]:
-        """The keys of these rows, as one list of names a part."""
-        names = self._names
-        return [[names[code] for code in codes] for codes in self._codes[rows].T.tolist()]
+    def columns(self, rows: NDArray[np.int64]) -> list[pa.Array]:
+        """The keys of these rows, as one string column a part."""
+        return [pa.array(self._names[codes], pa.string()) for codes in self._codes[rows].T]
 
     def texts(self, rows: NDArray[np.int64]) -> list[str]:
         """The `row_key` of each of these rows."""
-        texts = self._texts
-        return ["|".join([texts[code] for code in codes]) for codes in self._codes[rows].tolist()]
+        return list(map("|".join, self._texts[self._codes[rows]].tolist()))
 
     def _coded(self, name: str | None) -> int:
         code = self._code_of.get(name)
         if code is None:
-            code = self._code_of[name] = len(self._names)
-            self._names.append(name)
-            self._texts.append(row_key(name))
+            code = self._code_of[name] = len(self._code_of)
+            if code == len(self._names):
+                self._names, self._texts = (np.append(each, np.full(code, None)) for each in (self._names, self._texts))
+            self._names[code], self._texts[code] = name, row_key(name)
         return code
 
     def _make_room(self, more: int) -> None:

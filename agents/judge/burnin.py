@@ -14,6 +14,7 @@ from agents.judge.sides import Flags
 from agents.judge.terms import NEVER, learns, plan_of
 from agents.slice import Facts, Floats, Ints
 from schemas.records import ExperimentRow, Frozen, MetricKind
+from state.buffers import Buffer
 from state.tables import Tables
 from state.trials import Trial
 
@@ -55,8 +56,16 @@ def learn(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> BurnIn:
     own = own[stable_order(rows[own])]
     runs, ended = bring_together(rows[own]), list[Ended]()
     count, values = facts.ints("count")[records[own]], facts.floats("sum")[records[own]]
-    for row, start, end in zip(runs.each.tolist(), runs.starts.tolist(), (runs.ends + 1).tolist(), strict=True):
-        reached = _take(tables, row, count[start:end], values[start:end])
+    units = np.add.reduceat(count, runs.starts) if len(own) else count  # worked out for all: most runs are short
+    single = (count == 1).all()
+    for row, start, end, more in zip(
+        runs.each.tolist(), runs.starts.tolist(), (runs.ends + 1).tolist(), units.tolist(), strict=True
+    ):
+        buffer = _buffer(tables, row)
+        if single and buffer.count + more < LEARNED:
+            tables.burn_ins.add(buffer, more, values[start:end])
+            continue
+        reached = _take(tables, buffer, count[start:end], values[start:end])
         if reached is not None:
             stated, record = bool(np.isfinite(arms["cap"][row])), int(records[own[start + reached]])
             frozen = _freeze(tables, row, int(facts.offsets[record]))
@@ -69,18 +78,21 @@ def learn(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> BurnIn:
     return replace(burn_in, ended=tuple(ended))
 
 
-def _take(tables: Tables, row: int, count: Ints, values: Floats) -> int | None:
-    """Adds the values of a control row to its buffer; the position of the one that completes it, if one does."""
+def _buffer(tables: Tables, row: int) -> Buffer:
+    """Where the values of a control row are kept."""
     buffer = tables.learning.get(row)
     if buffer is None:
         subject, experiment_id, metric = tables.arms.keys[row][:3]
         buffer = tables.learning[row] = tables.burn_ins.of(subject or "", experiment_id or "", metric or "")
+    return buffer
+
+
+def _take(tables: Tables, buffer: Buffer, count: Ints, values: Floats) -> int | None:
+    """Adds values to a buffer, those of single units; the position of the one that completes it, if one does."""
     units = np.cumsum(count)
     enough = buffer.count + int(units[-1]) >= LEARNED
     reached = int(np.searchsorted(units, LEARNED - buffer.count)) if enough else len(count) - 1
-    taken = values[: reached + 1]
-    single = count[: reached + 1] == 1
-    tables.burn_ins.add(buffer, int(units[reached]), (taken if single.all() else taken[single]).tolist())
+    tables.burn_ins.add(buffer, int(units[reached]), values[: reached + 1][count[: reached + 1] == 1])
     return reached if enough else None
 
 
