@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
     breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
-    transaction_timeout_ms: int = Field(15_000, ge=5_000, le=60_000)
+    transaction_timeout_ms: int = Field(15_000, ge=2_000, le=60_000)
     crash_directory: str = Field(
         "", description="where a worker notes what it folds, to set aside what ends it; empty: below the system's /tmp"
     )

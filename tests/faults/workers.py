@@ -11,9 +11,9 @@ from tests.faults.victim import Plan
 from tests.kafka.running import EAGER, Child, Feeder, changed
 
 ALL = "[0, 1, 2, 3]"
-# A dead worker is missed after a second and a half, its open transaction ended after five.
+# A dead worker is missed after a second and a half, its open transaction ended after three.
 BROKER = EAGER | {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
-FAST = {"session_timeout_ms": 1_500, "transaction_timeout_ms": 5_000}
+FAST = {"session_timeout_ms": 1_500, "transaction_timeout_ms": 3_000}
 
 
 class Fleet:
