@@ -79,7 +79,7 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
         _send_on(piece, at, target, record.subject, fates)
         return None
     offset = piece.offsets[at : at + 1]
-    carriers = tables.seen(piece.topic).carriers(hash64(pa.array([record.event_id])), offset)
+    carriers = tables.seen(piece.topic).carriers(hash64(pa.array([record.event_id], pa.string())), offset)
     if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None

@@ -18,4 +18,4 @@ def utf8_parts(strings: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64],
     offsets = np.frombuffer(offset_buffer, np.int32, count + 1, strings.offset * 4).astype(np.int64)
     first, last = int(offsets[0]), int(offsets[-1])
     data = np.frombuffer(data_buffer, np.uint8, last - first, first) if last > first else np.empty(0, np.uint8)
-    return data, offsets[:-1] - first, np.diff(offsets)
+    return data, offsets[:-1] - first, offsets[1:] - offsets[:-1]

@@ -64,7 +64,7 @@ class Columnar:
         self._names = tuple(names)
         self._stored = tuple(columns)
         self._nullable = frozenset(nullable)
-        self._enums = {name: pa.array(symbols) for name, symbols in (enums or {}).items()}
+        self._enums = {name: pa.array(symbols, pa.string()) for name, symbols in (enums or {}).items()}
         self._index = HashMap64()
         self.keys = Keys(len(self._names))
         self._capacity = _FIRST_CAPACITY

@@ -50,7 +50,7 @@ def find_rows(facts: Facts, tables: Tables, names: Named, found: Ints, kept: Int
         part = facts.take(stepped)
         steps = assigned_steps(part, tables, tables.arms["trial"][rows[0][ramped]])
         texts = [str(step) for step in range(int(steps.max()) + 1)]
-        hashes = combine([*(part[stepped] for part in names.arm), _NULL, hash64(pa.array(texts))[steps]])
+        hashes = combine([*(part[stepped] for part in names.arm), _NULL, hash64(pa.array(texts, pa.string()))[steps]])
         rows.append(_find_or_open(facts, tables, hashes, stepped, steps=steps))
         records.append(stepped)
     return np.concatenate(rows), np.concatenate(records)
