@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics bench growth faults simulation oracle setup lock clean
+.PHONY: help demo test check statistics bench bench-memory growth faults simulation oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
 	@echo "make check  style, types and imports only"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (25 minutes; ARGS='--only mendstream')"
+	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
@@ -54,6 +55,9 @@ $(PEERS)/.installed: bench/peers/python/requirements.lock
 bench: $(STAMP) $(PEERS)/.installed
 	@bad=0; $(BIN)/python -m bench.peers $(ARGS) || bad=1; \
 	if [ -z "$(ARGS)" ]; then $(BIN)/python -m bench.growth || bad=1; $(BIN)/python -m bench.restore || bad=1; fi; exit $$bad
+
+bench-memory: $(STAMP)
+	@$(BIN)/python -m bench.memory $(ARGS)
 
 growth: $(STAMP)
 	@$(BIN)/python -m bench.restore $(ARGS)

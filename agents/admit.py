@@ -1,16 +1,29 @@
 """Lets a record in, or says why not: bytes, values, partition, and whether it was seen before."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from agents.effects import Forward
+from agents.rare import Rare
 from agents.slice import Delivered, Facts, Ints, Slice
-from schemas import columns, validity
+from schemas import advised, columns, validity
 from schemas.catalog import METRICS, RESULTS, TOPICS
 from schemas.ids import hash64, partition_of
+from schemas.lessons import (
+    Advice,
+    LearningFact,
+    PatternFact,
+    Recommendation,
+    RecommendationOutcome,
+    Request,
+    TrustFact,
+)
 from schemas.records import CommandStatus, ExperimentSpec, Tick
 from schemas.refusals import DecodeError, Reason, Refused
 from schemas.wire import MAX_BYTES, Codec
@@ -21,7 +34,24 @@ REDRIVEN_FROM = "mendstream-redriven-from"  # whence a dead letter came that was
 COLUMNAR = {RESULTS: validity.check_results, METRICS: validity.check_metrics}  # inputs folded by columns
 
 Mask = NDArray[np.bool_]
-Rare = ExperimentSpec | CommandStatus | Tick
+
+
+def _no_check(_record: Any) -> list[validity.Fault]:
+    return []  # we wrote it
+
+
+# By what each record of a low-volume input is keyed, and what says that it makes no sense.
+_TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[validity.Fault]]]] = {
+    ExperimentSpec: (attrgetter("subject"), validity.check_spec),
+    CommandStatus: (attrgetter("subject"), validity.check_status),
+    Recommendation: (attrgetter("agent_id"), advised.check_recommendation),
+    RecommendationOutcome: (attrgetter("agent_id"), advised.check_outcome),
+    Request: (attrgetter("subject"), advised.check_request),
+    PatternFact: (attrgetter("key"), _no_check),
+    TrustFact: (attrgetter("agent_id"), _no_check),
+    LearningFact: (attrgetter("tenant"), _no_check),
+    Advice: (attrgetter("subject"), _no_check),
+}
 
 
 class Fates:
@@ -62,28 +92,30 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
     name = TOPICS[piece.topic].record
     assert name is not None
     try:
-        record = codec.decode(name, piece.values[at])
+        record: Any = codec.decode(name, piece.values[at])
     except DecodeError as error:
         fates.refused.append(Refused(at, error.reason, error.sentence))
         return None
     if isinstance(record, Tick):
         return record
-    assert isinstance(record, ExperimentSpec | CommandStatus), f"no agent takes {name}"
-    problems = validity.check_spec(record) if isinstance(record, ExperimentSpec) else validity.check_status(record)
+    key_of, check = _TAKEN[type(record)]
+    problems = check(record)
     if problems:
         reason, sentence = problems[0]
         fates.refused.append(Refused(at, reason, sentence))
         return None
-    target = _partition(record.subject, tables.partitions)
+    key = key_of(record)
+    target = _partition(key, tables.partitions)
     if target != tables.partition:
-        _send_on(piece, at, target, record.subject, fates)
+        _send_on(piece, at, target, key, fates)
         return None
     offset = piece.offsets[at : at + 1]
     carriers = tables.seen(piece.topic).carriers(hash64(pa.array([record.event_id], pa.string())), offset)
     if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None
-    return record
+    taken: Rare = record
+    return taken
 
 
 def _repeated(piece: Slice, rows: Ints, carriers: Ints) -> Mask:

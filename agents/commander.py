@@ -115,7 +115,12 @@ def _command(decision: Decision, finding: Finding, target: str, token: int) -> C
         return RetrainCommand(**common, trigger=finding.rule, segments=finding.segments)
     assert decision.order == Order.IMPROVE, f"no command for order {decision.order}"
     return ImproveCommand(
-        **common, strategy="targeted data", specialist="ai-ml-debugger", hypothesis=finding.hypothesis
+        **common,
+        strategy=finding.strategy,
+        specialist=finding.specialist,
+        hypothesis=finding.hypothesis,
+        expected_gain=finding.expected_gain,
+        expected_cost=finding.expected_cost,
     )
 
 

@@ -1,10 +1,10 @@
 """What comes of a finding: an order, a question to a person, or a note, by the autonomy in force."""
 
+from agents.place import Place
 from agents.slice import Facts, Finding
-from schemas.ids import decision_id
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
-VERSION = "2"  # of the agents; a change that decides old records differently raises it
+VERSION = "3"  # of the agents; a change that decides old records differently raises it
 
 _OUTCOMES = {
     Autonomy.AUTO: Outcome.ISSUED,
@@ -16,11 +16,17 @@ _OUTCOMES = {
 
 
 def decide(facts: Facts, finding: Finding, policy: Policy, experiment: ExperimentRow | None) -> Decision:
-    """The decision on one finding, dated by the broker's clock."""
+    """The decision on one finding of a slice, dated by the broker's clock."""
+    at = finding.at
+    place = Place(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
+    return decided(finding, policy, experiment, place)
+
+
+def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, place: Place) -> Decision:
+    """The decision on what was found in one record."""
     autonomy = (experiment.autonomy if experiment else None) or _of_policy(policy, finding.order)
-    offset = int(facts.offsets[finding.at])
     return Decision(
-        decision_id=decision_id(facts.topic, facts.partition, offset, finding.agent, finding.ordinal),
+        decision_id=place.event_id(finding.agent, finding.ordinal),
         subject=finding.subject,
         verdict=finding.verdict,
         order=finding.order,
@@ -35,7 +41,7 @@ def decide(facts: Facts, finding: Finding, policy: Policy, experiment: Experimen
         policy_id=policy.policy_id,
         policy_version=policy.event_id,
         command_id=None,
-        decided_at=int(facts.now[finding.at]),
+        decided_at=place.now,
         agents=VERSION,
     )
 

@@ -8,12 +8,13 @@ from schemas.wire import Record
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A record to write to a topic under the key `key`."""
+    """A record to write to a topic under the key `key`; at: its moment, ms."""
 
     topic: str
     key: str
     event_id: str
     record: Record
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

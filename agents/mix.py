@@ -22,13 +22,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What one segment adds to the difference, by its own rate and by its share."""
+
+    segment: str
+    within: float
+    mix: float
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
-    """The difference in its two parts, and the segment that adds most to it."""
+    """The difference in its two parts, the segment that adds most to it, and what each adds."""
 
     within: float
     mix: float
     segment: str
     segment_is_mix: bool
+    added: tuple[Added, ...]
 
 
 def components(parts: Sequence[Part]) -> Components | None:
@@ -38,18 +48,18 @@ def components(parts: Sequence[Part]) -> Components | None:
     if not before or not during or len(parts) < 2:
         return None
     overall = sum(part.bad_before for part in parts) / before
-    within_total = mix_total = 0.0
-    best, best_mix, largest = "", False, float("-inf")
+    added: list[Added] = []
     for part in parts:
         share_0, share_1 = part.count_before / before, part.count_during / during
         rate_0, rate_1 = rates(part)
         within = (rate_1 - rate_0) * (share_0 + share_1) / 2.0
         # Shares add up to one, so the overall rate may be taken off: a segment adds by being worse than the rest.
-        mix = (share_1 - share_0) * ((rate_0 + rate_1) / 2.0 - overall)
-        within_total, mix_total = within_total + within, mix_total + mix
-        if within + mix > largest:
-            best, best_mix, largest = part.segment, mix > within, within + mix
-    return Components(within_total, mix_total, best, best_mix)
+        added.append(Added(part.segment, within, (share_1 - share_0) * ((rate_0 + rate_1) / 2.0 - overall)))
+    most = max(added, key=lambda one: one.within + one.mix)
+    within_total, mix_total = 0.0, 0.0
+    for one in added:
+        within_total, mix_total = within_total + one.within, mix_total + one.mix
+    return Components(within_total, mix_total, most.segment, most.mix > most.within, tuple(added))
 
 
 def rates(part: Part) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from agents.mix import Added
 from schemas.records import Evidence, Order, Verdict
 
 _SECOND = itemgetter(1)  # of (kind of timestamp, ms)
@@ -100,6 +101,19 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """One metric at the moment of a finding, per unit: of the winner or before, and of the loser or now.
+
+    sign: 1.0 where more is better, -1.0 where less is, 0.0 where nobody said.
+    """
+
+    metric: str
+    before: float
+    now: float
+    sign: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A verdict that changed, proved by record `at` of the facts; what comes of it the decider says."""
 
@@ -119,3 +133,12 @@ class Finding:
     to_version: str | None = None
     segments: tuple[str, ...] = ()
     hypothesis: str = ""
+    strategy: str = ""
+    specialist: str = ""
+    expected_gain: float = 0.0
+    expected_cost: float = 0.0
+    compared: tuple[Compared, ...] = ()
+    added: tuple[Added, ...] = ()  # to the difference of the metric, by segment
+    came_with_version: bool = False
+    units: int = 0  # of the loser
+    since: int = -1  # event time from which on they were counted, ms

@@ -48,6 +48,7 @@ class Lived:
         """Writes it to topics that exist and are empty, and commits the group's offsets."""
         codec, producer = Codec(local_ids()), _producer(settings)
         each = max(1, self.rows // ROWS_EACH // EXPERIMENTS_EACH // settings.partitions)
+        agents = DECIDING.agents(settings.dedupe_window, settings.learning_enabled)
         for p, subjects in enumerate(_subjects(settings.partitions, each)):
             for values in _results(subjects, self.ids, codec):
                 _send(producer, RESULTS, p, [(subjects[0], value) for value in values])
@@ -59,7 +60,7 @@ class Lived:
                 _send(producer, topic, p, changed)
                 rows += len(changed)
             entry = JournalEntry(
-                number=1, partition=p, agents=DECIDING.agents(settings.dedupe_window), now=now_ms(), steps=(),
+                number=1, partition=p, agents=agents, now=now_ms(), steps=(),
                 next_offsets=upto, broadcast_offset=0, applied=upto[RESULTS], duplicates=0, forwarded=0,
                 dead_letters=0, rows=rows,
             )  # fmt: skip

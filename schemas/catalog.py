@@ -15,7 +15,18 @@ SPECS = "experiments.specs.v1"
 STATUS = "commands.status.v1"
 TICKS = "ticks.v1"
 POLICIES = "policies.v1"
+RECOMMENDATIONS = "recommendations.v1"
+OUTCOMES = "recommendations.outcomes.v1"
+REQUESTS = "requests.v1"
+TRUST_LEVELS = "trust.levels.v1"
+PATTERN_FACTS = "patterns.facts.v1"
+TRUST_FACTS = "trust.facts.v1"
+LEARNING_FACTS = "learning.facts.v1"
+ADVICE = "patterns.advice.v1"
 DECISIONS = "decisions.v1"
+FAILURES = "failures.v1"
+CYCLES = "learning.cycles.v1"
+ALERTS = "alerts.v1"
 COMMANDS = {
     "ROLLBACK": "commands.rollback.v1",
     "DEPLOY": "commands.deploy.v1",
@@ -29,11 +40,20 @@ TABLES_COMMANDS = "tables.commands.v1"
 TABLES_SUBJECTS = "tables.subjects.v1"
 TABLES_BURN_INS = "tables.burn-ins.v1"
 TABLES_SNAPSHOTS = "tables.snapshots.v1"
+TABLES_PATTERNS = "tables.failure-patterns.v1"
+TABLES_SIGNALS = "tables.signals.v1"
+TABLES_SIGHTINGS = "tables.sightings.v1"
+TABLES_FOLLOWUPS = "tables.followups.v1"
+TABLES_TRUST = "tables.trust-scores.v1"
+TABLES_RUNS = "tables.runs.v1"
+TABLES_LESSONS = "tables.lessons.v1"
+TABLES_LEARNING = "tables.learning.v1"
+TABLES_ALERTS = "tables.alerts.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
 
-Writer = Literal["processor", "producer", "deployer", "operator", "redriver"]
+Writer = Literal["processor", "producer", "recommender", "deployer", "operator", "redriver"]
 Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
 
@@ -73,7 +93,18 @@ TOPICS = {
         Topic(STATUS, "CommandStatus", "delete", 90, writer="deployer"),
         Topic(TICKS, "Tick", "delete", 7),
         Topic(POLICIES, "Policy", "compact", None, partitions=1, writer="operator"),
+        Topic(RECOMMENDATIONS, "Recommendation", "delete", 180, writer="recommender"),
+        Topic(OUTCOMES, "RecommendationOutcome", "delete", 180, writer="operator"),
+        Topic(REQUESTS, "Request", "delete", 30, writer="operator"),
+        Topic(TRUST_LEVELS, "TrustLevel", "compact", None, partitions=1),
+        Topic(PATTERN_FACTS, "PatternFact", "delete", 30),
+        Topic(TRUST_FACTS, "TrustFact", "delete", 30),
+        Topic(LEARNING_FACTS, "LearningFact", "delete", 30),
+        Topic(ADVICE, "Advice", "delete", 30),
         Topic(DECISIONS, "Decision", "delete", None),
+        Topic(FAILURES, "FailureAnalysis", "delete", 365),
+        Topic(CYCLES, "LearningCycle", "delete", 365),
+        Topic(ALERTS, "Alert", "delete", 90),
         _command("ROLLBACK", "RollbackCommand"),
         _command("DEPLOY", "DeployCommand"),
         _command("RETRAIN", "RetrainCommand"),
@@ -85,12 +116,22 @@ TOPICS = {
         _table(TABLES_SUBJECTS, "SubjectRow"),
         _table(TABLES_BURN_INS, "BurnInRow"),
         _table(TABLES_SNAPSHOTS, "SnapshotRow"),
+        _table(TABLES_PATTERNS, "PatternRow"),
+        _table(TABLES_SIGNALS, "SignalRow"),
+        _table(TABLES_SIGHTINGS, "SignalsRow"),
+        _table(TABLES_FOLLOWUPS, "FollowupRow"),
+        _table(TABLES_TRUST, "TrustRow"),
+        _table(TABLES_RUNS, "RunRow"),
+        _table(TABLES_LESSONS, "LessonRow"),
+        _table(TABLES_LEARNING, "LearningRow"),
+        _table(TABLES_ALERTS, "AlertRow"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),
         # Must outlast every letter, or one could be redriven twice.
         Topic(REDRIVES, "Redrive", "delete", None, writer="redriver"),
     )
 }
+BROADCASTS = {POLICIES: "Policy", TRUST_LEVELS: "TrustLevel"}  # read whole by every worker
 _OURS = ("processor", "redriver")
 FOREIGN = frozenset(t.name for t in TOPICS.values() if t.writer not in _OURS)  # so never to be trusted
 RECORDS = tuple(topic.record for topic in TOPICS.values() if topic.record is not None)

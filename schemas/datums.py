@@ -6,7 +6,7 @@ from functools import cache
 from keyword import iskeyword
 from typing import Any
 
-from schemas import records
+from schemas import lessons, records
 
 
 def datum(value: Any) -> Any:
@@ -33,14 +33,20 @@ def builder(schema: Any, named: dict[str, Callable[[Any], Any]]) -> Callable[[An
             build = builder(items, named)
             return lambda value: tuple(map(build, value))
         case {"type": "enum", "name": name}:
-            named[name] = getattr(records, name.rpartition(".")[2])
+            named[name] = named_class(name)
             return named[name]
         case {"type": "record", "name": name, "fields": parts}:
-            record = getattr(records, name.rpartition(".")[2])
+            record = named_class(name)
             builders = [(part["name"], _python_name(part["name"]), builder(part["type"], named)) for part in parts]
             named[name] = lambda value: record(**{python: build(value[avro]) for avro, python, build in builders})
             return named[name]
     return _same  # a map of plain values, or a long that was a moment
+
+
+def named_class(avro_name: str) -> Any:
+    """The dataclass or enum of a named type, with or without its namespace; AttributeError where there is none."""
+    name = avro_name.rpartition(".")[2]
+    return getattr(records, name, None) or getattr(lessons, name)
 
 
 def _python_name(avro_name: str) -> str:

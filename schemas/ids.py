@@ -39,6 +39,15 @@ def command_id(decision: str, order: str) -> str:
     return event_uuid("command", decision, order)
 
 
+def digest_of(text: str) -> str:
+    """Sixteen hexadecimal digits by which equal texts are known; blanks around and between words do not count.
+
+    >>> digest_of("roll  back ") == digest_of("roll back")
+    True
+    """
+    return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8).hexdigest()
+
+
 def murmur2(key: bytes) -> int:
     """Kafka's hash of a key: a signed 32-bit int, equal to org.apache.kafka.common.utils.Utils.murmur2."""
     length = len(key)

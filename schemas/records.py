@@ -84,6 +84,7 @@ class Verdict(StrEnum):
     MIX_SHIFT = "MIX_SHIFT"
     IGNORED_SPEC = "IGNORED_SPEC"
     UNSTABLE = "UNSTABLE"
+    FAILURE = "FAILURE"
 
 
 class Order(StrEnum):
@@ -106,6 +107,25 @@ class Outcome(StrEnum):
     PROPOSED = "PROPOSED"
     OBSERVED = "OBSERVED"
     HELD = "HELD"
+
+
+class Severity(StrEnum):
+    """How bad a failure or an alert is."""
+
+    UNKNOWN = "UNKNOWN"
+    INFO = "INFO"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class Operator(StrEnum):
+    """How a value breaks a rule."""
+
+    UNKNOWN = "UNKNOWN"
+    ABOVE = "ABOVE"
+    BELOW = "BELOW"
 
 
 class State(StrEnum):
@@ -196,6 +216,7 @@ class MetricSpec:
     cap: float | None = None  # MEAN: values are cut at it
     margin: float = 0.1  # relative; what still counts as no harm
     expected_count: int | None = None
+    failure_threshold: float | None = None  # relative loss from which on it fails; absent: the policy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +250,20 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRule:
+    """When somebody is told."""
+
+    name: str
+    metric: str
+    operator: Operator
+    threshold: float
+    severity: Severity
+    template: str  # {key}, {value} and {threshold} are filled in
+    duration_ms: int = 0  # how long it must be broken
+    cooldown_ms: int = 300_000  # from one alert to the next of the same thing
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How much Mendstream may do by itself, and what it assumes where a spec is silent."""
 
@@ -245,6 +280,9 @@ class Policy:
     reference_count: int = 5_000  # records that freeze a live metric's reference
     false_alarm_records: float = 1_000_000.0  # mean records to a false alarm of the watch, at least
     references: tuple[Reference, ...] = ()
+    failure_threshold: float = 0.1  # relative loss from which on a metric fails
+    alerts: tuple[AlertRule, ...] = ()  # beside the built-in ones; of a built-in one's name: in its place
+    disable_below: float | None = None  # trust below which an agent of these subjects is heard no more; absent: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -452,6 +490,7 @@ class ExperimentRow:
     started_offset: int  # first result; -1: none yet
     split_offset: int  # where the split was found broken; -1: nowhere
     decided: tuple[Decided, ...]
+    started_at: int = -1  # of its first result
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,6 +557,7 @@ class VersionWatch:
     finding_id: str = ""
     asked: Order = Order.NONE  # what its finding asked for
     rolled_back: bool = False  # taken out of service: late records command nothing
+    first_at: int = -1  # of its first record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -597,6 +637,7 @@ class JournalEntry:
     forwarded: int
     dead_letters: int
     rows: int = -1  # in all tables of the partition; a restore must find as many; -1: not counted
+    levels_offset: int = 0  # next offset of trust.levels.v1
 
 
 @dataclass(frozen=True, slots=True)

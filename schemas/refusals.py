@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NO_TREATMENTS = "NO_TREATMENTS"
     CONTROL_TREATED = "CONTROL_TREATED"
     BAD_SHARES = "BAD_SHARES"
+    BAD_TEMPLATE = "BAD_TEMPLATE"
 
 
 @dataclass(frozen=True, slots=True)

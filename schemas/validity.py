@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from itertools import pairwise
 from math import isfinite
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,11 @@ from schemas.columns import Columns
 from schemas.records import (
     Autonomy,
     CommandStatus,
-    Direction,
     ExperimentSpec,
-    ExperimentStatus,
-    MetricKind,
     MetricSpec,
     Policy,
     ResultKind,
-    Role,
     ShareStep,
-    Status,
 )
 from schemas.refusals import Reason, Refused
 from schemas.texts import text_fault, text_faults
@@ -66,9 +63,11 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
     """Why a spec is refused; empty where it is not."""
     arms = (spec.control, *spec.treatments)
     faults = [
-        *_names(event_id=spec.event_id, experiment_id=spec.experiment_id, subject=spec.subject, control=spec.control),
-        *_names(candidate_version=spec.candidate_version, baseline_version=spec.baseline_version),
-        *(fault for arm in spec.treatments for fault in _names(treatment=arm)),
+        *names_at_fault(
+            event_id=spec.event_id, experiment_id=spec.experiment_id, subject=spec.subject, control=spec.control
+        ),
+        *names_at_fault(candidate_version=spec.candidate_version, baseline_version=spec.baseline_version),
+        *(fault for arm in spec.treatments for fault in names_at_fault(treatment=arm)),
         *_levels(spec.alpha, spec.min_count),
         *_metrics(spec.metrics),
         *_shares(spec.share_steps, arms),
@@ -85,8 +84,8 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
 def check_status(status: CommandStatus) -> list[Fault]:
     """Why a status is refused; empty where it is not."""
     faults = [
-        *_names(event_id=status.event_id, command_id=status.command_id, subject=status.subject),
-        *_names(reporter=status.reporter),
+        *names_at_fault(event_id=status.event_id, command_id=status.command_id, subject=status.subject),
+        *names_at_fault(reporter=status.reporter),
         *_known(status=status.status),
     ]
     if status.attempt < 1:
@@ -99,8 +98,8 @@ def check_status(status: CommandStatus) -> list[Fault]:
 def check_policy(policy: Policy) -> list[Fault]:
     """Why a policy is refused; empty where it is not."""
     faults = [
-        *_names(event_id=policy.event_id, policy_id=policy.policy_id),
-        *(fault for subject in policy.subjects for fault in _names(subject=subject)),
+        *names_at_fault(event_id=policy.event_id, policy_id=policy.policy_id),
+        *(fault for subject in policy.subjects for fault in names_at_fault(subject=subject)),
         *_known(rollback=policy.rollback, deploy=policy.deploy, retrain=policy.retrain, improve=policy.improve),
         *_levels(policy.alpha, policy.min_count),
         *_metrics(policy.metrics),
@@ -112,8 +111,13 @@ def check_policy(policy: Policy) -> list[Fault]:
     if not FALSE_ALARM_RECORDS_MIN <= policy.false_alarm_records < float("inf"):
         sentence = f"false_alarm_records {policy.false_alarm_records:g} is not in [{FALSE_ALARM_RECORDS_MIN:g}, inf)"
         faults.append((Reason.OUT_OF_RANGE, sentence))
+    faults.extend(_alert_rules(policy))
+    if not 0 < policy.failure_threshold < float("inf"):
+        faults.append((Reason.OUT_OF_RANGE, f"failure_threshold {policy.failure_threshold:g} is not above 0"))
+    if policy.disable_below is not None and not 0 <= policy.disable_below <= 1:
+        faults.append((Reason.OUT_OF_RANGE, f"disable_below {policy.disable_below:g} is not in [0, 1]"))
     for reference in policy.references:
-        faults.extend(_names(reference_metric=reference.metric, reference_segment=reference.segment))
+        faults.extend(names_at_fault(reference_metric=reference.metric, reference_segment=reference.segment))
         if reference.count < 1:
             faults.append((Reason.BAD_COUNT, f"the reference of {reference.metric!r} has count {reference.count}"))
         if not isfinite(reference.sum):
@@ -163,14 +167,14 @@ def _present(column: pa.Array, absent: float) -> NDArray[Any]:
     return values
 
 
-def _names(**texts: str | None) -> Iterator[Fault]:
+def names_at_fault(**texts: str | None) -> Iterator[Fault]:
     for name, text in texts.items():
         fault = text_fault(name, text)
         if fault is not None:
             yield fault
 
 
-def _known(**symbols: Autonomy | Direction | ExperimentStatus | MetricKind | Role | Status) -> Iterator[Fault]:
+def _known(**symbols: StrEnum) -> Iterator[Fault]:
     for name, symbol in symbols.items():
         if symbol == "UNKNOWN":
             yield Reason.UNKNOWN_SYMBOL, f"{name} is UNKNOWN"
@@ -193,7 +197,7 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
     metrics = tuple(metrics)
     yield from _repeated("metric", (metric.name for metric in metrics))
     for metric in metrics:
-        yield from _names(metric=metric.name)
+        yield from names_at_fault(metric=metric.name)
         yield from _known(role=metric.role, direction=metric.direction, kind=metric.kind)
         if metric.limit is not None and not isfinite(metric.limit):
             yield Reason.NOT_FINITE, f"the limit of {metric.name!r} is {metric.limit}"
@@ -203,6 +207,29 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
             yield Reason.OUT_OF_RANGE, f"the margin of {metric.name!r} is {metric.margin}"
         if metric.expected_count is not None and metric.expected_count < 1:
             yield Reason.BAD_COUNT, f"the expected_count of {metric.name!r} is {metric.expected_count}"
+
+
+def _alert_rules(policy: Policy) -> Iterator[Fault]:
+    yield from _repeated("alert", (rule.name for rule in policy.alerts))
+    for rule in policy.alerts:
+        yield from names_at_fault(alert=rule.name, alert_metric=rule.metric)
+        yield from _known(operator=rule.operator, severity=rule.severity)
+        if not isfinite(rule.threshold):
+            yield Reason.NOT_FINITE, f"the threshold of {rule.name!r} is {rule.threshold}"
+        if min(rule.duration_ms, rule.cooldown_ms) < 0:
+            yield Reason.OUT_OF_RANGE, f"the duration or cooldown of {rule.name!r} is negative"
+        if not _fillable(rule.template):
+            sentence = f"the template of {rule.name!r} may name {{key}}, {{value}} and {{threshold}} and nothing else"
+            yield Reason.BAD_TEMPLATE, sentence
+
+
+def _fillable(template: str) -> bool:
+    try:
+        named = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        template.format(key="", value=0.0, threshold=0.0)
+    except (ValueError, LookupError, AttributeError):
+        return False
+    return named <= {"key", "value", "threshold"}
 
 
 def _shares(steps: Iterable[ShareStep], arms: tuple[str, ...]) -> Iterator[Fault]:

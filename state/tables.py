@@ -15,6 +15,7 @@ from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, Snapsh
 from state.buffers import Buffer, Buffers
 from state.columnar import Columnar
 from state.keyed import Keyed
+from state.lessons import Lessons
 from state.seen import WINDOW, Seen
 from state.table import Table, row_key
 from state.trials import Trials
@@ -64,7 +65,7 @@ class Tables:
     so have no changelog here.
     """
 
-    def __init__(self, partition: int, partitions: int, dedupe_window: int = WINDOW) -> None:
+    def __init__(self, partition: int, partitions: int, dedupe_window: int = WINDOW, learning: bool = True) -> None:
         self.partition = partition
         self.partitions = partitions
         self.now = 0
@@ -84,6 +85,7 @@ class Tables:
         self.snapshots: Keyed[SnapshotRow] = Keyed(
             TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
         )
+        self.lessons = Lessons(learning)
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
         self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
@@ -103,4 +105,4 @@ class Tables:
             self.burn_ins,
             self.snapshots,
         )
-        return {table.topic: table for table in tables}
+        return {table.topic: table for table in tables} | dict(self.lessons.all())

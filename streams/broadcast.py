@@ -1,28 +1,29 @@
-"""The policies: one partition that every worker reads whole."""
+"""What every worker reads whole: policies, and how far agents are trusted. One partition each."""
 
 import logging
 
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.catalog import POLICIES
+from schemas.catalog import BROADCASTS, POLICIES
 from streams.config import Settings
 from streams.door import door
 from streams.kafka import DENIED, READER, end_offsets, explained, read, start_offsets
 
-log = logging.getLogger("mendstream.policies")
+log = logging.getLogger("mendstream.broadcast")
 
 
-class Policies:
-    """All policy records so far, and those that come."""
+class Broadcast:
+    """All policies and each agent's last level so far, and what comes."""
 
     def __init__(self, settings: Settings, client: AdminClient) -> None:
         self._settings = settings
-        part = TopicPartition(POLICIES, 0)
-        end = end_offsets(client, [part])[part]
-        start = start_offsets(client, [part])[part]
-        self._all = [message for batch in read(settings, {(POLICIES, 0): (start, end)}) for message in batch]
-        self._told = 0
+        parts = [TopicPartition(topic, 0) for topic in BROADCASTS]
+        ends, starts = end_offsets(client, parts), start_offsets(client, parts)
+        self._last: dict[tuple[str, bytes], Message] = {}
+        ranges = {(part.topic, 0): (starts[part], ends[part]) for part in parts}
+        self._news = [message for batch in read(settings, ranges) for message in batch]
+        self._keep(self._news)
         self._consumer = door(settings).consumer(
             settings.client(
                 **{
@@ -33,27 +34,35 @@ class Policies:
                 }
             )
         )
-        self._consumer.assign([TopicPartition(POLICIES, 0, end)])
+        self._consumer.assign([TopicPartition(part.topic, 0, ends[part]) for part in parts])
 
     def all(self) -> list[Message]:
-        """Every record read so far."""
-        return self._all
+        """What was read so far and still counts, in the order of each topic."""
+        return sorted(self._last.values(), key=lambda message: (message.topic() or "", message.offset() or 0))
 
     def again(self) -> None:
         """Tells all of them once more: partitions that were just restored know which they have applied."""
-        self._told = 0
+        self._news = self.all()
 
     def news(self) -> list[Message]:
         """Records not told yet. Raises MendstreamError once Kafka denies them."""
         for message in self._consumer.consume(100, timeout=0):
             if (error := message.error()) is None:
-                self._all.append(message)
+                self._news.append(message)
+                self._keep([message])
             elif error.code() in DENIED:
-                raise explained(error, self._settings, POLICIES, READER)
+                raise explained(error, self._settings, message.topic() or "", READER)
             else:
-                log.warning("policies: %s", error.str())
-        news, self._told = self._all[self._told :], len(self._all)
+                log.warning("broadcast: %s", error.str())
+        news, self._news = self._news, []
         return news
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _keep(self, messages: list[Message]) -> None:
+        for message in messages:
+            topic, key = message.topic() or "", message.key()
+            # Every policy is kept: one that is wrong must get its dead letter also where another followed it.
+            own = key if key is not None and topic != POLICIES else str(message.offset()).encode()
+            self._last[topic, own] = message

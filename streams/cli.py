@@ -3,6 +3,7 @@
 import typer
 
 from streams.console import (
+    advise,
     apply,
     audit,
     backtest,
@@ -13,6 +14,7 @@ from streams.console import (
     run,
     table,
     topics,
+    views,
     watch,
     why,
 )
@@ -48,6 +50,8 @@ def application() -> typer.Typer:
         watch,
         table,
         apply,
+        advise,
+        views,
         topics,
         why,
         backtest,

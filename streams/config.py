@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     ssl_key_password: SecretStr = Field(SecretStr(""), description="of the private key, where it has one")
     registry_url: str = Field("", description="Schema Registry; empty: local schema ids")
     registry_auth: SecretStr = Field(SecretStr(""), description="user:password of the Schema Registry")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Redis that keeps views for dashboards, redis://host:6379/0"
+    )
     group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
     slot: str = Field("0", description="name of this worker, stable over restarts: what fences its own zombie")
     partitions: int = Field(4, ge=1, le=1024, description="partition count of every co-partitioned topic")
@@ -35,6 +38,7 @@ class Settings(BaseSettings):
     dedupe_window: int = Field(1_000_000, ge=1_000, le=10_000_000, description="offsets back that an id is remembered")
     commit_ms: int = Field(100, ge=1, le=5_000, description="longest wait of changed rows before a commit")
     batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
+    learning_enabled: bool = Field(True, description="false: recommendations earn no trust, and every boost is 0")
     breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=2_000, le=60_000)

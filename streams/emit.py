@@ -8,7 +8,7 @@ from confluent_kafka import Message
 from agents.admit import FORWARDED_FROM
 from agents.effects import Effects, Output
 from agents.slice import Delivered, Slice
-from schemas.catalog import COMMANDS, DEAD_LETTERS
+from schemas.catalog import BROADCASTS, COMMANDS, DEAD_LETTERS
 from schemas.ids import partition_of
 from schemas.records import Command, Decision
 from schemas.refusals import Refused
@@ -83,13 +83,11 @@ class Emitter:
         REFUSED.labels(topic, refused.reason).inc()
 
     def output(self, output: Output, outbox: Outbox) -> None:
-        record = output.record
-        when = record.issued_at if isinstance(record, Command) else record.decided_at  # type: ignore[attr-defined]
-        name = type(record).__name__
-        headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, when, output.key)
-        partition = partition_of(output.key, self._partitions)
+        record, name = output.record, type(output.record).__name__
+        headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, output.at, output.key)
+        partition = 0 if output.topic in BROADCASTS else partition_of(output.key, self._partitions)
         outbox.add(output.topic, partition, output.key, self._codec.encode(record), headers)
         if isinstance(record, Decision):
             DECISIONS.labels(record.verdict, record.outcome).inc()
-        else:
+        elif isinstance(record, Command):
             COMMANDS_ISSUED.labels(next(order for order, topic in COMMANDS.items() if topic == output.topic)).inc()

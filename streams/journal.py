@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from agents.effects import Effects
 from agents.slice import Slice
+from schemas.catalog import BROADCASTS, POLICIES, TRUST_LEVELS
 from schemas.records import JournalEntry, Step
 
 
@@ -14,7 +15,7 @@ class Journal:
     partition: int
     number: int = 0
     next_offsets: dict[str, int] = field(default_factory=dict)
-    broadcast_offset: int = 0
+    broadcast_offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BROADCASTS, 0))
     applied: int = 0
     duplicates: int = 0
     forwarded: int = 0
@@ -28,7 +29,7 @@ class Journal:
             entry.partition,
             entry.number,
             dict(entry.next_offsets),
-            entry.broadcast_offset,
+            {POLICIES: entry.broadcast_offset, TRUST_LEVELS: entry.levels_offset},
             entry.applied,
             entry.duplicates,
             entry.forwarded,
@@ -56,7 +57,7 @@ class Journal:
 
     def add_broadcast(self, topic: str, offset: int, value: bytes | None) -> None:
         """Notes a broadcast record, embedded: its topic is compacted, and a replay must find it."""
-        self.broadcast_offset = offset + 1
+        self.broadcast_offsets[topic] = offset + 1
         self.steps.append(Step(topic=topic, first_offset=offset, next_offset=offset + 1, record=value))
 
     def entry(self, now: int, agents: str, rows: int) -> JournalEntry:
@@ -70,7 +71,8 @@ class Journal:
             now=now,
             steps=steps,
             next_offsets=dict(self.next_offsets),
-            broadcast_offset=self.broadcast_offset,
+            broadcast_offset=self.broadcast_offsets[POLICIES],
+            levels_offset=self.broadcast_offsets[TRUST_LEVELS],
             applied=self.applied,
             duplicates=self.duplicates,
             forwarded=self.forwarded,

@@ -5,9 +5,8 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from agents.fold import apply_policy
+from agents.fold import apply_broadcast
 from agents.slice import Slice
-from schemas.catalog import POLICIES
 from schemas.refusals import Refused
 from schemas.wire import Codec
 from streams.blackbox import DEADLY
@@ -51,12 +50,14 @@ class Owned:
         emitter.dead_letter(topic, self.tables.partition, record, why)
         RECORDS.labels(topic, "dead_letter").inc()
 
-    def take_policy(self, offset: int, record: Message, codec: Codec, emitter: Emitter) -> None:
-        """Applies a broadcast record once; the owner of partition 0 gives a wrong one its dead letter."""
-        if offset < self.journal.broadcast_offset:
-            return
-        refused = apply_policy(record.value(), self.tables, codec)
-        self.journal.add_broadcast(POLICIES, offset, record.value())
+    def take_broadcast(self, record: Message, codec: Codec, emitter: Emitter) -> bool:
+        """Applies a broadcast record once; the owner of partition 0 gives a wrong one its dead letter. False: it was."""
+        topic, offset = record.topic() or "", record.offset() or 0
+        if offset < self.journal.broadcast_offsets[topic]:
+            return False
+        refused = apply_broadcast(topic, record.value(), self.tables, codec)
+        self.journal.add_broadcast(topic, offset, record.value())
         self.dirty = True
         if refused is not None and self.tables.partition == 0:
-            emitter.dead_letter(POLICIES, 0, record, refused)
+            emitter.dead_letter(topic, 0, record, refused)
+        return True

@@ -16,7 +16,7 @@ from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from streams.blackbox import BlackBox
 from streams.breaker import Breaker
-from streams.broadcast import Policies
+from streams.broadcast import Broadcast
 from streams.clock import monotonic
 from streams.config import Settings
 from streams.door import door
@@ -62,7 +62,8 @@ class Processor:
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read
         self._emitter = topology.emitter(codec, f"mendstream/{settings.group}", settings.partitions)
-        self._policies = Policies(settings, self._admin)
+        self._broadcast = Broadcast(settings, self._admin)
+        self._agents = topology.agents(settings.dedupe_window, settings.learning_enabled)
         self._ticker = Ticker(settings, codec)
         self._breaker = Breaker(settings.breaker)
         self._box = box or BlackBox(None)
@@ -91,7 +92,7 @@ class Processor:
         self._consumer.close()
         self._transactions.close()
         self._ticker.close()
-        self._policies.close()
+        self._broadcast.close()
         # After an error nothing is closed: closing would hand over partitions as if their tables were committed.
 
     def _turn(self) -> None:
@@ -104,7 +105,7 @@ class Processor:
             self._fold(topic, partition, records)
             if self._urgent and not self._transactions.busy:
                 self._commit(self._urgent)  # the other partitions are folded while it is written
-        self._take_policies()
+        self._take_broadcast()
         self._commit(self._due())
         self._ticker.tick(self._owned, self._door.now_ms())
 
@@ -162,11 +163,11 @@ class Processor:
         if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
             self._consumer.pause([TopicPartition(topic, partition)])
 
-    def _take_policies(self) -> None:
-        for message in self._policies.news():
+    def _take_broadcast(self) -> None:
+        for message in self._broadcast.news():
             for owned in self._owned.values():
-                self._changed()
-                owned.take_policy(message.offset() or 0, message, self._codec, self._emitter)
+                if owned.take_broadcast(message, self._codec, self._emitter):
+                    self._changed()
 
     def _changed(self) -> None:
         if self._changed_at is None:
@@ -184,7 +185,7 @@ class Processor:
                 if rows := table.changed(self._codec):
                     outbox.rows.append((topic, partition, rows))
             held = sum(map(len, owned.tables.all().values()))
-            entry = owned.journal.entry(owned.tables.now, self._topology.agents(self._settings.dedupe_window), held)
+            entry = owned.journal.entry(owned.tables.now, self._agents, held)
             outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
@@ -246,7 +247,7 @@ class Processor:
                 self._admin,
                 numbers,
                 offsets,
-                self._policies.all(),
+                self._broadcast.all(),
                 self._box,
             )
             self._committed = {
@@ -254,8 +255,8 @@ class Processor:
                 for p, one in self._owned.items()
                 for topic, offset in one.journal.next_offsets.items()
             }
-            self._policies.again()
-            self._take_policies()
+            self._broadcast.again()
+            self._take_broadcast()
             self._catch_up(numbers)
             starts = start_offsets(self._admin, parts)
             consumer.assign([TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts])

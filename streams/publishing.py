@@ -19,7 +19,8 @@ class Publisher:
     next_offsets: the offset after the last record acknowledged, by topic and partition.
     """
 
-    def __init__(self, settings: Settings, codec: Codec) -> None:
+    def __init__(self, settings: Settings, codec: Codec, linger_ms: int = 20) -> None:
+        """linger_ms: how long a record waits for others to be sent with; 0 where somebody waits for each."""
         self._settings, self._codec = settings, codec
         self._heard = Heard()
         self._failure: MendstreamError | None = None
@@ -31,7 +32,7 @@ class Publisher:
                 **{
                     "enable.idempotence": True,
                     "partitioner": "murmur2_random",  # as Java's default; librdkafka's own is another
-                    "linger.ms": 20,
+                    "linger.ms": linger_ms,
                     "compression.type": "lz4",
                     "error_cb": self._heard,
                 }

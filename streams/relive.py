@@ -10,16 +10,16 @@ from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.effects import Effects
-from agents.fold import apply_policy, fold
+from agents.fold import apply_broadcast, apply_policy, fold
 from agents.slice import Slice
-from schemas.catalog import JOURNAL, POLICIES
+from schemas.catalog import BROADCASTS, JOURNAL, POLICIES
 from schemas.records import JournalEntry, Policy
 from schemas.wire import Codec
 from state.tables import Tables
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import end_offsets, read, start_offsets
-from streams.topology import DECIDING
+from streams.topology import DECIDING, tables_of
 
 Cut = Callable[[str, list[Message]], Iterable[list[Message]]]  # a topic's consecutive records, in one piece or several
 Told = Callable[[str], None]  # hears how far long work has come
@@ -60,7 +60,7 @@ def relive(
     logs: dict[str, _Log] = {}
     for entry in _journal(settings, codec, client, partition):
         if tables is None:
-            tables = Tables(partition, settings.partitions, _dedupe_window(entry))
+            tables = tables_of(partition, settings.partitions, entry.agents)
             for policy in policies or ():
                 refused = apply_policy(codec.encode(policy), tables, codec)
                 assert refused is None, f"policy {policy.policy_id} was not checked: {refused}"
@@ -68,9 +68,9 @@ def relive(
         for step in entry.steps:
             if step.first_offset == step.next_offset:
                 continue  # the record before it was set aside
-            if step.topic == POLICIES:
-                if policies is None:
-                    apply_policy(step.record, tables, codec)
+            if step.topic in BROADCASTS:
+                if policies is None or step.topic != POLICIES:
+                    apply_broadcast(step.topic, step.record, tables, codec)
                 yield Turn(entry, tables, None, Effects())
                 continue
             if step.topic not in logs:
@@ -128,12 +128,9 @@ def _journal(settings: Settings, codec: Codec, client: AdminClient, partition: i
 
 
 def _check_agents(entry: JournalEntry, tables: Tables) -> None:
-    if entry.agents != DECIDING.agents(tables.dedupe_window):
+    agents = DECIDING.agents(tables.dedupe_window, tables.lessons.enabled)
+    if entry.agents != agents:
         raise MendstreamError(
             f"Partition {entry.partition}: entry {entry.number} was written by agents {entry.agents!r}.",
-            f"Replay it with that version; this one is {DECIDING.agents(tables.dedupe_window)!r}.",
+            f"Replay it with that version; this one is {agents!r}.",
         )
-
-
-def _dedupe_window(entry: JournalEntry) -> int:
-    return int(entry.agents.partition("dedupe=")[2])

@@ -8,7 +8,7 @@ import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.fold import apply_policy
+from agents.fold import apply_broadcast
 from agents.slice import Slice
 from schemas.catalog import JOURNAL, TICKS
 from schemas.records import JournalEntry
@@ -34,10 +34,10 @@ def restore(
     client: AdminClient,
     partitions: Sequence[int],
     committed: Mapping[tuple[str, int], int],
-    policies: Sequence[Message],
+    broadcast: Sequence[Message],
     box: BlackBox,
 ) -> dict[int, Owned]:
-    """Restores partitions; `committed` are the group's offsets, `policies` the broadcast topic as it stands.
+    """Restores partitions; `committed` are the group's offsets, `broadcast` the broadcast topics as they stand.
 
     Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong one.
     """
@@ -55,9 +55,10 @@ def restore(
         topology.rebuild(one.tables)
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
     for one in owned.values():
-        for message in policies:
-            if (message.offset() or 0) < one.journal.broadcast_offset:
-                apply_policy(message.value(), one.tables, codec)
+        for message in broadcast:
+            topic = message.topic() or ""
+            if (message.offset() or 0) < one.journal.broadcast_offsets[topic]:
+                apply_broadcast(topic, message.value(), one.tables, codec)
     pa.default_memory_pool().release_unused()  # what decoding took
     return owned
 

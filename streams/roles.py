@@ -14,14 +14,14 @@ from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionTy
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from agents.fold import INPUTS
-from schemas.catalog import COMMANDS, DEAD_LETTERS, JOURNAL, POLICIES, REDRIVES, TOPICS, Writer
+from schemas.catalog import BROADCASTS, COMMANDS, DEAD_LETTERS, JOURNAL, POLICIES, REDRIVES, TOPICS, Writer
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import READER, explained, transactional_prefix
 
 Kind = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
 Pattern = Literal["LITERAL", "PREFIXED"]
-RoleName = Literal["processor", "producer", "deployer", "operator", "redriver", "viewer", "auditor"]
+RoleName = Literal["processor", "producer", "recommender", "deployer", "operator", "redriver", "viewer", "auditor"]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 REDRIVE_SLOT = "dead-letters-redrive"
 
@@ -69,7 +69,7 @@ def _seeing_all(granted: list[Right]) -> list[Right]:
 def _processor(group: str, _own: str) -> list[Right]:
     tables = [topic.name for topic in TOPICS.values() if topic.writer == "processor" and topic.cleanup == "compact"]
     granted = [
-        *_on("READ", dict.fromkeys((*INPUTS, POLICIES, *tables, JOURNAL))),
+        *_on("READ", dict.fromkeys((*INPUTS, *BROADCASTS, *tables, JOURNAL))),
         *_on("WRITE", dict.fromkeys((*INPUTS, *_written_by("processor")))),  # inputs too: it sends strays home
         *_group(group),
         *_group(READER),
@@ -80,6 +80,10 @@ def _processor(group: str, _own: str) -> list[Right]:
 
 def _producer(_group: str, _own: str) -> list[Right]:
     return _on("WRITE", _written_by("producer"))
+
+
+def _recommender(_group: str, _own: str) -> list[Right]:
+    return _on("WRITE", _written_by("recommender"))
 
 
 def _deployer(_group_: str, own: str) -> list[Right]:
@@ -123,8 +127,9 @@ def _auditor(group: str, own: str) -> list[Right]:
 ROLES: dict[RoleName, Role] = {
     "processor": Role("decides: reads inputs, writes everything that follows in transactions", _processor),
     "producer": Role("publishes results and metrics, reads nothing", _producer),
+    "recommender": Role("publishes recommendations, reads nothing", _recommender),
     "deployer": Role("reads commands, reports their status", _deployer),
-    "operator": Role("applies specs and policies, reads everything", _operator),
+    "operator": Role("applies specs and policies, judges recommendations, reads everything", _operator),
     "redriver": Role("writes dead letters back to where they came from, with `mendstream redrive`", _redriver),
     "viewer": Role("a Kafka UI: reads all but dead letters, sees the lag, writes nothing", _viewer),
     "auditor": Role("reads everything in a group of its own, writes nothing", _auditor),

@@ -39,4 +39,6 @@ BREAKER_OPEN = _gauge(
     "topic",
     "partition",
 )
+VIEWS_DEGRADED = _gauge("views_degraded", "1 while the store of the views does not answer and they lag behind the log.")
+VIEWS_ROWS = _gauge("views_rows", "Rows in the views when they were last built.")
 ASSIGNED = _gauge("assigned_partitions", "Partitions this worker owns and has restored.")

@@ -9,7 +9,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from agents.fold import INPUTS
-from schemas.catalog import DEAD_LETTERS, POLICIES, TOPICS, Topic
+from schemas.catalog import BROADCASTS, DEAD_LETTERS, TOPICS, Topic
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
@@ -23,7 +23,7 @@ LARGEST_BYTES = 16 * 1024 * 1024  # of a dead letter: a broker takes a record of
 def settings_of(topic: Topic) -> dict[str, str]:
     """The topic's configuration at the broker."""
     config = {"cleanup.policy": topic.cleanup, "compression.type": "producer"}
-    if topic.name in (*INPUTS, POLICIES):
+    if topic.name in (*INPUTS, *BROADCASTS):
         config["message.timestamp.type"] = "LogAppendTime"  # `now` is the broker's clock, not a producer's
     if topic.name == DEAD_LETTERS:
         config["max.message.bytes"] = str(LARGEST_BYTES)

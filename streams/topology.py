@@ -6,14 +6,15 @@ from typing import Any
 
 from agents.decider import VERSION
 from agents.effects import Effects
-from agents.fold import INPUTS, fold, refresh, remember
-from agents.judge.arms import rebuild
+from agents.fold import INPUTS, fold, rebuild, refresh, remember
 from agents.slice import Slice
-from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.catalog import SPECS, STATUS
 from schemas.wire import Codec
 from state.tables import Tables
 from streams.config import Settings
 from streams.emit import Emitter
+
+NOT_LEARNING = " learning=off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +37,24 @@ class Topology:
     remember: Callable[[Slice, Any, Codec], None] | None
     emitter: type[Emitter] = Emitter
 
-    def agents(self, dedupe_window: int) -> str:
+    def agents(self, dedupe_window: int, learning: bool) -> str:
         """What must be equal for a replay to give the same bytes."""
-        return f"{self.version} dedupe={dedupe_window}"
+        return f"{self.version} dedupe={dedupe_window}{'' if learning else NOT_LEARNING}"
+
+
+def tables_of(partition: int, partitions: int, agents: str) -> Tables:
+    """The memory, still empty, of a partition that these agents folded."""
+    window = int(agents.partition("dedupe=")[2].removesuffix(NOT_LEARNING))
+    return Tables(partition, partitions, window, not agents.endswith(NOT_LEARNING))
 
 
 def _tables(partition: int, settings: Settings) -> Tables:
-    return Tables(partition, settings.partitions, settings.dedupe_window)
+    return Tables(partition, settings.partitions, settings.dedupe_window, settings.learning_enabled)
 
 
 DECIDING = Topology(
     version=VERSION,
-    inputs=(SPECS, STATUS, METRICS, RESULTS, TICKS),
+    inputs=INPUTS,
     first=(SPECS, STATUS),
     state=_tables,
     fold=fold,
@@ -55,4 +62,3 @@ DECIDING = Topology(
     rebuild=rebuild,
     remember=remember,
 )
-assert set(DECIDING.inputs) == set(INPUTS)

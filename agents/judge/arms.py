@@ -19,10 +19,10 @@ WAIT = STATES.index("WAIT")
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
 
-def open_arm(tables: Tables, hashed: int, key: Key, offset: int) -> int:
-    """Makes the row of an arm first seen at `offset`, and starts its experiment if this is its first result."""
+def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: int) -> int:
+    """Makes the row of an arm first seen at `offset`; starts its experiment if this is its first result."""
     subject, experiment_id, metric, variant, segment, step = key
-    experiment = started(tables, subject, experiment_id, offset)
+    experiment = started(tables, subject, experiment_id, offset, occurred_at)
     experiment = with_metric(experiment, metric, tables)
     pair = Pair(variant, metric)
     whole = segment is None and step is None

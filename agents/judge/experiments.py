@@ -70,7 +70,7 @@ def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
     )
 
 
-def started(tables: Tables, subject: str, experiment_id: str, offset: int) -> ExperimentRow:
+def started(tables: Tables, subject: str, experiment_id: str, offset: int, occurred_at: int) -> ExperimentRow:
     """The experiment's row; its first result, at `offset`, freezes its place among the subject's experiments."""
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     if experiment is None:
@@ -80,7 +80,13 @@ def started(tables: Tables, subject: str, experiment_id: str, offset: int) -> Ex
         row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
         row = replace(row, experiments=row.experiments + 1)
         tables.subjects.put(row)
-        experiment = replace(experiment, started_offset=offset, ordinal=row.experiments, discoveries=row.discoveries)
+        experiment = replace(
+            experiment,
+            started_offset=offset,
+            started_at=occurred_at,
+            ordinal=row.experiments,
+            discoveries=row.discoveries,
+        )
         tables.experiments.put(experiment)
     return experiment
 

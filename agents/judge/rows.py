@@ -64,10 +64,10 @@ def _find_or_open(
         return found
     unknown = np.flatnonzero(found < 0)
     _, first = np.unique(hashes[unknown], return_index=True)
-    columns = [facts.batch.column(name) for name in _COLUMNS]
+    columns, occurred = [facts.batch.column(name) for name in _COLUMNS], facts.ints("occurred_at")
     for i in unknown[np.sort(first)]:  # in the order of the log, which fixes the levels of unspecified pairs
         names = [column[int(at[i])].as_py() for column in columns]
         step = str(int(steps[i])) if steps is not None else None
         key: Key = (names[0], names[1], names[2], names[3], names[4] if segment else None, step)
-        open_arm(tables, int(hashes[i]), key, int(facts.offsets[at[i]]))
+        open_arm(tables, int(hashes[i]), key, int(facts.offsets[at[i]]), int(occurred[at[i]]))
     return tables.arms.find(hashes)

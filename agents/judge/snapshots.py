@@ -62,7 +62,7 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
         return []
     others = [old for old in row.parts if (old.occurred_at, old.variant, old.segment) != _place(part)]
     tables.snapshots.put(_bounded(replace(row, parts=(*others, part))))
-    _open(tables, names, int(one.offsets[0]))
+    _open(tables, names, int(one.offsets[0]), int(one.ints("occurred_at")[0]))
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     assert experiment is not None
     rows, totals = _completed(tables, experiment, metric)
@@ -92,13 +92,13 @@ def _bounded(row: SnapshotRow) -> SnapshotRow:
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
-def _open(tables: Tables, names: _Names, offset: int) -> None:
+def _open(tables: Tables, names: _Names, offset: int, occurred_at: int) -> None:
     """Opens the rows that a snapshot will stand in: its arm, and its segment of it."""
     for segment in dict.fromkeys((None, names[4])):
         key = (*names[:4], segment, None)
         hashed = combine([hash_part(pa.array([name], pa.string())) for name in key])
         if tables.arms.find(hashed)[0] < 0:
-            row = open_arm(tables, int(hashed[0]), key, offset)
+            row = open_arm(tables, int(hashed[0]), key, offset, occurred_at)
             tables.arms.touch(np.array(group_of(tables, row)))
 
 

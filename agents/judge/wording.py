@@ -8,12 +8,13 @@ import numpy as np
 from agents.judge.assess import assess
 from agents.judge.effect import Effect, effects
 from agents.judge.running import Running
-from agents.judge.sides import Sides
+from agents.judge.sides import Sides, Totals
 from agents.judge.terms import Method, Tally
-from agents.mix import Part, components
+from agents.mix import Added, Components, Part, components
 from agents.numbers import grouped, nth, odds
-from agents.slice import Facts, Finding
-from schemas.records import Evidence, ExperimentRow, Order, Verdict
+from agents.policy import EXPOSURE
+from agents.slice import Compared, Facts, Finding
+from schemas.records import Direction, Evidence, ExperimentRow, Order, Verdict
 from state.tables import Tables
 
 SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
@@ -71,7 +72,40 @@ def finding_of(moment: Moment, verdict: Verdict, order: Order) -> Finding:
         variant=moment.variant,
         model_version=experiment.candidate_version if order != Order.NONE else None,
         to_version=target if order != Order.NONE else None,
+        compared=_compared(moment),
+        added=_added(moment, proof.estimate),
+        came_with_version=experiment.candidate_version is not None,
+        units=int(moment.sides.treatment.count[0]),
+        since=experiment.started_at,
     )
+
+
+def _compared(moment: Moment) -> tuple[Compared, ...]:
+    """Every metric that both arms had units of by then, the finding's own first."""
+    tables, at = moment.tables, np.array([moment.record])
+    index = tables.trials[tables.arms["trial"][moment.row]]
+    found = []
+    for metric in sorted(index.arms, key=lambda name: (name != moment.metric, name)):
+        control, treatment = (index.arms[metric].get(arm) for arm in (moment.experiment.control, moment.variant))
+        if metric == EXPOSURE or control is None or treatment is None:
+            continue
+        before, now = (_per_unit(moment, row, moment.after.at(tables, row, at)) for row in (control, treatment))
+        if np.isfinite(before) and np.isfinite(now):
+            sign = float(tables.arms["sign"][treatment]) if _directed(moment.experiment, metric) else 0.0
+            found.append(Compared(metric, before, now, sign))
+    return tuple(found)
+
+
+def _per_unit(moment: Moment, row: int, totals: Totals) -> float:
+    """NaN where no unit is judged yet."""
+    arms = moment.tables.arms
+    counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
+    units = int(totals.count[0] - arms["base_count"][row])
+    return float((totals.hits if counted else totals.total)[0]) / units if units > 0 else np.nan
+
+
+def _directed(experiment: ExperimentRow, metric: str) -> bool:
+    return any(spec.name == metric and spec.direction != Direction.UNKNOWN for spec in experiment.metrics)
 
 
 def _evidence(moment: Moment, row: int, sides: Sides, verdict: Verdict) -> Evidence:
@@ -118,11 +152,11 @@ def _segments(moment: Moment, verdict: Verdict) -> tuple[Evidence, ...]:
     return tuple(sorted(shown, key=lambda one: -one.count)[:SEGMENTS_SHOWN])
 
 
-def _where(moment: Moment, estimate: float) -> str:
-    """Whether the change sits within a segment, or in which segments each arm's units fell to."""
+def _change(moment: Moment, estimate: float) -> Components | None:
+    """What each segment adds to the effect; None where that cannot be said."""
     arms, sign = moment.tables.arms, 1.0 if estimate > 0 else -1.0
     if arms["ramped"][moment.row]:
-        return ""
+        return None
     parts = []
     for segment, row, sides in _parts(moment):
         counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
@@ -132,7 +166,17 @@ def _where(moment: Moment, estimate: float) -> str:
         base = arms["base_count"][[arms["control"][row], row]]
         units = int(sides.control.count[0] - base[0]), int(sides.treatment.count[0] - base[1])
         parts.append(Part(segment, units[0], sums[0], units[1], sums[1]))
-    change = components([part for part in parts if part.count_before > 0 and part.count_during > 0])
+    return components([part for part in parts if part.count_before > 0 and part.count_during > 0])
+
+
+def _added(moment: Moment, estimate: float) -> tuple[Added, ...]:
+    change = _change(moment, estimate)
+    return change.added if change is not None else ()
+
+
+def _where(moment: Moment, estimate: float) -> str:
+    """Whether the change sits within a segment, or in which segments each arm's units fell to."""
+    change = _change(moment, estimate)
     if change is None:
         return ""
     if change.mix > change.within:

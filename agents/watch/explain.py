@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from agents.mix import Part, components, rates
+from agents.mix import Added, Part, components, rates
 
 _SURE = 3.0  # standard deviations by which a part is more than chance
 
@@ -21,6 +21,7 @@ class Change:
     mix: float
     segment: str
     segment_is_mix: bool
+    added: tuple[Added, ...]
     within_sure: bool
     mix_sure: bool
 
@@ -40,7 +41,7 @@ def explain(parts: Sequence[Part]) -> Change | None:
     found = components(parts)
     if found is None:
         return None
-    return Change(found.within, found.mix, found.segment, found.segment_is_mix, *_sure(parts))
+    return Change(found.within, found.mix, found.segment, found.segment_is_mix, found.added, *_sure(parts))
 
 
 def _sure(parts: Sequence[Part]) -> tuple[bool, bool]:

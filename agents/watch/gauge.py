@@ -30,11 +30,12 @@ class Columns:
     versions: list[str]
     segment: Ints
     segments: list[str]
+    times: Ints
 
     @staticmethod
     def of(facts: Facts) -> "Columns":
         version, segment = codes(facts, "model_version"), codes(facts, "segment")
-        return Columns(facts.ints("count"), facts.floats("sum"), *version, *segment)
+        return Columns(facts.ints("count"), facts.floats("sum"), *version, *segment, facts.ints("occurred_at"))
 
 
 def codes(facts: Facts, name: str) -> tuple[Ints, list[str]]:
@@ -56,7 +57,9 @@ class Gauge:
                 segment: replace(learning_anew(row), limit=None, values=(), thin=1) for segment, row in rows.items()
             }
         self._whole = self._open(None, rows.get(None))
-        records = Records.of(at, facts.offsets[at], columns.version[at], columns.count[at], columns.total[at])
+        records = Records.of(
+            at, facts.offsets[at], columns.version[at], columns.count[at], columns.total[at], columns.times[at]
+        )
         records = self._whole.measure(records, columns.versions, rule)
         known = {segment: row for segment, row in rows.items() if segment is not None}
         self._ledger = Ledger.of(known, records, columns.segment[at], columns.segments, columns.versions)

@@ -25,6 +25,7 @@ class Column(IntEnum):
     COARSE = 6  # units that cannot be compared
     WHOLE_JUDGED = 7  # what the whole compares of the record, by its own limit
     WHOLE_BAD = 8
+    TIME = 9  # of the event, ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ class Records:
     total: Floats
 
     @staticmethod
-    def of(at: Ints, offsets: Ints, version: Ints, count: Ints, total: Floats) -> "Records":
+    def of(at: Ints, offsets: Ints, version: Ints, count: Ints, total: Floats, times: Ints) -> "Records":
         ints = np.zeros((len(Column), len(at)), np.int64)
         ints[: Column.JUDGED] = at, offsets, version, count
+        ints[Column.TIME] = times
         return Records(ints, total)
 
     @property
@@ -63,6 +65,10 @@ class Records:
     @property
     def bad(self) -> Ints:
         return self._column(Column.BAD)
+
+    @property
+    def times(self) -> Ints:
+        return self._column(Column.TIME)
 
     def _column(self, column: Column) -> Ints:
         found: Ints = self.ints[column]

@@ -84,7 +84,7 @@ def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:
     )
 
 
-def first_seen(name: str, offset: int) -> VersionWatch:
+def first_seen(name: str, offset: int, occurred_at: int) -> VersionWatch:
     return VersionWatch(
         model_version=name,
         count=0,
@@ -108,6 +108,7 @@ def first_seen(name: str, offset: int) -> VersionWatch:
         whole_window_bad=0,
         log_e=0.0,
         state=State.WAIT,
+        first_at=occurred_at,
     )
 
 

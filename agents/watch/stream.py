@@ -48,7 +48,9 @@ class Stream:
         alarms = []
         for code in dict.fromkeys(records.version.tolist()):
             own = np.flatnonzero(records.version == code)
-            version = self.version(names[code]) or first_seen(names[code], int(records.offsets[own[0]]))
+            version = self.version(names[code]) or first_seen(
+                names[code], int(records.offsets[own[0]]), int(records.times[own[0]])
+            )
             if len(reference):
                 mine = reference[records.version[reference] == code]
                 version = replace(version, learned=version.learned + int(records.judged[mine].sum()))
@@ -143,7 +145,7 @@ _NONE = np.zeros(0, np.int64)
 
 def _summed(version: VersionWatch, own: Records) -> VersionWatch:
     """The version's totals after its records."""
-    count, judged, bad, coarse, whole_judged, whole_bad = own.ints[Column.COUNT :].sum(axis=1).tolist()
+    count, judged, bad, coarse, whole_judged, whole_bad = own.ints[Column.COUNT : Column.TIME].sum(axis=1).tolist()
     return replace(
         version,
         count=version.count + count,

@@ -3,7 +3,8 @@
 from scipy.special import betaincinv
 
 from agents.numbers import grouped, odds
-from agents.slice import Facts, Finding
+from agents.slice import Compared, Facts, Finding
+from agents.watch.before import came_with
 from agents.watch.explain import Change
 from agents.watch.rule import How, Rule
 from agents.watch.stream import Alarm
@@ -36,7 +37,25 @@ def drift_finding(
         to_version=previous if order == Order.ROLLBACK else None,
         segments=segments,
         hypothesis=f"more data and a better model for segment {segments[0]}" if mixed and segments else "",
+        compared=(_compared(row, rule, alarm),),
+        added=change.added if change is not None else (),
+        came_with_version=came_with(version),
+        units=version.judged,
+        since=version.first_at,
     )
+
+
+def _compared(row: MetricRow, rule: Rule, alarm: Alarm) -> Compared:
+    """The metric per unit in the reference and since the suspicion began; of a metric with a limit the share beyond it."""
+    before, now = row.reference_bad / row.reference_count, _bad_rate(alarm)
+    if rule.how == How.RATE and not rule.upper:
+        return Compared(row.metric, 1.0 - before, 1.0 - now, 1.0)
+    return Compared(row.metric, before, now, -1.0)
+
+
+def _bad_rate(alarm: Alarm) -> float:
+    version = alarm.version
+    return (version.bad - version.window_bad) / max(1, version.judged - version.window_count)
 
 
 def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: Change | None) -> Evidence:

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.fold import INPUTS
-from schemas.catalog import JOURNAL, POLICIES
+from schemas.catalog import BROADCASTS, JOURNAL, POLICIES, TRUST_LEVELS
 from schemas.records import JournalEntry, Step
 from schemas.refusals import DecodeError
 from schemas.wire import Codec
@@ -100,25 +100,29 @@ def _missing(before: int, after: int) -> str:
 def _check_steps(found: History, entry: JournalEntry, name: str, check: Check) -> None:
     """Each slice begins at or after the end of the last one of its topic (transaction markers may stand between)."""
     position = found.next_offsets
-    broadcast = found.last.broadcast_offset if found.last is not None else 0
+    broadcast = _broadcast(found.last) if found.last is not None else dict.fromkeys(BROADCASTS, 0)
     for step in entry.steps:
-        after = broadcast if step.topic == POLICIES else position.get(step.topic, 0)
-        if step.topic not in (*INPUTS, POLICIES):
+        after = broadcast[step.topic] if step.topic in BROADCASTS else position.get(step.topic, 0)
+        if step.topic not in (*INPUTS, *BROADCASTS):
             check.find(f"{name}: {step.topic} is no input")
             continue
         if step.first_offset < after:
             check.find(f"{name}: {step.topic} went back from {after} to {step.first_offset}")
         if step.next_offset <= step.first_offset:
             check.find(f"{name}: its slice of {step.topic} from {step.first_offset} ends at {step.next_offset}")
-        if step.topic == POLICIES:
-            broadcast = step.next_offset
+        if step.topic in BROADCASTS:
+            broadcast[step.topic] = step.next_offset
         else:
             position[step.topic] = step.next_offset
             _note(found, step)
     if position != entry.next_offsets:
         check.find(f"{name}: its slices end at {position}, its next offsets say {entry.next_offsets}")
-    if broadcast != entry.broadcast_offset:
-        check.find(f"{name}: policies were applied up to {broadcast}, it says {entry.broadcast_offset}")
+    if broadcast != _broadcast(entry):
+        check.find(f"{name}: what is broadcast was applied up to {broadcast}, it says {_broadcast(entry)}")
+
+
+def _broadcast(entry: JournalEntry) -> dict[str, int]:
+    return {POLICIES: entry.broadcast_offset, TRUST_LEVELS: entry.levels_offset}
 
 
 def _note(found: History, step: Step) -> None:

@@ -8,11 +8,19 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.catalog import (
+    TABLES_ALERTS,
     TABLES_ARMS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
+    TABLES_FOLLOWUPS,
+    TABLES_LEARNING,
+    TABLES_LESSONS,
     TABLES_METRICS,
+    TABLES_PATTERNS,
+    TABLES_RUNS,
+    TABLES_SIGNALS,
     TABLES_SUBJECTS,
+    TABLES_TRUST,
     TOPICS,
 )
 from schemas.refusals import DecodeError
@@ -31,7 +39,30 @@ _TABLES = {
     "metrics": TABLES_METRICS,
     "commands": TABLES_COMMANDS,
     "subjects": TABLES_SUBJECTS,
+    "failure-patterns": TABLES_PATTERNS,
+    "signals": TABLES_SIGNALS,
+    "followups": TABLES_FOLLOWUPS,
+    "trust-scores": TABLES_TRUST,
+    "runs": TABLES_RUNS,
+    "lessons": TABLES_LESSONS,
+    "learning": TABLES_LEARNING,
+    "alerts": TABLES_ALERTS,
 }
+_Name = Literal[
+    "arms",
+    "experiments",
+    "metrics",
+    "commands",
+    "subjects",
+    "failure-patterns",
+    "signals",
+    "followups",
+    "trust-scores",
+    "runs",
+    "lessons",
+    "learning",
+    "alerts",
+]
 # What fits on a screen; --json has everything.
 _SHOWN = {
     "arms": "subject experiment_id metric variant segment count hits state effect low high",
@@ -39,6 +70,14 @@ _SHOWN = {
     "metrics": "subject metric segment reference_count reference_bad frozen versions",
     "commands": "issued_at order subject variant model_version phase reason",
     "subjects": "subject experiments tokens",
+    "failure-patterns": "pattern status day week month total last_at subjects actions precursors",
+    "signals": "signal seen last_at followers",
+    "followups": "subject action pattern command_id issued_at ends_at",
+    "trust-scores": "agent_id kind overall accuracy consistency timeliness reliability lower boost priority trend outcomes",
+    "runs": "tenant run_id members touched_at",
+    "lessons": "tenant category name status outcomes approved predicted correct",
+    "learning": "tenant tracked outcomes fresh cycles cycled_at accuracies declining",
+    "alerts": "rule key state value raised_at held",
 }
 _EPILOG = "Example: **mendstream table arms** - or **mendstream table metrics --json | jq .subject**"
 
@@ -49,7 +88,7 @@ def register(app: typer.Typer) -> None:
 
 def table(
     given: Given,
-    name: Annotated[Literal["arms", "experiments", "metrics", "commands", "subjects"], typer.Argument()],
+    name: Annotated[_Name, typer.Argument()],
     subject: Annotated[str | None, typer.Option(help="Only rows of this subject.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines with every field, also at a terminal.")] = False,
 ) -> None:

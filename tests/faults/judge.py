@@ -12,7 +12,7 @@ from confluent_kafka import Message, TopicPartition
 
 from agents.admit import FORWARDED_FROM
 from agents.fold import INPUTS
-from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, TOPICS
+from schemas.catalog import ADVICE, COMMANDS, DEAD_LETTERS, DECISIONS, FAILURES, PATTERN_FACTS, TOPICS
 from schemas.records import JournalEntry
 from state.tables import Tables
 from streams.config import Settings
@@ -26,6 +26,7 @@ from tests.kafka.logs import CODEC, Place, headers, journal
 
 FEWEST_COMMANDS = 6  # with fewer, a run that lost all of them would look well
 TABLES = tuple(Tables(0, 1).all())
+OUTPUTS = (DECISIONS, *COMMANDS.values(), FAILURES, PATTERN_FACTS, ADVICE)
 
 
 def judged(settings: Settings, ends: Mapping[Place, int], mend: Mend = list) -> Harm:
@@ -69,7 +70,7 @@ def replayed(settings: Settings, directory: Path) -> Harm:
 def _standing(settings: Settings) -> Found:
     """What stands in the topics of outputs and tables."""
     found = Found()
-    for message in _messages(settings, DECISIONS, *COMMANDS.values(), *TABLES):
+    for message in _messages(settings, *OUTPUTS, *TABLES):
         topic, partition = message.topic() or "", message.partition() or 0
         name, value = TOPICS[topic].record, message.value()
         assert name is not None
@@ -91,7 +92,7 @@ def _other_outputs(expected: Found, found: Found) -> Iterator[str]:
             yield f"{who} follows from no record"
         elif any(record != right[0] for record in records):
             yield f"{who} is {records}, not {right}"
-    yield from (f"{who} is missing" for who in expected.outputs.keys() - found.outputs.keys() if who[0] == "Decision")
+    yield from (f"{who} is missing" for who in expected.outputs.keys() - found.outputs.keys() - expected.commands())
 
 
 def _other_rows(expected: Found, found: Found) -> Iterator[str]:

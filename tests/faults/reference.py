@@ -9,7 +9,23 @@ from confluent_kafka import Message, TopicPartition
 
 from agents.fold import INPUTS, apply_policy, fold, refresh
 from agents.slice import Slice
-from schemas.catalog import DEAD_LETTERS, METRICS, POLICIES, RESULTS, SPECS, STATUS, TOPICS
+from schemas.catalog import (
+    ADVICE,
+    DEAD_LETTERS,
+    METRICS,
+    PATTERN_FACTS,
+    POLICIES,
+    RESULTS,
+    SPECS,
+    STATUS,
+    TABLES_ALERTS,
+    TABLES_LEARNING,
+    TABLES_LESSONS,
+    TABLES_RUNS,
+    TABLES_TRUST,
+    TOPICS,
+)
+from schemas.lessons import Advice, FailureAnalysis, FollowupRow, PatternFact, PatternFactKind
 from schemas.records import Command, CommandRow, Decision
 from schemas.wire import Record
 from state.tables import Tables
@@ -17,7 +33,10 @@ from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
 from tests.kafka.logs import CODEC, Place, headers, messages, reason
 
-ORDER = (SPECS, METRICS, RESULTS, STATUS)  # a tick moves the clock alone, and nothing derived from that is compared
+ORDER = (SPECS, METRICS, RESULTS, PATTERN_FACTS, ADVICE, STATUS)  # a tick moves the clock alone
+# All of it derives from the broker's clock, and nothing that does is compared; a replay holds it to the byte.
+CLOCKED = (TABLES_TRUST, TABLES_RUNS, TABLES_LESSONS, TABLES_LEARNING, TABLES_ALERTS)
+_OUTPUTS = (Decision, Command, FailureAnalysis, PatternFact, Advice)
 Identity = tuple[str, str, int]  # kind of record, id, attempt
 Row = tuple[str, int, str]  # topic, partition, key
 Mend = Callable[[list[Message]], Sequence[Any]]  # one input partition; offsets and times are to stay
@@ -31,19 +50,22 @@ class Found:
     rows: dict[Row, Record] = field(default_factory=dict)
 
     def add_output(self, record: Record) -> None:
-        self.outputs[_identity(record)].append(_timeless(record))
+        if isinstance(record, _OUTPUTS):
+            self.outputs[_identity(record)].append(_timeless(record))
 
     def put_row(self, topic: str, partition: int, key: str, value: bytes | None) -> None:
         """The last of a key stands; None deletes."""
         name = TOPICS[topic].record
         assert name is not None
+        if topic in CLOCKED:
+            return
         if value is None:
             self.rows.pop((topic, partition, key), None)
         else:
             self.rows[topic, partition, key] = _timeless(CODEC.decode(name, value))
 
     def commands(self) -> set[Identity]:
-        return {who for who in self.outputs if who[0] != "Decision"}
+        return {who for who in self.outputs if who[0].endswith("Command")}
 
 
 def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> Found:
@@ -95,15 +117,28 @@ def _log(settings: Settings, upto: Mapping[Place, int]) -> dict[Place, list[Mess
 
 
 def _identity(record: Record) -> Identity:
-    if isinstance(record, Decision):
-        return "Decision", record.decision_id, 0
-    assert isinstance(record, Command), f"{type(record).__name__} is no output"
-    return type(record).__name__, record.command_id, record.attempt
+    name = type(record).__name__
+    match record:
+        case Decision():
+            return name, record.decision_id, 0
+        case FailureAnalysis():
+            return name, record.failure_id, 0
+        case PatternFact() | Advice():
+            return name, record.event_id, 0
+    assert isinstance(record, Command), f"{name} is no output"
+    return name, record.command_id, record.attempt
 
 
 def _timeless(record: Record) -> Record:
-    if isinstance(record, Decision):
-        return replace(record, decided_at=0)
-    if isinstance(record, Command | CommandRow):
-        return replace(record, issued_at=0, expires_at=0)
+    match record:
+        case Decision():
+            return replace(record, decided_at=0)
+        case Command() | CommandRow():
+            return replace(record, issued_at=0, expires_at=0)
+        case FailureAnalysis():
+            return replace(record, analysed_at=0)
+        case FollowupRow():
+            return replace(record, issued_at=0, ends_at=min(0, record.ends_at))
+        case PatternFact() if record.kind == PatternFactKind.ACTION:
+            return replace(record, occurred_at=0)
     return record

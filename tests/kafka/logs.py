@@ -9,7 +9,7 @@ from confluent_kafka import Message, Producer, TopicPartition
 
 from agents.fold import INPUTS, fold
 from agents.slice import Slice
-from schemas.catalog import COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
+from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, RESULTS, SPECS, TOPICS
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
 from schemas.wire import Record
@@ -47,7 +47,7 @@ def send(
     settings: Settings, topic: str, records: Iterable[Record | bytes], subjects: Sequence[str] | None = None
 ) -> None:
     """Writes records to their partitions and waits until they are acknowledged; policies have but one."""
-    partitions = 1 if topic == POLICIES else settings.partitions
+    partitions = 1 if topic in BROADCASTS else settings.partitions
     producer = Producer(settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000}))
     for i, record in enumerate(records):
         subject = subjects[i] if subjects is not None else record.subject  # type: ignore[union-attr]
@@ -75,7 +75,7 @@ def as_json(ends: dict[Place, int]) -> str:
 
 def messages(settings: Settings, topic: str) -> list[Message]:
     """Every committed record, by partition in order."""
-    count = 1 if topic == POLICIES else settings.partitions
+    count = 1 if topic in BROADCASTS else settings.partitions
     parts = [TopicPartition(topic, p) for p in range(count)]
     client = admin(settings)
     starts, ends = start_offsets(client, parts), end_offsets(client, parts)

@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from agents.fold import apply_policy, fold, refresh
+from agents.fold import INPUTS, apply_broadcast, fold, refresh
 from agents.slice import Slice
-from schemas.catalog import COMMANDS, METRICS, RESULTS, SPECS, STATUS, TICKS
-from schemas.ids import event_uuid, partition_of
+from schemas.catalog import COMMANDS, METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
+from schemas.ids import event_uuid
 from schemas.records import (
     Autonomy,
     CommandStatus,
@@ -37,12 +37,9 @@ from schemas.records import (
 from schemas.wire import Record
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent
+from tests.laws.advice import AWAY, HOME, PARTITIONS, advice
 
-PARTITIONS = 3
 WINDOW = 700  # offsets; small, so that ids are forgotten within a history
-_NAMES = [f"bot-{n}" for n in range(20)]
-HOME = [name for name in _NAMES if partition_of(name, PARTITIONS) == 0]
-AWAY = next(name for name in _NAMES if partition_of(name, PARTITIONS) != 0)
 BASE_POLICY = Policy(
     event_id=event_uuid("policy"),
     policy_id="all",
@@ -191,8 +188,31 @@ class Rule:
     kind: int
 
 
-Chapter = Results | Metrics | Specs | Answers | Rule | int  # an int: a tick after so many seconds
-Step = Slice | bytes
+@dataclass(frozen=True)
+class Advisers:
+    """n recommendations, outcomes, requests and facts of a few agents, patterns and tenants, some of them wrong."""
+
+    seed: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What was written so far for inputs comes in, as a partition reads what all have written."""
+
+
+Chapter = Results | Metrics | Specs | Answers | Rule | Advisers | Feedback | int  # an int: a tick after so many seconds
+
+
+@dataclass(frozen=True)
+class Told:
+    """A broadcast record."""
+
+    topic: str
+    value: bytes
+
+
+Step = Slice | Told
 
 
 @dataclass
@@ -213,9 +233,9 @@ def fresh_tables() -> Tables:
 
 
 def take(step: Step, tables: Tables, into: Folded) -> None:
-    """Folds one slice, or takes one policy."""
-    if isinstance(step, bytes):
-        apply_policy(step, tables, CODEC)
+    """Folds one slice, or takes one broadcast record."""
+    if isinstance(step, Told):
+        apply_broadcast(step.topic, step.value, tables, CODEC)
         return
     effects = fold(step, tables, CODEC)
     for one in effects.outputs:
@@ -271,7 +291,7 @@ def telling_offsets(tables: Tables) -> dict[str, set[int]]:
 def cut_anywhere(steps: Sequence[Step], telling: dict[str, set[int]], rng: np.random.Generator) -> Iterator[Step]:
     """Every slice cut at a few places: before or after telling records, and at random."""
     for step in steps:
-        if isinstance(step, bytes):
+        if isinstance(step, Told):
             yield step
             continue
         told = telling.get(step.topic, set())
@@ -290,11 +310,12 @@ class History:
     folded: Folded = field(default_factory=Folded)
     _offsets: dict[str, int] = field(default_factory=dict)
     _now: int = NOON
+    _fed: int = 0
 
     @staticmethod
     def of(chapters: Iterable[Chapter]) -> "History":
         history = History()
-        history.add(CODEC.encode(BASE_POLICY))
+        history.add(Told(POLICIES, CODEC.encode(BASE_POLICY)))
         for number, chapter in enumerate(chapters):
             history.write(chapter, number)
         return history
@@ -315,7 +336,12 @@ class History:
             case Answers():
                 self._send(STATUS, list(self._answers(chapter, number)), 0)
             case Rule():
-                self.add(CODEC.encode(_policy(chapter.kind)))
+                self.add(Told(POLICIES, CODEC.encode(_policy(chapter.kind))))
+            case Advisers():
+                for topic, records in advice(chapter.seed, chapter.n, number).items():
+                    self._send(topic, records, chapter.seed)
+            case Feedback():
+                self._feed_back()
             case int():
                 self._now += 1_000 * chapter
                 self._send(TICKS, [Tick(0, self._now)], 0)
@@ -335,6 +361,16 @@ class History:
             offset += 1 + int(rng.random() < 0.05)  # a transaction marker
         self._offsets[topic] = offset
         self.add(Slice.of(topic, 0, delivered))
+
+    def _feed_back(self) -> None:
+        news, self._fed = self.folded.outputs[self._fed :], len(self.folded.outputs)
+        for topic in dict.fromkeys(topic for topic, *_ in news):
+            values = [value for name, _, _, value in news if name == topic]
+            if topic in INPUTS:
+                self._send(topic, list(values), len(values))
+            elif topic == TRUST_LEVELS:
+                for value in values:
+                    self.add(Told(topic, value))
 
     def _answers(self, chapter: Answers, number: int) -> Iterator[Record]:
         issued = [(key, value) for topic, _, key, value in self.folded.outputs if topic in COMMANDS.values()]
@@ -558,7 +594,10 @@ _specs_chapters = st.builds(
 _answers = st.builds(
     Answers, status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]), attempt=st.integers(1, 2)
 )
-_others = st.one_of(_answers, st.builds(Rule, kind=st.integers(0, 4)), st.integers(0, 100))
+_others = st.one_of(
+    _answers, st.builds(Rule, kind=st.integers(0, 4)), st.integers(0, 100), st.builds(Feedback), st.just(30_000)
+)
+_advisers = st.builds(Advisers, seed=_SEEDS, n=st.integers(1, 200))
 
 
 def experiment_histories() -> st.SearchStrategy[list[Chapter]]:
@@ -572,5 +611,9 @@ def metric_histories() -> st.SearchStrategy[list[Chapter]]:
     return st.lists(st.one_of(_metrics_chapters, _metrics_chapters, _others, completed), min_size=1, max_size=9)
 
 
+def lesson_histories() -> st.SearchStrategy[list[Chapter]]:
+    return st.lists(st.one_of(_advisers, _advisers, _others, _metrics_chapters), min_size=1, max_size=9)
+
+
 def all_histories() -> st.SearchStrategy[list[Chapter]]:
-    return st.one_of(experiment_histories(), metric_histories())
+    return st.one_of(experiment_histories(), metric_histories(), lesson_histories())

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.fold import refresh, remember
-from agents.judge.arms import rebuild
+from agents.fold import rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from state.tables import Tables
 from tests.builders import CODEC, piece, result, sent
+from tests.laws.advice import HOME
 from tests.laws.histories import (
-    HOME,
     SPECIFIED,
     Chapter,
     Folded,
     History,
     Step,
+    Told,
     all_histories,
     cut_anywhere,
     fresh_tables,
@@ -61,10 +61,11 @@ def restored(rows: dict[str, Rows], before: Tables, steps: Iterable[Step]) -> Ta
         table.restore(rows.get(topic, []), CODEC)
     rebuild(tables)
     for step in steps:
-        if not isinstance(step, bytes):
+        if not isinstance(step, Told):
             remember(step, tables, CODEC)
     tables.now = before.now
     tables.policies = dict(before.policies)
+    tables.lessons.levels = dict(before.lessons.levels)
     return tables
 
 

@@ -12,16 +12,20 @@ from schemas.records import Status
 from state.tables import Tables
 from tests.builders import CODEC
 from tests.laws.histories import (
+    Advisers,
     Answers,
     Chapter,
+    Feedback,
     Folded,
     History,
     Metrics,
     Results,
     Specs,
+    Told,
     cut_anywhere,
     experiment_histories,
     fresh_tables,
+    lesson_histories,
     metric_histories,
     pieces,
     snapshot,
@@ -54,6 +58,20 @@ TELLING: dict[str, list[Chapter]] = {
     "many versions": [Metrics(5, 400, 0, 1, 12, False), Metrics(6, 400, 1, 2, 12, False)],
     "a bad version": [Metrics(7, 700, 0, 1, 0, False), Metrics(22, 150, 1, 2, 0, False), Answers(Status.COMPLETED, 1)],
     "a slow model": [Metrics(10, 1_600, 0, 1, 0, True), Metrics(10, 900, 1, 1, 3, False), Answers(Status.COMPLETED, 1)],
+    "lessons": [
+        Advisers(1, 400),
+        Feedback(),
+        30_000,
+        Advisers(2, 300),
+        Feedback(),
+        Feedback(),
+        90_000,
+        Advisers(3, 50),
+    ],
+    "a failure answered": [
+        *(Metrics(1, 700, 0, 1, 0, False), Metrics(2, 500, 1, 1, 0, False), Feedback(), Feedback()),
+        *(Answers(Status.COMPLETED, 1), Feedback(), 22_000, Feedback(), Feedback(), 90_000),
+    ],
     "a slow gauge": [Metrics(11, 5_000, 0, 1, 0, False), Metrics(11, 2_000, 1, 1, 0, True)],
 }
 WANTED = (
@@ -94,13 +112,19 @@ def test_metrics_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: 
     assert_cuts_change_nothing(chapters, seed)
 
 
+@settings(max_examples=40)
+@given(lesson_histories(), st.integers(0, 2**32 - 1))
+def test_lessons_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: list[Chapter], seed: int) -> None:
+    assert_cuts_change_nothing(chapters, seed)
+
+
 @pytest.mark.parametrize("name", ["two treatments", "means", "no spec", "a mix shift", "many versions", "a slow model"])
 def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
     history = History.of(TELLING[name])
     singly = [
         one
         for step in history.steps
-        for one in ([step] if isinstance(step, bytes) else pieces(step, range(len(step.records))))
+        for one in ([step] if isinstance(step, Told) else pieces(step, range(len(step.records))))
     ]
     tables = fresh_tables()
     assert take_all(singly, tables) == history.folded
@@ -117,7 +141,7 @@ def test_a_long_run_of_one_key_folds_as_its_pieces() -> None:
     tables = fresh_tables()
     folded = Folded()
     for step in history.steps:
-        for one in [step] if isinstance(step, bytes) else pieces(step, (47, 48, 49, 97, 400)):
+        for one in [step] if isinstance(step, Told) else pieces(step, (47, 48, 49, 97, 400)):
             take(one, tables, folded)
     assert (folded, snapshot(tables)) == (history.folded, snapshot(history.tables))
 

@@ -9,7 +9,7 @@ from schemas.catalog import COMMANDS, DECISIONS
 from schemas.ids import command_id, decision_id
 from schemas.records import Command, Decision, Order, Verdict
 from tests.builders import CODEC
-from tests.laws.histories import Chapter, History, all_histories, fresh_tables, snapshot, take_all
+from tests.laws.histories import Chapter, History, Told, all_histories, fresh_tables, snapshot, take_all
 
 JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT, Verdict.UNSTABLE)
 
@@ -27,9 +27,9 @@ def test_the_same_slices_give_the_same_bytes_on_other_tables(chapters: list[Chap
 @given(all_histories())
 def test_folding_leaves_its_slices_as_they_were(chapters: list[Chapter]) -> None:
     history = History.of(chapters)
-    before = deepcopy([step if isinstance(step, bytes) else step.records for step in history.steps])
+    before = deepcopy([step if isinstance(step, Told) else step.records for step in history.steps])
     take_all(history.steps, fresh_tables())
-    assert [step if isinstance(step, bytes) else step.records for step in history.steps] == before
+    assert [step if isinstance(step, Told) else step.records for step in history.steps] == before
 
 
 @settings(max_examples=30)

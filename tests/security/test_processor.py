@@ -8,7 +8,6 @@ import pytest
 
 from schemas.catalog import (
     JOURNAL,
-    METRICS,
     RESULTS,
     SPECS,
     STATUS,
@@ -115,8 +114,8 @@ def test_a_right_that_is_missing_at_the_start_is_named(secured: Secured, which: 
 def test_all_missing_rights_are_named_at_once_and_hidden_topics_are_not_called_missing(secured: Secured) -> None:
     user = secured.newcomer([])
     said = error("processor", env=environment_of(secured.as_(user)))
-    assert f"denies '{user}' this: READ topic {RESULTS}, {METRICS}, " in said
-    assert f"; WRITE topic {RESULTS}, " in said
+    assert f"denies '{user}' this: READ topic {SPECS}, {STATUS}, " in said
+    assert f"; WRITE topic {SPECS}, " in said
     with pytest.raises(MendstreamError, match=f"denies '{user}' this: DESCRIBE topic {RESULTS}, "):
         check(admin(secured.as_(user)), secured.as_(user))
     code, _, said = here("watch", JOURNAL, "--no-follow", env=environment_of(secured.as_(user)))

@@ -74,7 +74,7 @@ def fold(piece: Slice, memory: Memory, _codec: Codec) -> Effects:
         memory.table.counts[key] = memory.table.counts.get(key, 0) + (10 if piece.topic == SPECS else 1)
         memory.table.dirty[key] = None
         value = f"{piece.topic}/{record.offset()} {key} {memory.table.counts[key]}".encode()
-        outputs.append(Output(DECISIONS, key, key, Count(piece.partition, value)))
+        outputs.append(Output(DECISIONS, key, key, Count(piece.partition, value), 0))
     return Effects(tuple(outputs), applied=len(piece.records))
 
 

@@ -10,6 +10,7 @@ from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
 from schemas.ids import partition_of
 from schemas.records import CommandStatus, Status, Tick
 from schemas.wire import Record
+from state.seen import WINDOW
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
 
@@ -38,8 +39,8 @@ MAKE: dict[str, Callable[[str], Record]] = {
 }
 
 
-def state(**settings: int) -> Tables:
-    return Tables(0, PARTITIONS, **settings)
+def state(dedupe_window: int = WINDOW) -> Tables:
+    return Tables(0, PARTITIONS, dedupe_window)
 
 
 @pytest.mark.parametrize("topic", MAKE)

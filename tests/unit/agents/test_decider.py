@@ -27,7 +27,7 @@ def play(policy: Policy | None, autonomy: Autonomy | None, totals: tuple[float, 
     decision = outputs[0].record
     assert isinstance(decision, Decision)
     assert [one.topic for one in outputs][:1] == [DECISIONS]
-    return decision, [one.topic for one in outputs[1:]]
+    return decision, [one.topic for one in outputs if one.topic in COMMANDS.values()]
 
 
 @pytest.mark.parametrize("autonomy", OUTCOMES)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents.effects import Output
 from agents.fold import apply_policy, fold, refresh
-from schemas.catalog import COMMANDS, RESULTS, SPECS, TABLES_ARMS
+from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid
 from schemas.records import (
     ArmRow,
@@ -62,7 +62,8 @@ def outputs_of(state: Tables, metric: str, treated: Bits, values: NDArray[Any], 
         sum=values.astype(float).ravel(),
     )
     cuts = np.array_split(np.arange(len(records)), slices)
-    return [out for cut in cuts for out in fold(piece(RESULTS, records[cut[0] : cut[-1] + 1]), state, CODEC).outputs]
+    outputs = [out for cut in cuts for out in fold(piece(RESULTS, records[cut[0] : cut[-1] + 1]), state, CODEC).outputs]
+    return [out for out in outputs if out.topic in (DECISIONS, *COMMANDS.values())]
 
 
 def events_until(outputs: list[Output], topic: str, experiments: int) -> dict[str, int]:

@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
-from schemas import records
 from schemas.catalog import local_ids
+from schemas.datums import named_class
 from schemas.wire import Codec, Record
 
 CODEC = Codec(local_ids())
@@ -13,7 +13,7 @@ _VALUES: dict[Any, Any] = {str: "größe", int: 1_700_000_000_123, float: 0.25, 
 
 def sample(name: str) -> Record:
     """A record with every field present."""
-    record = getattr(records, name)
+    record = named_class(name)
     hints = get_type_hints(record)
     filled: Record = record(**{each.name: _value(hints[each.name], each.name) for each in fields(record)})
     return filled

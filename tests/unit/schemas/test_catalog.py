@@ -30,11 +30,11 @@ def test_commands_must_be_readable_both_ways_and_the_rest_by_newer_readers() -> 
 
 def test_tables_and_policies_are_compacted_and_nothing_else() -> None:
     compacted = {topic.name for topic in TOPICS.values() if topic.cleanup == "compact"}
-    assert compacted == {name for name in TOPICS if name.startswith("tables.")} | {catalog.POLICIES}
+    assert compacted == {name for name in TOPICS if name.startswith("tables.")} | set(catalog.BROADCASTS)
 
 
 def test_only_the_broadcast_has_a_partition_count_of_its_own() -> None:
-    assert [topic.name for topic in TOPICS.values() if topic.partitions != "co"] == [catalog.POLICIES]
+    assert [topic.name for topic in TOPICS.values() if topic.partitions != "co"] == list(catalog.BROADCASTS)
 
 
 def test_local_ids_differ_and_cannot_meet_a_registrys() -> None:

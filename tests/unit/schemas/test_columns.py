@@ -18,7 +18,10 @@ from tests.builders import result
 from tests.unit.schemas.samples import BROKEN_RESULTS, CODEC, ODD_RESULTS, result_body, sample, varint
 
 RESULT_ID = local_schema_id("ExperimentResult")
-FLAT = ["ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "ArmRow", "CommandRow"]
+FLAT = [
+    *("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "Recommendation", "RecommendationOutcome", "Request"),
+    *("TrustLevel", "TrustFact", "LearningFact", "Alert", "ArmRow", "CommandRow", "FollowupRow", "LessonRow"),
+]
 GOOD = CODEC.encode(result())
 
 

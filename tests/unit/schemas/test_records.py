@@ -9,8 +9,9 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from schemas import records
+from schemas import lessons, records
 from schemas.catalog import RECORDS, schema_text
+from schemas.datums import named_class
 
 PLAIN = {"string": str, "long": int, "int": int, "double": float, "boolean": bool, "bytes": bytes}
 
@@ -38,6 +39,7 @@ def all_named(kind: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+WORDS = {**vars(records), **vars(lessons)}
 AVRO_RECORDS = all_named("record")
 AVRO_ENUMS = all_named("enum")
 
@@ -51,10 +53,10 @@ def python_type(avro: Any) -> Any:
         case {"type": "map", "values": values}:
             return dict[str, python_type(values)]  # type: ignore[misc]
         case {"type": "record" | "enum", "name": name}:
-            return getattr(records, name)
+            return named_class(name)
         case {"type": plain}:
             return PLAIN[plain]
-    return PLAIN.get(avro) or getattr(records, avro)
+    return PLAIN.get(avro) or named_class(avro)
 
 
 def python_default(avro: Any) -> Any:
@@ -63,7 +65,7 @@ def python_default(avro: Any) -> Any:
 
 @pytest.mark.parametrize("name", AVRO_RECORDS)
 def test_a_dataclass_has_its_schemas_fields_in_order_with_types_and_defaults(name: str) -> None:
-    record = getattr(records, name)
+    record = named_class(name)
     hints = get_type_hints(record)
     said = [(each.name, hints[each.name], default_of(each)) for each in fields(record)]
     meant = [
@@ -82,14 +84,14 @@ def default_of(field: Any) -> Any:
 
 
 def test_no_dataclass_is_without_a_schema() -> None:
-    said = {name for name, value in vars(records).items() if is_dataclass(value) and name != "Command"}
+    said = {name for name, value in WORDS.items() if is_dataclass(value) and name != "Command"}
     assert said == set(AVRO_RECORDS)
 
 
 def test_enums_have_the_schemas_symbols_in_order() -> None:
     said = {
         name: [symbol.value for symbol in value]
-        for name, value in vars(records).items()
+        for name, value in WORDS.items()
         if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum
     }
     assert said == {name: enum["symbols"] for name, enum in AVRO_ENUMS.items()}
@@ -101,4 +103,4 @@ def test_each_enum_begins_with_unknown_and_defaults_to_it() -> None:
 
 @pytest.mark.parametrize("name", AVRO_RECORDS)
 def test_a_dataclass_says_what_its_schema_says_it_is(name: str) -> None:
-    assert getattr(records, name).__doc__ == AVRO_RECORDS[name]["doc"]
+    assert named_class(name).__doc__ == AVRO_RECORDS[name]["doc"]

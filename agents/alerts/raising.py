@@ -1,0 +1,139 @@
+"""Looks at a value under each rule on it: raises an alert once, says when the rule holds again, and groups storms."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import isfinite
+
+from agents.alerts.rules import rules_of
+from agents.effects import Output
+from agents.place import Place
+from schemas.catalog import ALERTS
+from schemas.lessons import Alert, AlertRow, AlertState
+from schemas.records import AlertRule, Operator, Policy, Severity
+from state.lessons import Lessons
+from state.table import row_key
+
+STORM = 5  # things that break one rule within STORM_MS become one alert
+STORM_MS = 10 * 60_000
+STORM_KEY = "*"  # of the row that counts a rule's alerts; no subject is named so
+
+
+PolicyOf = Callable[[str], Policy]  # the policy of a subject, an agent or a tenant
+
+
+def observe(metric: str, key: str, value: float, place: Place, lessons: Lessons, policy: Policy) -> list[Output]:
+    """What follows from a value of a metric of one thing; a value that is no number breaks nothing."""
+    if not isfinite(value):
+        return []
+    return [
+        output
+        for rule in rules_of(policy)
+        if rule.metric == metric
+        for output in _look(rule, key, value, place, lessons)
+    ]
+
+
+def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]:
+    """What follows for rules that are broken still, and have been for long enough."""
+    outputs: list[Output] = []
+    for name in lessons.broken.due(place.now):
+        row = lessons.alerts.get(name)
+        assert row is not None, f"{name} is due without a row"
+        for rule in rules_of(policy_of(row.key)):
+            if rule.name == row.rule:
+                outputs += _look(rule, row.key, row.value, place, lessons)
+    return outputs
+
+
+def rebuild(lessons: Lessons) -> None:
+    """What is derived, after rows were restored. Policies come later: a rule that is looked at too soon is put back."""
+    lessons.broken.rebuild(
+        (row_key(row.rule, row.key), max(row.broken_at, row.raised_at))
+        for row in lessons.alerts.rows()
+        if row.broken_at >= 0 and row.state != AlertState.RAISED
+    )
+
+
+def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, message: str) -> Output:
+    """An alert that a failure is to be expected."""
+    alert = Alert(
+        alert_id=place.event_id("patterns", f"warning|{pattern}"),
+        key=subject,
+        rule=f"precursor of {pattern}",
+        severity=Severity.HIGH,
+        state=AlertState.RAISED,
+        metric=signal,
+        value=rate,
+        threshold=0.0,
+        message=message,
+        raised_at=place.now,
+    )
+    return Output(ALERTS, subject, alert.alert_id, alert, place.now)
+
+
+def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lessons) -> list[Output]:
+    name = row_key(rule.name, key)
+    row = lessons.alerts.get(name) or _whole(rule.name, key)
+    broken = value > rule.threshold if rule.operator == Operator.ABOVE else value < rule.threshold
+    if not broken and row.broken_at < 0:
+        return []
+    row = replace(row, value=value, broken_at=(row.broken_at if row.broken_at >= 0 else place.now) if broken else -1)
+    outputs: list[Output] = []
+    due = max(row.broken_at + rule.duration_ms, row.raised_at + rule.cooldown_ms if row.raised_at >= 0 else 0)
+    lessons.broken.drop(name)
+    if broken and row.state != AlertState.RAISED:
+        if place.now >= due:
+            row, outputs = _raised(row, rule, place, lessons)
+        else:
+            lessons.broken.put(name, due)
+    elif not broken and row.state == AlertState.RAISED:
+        outputs = [_told(row, rule, place, AlertState.RESOLVED)] if row.alert_id else []
+        row = replace(row, state=AlertState.RESOLVED)
+    lessons.alerts.put(row)
+    return outputs
+
+
+def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> tuple[AlertRow, list[Output]]:
+    """Raises an alert, unless so many of its rule were raised lately that they are one."""
+    storm = lessons.alerts.get(row_key(rule.name, STORM_KEY)) or _whole(rule.name, STORM_KEY)
+    recent = (*(at for at in storm.recent if at > place.now - STORM_MS), place.now)[-STORM:]
+    grows = len(recent) == STORM
+    alert_id = "" if grows else place.event_id("alerts", row_key(rule.name, row.key))
+    row = replace(row, state=AlertState.RAISED, raised_at=place.now, alert_id=alert_id)
+    if not grows:
+        lessons.alerts.put(replace(storm, recent=recent, held=0))
+        return row, [_told(row, rule, place, AlertState.RAISED)]
+    lessons.alerts.put(replace(storm, recent=recent, held=storm.held + 1, raised_at=place.now))
+    if storm.held:
+        return row, []  # told once: the storm goes on
+    whole = replace(row, alert_id=place.event_id("alerts", row_key(rule.name, STORM_KEY)))
+    told = _told(whole, rule, place, AlertState.RAISED)
+    alert = told.record
+    assert isinstance(alert, Alert)
+    message = (
+        f"{STORM} alerts of the rule {rule.name!r} within {STORM_MS // 60_000} minutes, more are held: {alert.message}"
+    )
+    return row, [replace(told, record=replace(alert, count=STORM, message=message))]
+
+
+def _told(row: AlertRow, rule: AlertRule, place: Place, state: AlertState) -> Output:
+    message = rule.template.format(key=row.key, value=row.value, threshold=rule.threshold)
+    alert = Alert(
+        alert_id=row.alert_id,
+        key=row.key,
+        rule=rule.name,
+        severity=rule.severity,
+        state=state,
+        metric=rule.metric,
+        value=row.value,
+        threshold=rule.threshold,
+        message=message if state == AlertState.RAISED else f"over: {message}",
+        raised_at=row.raised_at,
+        resolved_at=place.now if state == AlertState.RESOLVED else None,
+    )
+    event_id = place.event_id("alerts", f"{row_key(rule.name, row.key)}|{state}")
+    return Output(ALERTS, row.key, event_id, alert, place.now)
+
+
+def _whole(rule: str, key: str) -> AlertRow:
+    return AlertRow(rule=rule, key=key, state=AlertState.UNKNOWN, broken_at=-1, raised_at=-1, value=0.0, held=0)

@@ -1,0 +1,53 @@
+"""The built-in rules. A policy's rule of the same name stands in the place of one."""
+
+from collections.abc import Iterable
+
+from schemas.records import AlertRule, Operator, Policy, Severity
+
+_BELOW, _ABOVE = Operator.BELOW, Operator.ABOVE
+_MINUTE = 60_000
+
+DEFAULT_RULES = (
+    AlertRule(
+        "agent distrusted", "trust.overall", _BELOW, 0.3, Severity.CRITICAL,
+        "trust in {key} fell to {value:.2f}, below {threshold:g}: it is heard last",
+    ),
+    AlertRule(
+        "approval rate low", "trust.approval_rate", _BELOW, 0.5, Severity.MEDIUM,
+        "{value:.0%} of what {key} recommends is approved, less than {threshold:.0%}",
+    ),
+    AlertRule(
+        "approval rate very low", "trust.approval_rate", _BELOW, 0.4, Severity.CRITICAL,
+        "{value:.0%} of what {key} recommends is approved, less than {threshold:.0%}",
+    ),
+    AlertRule(
+        "agents declining", "learning.declining", _ABOVE, 2.0, Severity.HIGH,
+        "trust in {value:.0f} agents of {key} declines",
+    ),
+    AlertRule(
+        "learning late", "learning.late_ms", _ABOVE, 10.0 * _MINUTE, Severity.MEDIUM,
+        "the learning cycle of {key} ran {value:.0f} ms after it was due",
+    ),
+    AlertRule(
+        "predictions poor", "learning.accuracy", _BELOW, 0.5, Severity.MEDIUM,
+        "{value:.0%} of what believed patterns of {key} predicted came true",
+    ),
+    AlertRule(
+        "quality low", "learning.quality", _BELOW, 0.7, Severity.LOW,
+        "recommendations of {key} reach a mean quality of {value:.2f}, less than {threshold:g}",
+    ),
+    AlertRule(
+        "many recommendations", "learning.tracked", _ABOVE, 1e6, Severity.MEDIUM,
+        "{key} tracks {value:.0f} recommendations that wait for an outcome",
+    ),
+    AlertRule(
+        "commands fail", "commands.error_rate", _ABOVE, 0.1, Severity.HIGH,
+        "{value:.0%} of the last commands of {key} failed, more than {threshold:.0%}",
+    ),
+)  # fmt: skip
+
+
+def rules_of(policy: Policy) -> Iterable[AlertRule]:
+    """A policy's own rules, and those built in that it does not replace."""
+    own = {rule.name: rule for rule in policy.alerts}
+    return [*(rule for rule in DEFAULT_RULES if rule.name not in own), *own.values()]

@@ -1,0 +1,1 @@
+"""What a losing variant or a failing model fails at, why, what it costs and what might mend it."""

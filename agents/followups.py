@@ -1,0 +1,229 @@
+"""Follows up what a subject's failures led to: what was seen before, and whether the commands against them helped.
+
+A command against a failure helped if it was carried out and the same pattern did not come back for six hours.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from agents.effects import Output
+from agents.place import Place, beside
+from schemas.catalog import PATTERN_FACTS, TRUST_FACTS
+from schemas.lessons import (
+    AgentKind,
+    FailureAnalysis,
+    FollowupRow,
+    PatternFact,
+    PatternFactKind,
+    Sighting,
+    SignalsRow,
+    TrustFact,
+)
+from schemas.records import Command, CommandRow, CommandStatus, ImproveCommand, Phase
+from state.lessons import Lessons
+from state.table import row_key
+
+RECOVERY_MS = 6 * 3_600_000  # of the broker's clock
+FORGOTTEN_MS = 7 * 24 * 3_600_000  # a command that nobody reports of for so long tells nothing
+SIGHTINGS_KEPT = 16
+SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
+
+
+def sightings_of(subject: str, lessons: Lessons) -> tuple[Sighting, ...]:
+    """What the subject's metrics showed lately, in the order of the log."""
+    row = lessons.sightings.get(row_key(subject))
+    return row.signals if row is not None else ()
+
+
+def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Lessons) -> list[Output]:
+    """Remembers a signal, and tells those who know what follows it."""
+    fact = PatternFact(
+        event_id=place.event_id("followups", f"signal|{signal}"),
+        key=signal,
+        kind=PatternFactKind.SIGNAL,
+        subject=subject,
+        signal=signal,
+        occurred_at=occurred_at,
+    )
+    kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
+    lessons.sightings.put(SignalsRow(subject, kept[-SIGHTINGS_KEPT:]))
+    return [_told(fact, place)]
+
+
+def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Place, lessons: Lessons) -> list[Output]:
+    """A failure's facts: for its pattern, for the signals before it, and for commands that did not help.
+
+    advised: whether patterns are asked what to do about it; they are as well where what was done did not help.
+    """
+    followed = sorted(lessons.followups.rows_of(analysis.subject), key=lambda one: one.command_id)
+    unhelped = [row for row in followed if row.pattern == analysis.pattern and row.ends_at >= 0]
+    parent = analysis.pattern.partition("|")[0]
+    fact = PatternFact(
+        event_id=place.event_id("followups", f"failure|{analysis.failure_id}"),
+        key=parent,
+        kind=PatternFactKind.FAILURE,
+        subject=analysis.subject,
+        pattern=analysis.pattern,
+        metric=analysis.metric,
+        loss=analysis.loss,
+        failure_id=analysis.failure_id,
+        decision_id=analysis.decision_id,
+        experiment_id=analysis.experiment_id,
+        variant=analysis.variant,
+        model_version=analysis.model_version,
+        segments=tuple(cause.name for cause in analysis.causes if cause.kind in ("SEGMENT", "MIX_SHIFT")),
+        hypotheses=analysis.hypotheses if advised or unhelped else (),
+        evidence=analysis.evidence,
+        occurred_at=analysis.occurred_at,
+    )
+    # What did not help is told first: the advice is to know of it.
+    outputs = [output for row in unhelped for output in _closed(row, 0.0, place, lessons)]
+    outputs.append(_told(fact, place))
+    sightings = list(sightings_of(analysis.subject, lessons))
+    for at, one in enumerate(sightings):
+        lead = analysis.occurred_at - one.occurred_at
+        if one.signal != own_signal and 0 <= lead <= SIGHTED_MS and analysis.pattern not in one.followed:
+            sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
+            outputs.append(_told(_followed(analysis, one, lead, at, place), place))
+    if sightings:
+        lessons.sightings.put(SignalsRow(analysis.subject, tuple(sightings)))
+    return outputs
+
+
+def ordered(
+    command: Command, action: str, pattern: str, detector: str, metric: str, place: Place, lessons: Lessons
+) -> None:
+    """Follows a command up from now on."""
+    row = FollowupRow(
+        command_id=command.command_id,
+        subject=command.subject,
+        pattern=pattern,
+        action=action,
+        detector=detector,
+        specialist=command.specialist if isinstance(command, ImproveCommand) else "",
+        metric=metric,
+        model_version=command.model_version,
+        issued_at=place.now,
+        ends_at=-1,
+    )
+    lessons.followups.put(row)
+    lessons.open.put(row.command_id, place.now + FORGOTTEN_MS)
+
+
+def reported(status: CommandStatus, command: CommandRow, place: Place, lessons: Lessons) -> list[Output]:
+    """A command that has ended: its deployer is judged now, the rest once it is known whether it helped."""
+    row = lessons.followups.get(command.command_id)
+    if row is None or row.ends_at >= 0 or command.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
+        return []
+    if command.phase == Phase.REFUSED:  # nothing was tried, and to refuse is no fault
+        _drop(row, lessons)
+        return []
+    done = command.phase == Phase.COMPLETED
+    late = max(0, status.reported_at - command.expires_at)
+    outputs = [_trust(row, f"deployer:{status.reporter}", AgentKind.DEPLOYER, float(done), late, not done, place)]
+    if not done:
+        return [*outputs, *_closed(row, 0.0, place, lessons, tried=False)]
+    lessons.followups.put(replace(row, ends_at=place.now + RECOVERY_MS))
+    lessons.open.put(row.command_id, place.now + RECOVERY_MS)
+    return outputs
+
+
+def tick(place: Place, lessons: Lessons) -> list[Output]:
+    """Commands after which the failure did not come back have helped."""
+    outputs: list[Output] = []
+    for command_id in lessons.open.due(place.now):
+        row = lessons.followups.get(command_id)
+        assert row is not None, f"{command_id} is due without a row"
+        if row.ends_at >= 0:
+            outputs += _closed(row, 1.0, place, lessons)
+        else:
+            _drop(row, lessons)
+    return outputs
+
+
+def rebuild(lessons: Lessons) -> None:
+    """What is derived, after rows were restored."""
+    lessons.open.rebuild(
+        (row.command_id, row.ends_at if row.ends_at >= 0 else row.issued_at + FORGOTTEN_MS)
+        for row in lessons.followups.rows()
+    )
+
+
+def version_judged(
+    subject: str, version: str | None, score: float, about: str, place: Place, lessons: Lessons
+) -> Iterable[Output]:
+    """What a verdict says of a model version."""
+    if version is None or not lessons.enabled:
+        return []
+    fact = TrustFact(
+        event_id=place.event_id("followups", f"version|{about}"),
+        agent_id=beside(subject, f"version:{subject.rpartition('/')[2]}@{version}"),
+        kind=AgentKind.MODEL_VERSION,
+        score=score,
+        quality=score,
+        about=about,
+        occurred_at=place.now,
+    )
+    return [Output(TRUST_FACTS, fact.agent_id, fact.event_id, fact, place.now)]
+
+
+def _closed(row: FollowupRow, helped: float, place: Place, lessons: Lessons, tried: bool = True) -> list[Output]:
+    """Tells the pattern whether the action helped; where it was carried out, also what that says of who wanted it."""
+    _drop(row, lessons)
+    fact = PatternFact(
+        event_id=place.event_id("followups", f"action|{row.command_id}"),
+        key=row.pattern.partition("|")[0],
+        kind=PatternFactKind.ACTION,
+        subject=row.subject,
+        pattern=row.pattern,
+        metric=row.metric,
+        action=row.action,
+        helped=helped,
+        occurred_at=place.now,
+    )
+    if not tried:
+        return []
+    outputs = [_told(fact, place), _trust(row, f"playbook:{row.action}", AgentKind.PLAYBOOK, helped, 0, False, place)]
+    outputs.append(_trust(row, f"detector:{row.detector}", AgentKind.DETECTOR, helped, 0, False, place))
+    if row.specialist:
+        outputs.append(_trust(row, f"specialist:{row.specialist}", AgentKind.RECOMMENDER, helped, 0, False, place))
+    return outputs if lessons.enabled else outputs[:1]
+
+
+def _drop(row: FollowupRow, lessons: Lessons) -> None:
+    lessons.followups.drop(row.command_id)
+    lessons.open.drop(row.command_id)
+
+
+def _followed(analysis: FailureAnalysis, one: Sighting, lead_ms: int, at: int, place: Place) -> PatternFact:
+    return PatternFact(
+        event_id=place.event_id("followups", f"followed|{analysis.failure_id}|{at}"),
+        key=one.signal,
+        kind=PatternFactKind.FOLLOWED,
+        subject=analysis.subject,
+        pattern=analysis.pattern,
+        signal=one.signal,
+        lead_ms=lead_ms,
+        occurred_at=analysis.occurred_at,
+    )
+
+
+def _trust(
+    row: FollowupRow, name: str, kind: AgentKind, score: float, late_ms: int, broke: bool, place: Place
+) -> Output:
+    fact = TrustFact(
+        event_id=place.event_id("followups", f"trust|{name}|{row.command_id}"),
+        agent_id=beside(row.subject, name),
+        kind=kind,
+        score=score,
+        quality=score,
+        lateness_ms=late_ms,
+        failed=broke,
+        about=row.command_id,
+        occurred_at=place.now,
+    )
+    return Output(TRUST_FACTS, fact.agent_id, fact.event_id, fact, place.now)
+
+
+def _told(fact: PatternFact, place: Place) -> Output:
+    return Output(PATTERN_FACTS, fact.key, fact.event_id, fact, place.now)

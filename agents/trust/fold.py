@@ -1,0 +1,98 @@
+"""Folds outcomes into trust, refreshes it as time passes, and tells every worker where it moved."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from agents.alerts.raising import observe
+from agents.effects import Output
+from agents.place import Place, tenant_of
+from agents.policy import policy_for
+from agents.trust.score import added, faded, new_row, scored
+from schemas.catalog import LEARNING_FACTS, TRUST_LEVELS
+from schemas.lessons import (
+    AgentKind,
+    LearningFact,
+    LearningFactKind,
+    Priority,
+    Request,
+    Trend,
+    TrustFact,
+    TrustLevel,
+    TrustRow,
+)
+from schemas.records import Policy
+from state.lessons import Lessons
+from state.table import row_key
+
+TOLD_BOOST = 0.05  # a smaller change of the boost is not told to every worker
+REFRESH_MS = 6 * 3_600_000
+RATED_AFTER = 10  # outcomes; of fewer an approval rate says nothing
+
+Policies = Mapping[str, Policy]
+
+
+def fold_fact(fact: TrustFact, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
+    """One outcome of an agent."""
+    before = lessons.trust.get(row_key(fact.agent_id)) or new_row(fact.agent_id, fact.kind, place.now)
+    return _moved(before, added(before, fact, place.now), place, lessons, policies)
+
+
+def initialise(request: Request, place: Place, lessons: Lessons) -> list[Output]:
+    """Begins an agent's trust anew, as if nothing were known; what was known is forgotten."""
+    kind = next((kind for kind in AgentKind if kind == request.detail), AgentKind.RECOMMENDER)
+    old = lessons.trust.get(row_key(request.subject))
+    row = replace(new_row(request.subject, kind, place.now), initialised_by=request.requested_by)
+    if old is not None:
+        row = replace(row, told_boost=old.told_boost, told_priority=old.told_priority)
+    return _told(old, row, place, lessons)
+
+
+def refresh(place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
+    """Rows that were not updated for six hours: what is known fades, and the trend goes on."""
+    outputs: list[Output] = []
+    for key in lessons.stale.due(place.now):
+        row = lessons.trust.get(key)
+        assert row is not None, f"{key} is due without a row"
+        outputs += _moved(row, faded(row, place.now), place, lessons, policies)
+    return outputs
+
+
+def rebuild(lessons: Lessons) -> None:
+    """What is derived, after rows were restored."""
+    lessons.stale.rebuild((row_key(row.agent_id), row.updated_at + REFRESH_MS) for row in lessons.trust.rows())
+
+
+def _moved(before: TrustRow, row: TrustRow, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
+    policy = policy_for(row.agent_id, policies.values())
+    row = scored(row, place.now, policy.disable_below)
+    outputs = _told(before, row, place, lessons)
+    outputs += observe("trust.overall", row.agent_id, row.overall, place, lessons, policy)
+    if row.outcomes >= RATED_AFTER:
+        rate = row.approved / row.outcomes
+        outputs += observe("trust.approval_rate", row.agent_id, rate, place, lessons, policy)
+    return outputs
+
+
+def _told(before: TrustRow | None, row: TrustRow, place: Place, lessons: Lessons) -> list[Output]:
+    """Keeps the row; every worker is told of a boost or priority that moved, the tenant of a trend."""
+    outputs = []
+    if abs(row.boost - row.told_boost) >= TOLD_BOOST or row.priority != row.told_priority:
+        row = replace(row, told_boost=row.boost, told_priority=row.priority)
+        level = TrustLevel(row.agent_id, row.kind, row.overall, row.boost, row.priority, place.now)
+        event_id = place.event_id("trust", f"level|{row.agent_id}")
+        outputs.append(Output(TRUST_LEVELS, row.agent_id, event_id, level, place.now))
+    earlier = (before.trend, before.priority) if before is not None else (Trend.UNKNOWN, Priority.NORMAL)
+    if (row.trend, row.priority) != earlier:
+        fact = LearningFact(
+            event_id=place.event_id("trust", f"trend|{row.agent_id}"),
+            tenant=tenant_of(row.agent_id),
+            kind=LearningFactKind.LEVEL,
+            agent_id=row.agent_id,
+            trend=row.trend,
+            priority=row.priority,
+            occurred_at=place.now,
+        )
+        outputs.append(Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now))
+    lessons.trust.put(row)
+    lessons.stale.put(row_key(row.agent_id), row.updated_at + REFRESH_MS)
+    return outputs

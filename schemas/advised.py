@@ -1,0 +1,60 @@
+"""Which well-formed recommendations, outcomes and requests still make no sense."""
+
+from math import isfinite
+
+from schemas.lessons import Judgement, Recommendation, RecommendationOutcome, Request, RequestKind
+from schemas.refusals import Reason
+from schemas.validity import Fault, names_at_fault
+
+CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
+
+
+def check_recommendation(one: Recommendation) -> list[Fault]:
+    """Why a recommendation is refused; empty where it is not."""
+    faults = [
+        *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, kind=one.kind),
+        *names_at_fault(subject=one.subject),
+        *_share("confidence", one.confidence),
+        *_moments(made_at=one.made_at, due_at=one.due_at),
+    ]
+    if len(one.content) > CONTENT_MAX:
+        faults.append((Reason.TOO_LONG, f"content has {len(one.content)} characters, more than {CONTENT_MAX}"))
+    return faults
+
+
+def check_outcome(one: RecommendationOutcome) -> list[Fault]:
+    """Why an outcome is refused; empty where it is not."""
+    faults = [
+        *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, judged_by=one.judged_by),
+        *names_at_fault(recommendation_id=one.recommendation_id),
+        *_share("quality", one.quality),
+        *_moments(judged_at=one.judged_at),
+    ]
+    if one.judgement == Judgement.UNKNOWN:
+        faults.append((Reason.UNKNOWN_SYMBOL, "judgement is UNKNOWN"))
+    return faults
+
+
+def check_request(one: Request) -> list[Fault]:
+    """Why a request is refused; empty where it is not."""
+    faults = [
+        *names_at_fault(event_id=one.event_id, subject=one.subject, requested_by=one.requested_by),
+        *_moments(requested_at=one.requested_at),
+    ]
+    if one.kind == RequestKind.UNKNOWN:
+        faults.append((Reason.UNKNOWN_SYMBOL, "kind is UNKNOWN"))
+    return faults
+
+
+def _share(name: str, value: float) -> list[Fault]:
+    if not isfinite(value):
+        return [(Reason.NOT_FINITE, f"{name} is {value}")]
+    return [] if 0.0 <= value <= 1.0 else [(Reason.OUT_OF_RANGE, f"{name} {value:g} is not in [0, 1]")]
+
+
+def _moments(**moments: int | None) -> list[Fault]:
+    return [
+        (Reason.NEGATIVE_TIME, f"{name} {moment} is before 1970")
+        for name, moment in moments.items()
+        if moment is not None and moment < 0
+    ]

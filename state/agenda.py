@@ -1,0 +1,35 @@
+"""What is to be looked at when: keys by the moment they are due, worked out from rows and never stored."""
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+
+
+class Agenda:
+    """Each key is due at one moment, the last one it was given."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+        self._due: dict[str, int] = {}
+
+    def put(self, key: str, at: int) -> None:
+        if self._due.get(key) != at:
+            self._due[key] = at
+            heappush(self._heap, (at, key))
+
+    def drop(self, key: str) -> None:
+        self._due.pop(key, None)
+
+    def due(self, now: int) -> list[str]:
+        """The keys due by now, the earliest first and then by name; they are due no more."""
+        found = []
+        while self._heap and self._heap[0][0] <= now:
+            at, key = heappop(self._heap)
+            if self._due.get(key) == at:
+                del self._due[key]
+                found.append(key)
+        return found
+
+    def rebuild(self, items: Iterable[tuple[str, int]]) -> None:
+        self._due = dict(items)
+        self._heap = [(at, key) for key, at in self._due.items()]
+        heapify(self._heap)

@@ -1,0 +1,80 @@
+"""The tables of failures, trust and learning of one partition, and what is to be looked at when."""
+
+from collections.abc import Mapping
+
+from schemas.catalog import (
+    TABLES_ALERTS,
+    TABLES_FOLLOWUPS,
+    TABLES_LEARNING,
+    TABLES_LESSONS,
+    TABLES_PATTERNS,
+    TABLES_RUNS,
+    TABLES_SIGHTINGS,
+    TABLES_SIGNALS,
+    TABLES_TRUST,
+)
+from schemas.lessons import (
+    AlertRow,
+    FollowupRow,
+    LearningRow,
+    LessonRow,
+    PatternRow,
+    RunRow,
+    SignalRow,
+    SignalsRow,
+    TrustLevel,
+    TrustRow,
+)
+from state.agenda import Agenda
+from state.keyed import Keyed
+from state.table import Table, row_key
+
+
+class Lessons:
+    """Keyed by subject: sightings and followups; by failure type: patterns; by signal: signals; by agent: trust; by
+    tenant: runs, lessons and learning; alerts by what they are about.
+
+    levels: the trust of agents of all partitions, a broadcast input; enabled: whether anything is learnt at all.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self.levels: dict[str, TrustLevel] = {}
+        self.sightings: Keyed[SignalsRow] = Keyed(TABLES_SIGHTINGS, "SignalsRow", lambda row: row_key(row.subject))
+        self.followups: Keyed[FollowupRow] = Keyed(
+            TABLES_FOLLOWUPS, "FollowupRow", lambda row: row.command_id, lambda row: row.subject
+        )
+        self.patterns: Keyed[PatternRow] = Keyed(TABLES_PATTERNS, "PatternRow", lambda row: row.pattern)
+        self.signals: Keyed[SignalRow] = Keyed(TABLES_SIGNALS, "SignalRow", lambda row: row_key(row.signal))
+        self.trust: Keyed[TrustRow] = Keyed(TABLES_TRUST, "TrustRow", lambda row: row_key(row.agent_id))
+        self.runs: Keyed[RunRow] = Keyed(TABLES_RUNS, "RunRow", lambda row: row_key(row.tenant, row.run_id))
+        self.lessons: Keyed[LessonRow] = Keyed(
+            TABLES_LESSONS, "LessonRow", lambda row: row_key(row.tenant, row.category, row.name), lambda row: row.tenant
+        )
+        self.learning: Keyed[LearningRow] = Keyed(TABLES_LEARNING, "LearningRow", lambda row: row_key(row.tenant))
+        self.alerts: Keyed[AlertRow] = Keyed(TABLES_ALERTS, "AlertRow", lambda row: row_key(row.rule, row.key))
+        # Worked out anew when rows were restored.
+        self.event_time = 0  # of the latest failure folded into a pattern
+        self.quiet = Agenda()  # patterns, by the event time at which they are dormant
+        self.stale = Agenda()  # trust rows, by when they are to be refreshed
+        self.open = Agenda()  # followups, by when they end
+        self.kept = Agenda()  # runs, by when they go
+        self.broken = Agenda()  # alerts, by when a broken rule has lasted
+
+    def heard(self) -> Mapping[str, TrustLevel]:
+        """The levels that decisions go by: none where nothing is learnt, so that every boost is 0."""
+        return self.levels if self.enabled else {}
+
+    def all(self) -> Mapping[str, Table]:
+        tables: tuple[Table, ...] = (
+            self.sightings,
+            self.followups,
+            self.patterns,
+            self.signals,
+            self.trust,
+            self.runs,
+            self.lessons,
+            self.learning,
+            self.alerts,
+        )
+        return {table.topic: table for table in tables}

@@ -1,0 +1,82 @@
+"""`mendstream views` and `mendstream rank`: views in Redis for dashboards, and what ranks highest in them."""
+
+import signal
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from state.stores.redis import RedisStore
+from state.stores.views import RANKS, StoreDown
+from streams.codecs import codec_for
+from streams.config import Settings
+from streams.console.given import Given, command
+from streams.errors import MendstreamError
+from streams.health import Health
+from streams.show import cell, line
+from streams.views import Views
+
+_Name = Literal["trust-scores", "failure-patterns", "lessons", "alerts"]
+_SHOWN = {
+    "trust-scores": "agent_id overall boost priority trend outcomes",
+    "failure-patterns": "pattern status day week month loss last_at",
+    "lessons": "tenant category name status outcomes approved",
+    "alerts": "rule key state value raised_at",
+}
+_VIEWS = "Example: **MENDSTREAM_REDIS_URL=redis://localhost:6379/0 mendstream views --bootstrap kafka:9092**"
+_RANK = "Examples: **mendstream rank trust-scores --by boost** - **mendstream rank failure-patterns --top 5 --json**"
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "views", epilog=_VIEWS)(views)
+    command(app, "rank", epilog=_RANK)(rank)
+
+
+def views(given: Given) -> None:
+    """Keep views of trust, patterns, lessons and alerts in Redis, until Ctrl-C."""
+    settings = given.settings()
+    health = Health().serve(settings.http_host, settings.http_port)
+    running = Views(settings, codec_for(settings), _store(settings), health)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    running.run()
+
+
+def rank(
+    given: Given,
+    name: Annotated[_Name, typer.Argument()],
+    by: Annotated[str | None, typer.Option(help="What to rank by; the first that the view has.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines with every field, also at a terminal.")] = False,
+) -> None:
+    """Show the rows of a view that rank highest."""
+    chosen = by or RANKS[name][0]
+    if chosen not in RANKS[name]:
+        raise MendstreamError(f"{name} has no rank {chosen!r}.", f"Its ranks are {', '.join(RANKS[name])}.")
+    try:
+        rows = _store(given.settings()).top(name, chosen, top)
+    except StoreDown as error:
+        raise MendstreamError(
+            f"Redis does not answer: {error}.", "Is it running at MENDSTREAM_REDIS_URL? `mendstream table` asks Kafka."
+        ) from error
+    console = Console()
+    if json or not console.is_terminal:
+        for row in rows:
+            print(line(dict(row)))
+        return
+    fields = _SHOWN[name].split()
+    shown = Table(*(field.replace("_", " ") for field in fields), title=f"{name} by {chosen}")
+    for row in rows:
+        shown.add_row(*(cell(field, row[field]) for field in fields))
+    console.print(shown)
+
+
+def _store(settings: Settings) -> RedisStore:
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        raise MendstreamError("No Redis is named.", "Set MENDSTREAM_REDIS_URL, for example redis://localhost:6379/0.")
+    try:
+        return RedisStore(url, settings.group)
+    except ValueError as error:
+        raise MendstreamError(f"MENDSTREAM_REDIS_URL is wrong: {error}.", "Write redis://host:6379/0.") from error
