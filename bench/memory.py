@@ -39,7 +39,7 @@ from schemas.lessons import (
 )
 from schemas.wire import Codec
 from state.stores.redis import RedisStore
-from state.stores.views import VIEWS, Change
+from state.stores.views import RANKS, VIEWS, Change
 from state.tables import Tables
 from streams.broker import EmbeddedKafka
 from streams.clock import monotonic, now_ms, wait_until
@@ -111,7 +111,7 @@ def asked(redis: str, folder: Path) -> dict[str, float]:
             store.apply([Change(patterns, f"ACCURACY|m{n}||", plain(pattern(n))) for n in range(PATTERNS)])
             found = {
                 "trust_ms": p95(lambda n: store.get(trust, f"agent {n * 7_919 % AGENTS}")),
-                "patterns_ms": p95(lambda n: store.top(patterns, "month", 50, start=n)),
+                "patterns_ms": p95(lambda n: store.top(patterns, RANKS[patterns][0], 50, start=n)),
             }
             store.close()
             return found
