@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass
 
+from schemas.catalog import ADVICE, CYCLES, FAILURES, LEARNING_FACTS, PATTERN_FACTS, TRUST_FACTS, TRUST_LEVELS
+from schemas.records import Decision, Outcome
 from schemas.refusals import Refused
 from schemas.wire import Record
+
+# Steps on the way to something, and what people read at leisure. Were each of them committed at once, a failure would cost
+# four commits, and the next command would wait for three of them.
+_STEPS = frozenset((PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE, FAILURES, CYCLES, TRUST_LEVELS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +44,12 @@ class Effects:
 
     @property
     def urgent(self) -> bool:
-        """Whether somebody waits for what is in here."""
-        return bool(self.outputs)
+        """Whether somebody waits for what is in here; the rest is written with the rows, ten times a second."""
+        return any(_awaited(output) for output in self.outputs)
+
+
+def _awaited(output: Output) -> bool:
+    if output.topic in _STEPS:
+        return False
+    record = output.record
+    return not isinstance(record, Decision) or record.outcome in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
