@@ -70,7 +70,7 @@ def processor(
     given: Given, until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False
 ) -> None:
     """Run one processor until SIGTERM or Ctrl-C: it finishes its transaction and leaves."""
-    _log_lines(given.verbose)
+    log_lines(given.verbose)
     settings = given.settings()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
@@ -140,7 +140,8 @@ class _JsonLine(logging.Formatter):
         return json.dumps(said, ensure_ascii=False)
 
 
-def _log_lines(verbose: bool) -> None:
+def log_lines(verbose: bool) -> None:
+    """What the loggers say goes to stderr, a line of JSON each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine())
     logging.getLogger("mendstream").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -12,6 +12,7 @@ from state.stores.views import RANKS, StoreDown
 from streams.codecs import codec_for
 from streams.config import Settings
 from streams.console.given import Given, command
+from streams.console.run import log_lines
 from streams.errors import MendstreamError
 from streams.health import Health
 from streams.show import cell, line
@@ -35,12 +36,13 @@ def register(app: typer.Typer) -> None:
 
 def views(given: Given) -> None:
     """Keep views of trust, patterns, lessons and alerts in Redis, until Ctrl-C."""
+    log_lines(given.verbose)
     settings = given.settings()
-    health = Health().serve(settings.http_host, settings.http_port)
-    running = Views(settings, codec_for(settings), _store(settings), health)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: running.stop())
-    running.run()
+    with Health().serve(settings.http_host, settings.http_port) as health:
+        running = Views(settings, codec_for(settings), _store(settings), health)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: running.stop())
+        running.run()
 
 
 def rank(

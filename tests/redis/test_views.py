@@ -1,8 +1,10 @@
 """Views of real tables in a real Redis: built, kept, degraded, and built anew from the log."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from streams.clock import now_ms, wait_until
 from streams.config import Settings
 from streams.views import Views
 from tests.kafka.logs import CODEC, send
-from tests.kafka.running import Threaded, own_kafka
+from tests.kafka.running import Child, Threaded, changed, own_kafka
 from tests.redis.server import RedisServer
 
 pytestmark = pytest.mark.kafka
@@ -107,3 +109,15 @@ def test_what_is_no_row_any_more_goes_when_views_are_built(server: RedisServer) 
             eventually(lambda: keeping.views.built and keeping.outcomes() == {"a": 1})
             assert store.keys(TRUST) == {"a"}
     store.close()
+
+
+def test_the_command_keeps_views_says_so_and_ends_when_it_is_told_to(server: RedisServer, tmp_path: Path) -> None:
+    with learning() as settings:
+        judged(settings, 1, ["a"])
+        named = changed(settings, redis_url=server.url)
+        with Child(named, tmp_path / "views.log", "-m", "streams", "views") as child:
+            store = RedisStore(server.url, named.group)
+            eventually(lambda: store.keys(TRUST) == {"a"} and "rows in the views" in child.log.read_text())
+            store.close()
+            child.send(signal.SIGTERM)
+            assert child.wait() == 0, child.log.read_text()
