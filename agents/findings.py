@@ -14,7 +14,7 @@ from agents.slice import Facts, Finding
 from schemas.catalog import COMMANDS, DECISIONS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
 from schemas.lessons import Advice, FailureAnalysis
-from schemas.records import Command, Decision, ExperimentRow, Order, Outcome, Verdict
+from schemas.records import Command, Decision, ExperimentRow, Order, Verdict
 from state.table import row_key
 from state.tables import Tables
 
@@ -89,7 +89,7 @@ def _ordered(decision: Decision, finding: Finding, tables: Tables) -> tuple[list
     if command is not None:
         topic = COMMANDS[decision.order]
         outputs.append(Output(topic, command.subject, command.command_id, command, command.issued_at))
-    return outputs, command if decision.outcome in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL) else None
+    return outputs, command
 
 
 def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:
