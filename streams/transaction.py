@@ -32,6 +32,10 @@ STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within 
 MARKERS_SECONDS = 0.008
 INIT_SECONDS = 60.0
 CUT_OFF_SECONDS = 4.0  # a commit that lost a broker on the way ends within two, or hangs (librdkafka #5511)
+PURGED = (
+    KafkaError._PURGE_QUEUE,
+    KafkaError._PURGE_INFLIGHT,
+)  # thrown away with a transaction that failed: never why it did
 Headers = Sequence[tuple[str, str | bytes | None]]
 Hook = Callable[[str], None]
 
@@ -238,8 +242,8 @@ class Transactions:
     def _fault(self, error: KafkaError) -> Exception:
         """What ends the process: a restart mends a crash, but not a right that is missing."""
         topic = None
-        if self._undelivered is not None:  # the reason; what came after it says only that the transaction failed
-            error, topic = self._undelivered
+        if self._undelivered is not None and self._undelivered[0].code() not in PURGED:
+            error, topic = self._undelivered  # the reason; what came after it says only that the transaction failed
         if error.code() in DENIED:
             try:
                 check_rights(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, Message
 
 from schemas.catalog import (
     JOURNAL,
@@ -25,6 +26,7 @@ from streams.kafka import READER, admin
 from streams.redrive import Wanted, redrive
 from streams.roles import Right, rights
 from streams.topics import check
+from streams.transaction import Outbox, Transactions
 from tests.builders import result, spec
 from tests.kafka.console import error, mendstream
 from tests.kafka.logs import commands, send, table
@@ -140,6 +142,40 @@ def test_a_right_that_is_taken_away_meanwhile_is_named(secured: Secured, which: 
     assert raised.value.fault.startswith(f"Kafka at {settings.bootstrap} denies {user!r} this: ")
     # Of a topic Kafka does not always say which operation it was.
     assert raised.value.fault.endswith(said.removeprefix(f"{taken.operation} ") if taken.kind == "TOPIC" else said)
+
+
+def test_what_is_thrown_away_with_a_transaction_is_not_taken_for_the_reason(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that wait are purged once Kafka refuses one, and their reports may come before the commit's own."""
+    settings = without(secured, LACKING["the journal"][0])
+    reported: list[int] = []
+    taken = Transactions._delivered
+
+    def delivered(self: Transactions, error: KafkaError, message: Message) -> None:
+        reported.append(error.code())
+        taken(self, error, message)
+
+    monkeypatch.setattr(Transactions, "_delivered", delivered)
+    transactions = Transactions(settings, lambda point: awaited() if point == "rows" else None)
+
+    def awaited() -> None:
+        assert wait_until(told, SECONDS)
+
+    def told() -> bool:
+        transactions.poll()
+        return bool(reported)
+
+    outbox = Outbox()
+    outbox.add(JOURNAL, 0, "0", b"")
+    consumer = Consumer(settings.client(**{"group.id": "mendstream"}))
+    transactions.submit(outbox, consumer.consumer_group_metadata(), lambda: None)
+    with pytest.raises(MendstreamError) as raised:
+        transactions.join()
+    assert raised.value.fault.endswith(LACKING["the journal"][1])
+    assert set(reported) <= {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+    transactions.close()
+    consumer.close()
 
 
 def without(secured: Secured, lacking: Right) -> Settings:
