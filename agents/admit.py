@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agents.effects import Forward
 from agents.rare import Rare
 from agents.slice import Delivered, Facts, Ints, Slice
-from schemas import advised, columns, validity
+from schemas import advised, columns, terms, validity
 from schemas.catalog import METRICS, RESULTS, TOPICS
 from schemas.ids import hash64, partition_of
 from schemas.lessons import (
@@ -36,14 +36,14 @@ COLUMNAR = {RESULTS: validity.check_results, METRICS: validity.check_metrics}  #
 Mask = NDArray[np.bool_]
 
 
-def _no_check(_record: Any) -> list[validity.Fault]:
+def _no_check(_record: Any) -> list[terms.Fault]:
     return []  # we wrote it
 
 
 # By what each record of a low-volume input is keyed, and what says that it makes no sense.
-_TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[validity.Fault]]]] = {
-    ExperimentSpec: (attrgetter("subject"), validity.check_spec),
-    CommandStatus: (attrgetter("subject"), validity.check_status),
+_TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[terms.Fault]]]] = {
+    ExperimentSpec: (attrgetter("subject"), terms.check_spec),
+    CommandStatus: (attrgetter("subject"), terms.check_status),
     Recommendation: (attrgetter("agent_id"), advised.check_recommendation),
     RecommendationOutcome: (attrgetter("agent_id"), advised.check_outcome),
     Request: (attrgetter("subject"), advised.check_request),

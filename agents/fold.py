@@ -20,7 +20,7 @@ from agents.rare import Rare, apply
 from agents.rare import rebuild as rebuild_lessons
 from agents.slice import Ints, Slice
 from agents.watch.fold import fold as fold_metrics
-from schemas import validity
+from schemas import terms
 from schemas.catalog import (
     ADVICE,
     BROADCASTS,
@@ -88,7 +88,7 @@ def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Code
         tables.lessons.levels[record.agent_id] = record
         return None
     assert isinstance(record, Policy), f"{topic} is no broadcast"
-    for reason, sentence in validity.check_policy(record):
+    for reason, sentence in terms.check_policy(record):
         return Refused(0, reason, sentence)
     tables.policies[record.policy_id] = record
     return None

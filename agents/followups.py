@@ -16,7 +16,7 @@ from schemas.lessons import (
     PatternFact,
     PatternFactKind,
     Sighting,
-    SignalsRow,
+    SightingsRow,
     TrustFact,
 )
 from schemas.records import Command, CommandRow, CommandStatus, ImproveCommand, Phase
@@ -46,7 +46,7 @@ def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Le
         occurred_at=occurred_at,
     )
     kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
-    lessons.sightings.put(SignalsRow(subject, kept[-SIGHTINGS_KEPT:]))
+    lessons.sightings.put(SightingsRow(subject, kept[-SIGHTINGS_KEPT:]))
     return [_told(fact, place)]
 
 
@@ -86,7 +86,7 @@ def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Pla
             sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
             outputs.append(_told(_followed(analysis, one, lead, at, place), place))
     if sightings:
-        lessons.sightings.put(SignalsRow(analysis.subject, tuple(sightings)))
+        lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings)))
     return outputs
 
 

@@ -32,7 +32,7 @@ RECORDS = 1_000_000
 KEYS = (1_200, 100_000, 1_000_000)
 WORKERS, WORKERS_PARTITIONS = (1, 2, 4), 12
 BATCH = 20_000
-BATCHES = (1_000, 5_000, BATCH, 50_000)
+BATCHES = (1_000, 5_000, 50_000)  # beside BATCH, at which the keys are measured
 MOST = 2.0  # time an event at the most keys, as a multiple of that at the fewest
 PATIENCE = 600.0
 PROCESSOR = next(peer for peer in PEERS if peer.name == "mendstream")

@@ -4,7 +4,7 @@ from math import isfinite
 
 from schemas.lessons import Judgement, Recommendation, RecommendationOutcome, Request, RequestKind
 from schemas.refusals import Reason
-from schemas.validity import Fault, names_at_fault
+from schemas.terms import Fault, names_at_fault
 
 CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
 

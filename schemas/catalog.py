@@ -118,7 +118,7 @@ TOPICS = {
         _table(TABLES_SNAPSHOTS, "SnapshotRow"),
         _table(TABLES_PATTERNS, "PatternRow"),
         _table(TABLES_SIGNALS, "SignalRow"),
-        _table(TABLES_SIGHTINGS, "SignalsRow"),
+        _table(TABLES_SIGHTINGS, "SightingsRow"),
         _table(TABLES_FOLLOWUPS, "FollowupRow"),
         _table(TABLES_TRUST, "TrustRow"),
         _table(TABLES_RUNS, "RunRow"),

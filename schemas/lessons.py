@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from schemas.records import Evidence, Severity
 
+UNTRIED = 0.5  # how often an action helps of which nothing is known: in the gains of hypotheses, and before any outcome
+
 
 class FailureType(StrEnum):
     """What a failing model fails at."""
@@ -315,7 +317,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class SignalsRow:
+class SightingsRow:
     """What a subject's metrics showed lately."""
 
     subject: str  # [tenant/]model line; also the record's key

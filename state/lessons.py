@@ -20,8 +20,8 @@ from schemas.lessons import (
     LessonRow,
     PatternRow,
     RunRow,
+    SightingsRow,
     SignalRow,
-    SignalsRow,
     TrustLevel,
     TrustRow,
 )
@@ -40,7 +40,7 @@ class Lessons:
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
         self.levels: dict[str, TrustLevel] = {}
-        self.sightings: Keyed[SignalsRow] = Keyed(TABLES_SIGHTINGS, "SignalsRow", lambda row: row_key(row.subject))
+        self.sightings: Keyed[SightingsRow] = Keyed(TABLES_SIGHTINGS, "SightingsRow", lambda row: row_key(row.subject))
         self.followups: Keyed[FollowupRow] = Keyed(
             TABLES_FOLLOWUPS, "FollowupRow", lambda row: row.command_id, lambda row: row.subject
         )

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.lessons import Cause, CauseKind, FailureType, Hypothesis
-
-UNTRIED = 0.5  # how often an action helps of which nothing is known: a Beta prior of 1/1
+from schemas.lessons import UNTRIED, Cause, CauseKind, FailureType, Hypothesis
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from math import sqrt
 
-from schemas.lessons import ActionRecord, Hypothesis
+from schemas.lessons import UNTRIED, ActionRecord, Hypothesis
 
 PARENT_WEIGHT = 4.0  # outcomes that the parent pattern's experience counts for in a pattern of its own
 TRIED_ENOUGH = 20  # outcomes after which an action is taken for what it showed
@@ -15,23 +15,23 @@ def success(action: str, own: Sequence[ActionRecord], parents: Sequence[ActionRe
     A Beta posterior whose prior is the parent pattern's, which begins at 1/1: a pattern that is new starts from what
     helped against others of its type, and its own outcomes outweigh that after a few.
     """
-    mean, _ = _posterior(_record(action, parents), 0.5, 2.0)
+    mean, _ = _posterior(_record(action, parents), UNTRIED, 2.0)
     return _posterior(_record(action, own), mean, PARENT_WEIGHT)
 
 
 def ranked(
-    hypotheses: Iterable[Hypothesis], own: Sequence[ActionRecord], parents: Sequence[ActionRecord], untried: float
+    hypotheses: Iterable[Hypothesis], own: Sequence[ActionRecord], parents: Sequence[ActionRecord]
 ) -> list[tuple[Hypothesis, float]]:
     """Hypotheses with their expected gain, that which promises most for its cost first.
 
-    untried: how often an action helps in the hypotheses' own gains. What was tried less than 20 times is taken at its
-    posterior mean and a part of a standard deviation more, so that it is tried.
+    What was tried less than 20 times is taken at its posterior mean and a part of a standard deviation more, so that it
+    is tried.
     """
     found = []
     for one in hypotheses:
         mean, tried = success(one.strategy, own, parents)
         hope = max(0.0, 1.0 - tried / TRIED_ENOUGH) * sqrt(mean * (1.0 - mean) / (tried + PARENT_WEIGHT + 1.0))
-        winnable = one.expected_gain / untried
+        winnable = one.expected_gain / UNTRIED
         found.append((one, mean * winnable, (mean + hope) * winnable / one.expected_cost))
     found.sort(key=lambda each: (-each[2], each[0].strategy))
     return [(one, gain) for one, gain, _ in found]

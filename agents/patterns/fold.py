@@ -23,7 +23,6 @@ CONFIRMED_AT = 3  # failures within 30 days
 DORMANT_MS = 7 * DAY_MS
 SUBJECTS_KEPT = 32  # a person reads them
 _ASLEEP = (PatternStatus.DORMANT, PatternStatus.RESOLVED)
-UNTRIED = 0.5  # what the hypotheses take for the chance of an action of which nothing is known
 
 
 def fold_fact(fact: PatternFact, place: Place, lessons: Lessons) -> list[Output]:
@@ -55,7 +54,7 @@ def _failure(fact: PatternFact, place: Place, lessons: Lessons) -> list[Output]:
     parent = _counted(lessons, fact.key, "", fact)
     row = _counted(lessons, fact.pattern, fact.key, fact)
     _fall_dormant(lessons, fact.occurred_at)
-    chosen = ranked(fact.hypotheses, row.actions, parent.actions, UNTRIED)
+    chosen = ranked(fact.hypotheses, row.actions, parent.actions)
     return [_advice(fact, row, chosen, place, lessons)] if chosen else []
 
 

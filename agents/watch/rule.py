@@ -7,7 +7,7 @@ import numpy as np
 
 from agents.watch.limits import stated
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
-from schemas.validity import REFERENCE_COUNT_MIN
+from schemas.terms import REFERENCE_COUNT_MIN
 
 
 class How(Enum):

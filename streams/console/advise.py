@@ -8,7 +8,7 @@ from schemas import advised
 from schemas.catalog import OUTCOMES, RECOMMENDATIONS, REQUESTS
 from schemas.ids import event_uuid
 from schemas.lessons import AgentKind, Judgement, Recommendation, RecommendationOutcome, Request, RequestKind
-from schemas.validity import Fault
+from schemas.terms import Fault
 from schemas.wire import Record
 from streams.clock import now_ms
 from streams.codecs import codec_for

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from schemas import validity
+from schemas import terms
 from schemas.catalog import POLICIES, SPECS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentSpec, Policy
@@ -68,12 +68,12 @@ def apply_policies(given: Given, file: _File) -> None:
 
 def read_specs(file: Path) -> list[ExperimentSpec]:
     """The specs of a file. Raises MendstreamError for what is not one."""
-    return [_checked(ExperimentSpec, each, validity.check_spec, file, n) for n, each in _documents(file)]
+    return [_checked(ExperimentSpec, each, terms.check_spec, file, n) for n, each in _documents(file)]
 
 
 def read_policies(file: Path) -> list[Policy]:
     """The policies of a file. Raises MendstreamError for what is not one."""
-    return [_checked(Policy, each, validity.check_policy, file, n) for n, each in _documents(file)]
+    return [_checked(Policy, each, terms.check_policy, file, n) for n, each in _documents(file)]
 
 
 def _documents(file: Path) -> Sequence[tuple[int, object]]:

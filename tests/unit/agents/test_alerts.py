@@ -12,7 +12,7 @@ from schemas.catalog import STATUS
 from schemas.ids import event_uuid
 from schemas.lessons import Alert, AlertState
 from schemas.records import AlertRule, CommandRow, CommandStatus, Operator, Order, Phase, Policy, Severity, Status
-from schemas.validity import check_policy
+from schemas.terms import check_policy
 from state.lessons import Lessons
 from tests.builders import NOON
 from tests.loop import Loop

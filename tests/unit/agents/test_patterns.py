@@ -68,7 +68,7 @@ def test_what_is_untried_is_tried_until_it_is_known() -> None:
     own: tuple[ActionRecord, ...] = (ActionRecord("retrain", 6.0, 4.0, 10),)
     chosen = Counter[str]()
     for _ in range(60):
-        best = ranked(CHOICES, own, (), 0.5)[0][0].strategy
+        best = ranked(CHOICES, own, ())[0][0].strategy
         chosen[best] += 1
         own = noted(own, best, 0.5)
     assert set(chosen) == {one.strategy for one in CHOICES}

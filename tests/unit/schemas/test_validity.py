@@ -23,7 +23,8 @@ from schemas.records import (
     Status,
 )
 from schemas.refusals import Refused
-from schemas.validity import FUTURE_MS, check_metrics, check_policy, check_results, check_spec, check_status
+from schemas.terms import check_policy, check_spec, check_status
+from schemas.validity import FUTURE_MS, check_metrics, check_results
 from tests.builders import NOON, metric, result, spec
 from tests.unit.schemas.samples import CODEC
 
