@@ -11,11 +11,17 @@ from streams.errors import MendstreamError
 from streams.kafka import REMEDY, explained, principal
 from streams.roles import RoleName, rights
 
-_SECONDS = 30.0
+SECONDS = 30.0
 
 
-def check_rights(client: AdminClient, settings: Settings, role: RoleName = "processor") -> None:
-    """Raises MendstreamError if the principal lacks a right to a topic that its role needs.
+class Denied(MendstreamError):
+    """Kafka says which rights are missing."""
+
+
+def check_rights(
+    client: AdminClient, settings: Settings, role: RoleName = "processor", seconds: float = SECONDS
+) -> None:
+    """Raises Denied if the principal lacks a right to a topic that its role needs, MendstreamError if Kafka does not say.
 
     Kafka tells nobody about transactional ids and groups beforehand; what is missing there shows when it is used.
     """
@@ -23,7 +29,7 @@ def check_rights(client: AdminClient, settings: Settings, role: RoleName = "proc
     for right in rights(role, settings, own_group=""):
         if right.kind == "TOPIC":
             wanted[right.name].append(right.operation)
-    granted = _granted(client, settings, wanted)
+    granted = _granted(client, settings, wanted, seconds)
     lacking: dict[str, list[str]] = defaultdict(list)
     for name, operations in wanted.items():
         for operation in operations:
@@ -35,15 +41,17 @@ def check_rights(client: AdminClient, settings: Settings, role: RoleName = "proc
 
 def check_visible(client: AdminClient, settings: Settings, names: Collection[str]) -> None:
     """Raises MendstreamError if any of these topics is there for others, but not for this principal."""
-    granted = _granted(client, settings, names)
+    granted = _granted(client, settings, names, SECONDS)
     if hidden := [name for name in names if name in granted and not granted[name]]:
         raise _denied({"DESCRIBE": hidden}, settings)
 
 
-def _granted(client: AdminClient, settings: Settings, names: Collection[str]) -> Mapping[str, Collection[str]]:
+def _granted(
+    client: AdminClient, settings: Settings, names: Collection[str], seconds: float
+) -> Mapping[str, Collection[str]]:
     """What the principal may do with each topic; topics that do not exist, or of which Kafka does not say, are absent."""
     asked = client.describe_topics(
-        TopicCollection(list(names)), include_authorized_operations=True, request_timeout=_SECONDS
+        TopicCollection(list(names)), include_authorized_operations=True, request_timeout=seconds
     )
     granted: dict[str, Collection[str]] = {}
     for name, future in asked.items():
@@ -61,6 +69,6 @@ def _granted(client: AdminClient, settings: Settings, names: Collection[str]) ->
     return granted
 
 
-def _denied(lacking: Mapping[str, Collection[str]], settings: Settings) -> MendstreamError:
+def _denied(lacking: Mapping[str, Collection[str]], settings: Settings) -> Denied:
     told = "; ".join(f"{operation} topic {', '.join(names)}" for operation, names in lacking.items())
-    return MendstreamError(f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {told}.", REMEDY)
+    return Denied(f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {told}.", REMEDY)

@@ -19,7 +19,7 @@ from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
 from streams.kafka import DENIED, Heard, admin, explained, transactional_prefix
-from streams.rights import check_rights
+from streams.rights import Denied, check_rights
 from streams.roles import RoleName
 from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
 from streams.topics import LARGEST_BYTES
@@ -32,10 +32,10 @@ STATISTICS_MS = 50  # the blind window of the way out: a loss that heals within 
 MARKERS_SECONDS = 0.008
 INIT_SECONDS = 60.0
 CUT_OFF_SECONDS = 4.0  # a commit that lost a broker on the way ends within two, or hangs (librdkafka #5511)
-PURGED = (
-    KafkaError._PURGE_QUEUE,
-    KafkaError._PURGE_INFLIGHT,
-)  # thrown away with a transaction that failed: never why it did
+# Not why a transaction failed but what comes of it: records thrown away, a producer that takes no more.
+_PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+_CONSEQUENCES = _PURGED | {KafkaError._STATE, KafkaError._FATAL}
+RIGHTS_SECONDS = 2.0  # to ask whether a right is missing; a broker that is gone must not delay the restart
 Headers = Sequence[tuple[str, str | bytes | None]]
 Hook = Callable[[str], None]
 
@@ -179,7 +179,7 @@ class Transactions:
             except BufferError:
                 self._serve(0.05)
             except KafkaException as error:
-                raise Crash(str(error)) from error
+                raise self._fault(error.args[0]) from error
 
     def _produce_rows(self, topic: str, partition: int, rows: Iterable[tuple[str, bytes | None]]) -> None:
         """Rows go in batches: they need no headers, and it is much cheaper."""
@@ -190,7 +190,7 @@ class Transactions:
             for message in refused:
                 error = message.pop("_error")
                 if error.code() != KafkaError._QUEUE_FULL:
-                    raise Crash(str(error))
+                    raise self._fault(error)
             waiting = refused
             self._serve(0.05 if waiting else 0.0)
 
@@ -241,18 +241,28 @@ class Transactions:
 
     def _fault(self, error: KafkaError) -> Exception:
         """What ends the process: a restart mends a crash, but not a right that is missing."""
-        topic = None
-        if self._undelivered is not None and self._undelivered[0].code() not in PURGED:
-            error, topic = self._undelivered  # the reason; what came after it says only that the transaction failed
-        if error.code() in DENIED:
-            try:
-                check_rights(
-                    admin(self._settings), self._settings, self._role
-                )  # Kafka itself may not say of which topic
-            except MendstreamError as denied:
+        error, topic = self._reason(error)
+        if error.code() in DENIED | _CONSEQUENCES:
+            try:  # Kafka itself may not say of which topic, and librdkafka not that it was refused
+                check_rights(admin(self._settings), self._settings, self._role, RIGHTS_SECONDS)
+            except Denied as denied:
                 return denied
+            except MendstreamError as unanswered:
+                log.info("the rights could not be looked at: %s", unanswered)
+        if error.code() in DENIED:
             return explained(error, self._settings, topic)
         return Crash(f"{topic} was not written: {error}" if topic else str(error))
+
+    def _reason(self, error: KafkaError) -> tuple[KafkaError, str | None]:
+        """The first thing that went wrong, and the topic where it was a record."""
+        if self._undelivered is not None and self._undelivered[0].code() not in _PURGED:
+            return self._undelivered
+        if error.code() == KafkaError._FATAL:
+            try:
+                self._producer.poll(0)
+            except KafkaException as fatal:
+                return fatal.args[0], None
+        return error, None
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._undelivered is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from schemas.catalog import (
     JOURNAL,
@@ -144,10 +144,11 @@ def test_a_right_that_is_taken_away_meanwhile_is_named(secured: Secured, which: 
     assert raised.value.fault.endswith(said.removeprefix(f"{taken.operation} ") if taken.kind == "TOPIC" else said)
 
 
-def test_what_is_thrown_away_with_a_transaction_is_not_taken_for_the_reason(
-    secured: Secured, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("offsets", [[], [TopicPartition(RESULTS, 0, 0)]], ids=["no offsets", "offsets"])
+def test_what_comes_of_a_refusal_is_not_taken_for_the_reason(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch, offsets: list[TopicPartition]
 ) -> None:
-    """Records that wait are purged once Kafka refuses one, and their reports may come before the commit's own."""
+    """Records that wait are thrown away once Kafka refuses one, which may be told before the commit begins."""
     settings = without(secured, LACKING["the journal"][0])
     reported: list[int] = []
     taken = Transactions._delivered
@@ -166,7 +167,7 @@ def test_what_is_thrown_away_with_a_transaction_is_not_taken_for_the_reason(
         transactions.poll()
         return bool(reported)
 
-    outbox = Outbox()
+    outbox = Outbox(offsets=offsets)
     outbox.add(JOURNAL, 0, "0", b"")
     consumer = Consumer(settings.client(**{"group.id": "mendstream"}))
     transactions.submit(outbox, consumer.consumer_group_metadata(), lambda: None)
@@ -176,6 +177,24 @@ def test_what_is_thrown_away_with_a_transaction_is_not_taken_for_the_reason(
     assert set(reported) <= {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
     transactions.close()
     consumer.close()
+
+
+def test_a_producer_that_takes_no_more_says_which_right_it_lacks(secured: Secured) -> None:
+    """Without its id a transaction is beyond repair as soon as its first record is on the way."""
+    user = secured.newcomer(rights("processor", Settings(), own_group="none"))
+    settings = secured.as_(user)
+    transactions = Transactions(settings, lambda _point: None)
+    secured.revoke(user, ITS_ID)
+    transactions._begin()
+
+    def refused() -> bool:
+        transactions._produce(JOURNAL, 0, "0", b"", ())
+        return False
+
+    with pytest.raises(MendstreamError) as raised:
+        wait_until(refused, SECONDS)
+    assert raised.value.fault.endswith(LACKING["its id"][1])
+    transactions.close()
 
 
 def without(secured: Secured, lacking: Right) -> Settings:
