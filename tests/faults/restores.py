@@ -18,6 +18,7 @@ WITHIN = (
     20.0  # of which ten are the bar of a restore (bench/restore.py), the rest start, join and commit on a busy machine
 )
 SHARES = (0.2, 0.5, 0.8)  # of the time that a restore takes
+TRIES_MOST = 12
 SUBJECTS = 40
 METRICS = ("conversion", "error", "revenue", "latency", "clicks")
 SEGMENTS = tuple(f"country={n}" for n in range(9))
@@ -35,11 +36,15 @@ def restore_killed(setting: Setting) -> Outcome:
         _send_wide(settings, rows)
         take_in(settings, ends_of(settings, RESULTS), setting.directory / "grown.log", seconds=SECONDS)
         lasts = _lasts(settings, setting.directory / "whole.log")
-        kills = 0
+        kills = tries = 0
         for share in SHARES:
-            while not _killed(settings, setting.directory / f"{kills}.log", share * lasts):
+            while not _killed(settings, setting.directory / f"try {tries}.log", share * lasts):
+                assert tries < TRIES_MOST, (
+                    f"restores end within {share * lasts:.2f} s: there is no middle to kill them in"
+                )
                 lasts /= 2  # it was measured when the machine was busier
-            kills += 1
+                tries += 1
+            kills, tries = kills + 1, tries + 1
         load.feed(5_000)
         last = setting.directory / "last.log"
         with Recovery(settings) as recovery:
