@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agents.effects import Forward
 from agents.rare import Rare
 from agents.slice import Delivered, Facts, Ints, Slice
-from schemas import advised, columns, terms, validity
+from schemas import advised, asked, columns, terms, validity
 from schemas.catalog import METRICS, RESULTS, TOPICS
 from schemas.ids import hash64, partition_of
 from schemas.lessons import (
@@ -21,9 +21,9 @@ from schemas.lessons import (
     PatternFact,
     Recommendation,
     RecommendationOutcome,
-    Request,
     TrustFact,
 )
+from schemas.orders import Admission, Proposal, Request, Review
 from schemas.records import CommandStatus, ExperimentSpec, Tick
 from schemas.refusals import DecodeError, Reason, Refused
 from schemas.wire import MAX_BYTES, Codec
@@ -46,7 +46,10 @@ _TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[terms.Fault]
     CommandStatus: (attrgetter("subject"), terms.check_status),
     Recommendation: (attrgetter("agent_id"), advised.check_recommendation),
     RecommendationOutcome: (attrgetter("agent_id"), advised.check_outcome),
-    Request: (attrgetter("subject"), advised.check_request),
+    Request: (attrgetter("subject"), asked.check_request),
+    Review: (attrgetter("subject"), asked.check_review),
+    Proposal: (attrgetter("tenant"), _no_check),
+    Admission: (attrgetter("subject"), _no_check),
     PatternFact: (attrgetter("key"), _no_check),
     TrustFact: (attrgetter("agent_id"), _no_check),
     LearningFact: (attrgetter("tenant"), _no_check),
@@ -84,7 +87,7 @@ def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     if repeated.any():
         fates.duplicates += int(repeated.sum())
         batch, rows, offsets = batch.filter(pa.array(~repeated)), rows[~repeated], offsets[~repeated]
-    return Facts(piece.topic, piece.partition, batch, rows, offsets, now[rows])
+    return Facts(piece.topic, piece.partition, batch, rows, offsets, now[rows], piece.append_times[rows])
 
 
 def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates) -> Rare | None:
@@ -105,7 +108,8 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
         fates.refused.append(Refused(at, reason, sentence))
         return None
     key = key_of(record)
-    target = _partition(key, tables.partitions)
+    # What is asked for many subjects is asked of each partition.
+    target = tables.partition if asked.spread(record) else _partition(key, tables.partitions)
     if target != tables.partition:
         _send_on(piece, at, target, key, fates)
         return None

@@ -4,7 +4,7 @@ from agents.place import Place
 from agents.slice import Facts, Finding
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
-VERSION = "3"  # of the agents; a change that decides old records differently raises it
+VERSION = "4"  # of the agents; a change that decides old records differently raises it
 
 _OUTCOMES = {
     Autonomy.AUTO: Outcome.ISSUED,
@@ -24,7 +24,7 @@ def decide(facts: Facts, finding: Finding, policy: Policy, experiment: Experimen
 
 def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, place: Place) -> Decision:
     """The decision on what was found in one record."""
-    autonomy = (experiment.autonomy if experiment else None) or _of_policy(policy, finding.order)
+    autonomy = (experiment.autonomy if experiment else None) or autonomy_of(policy, finding)
     return Decision(
         decision_id=place.event_id(finding.agent, finding.ordinal),
         subject=finding.subject,
@@ -46,10 +46,15 @@ def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, 
     )
 
 
-def _of_policy(policy: Policy, order: Order) -> Autonomy:
+def autonomy_of(policy: Policy, finding: Finding) -> Autonomy:
+    """The first of the policy's rules that fits, else its level for the command type."""
+    for rule in policy.autonomies:
+        fits = rule.order in (None, finding.order) and rule.environment in (None, finding.environment)
+        if fits and (rule.rule is None or finding.rule.startswith(rule.rule)):
+            return rule.autonomy
     return {
         Order.ROLLBACK: policy.rollback,
         Order.DEPLOY: policy.deploy,
         Order.RETRAIN: policy.retrain,
         Order.IMPROVE: policy.improve,
-    }.get(order, Autonomy.OBSERVE)
+    }.get(finding.order, Autonomy.OBSERVE)

@@ -2,14 +2,26 @@
 
 from dataclasses import dataclass
 
-from schemas.catalog import ADVICE, CYCLES, FAILURES, LEARNING_FACTS, PATTERN_FACTS, TRUST_FACTS, TRUST_LEVELS
+from schemas.catalog import (
+    ADVICE,
+    CYCLES,
+    FAILURES,
+    LEARNING_FACTS,
+    PATTERN_FACTS,
+    TRANSITIONS,
+    TRUST_FACTS,
+    TRUST_LEVELS,
+)
 from schemas.records import Decision, Outcome
 from schemas.refusals import Refused
 from schemas.wire import Record
 
 # Steps on the way to something, and what people read at leisure. Were each of them committed at once, a failure would cost
 # four commits, and the next command would wait for three of them.
-_STEPS = frozenset((PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE, FAILURES, CYCLES, TRUST_LEVELS))
+_STEPS = frozenset((PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE, FAILURES, CYCLES, TRUST_LEVELS, TRANSITIONS))
+
+
+_ACTED_ON = (Outcome.ISSUED, Outcome.AWAITING_APPROVAL, Outcome.AWAITING_ADMISSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,14 @@ class Output:
     event_id: str
     record: Record
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a well-formed record cannot be applied: a code and a sentence."""
+
+    reason: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +72,4 @@ def _awaited(output: Output) -> bool:
     if output.topic in _STEPS:
         return False
     record = output.record
-    return not isinstance(record, Decision) or record.outcome in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
+    return not isinstance(record, Decision) or record.outcome in _ACTED_ON

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from agents import commander, decider, followups
+from agents import commands, decider, followups
+from agents.commander.order import order
+from agents.commander.rights import lock
 from agents.effects import Output
 from agents.failure.analyse import analyse
 from agents.failure.causes import signal_of
@@ -11,21 +13,26 @@ from agents.patterns.route import specialist_for
 from agents.place import Place
 from agents.policy import policy_for
 from agents.slice import Facts, Finding
-from schemas.catalog import COMMANDS, DECISIONS
+from schemas.catalog import DECISIONS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
 from schemas.lessons import Advice, FailureAnalysis
-from schemas.records import Command, Decision, ExperimentRow, Order, Verdict
+from schemas.orders import Request
+from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Verdict
 from state.table import row_key
 from state.tables import Tables
 
 _ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
+PRODUCTION = "production"
 _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 
 def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
     """Everything that one finding asks for, in order."""
     lessons, policy = tables.lessons, policy_for(finding.subject, tables.policies.values())
-    decision = decider.decide(facts, finding, policy, _experiment(finding, tables))
+    experiment = _experiment(finding, tables)
+    old = int(facts.now[finding.at] - facts.appended[finding.at]) > policy.max_age_ms
+    finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION, dry_run=old)
+    decision = decider.decide(facts, finding, policy, experiment)
     offset, occurred_at = int(facts.offsets[finding.at]), int(facts.ints("occurred_at")[finding.at])
     place = Place(facts.topic, facts.partition, offset, decision.decided_at)
     analysis = None
@@ -33,15 +40,15 @@ def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
         sightings = followups.sightings_of(finding.subject, lessons)
         analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
         finding = _planned(finding, analysis, tables)
-    outputs, command = _ordered(decision, finding, tables)
+    outputs, row = _ordered(decision, finding, place, tables, policy)
     if analysis is not None:
         # What was rolled back is to be mended; where a training or an improvement is ordered, that has its turn first.
         advised = finding.order == Order.ROLLBACK
         outputs.append(Output(FAILURES_TOPIC, analysis.subject, analysis.failure_id, analysis, place.now))
         outputs += followups.failed(analysis, signal_of(finding), advised, place, lessons)
-        if command is not None:
+        if row is not None:
             action = _ACTIONS.get(decision.order, finding.strategy)
-            followups.ordered(command, action, analysis.pattern, finding.agent, finding.metric, place, lessons)
+            followups.ordered(row, action, analysis.pattern, finding.agent, finding, place, lessons)
     if finding.verdict in _SIGNS:
         outputs += followups.sight(finding.subject, signal_of(finding), occurred_at, place, lessons)
     if finding.verdict in (Verdict.HARM, Verdict.GAIN) or finding.came_with_version:
@@ -77,19 +84,48 @@ def follow(advice: Advice, place: Place, tables: Tables) -> list[Output]:
         expected_cost=advice.expected_cost,
     )
     decision = decider.decided(finding, policy, None, place)
-    outputs, command = _ordered(decision, finding, tables)
-    if command is not None:
-        followups.ordered(command, advice.strategy, advice.pattern, "patterns", advice.metric, place, tables.lessons)
+    outputs, row = _ordered(decision, finding, place, tables, policy)
+    if row is not None:
+        followups.ordered(row, advice.strategy, advice.pattern, finding.agent, finding, place, tables.lessons)
     return outputs
 
 
-def _ordered(decision: Decision, finding: Finding, tables: Tables) -> tuple[list[Output], Command | None]:
-    decision, command = commander.order(decision, finding, tables)
-    outputs = [Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)]
-    if command is not None:
-        topic = COMMANDS[decision.order]
-        outputs.append(Output(topic, command.subject, command.command_id, command, command.issued_at))
-    return outputs, command
+def ask(request: Request, place: Place, tables: Tables) -> list[Output]:
+    """What follows from a person's own order: a rollback at once, the rest as the policy has it for people."""
+    policy, kind = policy_for(request.subject, tables.policies.values()), Order(request.kind)
+    finding = Finding(
+        at=0,
+        agent="people",
+        ordinal=request.event_id,
+        verdict=Verdict.REQUEST,
+        order=kind,
+        subject=request.subject,
+        metric="",
+        rule="a person's own order",
+        reason=f"{request.requested_by} asks for it" + (f": {request.detail}" if request.detail else ""),
+        evidence=(),
+        experiment_id=request.experiment_id,
+        variant=request.variant,
+        model_version=request.model_version,
+        to_version=request.to_version,
+        strategy=request.strategy,
+        environment=request.environment,
+    )
+    decision = decider.decided(finding, policy, None, place)
+    at_once = kind == Order.ROLLBACK or decision.outcome == Outcome.ISSUED
+    decision = replace(decision, outcome=Outcome.ISSUED if at_once else Outcome.AWAITING_APPROVAL)
+    if kind in (Order.ROLLBACK, Order.DEPLOY):
+        target = f"{request.subject}/{request.environment}"
+        lock(request.subject, target, place.now + policy.manual_lock_ms, tables)
+    return _ordered(decision, finding, place, tables, policy, request.requested_by)[0]
+
+
+def _ordered(
+    decision: Decision, finding: Finding, place: Place, tables: Tables, policy: Policy, asked_by: str = ""
+) -> tuple[list[Output], CommandRow | None]:
+    decision, row, moves = order(decision, finding, place, tables, policy, asked_by)
+    told = Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
+    return [told, *commands.followed(moves, place, tables)], row
 
 
 def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:

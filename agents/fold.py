@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from agents.admit import COLUMNAR, Fates, admit_columns, admit_rare
-from agents.effects import Effects, Output
+from agents.effects import Effects, Output, Refusal
 from agents.findings import act
 from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
@@ -22,6 +22,7 @@ from agents.slice import Ints, Slice
 from agents.watch.fold import fold as fold_metrics
 from schemas import terms
 from schemas.catalog import (
+    ADMISSIONS,
     ADVICE,
     BROADCASTS,
     LEARNING_FACTS,
@@ -29,9 +30,11 @@ from schemas.catalog import (
     OUTCOMES,
     PATTERN_FACTS,
     POLICIES,
+    PROPOSALS,
     RECOMMENDATIONS,
     REQUESTS,
     RESULTS,
+    REVIEWS,
     SPECS,
     STATUS,
     TICKS,
@@ -51,6 +54,9 @@ INPUTS = (  # co-partitioned; what is broadcast is not among them
     RECOMMENDATIONS,
     OUTCOMES,
     REQUESTS,
+    REVIEWS,
+    PROPOSALS,
+    ADMISSIONS,
     PATTERN_FACTS,
     TRUST_FACTS,
     LEARNING_FACTS,
@@ -138,8 +144,8 @@ def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
 
 def _apply(record: Rare, at: int, place: Place, tables: Tables, fates: Fates, outputs: list[Output]) -> None:
     found = apply(record, place, tables)
-    if isinstance(found, str):
-        fates.refused.append(Refused(at, "UNKNOWN_COMMAND", found))
+    if isinstance(found, Refusal):
+        fates.refused.append(Refused(at, found.reason, found.sentence))
         return
     fates.applied += 1
     outputs += found

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from agents.effects import Output
 from agents.place import Place, beside
+from agents.slice import Finding
 from schemas.catalog import PATTERN_FACTS, TRUST_FACTS
 from schemas.lessons import (
     AgentKind,
@@ -19,12 +20,13 @@ from schemas.lessons import (
     SightingsRow,
     TrustFact,
 )
-from schemas.records import Command, CommandRow, CommandStatus, ImproveCommand, Phase
+from schemas.records import CommandRow, CommandStatus, Phase
 from state.lessons import Lessons
 from state.table import row_key
 
 RECOVERY_MS = 6 * 3_600_000  # of the broker's clock
 FORGOTTEN_MS = 7 * 24 * 3_600_000  # a command that nobody reports of for so long tells nothing
+_REPORTED = (Phase.COMPLETED, Phase.RETRYING, Phase.FAILED, Phase.REFUSED)
 SIGHTINGS_KEPT = 16
 SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
 
@@ -91,7 +93,13 @@ def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Pla
 
 
 def ordered(
-    command: Command, action: str, pattern: str, detector: str, metric: str, place: Place, lessons: Lessons
+    command: CommandRow,
+    action: str,
+    pattern: str,
+    detector: str,
+    finding: Finding,
+    place: Place,
+    lessons: Lessons,
 ) -> None:
     """Follows a command up from now on."""
     row = FollowupRow(
@@ -100,8 +108,8 @@ def ordered(
         pattern=pattern,
         action=action,
         detector=detector,
-        specialist=command.specialist if isinstance(command, ImproveCommand) else "",
-        metric=metric,
+        specialist=finding.specialist,
+        metric=finding.metric,
         model_version=command.model_version,
         issued_at=place.now,
         ends_at=-1,
@@ -111,9 +119,9 @@ def ordered(
 
 
 def reported(status: CommandStatus, command: CommandRow, place: Place, lessons: Lessons) -> list[Output]:
-    """A command that has ended: its deployer is judged now, the rest once it is known whether it helped."""
+    """A command that has ended or failed once: its deployer is judged now, the rest once it is known whether it helped."""
     row = lessons.followups.get(command.command_id)
-    if row is None or row.ends_at >= 0 or command.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
+    if row is None or row.ends_at >= 0 or command.phase not in _REPORTED:
         return []
     if command.phase == Phase.REFUSED:  # nothing was tried, and to refuse is no fault
         _drop(row, lessons)
@@ -121,11 +129,20 @@ def reported(status: CommandStatus, command: CommandRow, place: Place, lessons: 
     done = command.phase == Phase.COMPLETED
     late = max(0, status.reported_at - command.expires_at)
     outputs = [_trust(row, f"deployer:{status.reporter}", AgentKind.DEPLOYER, float(done), late, not done, place)]
+    if command.phase == Phase.RETRYING:
+        return outputs
     if not done:
         return [*outputs, *_closed(row, 0.0, place, lessons, tried=False)]
     lessons.followups.put(replace(row, ends_at=place.now + RECOVERY_MS))
     lessons.open.put(row.command_id, place.now + RECOVERY_MS)
     return outputs
+
+
+def dropped(command_id: str, lessons: Lessons) -> None:
+    """A command that ended without being carried out tells nothing; neither does one of which nobody knows."""
+    row = lessons.followups.get(command_id)
+    if row is not None and row.ends_at < 0:
+        _drop(row, lessons)
 
 
 def tick(place: Place, lessons: Lessons) -> list[Output]:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from schemas.ids import decision_id
 
-DEFAULT_TENANT = "default"
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -19,16 +17,6 @@ class Place:
     def event_id(self, agent: str, ordinal: str) -> str:
         """The id of what an agent finds in this record; ordinal tells apart what it finds."""
         return decision_id(self.topic, self.partition, self.offset, agent, ordinal)
-
-
-def tenant_of(name: str) -> str:
-    """The tenant of a subject or an agent.
-
-    >>> tenant_of("acme/support-bot"), tenant_of("support-bot")
-    ('acme', 'default')
-    """
-    tenant, slash, _ = name.partition("/")
-    return tenant if slash else DEFAULT_TENANT
 
 
 def beside(subject: str, name: str) -> str:

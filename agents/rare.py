@@ -1,17 +1,16 @@
 """What follows from a record of an input that is folded record by record."""
 
-from agents import commander, decider, findings, followups
+from agents import commands, decider, findings, followups
 from agents.alerts import raising
-from agents.effects import Output
+from agents.effects import Output, Refusal
 from agents.learning import fold as learning
 from agents.patterns import fold as patterns
-from agents.place import Place, tenant_of
+from agents.place import Place
 from agents.policy import policy_for
 from agents.specs import apply_spec
 from agents.trust import fold as trust
-from agents.watch.rows import restart
 from schemas.catalog import DECISIONS, LEARNING_FACTS
-from schemas.ids import digest_of
+from schemas.ids import digest_of, tenant_of
 from schemas.lessons import (
     Advice,
     LearningFact,
@@ -19,25 +18,20 @@ from schemas.lessons import (
     PatternFact,
     Recommendation,
     RecommendationOutcome,
-    Request,
     TrustFact,
 )
+from schemas.orders import Admission, Proposal, Request, RequestKind, Review
 from schemas.records import (
-    CommandRow,
     CommandStatus,
     Decision,
     ExperimentSpec,
     Order,
     Outcome,
-    Phase,
     Policy,
-    Status,
     Tick,
     Verdict,
 )
 from state.tables import Tables
-
-RATED = 20  # commands of a subject whose share of failures is looked at
 
 Rare = (
     ExperimentSpec
@@ -46,6 +40,9 @@ Rare = (
     | Recommendation
     | RecommendationOutcome
     | Request
+    | Review
+    | Proposal
+    | Admission
     | PatternFact
     | TrustFact
     | LearningFact
@@ -53,11 +50,11 @@ Rare = (
 )
 
 
-def apply(record: Rare, place: Place, tables: Tables) -> list[Output] | str:
+def apply(record: Rare, place: Place, tables: Tables) -> list[Output] | Refusal:
     """The outputs of one record, or why it cannot be applied."""
     match record:
         case CommandStatus():
-            return _status(record, place, tables)
+            return commands.reported(record, place, tables)
         case ExperimentSpec():
             return _spec(record, place, tables)
         case Tick():
@@ -66,35 +63,34 @@ def apply(record: Rare, place: Place, tables: Tables) -> list[Output] | str:
             return patterns.fold_fact(record, place, tables.lessons)
         case Advice():
             return findings.follow(record, place, tables)
+        case Review():
+            return commands.reviewed(record, place, tables)
+        case Proposal():
+            return commands.admit(record, place, tables)
+        case Admission():
+            return commands.admitted(record, place, tables)
+        case Request():
+            return _requested(record, place, tables)
     return _learnt(record, place, tables) if tables.lessons.enabled else []
 
 
 def rebuild(tables: Tables) -> None:
     """What is derived of failures, trust and learning, after rows were restored."""
+    commands.rebuild(tables)
     for agent in (followups, patterns, trust, learning, raising):
         agent.rebuild(tables.lessons)
 
 
-def _status(status: CommandStatus, place: Place, tables: Tables) -> list[Output] | str:
-    problem = commander.apply_status(status, tables)
-    if problem is not None:
-        return problem
-    row = tables.commands.get(status.command_id)
-    assert row is not None, "a status was applied to no command"
-    if status.status == Status.COMPLETED and row.phase == Phase.COMPLETED:
-        restart(tables, row)
-    return [*followups.reported(status, row, place, tables.lessons), *_error_rate(row, place, tables)]
-
-
-def _error_rate(row: CommandRow, place: Place, tables: Tables) -> list[Output]:
-    """Looks at how many of the subject's last commands failed, once there are enough of them."""
-    ended = [one for one in tables.commands.rows_of(row.subject) if one.phase in (Phase.COMPLETED, Phase.FAILED)]
-    last = sorted(ended, key=lambda one: (one.issued_at, one.command_id))[-RATED:]
-    if row.phase not in (Phase.COMPLETED, Phase.FAILED) or len(last) < RATED:
-        return []
-    rate = sum(one.phase == Phase.FAILED for one in last) / RATED
-    policy = policy_for(row.subject, tables.policies.values())
-    return raising.observe("commands.error_rate", row.subject, rate, place, tables.lessons, policy)
+def _requested(request: Request, place: Place, tables: Tables) -> list[Output] | Refusal:
+    match request.kind:
+        case RequestKind.INITIALISE_TRUST:
+            return trust.initialise(request, place, tables.lessons) if tables.lessons.enabled else []
+        case RequestKind.CANCEL:
+            return commands.cancelled(request, place, tables)
+        case RequestKind.FREEZE | RequestKind.UNFREEZE:
+            commands.frozen(request, tables)
+            return []
+    return findings.ask(request, place, tables)
 
 
 def _spec(spec: ExperimentSpec, place: Place, tables: Tables) -> list[Output]:
@@ -127,22 +123,20 @@ def _tick(place: Place, tables: Tables) -> list[Output]:
     def policy_of(name: str) -> Policy:
         return policy_for(name, policies.values())
 
-    outputs = followups.tick(place, lessons)
+    outputs = [*commands.tick(place, tables), *followups.tick(place, lessons)]
     if lessons.enabled:
         outputs += trust.refresh(place, lessons, policies) + learning.tick(place, lessons, policies)
     return outputs + raising.lasting(place, lessons, policy_of)
 
 
 def _learnt(
-    record: Recommendation | RecommendationOutcome | Request | TrustFact | LearningFact, place: Place, tables: Tables
+    record: Recommendation | RecommendationOutcome | TrustFact | LearningFact, place: Place, tables: Tables
 ) -> list[Output]:
     match record:
         case TrustFact():
             return trust.fold_fact(record, place, tables.lessons, tables.policies)
         case LearningFact():
             return learning.fold_fact(record, place, tables.lessons, tables.policies)
-        case Request():
-            return trust.initialise(record, place, tables.lessons)
     fact = _tracked(record, place) if isinstance(record, Recommendation) else _judged(record, place)
     return [Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)]
 

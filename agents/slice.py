@@ -68,7 +68,8 @@ class Slice:
 class Facts:
     """The valid, unseen records of a slice as columns of length n.
 
-    index: position in the slice; offsets: in the topic; now: highest append time up to each record, ms.
+    index: position in the slice; offsets: in the topic; now: highest append time up to each record, ms; appended:
+    its own.
     """
 
     topic: str
@@ -77,6 +78,7 @@ class Facts:
     index: Ints
     offsets: Ints
     now: Ints
+    appended: Ints
 
     def __len__(self) -> int:
         return len(self.index)
@@ -85,12 +87,16 @@ class Facts:
         """The records from position `start` up to, not including, `end`."""
         cut = slice(start, end)
         batch = self.batch.slice(start, end - start)
-        return Facts(self.topic, self.partition, batch, self.index[cut], self.offsets[cut], self.now[cut])
+        return Facts(
+            self.topic, self.partition, batch, self.index[cut], self.offsets[cut], self.now[cut], self.appended[cut]
+        )
 
     def take(self, at: Ints) -> "Facts":
         """The records at these positions."""
         batch = self.batch.take(pa.array(at))
-        return Facts(self.topic, self.partition, batch, self.index[at], self.offsets[at], self.now[at])
+        return Facts(
+            self.topic, self.partition, batch, self.index[at], self.offsets[at], self.now[at], self.appended[at]
+        )
 
     def ints(self, name: str) -> Ints:
         return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.int64)
@@ -137,6 +143,8 @@ class Finding:
     specialist: str = ""
     expected_gain: float = 0.0
     expected_cost: float = 0.0
+    environment: str = "production"
+    dry_run: bool = False
     compared: tuple[Compared, ...] = ()
     added: tuple[Added, ...] = ()  # to the difference of the metric, by segment
     came_with_version: bool = False

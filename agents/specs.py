@@ -48,6 +48,7 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
         "autonomy": spec.autonomy,
         "candidate_version": spec.candidate_version,
         "baseline_version": spec.baseline_version,
+        "environment": spec.environment,
     }
 
 

@@ -37,7 +37,9 @@ def _facts(records: Sequence[ModelMetric], offset: int) -> Facts:
     schema, n = arrow_schema("ModelMetric"), len(records)
     arrays = [pa.array([getattr(record, field.name) for record in records], field.type) for field in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
-    return Facts(METRICS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.zeros(n, np.int64))
+    return Facts(
+        METRICS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    )
 
 
 def _after(worlds: Sequence[Sequence[list[int]]]) -> float:

@@ -126,7 +126,7 @@ def _facts(spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Int
     schema = arrow_schema("ExperimentResult")
     arrays = [known.get(field.name, pa.nulls(n, field.type)) for field in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
-    return Facts(RESULTS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.full(n, NOON))
+    return Facts(RESULTS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.full(n, NOON), np.full(n, NOON))
 
 
 def _flat(values: Ints | None, rows: slice, live: Ints, otherwise: Ints) -> Ints:

@@ -1,8 +1,8 @@
-"""Which well-formed recommendations, outcomes and requests still make no sense."""
+"""Which well-formed recommendations and outcomes still make no sense."""
 
 from math import isfinite
 
-from schemas.lessons import Judgement, Recommendation, RecommendationOutcome, Request, RequestKind
+from schemas.lessons import Judgement, Recommendation, RecommendationOutcome
 from schemas.refusals import Reason
 from schemas.terms import Fault, names_at_fault
 
@@ -32,17 +32,6 @@ def check_outcome(one: RecommendationOutcome) -> list[Fault]:
     ]
     if one.judgement == Judgement.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "judgement is UNKNOWN"))
-    return faults
-
-
-def check_request(one: Request) -> list[Fault]:
-    """Why a request is refused; empty where it is not."""
-    faults = [
-        *names_at_fault(event_id=one.event_id, subject=one.subject, requested_by=one.requested_by),
-        *_moments(requested_at=one.requested_at),
-    ]
-    if one.kind == RequestKind.UNKNOWN:
-        faults.append((Reason.UNKNOWN_SYMBOL, "kind is UNKNOWN"))
     return faults
 
 

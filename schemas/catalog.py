@@ -18,6 +18,10 @@ POLICIES = "policies.v1"
 RECOMMENDATIONS = "recommendations.v1"
 OUTCOMES = "recommendations.outcomes.v1"
 REQUESTS = "requests.v1"
+REVIEWS = "reviews.v1"
+PROPOSALS = "proposals.v1"
+ADMISSIONS = "proposals.admissions.v1"
+TRANSITIONS = "commands.transitions.v1"
 TRUST_LEVELS = "trust.levels.v1"
 PATTERN_FACTS = "patterns.facts.v1"
 TRUST_FACTS = "trust.facts.v1"
@@ -48,6 +52,7 @@ TABLES_TRUST = "tables.trust-scores.v1"
 TABLES_RUNS = "tables.runs.v1"
 TABLES_LESSONS = "tables.lessons.v1"
 TABLES_LEARNING = "tables.learning.v1"
+TABLES_BUDGETS = "tables.budgets.v1"
 TABLES_ALERTS = "tables.alerts.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
@@ -96,6 +101,10 @@ TOPICS = {
         Topic(RECOMMENDATIONS, "Recommendation", "delete", 180, writer="recommender"),
         Topic(OUTCOMES, "RecommendationOutcome", "delete", 180, writer="operator"),
         Topic(REQUESTS, "Request", "delete", 30, writer="operator"),
+        Topic(REVIEWS, "Review", "delete", 365, writer="operator"),
+        Topic(PROPOSALS, "Proposal", "delete", 30),
+        Topic(ADMISSIONS, "Admission", "delete", 30),
+        Topic(TRANSITIONS, "Transition", "delete", 365),
         Topic(TRUST_LEVELS, "TrustLevel", "compact", None, partitions=1),
         Topic(PATTERN_FACTS, "PatternFact", "delete", 30),
         Topic(TRUST_FACTS, "TrustFact", "delete", 30),
@@ -124,6 +133,7 @@ TOPICS = {
         _table(TABLES_RUNS, "RunRow"),
         _table(TABLES_LESSONS, "LessonRow"),
         _table(TABLES_LEARNING, "LearningRow"),
+        _table(TABLES_BUDGETS, "BudgetRow"),
         _table(TABLES_ALERTS, "AlertRow"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),

@@ -6,7 +6,7 @@ from functools import cache
 from keyword import iskeyword
 from typing import Any
 
-from schemas import lessons, records
+from schemas import lessons, orders, records
 
 
 def datum(value: Any) -> Any:
@@ -46,7 +46,7 @@ def builder(schema: Any, named: dict[str, Callable[[Any], Any]]) -> Callable[[An
 def named_class(avro_name: str) -> Any:
     """The dataclass or enum of a named type, with or without its namespace; AttributeError where there is none."""
     name = avro_name.rpartition(".")[2]
-    return getattr(records, name, None) or getattr(lessons, name)
+    return getattr(records, name, None) or getattr(lessons, name, None) or getattr(orders, name)
 
 
 def _python_name(avro_name: str) -> str:

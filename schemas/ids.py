@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from schemas.strings import utf8_parts
 
 _NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
+DEFAULT_TENANT = "default"
 _MASK32 = 0xFFFFFFFF
 _M32 = 0x5BD1E995
 _M64 = np.uint64(0xC6A4A7935BD1E995)
@@ -39,6 +40,16 @@ def command_id(decision: str, order: str) -> str:
     return event_uuid("command", decision, order)
 
 
+def tenant_of(name: str) -> str:
+    """The tenant of a subject or an agent.
+
+    >>> tenant_of("acme/support-bot"), tenant_of("support-bot")
+    ('acme', 'default')
+    """
+    tenant, slash, _ = name.partition("/")
+    return tenant if slash else DEFAULT_TENANT
+
+
 def digest_of(text: str) -> str:
     """Sixteen hexadecimal digits by which equal texts are known; blanks around and between words do not count.
 
@@ -46,6 +57,11 @@ def digest_of(text: str) -> str:
     True
     """
     return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8).hexdigest()
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """SHA-256 in 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def murmur2(key: bytes) -> int:

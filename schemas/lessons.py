@@ -94,13 +94,6 @@ class Trend(StrEnum):
     IMPROVING = "IMPROVING"
 
 
-class RequestKind(StrEnum):
-    """What a person asks for."""
-
-    UNKNOWN = "UNKNOWN"
-    INITIALISE_TRUST = "INITIALISE_TRUST"
-
-
 class LearningFactKind(StrEnum):
     """What a fact adds to what a tenant learns."""
 
@@ -393,18 +386,6 @@ class RecommendationOutcome:
     feedback: str = ""
     judged_by: str
     judged_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a person asks for."""
-
-    event_id: str  # A UUID as text; the same id again is a duplicate
-    subject: str  # what it is about; also the record's key
-    kind: RequestKind
-    detail: str = ""
-    requested_by: str
-    requested_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ class Verdict(StrEnum):
     IGNORED_SPEC = "IGNORED_SPEC"
     UNSTABLE = "UNSTABLE"
     FAILURE = "FAILURE"
+    REQUEST = "REQUEST"
 
 
 class Order(StrEnum):
@@ -107,6 +108,7 @@ class Outcome(StrEnum):
     PROPOSED = "PROPOSED"
     OBSERVED = "OBSERVED"
     HELD = "HELD"
+    AWAITING_ADMISSION = "AWAITING_ADMISSION"
 
 
 class Severity(StrEnum):
@@ -152,6 +154,17 @@ class Phase(StrEnum):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     REFUSED = "REFUSED"
+    PROPOSED = "PROPOSED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    RETRYING = "RETRYING"
+    TIMED_OUT = "TIMED_OUT"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+    STALE = "STALE"
+    COMPENSATING = "COMPENSATING"
+    COMPENSATED = "COMPENSATED"
+    COMPENSATION_FAILED = "COMPENSATION_FAILED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +250,7 @@ class ExperimentSpec:
     ends_at: int | None = None
     candidate_version: str | None = None
     baseline_version: str | None = None
+    environment: str = "production"  # where its commands act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +278,24 @@ class AlertRule:
 
 
 @dataclass(frozen=True, slots=True)
+class AutonomyRule:
+    """How far Mendstream may go by itself with some commands."""
+
+    autonomy: Autonomy
+    order: Order | None = None  # absent: any
+    rule: str | None = None  # how the decision's rule begins; absent: any
+    environment: str | None = None  # absent: any
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Somebody who may approve, and what."""
+
+    name: str
+    order: Order | None = None  # absent: any
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How much Mendstream may do by itself, and what it assumes where a spec is silent."""
 
@@ -283,6 +315,13 @@ class Policy:
     failure_threshold: float = 0.1  # relative loss from which on a metric fails
     alerts: tuple[AlertRule, ...] = ()  # beside the built-in ones; of a built-in one's name: in its place
     disable_below: float | None = None  # trust below which an agent of these subjects is heard no more; absent: never
+    autonomies: tuple[AutonomyRule, ...] = ()  # the first that fits goes before the level of the command type
+    commands_per_hour: int = 60  # of a tenant, without a person
+    subjects_share: float = 0.25  # of a tenant's subjects with a command under way at once, without a person
+    max_age_ms: int = 21_600_000  # a finding in records that were appended longer ago orders a dry run
+    manual_lock_ms: int = 3_600_000  # how long after a person's own order the target is left to people
+    approvers: tuple[Approver, ...] = ()  # who may approve what; empty: whoever may write reviews
+    acknowledge_ms: int = 300_000  # until a command is sent again; twice and nine times as long at the next tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -491,6 +530,7 @@ class ExperimentRow:
     split_offset: int  # where the split was found broken; -1: nowhere
     decided: tuple[Decided, ...]
     started_at: int = -1  # of its first result
+    environment: str = "production"
 
 
 @dataclass(frozen=True, slots=True)
@@ -599,6 +639,15 @@ class CommandRow:
     expires_at: int
     detail: str = ""
     reporter: str = ""
+    requested_by: str = ""  # a person; empty: Mendstream itself
+    approved_by: str = ""
+    waits_for: str = ""  # why it was not issued at once
+    due_at: int = -1  # when it moves on by itself, unless it was moved before; -1: never
+    escalated: bool = False
+    digest: str = ""  # of what is ordered; the same for all attempts
+    command: bytes | None = None  # what is issued, encoded, without token and moments; absent: of an older Mendstream
+    compensates: str | None = None
+    undone_by: str = ""  # the command that compensates it
 
 
 @dataclass(frozen=True, slots=True)
@@ -609,6 +658,8 @@ class SubjectRow:
     experiments: int  # experiments begun
     discoveries: int  # experiments with a proved gain
     tokens: dict[str, int] = field(default_factory=dict)  # last fencing token by target
+    frozen_by: str = ""  # a person; empty: not frozen
+    locks: dict[str, int] = field(default_factory=dict)  # until when a target is left to people, ms
 
 
 @dataclass(frozen=True, slots=True)

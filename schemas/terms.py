@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import isfinite
 from string import Formatter
 
-from schemas.records import Autonomy, CommandStatus, ExperimentSpec, MetricSpec, Policy, ShareStep
+from schemas.records import Autonomy, CommandStatus, ExperimentSpec, MetricSpec, Order, Policy, ShareStep
 from schemas.refusals import Reason
 from schemas.texts import text_fault
 
@@ -18,6 +18,8 @@ ALPHA_MAX = 0.5  # at more, a coin is better evidence
 STEPS_MAX = 64  # of a ramp; totals of each arm are kept for each
 REFERENCE_COUNT_MIN = 100  # fewer records are no reference
 FALSE_ALARM_RECORDS_MIN = 1e3
+ACKNOWLEDGE_MS_LEAST, ACKNOWLEDGE_MS_MOST = 5_000, 7 * 86_400_000  # ticks come each second
+COMMANDS_MOST = 1_000  # an hour; when each was issued is kept for as long
 
 
 def check_spec(spec: ExperimentSpec) -> list[Fault]:
@@ -28,6 +30,7 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
             event_id=spec.event_id, experiment_id=spec.experiment_id, subject=spec.subject, control=spec.control
         ),
         *names_at_fault(candidate_version=spec.candidate_version, baseline_version=spec.baseline_version),
+        *names_at_fault(environment=spec.environment),
         *(fault for arm in spec.treatments for fault in names_at_fault(treatment=arm)),
         *_levels(spec.alpha, spec.min_count),
         *_metrics(spec.metrics),
@@ -75,6 +78,8 @@ def check_policy(policy: Policy) -> list[Fault]:
     faults.extend(_alert_rules(policy))
     if not 0 < policy.failure_threshold < float("inf"):
         faults.append((Reason.OUT_OF_RANGE, f"failure_threshold {policy.failure_threshold:g} is not above 0"))
+    faults.extend(_autonomies(policy))
+    faults.extend(_bounds(policy))
     if policy.disable_below is not None and not 0 <= policy.disable_below <= 1:
         faults.append((Reason.OUT_OF_RANGE, f"disable_below {policy.disable_below:g} is not in [0, 1]"))
     for reference in policy.references:
@@ -140,6 +145,31 @@ def _alert_rules(policy: Policy) -> Iterator[Fault]:
         if not _fillable(rule.template):
             sentence = f"the template of {rule.name!r} may name {{key}}, {{value}} and {{threshold}} and nothing else"
             yield Reason.BAD_TEMPLATE, sentence
+
+
+def _autonomies(policy: Policy) -> Iterator[Fault]:
+    for rule in policy.autonomies:
+        yield from _known(autonomy=rule.autonomy, order=rule.order or Order.NONE)
+        yield from names_at_fault(autonomy_rule=rule.rule, autonomy_environment=rule.environment)
+    for each in policy.approvers:
+        yield from _known(order=each.order or Order.NONE)
+        yield from names_at_fault(approver=each.name)
+
+
+def _bounds(policy: Policy) -> Iterator[Fault]:
+    """Of what may happen without a person."""
+    if not 0 <= policy.commands_per_hour <= COMMANDS_MOST:
+        sentence = f"commands_per_hour {policy.commands_per_hour} is not between 0 and {COMMANDS_MOST}"
+        yield Reason.OUT_OF_RANGE, sentence
+    if not 0 <= policy.subjects_share <= 1:
+        yield Reason.OUT_OF_RANGE, f"subjects_share {policy.subjects_share:g} is not in [0, 1]"
+    if min(policy.max_age_ms, policy.manual_lock_ms) < 0:
+        yield Reason.OUT_OF_RANGE, "max_age_ms or manual_lock_ms is negative"
+    if not ACKNOWLEDGE_MS_LEAST <= policy.acknowledge_ms <= ACKNOWLEDGE_MS_MOST:
+        sentence = (
+            f"acknowledge_ms {policy.acknowledge_ms} is not between {ACKNOWLEDGE_MS_LEAST} and {ACKNOWLEDGE_MS_MOST}"
+        )
+        yield Reason.OUT_OF_RANGE, sentence
 
 
 def _fillable(template: str) -> bool:

@@ -1,6 +1,6 @@
 """What is to be looked at when: keys by the moment they are due, worked out from rows and never stored."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 
@@ -18,6 +18,10 @@ class Agenda:
 
     def drop(self, key: str) -> None:
         self._due.pop(key, None)
+
+    def __iter__(self) -> Iterator[str]:
+        """All keys that are due some time."""
+        return iter(self._due)
 
     def due(self, now: int) -> list[str]:
         """The keys due by now, the earliest first and then by name; they are due no more."""

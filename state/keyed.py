@@ -47,6 +47,10 @@ class Keyed(Generic[R]):
         """The rows of one group, in the order first put."""
         return [self._rows[key] for key in self._groups.get(group, ())]
 
+    def count(self, group: str) -> int:
+        """The rows of one group."""
+        return len(self._groups.get(group, ()))
+
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         dirty, self._dirty = self._dirty, {}
         return [(key, codec.encode(self._rows[key]) if key in self._rows else None) for key in dirty]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from schemas.catalog import (
     TABLES_ARMS,
+    TABLES_BUDGETS,
     TABLES_BURN_INS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
@@ -11,7 +12,10 @@ from schemas.catalog import (
     TABLES_SNAPSHOTS,
     TABLES_SUBJECTS,
 )
+from schemas.ids import tenant_of
+from schemas.orders import BudgetRow
 from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
+from state.agenda import Agenda
 from state.buffers import Buffer, Buffers
 from state.columnar import Columnar
 from state.keyed import Keyed
@@ -79,12 +83,19 @@ class Tables:
             TABLES_METRICS, "MetricRow", lambda row: row_key(row.subject, row.metric, row.segment), _subject
         )
         self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject)
-        self.subjects: Keyed[SubjectRow] = Keyed(TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject))
+        self.subjects: Keyed[SubjectRow] = Keyed(
+            TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject), lambda row: tenant_of(row.subject)
+        )
         self.burn_ins = Buffers(TABLES_BURN_INS)
         self.learning: dict[int, Buffer] = {}  # of the arms' rows that fill one; worked out, never stored
         self.snapshots: Keyed[SnapshotRow] = Keyed(
             TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
         )
+        self.budgets: Keyed[BudgetRow] = Keyed(
+            TABLES_BUDGETS, "BudgetRow", lambda row: row_key(row.tenant, "shared" if row.shared else "own")
+        )
+        self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
+        self.sober = Agenda()  # tenants that were denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
@@ -101,6 +112,7 @@ class Tables:
             self.experiments,
             self.metrics,
             self.commands,
+            self.budgets,
             self.subjects,
             self.burn_ins,
             self.snapshots,

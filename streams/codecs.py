@@ -11,7 +11,8 @@ def codec_for(settings: Settings) -> Codec:
         return Codec(local_ids())
     from streams.registry import Registry  # slow to import; see there
 
-    return Registry(settings).codec()
+    with Registry(settings) as registry:
+        return registry.codec()
 
 
 def register(settings: Settings) -> None:
@@ -23,7 +24,7 @@ def register(settings: Settings) -> None:
         return
     from streams.registry import Registry
 
-    registry = Registry(settings)
-    for topic in TOPICS.values():
-        if topic.record is not None:
-            registry.register(topic)
+    with Registry(settings) as registry:
+        for topic in TOPICS.values():
+            if topic.record is not None:
+                registry.register(topic)

@@ -1,9 +1,10 @@
-"""Settings, from flags, environment (MENDSTREAM_...) and a YAML file, in this order of precedence."""
+"""Settings, from flags, environment (MENDSTREAM_...), a YAML file and files of secrets, in this order of precedence."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from streams.errors import MendstreamError
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         SecretStr(""), description="Redis that keeps views for dashboards, redis://host:6379/0"
     )
+    signing_key: str = Field(
+        "", description="PEM file with the Ed25519 key that signs commands; empty: they are not signed"
+    )
     group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
     slot: str = Field("0", description="name of this worker, stable over restarts: what fences its own zombie")
     partitions: int = Field(4, ge=1, le=1024, description="partition count of every co-partitioned topic")
@@ -42,6 +46,9 @@ class Settings(BaseSettings):
     breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=2_000, le=60_000)
+    secrets_directory: str = Field(
+        "", description="folder with a file for each setting that nothing else gives, named as the setting"
+    )
     crash_directory: str = Field(
         "", description="where a worker notes what it folds, to set aside what ends it; empty: below the system's /tmp"
     )
@@ -57,7 +64,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls), _Files(settings_cls)
 
     def client(self, **more: Any) -> ClientConfig:
         """librdkafka's configuration of a client of this Kafka."""
@@ -80,6 +87,27 @@ class Settings(BaseSettings):
         if password := self.ssl_key_password.get_secret_value():
             config["ssl.key.password"] = password
         return {**config, **more}
+
+
+class _Files(PydanticBaseSettingsSource):
+    """Settings in files of their own, as orchestrators hand secrets over. They come last: the others may name the folder."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("the files are read at once")  # asked for by other kinds of sources only
+
+    def __call__(self) -> dict[str, Any]:
+        directory = self.current_state.get("secrets_directory")
+        if not directory:
+            return {}
+        try:
+            # Kubernetes keeps what it swaps below names that begin with a dot.
+            files = [path for path in Path(directory).iterdir() if not path.name.startswith(".")]
+            return {path.name: path.read_text(encoding="utf-8").rstrip("\r\n") for path in files}
+        except (OSError, UnicodeDecodeError) as error:
+            raise MendstreamError(
+                f"The secrets in {directory} cannot be read: {error}.",
+                "MENDSTREAM_SECRETS_DIRECTORY names a folder of text files, each named as a setting: sasl_password, ...",
+            ) from error
 
 
 def load(file: Path | None, flags: dict[str, Any]) -> Settings:

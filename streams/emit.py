@@ -10,12 +10,14 @@ from agents.effects import Effects, Output
 from agents.slice import Delivered, Slice
 from schemas.catalog import BROADCASTS, COMMANDS, DEAD_LETTERS
 from schemas.ids import partition_of
+from schemas.orders import Transition
 from schemas.records import Command, Decision
 from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
 from streams.dead import ERRORS, LEFT_OUT, REASON
+from streams.signing import Signer
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
-from streams.telemetry import DECISIONS, RECORDS, REFUSED
+from streams.telemetry import DECISIONS, RECORDS, REFUSED, TRANSITIONS
 from streams.topics import LARGEST_BYTES
 from streams.transaction import Outbox
 
@@ -25,11 +27,13 @@ _SPARE_BYTES = 65_536  # for our own headers and the batch around a dead letter
 class Emitter:
     """Fills an outbox for each partition of the inputs, and counts what goes in."""
 
-    def __init__(self, codec: Codec, source: str, partitions: int) -> None:
+    def __init__(self, codec: Codec, source: str, partitions: int, signer: Signer | None = None) -> None:
+        """signer: of the commands; None leaves them unsigned."""
         self._outboxes: dict[int, Outbox] = defaultdict(Outbox)
         self._codec = codec
         self._source = source
         self._partitions = partitions
+        self._signer = signer
 
     def take(self, partitions: Iterable[int]) -> Outbox:
         """What followed so far from these partitions of the inputs; a new outbox begins for each."""
@@ -84,10 +88,15 @@ class Emitter:
 
     def output(self, output: Output, outbox: Outbox) -> None:
         record, name = output.record, type(output.record).__name__
+        value = self._codec.encode(record)
         headers = cloud_event_headers(f"mendstream.{name}.v1", output.event_id, self._source, output.at, output.key)
         partition = 0 if output.topic in BROADCASTS else partition_of(output.key, self._partitions)
-        outbox.add(output.topic, partition, output.key, self._codec.encode(record), headers)
+        if self._signer is not None and isinstance(record, Command):
+            headers += self._signer.headers(output.topic, output.key, value, record)
+        outbox.add(output.topic, partition, output.key, value, headers)
         if isinstance(record, Decision):
             DECISIONS.labels(record.verdict, record.outcome).inc()
+        elif isinstance(record, Transition):
+            TRANSITIONS.labels(record.order, record.event).inc()
         elif isinstance(record, Command):
             COMMANDS_ISSUED.labels(next(order for order, topic in COMMANDS.items() if topic == output.topic)).inc()

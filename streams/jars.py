@@ -25,7 +25,8 @@ DOWNLOADS_AT_ONCE = 4  # polite to a public service, and the POMs, read one by o
 class Jars:
     """Jars by their Maven coordinates, and by the digest of every file.
 
-    title: what a person is told is being fetched. alone: these jars without what they depend on.
+    title: what a person is told is being fetched. alone: these jars without what they depend on. instead: what else
+    helps where they cannot be fetched.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Jars:
     coordinates: tuple[str, ...]
     lock: Path
     alone: bool = False
+    instead: str = ""
 
 
 KAFKA = Jars(
@@ -40,6 +42,7 @@ KAFKA = Jars(
     f"Apache Kafka {VERSION} (44 MB), about 20 s",
     (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36"),
     LOCK,
+    instead=", or set MENDSTREAM_BOOTSTRAP to a Kafka that runs",
 )
 
 
@@ -145,6 +148,6 @@ def _download(jars: Jars, repository: Path) -> Iterable[Path]:
         ParseError,
     ) as error:  # no connection; refused or not found; a login page for an answer
         raise MendstreamError(
-            f"The jars of Apache Kafka cannot be fetched from Maven Central ({type(error).__name__}).",
-            "Connect once, so that they are cached, or set MENDSTREAM_BOOTSTRAP to a Kafka that runs.",
+            f"{jars.name} cannot be fetched from Maven Central ({type(error).__name__}).",
+            f"Connect once, so that it is cached{jars.instead}.",
         ) from error

@@ -1,6 +1,6 @@
 """What a worker holds of one partition: its tables, its journal, and the effects not yet committed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Message
@@ -18,11 +18,16 @@ from streams.topology import Topology
 
 @dataclass(slots=True)
 class Owned:
-    """One partition; `dirty` says that something of it is not committed yet."""
+    """One partition.
+
+    dirty: something of it is not committed yet. applied_until: up to which moment (ms, the broker's append time) all of an
+    input is applied; for the lag that is shown, nothing else.
+    """
 
     tables: Any  # the topology's State
     journal: Journal
     dirty: bool = False
+    applied_until: dict[str, int] = field(default_factory=dict)
 
     def fold(self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter) -> bool:
         """Folds records of one input and emits what follows; True if somebody waits for it."""
@@ -35,6 +40,7 @@ class Owned:
         piece = Slice.of(topic, self.tables.partition, records)  # type: ignore[arg-type]
         effects = topology.fold(piece, self.tables, codec)
         self.journal.add_slice(piece, effects)
+        self.applied_until[topic] = int(piece.append_times[-1])
         self.dirty = True
         emitter.emit(piece, effects)
         return effects.urgent

@@ -4,9 +4,7 @@ Crash-only: whatever goes wrong with a transaction, the process drops its state,
 """
 
 import gc
-import json
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -24,10 +22,12 @@ from streams.errors import MendstreamError
 from streams.grouping import by_place
 from streams.health import Health
 from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
+from streams.lag import forget, measure
 from streams.owned import Owned
 from streams.restore import restore
 from streams.rights import check_rights
-from streams.telemetry import ASSIGNED, LAG_RECORDS, LAG_SECONDS, RESTORE_SECONDS, ROWS
+from streams.signing import signer_of
+from streams.telemetry import ASSIGNED, RESTORE_SECONDS, RESTORING, ROWS
 from streams.ticker import Ticker
 from streams.topics import check
 from streams.topology import DECIDING, Topology
@@ -59,9 +59,10 @@ class Processor:
         self._admin = admin(settings)
         check_rights(self._admin, settings)
         check(self._admin, settings)
+        signer = signer_of(settings)
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read
-        self._emitter = topology.emitter(codec, f"mendstream/{settings.group}", settings.partitions)
+        self._emitter = topology.emitter(codec, f"mendstream/{settings.group}", settings.partitions, signer)
         self._broadcast = Broadcast(settings, self._admin)
         self._agents = topology.agents(settings.dedupe_window, settings.learning_enabled)
         self._ticker = Ticker(settings, codec)
@@ -234,6 +235,7 @@ class Processor:
         offsets: dict[tuple[str, int], int] | None = None
         try:
             self._health.restoring = True
+            RESTORING.set(1)
             gc.set_threshold(*COLLECT)
             numbers = _aligned(parts, self._topology.inputs)
             began = monotonic()
@@ -281,6 +283,7 @@ class Processor:
         finally:
             self._health.alive()
             self._health.restoring = False
+            RESTORING.set(0)
 
     def _overtaken(
         self, consumer: Consumer, parts: Sequence[TopicPartition], offsets: Mapping[tuple[str, int], int]
@@ -325,6 +328,7 @@ class Processor:
             self._failure = error
         self._owned = {}
         ASSIGNED.set(0)
+        forget()
         log.info("partitions %s released", sorted({part.partition for part in parts}))
 
     def _lost(self, _consumer: Consumer, _parts: Sequence[TopicPartition]) -> None:
@@ -332,18 +336,7 @@ class Processor:
         self._failure = Crash("the group took the partitions away: this worker was too slow or cut off")
 
     def _measure(self, statistics: str) -> None:
-        """Lag in records and seconds, from librdkafka's own figures."""
-        lags: dict[int, int] = defaultdict(int)
-        for topic, figures in json.loads(statistics).get("topics", {}).items():
-            for partition, part in figures["partitions"].items():
-                if int(partition) in self._owned:
-                    behind = part["ls_offset"] - self._owned[int(partition)].journal.next_offsets.get(topic, 0)
-                    lag = max(0, behind) if part["ls_offset"] >= 0 else 0
-                    LAG_RECORDS.labels(topic, partition).set(lag)
-                    lags[int(partition)] += lag
-        for number, owned in self._owned.items():
-            age = (self._door.now_ms() - owned.tables.now) / 1_000 if lags[number] and owned.tables.now else 0.0
-            LAG_SECONDS.labels(str(number)).set(max(0.0, age))
+        measure(statistics, self._owned, self._door.now_ms())
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
 

@@ -39,19 +39,21 @@ class Publisher:
             )
         )
 
-    def publish(self, topic: str, key: str, record: Record) -> None:
-        self.send(topic, key, self._codec.encode(record))
+    def publish(self, topic: str, key: str, record: Record, partition: int | None = None) -> None:
+        """partition: absent: that of the key."""
+        self.send(topic, key, self._codec.encode(record), partition)
 
     def publish_all(self, topic: str, keyed: Iterable[tuple[str, bytes]]) -> None:
         for key, value in keyed:
             self.send(topic, key, value)
 
-    def send(self, topic: str, key: str, value: bytes) -> None:
+    def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
         """Queues a value, waiting while the queue is full. Raises MendstreamError once a delivery failed."""
         deadline = monotonic() + FLUSH_SECONDS
         while True:
             try:
-                self._producer.produce(topic, value=value, key=key, on_delivery=self._delivered)
+                where = -1 if partition is None else partition
+                self._producer.produce(topic, value=value, key=key, partition=where, on_delivery=self._delivered)
                 break
             except BufferError as error:
                 self._producer.poll(0.1)

@@ -6,7 +6,7 @@ processor that crashed shall be back soon.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
@@ -31,7 +31,7 @@ class _Version:
 
 
 class Registry:
-    """One registry; every method raises MendstreamError where it is away or refuses."""
+    """One registry; every method raises MendstreamError where it is away or refuses. Leaving it closes its connections."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.registry_url
@@ -46,6 +46,12 @@ class Registry:
         if ca := settings.ssl_ca_location:
             config["ssl.ca.location"] = ca
         self._client = SchemaRegistryClient(config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._client.__exit__(*ended)  # type: ignore[no-untyped-call]
 
     def register(self, topic: Topic) -> None:
         """Compatibility first, so that a first incompatible schema is refused as a later one would be."""

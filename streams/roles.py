@@ -14,14 +14,16 @@ from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionTy
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from agents.fold import INPUTS
-from schemas.catalog import BROADCASTS, COMMANDS, DEAD_LETTERS, JOURNAL, POLICIES, REDRIVES, TOPICS, Writer
+from schemas.catalog import ALERTS, BROADCASTS, COMMANDS, DEAD_LETTERS, JOURNAL, POLICIES, REDRIVES, TOPICS, Writer
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import READER, explained, transactional_prefix
 
 Kind = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
 Pattern = Literal["LITERAL", "PREFIXED"]
-RoleName = Literal["processor", "producer", "recommender", "deployer", "operator", "redriver", "viewer", "auditor"]
+RoleName = Literal[
+    "processor", "producer", "recommender", "deployer", "executor", "operator", "redriver", "viewer", "auditor"
+]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 REDRIVE_SLOT = "dead-letters-redrive"
 
@@ -60,6 +62,10 @@ def redrive_group(group: str) -> str:
     return f"{group}-redrive"
 
 
+def executor_group(group: str) -> str:
+    return f"{group}-executor"
+
+
 def _seeing_all(granted: list[Right]) -> list[Right]:
     """With the sight of every topic, which all that check the topics need."""
     seen = {right.name for right in granted if right.kind == "TOPIC"}
@@ -88,6 +94,10 @@ def _recommender(_group: str, _own: str) -> list[Right]:
 
 def _deployer(_group_: str, own: str) -> list[Right]:
     return [*_on("READ", COMMANDS.values()), *_on("WRITE", _written_by("deployer")), *_group(own), *_group(READER)]
+
+
+def _executor(group: str, _own: str) -> list[Right]:
+    return [*_deployer(group, executor_group(group)), *_on("READ", (ALERTS,))]
 
 
 def _operator(_group_: str, _own: str) -> list[Right]:
@@ -129,6 +139,7 @@ ROLES: dict[RoleName, Role] = {
     "producer": Role("publishes results and metrics, reads nothing", _producer),
     "recommender": Role("publishes recommendations, reads nothing", _recommender),
     "deployer": Role("reads commands, reports their status", _deployer),
+    "executor": Role("`mendstream executor`: a deployer that tells of alerts too", _executor),
     "operator": Role("applies specs and policies, judges recommendations, reads everything", _operator),
     "redriver": Role("writes dead letters back to where they came from, with `mendstream redrive`", _redriver),
     "viewer": Role("a Kafka UI: reads all but dead letters, sees the lag, writes nothing", _viewer),
@@ -138,7 +149,7 @@ ROLES: dict[RoleName, Role] = {
 
 def rights(role: RoleName, settings: Settings, own_group: str) -> list[Right]:
     """The rights of a role; `own_group` is the consumer group of the roles that have one of their own."""
-    if own_group in (settings.group, redrive_group(settings.group), READER):
+    if own_group in (settings.group, redrive_group(settings.group), executor_group(settings.group), READER):
         raise MendstreamError(
             f"The group {own_group!r} is Mendstream's own: whoever joins it takes partitions from the processors.",
             "Name another with --own-group.",

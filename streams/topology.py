@@ -8,7 +8,7 @@ from agents.decider import VERSION
 from agents.effects import Effects
 from agents.fold import INPUTS, fold, rebuild, refresh, remember
 from agents.slice import Slice
-from schemas.catalog import SPECS, STATUS
+from schemas.catalog import REQUESTS, REVIEWS, SPECS, STATUS
 from schemas.wire import Codec
 from state.tables import Tables
 from streams.config import Settings
@@ -55,7 +55,7 @@ def _tables(partition: int, settings: Settings) -> Tables:
 DECIDING = Topology(
     version=VERSION,
     inputs=INPUTS,
-    first=(SPECS, STATUS),
+    first=(SPECS, STATUS, REQUESTS, REVIEWS),
     state=_tables,
     fold=fold,
     refresh=refresh,

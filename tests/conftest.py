@@ -1,14 +1,13 @@
 """Gives tests one Kafka, closed sockets where none belong, and the same generated examples in every run.
 
-Environment: MENDSTREAM_BOOTSTRAP names a Kafka to use instead of starting one; MENDSTREAM_REQUIRE_ALL=1 makes each
+Environment: MENDSTREAM_BOOTSTRAP names a Kafka to use instead of starting one; MENDSTREAM_TEST_KAFKA=container (or the option
+--kafka=container) runs the tests' brokers in containers, for those who have Docker; MENDSTREAM_REQUIRE_ALL=1 makes each
 skipped test fail, but for those on data that the project may not contain; MENDSTREAM_TEST_DATA names the folder of such
 data; MENDSTREAM_SEED=<integer> draws more and other Hypothesis examples, from that seed.
 """
 
-import gc
 import os
 import socket
-import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +17,8 @@ from hypothesis import settings
 
 from streams.broker import EmbeddedKafka
 from streams.errors import MendstreamError
+from tests import containers
+from tests.containers import ContainerKafka
 from tests.data.shared import FOLDER
 
 CLOSED_ROOMS = {"unit", "laws", "data"}  # directories below tests/ whose tests reach nothing outside their process
@@ -31,9 +32,22 @@ settings.register_profile("explore", derandomize=False, deadline=None, print_blo
 settings.load_profile("explore" if SEED else "ci")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kafka",
+        choices=("embedded", "container"),
+        default=os.environ.get(containers.VARIABLE) or "embedded",
+        help=f"what the tests' brokers are: processes of this machine, or containers of {containers.IMAGE} (needs Docker)",
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no Kafka first; last of all those whose processors end by errors, which leave their clients behind."""
     items.sort(key=lambda item: ("security" in item.path.parts, item.get_closest_marker("kafka") is not None))
+    if containers.asked() and (reason := containers.no_engine()):
+        for item in items:
+            if item.get_closest_marker("kafka") is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,12 +55,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the option after this."""
     if SEED and config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
+    try:
+        containers.choose(config.getoption("--kafka"))
+    except MendstreamError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_report_header() -> str:
     profile = f"explore, seed {SEED}" if SEED else "ci"
     skips = "fail the run" if REQUIRE_ALL else "are allowed"
-    return f"mendstream: Kafka {os.environ.get('MENDSTREAM_BOOTSTRAP', 'embedded')}; examples {profile}; skips {skips}"
+    kafka = (
+        f"container {containers.IMAGE}" if containers.asked() else os.environ.get("MENDSTREAM_BOOTSTRAP", "embedded")
+    )
+    return f"mendstream: Kafka {kafka}; examples {profile}; skips {skips}"
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +76,15 @@ def kafka() -> Iterator[str]:
     if bootstrap := os.environ.get("MENDSTREAM_BOOTSTRAP"):
         yield bootstrap
         return
+    if containers.asked():
+        with ContainerKafka() as container:
+            yield container.bootstrap
+        return
     embedded = EmbeddedKafka()
     try:
         embedded.start()
     except MendstreamError as error:
-        yield from _container(without_embedded=str(error))
+        yield from _instead_of_embedded(str(error))
         return
     try:
         yield embedded.bootstrap
@@ -67,27 +92,11 @@ def kafka() -> Iterator[str]:
         embedded.stop()
 
 
-def _container(without_embedded: str) -> Iterator[str]:
-    # Slow to import, and needed only where the embedded Kafka is not to be had.
-    from docker.errors import DockerException  # type: ignore[import-untyped]
-    from testcontainers.community.kafka import KafkaContainer
-
-    refused = ""
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # its client drops unusable sockets
-        try:
-            container = KafkaContainer().with_kraft()
-            for key in ("REPLICATION_FACTOR", "MIN_ISR"):
-                container.with_env(f"KAFKA_TRANSACTION_STATE_LOG_{key}", "1")
-            container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").start()
-        except (DockerException, RuntimeError, TimeoutError) as error:
-            refused = str(error)
-        gc.collect()
-    if refused:
-        pytest.skip(f"no Kafka: MENDSTREAM_BOOTSTRAP is not set; {without_embedded} Docker: {refused}")
-    try:
-        yield container.get_bootstrap_server()
-    finally:
-        container.stop()
+def _instead_of_embedded(why: str) -> Iterator[str]:
+    if reason := containers.no_engine():
+        pytest.skip(f"no Kafka: MENDSTREAM_BOOTSTRAP is not set; {why} {reason}")
+    with ContainerKafka() as container:
+        yield container.bootstrap
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("schemas", "state", "agents", "streams")
 MODULE_OF = {  # where a distribution's module has another name
     "confluent-kafka": "confluent_kafka",
+    "faust-streaming": "faust",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
     "pyyaml": "yaml",

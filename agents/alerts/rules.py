@@ -44,6 +44,26 @@ DEFAULT_RULES = (
         "commands fail", "commands.error_rate", _ABOVE, 0.1, Severity.HIGH,
         "{value:.0%} of the last commands of {key} failed, more than {threshold:.0%}",
     ),
+    AlertRule(
+        "budget spent", "commands.over_budget", _ABOVE, 0.0, Severity.CRITICAL,
+        "commands of {key} wait for a person: what automation may do in an hour, or to how many subjects at once, is spent",
+    ),
+    AlertRule(
+        "approval late", "commands.waiting_minutes", _ABOVE, 0.0, Severity.HIGH,
+        "a command of {key} has waited {value:.0f} minutes for approval, half of its time",
+    ),
+    AlertRule(
+        "approval expired", "commands.expired", _ABOVE, 0.0, Severity.CRITICAL,
+        "a command of {key} waited for approval in vain: nothing was done about what was found",
+    ),
+    AlertRule(
+        "command unanswered", "commands.unanswered", _ABOVE, 0.0, Severity.CRITICAL,
+        "nobody reported of a command of {key}, however often it was sent: is its deployer running?",
+    ),
+    AlertRule(
+        "command not undone", "commands.not_undone", _ABOVE, 0.0, Severity.CRITICAL,
+        "what was done to {key} could not be undone: look at its target",
+    ),
 )  # fmt: skip
 
 

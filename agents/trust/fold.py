@@ -5,21 +5,22 @@ from dataclasses import replace
 
 from agents.alerts.raising import observe
 from agents.effects import Output
-from agents.place import Place, tenant_of
+from agents.place import Place
 from agents.policy import policy_for
 from agents.trust.score import added, faded, new_row, scored
 from schemas.catalog import LEARNING_FACTS, TRUST_LEVELS
+from schemas.ids import tenant_of
 from schemas.lessons import (
     AgentKind,
     LearningFact,
     LearningFactKind,
     Priority,
-    Request,
     Trend,
     TrustFact,
     TrustLevel,
     TrustRow,
 )
+from schemas.orders import Request
 from schemas.records import Policy
 from state.lessons import Lessons
 from state.table import row_key

@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", action="append", default=[], help="only peers whose name contains this")
     parser.add_argument("--skip-latency", action="store_true")
+    parser.add_argument("--only-latency", action="store_true")
     parser.add_argument("--json", type=Path, default=REPORT)
     parser.add_argument("--svg", type=Path, default=PICTURE)
     given = parser.parse_args()
@@ -50,6 +51,16 @@ def main() -> int:
 
 
 def _measure(peers: list[Peer], given: argparse.Namespace, folder: Path, report: Report) -> None:
+    if not given.only_latency:
+        _paces(peers, given, folder, report)
+    if not given.skip_latency:
+        for peer in (peer for peer in peers if peer.name in LATE):
+            for found in latencies(peer, folder):
+                report.latencies.append(found)
+                print(found, file=sys.stderr, flush=True)
+
+
+def _paces(peers: list[Peer], given: argparse.Namespace, folder: Path, report: Report) -> None:
     with EmbeddedKafka(heap_mb=1024) as kafka:
         rounds = Rounds(kafka.bootstrap, given.records, folder)
         for number in range(1, given.rounds + 1):
@@ -58,11 +69,6 @@ def _measure(peers: list[Peer], given: argparse.Namespace, folder: Path, report:
                 pace = rounds.run(peer, number)
                 report.add(peer.name, pace)
                 print(f"round {number}: {peer.title:40} {pace.rate:>10,.0f}/s {pace.cpu_us:7.2f} us", file=sys.stderr)
-    if not given.skip_latency:
-        for peer in (peer for peer in peers if peer.name in LATE):
-            for found in latencies(peer, folder):
-                report.latencies.append(found)
-                print(found, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

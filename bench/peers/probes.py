@@ -7,7 +7,8 @@ import numpy as np
 from bench.experiments import CONVERSION, experiment
 from bench.folding import MINUTE, NEVER, VARIANTS, Records, judged
 from schemas.ids import event_uuid
-from schemas.records import ExperimentResult, ExperimentSpec, ResultKind
+from schemas.records import ExperimentResult, ExperimentSpec, Policy, ResultKind
+from schemas.terms import COMMANDS_MOST
 
 _LONGEST = 2_000  # records, in which an experiment of which half fails must have been stopped
 
@@ -50,4 +51,5 @@ def _length() -> int:
 
 
 _SPEC = experiment(CONVERSION, (0.5, None))
+POLICY = Policy(event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MOST, subjects_share=1.0)
 LENGTH = _length()

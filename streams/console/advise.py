@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from schemas import advised
+from schemas import advised, asked
 from schemas.catalog import OUTCOMES, RECOMMENDATIONS, REQUESTS
 from schemas.ids import event_uuid
-from schemas.lessons import AgentKind, Judgement, Recommendation, RecommendationOutcome, Request, RequestKind
+from schemas.lessons import AgentKind, Judgement, Recommendation, RecommendationOutcome
+from schemas.orders import Request, RequestKind
 from schemas.terms import Fault
 from schemas.wire import Record
 from streams.clock import now_ms
@@ -113,7 +114,7 @@ def initialise_trust(
         requested_by=by,
         requested_at=now,
     )
-    _publish(given, REQUESTS, agent, record, advised.check_request(record))
+    _publish(given, REQUESTS, agent, record, asked.check_request(record))
     print(record.event_id)
 
 

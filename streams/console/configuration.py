@@ -1,6 +1,7 @@
 """`mendstream config`: the settings in force, and where each comes from."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +14,8 @@ from streams.console.given import Given, command
 from streams.show import line
 
 _EPILOG = """\
-Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file (--config), and some are
-flags; a flag beats the environment, which beats the file.
+Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file (--config), or a file `name` in
+MENDSTREAM_SECRETS_DIRECTORY, and some are flags; a flag beats the environment, which beats the YAML file, which beats those.
 """
 
 
@@ -46,4 +47,7 @@ def _source(given: Given, name: str) -> str:
         return variable
     if given.file is not None and name in (yaml.safe_load(given.file.read_text(encoding="utf-8")) or {}):
         return str(given.file)
+    directory = given.settings().secrets_directory
+    if directory and (path := Path(directory) / name).is_file():
+        return str(path)
     return "default"

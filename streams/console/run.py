@@ -23,6 +23,7 @@ from streams.errors import MendstreamError
 from streams.health import Health
 from streams.kafka import admin, explained
 from streams.processor import Processor
+from streams.telemetry import PARTITIONS, introduce
 from streams.transaction import Crash
 from streams.worker import Worker
 
@@ -93,6 +94,8 @@ def processor(
 
 
 def _process(settings: Settings) -> None:
+    introduce("processor", settings.group, settings.slot)
+    PARTITIONS.set(settings.partitions)
     health = Health().serve(settings.http_host, settings.http_port)
     worker = Processor(settings, codecs.codec_for(settings), health, box=black_box(settings))
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)

@@ -3,13 +3,13 @@
 from typing import Annotated, Literal
 
 import typer
-from confluent_kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
 from schemas.catalog import (
     TABLES_ALERTS,
     TABLES_ARMS,
+    TABLES_BUDGETS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
     TABLES_FOLLOWUPS,
@@ -21,17 +21,11 @@ from schemas.catalog import (
     TABLES_SIGNALS,
     TABLES_SUBJECTS,
     TABLES_TRUST,
-    TOPICS,
 )
-from schemas.refusals import DecodeError
-from schemas.wire import Codec, Record
 from streams.codecs import codec_for
-from streams.config import Settings
 from streams.console.given import Given, command
-from streams.errors import MendstreamError
-from streams.kafka import admin, end_offsets, read, start_offsets
 from streams.show import cell, line, plain
-from streams.topics import check
+from streams.standing import standing
 
 _TABLES = {
     "arms": TABLES_ARMS,
@@ -46,6 +40,7 @@ _TABLES = {
     "runs": TABLES_RUNS,
     "lessons": TABLES_LESSONS,
     "learning": TABLES_LEARNING,
+    "budgets": TABLES_BUDGETS,
     "alerts": TABLES_ALERTS,
 }
 _Name = Literal[
@@ -61,6 +56,7 @@ _Name = Literal[
     "runs",
     "lessons",
     "learning",
+    "budgets",
     "alerts",
 ]
 # What fits on a screen; --json has everything.
@@ -68,8 +64,8 @@ _SHOWN = {
     "arms": "subject experiment_id metric variant segment count hits state effect low high",
     "experiments": "subject experiment_id control treatments status alpha metrics decided",
     "metrics": "subject metric segment reference_count reference_bad frozen versions",
-    "commands": "issued_at order subject variant model_version phase reason",
-    "subjects": "subject experiments tokens",
+    "commands": "command_id issued_at order subject variant model_version phase attempt waits_for reason",
+    "subjects": "subject experiments tokens frozen_by",
     "failure-patterns": "pattern status day week month total last_at subjects actions precursors",
     "signals": "signal seen last_at followers",
     "followups": "subject action pattern command_id issued_at ends_at",
@@ -77,6 +73,7 @@ _SHOWN = {
     "runs": "tenant run_id members touched_at",
     "lessons": "tenant category name status outcomes approved predicted correct",
     "learning": "tenant tracked outcomes fresh cycles cycled_at accuracies declining",
+    "budgets": "tenant shared spent denied",
     "alerts": "rule key state value raised_at held",
 }
 _EPILOG = "Example: **mendstream table arms** - or **mendstream table metrics --json | jq .subject**"
@@ -94,7 +91,7 @@ def table(
 ) -> None:
     """Show a rolling table as it stands."""
     settings = given.settings()
-    rows = _rows(settings, codec_for(settings), _TABLES[name])
+    rows = standing(settings, codec_for(settings), _TABLES[name])
     rows = {key: row for key, row in rows.items() if subject is None or getattr(row, "subject", None) == subject}
     console = Console()
     if json or not console.is_terminal:
@@ -106,28 +103,3 @@ def table(
     for key in sorted(rows):
         shown.add_row(*(cell(field, getattr(rows[key], field)) for field in fields))
     console.print(shown)
-
-
-def _rows(settings: Settings, codec: Codec, topic: str) -> dict[str, Record]:
-    """The last record of each key, without those deleted since."""
-    client = admin(settings)
-    check(client, settings)
-    parts = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    starts, ends = start_offsets(client, parts), end_offsets(client, parts, committed_only=True)
-    name = TOPICS[topic].record
-    assert name is not None, f"{topic} is a table"
-    values: dict[str, bytes] = {}
-    for batch in read(settings, {(p.topic, p.partition): (starts[p], ends[p]) for p in parts}):
-        for record in batch:
-            key, value = (record.key() or b"").decode(errors="replace"), record.value()
-            if value is None:
-                values.pop(key, None)
-            else:
-                values[key] = value
-    try:
-        return {key: codec.decode(name, value) for key, value in values.items()}
-    except DecodeError as error:
-        raise MendstreamError(
-            f"{topic} holds a row that this version cannot read: {error.sentence}.",
-            "Use the version of Mendstream that wrote it, or the Schema Registry that it used.",
-        ) from error

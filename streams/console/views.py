@@ -16,6 +16,7 @@ from streams.console.run import log_lines
 from streams.errors import MendstreamError
 from streams.health import Health
 from streams.show import cell, line
+from streams.telemetry import introduce
 from streams.views import Views
 
 _Name = Literal["trust-scores", "failure-patterns", "lessons", "alerts"]
@@ -38,6 +39,7 @@ def views(given: Given) -> None:
     """Keep views of trust, patterns, lessons and alerts in Redis, until Ctrl-C."""
     log_lines(given.verbose)
     settings = given.settings()
+    introduce("views", settings.group, settings.slot)
     with Health().serve(settings.http_host, settings.http_port) as health:
         running = Views(settings, codec_for(settings), _store(settings), health)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Message, Producer
 
-from schemas.catalog import DEAD_LETTERS, RESULTS, SPECS
+from schemas.catalog import DEAD_LETTERS, RESULTS
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult
 from streams.clock import wait_until
@@ -23,8 +23,8 @@ from tests.builders import Sent
 from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.corruption import KINDS, refusal
 from tests.faults.judge import judged, replayed
-from tests.faults.load import SECONDS, Recovery, results, specs, taken_in
-from tests.kafka.logs import CODEC, ends_of, headers, messages, send
+from tests.faults.load import SECONDS, Recovery, announce, results, taken_in
+from tests.kafka.logs import CODEC, ends_of, headers, messages
 from tests.kafka.running import Child, own_kafka
 
 WITHIN = 5.0
@@ -36,7 +36,7 @@ _SEED = 13
 def flood(setting: Setting) -> Outcome:
     count = 500_000 if setting.full else 20_000
     with own_kafka(dedupe_window=1_000_000) as (_, settings):
-        send(settings, SPECS, specs(1_700 if setting.full else 160))
+        announce(settings, 1_700 if setting.full else 160)
         with Child(settings, setting.directory / "log") as child:
             bad = _send(settings, count)
             ends = ends_of(settings, RESULTS)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from confluent_kafka import TopicPartition
 
-from schemas.catalog import JOURNAL, RESULTS, SPECS
+from schemas.catalog import JOURNAL, RESULTS
 from streams.config import Settings
 from streams.kafka import admin, end_offsets
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged, replayed
-from tests.faults.load import Recovery, results, specs, take_in
+from tests.faults.load import Recovery, announce, results, take_in
 from tests.faults.proxy import END_TXN, REFUSED, TXN_OFFSET_COMMIT, Proxy, kafka_behind_proxy
 from tests.faults.victim import Plan
-from tests.kafka.logs import ends_of, send
+from tests.kafka.logs import ends_of
 from tests.kafka.running import Child, Feeder
 
 WITHIN = 5.0
@@ -37,7 +37,7 @@ def delayed_end(setting: Setting) -> Outcome:
 
 def loaded(settings: Settings) -> Feeder:
     """A load of which some is there before any worker."""
-    send(settings, SPECS, specs(100))
+    announce(settings, 100)
     load = Feeder(settings, RESULTS, results(), each=15)
     load.feed(5_000)
     return load

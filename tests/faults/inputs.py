@@ -8,16 +8,16 @@ from itertools import count, islice
 
 import numpy as np
 
-from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
+from schemas.catalog import RESULTS, TABLES_ARMS
 from schemas.ids import partition_of
 from schemas.records import ArmRow, ExperimentResult
 from streams.clock import now_ms
 from streams.config import Settings
 from tests.builders import NOON
 from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import Recovery, ended_well, results, specs
+from tests.faults.load import Recovery, announce, ended_well, results
 from tests.faults.victim import Plan
-from tests.kafka.logs import send, table
+from tests.kafka.logs import table
 from tests.kafka.running import Child, Feeder, own_kafka
 
 WITHIN = 5.0
@@ -92,7 +92,7 @@ def _fed(setting: Setting, records: Iterator[ExperimentResult], plan: Plan | Non
     """
     runs = 6 if setting.full else 1
     with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, settings):
-        send(settings, SPECS, specs(600 if setting.full else 200))
+        announce(settings, 600 if setting.full else 200)
         load = Feeder(settings, RESULTS, records, each=60, stamped=plan is not None)
         load.feed(2_000)
         seconds = [_life(setting, settings, load, plan, run) for run in range(runs + 1)]

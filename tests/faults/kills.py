@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.catalog import RESULTS, SPECS
+from schemas.catalog import RESULTS
 from streams.clock import monotonic
 from streams.config import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged, replayed
-from tests.faults.load import Recovery, results, specs, take_in
+from tests.faults.load import Recovery, announce, results, take_in
 from tests.faults.victim import POINTS, Plan
-from tests.kafka.logs import ends_of, send
+from tests.kafka.logs import ends_of
 from tests.kafka.running import Child, Feeder, own_kafka
 
 WITHIN = 5.0  # a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
@@ -24,7 +24,7 @@ COMMIT_MS = 5  # small transactions: a kill hits the one that it is meant for
 def kill(setting: Setting) -> Outcome:
     kills = 112 if setting.full else 8
     with own_kafka(commit_ms=COMMIT_MS, dedupe_window=200_000) as (_, settings):
-        send(settings, SPECS, specs(640 if setting.full else 160))
+        announce(settings, 640 if setting.full else 160)
         load = Feeder(settings, RESULTS, results(), each=10 if setting.full else 25)
         load.feed(1_000)
         slowest = 0.0

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from schemas.catalog import JOURNAL, RESULTS, SPECS
-from schemas.records import ExperimentResult, ExperimentSpec
+from schemas.catalog import JOURNAL, POLICIES, RESULTS, SPECS
+from schemas.records import ExperimentResult, ExperimentSpec, Policy
+from schemas.terms import COMMANDS_MOST
 from streams.broker import EmbeddedKafka
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
@@ -21,6 +22,14 @@ from tests.faults.judge import group_offsets, judged, replayed
 from tests.kafka.logs import Place, ends_of, send
 from tests.kafka.running import Child, Feeder, own_kafka
 
+# What is compared with a run without faults must not depend on what fell into an hour, or on who answers in time.
+UNBOUND = Policy(
+    event_id="unbound",
+    policy_id="unbound",
+    commands_per_hour=COMMANDS_MOST,
+    subjects_share=1.0,
+    acknowledge_ms=86_400_000,
+)
 SECONDS = 90.0  # the deadline of everything that is waited for
 
 
@@ -29,6 +38,12 @@ def specs(experiments: int = 400) -> list[ExperimentSpec]:
         spec(event_id=f"spec-{e}", subject=f"bot-{e % 12}", experiment_id=f"exp-{e}", min_count=50)
         for e in range(experiments)
     ]
+
+
+def announce(settings: Settings, experiments: int = 400) -> None:
+    """Writes the specs, and a policy under which every finding becomes a command."""
+    send(settings, POLICIES, [UNBOUND], [UNBOUND.policy_id])
+    send(settings, SPECS, specs(experiments))
 
 
 def results(seed: int = 11) -> Iterator[ExperimentResult]:
@@ -58,7 +73,7 @@ def under_load(
     """A broker of one case's own, with specs and a load that sends so many results at each look."""
     given = {"dedupe_window": 200_000, "commit_ms": 20} | given
     with own_kafka(broker, **given) as (embedded, settings):
-        send(settings, SPECS, specs(experiments))
+        announce(settings, experiments)
         load = Feeder(settings, RESULTS, results(), each)
         load.feed(1_000)
         yield embedded, settings, load

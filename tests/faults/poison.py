@@ -3,16 +3,16 @@
 import signal
 from collections.abc import Iterator, Mapping
 
-from schemas.catalog import RESULTS, SPECS
+from schemas.catalog import RESULTS
 from schemas.records import ExperimentResult
 from streams.clock import wait_until
 from streams.config import Settings
 from tests.builders import result
 from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import SECONDS, Recovery, ended_well, results, specs, taken_in
+from tests.faults.load import SECONDS, Recovery, announce, ended_well, results, taken_in
 from tests.faults.reference import set_aside
 from tests.faults.victim import Plan
-from tests.kafka.logs import CODEC, Place, ends_of, send
+from tests.kafka.logs import CODEC, Place, ends_of
 from tests.kafka.running import Child, Feeder, changed, own_kafka
 
 WITHIN = 5.0
@@ -27,7 +27,7 @@ def quarantined(setting: Setting) -> Outcome:
     ]
     with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, own):
         settings = changed(own, crash_directory=str(setting.directory))
-        send(settings, SPECS, specs(100))
+        announce(settings, 100)
         load = Feeder(settings, RESULTS, _among(poisons))
         load.feed((len(poisons) + 1) * EACH)
         lives = [_life(settings, setting, ends_of(settings, RESULTS))]

@@ -26,6 +26,7 @@ from schemas.catalog import (
     TOPICS,
 )
 from schemas.lessons import Advice, FailureAnalysis, FollowupRow, PatternFact, PatternFactKind
+from schemas.orders import BudgetRow
 from schemas.records import Command, CommandRow, Decision
 from schemas.wire import Record
 from state.tables import Tables
@@ -133,8 +134,12 @@ def _timeless(record: Record) -> Record:
     match record:
         case Decision():
             return replace(record, decided_at=0)
-        case Command() | CommandRow():
+        case Command():
             return replace(record, issued_at=0, expires_at=0)
+        case CommandRow():
+            return replace(record, issued_at=0, expires_at=0, due_at=min(0, record.due_at))
+        case BudgetRow():
+            return replace(record, spent=(0,) * len(record.spent), denied=(0,) * len(record.denied))
         case FailureAnalysis():
             return replace(record, analysed_at=0)
         case FollowupRow():

@@ -4,13 +4,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from schemas.catalog import RESULTS, SPECS
+from schemas.catalog import RESULTS
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
 from streams.replay import main as replay
 from tests.builders import many, result
 from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import Recovery, results, specs, take_in
+from tests.faults.load import Recovery, announce, results, take_in
 from tests.kafka.logs import calm, commands, ends_of, send
 from tests.kafka.running import EAGER, Child, Feeder, own_kafka
 
@@ -30,7 +30,7 @@ def restore_killed(setting: Setting) -> Outcome:
     rows = 1_000_000 if setting.full else 50_000
     # A session far shorter than a restore: a worker that did not go on saying that it lives would lose its partitions.
     with own_kafka(EAGER, session_timeout_ms=1_500, dedupe_window=100_000) as (_, settings):
-        send(settings, SPECS, specs(100))
+        announce(settings, 100)
         load = Feeder(settings, RESULTS, results())
         load.feed(1_000)
         _send_wide(settings, rows)

@@ -11,7 +11,6 @@ from schemas.catalog import (
     DECISIONS,
     JOURNAL,
     RESULTS,
-    SPECS,
     TABLES_ARMS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
@@ -22,8 +21,8 @@ from streams.config import Settings
 from streams.kafka import admin
 from streams.topics import create
 from tests.faults.case import Case, Outcome, Setting
-from tests.faults.load import Recovery, ended_well, results, specs
-from tests.kafka.logs import send, standing
+from tests.faults.load import Recovery, announce, ended_well, results
+from tests.kafka.logs import standing
 from tests.kafka.running import SECONDS, Child, Feeder, own_kafka
 
 WITHIN = 5.0
@@ -32,7 +31,7 @@ WITHIN = 5.0
 def deleted(setting: Setting) -> Outcome:
     tables = (TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_COMMANDS, TABLES_SUBJECTS) if setting.full else (TABLES_ARMS,)
     with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, settings):
-        send(settings, SPECS, specs(100))
+        announce(settings, 100)
         load = Feeder(settings, RESULTS, results(), each=50)
         seconds = [_lost_and_found(settings, load, table, setting.directory) for table in tables]
         return Outcome(len(tables), ended_well(settings, load, setting.directory), max(seconds))

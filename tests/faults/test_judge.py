@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from schemas.catalog import COMMANDS, DEAD_LETTERS, RESULTS, SPECS, TABLES_ARMS
+from schemas.catalog import COMMANDS, DEAD_LETTERS, RESULTS, TABLES_ARMS
 from streams.config import Settings
 from tests.faults.case import Harm
 from tests.faults.judge import judged
-from tests.faults.load import take_in
-from tests.kafka.logs import ends_of, planted, send, send_planted, specs, standing
+from tests.faults.load import announce, take_in
+from tests.kafka.logs import ends_of, planted, send, send_planted, standing
 from tests.kafka.running import own_kafka
 
 pytestmark = pytest.mark.kafka
@@ -24,7 +24,7 @@ def settings() -> Iterator[Settings]:
 
 
 def test_what_a_calm_run_leaves_is_without_harm_until_somebody_does_some(settings: Settings, tmp_path: Path) -> None:
-    send(settings, SPECS, specs())
+    announce(settings)
     send(settings, RESULTS, planted(500))
     with pytest.raises(AssertionError, match=r"^0 commands come of this log: too few to say anything"):
         judged(settings, ends_of(settings, RESULTS))

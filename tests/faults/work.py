@@ -9,12 +9,12 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from schemas.catalog import RESULTS, SPECS
+from schemas.catalog import RESULTS
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
 from streams.worker import Worker
-from tests.faults.load import results, specs
-from tests.kafka.logs import Place, send
+from tests.faults.load import announce, results
+from tests.kafka.logs import Place
 from tests.kafka.running import SECONDS, Feeder
 
 MANY = 100  # crashes in a row: faults come faster here than a supervisor calls soon
@@ -26,7 +26,7 @@ ANSWER_SECONDS = 0.5  # of a broker that lives
 @contextmanager
 def at_work(settings: Settings, directory: Path) -> Iterator["Work"]:
     """Starts the processor and its load; leaves when the processor, asked to stop, has stopped."""
-    send(settings, SPECS, specs())
+    announce(settings)
     with Worker(settings, directory / "processor.log", crashes=MANY) as worker:
         yield Work(settings, worker)
 

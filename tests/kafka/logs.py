@@ -12,7 +12,7 @@ from agents.slice import Slice
 from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, RESULTS, SPECS, TOPICS
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
-from schemas.wire import Record
+from schemas.wire import Codec, Record
 from state.tables import Tables
 from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
@@ -43,15 +43,40 @@ def specs(experiments: int = 24) -> list[ExperimentSpec]:
     return [spec(event_id=f"spec-{e}", subject=f"bot-{e % 12}", experiment_id=f"exp-{e}") for e in range(experiments)]
 
 
+def send_harm(settings: Settings, numbers: Iterable[int], codec: Codec = CODEC) -> None:
+    """Writes for each number an experiment of a subject of its own, which must be rolled back."""
+    known = [*numbers]
+    started = [spec(event_id=f"spec-{n}", subject=f"bot-{n}", experiment_id=f"exp-{n}") for n in known]
+    send(settings, SPECS, started, codec=codec)
+    send(settings, RESULTS, (each for n in known for each in _harm(n)), codec=codec)
+
+
+def _harm(number: int, length: int = 240) -> Iterable[ExperimentResult]:
+    luck = np.random.default_rng(number).random(length)
+    for i in range(length):
+        treated = i % 2 == 1
+        yield result(
+            number * length + i,
+            subject=f"bot-{number}",
+            experiment_id=f"exp-{number}",
+            variant="b" if treated else "control",
+            sum=float(luck[i] < (0.05 if treated else 0.6)),
+        )
+
+
 def send(
-    settings: Settings, topic: str, records: Iterable[Record | bytes], subjects: Sequence[str] | None = None
+    settings: Settings,
+    topic: str,
+    records: Iterable[Record | bytes],
+    subjects: Sequence[str] | None = None,
+    codec: Codec = CODEC,
 ) -> None:
     """Writes records to their partitions and waits until they are acknowledged; policies have but one."""
     partitions = 1 if topic in BROADCASTS else settings.partitions
     producer = Producer(settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000}))
     for i, record in enumerate(records):
         subject = subjects[i] if subjects is not None else record.subject  # type: ignore[union-attr]
-        value = record if isinstance(record, bytes) else CODEC.encode(record)
+        value = record if isinstance(record, bytes) else codec.encode(record)
         producer.produce(topic, value=value, key=subject, partition=partition_of(subject, partitions))
         producer.poll(0)
     assert producer.flush(60.0) == 0

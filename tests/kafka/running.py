@@ -1,5 +1,6 @@
 """Processors under test: in a thread of this process, or in a process of their own that can be killed."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from confluent_kafka import Producer
 from pydantic import SecretStr
@@ -23,6 +24,7 @@ from streams.kafka import admin
 from streams.processor import Processor
 from streams.topics import create
 from streams.topology import DECIDING, Topology
+from tests.containers import ContainerKafka, asked
 from tests.kafka.console import ROOT, environment
 from tests.kafka.logs import CODEC, Place, as_json
 
@@ -33,8 +35,12 @@ EAGER = {"group.min.session.timeout.ms": "1000"}  # of the broker, so that a dea
 
 @contextmanager
 def own_kafka(broker: Mapping[str, str] | None = None, **settings: Any) -> Iterator[tuple[EmbeddedKafka, Settings]]:
-    """A broker with its topics, all of it one run's own."""
-    with EmbeddedKafka(settings=broker) as embedded:
+    """A broker with its topics, all of it one run's own; a container where --kafka=container asks for one.
+
+    A container has of an EmbeddedKafka what tests that pytest runs ask of it: its address, `kill` and `restart`.
+    """
+    chosen_broker = cast(EmbeddedKafka, ContainerKafka(broker)) if asked() else EmbeddedKafka(settings=broker)
+    with chosen_broker as embedded:
         chosen = Settings(bootstrap=embedded.bootstrap, **(SMALL | settings))
         create(admin(chosen), chosen)
         yield embedded, chosen
@@ -68,6 +74,8 @@ class Threaded:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.processor.stop()
         self._thread.join(SECONDS)
+        gc.unfreeze()  # a processor keeps what it began with out of the collector's sight, here with what its tests left
+        gc.collect()
         assert not self._thread.is_alive(), "a processor that was asked to stop goes on"
         if self.error is not None and kind is None:
             raise self.error
@@ -114,6 +122,10 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def ended(self) -> bool:

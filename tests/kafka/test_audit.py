@@ -114,7 +114,7 @@ def test_it_says_how_much_it_looked_at(lived: Settings) -> None:
         "fates": f"{delivered(lived)} records of the inputs",
         "dead letters": "1 dead letters",
         "commands": f"{rollbacks} commands",
-        "replay": f"{delivered(lived)} records in {entries} transactions, {rollbacks} commands, 64 tables",
+        "replay": f"{delivered(lived)} records in {entries} transactions, {rollbacks} commands, 68 tables",
     }
     assert [check["unchecked"] for check in report["checks"]] == [[]] * 6
 

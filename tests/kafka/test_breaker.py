@@ -43,6 +43,12 @@ def is_open(settings: Settings, subject: str) -> bool:
     return REGISTRY.get_sample_value("mendstream_breaker_open", labels) == 1.0
 
 
+def lag(settings: Settings, subject: str) -> float:
+    """Seconds, as the worker shows it."""
+    labels = {"partition": str(partition_of(subject, settings.partitions))}
+    return REGISTRY.get_sample_value("mendstream_lag_seconds", labels) or 0.0
+
+
 def elsewhere(settings: Settings) -> list[str]:
     """A subject of each other partition."""
     ill = partition_of("ill", settings.partitions)
@@ -64,6 +70,8 @@ def test_the_others_go_on_and_a_restart_takes_in_a_thousand_more(
                 send(settings, RESULTS, good(name, 300, start=run * 300))
             worker.until(lambda run=run: [counted(settings, name) for name in others] == [300 * run + 300] * 3)  # type: ignore[misc]
             assert not any(is_open(settings, name) for name in others)
+            worker.until(lambda: lag(settings, "ill") > 2.0)  # though ticks go on, and the clock with them
+            assert max(lag(settings, name) for name in others) < 2.0
             (line,) = [record.getMessage() for record in caplog.records if record.name == "mendstream.breaker"]
         assert line.startswith(place)
         assert "records were invalid: paused. Mend the producer, then restart this worker." in line

@@ -4,7 +4,9 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 import pytest
@@ -45,6 +47,8 @@ from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.health import Health
 from streams.replay import main as replay
+from streams.telemetry import REGISTRY
+from streams.topology import DECIDING
 from tests.builders import metric, result, spec
 from tests.kafka.logs import (
     CODEC,
@@ -112,6 +116,12 @@ def test_the_window_of_duplicates_is_measured_in_offsets_across_a_restart(settin
     assert total(settings, "window") == 1_000 + 1 + 1
 
 
+def behind(topic: str, partition: int) -> float | None:
+    """Records, as the worker shows it."""
+    labels = {"topic": topic, "partition": str(partition)}
+    return REGISTRY.get_sample_value("mendstream_lag_records", labels)
+
+
 def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -> None:
     home = partition_of("astray", settings.partitions)
     wrong = (home + 1) % settings.partitions
@@ -124,6 +134,9 @@ def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -
     assert producer.flush(10.0) == 0
     with Threaded(settings) as worker:
         worker.until(lambda: total(settings, "astray") == 1)
+        worker.until(lambda: behind(RESULTS, home) == 0)
+    with Threaded(settings) as worker:  # which begins at the marker of the transaction that sent it home
+        worker.until(lambda: behind(RESULTS, home) == 0)
     after = fates(settings)
     assert (after.forwarded - before.forwarded, after.dead_letters - before.dead_letters) == (1, 1)
     (sent_on,) = [each for each in messages(settings, RESULTS) if each.key() == b"astray" and each.partition() == home]
@@ -226,13 +239,21 @@ def answer(port: int, path: str) -> tuple[int, str]:
 
 
 def test_readiness_begins_with_the_restored_tables(settings: Settings) -> None:
+    meanwhile: list[float | None] = []
+
+    def state(partition: int, chosen: Settings) -> Any:
+        meanwhile.append(REGISTRY.get_sample_value("mendstream_restoring"))
+        return DECIDING.state(partition, chosen)
+
     with Health().serve("127.0.0.1", 0) as health:
-        worker = Threaded(settings, health)
+        worker = Threaded(settings, health, replace(DECIDING, state=state))
         assert answer(health.port, "/ready")[0] == 503
         assert answer(health.port, "/live")[0] == 200
         with worker:
             worker.until(lambda: answer(health.port, "/ready")[0] == 200)
             _, metrics = answer(health.port, "/metrics")
+            assert set(meanwhile) == {1.0}
+            assert "\nmendstream_restoring 0.0\n" in metrics
         assert answer(health.port, "/ready")[0] == 503, "a worker that left is not ready"
         with pytest.raises(MendstreamError, match=rf"^Port {health.port} on 127\.0\.0\.1 is taken\. "):
             Health().serve("127.0.0.1", health.port)

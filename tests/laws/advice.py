@@ -18,11 +18,10 @@ from schemas.lessons import (
     PatternFactKind,
     Recommendation,
     RecommendationOutcome,
-    Request,
-    RequestKind,
     Trend,
     TrustFact,
 )
+from schemas.orders import Request, RequestKind
 from schemas.wire import Record
 from tests.builders import CODEC, NOON, Sent
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.fold import INPUTS, apply_broadcast, fold, refresh
 from agents.slice import Slice
-from schemas.catalog import COMMANDS, METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
+from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
 from schemas.ids import event_uuid
 from schemas.records import (
     Autonomy,
@@ -37,6 +37,7 @@ from schemas.records import (
 from schemas.wire import Record
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent
+from tests.laws import people
 from tests.laws.advice import AWAY, HOME, PARTITIONS, advice
 
 WINDOW = 700  # offsets; small, so that ids are forgotten within a history
@@ -201,7 +202,16 @@ class Feedback:
     """What was written so far for inputs comes in, as a partition reads what all have written."""
 
 
-Chapter = Results | Metrics | Specs | Answers | Rule | Advisers | Feedback | int  # an int: a tick after so many seconds
+@dataclass(frozen=True)
+class People:
+    """n orders, reviews, freezes and cancellations of people."""
+
+    seed: int
+    n: int
+
+
+# An int: a tick after so many seconds.
+Chapter = Results | Metrics | Specs | Answers | Rule | Advisers | People | Feedback | int
 
 
 @dataclass(frozen=True)
@@ -340,6 +350,10 @@ class History:
             case Advisers():
                 for topic, records in advice(chapter.seed, chapter.n, number).items():
                     self._send(topic, records, chapter.seed)
+            case People():
+                rows = list(self.tables.commands.rows())
+                for topic, record in people.said(chapter.seed, chapter.n, number, rows, HOME[:3]):
+                    self._send(topic, [record], chapter.seed)
             case Feedback():
                 self._feed_back()
             case int():
@@ -373,13 +387,10 @@ class History:
                     self.add(Told(topic, value))
 
     def _answers(self, chapter: Answers, number: int) -> Iterator[Record]:
-        issued = [(key, value) for topic, _, key, value in self.folded.outputs if topic in COMMANDS.values()]
-        for command, _ in issued:
-            row = self.tables.commands.get(command)
-            assert row is not None
+        for row in [row for row in self.tables.commands.rows() if row.fencing_token > 0]:
             yield CommandStatus(
-                event_id=event_uuid("status", number, command),
-                command_id=command,
+                event_id=event_uuid("status", number, row.command_id),
+                command_id=row.command_id,
                 attempt=chapter.attempt,
                 subject=row.subject,
                 status=chapter.status,
@@ -563,6 +574,7 @@ def _policy(kind: int) -> Policy:
         ),
         replace(policy, retrain=Autonomy.OBSERVE, improve=Autonomy.PROPOSE),
         replace(policy, metrics=(MetricSpec("mood", _GUARD, _UP, MetricKind.MEAN),)),
+        replace(policy, commands_per_hour=2, subjects_share=0.0, max_age_ms=1, deploy=Autonomy.APPROVE),
     )
     return ways[kind % len(ways)]
 
@@ -594,8 +606,14 @@ _specs_chapters = st.builds(
 _answers = st.builds(
     Answers, status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]), attempt=st.integers(1, 2)
 )
+_people = st.builds(People, seed=_SEEDS, n=st.integers(1, 12))
 _others = st.one_of(
-    _answers, st.builds(Rule, kind=st.integers(0, 4)), st.integers(0, 100), st.builds(Feedback), st.just(30_000)
+    _answers,
+    st.builds(Rule, kind=st.integers(0, 5)),
+    _people,
+    st.integers(0, 100),
+    st.builds(Feedback),
+    st.just(30_000),
 )
 _advisers = st.builds(Advisers, seed=_SEEDS, n=st.integers(1, 200))
 

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
-from schemas import records
+from schemas.datums import named_class
 from schemas.wire import Record
 from tests.builders import CODEC
 
@@ -22,7 +22,7 @@ _BURSTS = (b"\x80", b"\x80" * 9, b"\xff" * 10, b"\x00" * 8, b"\xff", b"\x01", b"
 
 def sound(name: str, rng: np.random.Generator) -> bytes:
     """The value of a record whose fields are drawn from the edges of what they may be."""
-    record = getattr(records, name)
+    record = named_class(name)
     hints = get_type_hints(record)
     filled: Record = record(**{each.name: _value(hints[each.name], each.name, rng) for each in fields(record)})
     return CODEC.encode(filled)

@@ -8,15 +8,15 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import records
 from schemas.columns import decode, encode_batch
+from schemas.datums import named_class
 from schemas.flat import arrow_schema
 from schemas.records import ExperimentResult
 from schemas.wire import Record
 from tests.builders import CODEC, result
 from tests.laws.decoding import each_alone, exact
 
-FLAT = ("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "ArmRow", "CommandRow")
+FLAT = ("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "ArmRow", "Transition")
 INT32 = ("attempt", "partition")
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=70)
 _LONG = st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(-70, 70)
@@ -34,7 +34,7 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def _records(draw: st.DrawFn, name: str) -> Record:
-    record = getattr(records, name)
+    record = named_class(name)
     hints = get_type_hints(record)
     filled: Record = record(**{each.name: draw(_values(hints[each.name], each.name)) for each in fields(record)})
     return filled

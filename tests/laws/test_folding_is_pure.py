@@ -6,7 +6,7 @@ from copy import deepcopy
 from hypothesis import given, settings
 
 from schemas.catalog import COMMANDS, DECISIONS
-from schemas.ids import command_id, decision_id
+from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Verdict
 from tests.builders import CODEC
 from tests.laws.histories import Chapter, History, Told, all_histories, fresh_tables, snapshot, take_all
@@ -68,8 +68,12 @@ def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Cha
             command = CODEC.decode(f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value)
             assert isinstance(command, Command)
             decision = decisions[command.decision_id]
-            assert event_id == command.command_id == decision.command_id
-            assert event_id == command_id(decision.decision_id, decision.order)
+            again = event_uuid("attempt", command.command_id, command.attempt)
+            assert event_id == (command.command_id if command.attempt == 1 else again)
+            if command.compensates is not None:
+                assert command.command_id == command_id(command.compensates, "UNDO")
+            else:
+                assert command.command_id == decision.command_id == command_id(decision.decision_id, decision.order)
             assert (key, command.reason) == (decision.subject, decision.reason)
 
 

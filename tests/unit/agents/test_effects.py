@@ -4,7 +4,7 @@ import pytest
 
 from agents.effects import Effects, Output
 from agents.fold import INPUTS
-from schemas.catalog import ALERTS, BROADCASTS, COMMANDS, DECISIONS, TOPICS
+from schemas.catalog import ADMISSIONS, ALERTS, BROADCASTS, COMMANDS, DECISIONS, PROPOSALS, TOPICS
 from schemas.records import Decision, Order, Outcome, Tick, Verdict
 from tests.builders import NOON
 from tests.loop import Loop
@@ -27,15 +27,15 @@ def test_commands_and_alerts_are_waited_for(topic: str) -> None:
     assert Effects(outputs=(output(topic),)).urgent
 
 
-def test_what_is_read_back_as_an_input_is_not() -> None:
+def test_what_is_read_back_as_an_input_is_not_but_for_the_budget() -> None:
     ours = [topic for topic in (*INPUTS, *BROADCASTS) if TOPICS[topic].writer == "processor" and topic != "ticks.v1"]
-    assert len(ours) == 5
-    assert not Effects(outputs=tuple(map(output, ours))).urgent
+    urgent = [topic for topic in ours if Effects(outputs=(output(topic),)).urgent]
+    assert (urgent, len(ours)) == ([PROPOSALS, ADMISSIONS], 7)
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome != Outcome.UNKNOWN])
 def test_a_decision_is_waited_for_where_it_is_issued_or_asks_a_person(outcome: Outcome) -> None:
-    waited = outcome in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
+    waited = outcome in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL, Outcome.AWAITING_ADMISSION)
     assert Effects(outputs=(decision(outcome),)).urgent == waited
 
 

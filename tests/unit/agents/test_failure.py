@@ -292,17 +292,21 @@ def test_a_deployer_that_fails_is_trusted_less_and_the_action_is_not_blamed() ->
     loop, rng = Loop(AUTO), np.random.default_rng(4)
     loop.now = NOON + 2 * HOUR
     loop.send(METRICS, drifting(0, 0.05, 2_000, rng) + drifting(2_000, 0.25, 1_000, rng))
-    (retrain,) = (one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand))
-    loop.send(STATUS, [done(retrain, Status.FAILED)])
+    for attempt in (1, 2, 3):
+        *_, retrain = (one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand))
+        assert retrain.attempt == attempt
+        loop.send(STATUS, [done(retrain, Status.FAILED)])
+        loop.wait(2_000)
     trusted = {row.agent_id: row.rejected for row in loop.tables.lessons.trust.rows()}
-    assert trusted == {"deployer:argo": 1}
+    assert trusted == {"deployer:argo": 3}
     assert len(loop.tables.lessons.followups) == 0
 
 
 def done(command: Command, status: Status) -> CommandStatus:
     return CommandStatus(
-        event_id=event_uuid("done", command.command_id, status),
+        event_id=event_uuid("done", command.command_id, command.attempt, status),
         command_id=command.command_id,
+        attempt=command.attempt,
         subject=command.subject,
         status=status,
         fencing_token=command.fencing_token,

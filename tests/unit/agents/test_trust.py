@@ -15,13 +15,12 @@ from schemas.lessons import (
     Alert,
     AlertState,
     Priority,
-    Request,
-    RequestKind,
     Trend,
     TrustFact,
     TrustLevel,
     TrustRow,
 )
+from schemas.orders import Request, RequestKind
 from schemas.records import Policy
 from tests.builders import NOON
 from tests.loop import Loop

@@ -20,7 +20,8 @@ from tests.unit.schemas.samples import BROKEN_RESULTS, CODEC, ODD_RESULTS, resul
 RESULT_ID = local_schema_id("ExperimentResult")
 FLAT = [
     *("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "Recommendation", "RecommendationOutcome", "Request"),
-    *("TrustLevel", "TrustFact", "LearningFact", "Alert", "ArmRow", "CommandRow", "FollowupRow", "LessonRow"),
+    *("TrustLevel", "TrustFact", "LearningFact", "Alert", "ArmRow", "FollowupRow", "LessonRow", "Review", "Proposal"),
+    *("Admission", "Transition"),
 ]
 GOOD = CODEC.encode(result())
 
@@ -211,12 +212,12 @@ def test_encoding_casts_columns_and_finds_them_by_name() -> None:
 
 
 def test_encoding_takes_dictionaries_and_large_strings() -> None:
-    values = [CODEC.encode(sample("CommandRow"))] * 2
-    batch = decode(values, "CommandRow", CODEC).batch
-    phase, reason = batch.schema.get_field_index("phase"), batch.schema.get_field_index("reason")
-    batch = batch.set_column(phase, "phase", batch.column("phase").dictionary_encode())
-    batch = batch.set_column(reason, "reason", batch.column("reason").cast(pa.large_string()))
-    assert encode_batch(batch, "CommandRow", CODEC) == values
+    values = [CODEC.encode(sample("Transition"))] * 2
+    batch = decode(values, "Transition", CODEC).batch
+    phase, reason = batch.schema.get_field_index("after"), batch.schema.get_field_index("detail")
+    batch = batch.set_column(phase, "after", batch.column("after").dictionary_encode())
+    batch = batch.set_column(reason, "detail", batch.column("detail").cast(pa.large_string()))
+    assert encode_batch(batch, "Transition", CODEC) == values
 
 
 def test_encoding_no_rows_gives_no_values() -> None:
@@ -233,10 +234,10 @@ def test_encoding_refuses_what_pyruhvro_would_write_as_something_else() -> None:
 
 
 def test_encoding_refuses_a_symbol_that_is_not_in_the_schema() -> None:
-    batch = decode([CODEC.encode(sample("CommandRow"))], "CommandRow", CODEC).batch
-    phase = batch.schema.get_field_index("phase")
+    batch = decode([CODEC.encode(sample("Transition"))], "Transition", CODEC).batch
+    phase = batch.schema.get_field_index("after")
     with pytest.raises(ValueError, match="NOPE"):
-        encode_batch(batch.set_column(phase, "phase", pa.array(["NOPE"])), "CommandRow", CODEC)
+        encode_batch(batch.set_column(phase, "after", pa.array(["NOPE"])), "Transition", CODEC)
 
 
 def test_refusing_more_rows_drops_them_and_keeps_the_order() -> None:

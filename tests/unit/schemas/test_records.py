@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from schemas import lessons, records
+from schemas import lessons, orders, records
 from schemas.catalog import RECORDS, schema_text
 from schemas.datums import named_class
 
@@ -39,7 +39,7 @@ def all_named(kind: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-WORDS = {**vars(records), **vars(lessons)}
+WORDS = {**vars(records), **vars(lessons), **vars(orders)}
 AVRO_RECORDS = all_named("record")
 AVRO_ENUMS = all_named("enum")
 

@@ -1,0 +1,79 @@
+"""Commands that wait: for the budget, for a person, and for nobody in time."""
+
+from agents.commander import book
+from agents.commander.book import MINUTE_MS, OURSELVES, Moves
+from agents.commander.order import supersede
+from agents.commander.rights import APPROVAL_MS, gone_stale, hands_off, may_not_approve
+from agents.effects import Refusal
+from agents.place import Place
+from schemas.orders import Admission, Event, Review, ReviewVerdict
+from schemas.records import CommandRow, Phase, Policy
+from state.tables import Tables
+
+
+def admitted(answer: Admission, place: Place, tables: Tables) -> Moves:
+    """What the budget said, if the command still waits for it."""
+    moves, row = Moves(), tables.commands.get(answer.command_id)
+    if row is None or row.phase != Phase.PROPOSED:
+        return moves
+    stale, held = gone_stale(row, tables), hands_off(row.subject, row.target, place, tables)
+    if stale:
+        book.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+    elif not answer.granted or held:
+        ask(row, held or answer.reason, place, tables, moves)
+    else:
+        _issue(row, Event.ISSUE, OURSELVES, "within the budget", place, tables, moves)
+    return moves
+
+
+def reviewed(review: Review, place: Place, tables: Tables, policy: Policy) -> Moves | Refusal:
+    """What a person said of a command that waits for approval."""
+    row, moves = tables.commands.get(review.command_id), Moves()
+    if row is None or row.subject != review.subject:
+        return Refusal("UNKNOWN_COMMAND", f"there is no command {review.command_id} of {review.subject}")
+    if row.phase != Phase.PENDING_APPROVAL:
+        return Refusal("NOT_PENDING", f"command {review.command_id} does not wait for approval: it is {row.phase}")
+    if row.command is None:
+        return Refusal("NOT_PENDING", f"command {review.command_id} is of an older Mendstream: order it anew")
+    denied = may_not_approve(review, row, policy)
+    if denied is not None:
+        return denied
+    if review.verdict == ReviewVerdict.REJECT:
+        book.move(row, Event.REJECT, review.reviewer, review.comment, place, tables, moves)
+    elif stale := gone_stale(row, tables):
+        book.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+    else:
+        _issue(row, Event.APPROVE, review.reviewer, review.comment, place, tables, moves, approved_by=review.reviewer)
+    return moves
+
+
+def ask(row: CommandRow, why: str, place: Place, tables: Tables, moves: Moves) -> None:
+    """From the budget to a person."""
+    wait_ms = APPROVAL_MS[row.order]
+    changes = {"waits_for": why, "due_at": place.now + wait_ms // 2, "expires_at": place.now + wait_ms}
+    book.move(row, Event.ASK_PERSON, OURSELVES, why, place, tables, moves, **changes)
+
+
+def late(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
+    """Half of the time is over, or all of it."""
+    if place.now >= row.expires_at:
+        why = f"nobody approved it within {(row.expires_at - row.issued_at) // MINUTE_MS} minutes"
+        book.move(row, Event.LAPSE, OURSELVES, why, place, tables, moves)
+        return
+    book.due(row, row.expires_at, tables, escalated=True)
+    minutes = (place.now - row.issued_at) / MINUTE_MS
+    moves.observed.append((book.WAITING_MINUTES, row.subject, minutes))
+
+
+def _issue(
+    row: CommandRow,
+    event: Event,
+    by: str,
+    detail: str,
+    place: Place,
+    tables: Tables,
+    moves: Moves,
+    approved_by: str = "",
+) -> None:
+    supersede(row, place, tables, moves)
+    book.issue(row, event, by, detail, place, tables, moves, approved_by=approved_by, waits_for="")

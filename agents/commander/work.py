@@ -1,0 +1,74 @@
+"""Commands that are out: what deployers report of them, and those of which nobody reports in time."""
+
+from agents.commander import book
+from agents.commander.book import ATTEMPTS_MOST, MINUTE_MS, OURSELVES, Moves
+from agents.commander.life import moved
+from agents.commander.rights import gone_stale, hands_off
+from agents.effects import Refusal
+from agents.place import Place
+from schemas.orders import Event
+from schemas.records import CommandRow, CommandStatus, Status
+from state.tables import Tables
+
+PROGRESS_MS = 60 * MINUTE_MS  # whoever is at it says so at least once an hour,
+LONGEST_MS = 24 * 60 * MINUTE_MS  # and may say so for a day
+BACKOFF_MS = 1_000  # after the first failure, twice as long after each further one
+_PROGRESS = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGE, Status.IN_PROGRESS: Event.BEGIN}
+_ENDS = {Status.COMPLETED: Event.COMPLETE, Status.REFUSED: Event.REFUSE}
+
+
+def reported(status: CommandStatus, place: Place, tables: Tables) -> Moves | Refusal:
+    """Moves a command on by (attempt, phase), not by arrival."""
+    row, moves = tables.commands.get(status.command_id), Moves()
+    if row is None or row.subject != status.subject:
+        return Refusal("UNKNOWN_COMMAND", f"no command {status.command_id} of {status.subject} was issued")
+    if row.fencing_token == 0:
+        return Refusal("UNKNOWN_COMMAND", f"command {status.command_id} was not issued: it waits for {row.waits_for}")
+    by, said = status.reporter, {"detail": status.detail, "reporter": status.reporter}
+    event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(row)
+    if status.attempt != row.attempt or moved(row.phase, event) is None:
+        return moves
+    if event in _PROGRESS.values():
+        until = min(place.now + PROGRESS_MS, row.issued_at + LONGEST_MS)
+        book.move(row, event, by, status.detail, place, tables, moves, due_at=until, **said)
+    elif event == Event.FAIL:
+        again = place.now + BACKOFF_MS * 2 ** (row.attempt - 1)
+        book.move(row, event, by, status.detail, place, tables, moves, due_at=again, **said)
+    else:
+        book.move(row, event, by, status.detail, place, tables, moves, **said)
+    return moves
+
+
+def try_again(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
+    """After a failure, once its wait is over."""
+    why = _no_more(row, place, tables)
+    if why:
+        book.move(row, Event.FAIL_FOR_GOOD, OURSELVES, why, place, tables, moves)
+    else:
+        book.issue(row, Event.RETRY, OURSELVES, "it failed", place, tables, moves)
+
+
+def time_out(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
+    """A command of which nobody reported in time: it may have been lost, so it is sent again."""
+    why = _no_more(row, place, tables)
+    if why:
+        book.move(row, Event.TIME_OUT_FOR_GOOD, OURSELVES, f"nobody reported in time; {why}", place, tables, moves)
+        return
+    row = book.move(row, Event.TIME_OUT, OURSELVES, "nobody reported in time", place, tables, moves)
+    book.issue(row, Event.RETRY, OURSELVES, "nobody reported in time", place, tables, moves)
+
+
+def _failure(row: CommandRow) -> Event:
+    # A row without its command was issued by an older Mendstream and cannot be sent again.
+    return Event.FAIL if row.attempt < ATTEMPTS_MOST and row.command is not None else Event.FAIL_FOR_GOOD
+
+
+def _no_more(row: CommandRow, place: Place, tables: Tables) -> str:
+    """Why a command is not tried once more; empty where it is."""
+    if row.attempt >= ATTEMPTS_MOST:
+        return f"it was tried {row.attempt} times"
+    if row.command is None:
+        return "it cannot be sent again"
+    # What a person ordered or approved is a person's own.
+    held = "" if row.requested_by or row.approved_by else hands_off(row.subject, row.target, place, tables)
+    return gone_stale(row, tables) or held

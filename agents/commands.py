@@ -1,0 +1,129 @@
+"""What follows from the life of commands: for the book of commands, for what is learnt of them, and for the alerts."""
+
+from agents import followups
+from agents.alerts import raising
+from agents.commander import book, budget, undo, waiting, work
+from agents.commander.book import Moves
+from agents.commander.rights import freeze
+from agents.effects import Output, Refusal
+from agents.place import Place
+from agents.policy import policy_for
+from agents.watch.rows import restart
+from schemas.orders import Admission, Proposal, Request, RequestKind, Review
+from schemas.records import CommandRow, CommandStatus, Phase, Policy
+from state.tables import Tables
+
+RATED = 20  # commands of a subject whose share of failures is looked at
+_RATED = (Phase.COMPLETED, Phase.FAILED)
+_LOST, _EXPIRED, _STUCK = "commands.unanswered", "commands.expired", "commands.not_undone"
+_OBSERVED = {
+    Phase.COMPLETED: ((_LOST, 0.0), (_EXPIRED, 0.0), (_STUCK, 0.0)),
+    Phase.TIMED_OUT: ((_LOST, 1.0),),
+    Phase.EXPIRED: ((_EXPIRED, 1.0),),
+    Phase.COMPENSATION_FAILED: ((_STUCK, 1.0),),
+}
+
+
+def reported(status: CommandStatus, place: Place, tables: Tables) -> list[Output] | Refusal:
+    """What follows from a deployer's report."""
+    moves = work.reported(status, place, tables)
+    if isinstance(moves, Refusal):
+        return moves
+    row = tables.commands.get(status.command_id)
+    moved = [row] if row is not None and moves.outputs else []  # as it is now; what follows may undo it
+    outputs = followed(moves, place, tables)
+    for row in moved:
+        if row.phase == Phase.COMPLETED:
+            restart(tables, row)
+        outputs += [*followups.reported(status, row, place, tables.lessons), *_error_rate(row, place, tables)]
+    return outputs
+
+
+def reviewed(review: Review, place: Place, tables: Tables) -> list[Output] | Refusal:
+    moves = waiting.reviewed(review, place, tables, _policy(review.subject, tables))
+    return moves if isinstance(moves, Refusal) else followed(moves, place, tables)
+
+
+def cancelled(request: Request, place: Place, tables: Tables) -> list[Output] | Refusal:
+    row = tables.commands.get(request.command_id or "")
+    if row is None or row.subject != request.subject:
+        return Refusal("UNKNOWN_COMMAND", f"there is no command {request.command_id} of {request.subject}")
+    moves = undo.cancel(row, request.requested_by, place, tables)
+    return moves if isinstance(moves, Refusal) else followed(moves, place, tables)
+
+
+def frozen(request: Request, tables: Tables) -> None:
+    """Leaves a subject to people, or gives it back."""
+    freeze(request.subject, request.requested_by if request.kind == RequestKind.FREEZE else "", tables)
+
+
+def admit(asked: Proposal, place: Place, tables: Tables) -> list[Output]:
+    """The budget's answer, and the alert where it is no."""
+    answer, denied = budget.admit(asked, place, tables)
+    return [answer, *_observe([(budget.OVER_BUDGET, asked.tenant, float(denied))], place, tables)]
+
+
+def admitted(answer: Admission, place: Place, tables: Tables) -> list[Output]:
+    return followed(waiting.admitted(answer, place, tables), place, tables)
+
+
+def tick(place: Place, tables: Tables) -> list[Output]:
+    """Commands that move by themselves, and budgets of which nothing was denied for an hour."""
+    moves = Moves()
+    for command_id in tables.due.due(place.now):
+        row = tables.commands.get(command_id)
+        assert row is not None, f"{command_id} is due without a row"
+        _due(row, place, tables, moves)
+    sober = [(budget.OVER_BUDGET, tenant, 0.0) for tenant in budget.sobered(place, tables)]
+    return [*followed(moves, place, tables), *_observe(sober, place, tables)]
+
+
+def followed(moves: Moves, place: Place, tables: Tables) -> list[Output]:
+    """Everything that the moves of commands lead to."""
+    undo.settle(moves, place, tables)
+    observed = list(moves.observed)
+    for row in moves.ended:
+        observed += [(metric, row.subject, value) for metric, value in _OBSERVED.get(row.phase, ())]
+        if row.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
+            followups.dropped(row.command_id, tables.lessons)  # nothing was tried, or nobody knows
+    return [*moves.outputs, *_observe(observed, place, tables)]
+
+
+def rebuild(tables: Tables) -> None:
+    """What is derived, after rows were restored."""
+    book.rebuild(tables)
+    budget.rebuild(tables)
+
+
+def _due(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
+    match row.phase:
+        case Phase.PROPOSED:
+            waiting.ask(row, "the budget did not answer", place, tables, moves)
+        case Phase.PENDING_APPROVAL:
+            waiting.late(row, place, tables, moves)
+        case Phase.RETRYING:
+            work.try_again(row, place, tables, moves)
+        case _:
+            work.time_out(row, place, tables, moves)
+
+
+def _error_rate(row: CommandRow, place: Place, tables: Tables) -> list[Output]:
+    """Looks at how many of the subject's last commands failed, once there are enough of them."""
+    ended = [one for one in tables.commands.rows_of(row.subject) if one.phase in _RATED]
+    last = sorted(ended, key=lambda one: (one.issued_at, one.command_id))[-RATED:]
+    if row.phase not in _RATED or len(last) < RATED:
+        return []
+    rate = sum(one.phase == Phase.FAILED for one in last) / RATED
+    return _observe([("commands.error_rate", row.subject, rate)], place, tables)
+
+
+def _observe(values: list[tuple[str, str, float]], place: Place, tables: Tables) -> list[Output]:
+    return [
+        output
+        for metric, key, value in values
+        for output in raising.observe(metric, key, value, place, tables.lessons, _policy(key, tables))
+    ]
+
+
+def _policy(subject: str, tables: Tables) -> Policy:
+    return policy_for(subject, tables.policies.values())

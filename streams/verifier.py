@@ -1,0 +1,210 @@
+"""Tells a deployer whether a command is the processor's own, for this topic and key, in time, and not yet carried out.
+
+This file stands alone, so that a deployer can copy it: it needs `cryptography` and nothing else of Mendstream. What is not
+refused came from whoever holds the private key; whether the order is a wise one is another question.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+TAG = b"mendstream-command-v1"  # so that a signature of anything else never passes for one of a command
+KEY_ID, SIGNATURE, TYPE = "mendstream-key-id", "mendstream-signature", "ce_type"
+TYPES = {
+    "commands.rollback.v1": "RollbackCommand",
+    "commands.deploy.v1": "DeployCommand",
+    "commands.retrain.v1": "RetrainCommand",
+    "commands.improve.v1": "ImproveCommand",
+}
+SIGNED = ("command_id", "attempt", "fencing_token", "issued_at", "expires_at")
+MOST = 10_000  # of each kind in a ledger: some 2 MB, written anew with each command
+_TEXTS = ("command_id", "subject", "target")
+
+Reason = Literal[
+    "UNSIGNED", "UNKNOWN_KEY", "BAD_SIGNATURE", "WRONG_KEY", "WRONG_TOPIC", "EXPIRED", "STALE_TOKEN", "SEEN"
+]
+Headers = Iterable[tuple[str, bytes | str | None]]
+Command = Mapping[str, Any]  # the decoded payload by its Avro names; moments as int ms or aware datetimes
+
+
+class Refused(Exception):
+    """A command that must not be carried out; as text a sentence, `reason` for programs."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+def key_id(public: bytes) -> str:
+    """The name of a raw public key of 32 bytes: 16 hex digits."""
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+def load_keys(path: str | Path) -> dict[str, Ed25519PublicKey]:
+    """The keys to trust, from lines `<key id> <base64 raw public key> <comment>`; several of them let keys be rotated.
+
+    Empty lines and lines that begin with # are passed over. Raises OSError for a file that cannot be read, ValueError for a
+    line that is no key and for a file without one.
+    """
+    keys: dict[str, Ed25519PublicKey] = {}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            raw = base64.b64decode(words[1], validate=True)
+            key = Ed25519PublicKey.from_public_bytes(raw)
+        except (IndexError, ValueError) as error:
+            wanted = "`<key id> <base64 of a raw Ed25519 public key> <comment>`"
+            raise ValueError(f"{path}, line {number} is not {wanted}: {line!r}") from error
+        if words[0] != key_id(raw):
+            raise ValueError(f"{path}, line {number}: the id of this key is {key_id(raw)}, not {words[0]}")
+        keys[words[0]] = key
+    if not keys:
+        raise ValueError(f"{path} names no key: every command would be refused")
+    return keys
+
+
+def signed_bytes(record_type: str, topic: str, key: bytes, command: Command, value: bytes) -> bytes:
+    """What a signature covers: the tag, then each field behind its length in 4 bytes, most significant first.
+
+    The fields: record type, topic, key, those of SIGNED (integers as decimal digits), value. Raises Refused
+    BAD_SIGNATURE where the command lacks one.
+    """
+    parts = [record_type.encode(), topic.encode(), key]
+    parts += [str(_field(command, name)).encode() for name in SIGNED]
+    return TAG + b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, value])
+
+
+def verify(
+    topic: str,
+    key: bytes | str | None,
+    value: bytes | None,
+    headers: Headers | None,
+    command: Command,
+    keys: Mapping[str, Ed25519PublicKey],
+    now_ms: int,
+) -> None:
+    """Returns if a record is a command that a known key signed for this topic and key, and that has not expired.
+
+    value: the bytes as they came; command: what they decode to, and nothing but that, since of its fields only those of
+    SIGNED and the subject are looked at. now_ms: the time of this machine. Raises Refused for the first fault.
+    """
+    held = list(headers or ())
+    name, signature = _only(held, KEY_ID), _only(held, SIGNATURE)
+    if not name or not signature:
+        raise Refused("UNSIGNED", f"it does not carry one {KEY_ID} and one {SIGNATURE}")
+    record_type, said = TYPES.get(topic), _only(held, TYPE)
+    if record_type is None or said != f"mendstream.{record_type}.v1":
+        raise Refused("WRONG_TOPIC", f"a record of type {said!r} does not belong on {topic!r}")
+    subject = _field(command, "subject").encode()
+    if (key.encode() if isinstance(key, str) else key) != subject:
+        raise Refused("WRONG_KEY", f"its key is {key!r}, its subject {subject!r}")
+    if name not in keys:
+        raise Refused("UNKNOWN_KEY", f"it is signed with {name!r}, which is none of {sorted(keys)}")
+    try:
+        message = signed_bytes(record_type, topic, subject, command, value or b"")
+        keys[name].verify(base64.b64decode(signature, validate=True), message)
+    except (InvalidSignature, ValueError) as error:
+        raise Refused("BAD_SIGNATURE", f"what it says is not what {name} signed") from error
+    if now_ms >= (expires := _field(command, "expires_at")):
+        raise Refused("EXPIRED", f"it expired at {expires} ms, {now_ms - expires} ms ago")
+
+
+class Ledger:
+    """Which commands were taken; with a path it outlasts a restart. For one thread of one process.
+
+    It remembers the last `most` commands, and the newest token of as many (subject, target). A command that it forgot is
+    still refused by its token, and where that is forgotten too, once it has expired.
+    """
+
+    def __init__(self, path: str | Path | None = None, most: int = MOST) -> None:
+        """Raises ValueError for a file that no ledger wrote: begun anew it would take commands a second time."""
+        self._path, self._most = Path(path) if path is not None else None, most
+        self._seen: dict[tuple[str, int], None] = {}
+        self._tokens: dict[tuple[str, str], int] = {}
+        if self._path is not None and self._path.exists():
+            try:
+                stored = json.loads(self._path.read_text(encoding="utf-8"))
+                self._seen = {(str(name), int(attempt)): None for name, attempt in stored["seen"]}
+                self._tokens = {(str(subject), str(target)): int(token) for subject, target, token in stored["tokens"]}
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{self._path} is no ledger: restore it, or remove it to begin anew") from error
+
+    def check(self, command: Command) -> None:
+        """Raises Refused SEEN or STALE_TOKEN unless the command is new."""
+        identity, place, token = _identity(command)
+        if identity in self._seen:
+            raise Refused("SEEN", f"attempt {identity[1]} of command {identity[0]!r} was taken before")
+        newest = self._tokens.get(place)
+        if newest is not None and token <= newest:
+            raise Refused("STALE_TOKEN", f"its token {token} for {place[1]!r} is not newer than {newest}")
+
+    def admit(self, command: Command) -> None:
+        """Checks a verified command and notes it, on the disk too; carry it out after that.
+
+        A deployer that dies in between never carries it out. Where doing it twice does no harm, `check`, do it, then admit.
+        Raises Refused as `check` does, and OSError where the file cannot be written; then nothing is noted.
+        """
+        self.check(command)
+        identity, place, token = _identity(command)
+        seen = _newest({**self._seen, identity: None}, self._most)
+        others = {each: newest for each, newest in self._tokens.items() if each != place}
+        tokens = _newest({**others, place: token}, self._most)
+        if self._path is not None:
+            stored = {"seen": [*seen], "tokens": [[*each, last] for each, last in tokens.items()]}
+            _replace(self._path, json.dumps(stored))
+        self._seen, self._tokens = seen, tokens
+
+
+def _only(headers: list[tuple[str, bytes | str | None]], name: str) -> str | None:
+    """A header as text; None unless it is there exactly once, since of two a reader may take the other."""
+    found = [text for each, text in headers if each == name]
+    if len(found) != 1 or found[0] is None:
+        return None
+    return found[0] if isinstance(found[0], str) else found[0].decode(errors="replace")
+
+
+def _field(command: Command, name: str) -> Any:
+    """A field by its Avro name: a str, or an int, which for a moment is ms since 1970."""
+    value = command.get(name)
+    if isinstance(value, datetime):
+        value = round(value.timestamp() * 1_000)
+    if type(value) is not (str if name in _TEXTS else int):
+        raise Refused("BAD_SIGNATURE", f"its {name} is {value!r}, which nobody signs")
+    return value
+
+
+def _identity(command: Command) -> tuple[tuple[str, int], tuple[str, str], int]:
+    """(command id, attempt), (subject, target), fencing token."""
+    command_id, attempt, subject, target, token = (
+        _field(command, name) for name in ("command_id", "attempt", "subject", "target", "fencing_token")
+    )
+    return (command_id, attempt), (subject, target), token
+
+
+def _newest(entries: dict[Any, Any], most: int) -> dict[Any, Any]:
+    return dict(list(entries.items())[-most:])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Either the old text or the new one is there, whenever the machine loses power."""
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

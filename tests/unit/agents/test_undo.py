@@ -1,0 +1,113 @@
+"""Commands are taken back: cancelled where nobody began, compensated in reverse order where somebody may have."""
+
+import pytest
+
+from schemas.catalog import ALERTS
+from schemas.ids import command_id
+from schemas.lessons import Alert
+from schemas.orders import RequestKind
+from schemas.records import Command, DeployCommand, Order, Outcome, Phase, RollbackCommand, Status
+from tests.life import Life
+
+HOUR = 3_600_000
+
+
+def cancel(life: Life, command: Command) -> None:
+    life.ask(RequestKind.CANCEL, command_id=command.command_id)
+
+
+def deployed(life: Life, *variants: str) -> list[Command]:
+    for variant in variants:
+        life.find(Order.DEPLOY, variant=variant, model_version=variant, to_version=variant)
+        life.report(life.issued()[-1], Status.COMPLETED)
+    return life.issued()
+
+
+def test_what_waits_is_cancelled_without_a_trace_outside() -> None:
+    life = Life()
+    decision = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL)
+    life.ask(RequestKind.CANCEL, command_id=decision.command_id)
+    assert (life.phases(), life.issued()) == ([Phase.CANCELLED], [])
+
+
+@pytest.mark.parametrize("kind", [Order.RETRAIN, Order.IMPROVE])
+def test_a_training_is_called_off_and_there_is_nothing_to_undo(kind: Order) -> None:
+    life = Life()
+    life.find(kind)
+    cancel(life, life.issued()[0])
+    assert (life.phases(), len(life.issued())) == ([Phase.CANCELLED], 1)
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Order.DEPLOY, RollbackCommand), (Order.ROLLBACK, DeployCommand)])
+@pytest.mark.parametrize("far", [None, Status.IN_PROGRESS, Status.COMPLETED])
+def test_what_moved_traffic_is_moved_back(kind: Order, other: type, far: Status | None) -> None:
+    life = Life()
+    life.find(kind)
+    (first,) = life.issued()
+    if far is not None:
+        life.report(first, far)
+    cancel(life, first)
+    _, back = life.issued()
+    assert isinstance(back, other)
+    assert (back.command_id, back.compensates) == (command_id(first.command_id, "UNDO"), first.command_id)
+    assert (back.fencing_token, back.target) == (2, first.target)
+    assert life.phases() == [Phase.COMPENSATING, Phase.ISSUED]
+    life.report(back, Status.COMPLETED)
+    assert life.phases() == [Phase.COMPENSATED, Phase.COMPLETED]
+
+
+def test_what_was_done_last_is_undone_first() -> None:
+    life = Life()
+    first, second, third = deployed(life, "a", "b", "c")
+    cancel(life, first)
+    for undone in (third, second, first):
+        back = life.issued()[-1]
+        assert back.compensates == undone.command_id
+        assert [one.compensates for one in life.issued()].count(undone.command_id) == 1
+        life.report(back, Status.COMPLETED)
+    assert [life.row(one.command_id).phase for one in (first, second, third)] == [Phase.COMPENSATED] * 3
+    assert len(life.issued()) == 6
+
+
+def test_what_stands_on_something_that_could_not_be_undone_is_left() -> None:
+    life = Life()
+    first, second, third = deployed(life, "a", "b", "c")
+    cancel(life, first)
+    life.report(life.issued()[-1], Status.COMPLETED)
+    life.report(life.issued()[-1], Status.REFUSED)
+    phases = [life.row(one.command_id).phase for one in (first, second, third)]
+    assert phases == [Phase.COMPENSATION_FAILED, Phase.COMPENSATION_FAILED, Phase.COMPENSATED]
+    assert "command not undone" in [one.rule for one in life.records(ALERTS) if isinstance(one, Alert)]
+    life.wait(24 * HOUR)
+    assert len(life.issued()) == 5
+
+
+def test_a_deployment_that_failed_for_good_is_undone_by_itself_and_a_rollback_is_not() -> None:
+    for kind, expected in ((Order.DEPLOY, Phase.COMPENSATING), (Order.ROLLBACK, Phase.FAILED)):
+        life = Life()
+        life.find(kind)
+        for _ in range(3):
+            life.report(life.issued()[-1], Status.FAILED)
+            life.wait(2_000)
+        assert life.phases()[0] == expected
+        assert len(life.issued()) == (4 if kind == Order.DEPLOY else 3)
+
+
+def test_under_a_freeze_a_person_is_asked_before_something_is_undone() -> None:
+    life = Life()
+    life.find(Order.DEPLOY)
+    life.ask(RequestKind.FREEZE)
+    life.wait(HOUR)
+    assert life.phases() == [Phase.COMPENSATING, Phase.PENDING_APPROVAL]
+    life.wait(24 * HOUR)
+    assert life.phases() == [Phase.COMPENSATION_FAILED, Phase.EXPIRED]
+
+
+def test_what_cannot_be_cancelled_is_refused_by_name() -> None:
+    life = Life()
+    life.find(Order.RETRAIN)
+    life.report(life.issued()[0], Status.COMPLETED)
+    cancel(life, life.issued()[0])
+    life.ask(RequestKind.CANCEL, command_id="nobody's")
+    life.ask(RequestKind.CANCEL)
+    assert [one.partition(":")[0] for one in life.refused] == ["NOT_OPEN", "UNKNOWN_COMMAND", "EMPTY_FIELD"]
