@@ -1,0 +1,100 @@
+"""Carries one command out at a target: reads what stands, makes the next move, waits, looks again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from schemas.records import Command, Order, Status
+from streams.executor.rollout import Plan, begun, ended, look, moved, told, under_way
+from streams.executor.target import Phase, Placed, StaleToken, Target, Unreachable, Unusable
+from streams.executor.waiting import Clock
+from streams.show import moment
+
+LOOK_SECONDS = 5.0  # between two looks at the health of a candidate; small against every time of baking
+_CONTENDED_MAX = 100  # writes refused in a row because others wrote: each means that somebody got on, so it is a fault
+
+Say = Callable[[str, str], Awaitable[None]]  # detail, step: what is under way
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ended; step: what tells this end from others of the same attempt."""
+
+    status: Status
+    detail: str
+    step: str = "end"
+
+
+class Carrier:
+    """One command on its way. `run` makes its effect once, whoever began it, and tells each step."""
+
+    def __init__(self, order: Order, command: Command, target: Target, plan: Plan, clock: Clock, say: Say) -> None:
+        self._order, self._command, self._name = order, command, command.target
+        self._target, self._plan, self._clock, self._say = target, plan, clock, say
+        self._sent = False  # a write, which may have come through even if no answer did
+        self._began = False  # a write of ours stood
+        self._refused = 0
+
+    async def run(self) -> Ending:
+        while True:
+            try:
+                if (ending := await self._turn()) is not None:
+                    return ending
+            except StaleToken as error:
+                if not self._began:
+                    return Ending(Status.REFUSED, str(error), "stale")
+            except Unusable as error:
+                if not self._began and not (self._sent and isinstance(error, Unreachable)):
+                    return Ending(Status.FAILED, str(error), "unusable")
+                # A candidate may have its share, so to give up would leave it unwatched.
+                await self._say(str(error), "out of reach")
+                await self._clock.rest(LOOK_SECONDS)
+
+    async def _turn(self) -> Ending | None:
+        """One move. None: go on."""
+        standing = await self._target.read(self._name)
+        if (end := ended(standing, self._command)) is not None:
+            return Ending(end.status, end.detail)
+        if under_way(standing, self._command):
+            wanted = await self._next(standing)
+        elif self._began:
+            return Ending(Status.FAILED, _superseded(standing), "superseded")
+        elif self._clock.now_ms() >= self._command.expires_at:  # and not begun by anybody: then it would go on
+            return expired(self._command)
+        else:
+            wanted = begun(standing, self._order, self._command, self._plan, self._clock.now_ms())
+        if wanted is not None:
+            await self._write(standing, wanted)
+        return None
+
+    async def _next(self, standing: Placed) -> Placed | None:
+        """The next move of a rollout, once there is one; None: something else stands by then."""
+        if not self._began and not await self._write(standing, standing):
+            # Whoever began it may have died between two requests of one write, so it was to be made whole first.
+            return None
+        await self._say(told(standing), f"step {standing.step}")
+        while True:
+            event = look(standing, await self._target.healthy(self._name), self._plan, self._clock.now_ms())
+            if event is not None:
+                return moved(standing, event, self._clock.now_ms())
+            await self._clock.rest(LOOK_SECONDS)
+            if await self._target.read(self._name) != standing:
+                return None
+
+    async def _write(self, standing: Placed, wanted: Placed) -> bool:
+        self._sent = True
+        if await self._target.write(self._name, standing, wanted):
+            self._began, self._refused = True, 0
+            return True
+        self._refused += 1
+        if self._refused > _CONTENDED_MAX:
+            raise Unusable(f"{self._name} was changed by others {self._refused} times in a row")
+        return False
+
+
+def expired(command: Command) -> Ending:
+    return Ending(Status.REFUSED, f"expired at {moment(command.expires_at)}", "expired")
+
+
+def _superseded(standing: Placed) -> str:
+    by = "a rollback" if standing.phase == Phase.ROLLED_BACK else "another"
+    return f"superseded by {by}, command {standing.command_id}: share={standing.share}%"

@@ -1,0 +1,31 @@
+"""What a channel is, and how those behind HTTP send."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from schemas.lessons import Alert
+from streams.executor.calls import Caller
+
+
+class Refused(Exception):
+    """The other side will not have it, and would not later; the sentence says what it said."""
+
+
+class Channel(Protocol):
+    """One way to tell of an alert."""
+
+    async def send(self, alert: Alert) -> None:
+        """Returns when the other side has it. Raises NotNow where it may later, Refused where it never will."""
+        ...
+
+
+async def post(caller: Caller, url: str, body: Any, headers: Mapping[str, str] | None = None) -> None:
+    """Sends once; raises as Channel.send does."""
+    answer = await caller.once("POST", url, body, headers)
+    if not 200 <= answer.status < 300:
+        raise Refused(str(answer.refused()))
+
+
+def ident(alert: Alert) -> str:
+    """The same for each time that this is told, so that the other side can know a second one."""
+    return f"{alert.alert_id}.{alert.state.lower()}"

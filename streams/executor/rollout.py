@@ -1,0 +1,183 @@
+"""How a version comes into service and out of it again, as tables; the moves that they allow, without any IO.
+
+RAMPS says what share of the traffic a candidate has at each step of a strategy, and MOVES what may follow on what. A move
+gives the next Placed; a target that holds another by then refuses it, which is how a rollback of the judge's stops a
+promotion.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from schemas.records import Command, Order, Status
+from streams.executor.target import Finished, Phase, Placed, StaleToken, with_end
+
+
+class Strategy(StrEnum):
+    """How a candidate gets its traffic."""
+
+    IMMEDIATE = "immediate"
+    ROLLING = "rolling"
+    BLUE_GREEN = "blue-green"
+    CANARY = "canary"
+
+
+RAMPS: Mapping[Strategy, tuple[int, ...]] = {  # percent of the traffic, step by step
+    Strategy.IMMEDIATE: (100,),
+    Strategy.ROLLING: (25, 50, 75, 100),
+    Strategy.BLUE_GREEN: (0, 100),  # beside the baseline without traffic, then in its place with the baseline kept
+    Strategy.CANARY: (1, 5, 10, 25, 50, 100),
+}
+BAKE_SECONDS: Mapping[Strategy, float] = {  # unless a target says otherwise
+    Strategy.IMMEDIATE: 0.0,
+    Strategy.ROLLING: 60.0,
+    Strategy.BLUE_GREEN: 600.0,
+    Strategy.CANARY: 600.0,
+}
+
+
+class Event(StrEnum):
+    """What moves a rollout on."""
+
+    DEPLOY = "a deploy command"
+    ROLLBACK = "a rollback command"
+    BAKED = "its time at this step is over, and it is healthy"
+    PASSED = "its time at the last step is over, and it is healthy"
+    SICK = "it is unhealthy"
+
+
+MOVES: Mapping[tuple[Phase, Event], Phase] = {
+    (Phase.IDLE, Event.DEPLOY): Phase.BAKING,
+    (Phase.PROMOTED, Event.DEPLOY): Phase.BAKING,
+    (Phase.UNDONE, Event.DEPLOY): Phase.BAKING,
+    (Phase.ROLLED_BACK, Event.DEPLOY): Phase.BAKING,
+    (Phase.BAKING, Event.DEPLOY): Phase.BAKING,  # a later command takes the place of what is under way
+    (Phase.BAKING, Event.BAKED): Phase.BAKING,
+    (Phase.BAKING, Event.PASSED): Phase.PROMOTED,
+    (Phase.BAKING, Event.SICK): Phase.UNDONE,
+    (Phase.IDLE, Event.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.BAKING, Event.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.PROMOTED, Event.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.UNDONE, Event.ROLLBACK): Phase.ROLLED_BACK,
+    (Phase.ROLLED_BACK, Event.ROLLBACK): Phase.ROLLED_BACK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one target is rolled out to.
+
+    bake_seconds: at each step, at least. settle_seconds: from the beginning of a step, while pods start, an unhealthy
+    answer is not yet one.
+    """
+
+    strategy: Strategy = Strategy.CANARY
+    bake_seconds: float = BAKE_SECONDS[Strategy.CANARY]
+    settle_seconds: float = 60.0
+
+
+def ended(standing: Placed, command: Command) -> Finished | None:
+    """How the command ended, if it did: what is completed stays so, what failed is tried again by a later attempt."""
+    for end in standing.finished:
+        if end.command_id == command.command_id and (end.attempt == command.attempt or end.status == Status.COMPLETED):
+            return end
+    return None
+
+
+def under_way(standing: Placed, command: Command) -> bool:
+    """Whether this attempt at the command is what the target is at."""
+    mine = (standing.command_id, standing.attempt) == (command.command_id, command.attempt)
+    return mine and standing.phase == Phase.BAKING
+
+
+def begun(standing: Placed, order: Order, command: Command, plan: Plan, now: int) -> Placed:
+    """What a command makes of what stands, at first. Raises StaleToken where a later one has been there."""
+    same = standing.command_id == command.command_id
+    if command.fencing_token < standing.fencing_token or (
+        command.fencing_token == standing.fencing_token and standing.command_id and not same
+    ):
+        raise StaleToken(
+            f"{command.target} was changed by command {standing.command_id} with fencing token "
+            f"{standing.fencing_token}; this one has {command.fencing_token}"
+        )
+    marked = replace(
+        standing, command_id=command.command_id, attempt=command.attempt, fencing_token=command.fencing_token
+    )
+    if order == Order.ROLLBACK:
+        return _rolled_back(standing, marked, command, now)
+    assert order == Order.DEPLOY, f"{order} is no rollout"
+    if same and standing.phase == Phase.BAKING:
+        return marked  # a later attempt goes on where the one before it is
+    candidate = command.to_version or command.model_version or command.variant or ""
+    if candidate == standing.baseline or not candidate:
+        what = f"{candidate} is the baseline already" if candidate else "the command names no version"
+        return _end(standing, command, Status.COMPLETED if candidate else Status.FAILED, what)
+    return replace(
+        marked,
+        candidate=candidate,
+        share=RAMPS[plan.strategy][0],
+        phase=MOVES[standing.phase, Event.DEPLOY],
+        strategy=plan.strategy,
+        step=0,
+        since=now,
+    )
+
+
+def look(standing: Placed, healthy: bool, plan: Plan, now: int) -> Event | None:
+    """What there is to see of a rollout under way; None: nothing yet."""
+    at_step = now - standing.since
+    if not healthy:
+        return Event.SICK if at_step >= plan.settle_seconds * 1_000 else None
+    if at_step < plan.bake_seconds * 1_000:
+        return None
+    return Event.PASSED if standing.step + 1 == len(_ramp(standing)) else Event.BAKED
+
+
+def moved(standing: Placed, event: Event, now: int) -> Placed:
+    """What follows on an event of a rollout under way."""
+    after = replace(standing, phase=MOVES[standing.phase, event], since=now)
+    if event == Event.BAKED:
+        step = standing.step + 1
+        return replace(after, step=step, share=_ramp(standing)[step])
+    if event == Event.PASSED:
+        done = replace(after, baseline=standing.candidate, candidate="", share=0)
+        return _own_end(done, Status.COMPLETED, f"{standing.candidate} is the baseline: share=100%")
+    assert event == Event.SICK, f"{event} does not come by itself"
+    what = f"{standing.candidate} was unhealthy at {standing.share} % of the traffic and was rolled back: share=0%"
+    return _own_end(replace(after, share=0), Status.FAILED, what)
+
+
+def told(standing: Placed) -> str:
+    """A rollout under way, in a sentence."""
+    return f"{standing.strategy} of {standing.candidate}: share={standing.share}%"
+
+
+def _rolled_back(standing: Placed, marked: Placed, command: Command, now: int) -> Placed:
+    """Nothing of the candidate's at once; where the baseline itself is bad, the version before it in its place."""
+    bad = {name for name in (command.model_version, command.variant) if name}
+    after = replace(marked, share=0, phase=MOVES[standing.phase, Event.ROLLBACK], step=0, since=now)
+    if standing.baseline in bad and standing.candidate not in bad:
+        if not command.to_version or command.to_version in bad:
+            what = f"{standing.baseline} is the baseline, and the command names no version to put in its place"
+            return _end(standing, command, Status.FAILED, what)
+        after = replace(after, baseline=command.to_version, candidate=standing.baseline)
+        return _own_end(
+            after, Status.COMPLETED, f"{command.to_version} serves in place of {standing.baseline}: share=0%"
+        )
+    candidate = standing.candidate or command.model_version or command.variant or ""
+    return _own_end(replace(after, candidate=candidate), Status.COMPLETED, f"{candidate} has no traffic: share=0%")
+
+
+def _own_end(placed: Placed, status: Status, detail: str) -> Placed:
+    """The end of the command that changed the target last."""
+    return replace(placed, finished=with_end(placed, Finished(placed.command_id, placed.attempt, status, detail)))
+
+
+def _end(standing: Placed, command: Command, status: Status, detail: str) -> Placed:
+    """The end of a command that changes nothing but what is remembered."""
+    end = Finished(command.command_id, command.attempt, status, detail)
+    return replace(standing, finished=with_end(standing, end))
+
+
+def _ramp(standing: Placed) -> tuple[int, ...]:
+    return RAMPS[Strategy(standing.strategy)]

@@ -1,0 +1,122 @@
+"""The targets and trainers that an executor serves, as targets.yaml describes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from streams.executor.argo import RolloutTarget, Workload
+from streams.executor.calls import Caller
+from streams.executor.deployments import DeploymentsTarget, Pair
+from streams.executor.file import FileTarget
+from streams.executor.http import HttpTarget
+from streams.executor.kubernetes import cluster
+from streams.executor.rollout import BAKE_SECONDS, Plan, Strategy
+from streams.executor.target import Target
+from streams.executor.trainer import Trainer
+from streams.executor.yamls import Written, bearer
+
+
+class _Rolled(Written):
+    match: str = Field(min_length=1)  # the target that a command names; * stands for any text
+    strategy: Strategy = Strategy.CANARY
+    bake_seconds: float | None = Field(None, ge=0, le=604_800)
+    settle_seconds: float = Field(60.0, ge=0, le=86_400)
+
+    def plan(self) -> Plan:
+        bake = BAKE_SECONDS[self.strategy] if self.bake_seconds is None else self.bake_seconds
+        return Plan(self.strategy, bake, self.settle_seconds)
+
+
+class InFiles(_Rolled):
+    """A JSON file for each target in a directory."""
+
+    kind: Literal["file"]
+    directory: Path
+
+    def made(self, _caller: Caller) -> Target:
+        return FileTarget(self.directory)
+
+
+class BehindHttp(_Rolled):
+    """A server that keeps what stands under an ETag."""
+
+    kind: Literal["http"]
+    url: str = Field(pattern="^https?://")
+    health_url: str = Field("", pattern="^(https?://.*)?$")
+    token_file: Path | None = None
+
+    def made(self, caller: Caller) -> Target:
+        return HttpTarget(caller, self.url, self.health_url, bearer(self.token_file))
+
+
+class InKubernetes(_Rolled):
+    """A Rollout of Argo's, or two Deployments."""
+
+    kind: Literal["kubernetes"]
+    rollout: str = ""
+    deployments: tuple[str, str] | None = None
+    replicas: int = Field(0, ge=0, le=10_000)
+    container: str
+    image: str = Field(pattern=r".*\{version\}.*")
+    namespace: str = ""
+    api: str = Field("", pattern="^(https?://.*)?$")
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if bool(self.rollout) == bool(self.deployments):
+            raise ValueError("name either a rollout or two deployments")
+        if self.deployments and not self.replicas:
+            raise ValueError("two deployments share a number of replicas: write it")
+        if self.deployments and self.strategy == Strategy.BLUE_GREEN:
+            raise ValueError(
+                "behind plain deployments no version can stand by without traffic: blue-green needs a rollout"
+            )
+        return self
+
+    def made(self, caller: Caller) -> Target:
+        where = cluster(self.api, self.namespace, self.token_file, self.ca_file)
+        if self.deployments:
+            return DeploymentsTarget(caller, where, Pair(self.deployments, self.replicas, self.container, self.image))
+        return RolloutTarget(caller, where, Workload(self.rollout, self.container, self.image))
+
+
+class TrainedAt(Written):
+    """Who retrains and improves the models behind these targets."""
+
+    match: str = Field(min_length=1)
+    url: str = Field(pattern="^https?://")
+    token_file: Path | None = None
+
+
+class TargetsFile(Written):
+    """targets.yaml: the first entry that matches a target serves it."""
+
+    targets: tuple[Annotated[InFiles | BehindHttp | InKubernetes, Field(discriminator="kind")], ...] = ()
+    trainers: tuple[TrainedAt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Targets and trainers by the patterns that they serve."""
+
+    targets: Sequence[tuple[str, Target, Plan]]
+    trainers: Sequence[tuple[str, Trainer]]
+
+    def target(self, name: str) -> tuple[Target, Plan] | None:
+        return next(((target, plan) for match, target, plan in self.targets if fnmatchcase(name, match)), None)
+
+    def trainer(self, name: str) -> Trainer | None:
+        return next((trainer for match, trainer in self.trainers if fnmatchcase(name, match)), None)
+
+
+def sites_of(file: TargetsFile, caller: Caller) -> Sites:
+    return Sites(
+        [(each.match, each.made(caller), each.plan()) for each in file.targets],
+        [(each.match, Trainer(caller, each.url, bearer(each.token_file))) for each in file.trainers],
+    )

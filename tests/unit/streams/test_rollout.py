@@ -1,0 +1,230 @@
+"""Rollouts against a target in memory: each strategy, each way out of it, and death at each step."""
+
+import asyncio
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from schemas.records import Order, Status
+from streams.executor.carry import Ending
+from streams.executor.file import FileTarget
+from streams.executor.rollout import BAKE_SECONDS, MOVES, RAMPS, Event, Plan, Strategy
+from streams.executor.target import FINISHED_MAX, Phase, Placed, StaleToken, Unreachable, Unusable
+from tests.executor.fakes import SHOP, Carried, Killed, MemoryTarget, Mortal, TurnedClock, carried, command
+
+DEPLOY, ROLLBACK = Order.DEPLOY, Order.ROLLBACK
+STEPS = [(strategy, step) for strategy, ramp in RAMPS.items() for step in range(len(ramp))]
+DONE = Ending(Status.COMPLETED, "v2 is the baseline: share=100%")
+
+
+def plan(strategy: Strategy = Strategy.CANARY) -> Plan:
+    return Plan(strategy, BAKE_SECONDS[strategy])
+
+
+def brief(strategy: Strategy) -> Plan:
+    """For targets on a disk, so that they are not looked at some hundred times."""
+    return Plan(strategy, min(BAKE_SECONDS[strategy], 10.0))
+
+
+def shares(target: MemoryTarget) -> list[tuple[Phase, str, str, int]]:
+    return [(one.phase, one.baseline, one.candidate, one.share) for one in target.effects]
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_healthy_candidate_goes_up_its_ramp_and_becomes_the_baseline(strategy: Strategy) -> None:
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
+    run = Carried(DEPLOY, command(DEPLOY), target, plan(strategy), clock)
+    began = clock.now_ms()
+    assert run.ending() == DONE
+    ramp = RAMPS[strategy]
+    assert shares(target) == [
+        *((Phase.BAKING, "v1", "v2", share) for share in ramp),
+        (Phase.PROMOTED, "v2", "", 0),
+    ]
+    assert run.told == [(f"{strategy} of v2: share={share}%", f"step {n}") for n, share in enumerate(ramp)]
+    assert clock.now_ms() - began == len(ramp) * BAKE_SECONDS[strategy] * 1_000
+
+
+def test_a_canary_takes_the_steps_and_the_time_that_are_promised() -> None:
+    assert RAMPS[Strategy.CANARY] == (1, 5, 10, 25, 50, 100)
+    assert Plan().bake_seconds == 600.0
+
+
+@pytest.mark.parametrize(("strategy", "step"), STEPS)
+def test_an_unhealthy_candidate_loses_its_traffic_at_each_step(strategy: Strategy, step: int) -> None:
+    target = MemoryTarget(baseline="v1")
+    target.sick = lambda placed: placed.step == step
+    share = RAMPS[strategy][step]
+    assert carried(DEPLOY, command(DEPLOY), target, plan(strategy)) == Ending(
+        Status.FAILED, f"v2 was unhealthy at {share} % of the traffic and was rolled back: share=0%"
+    )
+    assert shares(target)[-1] == (Phase.UNDONE, "v1", "v2", 0)
+    assert len(target.effects) == step + 2
+
+
+def test_a_candidate_that_starts_slowly_is_not_yet_sick() -> None:
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
+    target.sick = lambda placed: clock.now_ms() - placed.since < 55_000
+    run = Carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE), clock)
+    assert run.ending() == DONE
+
+
+@pytest.mark.parametrize(("strategy", "step"), [each for each in STEPS if each[0] != Strategy.IMMEDIATE])
+def test_a_rollback_of_the_judge_stops_the_promotion_at_each_step(strategy: Strategy, step: int) -> None:
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
+
+    async def both() -> tuple[Ending, Ending]:
+        rollback = Carried(ROLLBACK, command(ROLLBACK, token=2), target, plan(strategy), clock)
+        ordered = asyncio.Event()
+        clock.at((step + 0.5) * BAKE_SECONDS[strategy], ordered.set)
+
+        async def on_order() -> Ending:
+            await ordered.wait()
+            return await rollback.run()
+
+        deploy = Carried(DEPLOY, command(DEPLOY), target, plan(strategy), clock)
+        first, second = await asyncio.gather(deploy.run(), on_order())
+        return first, second
+
+    deployed, rolled_back = asyncio.run(both())
+    assert deployed == Ending(Status.FAILED, "superseded by a rollback, command rollback-2: share=0%", "superseded")
+    assert rolled_back == Ending(Status.COMPLETED, "v2 has no traffic: share=0%")
+    assert shares(target)[-1] == (Phase.ROLLED_BACK, "v1", "v2", 0)
+    assert len(target.effects) == step + 2
+
+
+def test_a_rollback_takes_the_traffic_at_once_without_asking_for_health() -> None:
+    target, clock = MemoryTarget(baseline="v1", candidate="v2", share=50), TurnedClock()
+    target.sick = lambda _: True
+    now = clock.now_ms()
+    assert Carried(ROLLBACK, command(ROLLBACK), target, plan(), clock).ending().status == Status.COMPLETED
+    assert shares(target) == [(Phase.ROLLED_BACK, "v1", "v2", 0)]
+    assert clock.now_ms() == now
+
+
+def test_a_bad_baseline_gives_way_to_the_version_that_the_command_names() -> None:
+    target = MemoryTarget(baseline="v2")
+    assert carried(ROLLBACK, command(ROLLBACK, to_version="v1"), target, plan()).detail == (
+        "v1 serves in place of v2: share=0%"
+    )
+    assert shares(target) == [(Phase.ROLLED_BACK, "v1", "v2", 0)]
+
+
+def test_a_bad_baseline_stays_where_nothing_can_take_its_place() -> None:
+    target = MemoryTarget(baseline="v2", fencing_token=4, command_id="before")
+    given = command(ROLLBACK, token=5)
+    failed = Ending(Status.FAILED, "v2 is the baseline, and the command names no version to put in its place")
+    assert carried(ROLLBACK, given, target, plan()) == failed
+    assert target.effects == []
+    assert carried(ROLLBACK, given, target, plan()) == failed
+    assert replace(target.placed[SHOP], finished=()) == Placed(baseline="v2", fencing_token=4, command_id="before")
+
+
+def test_what_is_the_baseline_already_is_not_rolled_out() -> None:
+    target = MemoryTarget(baseline="v2")
+    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.COMPLETED
+    assert target.effects == []
+
+
+@pytest.mark.parametrize(("standing", "token"), [(3, 2), (3, 3)])
+def test_a_stale_token_is_refused(standing: int, token: int) -> None:
+    target = MemoryTarget(baseline="v1", fencing_token=standing, command_id="later")
+    for order in (DEPLOY, ROLLBACK):
+        ending = carried(order, command(order, token=token), target, plan())
+        assert (ending.status, ending.step) == (Status.REFUSED, "stale")
+        assert "fencing token 3" in ending.detail
+    assert target.effects == []
+
+
+def test_a_target_refuses_a_late_writer_by_itself() -> None:
+    target = MemoryTarget(baseline="v1", fencing_token=3, command_id="later")
+    with pytest.raises(StaleToken, match="later than token 2"):
+        asyncio.run(target.write(SHOP, target.placed[SHOP], Placed(fencing_token=2)))
+
+
+@pytest.mark.parametrize("order", [DEPLOY, ROLLBACK])
+def test_the_same_command_twice_has_one_effect_and_one_answer(order: Order) -> None:
+    target = MemoryTarget(baseline="v1", candidate="v2", share=10)
+    first = carried(order, command(order), target, plan())
+    effects = list(target.effects)
+    assert carried(order, command(order), target, plan()) == first
+    assert (
+        carried(order, command(order, token=9, command_id=command(order).command_id, attempt=2), target, plan())
+        == first
+    )
+    assert target.effects == effects
+
+
+@pytest.mark.parametrize(
+    ("strategy", "dies_at", "after"),
+    [(s, n, after) for s in Strategy for n, after in product(range(1, len(RAMPS[s]) + 2), (False, True))],
+)
+def test_killed_at_each_step_and_resumed_it_has_one_effect(
+    tmp_path: Path, strategy: Strategy, dies_at: int, after: bool
+) -> None:
+    target, clock = FileTarget(tmp_path), TurnedClock()
+    with pytest.raises(Killed):
+        carried(DEPLOY, command(DEPLOY), Mortal(target, dies_at, after), brief(strategy), clock)
+    assert carried(DEPLOY, command(DEPLOY), target, brief(strategy), clock) == DONE
+    done = [(one["step"], one["share"], one["phase"]) for one in target.effects(SHOP)]
+    ramp = RAMPS[strategy]
+    assert done == [*((n, share, "BAKING") for n, share in enumerate(ramp)), (len(ramp) - 1, 0, "PROMOTED")]
+
+
+def test_a_restart_with_another_strategy_goes_on_with_the_one_it_began() -> None:
+    target = MemoryTarget(baseline="v1")
+    with pytest.raises(Killed):
+        carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan())
+    assert carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE)) == DONE
+    assert [one.share for one in target.effects] == [1, 5, 10, 25, 50, 100, 0]
+
+
+def test_a_later_attempt_goes_on_where_the_one_before_it_is() -> None:
+    target = MemoryTarget(baseline="v1")
+    with pytest.raises(Killed):
+        carried(DEPLOY, command(DEPLOY), Mortal(target, 3, True), plan())
+    again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
+    assert carried(DEPLOY, again, target, plan()) == DONE
+    assert [one.share for one in target.effects] == [1, 5, 10, 10, 25, 50, 100, 0]  # 10 twice: the token alone
+    assert [(one.attempt, one.fencing_token) for one in target.effects[2:4]] == [(1, 1), (2, 2)]
+
+
+def test_what_failed_is_done_again_by_a_later_attempt() -> None:
+    target = MemoryTarget(baseline="v1")
+    target.sick = lambda _: True
+    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.FAILED
+    target.sick = lambda _: False
+    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.FAILED  # the same attempt stays failed
+    again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
+    assert carried(DEPLOY, again, target, plan()) == DONE
+
+
+def test_a_target_that_is_away_at_first_fails_the_command() -> None:
+    target = MemoryTarget(baseline="v1")
+    target.away = Unreachable("no answer")
+    assert carried(DEPLOY, command(DEPLOY), target, plan()) == Ending(Status.FAILED, "no answer", "unusable")
+
+
+@pytest.mark.parametrize("fault", [Unreachable("no answer"), Unusable("403")])
+def test_a_rollout_under_way_is_not_left_alone_while_its_target_is_away(fault: Unusable) -> None:
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
+    clock.at(700, lambda: setattr(target, "away", fault))
+    clock.at(900, lambda: setattr(target, "away", None))
+    run = Carried(DEPLOY, command(DEPLOY), target, plan(), clock)
+    assert run.ending() == DONE
+    assert (str(fault), "out of reach") in run.told
+
+
+def test_a_target_remembers_a_bounded_number_of_ends() -> None:
+    target = MemoryTarget(baseline="v1")
+    for token in range(1, 2 * FINISHED_MAX):
+        carried(ROLLBACK, command(ROLLBACK, token=token), target, plan())
+    assert len(target.placed[SHOP].finished) == FINISHED_MAX
+
+
+def test_the_table_lets_commands_come_at_any_time_and_the_rest_only_under_way() -> None:
+    commands = {(phase, event) for phase in Phase for event in (Event.DEPLOY, Event.ROLLBACK)}
+    assert set(MOVES) == commands | {(Phase.BAKING, event) for event in (Event.BAKED, Event.PASSED, Event.SICK)}
+    assert {to for (_, event), to in MOVES.items() if event == Event.ROLLBACK} == {Phase.ROLLED_BACK}
