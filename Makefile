@@ -5,16 +5,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check statistics bench bench-memory growth faults simulation oracle setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands simulation oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
 	@echo "make check  style, types and imports only"
+	@echo "make ship-check  what ships it: chart, alerts, compose, readers of others (brings Helm, kaskade, ...; needs Go, Node, tmux)"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (25 minutes; ARGS='--only mendstream')"
 	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
+	@echo "make chaos-commands  500 commands while executor and processor are killed (8 minutes; ARGS='COMMANDS KILLS')"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
@@ -41,6 +43,38 @@ check: $(STAMP)
 test: check
 	@$(BIN)/python -m pytest $(ARGS)
 
+# Helm comes as Go source, so that its module's checksum is verified. Built from nothing it takes minutes, hence not in `test`.
+TOOLS := .tools
+HELM_VERSION := v3.21.4
+$(TOOLS)/.helm-$(HELM_VERSION):
+	@command -v go > /dev/null || { echo "Go is needed to build Helm $(HELM_VERSION): install it (go.dev/doc/install), or put a helm on the PATH and run pytest tests/ship"; exit 1; }
+	@echo "Building Helm $(HELM_VERSION) into $(TOOLS)/bin (once, some minutes)..."
+	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	@touch $@
+
+$(TOOLS)/python/.installed: tests/ship/requirements.lock
+	@echo "Setting up $(TOOLS)/python, schemas of Kubernetes (once)..."
+	@$(PYTHON) -m venv $(TOOLS)/python
+	@$(TOOLS)/python/bin/python -m pip install --quiet --require-hashes -r tests/ship/requirements.lock
+	@touch $@
+
+$(TOOLS)/kaskade/.installed: tests/ship/kaskade.lock
+	@echo "Setting up $(TOOLS)/kaskade, a foreign reader of topics (once)..."
+	@rm -rf $(TOOLS)/kaskade && $(PYTHON) -m venv $(TOOLS)/kaskade
+	@$(TOOLS)/kaskade/bin/python -m pip install --quiet --require-hashes -r tests/ship/kaskade.lock
+	@touch $@
+
+# The version is compose.yaml's, the digest the lock's.
+$(TOOLS)/apicurio/.unpacked: tests/ship/apicurio.lock | $(STAMP)
+	@mkdir -p $(TOOLS) && $(BIN)/python -m tests.ship.apicurio $(TOOLS)/apicurio
+	@touch $@
+
+tools: $(TOOLS)/.helm-$(HELM_VERSION) $(TOOLS)/python/.installed $(TOOLS)/promtool $(TOOLS)/asyncapi \
+  $(TOOLS)/kaskade/.installed $(TOOLS)/apicurio/.unpacked
+
+ship-check: $(STAMP) tools
+	@$(BIN)/python -m pytest tests/ship $(ARGS)
+
 statistics: $(STAMP)
 	@$(BIN)/python -m bench.statistics $(ARGS)
 
@@ -65,18 +99,33 @@ growth: $(STAMP)
 faults: $(STAMP)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+chaos-commands: $(STAMP)
+	@$(BIN)/python -m tests.faults.commands $(ARGS)
+
 simulation: $(STAMP)
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+# Debian's package is unpacked, not installed: that would start a Prometheus.
+$(TOOLS)/promtool:
+	@mkdir -p $(TOOLS)/prometheus
+	@cd $(TOOLS)/prometheus && apt-get download --quiet=2 prometheus && dpkg-deb -x prometheus_*.deb .
+	@ln -sf prometheus/usr/bin/promtool $@
+
+$(TOOLS)/asyncapi: $(wildcard tests/ship/asyncapi/*)
+	@rm -rf $@ && mkdir -p $@ && cp tests/ship/asyncapi/* $@
+	@cd $@ && npm ci --ignore-scripts --no-audit --no-fund --silent
 
 oracle: $(STAMP)
 	@$(BIN)/python -m tests.oracle $(ARGS)
 
-# The lock holds names, versions and hashes, no registry's address.
+# The lock holds names, versions and hashes, no registry's address. The image's is the same without the tools.
+COMPILE := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 lock:
 	@$(PYTHON) -m venv .lock-venv && .lock-venv/bin/pip install --quiet uv
-	@.lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra test --extra build --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra test --extra build -o requirements.lock
+	@$(COMPILE) --constraint requirements.lock -o deploy/runtime.lock
 	@rm -rf .lock-venv
 
 clean:
-	@rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
