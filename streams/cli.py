@@ -5,6 +5,7 @@ import typer
 from streams.console import (
     advise,
     apply,
+    asyncapi,
     audit,
     backtest,
     configuration,
@@ -68,6 +69,7 @@ def application() -> typer.Typer:
         conformance,
         keys,
         configuration,
+        asyncapi,
         later,
     ):
         module.register(app)

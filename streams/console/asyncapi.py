@@ -1,0 +1,15 @@
+"""`mendstream asyncapi`: the topics, records and operations for tools of others."""
+
+import typer
+
+from streams.asyncapi.document import text_of
+from streams.console.given import Given, command
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "asyncapi", epilog="Example: **mendstream asyncapi --partitions 12 > asyncapi.yaml**")(asyncapi)
+
+
+def asyncapi(given: Given) -> None:
+    """Print an AsyncAPI 3 document of all topics, records and operations, with these settings."""
+    print(text_of(given.settings()), end="")
