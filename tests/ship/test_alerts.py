@@ -1,0 +1,104 @@
+"""Prometheus' own tool on the alerts, and on what a processor and an executor really serve.
+
+promtool is taken from the path, or from .tools, where `make .tools/promtool` puts it.
+"""
+
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from schemas.catalog import ALERTS, COMMANDS, RESULTS
+from schemas.lessons import Alert, AlertState
+from schemas.records import Order, Severity
+from streams.clock import now_ms, wait_until
+from tests.executor.fakes import command
+from tests.kafka.console import output
+from tests.kafka.logs import send
+from tests.kafka.running import SECONDS, Child, own_kafka
+
+pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "deploy/prometheus/alerts.yaml"
+GARBAGE = 1_500  # enough to open a breaker
+
+
+def promtool(*arguments: str | Path, given: str | None = None) -> str:
+    """What it says; fails the test unless it is content."""
+    tool = shutil.which("promtool") or shutil.which(ROOT / ".tools/promtool")
+    assert tool is not None, "promtool is missing: run `make .tools/promtool`"
+    done = subprocess.run([tool, *arguments], input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def scrape(child: Child) -> str:
+    child.awaits("/metrics, /live and /ready are at ")
+    found = re.search(r"are at (http://[\d.:]+)", child.log.read_text())
+    assert found is not None
+    with urllib.request.urlopen(f"{found[1]}/metrics", timeout=10.0) as response:
+        text: str = response.read().decode()
+        return text
+
+
+@pytest.fixture(scope="module")
+def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What each kind of process serves once all that is counted has happened to it."""
+    folder = tmp_path_factory.mktemp("scrapes")
+    (folder / "targets.yaml").write_text(f"targets: [{{kind: file, match: 'shop/*', directory: {folder}}}]")
+    (folder / "routes.yaml").write_text(
+        "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}}\nroutes: [{channels: [am]}]"
+    )
+    (folder / "keys.txt").write_text(output("keys", "new", folder / "signing.pem"))
+    alert = Alert(
+        alert_id="a-1", key="shop", rule="model-failing", severity=Severity.HIGH, state=AlertState.RAISED,
+        metric="error", value=0.3, threshold=0.1, message="it fails", raised_at=now_ms(),
+    )  # fmt: skip
+    options = [f"--{name}={folder / file}" for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))]
+    with (
+        own_kafka(signing_key=str(folder / "signing.pem")) as (_, settings),
+        Child(settings, folder / "processor.log") as processor,
+        Child(
+            settings, folder / "executor.log", "-m", "streams", "executor", *options, f"--keys={folder / 'keys.txt'}"
+        ) as executor,
+    ):
+        send(settings, RESULTS, [b"garbage"] * GARBAGE, ["ill"] * GARBAGE)
+        output("rollback", "shop", "--by", "ann", "--version", "v2", "--bootstrap", settings.bootstrap)
+        # A forgery, for nobody signed it.
+        send(settings, COMMANDS["ROLLBACK"], [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)])
+        send(settings, ALERTS, [alert], [alert.key])
+        wanted = {
+            "processor": ["_breaker_open{", "_transitions_total{"],
+            "executor": ['"COMPLETED"', '"UNSIGNED"', '"FAILED"'],
+        }
+        children = {"processor": processor, "executor": executor}
+        for name, texts in wanted.items():
+            child = children[name]
+            happened = wait_until(lambda c=child, t=texts: all(each in scrape(c) for each in t), SECONDS)  # type: ignore[misc]
+            assert happened, child.log.read_text()
+        yield {name: scrape(child) for name, child in children.items()}
+
+
+def test_the_rules_are_rules() -> None:
+    said = promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+    assert f"{sum(len(each['rules']) for each in yaml.safe_load(RULES.read_text())['groups'])} rules found" in said
+
+
+def test_each_alert_comes_in_its_case_when_it_is_due_and_is_silent_in_the_healthy_one() -> None:
+    assert "SUCCESS" in promtool("test", "rules", RULES.with_name("alerts_test.yaml"))
+
+
+@pytest.mark.parametrize("name", ["processor", "executor"])
+def test_prometheus_has_nothing_to_say_against_the_metrics(scrapes: dict[str, str], name: str) -> None:
+    assert promtool("check", "metrics", given=scrapes[name]) == ""
+    assert f'mendstream_process_info{{group="mendstream",role="{name}",slot="0"}} 1.0' in scrapes[name]
+
+
+def test_each_metric_that_an_alert_reads_is_served(scrapes: dict[str, str]) -> None:
+    samples = {line.split("{")[0].split(" ")[0] for text in scrapes.values() for line in text.splitlines()}
+    assert set(re.findall(r"\b(?:mendstream|process)_\w+", RULES.read_text().partition("groups:")[2])) <= samples
