@@ -16,7 +16,7 @@ help:
 	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
-	@echo "make chaos-commands  500 commands while executor and processor are killed (8 minutes; ARGS='COMMANDS KILLS')"
+	@echo "make chaos-commands  500 commands while executor and processor are killed (4 minutes; ARGS='COMMANDS KILLS')"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
