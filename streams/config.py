@@ -93,7 +93,7 @@ class _Files(PydanticBaseSettingsSource):
     """Settings in files of their own, as orchestrators hand secrets over. They come last: the others may name the folder."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError("the files are read at once")  # asked for by other kinds of sources only
+        return self().get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         directory = self.current_state.get("secrets_directory")

@@ -73,7 +73,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         send(settings, COMMANDS["ROLLBACK"], [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)])
         send(settings, ALERTS, [alert], [alert.key])
         wanted = {
-            "processor": ["_breaker_open{", "_transitions_total{"],
+            "processor": ["_breaker_open{", "_transitions_total{", "_lag_seconds{"],
             "executor": ['"COMPLETED"', '"UNSIGNED"', '"FAILED"'],
         }
         children = {"processor": processor, "executor": executor}
