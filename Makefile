@@ -108,7 +108,7 @@ simulation: $(STAMP)
 # Debian's package is unpacked, not installed: that would start a Prometheus.
 $(TOOLS)/promtool:
 	@mkdir -p $(TOOLS)/prometheus
-	@cd $(TOOLS)/prometheus && apt-get download --quiet=2 prometheus && dpkg-deb -x prometheus_*.deb .
+	@cd $(TOOLS)/prometheus && { apt-get download --quiet=2 prometheus || { apt-get update --quiet=2 && apt-get download --quiet=2 prometheus; }; } && dpkg-deb -x prometheus_*.deb .
 	@ln -sf prometheus/usr/bin/promtool $@
 
 $(TOOLS)/asyncapi: $(wildcard tests/ship/asyncapi/*)
