@@ -4,13 +4,15 @@ from agents import followups
 from agents.alerts import raising
 from agents.commander import book, budget, undo, waiting, work
 from agents.commander.book import Moves
+from agents.commander.life import AT_WORK, moved
 from agents.commander.rights import freeze
 from agents.effects import Output, Refusal
+from agents.judge import rollout
 from agents.place import Place
 from agents.policy import policy_for
 from agents.watch.rows import restart
-from schemas.orders import Admission, Proposal, Request, RequestKind, Review
-from schemas.records import CommandRow, CommandStatus, Phase, Policy
+from schemas.orders import Admission, Event, Proposal, Request, RequestKind, Review
+from schemas.records import CommandRow, CommandStatus, DeployCommand, Order, Phase, Policy, RollbackCommand, Status
 from state.tables import Tables
 
 RATED = 20  # commands of a subject whose share of failures is looked at
@@ -26,13 +28,14 @@ _OBSERVED = {
 
 def reported(status: CommandStatus, place: Place, tables: Tables) -> list[Output] | Refusal:
     """What follows from a deployer's report."""
-    moves = work.reported(status, place, tables)
+    untold = _share(status, place, tables)
+    moves = untold or work.reported(status, place, tables)
     if isinstance(moves, Refusal):
         return moves
     row = tables.commands.get(status.command_id)
-    moved = [row] if row is not None and moves.outputs else []  # as it is now; what follows may undo it
+    changed = [row] if row is not None and moves.outputs else []  # as it is now; what follows may undo it
     outputs = followed(moves, place, tables)
-    for row in moved:
+    for row in changed:
         if row.phase == Phase.COMPLETED:
             restart(tables, row)
         outputs += [*followups.reported(status, row, place, tables.lessons), *_error_rate(row, place, tables)]
@@ -81,6 +84,11 @@ def tick(place: Place, tables: Tables) -> list[Output]:
 def followed(moves: Moves, place: Place, tables: Tables) -> list[Output]:
     """Everything that the moves of commands lead to."""
     undo.settle(moves, place, tables)
+    for command in moves.issued:
+        # What brings proof ends its experiment; and it may be issued within a slice, the rest of which is counted already.
+        unproved = isinstance(command, DeployCommand | RollbackCommand) and not command.evidence
+        if unproved and not command.dry_run:
+            rollout.unsettle(command, place.now, tables)
     observed = list(moves.observed)
     for row in moves.ended:
         observed += [(metric, row.subject, value) for metric, value in _OBSERVED.get(row.phase, ())]
@@ -93,6 +101,19 @@ def rebuild(tables: Tables) -> None:
     """What is derived, after rows were restored."""
     book.rebuild(tables)
     budget.rebuild(tables)
+
+
+def _share(status: CommandStatus, place: Place, tables: Tables) -> Refusal | None:
+    """Takes in what a report says of the traffic: its share, or that nobody knows it any more."""
+    row = tables.commands.get(status.command_id)
+    if row is None or (row.subject, row.attempt) != (status.subject, status.attempt):
+        return None
+    under_way = status.status in (Status.IN_PROGRESS, Status.ACKNOWLEDGED)
+    if row.order == Order.DEPLOY and status.status == Status.IN_PROGRESS and moved(row.phase, Event.BEGIN) is not None:
+        return rollout.report(status, row, tables)
+    if row.phase in AT_WORK and (row.order == Order.ROLLBACK or (row.order == Order.DEPLOY and not under_way)):
+        rollout.unsettle(row, place.now, tables)
+    return None
 
 
 def _due(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:

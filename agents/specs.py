@@ -49,6 +49,7 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
         "candidate_version": spec.candidate_version,
         "baseline_version": spec.baseline_version,
         "environment": spec.environment,
+        "follows_rollout": spec.follows_rollout,
     }
 
 

@@ -251,6 +251,7 @@ class ExperimentSpec:
     candidate_version: str | None = None
     baseline_version: str | None = None
     environment: str = "production"  # where its commands act
+    follows_rollout: bool = False  # the shares are those that deployers report of commands for this experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +338,13 @@ class CommandStatus:
     detail: str = ""
     reported_at: int
     reporter: str
+    traffic_share: float | None = (
+        None  # what the command's variant has of the traffic, in [0, 1]; absent: nothing is said of it
+    )
+    share_from: int | None = None  # from when on it has that; absent: reported_at
+    share_until: int | None = (
+        None  # until when it surely has that; absent: until a command changes it or the next report
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -531,6 +539,10 @@ class ExperimentRow:
     decided: tuple[Decided, ...]
     started_at: int = -1  # of its first result
     environment: str = "production"
+    follows_rollout: bool = False
+    rollout_steps: tuple[
+        ShareStep, ...
+    ] = ()  # of one that follows: the shares as reported, none where they are not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
         *_levels(spec.alpha, spec.min_count),
         *_metrics(spec.metrics),
         *_shares(spec.share_steps, arms),
+        *_followed(spec),
         *_known(status=spec.status, autonomy=spec.autonomy or Autonomy.AUTO),
     ]
     if not spec.treatments:
@@ -56,6 +57,7 @@ def check_status(status: CommandStatus) -> list[Fault]:
         faults.append((Reason.BAD_COUNT, f"attempt {status.attempt} is less than 1"))
     if status.reported_at < 0:
         faults.append((Reason.NEGATIVE_TIME, f"reported_at {status.reported_at} is before 1970"))
+    faults.extend(_reported_share(status))
     return faults
 
 
@@ -179,6 +181,28 @@ def _fillable(template: str) -> bool:
     except (ValueError, LookupError, AttributeError):
         return False
     return named <= {"key", "value", "threshold"}
+
+
+def _followed(spec: ExperimentSpec) -> Iterator[Fault]:
+    if spec.follows_rollout and spec.share_steps:
+        yield Reason.BAD_SHARES, "the shares are stated, and reported as well by follows_rollout: only one may be"
+    if spec.follows_rollout and len(spec.treatments) > 1:
+        yield Reason.BAD_SHARES, f"a rollout moves one treatment's share, and there are {len(spec.treatments)}"
+
+
+def _reported_share(status: CommandStatus) -> Iterator[Fault]:
+    share, since, until = status.traffic_share, status.share_from, status.share_until
+    if share is None:
+        if since is not None or until is not None:
+            yield Reason.BAD_SHARES, "share_from or share_until is there without a traffic_share"
+        return
+    if not 0 <= share <= 1:
+        yield Reason.BAD_SHARES, f"traffic_share {share:g} is not in [0, 1]"
+    since = status.reported_at if since is None else since
+    if since < 0:
+        yield Reason.NEGATIVE_TIME, f"share_from {since} is before 1970"
+    if until is not None and until <= since:
+        yield Reason.BAD_SHARES, f"share_until {until} is not after {since}, from when on the share holds"
 
 
 def _shares(steps: Iterable[ShareStep], arms: tuple[str, ...]) -> Iterator[Fault]:

@@ -23,7 +23,9 @@ from schemas.records import (
     Policy,
     RetrainCommand,
     RollbackCommand,
+    Verdict,
 )
+from state.table import row_key
 from state.tables import Tables
 
 _OUTCOMES = {
@@ -39,7 +41,7 @@ def order(
     """The decision with what became of it, its command's row, and what follows.
 
     asked_by: the person whose own order it is. A second order of one kind for the same target and variant is held while
-    the first is open; a person's takes the place of one that still waits.
+    the first is open; a person's takes the place of one that still waits, and a verdict that of a trial it is about.
     """
     moves = Moves()
     if decision.outcome not in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL):
@@ -81,14 +83,24 @@ def enter(row: CommandRow, event: Event, why: str, place: Place, tables: Tables,
 
 
 def supersede(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
-    """What a rollback that is issued makes pointless: deployments to the same target that are not done."""
-    if row.order != Order.ROLLBACK:
-        return
+    """What a command that is issued makes pointless: by a rollback deployments to the same target that are not done, by a
+    verdict for a deployment the trial that led to it."""
     for other in book.rows_of(row.subject, tables):
-        same = other.order == Order.DEPLOY and other.target == row.target and other.command_id != row.compensates
-        if same and other.phase in WAITING | AT_WORK:
+        if other.order != Order.DEPLOY or other.target != row.target or other.command_id == row.compensates:
+            continue
+        if row.order == Order.ROLLBACK and other.phase in WAITING | AT_WORK:
             why = f"rollback {row.command_id} is ordered for the same target"
-            book.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why, place, tables, moves)
+        elif row.order == Order.DEPLOY and not row.requested_by and _tried(other, row.experiment_id, row.variant):
+            why = f"{row.command_id} goes on with it: the gain is proved"
+        else:
+            continue
+        book.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why, place, tables, moves)
+
+
+def _tried(row: CommandRow, experiment_id: str | None, variant: str | None) -> bool:
+    """Whether a person's deployment under way, which nothing had proved, is the trial of this variant."""
+    ours = (row.order, row.experiment_id, row.variant) == (Order.DEPLOY, experiment_id, variant)
+    return ours and experiment_id is not None and bool(row.requested_by) and row.phase in AT_WORK
 
 
 def _take_over(decision: Decision, target: str, by: str, place: Place, tables: Tables, moves: Moves) -> None:
@@ -110,8 +122,21 @@ def _way(
         return Event.ASK_PERSON, "the policy asks a person"
     if asked_by:
         return Event.ISSUE, ""
-    why = hands_off(decision.subject, target, place, tables)
+    why = hands_off(decision.subject, target, place, tables, locks=not _watched(decision, target, tables))
     return (Event.ASK_PERSON, why) if why else budget.spend(decision.subject, place, tables, policy)
+
+
+def _watched(decision: Decision, target: str, tables: Tables) -> bool:
+    """Whether it is about a person's own trial that follows its rollout: who begins that wants it ended by what is proved."""
+    experiment = tables.experiments.get(row_key(decision.subject, decision.experiment_id or ""))
+    return (
+        experiment is not None
+        and experiment.follows_rollout
+        and any(
+            row.target == target and _tried(row, decision.experiment_id, decision.variant)
+            for row in tables.commands.rows_of(decision.subject)
+        )
+    )
 
 
 def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow | None:
@@ -119,6 +144,8 @@ def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (target, decision.order, decision.experiment_id, decision.variant, decision.model_version)
         if same == wanted and row.phase not in FINAL and row.compensates is None:
+            if decision.verdict == Verdict.GAIN and _tried(row, decision.experiment_id, decision.variant):
+                continue  # the verdict takes its place, once it is issued
             return row
     return None
 

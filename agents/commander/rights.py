@@ -21,13 +21,13 @@ APPROVAL_MS = {
 }
 
 
-def hands_off(subject: str, target: str, place: Place, tables: Tables) -> str:
-    """Why automation must leave the target to people just now; empty where it need not."""
+def hands_off(subject: str, target: str, place: Place, tables: Tables, locks: bool = True) -> str:
+    """Why automation must leave the target to people just now; empty where it need not. locks: whether they count."""
     for name in (subject, *patterns_over(subject)):
         row = tables.subjects.get(row_key(name))
         if row is not None and row.frozen_by:
             return f"{row.frozen_by} froze {name}"
-    until = subject_row(subject, tables).locks.get(target, 0)
+    until = subject_row(subject, tables).locks.get(target, 0) if locks else 0
     return f"a person's own order has {target} for {(until - place.now) // 1_000} s more" if until > place.now else ""
 
 

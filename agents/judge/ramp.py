@@ -40,9 +40,10 @@ def strata_of(
     for step, (base_c, base_t) in zip(steps, base, strict=True):
         c, t = step.control, step.treatment
         events_c, events_t = _events(c, flipped), _events(t, flipped)
-        if 0.0 < step.share < 1.0:
-            x = x + events_t
-            in_step.append((step.share, events_c + events_t))
+        if not 0.0 < step.share < 1.0:
+            continue  # no share is known, or one arm had all: within it the arms may have met other times
+        x = x + events_t
+        in_step.append((step.share, events_c + events_t))
         weight, difference, pooled = _rates(c, t, several)
         top, variance = top + weight * difference, variance + weight * pooled
         a, b = _sample(c, counted, base_c), _sample(t, counted, base_t)

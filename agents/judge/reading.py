@@ -57,7 +57,8 @@ class Reading:
         terms = self._of_variant.get(variant)
         if terms is None:
             shares = shares_of(self.experiment, variant)
-            terms = compared(self.experiment, variant), shares, any(0.0 < share < 1.0 for share in shares)
+            stated = self.experiment.follows_rollout or any(0.0 < share < 1.0 for share in shares)
+            terms = compared(self.experiment, variant), shares, stated
             self._of_variant[variant] = terms
         treatment, shares, stated = terms
         method = method_of(spec, stated) if treatment else Method.NONE

@@ -8,7 +8,7 @@ import pyarrow as pa
 from agents.judge.ramp import Step, strata_of
 from agents.judge.running import Running, totals_of
 from agents.judge.sides import Ints, Sides, Strata, Totals
-from agents.judge.terms import Method, Tally, shares_of
+from agents.judge.terms import Method, Tally, ramped, shares_of, steps_of
 from agents.slice import Facts
 from schemas.records import ExperimentRow
 from state.tables import Tables
@@ -29,11 +29,11 @@ def assigned_steps(facts: Facts, tables: Tables, trials: Ints) -> Ints:
     for trial in np.unique(trials):
         experiment = tables.experiments.get(tables.trials.key(trial))
         assert experiment is not None
-        if len(experiment.share_steps) > 1:
+        if ramped(experiment):
             # Before the first step there is none: what was assigned then had the first step's shares.
-            starts = [step.from_ or 0 for step in experiment.share_steps[1:]]
+            starts = [step.from_ or 0 for step in steps_of(experiment)[1:]]
             at = np.flatnonzero(trials == trial)
-            steps[at] = np.searchsorted(np.array(starts), occurred[at], side="right")
+            steps[at] = np.searchsorted(np.array(starts, np.int64), occurred[at], side="right")
     return steps
 
 

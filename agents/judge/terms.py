@@ -58,12 +58,19 @@ def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
 
 
 def ramped(experiment: ExperimentRow) -> bool:
-    return len(experiment.share_steps) > 1
+    return experiment.follows_rollout or len(experiment.share_steps) > 1
+
+
+def steps_of(experiment: ExperimentRow) -> tuple[ShareStep, ...]:
+    """The shares that it is judged by: as stated, or as reported, where none are known before the first report."""
+    if experiment.follows_rollout:
+        return ShareStep(shares=()), *experiment.rollout_steps
+    return experiment.share_steps
 
 
 def shares_of(experiment: ExperimentRow, variant: str) -> list[float]:
     """The treatment's share of the traffic of it and control in each step; 0 where none is stated."""
-    return [_share(step, variant, experiment.control) for step in experiment.share_steps]
+    return [_share(step, variant, experiment.control) for step in steps_of(experiment)]
 
 
 def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.fold import INPUTS, apply_broadcast, fold, refresh
 from agents.slice import Slice
-from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
+from schemas.catalog import METRICS, POLICIES, REQUESTS, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
 from schemas.ids import event_uuid
 from schemas.records import (
     Autonomy,
@@ -115,6 +115,7 @@ SPECIFIED = (
         _CONVERSION,
         MetricSpec("revenue", _GUARD, _UP, MetricKind.MEAN, margin=3.0),
     ),
+    replace(_spec("rolled", HOME[0], ("b",), (), _CONVERSION, _ERROR), follows_rollout=True),
 )
 # (experiment, subject, arms, metrics sent); what is not SPECIFIED is judged by policy, and so is what is too late.
 EXPERIMENTS = (
@@ -122,6 +123,8 @@ EXPERIMENTS = (
     ("plain", HOME[0], ("control", "b", "c"), ("conversion", "error", "revenue", "latency")),
     ("simple", HOME[1], ("control", "b"), ("error",)),
 )
+_ROLLED = HOME[0], "rolled"
+_ASSIGNED = {"ramped": (-4, 6), "rolled": (-4, 3_000)}  # ms after NOON
 # What one unit brings, as it is, where it is harmful and where it is a gain.
 _LEVELS = {
     "conversion": (0.30, 0.05, 0.75),
@@ -210,8 +213,16 @@ class People:
     n: int
 
 
+@dataclass(frozen=True)
+class Rolled:
+    """A person deploys what "rolled" tries, and n reports tell of its share, some of times to come."""
+
+    seed: int
+    n: int
+
+
 # An int: a tick after so many seconds.
-Chapter = Results | Metrics | Specs | Answers | Rule | Advisers | People | Feedback | int
+Chapter = Results | Metrics | Specs | Answers | Rule | Advisers | People | Feedback | Rolled | int
 
 
 @dataclass(frozen=True)
@@ -354,6 +365,10 @@ class History:
                 rows = list(self.tables.commands.rows())
                 for topic, record in people.said(chapter.seed, chapter.n, number, rows, HOME[:3]):
                     self._send(topic, [record], chapter.seed)
+            case Rolled():
+                self._send(REQUESTS, [people.deploys(chapter.seed, number, *_ROLLED)], chapter.seed)
+                if shares := list(self._shares(chapter, number)):
+                    self._send(STATUS, shares, chapter.seed)
             case Feedback():
                 self._feed_back()
             case int():
@@ -408,6 +423,25 @@ class History:
             reporter="a test",
         )
 
+    def _shares(self, chapter: Rolled, number: int) -> Iterator[Record | bytes | Sent | None]:
+        rng = np.random.default_rng([chapter.seed, number])
+        rows = [row for row in self.tables.commands.rows() if row.experiment_id == _ROLLED[1] and row.fencing_token]
+        for at in range(chapter.n if rows else 0):
+            row, begins = rows[int(rng.integers(len(rows)))], NOON + int(rng.integers(-1_000, 1_000))
+            yield CommandStatus(
+                event_id=event_uuid("share", number, at),
+                command_id=row.command_id,
+                attempt=row.attempt,
+                subject=row.subject,
+                status=Status.IN_PROGRESS,
+                fencing_token=row.fencing_token,
+                reported_at=NOON,
+                reporter="a test",
+                traffic_share=float(rng.choice((0.0, 0.5, 0.5, 0.5, 1.0))),
+                share_from=begins,
+                share_until=begins + int(rng.integers(1, 3_000)) if rng.random() < 0.8 else None,
+            )
+
 
 def _results(chapter: Results, number: int) -> Iterator[Record | bytes | Sent | None]:
     rng = np.random.default_rng([chapter.seed, number])
@@ -459,7 +493,9 @@ def _result(
         unit_id=f"unit {int(rng.integers(0, 2 * chapter.n))}" if chapter.units and rng.random() < 0.98 else None,
         segment=(None, "de", "fr")[int(rng.integers(0, 3))],
         occurred_at=NOON,
-        assigned_at=NOON - int(rng.integers(-5, 5)) if ids[2] == "ramped" and rng.random() < 0.9 else None,
+        assigned_at=NOON + int(rng.integers(*_ASSIGNED[ids[2]]))
+        if ids[2] in _ASSIGNED and rng.random() < 0.9
+        else None,
     )
 
 
@@ -601,12 +637,15 @@ _metrics_chapters = st.builds(
     dirty=st.booleans(),
 )
 _specs_chapters = st.builds(
-    Specs, which=st.lists(st.integers(0, 6), min_size=1, max_size=5).map(tuple), terms=st.sampled_from((0, 0, 0, 1, 2))
+    Specs,
+    which=st.lists(st.integers(0, len(SPECIFIED) - 1), min_size=1, max_size=5).map(tuple),
+    terms=st.sampled_from((0, 0, 0, 1, 2)),
 )
 _answers = st.builds(
     Answers, status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]), attempt=st.integers(1, 2)
 )
 _people = st.builds(People, seed=_SEEDS, n=st.integers(1, 12))
+_rolled = st.builds(Rolled, seed=_SEEDS, n=st.integers(0, 5))
 _others = st.one_of(
     _answers,
     st.builds(Rule, kind=st.integers(0, 5)),
@@ -619,8 +658,9 @@ _advisers = st.builds(Advisers, seed=_SEEDS, n=st.integers(1, 200))
 
 
 def experiment_histories() -> st.SearchStrategy[list[Chapter]]:
-    everything: tuple[Chapter, ...] = (Specs((0, 1, 2, 3, 4, 5, 6), 0),)
-    some = st.lists(st.one_of(_results_chapters, _results_chapters, _specs_chapters, _others), min_size=1, max_size=8)
+    everything: tuple[Chapter, ...] = (Specs(tuple(range(len(SPECIFIED))), 0),)
+    either = st.one_of(_results_chapters, _results_chapters, _specs_chapters, _others, _rolled)
+    some = st.lists(either, min_size=1, max_size=8)
     return st.builds(lambda first, rest: [*first, *rest], st.sampled_from((everything, everything, ())), some)
 
 

@@ -51,3 +51,10 @@ def _one(
         variant=str(rng.choice(("b", "c"))), to_version="v1",
     )  # fmt: skip
     return REQUESTS, asked
+
+
+def deploys(seed: int, number: int, subject: str, experiment_id: str) -> Request:
+    return Request(
+        event_id=event_uuid("deploys", seed, number), subject=subject, kind=RequestKind.DEPLOY, requested_by=_WHO[0],
+        requested_at=NOON, experiment_id=experiment_id, variant="b", to_version="v2",
+    )  # fmt: skip

@@ -20,6 +20,7 @@ from tests.laws.histories import (
     History,
     Metrics,
     Results,
+    Rolled,
     Specs,
     Told,
     cut_anywhere,
@@ -34,7 +35,7 @@ from tests.laws.histories import (
     telling_offsets,
 )
 
-EVERYTHING = Specs((0, 1, 2, 3, 4, 5, 6), 0)
+EVERYTHING = Specs((0, 1, 2, 3, 4, 5, 6, 7), 0)
 
 
 def results(seed: int, experiment: int, n: int, change: int, **knobs: bool) -> Results:
@@ -47,8 +48,13 @@ TELLING: dict[str, list[Chapter]] = {
     "a broken split": [EVERYTHING, results(4, 2, 2_000, 0, skewed=True)],
     "two treatments": [EVERYTHING, results(5, 2, 900, 1, coarse=True, dirty=True)],
     "means": [EVERYTHING, results(6, 3, 300, 2, coarse=True)],
-    "no spec": [results(7, 7, 700, 1, dirty=True), EVERYTHING, results(8, 8, 400, 1)],
+    "no spec": [results(7, 8, 700, 1, dirty=True), EVERYTHING, results(8, 9, 400, 1)],
     "a ramp": [EVERYTHING, results(9, 4, 900, 1, units=True), results(10, 4, 400, 1, coarse=True, dirty=True)],
+    "a rollout that helps": [EVERYTHING, Rolled(3, 2), results(17, 7, 2_000, 2, dirty=True), Rolled(2, 2)],
+    "a rollout that harms": [
+        *(EVERYTHING, results(18, 7, 100, 1), Rolled(7, 2), results(19, 7, 1_500, 1, units=True)),
+        *(Answers(Status.FAILED, 1), Rolled(4, 3), results(20, 7, 300, 0, coarse=True, dirty=True)),
+    ],
     "a burn-in": [EVERYTHING, results(11, 5, 2_500, 0, dirty=True), results(12, 5, 2_500, 1, units=True)],
     "snapshots": [EVERYTHING, results(13, 6, 400, 1, coarse=True, dirty=True), results(14, 6, 200, 2, coarse=True)],
     "units": [EVERYTHING, results(15, 1, 900, 2, units=True)],

@@ -140,6 +140,7 @@ def test_a_sensible_spec_has_no_faults() -> None:
     assert check_spec(spec(share_steps=(step(0.9, 0.1), step(0.5, 0.5, 7), step(0.1, 0.9, 8)))) == []
     assert check_spec(spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY, limit=2.0, cap=1.0),), alpha=0.5)) == []
     assert check_spec(spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY),))) == []  # its limit is learnt
+    assert check_spec(spec(follows_rollout=True, share_steps=())) == []
 
 
 @pytest.mark.parametrize(
@@ -160,6 +161,16 @@ def test_a_sensible_spec_has_no_faults() -> None:
             "65 share steps are more than 64",
         ),
         ({"share_steps": (step(1.0, 0.0),)}, "BAD_SHARES", "the share of 'b' is 0"),
+        (
+            {"follows_rollout": True},
+            "BAD_SHARES",
+            "the shares are stated, and reported as well by follows_rollout: only one may be",
+        ),
+        (
+            {"follows_rollout": True, "share_steps": (), "treatments": ("b", "c")},
+            "BAD_SHARES",
+            "a rollout moves one treatment's share, and there are 2",
+        ),
         ({"share_steps": (step(2.0, -1.0),)}, "BAD_SHARES", "the share of 'control' is 2"),
         (
             {"treatments": ("c",), "share_steps": (step(0.5, 0.5),)},
@@ -209,6 +220,8 @@ STATUS = CommandStatus(
 
 def test_a_sensible_status_has_no_faults() -> None:
     assert check_status(STATUS) == []
+    assert check_status(replace(STATUS, traffic_share=0.0)) == []
+    assert check_status(replace(STATUS, traffic_share=1.0, share_from=5, share_until=6)) == []
 
 
 @pytest.mark.parametrize(
@@ -221,6 +234,20 @@ def test_a_sensible_status_has_no_faults() -> None:
         ({"attempt": 0}, "BAD_COUNT", "attempt 0 is less than 1"),
         ({"status": Status.UNKNOWN}, "UNKNOWN_SYMBOL", "status is UNKNOWN"),
         ({"reported_at": -1}, "NEGATIVE_TIME", "reported_at -1 is before 1970"),
+        ({"traffic_share": 1.5}, "BAD_SHARES", "traffic_share 1.5 is not in [0, 1]"),
+        ({"traffic_share": NAN}, "BAD_SHARES", "traffic_share nan is not in [0, 1]"),
+        ({"share_until": 5}, "BAD_SHARES", "share_from or share_until is there without a traffic_share"),
+        ({"traffic_share": 0.5, "share_from": -1}, "NEGATIVE_TIME", "share_from -1 is before 1970"),
+        (
+            {"traffic_share": 0.5, "share_from": 5, "share_until": 5},
+            "BAD_SHARES",
+            "share_until 5 is not after 5, from when on the share holds",
+        ),
+        (
+            {"traffic_share": 0.5, "share_until": 0},
+            "BAD_SHARES",
+            "share_until 0 is not after 0, from when on the share holds",
+        ),
     ],
 )
 def test_a_status_that_breaks_a_rule_says_which(fields: dict[str, Any], reason: str, sentence: str) -> None:
