@@ -32,6 +32,9 @@ class RolloutTarget:
     async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
         return await self._api.agreed(lambda: self._write(name, expected, wanted))
 
+    def share(self, placed: Placed) -> float:
+        return placed.share / 100
+
     async def healthy(self, name: str) -> bool:
         found = await self._api.get(self._workload.name)
         return caught_up(found) and (found.get("status") or {}).get("phase") in _SERVING

@@ -1,10 +1,11 @@
 """Carries one command out at a target: reads what stands, makes the next move, waits, looks again."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from schemas.records import Command, Order, Status
-from streams.executor.rollout import Plan, begun, ended, look, moved, told, under_way
+from streams.executor.promotion import Traffic, held, traffic_at, waits_for_verdict
+from streams.executor.rollout import Event, Plan, begun, ended, look, moved, told, under_way
 from streams.executor.target import Phase, Placed, StaleToken, Target, Unreachable, Unusable
 from streams.executor.waiting import Clock
 from streams.show import moment
@@ -12,7 +13,11 @@ from streams.show import moment
 LOOK_SECONDS = 5.0  # between two looks at the health of a candidate; small against every time of baking
 _CONTENDED_MAX = 100  # writes refused in a row because others wrote: each means that somebody got on, so it is a fault
 
-Say = Callable[[str, str], Awaitable[None]]  # detail, step: what is under way
+
+class Say(Protocol):
+    """Tells what is under way; step: what tells it from all else that is told of the command."""
+
+    async def __call__(self, detail: str, step: str, traffic: Traffic | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,17 @@ class Carrier:
         if not self._began and not await self._write(standing, standing):
             # Whoever began it may have died between two requests of one write, so it was to be made whole first.
             return None
-        await self._say(told(standing), f"step {standing.step}")
+        share, plan = self._target.share(standing), self._plan
+        await self._say(told(standing), f"step {standing.step}", traffic_at(standing, share, plan))
+        proved, waiting = not waits_for_verdict(standing, self._command, plan), False
         while True:
-            event = look(standing, await self._target.healthy(self._name), self._plan, self._clock.now_ms())
-            if event is not None:
+            event = look(standing, await self._target.healthy(self._name), plan, self._clock.now_ms())
+            if event is not None and (proved or event == Event.SICK):
                 return moved(standing, event, self._clock.now_ms())
+            if event is not None and not waiting:
+                waiting, tried = True, self._command.experiment_id
+                what = f"{told(standing)}, until a verdict on {tried}"
+                await self._say(what, f"step {standing.step} waits", held(standing, share, plan))
             await self._clock.rest(LOOK_SECONDS)
             if await self._target.read(self._name) != standing:
                 return None

@@ -46,6 +46,9 @@ class DeploymentsTarget:
     async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
         return await self._api.agreed(lambda: self._write(name, expected, wanted))
 
+    def share(self, placed: Placed) -> float:
+        return self._candidates(placed) / self._pair.replicas
+
     async def healthy(self, name: str) -> bool:
         first, second = await self._both()
         seats = _seats(first, second, standing(name, first))
@@ -78,9 +81,12 @@ class DeploymentsTarget:
     async def _both(self) -> tuple[Object, Object]:
         return await self._api.get(self._pair.names[0]), await self._api.get(self._pair.names[1])
 
+    def _candidates(self, placed: Placed) -> int:
+        return ceil(self._pair.replicas * placed.share / 100)
+
     def _spec(self, seat: Object, part: int, wanted: Placed) -> Object:
         """The spec of the baseline (part 0) or the candidate (part 1)."""
-        candidates = ceil(self._pair.replicas * wanted.share / 100)
+        candidates = self._candidates(wanted)
         spec: Object = {"replicas": candidates if part else self._pair.replicas - candidates}
         version = wanted.candidate if part else wanted.baseline
         if version and annotations(seat).get(VERSION) != version:

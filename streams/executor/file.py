@@ -39,6 +39,9 @@ class FileTarget:
     async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
         return await asyncio.to_thread(self._write, name, expected, wanted)
 
+    def share(self, placed: Placed) -> float:
+        return placed.share / 100
+
     async def healthy(self, name: str) -> bool:
         return not self._path(name, "sick").exists()
 

@@ -42,6 +42,9 @@ class HttpTarget:
             raise answer.refused()
         return True
 
+    def share(self, placed: Placed) -> float:
+        return placed.share / 100
+
     async def healthy(self, name: str) -> bool:
         if not self._health_url:
             return True

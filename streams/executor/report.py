@@ -8,6 +8,7 @@ from typing import Protocol
 from schemas.catalog import STATUS
 from schemas.ids import event_uuid
 from schemas.records import Command, CommandStatus, Status
+from streams.executor.promotion import Traffic
 from streams.executor.waiting import Clock
 from streams.publishing import Publisher
 from streams.telemetry import REPORTED
@@ -44,7 +45,7 @@ class Report:
         self._command, self._reporter, self._publish, self._clock = command, reporter, publish, clock
         self._detail = ""
 
-    async def tell(self, status: Status, detail: str, step: str) -> None:
+    async def tell(self, status: Status, detail: str, step: str, traffic: Traffic | None = None) -> None:
         command = self._command
         await self._publish(
             CommandStatus(
@@ -57,13 +58,16 @@ class Report:
                 detail=detail[:DETAIL_MAX],
                 reported_at=self._clock.now_ms(),
                 reporter=self._reporter,
+                traffic_share=traffic.share if traffic else None,
+                share_from=traffic.begins if traffic else None,
+                share_until=traffic.ends if traffic else None,
             )
         )
         REPORTED.labels(status).inc()
 
-    async def under_way(self, detail: str, step: str) -> None:
+    async def under_way(self, detail: str, step: str, traffic: Traffic | None = None) -> None:
         self._detail = detail
-        await self.tell(Status.IN_PROGRESS, detail, step)
+        await self.tell(Status.IN_PROGRESS, detail, step, traffic)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:

@@ -22,6 +22,13 @@ class Strategy(StrEnum):
     CANARY = "canary"
 
 
+class Promotion(StrEnum):
+    """What lets a canary that tries an experiment's variant have all of the traffic."""
+
+    VERDICT = "verdict"  # of the judge, that the gain is proved
+    HEALTH = "health"
+
+
 RAMPS: Mapping[Strategy, tuple[int, ...]] = {  # percent of the traffic, step by step
     Strategy.IMMEDIATE: (100,),
     Strategy.ROLLING: (25, 50, 75, 100),
@@ -74,6 +81,7 @@ class Plan:
     strategy: Strategy = Strategy.CANARY
     bake_seconds: float = BAKE_SECONDS[Strategy.CANARY]
     settle_seconds: float = 60.0
+    promotion: Promotion = Promotion.VERDICT
 
 
 def ended(standing: Placed, command: Command) -> Finished | None:
@@ -109,6 +117,8 @@ def begun(standing: Placed, order: Order, command: Command, plan: Plan, now: int
     if same and standing.phase == Phase.BAKING:
         return marked  # a later attempt goes on where the one before it is
     candidate = command.to_version or command.model_version or command.variant or ""
+    if standing.phase == Phase.BAKING and candidate and candidate == standing.candidate:
+        return marked  # what is under way is ordered once more, as when it is proved: it goes on where it is
     if candidate == standing.baseline or not candidate:
         what = f"{candidate} is the baseline already" if candidate else "the command names no version"
         return _end(standing, command, Status.COMPLETED if candidate else Status.FAILED, what)

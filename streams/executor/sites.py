@@ -14,7 +14,7 @@ from streams.executor.deployments import DeploymentsTarget, Pair
 from streams.executor.file import FileTarget
 from streams.executor.http import HttpTarget
 from streams.executor.kubernetes import cluster
-from streams.executor.rollout import BAKE_SECONDS, Plan, Strategy
+from streams.executor.rollout import BAKE_SECONDS, Plan, Promotion, Strategy
 from streams.executor.target import Target
 from streams.executor.trainer import Trainer
 from streams.executor.yamls import Written, bearer
@@ -25,10 +25,11 @@ class _Rolled(Written):
     strategy: Strategy = Strategy.CANARY
     bake_seconds: float | None = Field(None, ge=0, le=604_800)
     settle_seconds: float = Field(60.0, ge=0, le=86_400)
+    promotion: Promotion = Promotion.VERDICT
 
     def plan(self) -> Plan:
         bake = BAKE_SECONDS[self.strategy] if self.bake_seconds is None else self.bake_seconds
-        return Plan(self.strategy, bake, self.settle_seconds)
+        return Plan(self.strategy, bake, self.settle_seconds, self.promotion)
 
 
 class InFiles(_Rolled):

@@ -78,6 +78,10 @@ class Target(Protocol):
         """
         ...
 
+    def share(self, placed: Placed) -> float:
+        """What of the traffic the candidate has where this stands, in [0, 1]: as near to what is wanted as it can be had."""
+        ...
+
     async def healthy(self, name: str) -> bool:
         """Whether the candidate, with the share that it has, does its work."""
         ...

@@ -5,6 +5,7 @@ far it is: {"state": "RUNNING" | "DONE" | "FAILED", "detail": "...", "progress":
 for a higher `attempt`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -12,12 +13,14 @@ from pydantic import BaseModel, Field, ValidationError
 
 from schemas.records import Command, Status
 from streams.executor.calls import Answer, Caller
-from streams.executor.carry import Ending, Say, expired
+from streams.executor.carry import Ending, expired
 from streams.executor.target import Unreachable, Unusable
 from streams.show import plain
 
 ASK_SECONDS = 10.0  # between two questions how far a job is; trainings take minutes to days
 _ANSWERS = {"DONE": Status.COMPLETED, "FAILED": Status.FAILED}
+
+Tell = Callable[[str, str], Awaitable[None]]  # detail, step: what is under way
 
 
 class Job(BaseModel):
@@ -35,7 +38,7 @@ class Trainer:
         self._caller, self._url = caller, url.rstrip("/")
         self._headers = {"Authorization": authorization} if authorization else {}
 
-    async def train(self, command: Command, say: Say) -> Ending:
+    async def train(self, command: Command, say: Tell) -> Ending:
         """Begins the job or finds it, and follows it to its end."""
         try:
             late = self._caller.clock.now_ms() >= command.expires_at
@@ -60,7 +63,7 @@ class Trainer:
             raise answer.refused()
         return _job(answer)
 
-    async def _patiently(self, command: Command, say: Say, job: Job) -> Job:
+    async def _patiently(self, command: Command, say: Tell, job: Job) -> Job:
         """How far the job is; as far as before while its trainer is away, because the job may well go on."""
         try:
             return await self._ask(command)

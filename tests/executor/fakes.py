@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.records import Command, DeployCommand, ImproveCommand, Order, RetrainCommand, RollbackCommand
 from streams.executor.carry import Carrier, Ending
+from streams.executor.promotion import Traffic
 from streams.executor.rollout import Plan
 from streams.executor.target import Placed, Target, fence
 from tests.builders import NOON
@@ -101,6 +102,9 @@ class MemoryTarget:
         self.placed[name] = wanted
         return True
 
+    def share(self, placed: Placed) -> float:
+        return placed.share / 100
+
     async def healthy(self, name: str) -> bool:
         self._answer()
         return not self.sick(self.placed[name])
@@ -123,6 +127,9 @@ class Mortal:
     async def read(self, name: str) -> Placed:
         return await self._target.read(name)
 
+    def share(self, placed: Placed) -> float:
+        return self._target.share(placed)
+
     async def healthy(self, name: str) -> bool:
         return await self._target.healthy(name)
 
@@ -141,10 +148,12 @@ class Carried:
 
     def __init__(self, order: Order, given: Command, target: Target, plan: Plan, clock: TurnedClock) -> None:
         self.told: list[tuple[str, str]] = []
+        self.traffic: list[Traffic] = []
         self._carrier = Carrier(order, given, target, plan, clock, self._say)
 
-    async def _say(self, detail: str, step: str) -> None:
+    async def _say(self, detail: str, step: str, traffic: Traffic | None = None) -> None:
         self.told.append((detail, step))
+        self.traffic += [traffic] if traffic else []
 
     async def run(self) -> Ending:
         return await self._carrier.run()

@@ -163,7 +163,9 @@ def replicas(api: ApiServer) -> tuple[int, int]:
 
 def test_replicas_follow_the_shares_and_the_promoted_deployment_stays(api: ApiServer, token: Path) -> None:
     async def test(running: Running) -> None:
-        assert (await deploy(running, pair(running, token), "v2")).status == Status.COMPLETED
+        target = pair(running, token)
+        assert (await deploy(running, target, "v2")).status == Status.COMPLETED
+        assert [target.share(Placed(share=share)) for share in (0, 1, 25, 100)] == [0.0, 0.1, 0.3, 1.0]
 
     served(api.app(), test)
     blue = [change["spec"]["replicas"] for name, change in api.patches() if name == "blue"]

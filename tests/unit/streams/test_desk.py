@@ -77,6 +77,11 @@ def test_a_long_rollout_is_heard_of_at_least_each_minute() -> None:
     assert len({one.event_id for one in office.told}) == len(office.told)
     shares = [one.detail.partition("share=")[2] for one in office.told if one.status == Status.IN_PROGRESS]
     assert list(dict.fromkeys(shares)) == ["1%", "5%", "10%", "25%", "50%", "100%"]
+    steps = [one for one in office.told if one.traffic_share is not None]
+    assert [one.traffic_share for one in steps] == [0.01, 0.05, 0.1, 0.25, 0.5, 1.0]
+    assert all(
+        (one.share_from, one.share_until) == (one.reported_at + 60_000, one.reported_at + 600_000) for one in steps
+    )
 
 
 def test_what_is_finished_is_answered_with_what_the_target_remembers() -> None:

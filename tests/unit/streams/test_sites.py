@@ -8,7 +8,7 @@ import pytest
 from streams.errors import MendstreamError
 from streams.executor.file import FileTarget
 from streams.executor.http import HttpTarget
-from streams.executor.rollout import Plan, Strategy
+from streams.executor.rollout import Plan, Promotion, Strategy
 from streams.executor.sites import TargetsFile, sites_of
 from streams.executor.yamls import read_written
 
@@ -31,7 +31,8 @@ def test_the_first_entry_that_matches_serves_a_target(write: Write, tmp_path: Pa
     path = write(f"""
 targets:
   - {{kind: file, match: "shop/*", directory: {tmp_path}, strategy: rolling}}
-  - {{kind: http, match: "*", url: "http://127.0.0.1:1/{{target}}", token_file: {tmp_path / "token"}, bake_seconds: 5}}
+  - {{kind: http, match: "*", url: "http://127.0.0.1:1/{{target}}", token_file: {tmp_path / "token"}, bake_seconds: 5,
+     promotion: health}}
 trainers:
   - {{match: "shop/*", url: "http://127.0.0.1:1/jobs"}}
 """)
@@ -40,7 +41,7 @@ trainers:
     assert first is not None
     assert second is not None
     assert (type(first[0]), first[1]) == (FileTarget, Plan(Strategy.ROLLING, 60.0))
-    assert (type(second[0]), second[1]) == (HttpTarget, Plan(Strategy.CANARY, 5.0))
+    assert (type(second[0]), second[1]) == (HttpTarget, Plan(Strategy.CANARY, 5.0, promotion=Promotion.HEALTH))
     assert sites.trainer("shop/production") is not None
     assert sites.trainer("bot/production") is None
 
