@@ -10,11 +10,13 @@ from confluent_kafka import Message, TopicPartition
 from agents.fold import INPUTS, apply_policy, fold, refresh
 from agents.slice import Slice
 from schemas.catalog import (
+    ADMISSIONS,
     ADVICE,
     DEAD_LETTERS,
     METRICS,
     PATTERN_FACTS,
     POLICIES,
+    PROPOSALS,
     RESULTS,
     SPECS,
     STATUS,
@@ -34,7 +36,8 @@ from streams.config import Settings
 from streams.kafka import admin, end_offsets, read, start_offsets
 from tests.kafka.logs import CODEC, Place, headers, messages, reason
 
-ORDER = (SPECS, METRICS, RESULTS, PATTERN_FACTS, ADVICE, STATUS)  # a tick moves the clock alone
+# A tick moves the clock alone.
+ORDER = (SPECS, METRICS, RESULTS, PATTERN_FACTS, ADVICE, PROPOSALS, ADMISSIONS, STATUS)
 # All of it derives from the broker's clock, and nothing that does is compared; a replay holds it to the byte.
 CLOCKED = (TABLES_TRUST, TABLES_RUNS, TABLES_LESSONS, TABLES_LEARNING, TABLES_ALERTS)
 _OUTPUTS = (Decision, Command, FailureAnalysis, PatternFact, Advice)

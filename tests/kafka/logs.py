@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from confluent_kafka import Message, Producer, TopicPartition
 
-from agents.fold import INPUTS, fold
+from agents.fold import INPUTS, apply_policy, fold
 from agents.slice import Slice
-from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, RESULTS, SPECS, TOPICS
+from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
 from schemas.wire import Codec, Record
@@ -143,10 +143,15 @@ def commands(settings: Settings) -> list[Command]:
 
 
 def calm(settings: Settings) -> list[Command]:
-    """The commands that the log of specs and results gives when nothing disturbs: folded here, in one piece."""
-    found = []
+    """The commands that the log of specs and results gives when nothing disturbs: folded here, in one piece.
+
+    Policies count from the beginning.
+    """
+    found, policies = [], messages(settings, POLICIES)
     for p in range(settings.partitions):
         tables = Tables(p, settings.partitions, settings.dedupe_window)
+        for policy in policies:
+            apply_policy(policy.value(), tables, CODEC)
         for topic in (SPECS, RESULTS):
             records = [each for each in messages(settings, topic) if each.partition() == p]
             effects = fold(Slice.of(topic, p, records), tables, CODEC) if records else None  # type: ignore[arg-type]
