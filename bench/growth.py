@@ -21,7 +21,7 @@ from bench.peers.rounds import log_of, started
 from bench.statistics import table
 from schemas.catalog import RESULTS, local_ids
 from schemas.wire import Codec
-from streams.bench import EXPERIMENTS, Workload
+from streams.bench.workload import EXPERIMENTS, Workload
 from streams.broker import EmbeddedKafka
 from streams.config import Settings
 from streams.kafka import admin, start_offsets

@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 from bench.case import Figure
-from bench.peers.latency import RATES, Latency
 from bench.peers.pace import Pace
 from bench.peers.peers import PEERS
+from streams.bench.latency import P50_MS, P99_MS, RATES, Latency
 
 TITLES = {peer.name: peer.title for peer in PEERS}
 LEAST, FULL, PLAIN = "mendstream_same_job", "mendstream", "plain_consume"
@@ -26,7 +26,6 @@ RATIOS: tuple[tuple[str, tuple[str, ...], float], ...] = (
     (FULL, (STREAMS, f"{STREAMS}_alone"), 2.0),
     (f"{FULL}_alone", (PLAIN,), 0.3),
 )
-P50_MS, P99_MS = 15.0, 50.0
 
 
 @dataclass(slots=True)

@@ -1,7 +1,5 @@
 """A round: new records on the input, and each peer through all of them."""
 
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,14 +15,14 @@ from bench.peers.peers import ROOT, ROWS, Peer, Run
 from schemas.catalog import JOURNAL, RESULTS, TOPICS, local_ids
 from schemas.wire import Codec
 from streams import topics
-from streams.bench import Workload
+from streams.bench.running import running
+from streams.bench.workload import Workload
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets, start_offsets
 
 PATIENCE = 300.0
-STOP_SECONDS = 20.0
 _OURS = (
     JOURNAL,
     *(name for name, topic in TOPICS.items() if topic.cleanup == "compact" and name.startswith("tables.")),
@@ -90,25 +88,13 @@ def started(peer: Peer, run: Run, more: Mapping[str, str] = MappingProxyType({})
     """The ids of a peer's processes, with more in their environment; they are stopped on the way out."""
     with ExitStack() as stack:
         yield [
-            stack.enter_context(_process(peer, run, {"MENDSTREAM_SLOT": str(n), **more})) for n in range(peer.processes)
+            stack.enter_context(
+                running(
+                    peer.command(run), {**peer.environment(run), "MENDSTREAM_SLOT": str(n), **more}, log_of(run), ROOT
+                )
+            )
+            for n in range(peer.processes)
         ]
-
-
-@contextmanager
-def _process(peer: Peer, run: Run, more: Mapping[str, str]) -> Iterator[int]:
-    with log_of(run).open("ab") as log:
-        process = subprocess.Popen(
-            peer.command(run), cwd=ROOT, env={**os.environ, **peer.environment(run), **more}, stdout=log, stderr=log
-        )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _made(client: AdminClient, settings: Settings) -> bool:

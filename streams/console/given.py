@@ -67,18 +67,28 @@ def command(
     """
 
     def register(function: Callable[Concatenate[Given, P], int | None]) -> Callable[Concatenate[Given, P], int | None]:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-
-        def run(ctx: typer.Context, **options: Any) -> None:
-            given = _given(ctx)
-            given.take({option: options.pop(option) for option in _OPTIONS})
-            raise typer.Exit(guarded(given, lambda: function(given, **options)))  # type: ignore[call-arg]
-
-        run.__doc__ = function.__doc__
-        app.command(name, **more)(_with_options(run, own))
+        app.command(name, **more)(_run(function))
         return function
 
     return register
+
+
+def default(group: typer.Typer, function: Callable[Concatenate[Given, P], int | None]) -> None:
+    """Registers what a group of commands does where none of them is named."""
+    group.callback(invoke_without_command=True)(_run(function))
+
+
+def _run(function: Callable[Concatenate[Given, P], int | None]) -> Callable[..., None]:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+    def run(ctx: typer.Context, **options: Any) -> None:
+        given = _given(ctx)
+        given.take({option: options.pop(option) for option in _OPTIONS})
+        if ctx.invoked_subcommand is None:
+            raise typer.Exit(guarded(given, lambda: function(given, **options)))  # type: ignore[call-arg]
+
+    run.__doc__ = function.__doc__
+    return _with_options(run, own)
 
 
 def guarded(given: Given, run: Callable[[], int | None]) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.bench import main
+from streams.bench import latency
+from streams.bench.pace import main
 
 pytestmark = pytest.mark.kafka
 
@@ -17,3 +18,14 @@ def test_the_bench_reports_both_rates_and_their_ratio(tmp_path: Path) -> None:
     assert figures["records"] == 20_000
     assert figures["ratio"] == pytest.approx(figures["mendstream"] / figures["plain_consume"], abs=0.001)
     assert figures["mendstream"] > 0
+
+
+def test_latency_is_told_of_events_and_of_approvals(tmp_path: Path) -> None:
+    report = tmp_path / "latency.json"
+    assert latency.main(report, rates=(500,), probes=10) == 0
+    found = json.loads(report.read_text())
+    assert [(one["peer"], one["rate"], one["unseen"]) for one in found] == [
+        ("mendstream", 500, 0),
+        ("mendstream, from approval to issue", 500, 0),
+    ]
+    assert all(0 < one["p50"] <= one["p99"] < 30_000 for one in found)

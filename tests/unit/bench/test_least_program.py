@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from bench.peers.least_program import CHANGELOG, ROWS, Memory, fold
 from schemas.catalog import RESULTS
 from state.table import Table
-from streams.bench import METRICS, VARIANTS, Workload
+from streams.bench.workload import METRICS, VARIANTS, Workload
 from streams.config import Settings
 from tests.builders import CODEC, piece, sent
 

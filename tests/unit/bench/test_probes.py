@@ -1,10 +1,10 @@
 """A probe's last record, and no record before it, must bring a command."""
 
 from agents.fold import fold
-from bench.peers.probes import LENGTH, records_of, spec_of, subject_of
 from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import Order
 from state.tables import Tables
+from streams.bench.probes import LENGTH, records_of, spec_of, subject_of
 from tests.builders import CODEC, NOON, piece, sent
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bench.peers.latency import RATES, Latency
 from bench.peers.pace import Pace
 from bench.peers.report import Report, picture, table
+from streams.bench.latency import RATES, Latency
 
 
 def report(**rates: list[float]) -> Report:

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.peers.probes import LENGTH, POLICY, records_of, spec_of, subject_of
 from schemas.catalog import POLICIES, RESULTS, REVIEWS, SPECS, TABLES_COMMANDS, local_ids
 from schemas.ids import event_uuid, partition_of
 from schemas.orders import Review, ReviewVerdict
 from schemas.records import Autonomy, CommandRow, Phase
 from schemas.wire import Codec
+from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
 from streams.clock import monotonic, now_ms, wait_until
 from streams.config import Settings
 from streams.standing import standing
@@ -28,7 +28,8 @@ class Probes:
 
     policy = POLICY
 
-    def __init__(self, settings: Settings, watched: str) -> None:
+    def __init__(self, settings: Settings, watched: str, probes: int = PROBES) -> None:
+        self.probes = probes
         self._settings, self._codec = settings, Codec(local_ids())
         self._producer = Producer(settings.client(**{"linger.ms": 0}))
         self._consumer = Consumer(
@@ -37,7 +38,7 @@ class Probes:
         self._consumer.assign([TopicPartition(watched, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}
         self.sent: dict[str, float] = {}
-        self._values = [[self._codec.encode(one) for one in records_of(n, now_ms())] for n in range(1 + PROBES)]
+        self._values = [[self._codec.encode(one) for one in records_of(n, now_ms())] for n in range(1 + self.probes)]
 
     def __enter__(self) -> "Probes":
         return self
@@ -50,7 +51,7 @@ class Probes:
         if experiments:  # each probe is to be answered at once, however many an hour
             self._producer.produce(POLICIES, self._codec.encode(self.policy), self.policy.policy_id, 0)
             self._producer.flush()
-        for number in range(1 + PROBES) if experiments else ():
+        for number in range(1 + self.probes) if experiments else ():
             self._send(SPECS, number, self._codec.encode(spec_of(number)))
             for value in self._values[number][: LENGTH - 1]:
                 self._send(RESULTS, number, value)
@@ -60,11 +61,11 @@ class Probes:
         """Milliseconds of each probe, after one that shows that all is at work."""
         self._bring_about(0)
         if not self._until({subject_of(0)}, PATIENCE):
-            return [GONE_SECONDS * 1e3] * PROBES
+            return [GONE_SECONDS * 1e3] * self.probes
         load()
         self._for(SETTLE_SECONDS)
         sent = self.sent
-        for number in range(1, 1 + PROBES):
+        for number in range(1, 1 + self.probes):
             sent[subject_of(number)] = monotonic()
             self._bring_about(number)
             self._for(EVERY_SECONDS)
@@ -110,13 +111,13 @@ class Approvals(Probes):
     policy = replace(POLICY, rollback=Autonomy.APPROVE)
 
     def take(self, load: Callable[[], None]) -> list[float]:
-        for number in range(1 + PROBES):
+        for number in range(1 + self.probes):
             super()._bring_about(number)
         self._producer.flush()
-        if not wait_until(lambda: len(self._waiting()) == 1 + PROBES, PATIENCE):
-            return [GONE_SECONDS * 1e3] * PROBES
+        if not wait_until(lambda: len(self._waiting()) == 1 + self.probes, PATIENCE):
+            return [GONE_SECONDS * 1e3] * self.probes
         rows = self._waiting()
-        self._reviews = [self._codec.encode(_approval(rows[subject_of(n)])) for n in range(1 + PROBES)]
+        self._reviews = [self._codec.encode(_approval(rows[subject_of(n)])) for n in range(1 + self.probes)]
         return super().take(load)
 
     def _bring_about(self, number: int) -> None:

@@ -1,6 +1,6 @@
 """Sends results at a steady rate, from a process of its own; they are made before the first is sent, which it says.
 
-usage: load_program BOOTSTRAP RECORDS-A-SECOND SECONDS
+usage: python -m streams.bench.load BOOTSTRAP RECORDS-A-SECOND SECONDS
 """
 
 import sys
@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from schemas.catalog import RESULTS, local_ids
 from schemas.wire import Codec
-from streams.bench import Workload
+from streams.bench.workload import Workload
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
 
