@@ -77,7 +77,10 @@ def _done(case: Case) -> Row:
     except BaseException:
         print(f"   its logs are kept in {directory}", flush=True)
         raise
-    rmtree(directory)
+    if any(outcome.harm) or outcome.recovered_seconds > case.within:
+        print(f"   its logs are kept in {directory}", flush=True)
+    else:
+        rmtree(directory)
     return Row(case.fault, outcome.runs, *outcome.harm, round(outcome.recovered_seconds, 2))
 
 

@@ -75,7 +75,9 @@ def strike_all(setting: Setting) -> Outcome:
             def struck(strike: Strike) -> float:
                 cluster.revives()
                 work.goes_on(cluster.heals)
-                return work.suffers(lambda: strike(cluster, settings))
+                seconds = work.suffers(lambda: strike(cluster, settings))
+                print(f"   {strike.__name__}: {seconds:.2f} s", flush=True)
+                return seconds
 
             slowest = max(struck(strike) for strike in STRIKES)
             cluster.revives()
