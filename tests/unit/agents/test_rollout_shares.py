@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.commander.work import PROGRESS_MS
+from agents.commander.life import AT_WORK
+from agents.commander.work import LONGEST_MS, PROGRESS_MS
 from agents.fold import fold
 from agents.judge.terms import Method
 from schemas.catalog import RESULTS, SPECS
@@ -175,6 +176,19 @@ def test_a_proved_gain_takes_the_place_of_the_trial() -> None:
     assert life.issued()[1].fencing_token > command.fencing_token
     assert life.row(command.command_id).phase == Phase.SUPERSEDED
     assert steps(life)[-1][1] is None
+
+
+def test_a_trial_that_stays_inconclusive_is_undone_after_three_days() -> None:
+    life, command = trial()
+    while life.row(command.command_id).phase in AT_WORK and life.now < NOON + 9 * LONGEST_MS:
+        current = [one for one in life.issued() if one.command_id == command.command_id][-1]
+        life.report(current, Status.IN_PROGRESS)
+        life.wait(PROGRESS_MS // 2)
+    assert life.now - NOON == pytest.approx(3 * LONGEST_MS, abs=2 * PROGRESS_MS)
+    assert life.row(command.command_id).phase == Phase.COMPENSATING
+    undoing = life.issued()[-1]
+    assert isinstance(undoing, RollbackCommand)
+    assert undoing.compensates == command.command_id
 
 
 @pytest.mark.parametrize("fields", [{"variant": "c"}, {"experiment_id": "other"}, {"environment": "staging"}])
