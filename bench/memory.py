@@ -41,6 +41,7 @@ from schemas.wire import Codec
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, VIEWS, Change
 from state.tables import Tables
+from streams.bench.delivered import Delivered
 from streams.broker import EmbeddedKafka
 from streams.clock import monotonic, now_ms, wait_until
 from streams.config import Settings
@@ -140,28 +141,6 @@ def step(facts: list[LearningFact], tables: Tables, codec: Codec, now: int) -> l
     effects = fold(piece, tables, codec)
     assert effects.refused == ()
     return [output.topic for output in effects.outputs]
-
-
-class Delivered:
-    """A record as the broker would deliver it."""
-
-    def __init__(self, value: bytes, offset: int, appended: int) -> None:
-        self._value, self._offset, self._appended = value, offset, appended
-
-    def value(self) -> bytes:
-        return self._value
-
-    def key(self) -> None:
-        return None
-
-    def headers(self) -> None:
-        return None
-
-    def offset(self) -> int:
-        return self._offset
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, self._appended
 
 
 def p95(call: Callable[[int], object]) -> float:

@@ -19,34 +19,13 @@ from schemas.records import (
 from schemas.terms import COMMANDS_MOST
 from schemas.wire import Codec, Record
 from state.tables import Tables
+from streams.bench.delivered import Delivered
 
 POLICY = Policy(event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MOST, subjects_share=1.0)
 _CONTROL, _TREATMENT = "control", "treatment"
 _CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 _LONGEST = 2_000  # records, in which an experiment of which half fails must have been stopped
 _MINUTE_MS = 60_000
-
-
-class _Delivered:
-    """A record as a consumer would hand it over."""
-
-    def __init__(self, value: bytes, offset: int) -> None:
-        self._value, self._offset = value, offset
-
-    def value(self) -> bytes:
-        return self._value
-
-    def key(self) -> None:
-        return None
-
-    def headers(self) -> None:
-        return None
-
-    def offset(self) -> int:
-        return self._offset
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, _LONGEST * _MINUTE_MS
 
 
 def subject_of(number: int) -> str:
@@ -88,7 +67,7 @@ def _length() -> int:
     codec, tables = Codec(local_ids()), Tables(0, 1)
 
     def found(topic: str, records: list[Record], first: int) -> bool:
-        sent = [_Delivered(codec.encode(record), first + at) for at, record in enumerate(records)]
+        sent = [Delivered(codec.encode(record), first + at, _LONGEST * _MINUTE_MS) for at, record in enumerate(records)]
         return any(isinstance(one.record, Decision) for one in fold(Slice.of(topic, 0, sent), tables, codec).outputs)
 
     found(SPECS, [spec_of(0)], 0)
