@@ -21,6 +21,7 @@ TYPES: dict[Order, type[Command]] = {
     Order.IMPROVE: ImproveCommand,
 }
 SHOP = "shop/production"
+_DAYS_MOST = 10
 _TURNS = 20  # of the event loop, in which whoever was woken comes to rest again
 
 
@@ -68,6 +69,7 @@ class TurnedClock:
                     happens()
                 await asyncio.sleep(0)
             self._now = max(self._now, mine[0])
+            assert self._now < self.began + _DAYS_MOST * 86_400_000, "it goes on for ever"
         finally:
             self._waiting.remove(mine)
             heapq.heapify(self._waiting)

@@ -167,10 +167,11 @@ def test_without_a_rollout_to_follow_a_persons_target_is_left_to_people() -> Non
     assert life.find().outcome == "AWAITING_APPROVAL"
 
 
-def test_a_proved_gain_takes_the_place_of_the_trial() -> None:
+@pytest.mark.parametrize("version", [None, "v2"])
+def test_a_proved_gain_takes_the_place_of_the_trial(version: str | None) -> None:
     life, command = trial()
     tell(life, command, 0.5, 0)
-    proved = life.find(Order.DEPLOY, verdict=Verdict.GAIN, to_version="v2")
+    proved = life.find(Order.DEPLOY, verdict=Verdict.GAIN, model_version=version, to_version="v2")
     assert proved.outcome == "ISSUED"
     assert isinstance(life.issued()[1], DeployCommand)
     assert life.issued()[1].fencing_token > command.fencing_token
@@ -189,6 +190,20 @@ def test_a_trial_that_stays_inconclusive_is_undone_after_three_days() -> None:
     undoing = life.issued()[-1]
     assert isinstance(undoing, RollbackCommand)
     assert undoing.compensates == command.command_id
+
+
+def test_what_is_proved_already_is_not_ordered_twice() -> None:
+    life, _ = trial()
+    first = life.find(Order.DEPLOY, verdict=Verdict.GAIN)
+    again = life.find(Order.DEPLOY, verdict=Verdict.GAIN)
+    assert (again.outcome, again.command_id) == ("HELD", first.command_id)
+
+
+def test_a_person_who_deploys_it_too_proves_nothing() -> None:
+    life, command = trial()
+    life.ask(RequestKind.DEPLOY, by="bob", experiment_id="exp", variant="b", model_version="v3")
+    assert len(life.issued()) == 2
+    assert life.row(command.command_id).phase == Phase.ACKNOWLEDGED
 
 
 @pytest.mark.parametrize("fields", [{"variant": "c"}, {"experiment_id": "other"}, {"environment": "staging"}])
