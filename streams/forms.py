@@ -72,7 +72,7 @@ def _converter(kind: Any) -> Convert:
     if is_dataclass(kind):
         assert isinstance(kind, type)
         return lambda value: build(kind, value, kind.__name__)
-    return {str: _text, int: _whole, float: _number}[kind]
+    return {str: _text, int: _whole, float: _number, bool: _truth}[kind]
 
 
 def _optional(convert: Convert) -> Convert:
@@ -121,6 +121,15 @@ def _whole(value: object) -> int:
     if not number.is_integer() or abs(number) >= _TOO_LARGE:
         raise FormError(f"{_shown(value)} is no whole number of 64 bits")
     return int(value) if isinstance(value, int) else int(number)
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    truth = _TRUTH.get(value.lower()) if isinstance(value, str) else None
+    if truth is None:
+        raise FormError(f"{_shown(value)} is neither true nor false")
+    return bool(truth)
 
 
 def _moment(value: object, times: TimeFormat) -> int:

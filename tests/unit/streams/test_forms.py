@@ -1,5 +1,6 @@
 """What people write becomes records, or a sentence that says why not."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from schemas.records import (
     ExperimentResult,
     ExperimentSpec,
     ExperimentStatus,
+    ModelMetric,
     Policy,
     Share,
     ShareStep,
@@ -34,6 +36,17 @@ def test_nested_records_are_built_with_their_written_names() -> None:
     assert spec.ends_at is None
 
 
+@pytest.mark.parametrize(("written", "truth"), [(True, True), (False, False), ("true", True), ("False", False)])
+def test_a_truth_is_written_as_yaml_or_text_has_it(written: object, truth: bool) -> None:
+    assert build(ExperimentSpec, {**SPEC, "follows_rollout": written}, "it").follows_rollout is truth
+
+
+@pytest.mark.parametrize("record", [ExperimentSpec, Policy, ExperimentResult, ModelMetric])
+def test_each_field_of_what_people_write_has_a_converter(record: type) -> None:
+    for field in fields(record):
+        assert callable(converter(record, field.name.rstrip("_")))
+
+
 def test_what_is_not_written_has_its_default() -> None:
     assert build(Policy, {"event_id": "x", "policy_id": "p", "deploy": "auto"}, "it") == Policy(
         event_id="x", policy_id="p", deploy=Autonomy.AUTO
@@ -47,6 +60,8 @@ def test_what_is_not_written_has_its_default() -> None:
         ({"event_id": "x", "control": "a"}, r"it lacks experiment_id, subject, treatments"),
         ({**SPEC, "treatments": "b"}, r"it, treatments: 'b' is no list"),
         ({**SPEC, "alpha": "much"}, r"it, alpha: 'much' is no number"),
+        ({**SPEC, "follows_rollout": 2}, r"it, follows_rollout: 2 is neither true nor false"),
+        ({**SPEC, "follows_rollout": "perhaps"}, r"it, follows_rollout: 'perhaps' is neither true nor false"),
         ({**SPEC, "subject": 1.5}, r"it, subject: 1.5 is no text; put it in quotes"),
         (
             {**SPEC, "share_steps": [{"shares": [{"variant": "a"}]}]},
