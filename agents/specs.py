@@ -29,6 +29,7 @@ def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
             new_experiment(spec.subject, spec.experiment_id, policy),
             **_terms(spec),
             specified=True,
+            rollout_steps=row.rollout_steps if row is not None and spec.follows_rollout else (),  # told, not stated
             status=spec.status,
             pairs=tuple(Pair(treatment, metric) for treatment in spec.treatments for metric in judged),
         )

@@ -261,6 +261,16 @@ def test_more_shares_than_are_kept_are_refused_and_the_command_lives() -> None:
     assert life.row(command.command_id).due_at == life.now + PROGRESS_MS
 
 
+def test_what_was_told_outlives_a_spec_that_is_sent_again_before_the_first_result() -> None:
+    life, command = trial()
+    tell(life, command, 0.25, 0)
+    life.send(SPECS, [replace(SPEC, event_id="again", min_count=50)])
+    assert experiment(life).min_count == 50
+    assert steps(life) == [(0, 0.25)]
+    life.send(SPECS, [replace(SPEC, event_id="once more", follows_rollout=False)])
+    assert steps(life) == []
+
+
 def test_the_same_spec_again_is_no_change() -> None:
     life, command = trial()
     tell(life, command, 0.25, 0)
