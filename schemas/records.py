@@ -338,13 +338,9 @@ class CommandStatus:
     detail: str = ""
     reported_at: int
     reporter: str
-    traffic_share: float | None = (
-        None  # what the command's variant has of the traffic, in [0, 1]; absent: nothing is said of it
-    )
+    traffic_share: float | None = None  # of the command's variant, in [0, 1]; absent: nothing is said of it
     share_from: int | None = None  # from when on it has that; absent: reported_at
-    share_until: int | None = (
-        None  # until when it surely has that; absent: until a command changes it or the next report
-    )
+    share_until: int | None = None  # until when it surely has that; absent: until a command moves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,9 +536,7 @@ class ExperimentRow:
     started_at: int = -1  # of its first result
     environment: str = "production"
     follows_rollout: bool = False
-    rollout_steps: tuple[
-        ShareStep, ...
-    ] = ()  # of one that follows: the shares as reported, none where they are not known
+    rollout_steps: tuple[ShareStep, ...] = ()  # as reported; without shares where they are not known
 
 
 @dataclass(frozen=True, slots=True)
