@@ -4,7 +4,7 @@ from agents.place import Place
 from agents.slice import Facts, Finding
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
-VERSION = "5"  # of the agents; a change that decides old records differently raises it
+VERSION = "6"  # of the agents; a change that decides old records differently raises it
 
 _OUTCOMES = {
     Autonomy.AUTO: Outcome.ISSUED,
