@@ -13,7 +13,7 @@ from agents.effects import Forward
 from agents.rare import Rare
 from agents.slice import Delivered, Facts, Ints, Slice
 from schemas import advised, asked, columns, terms, validity
-from schemas.catalog import METRICS, RESULTS, TOPICS
+from schemas.catalog import FOREIGN, METRICS, RESULTS, TOPICS
 from schemas.ids import hash64, partition_of
 from schemas.lessons import (
     Advice,
@@ -23,6 +23,7 @@ from schemas.lessons import (
     RecommendationOutcome,
     TrustFact,
 )
+from schemas.moments import moment_faults
 from schemas.orders import Admission, Proposal, Request, Review
 from schemas.records import CommandStatus, ExperimentSpec, Tick
 from schemas.refusals import DecodeError, Reason, Refused
@@ -103,6 +104,8 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
         return record
     key_of, check = _TAKEN[type(record)]
     problems = check(record)
+    if piece.topic in FOREIGN:  # what we wrote ourselves was made of moments that were looked at
+        problems = [*moment_faults(record, int(piece.append_times[at])), *problems]
     if problems:
         reason, sentence = problems[0]
         fates.refused.append(Refused(at, reason, sentence))

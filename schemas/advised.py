@@ -15,7 +15,6 @@ def check_recommendation(one: Recommendation) -> list[Fault]:
         *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, kind=one.kind),
         *names_at_fault(subject=one.subject),
         *_share("confidence", one.confidence),
-        *_moments(made_at=one.made_at, due_at=one.due_at),
     ]
     if len(one.content) > CONTENT_MAX:
         faults.append((Reason.TOO_LONG, f"content has {len(one.content)} characters, more than {CONTENT_MAX}"))
@@ -28,7 +27,6 @@ def check_outcome(one: RecommendationOutcome) -> list[Fault]:
         *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, judged_by=one.judged_by),
         *names_at_fault(recommendation_id=one.recommendation_id),
         *_share("quality", one.quality),
-        *_moments(judged_at=one.judged_at),
     ]
     if one.judgement == Judgement.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "judgement is UNKNOWN"))
@@ -39,11 +37,3 @@ def _share(name: str, value: float) -> list[Fault]:
     if not isfinite(value):
         return [(Reason.NOT_FINITE, f"{name} is {value}")]
     return [] if 0.0 <= value <= 1.0 else [(Reason.OUT_OF_RANGE, f"{name} {value:g} is not in [0, 1]")]
-
-
-def _moments(**moments: int | None) -> list[Fault]:
-    return [
-        (Reason.NEGATIVE_TIME, f"{name} {moment} is before 1970")
-        for name, moment in moments.items()
-        if moment is not None and moment < 0
-    ]

@@ -24,7 +24,6 @@ def check_request(one: Request) -> list[Fault]:
             environment=one.environment,
             detail=one.detail or None,
         ),
-        *_moment("requested_at", one.requested_at),
     ]
     if one.kind == RequestKind.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "kind is UNKNOWN"))
@@ -40,12 +39,7 @@ def check_review(one: Review) -> list[Fault]:
     faults = [
         *names_at_fault(event_id=one.event_id, subject=one.subject, command_id=one.command_id, reviewer=one.reviewer),
         *names_at_fault(digest=one.digest, comment=one.comment or None),
-        *_moment("reviewed_at", one.reviewed_at),
     ]
     if one.verdict == ReviewVerdict.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "verdict is UNKNOWN"))
     return faults
-
-
-def _moment(name: str, at: int) -> list[Fault]:
-    return [(Reason.NEGATIVE_TIME, f"{name} {at} is before 1970")] if at < 0 else []

@@ -55,8 +55,6 @@ def check_status(status: CommandStatus) -> list[Fault]:
     ]
     if status.attempt < 1:
         faults.append((Reason.BAD_COUNT, f"attempt {status.attempt} is less than 1"))
-    if status.reported_at < 0:
-        faults.append((Reason.NEGATIVE_TIME, f"reported_at {status.reported_at} is before 1970"))
     faults.extend(_reported_share(status))
     return faults
 
@@ -199,8 +197,6 @@ def _reported_share(status: CommandStatus) -> Iterator[Fault]:
     if not 0 <= share <= 1:
         yield Reason.BAD_SHARES, f"traffic_share {share:g} is not in [0, 1]"
     since = status.reported_at if since is None else since
-    if since < 0:
-        yield Reason.NEGATIVE_TIME, f"share_from {since} is before 1970"
     if until is not None and until <= since:
         yield Reason.BAD_SHARES, f"share_until {until} is not after {since}, from when on the share holds"
 

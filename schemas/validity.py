@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.columns import Columns
+from schemas.moments import EARLIEST_MS, FUTURE_MS, moment_fault
 from schemas.records import ResultKind
 from schemas.refusals import Reason, Refused
 from schemas.texts import text_faults
@@ -16,7 +17,6 @@ from schemas.texts import text_faults
 RowFault = tuple[int, Reason, str]
 Mask = NDArray[np.bool_]
 
-FUTURE_MS = 5 * 60_000  # producers' clocks differ; more than this is a wrong clock
 COUNT_MAX = 10**12  # of one record; nine million of them fit the 64-bit totals of a row
 
 _UNKNOWN = pa.scalar(ResultKind.UNKNOWN.value)  # made once: making it takes longer than comparing 5 000 rows with it
@@ -63,10 +63,12 @@ def _faults(
     yield from _where(values < 0, Reason.NEGATIVE_SQUARES, "sum_squares {} is negative", values)
     latest = append_times[columns.rows] + FUTURE_MS
     for name in moments:
-        times = _present(batch.column(name), 0)
-        yield from _where(times < 0, Reason.NEGATIVE_TIME, name + " {} is before 1970", times)
-        sentence = name + f" {{}} is more than {FUTURE_MS // 60_000} minutes after the record was appended"
-        yield from _where(times > latest, Reason.FUTURE, sentence, times)
+        times = _present(batch.column(name), EARLIEST_MS)
+        for row in np.flatnonzero((times < EARLIEST_MS) | (times > latest)).tolist():
+            appended = int(append_times[columns.rows[row]])
+            fault = moment_fault(name, int(times[row]), appended, may_be_ahead=False)
+            assert fault is not None, f"{name} {times[row]} is plausible"
+            yield row, *fault
 
 
 def _where(wrong: Mask, reason: Reason, sentence: str, values: NDArray[Any]) -> Iterator[RowFault]:

@@ -4,15 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from fractions import Fraction
 from functools import cache, partial
 from keyword import iskeyword
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from schemas.moments import UNITS, unit_of
+
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
 TimeFormat = Literal["auto", "iso", "ms", "s"]
+Times = TimeFormat | Literal["written"]  # by hand: ISO 8601, or milliseconds
 _TOO_LARGE = 2.0**63
 _TRUTH = {"true": 1.0, "false": 0.0}
 
@@ -51,11 +55,11 @@ def build(record: type[T], written: object, where: str) -> T:
 
 
 @cache
-def converter(record: type, name: str, times: TimeFormat = "auto") -> Convert:
+def converter(record: type, name: str, times: Times = "written") -> Convert:
     """The function that makes a written value that of a field; it raises FormError."""
     field = names_of(record)[name]
     kind = get_type_hints(record)[field]
-    if field.endswith("_at") or field == "from_":
+    if is_moment(field):
         moment = partial(_moment, times=times)
         return _optional(moment) if NoneType in get_args(kind) else moment
     return _converter(kind)
@@ -132,19 +136,47 @@ def _truth(value: object) -> bool:
     return bool(truth)
 
 
-def _moment(value: object, times: TimeFormat) -> int:
+def is_moment(field: str) -> bool:
+    """Whether a field of what people write holds a time."""
+    return field.endswith("_at") or field == "from_"
+
+
+def unit_written(value: object) -> str | None:
+    """The unit in which a number was written that is a plausible moment; None of what is no number, or of none."""
+    return unit_of(float(str(value))) if _is_numeric(value) else None
+
+
+def _is_numeric(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and isfinite(float(str(value)))
+    except ValueError:
+        return False
+
+
+def _moment(value: object, times: Times) -> int:
     """Milliseconds since 1970. A time without a zone is UTC."""
     if isinstance(value, datetime):
         return _milliseconds(value)
     if isinstance(value, date):
         return _milliseconds(datetime(value.year, value.month, value.day, tzinfo=UTC))
-    numeric = isinstance(value, int | float) or (isinstance(value, str) and value.strip().lstrip("-").isdigit())
-    if times in ("ms", "s") or (times == "auto" and numeric):
-        return _whole(float(round(_finite(value) * (1_000 if times == "s" else 1))))
+    if times in ("ms", "s") or (times != "iso" and _is_numeric(value)):
+        return _counted(value, times)
     try:
         return _milliseconds(datetime.fromisoformat(str(value).strip()))
     except ValueError as error:
         raise FormError(f"{_shown(value)} is no time (ISO 8601, or milliseconds since 1970)") from error
+
+
+def _counted(value: object, times: Times) -> int:
+    """Milliseconds out of a number of units: the stated one, or where none is stated that in which it is plausible."""
+    number, known = _finite(value), unit_written(value)
+    stated = {"s": "seconds", "ms": "milliseconds", "written": "milliseconds"}.get(times)
+    if known is None:
+        raise FormError(f"{_shown(value)} is no time from 2000 to 2099 in {stated or 'any unit'} since 1970")
+    if stated is not None and known != stated:
+        raise FormError(f"{_shown(value)} looks like {known} since 1970, not {stated}")
+    exact = Fraction(str(value).strip()) if isinstance(value, str | int) else Fraction(number)
+    return round(exact * UNITS[known])
 
 
 def _finite(value: object) -> float:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import lzma
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 from schemas.ids import event_uuid
 from streams.errors import MendstreamError
-from streams.forms import Convert, FormError, TimeFormat, converter, names_of, required
+from streams.forms import Convert, FormError, TimeFormat, converter, is_moment, names_of, required, unit_written
 
 Row = Mapping[str, Any]
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
@@ -37,6 +38,7 @@ class Source:
     convert: Convert
     column: str | None
     constant: Any = None
+    is_moment: bool = False
 
 
 class Form:
@@ -44,6 +46,7 @@ class Form:
 
     def __init__(self, record: type, maps: Sequence[str], columns: Sequence[str], file: str, times: TimeFormat) -> None:
         self._record, self._file = record, file
+        self._times_by_unit: Counter[tuple[str, str]] = Counter()  # (column, unit)
         self._sources = list(_sources(record, maps, columns, times))
         self._own_ids = "event_id" not in {source.field for source in self._sources}
 
@@ -57,6 +60,8 @@ class Form:
                     values[source.field] = source.constant
                 elif (value := row.get(source.column)) is not None and value != "":
                     values[source.field] = source.convert(value)
+                    if source.is_moment:
+                        self._times_by_unit[source.column, unit_written(value) or ""] += 1
             if self._own_ids:
                 values["event_id"] = event_uuid(self._file, number)
             return self._record(**values)
@@ -73,6 +78,14 @@ class Form:
                 f"Row {number} of {self._file}, column {empty[0].column!r}: it is empty.",
                 f"It is to be {empty[0].field}, which no record may lack.",
             ) from error
+
+    def converted(self) -> list[str]:
+        """A sentence for each column whose numbers were taken for another unit than milliseconds."""
+        return [
+            f"{count} times in column {column!r} are numbers of {unit} since 1970, by their size, and were converted"
+            for (column, unit), count in self._times_by_unit.items()
+            if unit not in ("", "milliseconds")
+        ]
 
     def column_of(self, field: str) -> str | None:
         """The column that a field comes from, if it does."""
@@ -118,7 +131,7 @@ def _source(record: type, field: str, value: str, constant: bool, times: TimeFor
     convert = converter(record, field, times)
     name = names_of(record)[field]
     if not constant:
-        return Source(name, convert, value)
+        return Source(name, convert, value, is_moment=is_moment(name))
     try:
         return Source(name, convert, None, convert(value))
     except FormError as error:

@@ -1,5 +1,6 @@
 """`mendstream publish`: a file of results or metrics onto its topic."""
 
+import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -49,7 +50,7 @@ def publish(
         list[str] | None, typer.Option("--map", help="field=column, or field:=value for a constant. Repeatable.")
     ] = None,
     time_format: Annotated[
-        TimeFormat, typer.Option(help="Times: ISO 8601, milliseconds or seconds since 1970; auto tells iso from ms.")
+        TimeFormat, typer.Option(help="Times: ISO 8601, milliseconds or seconds since 1970; auto tells by the value.")
     ] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole file, publish nothing.")] = False,
 ) -> None:
@@ -66,10 +67,18 @@ def publish(
         batches = _batches(records, topic, codec, form, file)
         if dry_run:
             count = sum(len(batch) for batch in batches)
+            _say(form)
             print(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
             return
         check(admin(settings), settings, (topic,))
         _send(batches, topic, Publisher(settings, codec), file)
+        _say(form)
+
+
+def _say(form: Form) -> None:
+    """Tells what was read otherwise than it was written."""
+    for sentence in form.converted():
+        print(f"{sentence}.", file=sys.stderr)
 
 
 def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) 
         subject="odd",
         status=Status.COMPLETED,
         fencing_token=1,
-        reported_at=1,
+        reported_at=now_ms(),
         reporter="nobody",
     )
     bad = {

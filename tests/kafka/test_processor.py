@@ -42,7 +42,7 @@ from schemas.records import (
     Status,
 )
 from state.table import row_key
-from streams.clock import wait_until
+from streams.clock import now_ms, wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.health import Health
@@ -203,7 +203,7 @@ def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> N
                 subject="model-a",
                 status=status,
                 fencing_token=ordered.fencing_token,
-                reported_at=1,
+                reported_at=now_ms(),
                 reporter="trainer",
             )
             send(settings, STATUS, [report])

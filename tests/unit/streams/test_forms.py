@@ -106,3 +106,17 @@ def test_numbers_come_as_text_or_truth_and_fit_into_64_bits() -> None:
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(FormError, match="half a character"):
         converter(ExperimentResult, "variant")("\ud800")
+
+
+@pytest.mark.parametrize(
+    ("times", "written", "sentence"),
+    [
+        ("written", 1_700_000_000, "1700000000 looks like seconds since 1970, not milliseconds"),
+        ("written", 1, "1 is no time from 2000 to 2099 in milliseconds since 1970"),
+        ("ms", "1700000000000000", "'1700000000000000' looks like microseconds since 1970, not milliseconds"),
+        ("s", "1700000000000", "'1700000000000' looks like milliseconds since 1970, not seconds"),
+    ],
+)
+def test_a_stated_unit_that_does_not_fit_is_named(times: Any, written: Any, sentence: str) -> None:
+    with pytest.raises(FormError, match=sentence):
+        converter(ExperimentSpec, "ends_at", times)(written)

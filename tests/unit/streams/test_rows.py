@@ -72,3 +72,35 @@ def test_a_row_with_too_few_columns_is_named(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n3\n")
     with rows_of(path) as rows, pytest.raises(MendstreamError, match=r"Row 2 of rows.csv has not the columns"):
         list(rows)
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [
+        ("1700000000", "seconds"),
+        ("1700000000.0", "seconds"),
+        ("1.7e9", "seconds"),
+        ("1700000000000000", "microseconds"),
+        ("1700000000000000000", "nanoseconds"),
+    ],
+)
+def test_times_in_another_unit_are_recognised_converted_and_told(written: str, unit: str) -> None:
+    made = form()
+    rows = [{"arm": "new", "ts": text, "clicked": "1"} for text in (written, "1700000000000", written)]
+    assert {made.record(row, number).occurred_at for number, row in enumerate(rows)} == {1_700_000_000_000}
+    assert made.converted() == [
+        f"2 times in column 'ts' are numbers of {unit} since 1970, by their size, and were converted"
+    ]
+
+
+def test_times_in_milliseconds_are_not_worth_a_word() -> None:
+    made = form()
+    for text in ("1700000000000", "2023-11-14T22:13:20Z"):
+        assert made.record({"arm": "new", "ts": text, "clicked": "1"}, 1).occurred_at == 1_700_000_000_000
+    assert made.converted() == []
+
+
+@pytest.mark.parametrize("written", ["0", "20231114", "99999999999999999999"])
+def test_a_number_that_is_no_time_in_any_unit_is_refused(written: str) -> None:
+    with pytest.raises(MendstreamError, match=f"'{written}' is no time from 2000 to 2099 in any unit since 1970"):
+        form().record({"arm": "new", "ts": written, "clicked": "1"}, 1)
