@@ -41,7 +41,7 @@ check: $(STAMP)
 	@PYTHONPATH=. $(BIN)/lint-imports
 
 test: check
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 # Helm comes as Go source, so that its module's checksum is verified. Built from nothing it takes minutes, hence not in `test`.
 TOOLS := .tools
