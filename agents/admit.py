@@ -28,6 +28,7 @@ from schemas.orders import Admission, Proposal, Request, Review
 from schemas.records import CommandStatus, ExperimentSpec, Tick
 from schemas.refusals import DecodeError, Reason, Refused
 from schemas.wire import MAX_BYTES, Codec
+from state.columnar import combine, hash_part
 from state.tables import Tables
 
 FORWARDED_FROM = "forwarded-from"
@@ -76,15 +77,17 @@ def admit_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     decoded = decoded.without(COLUMNAR[piece.topic](decoded, piece.append_times))
     fates.refused += decoded.refused
     batch, rows = decoded.batch, decoded.rows
-    subjects = batch.column("subject")
+    subjects = batch.column("subject").dictionary_encode()
     targets = _partitions(subjects, tables.partitions)
     elsewhere = targets != tables.partition
     if elsewhere.any():
         for at in np.flatnonzero(elsewhere):
             _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
-        batch, rows = batch.filter(pa.array(~elsewhere)), rows[~elsewhere]
+        here = pa.array(~elsewhere)
+        batch, rows, subjects = batch.filter(here), rows[~elsewhere], subjects.filter(here)
     offsets = piece.offsets[rows]
-    repeated = _repeated(piece, rows, tables.seen(piece.topic).carriers(hash64(batch.column("event_id")), offsets))
+    ids = combine([hash_part(subjects), hash64(batch.column("event_id"))])
+    repeated = _repeated(piece, rows, tables.seen(piece.topic).carriers(ids, offsets))
     if repeated.any():
         fates.duplicates += int(repeated.sum())
         batch, rows, offsets = batch.filter(pa.array(~repeated)), rows[~repeated], offsets[~repeated]
@@ -117,7 +120,8 @@ def admit_rare(piece: Slice, at: int, tables: Tables, codec: Codec, fates: Fates
         _send_on(piece, at, target, key, fates)
         return None
     offset = piece.offsets[at : at + 1]
-    carriers = tables.seen(piece.topic).carriers(hash64(pa.array([record.event_id], pa.string())), offset)
+    named = hash64(pa.array([key, record.event_id], pa.string()))
+    carriers = tables.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
     if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None
@@ -137,10 +141,9 @@ def _repeated(piece: Slice, rows: Ints, carriers: Ints) -> Mask:
     return repeated
 
 
-def _partitions(subjects: pa.Array, partitions: int) -> Ints:
-    encoded = subjects.dictionary_encode()
-    of_each = np.array([_partition(subject, partitions) for subject in encoded.dictionary.to_pylist()], np.int64)
-    return of_each[encoded.indices.to_numpy()] if len(of_each) else of_each
+def _partitions(subjects: pa.DictionaryArray, partitions: int) -> Ints:
+    of_each = np.array([_partition(subject, partitions) for subject in subjects.dictionary.to_pylist()], np.int64)
+    return of_each[subjects.indices.to_numpy()] if len(of_each) else of_each
 
 
 @lru_cache(maxsize=65_536)  # subjects; hashing one in Python costs some microseconds

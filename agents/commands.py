@@ -8,9 +8,11 @@ from agents.commander.life import AT_WORK, moved
 from agents.commander.rights import freeze
 from agents.effects import Output, Refusal
 from agents.judge import rollout
+from agents.known import is_known, vouch
 from agents.place import Place
 from agents.policy import policy_for
 from agents.watch.rows import restart
+from schemas.ids import tenant_of
 from schemas.orders import Admission, Event, Proposal, Request, RequestKind, Review
 from schemas.records import CommandRow, CommandStatus, DeployCommand, Order, Phase, Policy, RollbackCommand, Status
 from state.tables import Tables
@@ -37,6 +39,7 @@ def reported(status: CommandStatus, place: Place, tables: Tables) -> list[Output
     outputs = followed(moves, place, tables)
     for row in changed:
         if row.phase == Phase.COMPLETED:
+            vouch(row.subject, tables)
             restart(tables, row)
         outputs += [*followups.reported(status, row, place, tables.lessons), *_error_rate(row, place, tables)]
     return outputs
@@ -63,7 +66,7 @@ def frozen(request: Request, tables: Tables) -> None:
 def admit(asked: Proposal, place: Place, tables: Tables) -> list[Output]:
     """The budget's answer, and the alert where it is no."""
     answer, denied = budget.admit(asked, place, tables)
-    return [answer, *_observe([(budget.OVER_BUDGET, asked.tenant, float(denied))], place, tables)]
+    return [answer, *_budgeted([(budget.over(asked), asked.tenant, float(denied))], place, tables)]
 
 
 def admitted(answer: Admission, place: Place, tables: Tables) -> list[Output]:
@@ -77,8 +80,8 @@ def tick(place: Place, tables: Tables) -> list[Output]:
         row = tables.commands.get(command_id)
         assert row is not None, f"{command_id} is due without a row"
         _due(row, place, tables, moves)
-    sober = [(budget.OVER_BUDGET, tenant, 0.0) for tenant in budget.sobered(place, tables)]
-    return [*followed(moves, place, tables), *_observe(sober, place, tables)]
+    sober = [(metric, tenant, 0.0) for metric, tenant in budget.sobered(place, tables)]
+    return [*followed(moves, place, tables), *_budgeted(sober, place, tables)]
 
 
 def followed(moves: Moves, place: Place, tables: Tables) -> list[Output]:
@@ -139,10 +142,30 @@ def _error_rate(row: CommandRow, place: Place, tables: Tables) -> list[Output]:
 
 
 def _observe(values: list[tuple[str, str, float]], place: Place, tables: Tables) -> list[Output]:
+    """What follows from values of subjects; newcomers raise no storm in which those of known subjects are held."""
     return [
         output
         for metric, key, value in values
-        for output in raising.observe(metric, key, value, place, tables.lessons, _policy(key, tables))
+        for output in raising.observe(
+            metric,
+            key,
+            value,
+            place,
+            tables.lessons,
+            _policy(key, tables),
+            raising.crowd_of(tenant_of(key), not is_known(key, place.now, tables)),
+        )
+    ]
+
+
+def _budgeted(values: list[tuple[str, str, float]], place: Place, tables: Tables) -> list[Output]:
+    """What follows from values of tenants."""
+    return [
+        output
+        for metric, tenant, value in values
+        for output in raising.observe(
+            metric, tenant, value, place, tables.lessons, _policy(tenant, tables), raising.crowd_of(tenant)
+        )
     ]
 
 

@@ -15,6 +15,7 @@ from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
+from agents.known import meet, strangers
 from agents.place import Place
 from agents.rare import Rare, apply
 from agents.rare import rebuild as rebuild_lessons
@@ -135,7 +136,9 @@ def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     facts = admit_columns(piece, tables, codec, now, fates)
     if not len(facts):
         return
+    strange = strangers(facts, tables)
     findings, senseless = _FOLDS[piece.topic](facts, tables)
+    meet(strange, facts, (one.index for one in senseless), tables)
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]
     fates.applied += len(facts) - len(senseless)
     for finding in findings:

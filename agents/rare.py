@@ -3,6 +3,8 @@
 from agents import commands, decider, findings, followups
 from agents.alerts import raising
 from agents.effects import Output, Refusal
+from agents.known import rebuild as rebuild_known
+from agents.known import vouch
 from agents.learning import fold as learning
 from agents.patterns import fold as patterns
 from agents.place import Place
@@ -76,6 +78,7 @@ def apply(record: Rare, place: Place, tables: Tables) -> list[Output] | Refusal:
 
 def rebuild(tables: Tables) -> None:
     """What is derived of failures, trust and learning, after rows were restored."""
+    rebuild_known(tables)
     commands.rebuild(tables)
     for agent in (followups, patterns, trust, learning, raising):
         agent.rebuild(tables.lessons)
@@ -90,10 +93,12 @@ def _requested(request: Request, place: Place, tables: Tables) -> list[Output] |
         case RequestKind.FREEZE | RequestKind.UNFREEZE:
             commands.frozen(request, tables)
             return []
+    vouch(request.subject, tables)
     return findings.ask(request, place, tables)
 
 
 def _spec(spec: ExperimentSpec, place: Place, tables: Tables) -> list[Output]:
+    vouch(spec.subject, tables)
     ignored = apply_spec(spec, tables)
     if ignored is None:
         return []

@@ -600,3 +600,4 @@ class AlertRow:
     value: float
     held: int  # raised since and not told: within the cooldown, or part of a storm
     recent: tuple[int, ...] = ()  # of a storm's row: when alerts of the rule were raised
+    crowd: str = ""  # whose alerts may be one storm: a tenant, or its newcomers; empty: the tenant that the key names

@@ -99,6 +99,7 @@ class Proposal:
     limit: int  # commands an hour that may be admitted here, by the subject's policy
     denied: bool = False  # its partition has refused it already, and only says so
     proposed_at: int
+    newcomer: bool = False  # its subject is one that nobody vouched for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,3 +140,4 @@ class BudgetRow:
     shared: bool
     spent: tuple[int, ...]  # when, of the last hour
     denied: tuple[int, ...]  # when, of the last hour
+    newcomers: bool = False  # of subjects that nobody vouched for; what they spend takes nothing from the others

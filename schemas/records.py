@@ -666,6 +666,7 @@ class SubjectRow:
     tokens: dict[str, int] = field(default_factory=dict)  # last fencing token by target
     frozen_by: str = ""  # a person; empty: not frozen
     locks: dict[str, int] = field(default_factory=dict)  # until when a target is left to people, ms
+    new_since: int = -1  # append time of its first record, ms, while nobody vouched for it; -1: it is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which event ids were among the previous records of an input partition."""
+"""Which ids were among the previous records of an input partition."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ _HELD = 1.9  # windows of ids before a sweep; what a table of 4 194 304 slots ho
 class Seen:
     """A duplicate is an id that a valid record in the previous `window` offsets of the same partition carried.
 
-    Ids are compared by a 64-bit hash: among a million ids a new one is taken for a duplicate with
-    probability 5e-14. Measuring the window in offsets lets a restart rebuild the set exactly, by reading that
-    stretch of the input again.
+    An id is hashed together with the subject that it is of, so that nobody can use up another's. Ids are compared
+    by that 64-bit hash: among a million ids a new one is taken for a duplicate with probability 5e-14. Measuring
+    the window in offsets lets a restart rebuild the set exactly, by reading that stretch of the input again.
     """
 
     def __init__(self, window: int = WINDOW, slack: int = 0) -> None:

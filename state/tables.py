@@ -20,6 +20,7 @@ from state.buffers import Buffer, Buffers
 from state.columnar import Columnar
 from state.keyed import Keyed
 from state.lessons import Lessons
+from state.newcomers import Newcomers
 from state.seen import WINDOW, Seen
 from state.table import Table, row_key
 from state.trials import Trials
@@ -62,6 +63,11 @@ def _subject(row: MetricRow | CommandRow) -> str:
     return row.subject
 
 
+def budget_key(tenant: str, shared: bool, newcomers: bool) -> str:
+    """The key of a tenant's budget row; of its newcomers there are rows of their own."""
+    return row_key(tenant, "shared" if shared else "own", *(["newcomers"] if newcomers else []))
+
+
 class Tables:
     """All tables of a partition, the ids seen on its inputs, and the policies in force.
 
@@ -92,10 +98,11 @@ class Tables:
             TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
         )
         self.budgets: Keyed[BudgetRow] = Keyed(
-            TABLES_BUDGETS, "BudgetRow", lambda row: row_key(row.tenant, "shared" if row.shared else "own")
+            TABLES_BUDGETS, "BudgetRow", lambda row: budget_key(row.tenant, row.shared, row.newcomers)
         )
+        self.newcomers = Newcomers()  # subjects that nobody vouched for; worked out, never stored
         self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
-        self.sober = Agenda()  # tenants that were denied a command, by when the hour of it is over
+        self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window

@@ -1,63 +1,157 @@
-"""Stops a partition whose records are mostly invalid: that is a broken producer or schema, not bad luck."""
+"""Tells of sources whose records are mostly invalid, and stops a partition only where all of them are.
+
+A partition is shared, so that pausing it for one broken producer would stop everybody else on it. What a broken
+producer sends becomes dead letters, each with its reason, and the others go on. Where every source is bad, it is the
+schemas or this program that broke, and who prefers to stop then may say so.
+"""
 
 import logging
-from collections import deque
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from streams.telemetry import BREAKER_OPEN
+from schemas.ids import tenant_of
+from streams.telemetry import BREAKER_OPEN, GARBAGE_SOURCES
 
 log = logging.getLogger("mendstream.breaker")
 
-LOOKED_AT = 1_000  # records; half of them invalid opens it
-_PAUSED = (
-    "paused. Mend the producer, then restart this worker. If so much garbage waits that it pauses again, restart it with "
-    "MENDSTREAM_BREAKER=false until it has caught up."
-)
-_GOES_ON = "it goes on, for MENDSTREAM_BREAKER is false."
+LOOKED_AT = 1_000  # records of a source, or of a partition; half of them invalid trips it
+SOURCES_LEAST = 3  # of which all are bad before a partition is stopped; fewer may be one producer's doing
+SOURCES_MOST = 1_000  # told apart in a partition; more names than that are made up, and counted as one
+FORGOTTEN = 100_000  # records of a partition after which a source that sent none of them is forgotten
+OTHERS = "all others"
+NO_KEY = "records without a readable key"
+_SHOWN = 100  # characters of a source's name in the log
+
+Key = str | bytes | None
+
+
+class Keyed(Protocol):
+    """A record with the key that its sender gave it."""
+
+    def key(self) -> Key: ...
+
+
+@dataclass(slots=True)
+class _Source:
+    """seen, bad: records of late, halved at each LOOKED_AT of them; last: the partition's count at its last record."""
+
+    seen: int = 0
+    bad: int = 0
+    tripped: bool = False
+    last: int = 0
+
+
+@dataclass(slots=True)
+class _Partition:
+    """total: records so far; clean_at: that count when a source that is not tripped last sent a valid record."""
+
+    total: int = 0
+    clean_at: int = 0
+    swept_at: int = 0
+    opened: bool = False
+    sources: dict[str, _Source] = field(default_factory=dict)
 
 
 class Breaker:
-    """Counts valid and invalid records by topic partition over the last LOOKED_AT and a slice more."""
+    """Counts valid and invalid records of each source of a topic partition, over its last LOOKED_AT or so."""
 
-    def __init__(self, pauses: bool = True) -> None:
-        """pauses: False tells of it and goes on, so that what waits behind the garbage is reached."""
+    def __init__(self, pauses: bool = False) -> None:
+        """pauses: whether a partition of which all sources are bad is stopped, instead of told of alone."""
         self._pauses = pauses
-        self._recent: dict[tuple[str, int], deque[tuple[int, int]]] = {}
-        self._open: set[tuple[str, int]] = set()
+        self._partitions: dict[tuple[str, int], _Partition] = {}
 
     def reset(self) -> None:
         """Forgets all: partitions that are assigned anew are read again, and may trip again."""
-        for topic, partition in self._open:
+        for topic, partition in self._partitions:
             BREAKER_OPEN.labels(topic, str(partition)).set(0)
-        self._recent, self._open = {}, set()
+            GARBAGE_SOURCES.labels(topic, str(partition)).set(0)
+        self._partitions = {}
 
     def opened(self, topic: str, partition: int) -> bool:
         """Whether the partition is to stay paused."""
-        return self._pauses and (topic, partition) in self._open
+        found = self._partitions.get((topic, partition))
+        return found is not None and found.opened
 
-    def trips(self, topic: str, partition: int, records: int, refused: int) -> bool:
-        """Notes a slice; True if the partition is to be paused from here on."""
-        key = topic, partition
-        recent = self._recent.setdefault(key, deque())
-        recent.append((records, refused))
-        total = sum(count for count, _ in recent)
-        while total - recent[0][0] >= LOOKED_AT:
-            total -= recent.popleft()[0]
-        bad = sum(count for _, count in recent)
-        if total < LOOKED_AT or 2 * bad < total:
-            if key in self._open and not self._pauses:
-                self._open.remove(key)
-                BREAKER_OPEN.labels(topic, str(partition)).set(0)
+    def trips(self, topic: str, partition: int, records: Collection[Keyed], refused: Collection[Key]) -> bool:
+        """Notes records, and the keys of those that were refused; True if the partition is to be paused."""
+        here = self._partitions.setdefault((topic, partition), _Partition())
+        here.total += len(records)
+        if not refused and not here.sources:
+            here.clean_at = here.total
             return False
-        if key in self._open:
+        bad = Counter(map(source_of, refused))
+        for name, count in Counter(source_of(record.key()) for record in records).items():
+            self._note(here, name, count, bad[name], f"{topic}/{partition}")
+        if here.total - here.swept_at >= FORGOTTEN:
+            _sweep(here)
+        tripped = sum(source.tripped for source in here.sources.values())
+        GARBAGE_SOURCES.labels(topic, str(partition)).set(tripped)
+        return self._stops(here, tripped, topic, partition)
+
+    def _note(self, here: _Partition, name: str, count: int, bad: int, place: str) -> None:
+        source = here.sources.get(name)
+        if source is None:
+            if not bad:
+                here.clean_at = here.total  # who sends nothing wrong is not followed
+                return
+            name = name if len(here.sources) < SOURCES_MOST else OTHERS
+            source = here.sources.setdefault(name, _Source())
+        source.seen, source.bad, source.last = source.seen + count, source.bad + bad, here.total
+        enough = source.seen >= LOOKED_AT
+        if enough and 2 * source.bad >= source.seen and not source.tripped:
+            source.tripped = True
+            log.error(
+                "%s: %d of the last %d records of %r were invalid. The others go on. The dead letters hold what was "
+                "refused: mend the producer, then `mendstream redrive` what can be used after all.",
+                place,
+                source.bad,
+                source.seen,
+                name[:_SHOWN],
+            )
+        elif enough and 2 * source.bad < source.seen:
+            source.tripped = False
+        if not source.tripped and bad < count:
+            here.clean_at = here.total
+        while source.seen >= LOOKED_AT:
+            source.seen, source.bad = source.seen // 2, source.bad // 2
+        if not source.bad and not source.tripped:
+            del here.sources[name]
+
+    def _stops(self, here: _Partition, tripped: int, topic: str, partition: int) -> bool:
+        all_bad = tripped >= SOURCES_LEAST and here.total - here.clean_at >= LOOKED_AT
+        if not (self._pauses and all_bad) or here.opened:
+            BREAKER_OPEN.labels(topic, str(partition)).set(here.opened)
             return False
-        self._open.add(key)
+        here.opened = True
         BREAKER_OPEN.labels(topic, str(partition)).set(1)
         log.error(
-            "%s/%d: %d of the last %d records were invalid: %s The dead letters hold what was refused.",
+            "%s/%d: paused, for all of its %d sources send what is mostly invalid: MENDSTREAM_BREAKER is true. Mend the "
+            "schemas, or use the release that reads them, then restart this worker; with MENDSTREAM_BREAKER=false it "
+            "goes on and makes dead letters of the rest.",
             topic,
             partition,
-            bad,
-            total,
-            _PAUSED if self._pauses else _GOES_ON,
+            tripped,
         )
-        return self._pauses
+        return True
+
+
+def source_of(key: Key) -> str:
+    """Who sent a record, by its key alone: the tenant, or the subject that names none.
+
+    >>> source_of(b"acme/bot"), source_of(b"bot"), source_of(None) == NO_KEY
+    ('acme', 'bot', True)
+    """
+    if key is None:
+        return NO_KEY
+    try:
+        name = key.decode() if isinstance(key, bytes) else key
+    except UnicodeDecodeError:
+        return NO_KEY
+    return tenant_of(name) if "/" in name else name
+
+
+def _sweep(here: _Partition) -> None:
+    here.swept_at = here.total
+    here.sources = {n: source for n, source in here.sources.items() if here.total - source.last < FORGOTTEN}

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     commit_ms: int = Field(100, ge=1, le=5_000, description="longest wait of changed rows before a commit")
     batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
     learning_enabled: bool = Field(True, description="false: recommendations earn no trust, and every boost is 0")
-    breaker: bool = Field(True, description="pause a partition when half of its last 1000 records are invalid")
+    breaker: bool = Field(
+        False, description="pause a partition when all who send to it send garbage, and they are 3 or more"
+    )
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=2_000, le=60_000)
     secrets_directory: str = Field(

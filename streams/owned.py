@@ -10,6 +10,7 @@ from agents.slice import Slice
 from schemas.refusals import Refused
 from schemas.wire import Codec
 from streams.blackbox import DEADLY
+from streams.breaker import Key
 from streams.emit import Emitter
 from streams.journal import Journal
 from streams.telemetry import RECORDS
@@ -29,21 +30,26 @@ class Owned:
     dirty: bool = False
     applied_until: dict[str, int] = field(default_factory=dict)
 
-    def fold(self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter) -> bool:
-        """Folds records of one input and emits what follows; True if somebody waits for it."""
+    def fold(
+        self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter
+    ) -> tuple[bool, list[Key]]:
+        """Folds records of one input and emits what follows.
+
+        Returns whether somebody waits for it, and the keys of the records that were refused.
+        """
         expected = self.journal.next_offsets.get(topic, 0)
         if records[0].offset() < expected:  # type: ignore[operator]
             # A rebalance in the middle of a poll can deliver again what was folded; the journal knows.
             records = [record for record in records if record.offset() >= expected]  # type: ignore[operator]
             if not records:
-                return False
+                return False, []
         piece = Slice.of(topic, self.tables.partition, records)  # type: ignore[arg-type]
         effects = topology.fold(piece, self.tables, codec)
         self.journal.add_slice(piece, effects)
         self.applied_until[topic] = int(piece.append_times[-1])
         self.dirty = True
         emitter.emit(piece, effects)
-        return effects.urgent
+        return effects.urgent, [records[one.index].key() for one in effects.refused]
 
     def set_aside(self, topic: str, record: Message, emitter: Emitter) -> None:
         """Makes a record that ended workers a dead letter, without a look at it."""

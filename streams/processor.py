@@ -13,7 +13,7 @@ from schemas.catalog import JOURNAL, TICKS
 from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from streams.blackbox import BlackBox
-from streams.breaker import Breaker
+from streams.breaker import Breaker, Key
 from streams.broadcast import Broadcast
 from streams.clock import monotonic
 from streams.config import Settings
@@ -154,14 +154,18 @@ class Processor:
             return  # revoked in the middle of a poll; whoever owns it now reads these records
         self._changed()
         self._at(topic)
-        refused_before = owned.journal.dead_letters
+        refused: list[Key] = []
         for piece, condemned in self._box.pieces(topic, partition, records):
             if condemned:
                 owned.set_aside(topic, piece[0], self._emitter)
+                refused.append(piece[0].key())
                 self._urgent.add(partition)
-            elif owned.fold(topic, piece, self._topology, self._codec, self._emitter):
+                continue
+            urgent, keys = owned.fold(topic, piece, self._topology, self._codec, self._emitter)
+            refused += keys
+            if urgent:
                 self._urgent.add(partition)
-        if self._breaker.trips(topic, partition, len(records), owned.journal.dead_letters - refused_before):
+        if self._breaker.trips(topic, partition, records, refused):
             self._consumer.pause([TopicPartition(topic, partition)])
 
     def _take_broadcast(self) -> None:

@@ -47,7 +47,13 @@ RESTORE_SECONDS = _gauge("restore_seconds", "Time the last restore took.")
 ROWS = _gauge("table_rows", "Rows in memory, by table.", "table")
 BREAKER_OPEN = _gauge(
     "breaker_open",
-    "1 where half of a partition's records are invalid: it is paused, unless told to go on.",
+    "1 where a partition is paused, because all who send to it send what is mostly invalid.",
+    "topic",
+    "partition",
+)
+GARBAGE_SOURCES = _gauge(
+    "garbage_sources",
+    "Tenants, or subjects without one, half of whose last records on a partition were invalid.",
     "topic",
     "partition",
 )

@@ -8,6 +8,7 @@ from agents.alerts.rules import rules_of
 from agents.effects import Output
 from agents.place import Place
 from schemas.catalog import ALERTS
+from schemas.ids import tenant_of
 from schemas.lessons import Alert, AlertRow, AlertState
 from schemas.records import AlertRule, Operator, Policy, Severity
 from state.lessons import Lessons
@@ -15,13 +16,20 @@ from state.table import row_key
 
 STORM = 5  # things that break one rule within STORM_MS become one alert
 STORM_MS = 10 * 60_000
-STORM_KEY = "*"  # of the row that counts a rule's alerts; no subject is named so
+_STORM = "storm of "  # before a rule's name: the row that counts its alerts in one crowd
 
 
 PolicyOf = Callable[[str], Policy]  # the policy of a subject, an agent or a tenant
 
 
-def observe(metric: str, key: str, value: float, place: Place, lessons: Lessons, policy: Policy) -> list[Output]:
+def crowd_of(tenant: str, newcomers: bool = False) -> str:
+    """Whose alerts may be one storm; those of others are not held with them. No tenant's name holds a slash."""
+    return f"{tenant}/" if newcomers else tenant
+
+
+def observe(
+    metric: str, key: str, value: float, place: Place, lessons: Lessons, policy: Policy, crowd: str
+) -> list[Output]:
     """What follows from a value of a metric of one thing; a value that is no number breaks nothing."""
     if not isfinite(value):
         return []
@@ -29,7 +37,7 @@ def observe(metric: str, key: str, value: float, place: Place, lessons: Lessons,
         output
         for rule in rules_of(policy)
         if rule.metric == metric
-        for output in _look(rule, key, value, place, lessons)
+        for output in _look(rule, key, value, place, lessons, crowd)
     ]
 
 
@@ -41,7 +49,7 @@ def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]
         assert row is not None, f"{name} is due without a row"
         for rule in rules_of(policy_of(row.key)):
             if rule.name == row.rule:
-                outputs += _look(rule, row.key, row.value, place, lessons)
+                outputs += _look(rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key))
     return outputs
 
 
@@ -71,9 +79,9 @@ def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, 
     return Output(ALERTS, subject, alert.alert_id, alert, place.now)
 
 
-def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lessons) -> list[Output]:
+def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lessons, crowd: str) -> list[Output]:
     name = row_key(rule.name, key)
-    row = lessons.alerts.get(name) or _whole(rule.name, key)
+    row = replace(lessons.alerts.get(name) or _whole(rule.name, key), crowd=crowd)
     broken = value > rule.threshold if rule.operator == Operator.ABOVE else value < rule.threshold
     if not broken and row.broken_at < 0:
         return []
@@ -94,8 +102,9 @@ def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lesson
 
 
 def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> tuple[AlertRow, list[Output]]:
-    """Raises an alert, unless so many of its rule were raised lately that they are one."""
-    storm = lessons.alerts.get(row_key(rule.name, STORM_KEY)) or _whole(rule.name, STORM_KEY)
+    """Raises an alert, unless so many of its rule and crowd were raised lately that they are one."""
+    storm_of = _STORM + rule.name
+    storm = lessons.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
     recent = (*(at for at in storm.recent if at > place.now - STORM_MS), place.now)[-STORM:]
     grows = len(recent) == STORM
     alert_id = "" if grows else place.event_id("alerts", row_key(rule.name, row.key))
@@ -106,7 +115,7 @@ def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> t
     lessons.alerts.put(replace(storm, recent=recent, held=storm.held + 1, raised_at=place.now))
     if storm.held:
         return row, []  # told once: the storm goes on
-    whole = replace(row, alert_id=place.event_id("alerts", row_key(rule.name, STORM_KEY)))
+    whole = replace(row, alert_id=place.event_id("alerts", row_key(storm_of, row.crowd)))
     told = _told(whole, rule, place, AlertState.RAISED)
     alert = told.record
     assert isinstance(alert, Alert)

@@ -49,6 +49,11 @@ DEFAULT_RULES = (
         "commands of {key} wait for a person: what automation may do in an hour, or to how many subjects at once, is spent",
     ),
     AlertRule(
+        "newcomers' budget spent", "commands.newcomers_over_budget", _ABOVE, 0.0, Severity.HIGH,
+        "commands of subjects of {key} that nobody vouched for wait for a person: what automation may do to them is spent; "
+        "a spec makes a subject known",
+    ),
+    AlertRule(
         "approval late", "commands.waiting_minutes", _ABOVE, 0.0, Severity.HIGH,
         "a command of {key} has waited {value:.0f} minutes for approval, half of its time",
     ),

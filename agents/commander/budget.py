@@ -1,40 +1,43 @@
 """What automation may spend: commands an hour of a tenant, and how many of its subjects at once.
 
 Half of the hour is shared out to the partitions in advance, where it costs no time; the rest is asked for in proposals,
-all of a tenant in one partition. Together they never admit more than the policy says.
+all of a tenant in one partition. Together they never admit more than the policy says. Subjects that nobody vouched for have
+a budget of their own, a part of the size, so that made-up names take nothing from those that are known.
 """
 
 from dataclasses import replace
 
 from agents.commander.life import AT_WORK
 from agents.effects import Output
+from agents.known import is_known, known_count
 from agents.place import Place
 from schemas.catalog import ADMISSIONS, PROPOSALS
 from schemas.ids import tenant_of
 from schemas.orders import Admission, BudgetRow, Event, Proposal
 from schemas.records import CommandRow, Policy
-from state.table import row_key
-from state.tables import Tables
+from state.tables import Tables, budget_key
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 60_000  # a proposal that is not answered by then asks a person
 SUBJECTS_FREE = 4  # of a partition; a share of a few subjects would be none
-OVER_BUDGET = "commands.over_budget"
+NEWCOMERS_PART = (
+    4  # of the hour's commands: that many are admitted of subjects that nobody vouched for, beside the rest
+)
+OVER_BUDGET, NEWCOMERS_OVER_BUDGET = "commands.over_budget", "commands.newcomers_over_budget"
 _DENIED_MOST = 1_000  # counted for the alert
 TOO_MANY = "too many of its tenant's subjects are acted on already"
 
 
 def spend(subject: str, place: Place, tables: Tables, policy: Policy) -> tuple[Event, str]:
     """Takes a command out of this partition's part of the budget, or says who is to be asked and why."""
-    tenant = tenant_of(subject)
-    busy = _busy(tenant, tables) | {subject}
-    known = max(
-        tables.subjects.count(tenant), len(busy)
-    )  # one that has only metrics has no row before its first command
-    if len(busy) > max(SUBJECTS_FREE, int(policy.subjects_share * known)):
+    tenant, newcomer = tenant_of(subject), not is_known(subject, place.now, tables)
+    busy = _busy(tenant, newcomer, place, tables) | {subject}
+    known = known_count(tenant, place.now, tables)
+    counted = tables.subjects.count(tenant) - known if newcomer else max(known, len(busy))
+    if len(busy) > max(SUBJECTS_FREE, int(policy.subjects_share * counted)):
         return Event.ASK_BUDGET, TOO_MANY
-    row = _row(tenant, False, place, tables)
-    if len(row.spent) >= _own_limit(policy, tables):
+    row = _row(tenant, False, newcomer, place, tables)
+    if len(row.spent) >= _own_limit(policy, newcomer, tables):
         return Event.ASK_BUDGET, "this partition's part of the hour's budget is spent"
     tables.budgets.put(replace(row, spent=(*row.spent, place.now)))
     return Event.ISSUE, ""
@@ -42,27 +45,29 @@ def spend(subject: str, place: Place, tables: Tables, policy: Policy) -> tuple[E
 
 def proposal(row: CommandRow, why: str, place: Place, tables: Tables, policy: Policy) -> Output:
     """Asks for a part of what all partitions share."""
+    newcomer = not is_known(row.subject, place.now, tables)
     asked = Proposal(
         event_id=place.event_id("budget", row.command_id),
         tenant=tenant_of(row.subject),
         subject=row.subject,
         command_id=row.command_id,
-        limit=policy.commands_per_hour - tables.partitions * _own_limit(policy, tables),
+        limit=_limit(policy, newcomer) - tables.partitions * _own_limit(policy, newcomer, tables),
         denied=why == TOO_MANY,
         proposed_at=place.now,
+        newcomer=newcomer,
     )
     return Output(PROPOSALS, asked.tenant, asked.event_id, asked, place.now)
 
 
 def admit(asked: Proposal, place: Place, tables: Tables) -> tuple[Output, int]:
     """The answer to a proposal, and how many were denied within the hour."""
-    row = _row(asked.tenant, True, place, tables)
+    row = _row(asked.tenant, True, asked.newcomer, place, tables)
     granted = not asked.denied and len(row.spent) < asked.limit
     if granted:
         row = replace(row, spent=(*row.spent, place.now))
     else:
         row = replace(row, denied=(*row.denied, place.now)[-_DENIED_MOST:])
-        tables.sober.put(asked.tenant, place.now + HOUR_MS)
+        tables.sober.put(_key(row), place.now + HOUR_MS)
     tables.budgets.put(row)
     reason = "" if granted else TOO_MANY if asked.denied else "the hour's budget is spent"
     answer = Admission(
@@ -76,35 +81,55 @@ def admit(asked: Proposal, place: Place, tables: Tables) -> tuple[Output, int]:
     return Output(ADMISSIONS, asked.subject, answer.event_id, answer, place.now), len(row.denied)
 
 
-def sobered(place: Place, tables: Tables) -> list[str]:
-    """Tenants of which nothing was denied for an hour."""
-    return tables.sober.due(place.now)
+def over(asked: Proposal) -> str:
+    """The metric that counts what was denied of the same budget."""
+    return NEWCOMERS_OVER_BUDGET if asked.newcomer else OVER_BUDGET
+
+
+def sobered(place: Place, tables: Tables) -> list[tuple[str, str]]:
+    """Budgets that denied nothing for an hour: (metric, tenant)."""
+    rows = [tables.budgets.get(key) for key in tables.sober.due(place.now)]
+    return [(NEWCOMERS_OVER_BUDGET if row.newcomers else OVER_BUDGET, row.tenant) for row in rows if row is not None]
 
 
 def rebuild(tables: Tables) -> None:
     """What is derived, after rows were restored."""
-    tables.sober.rebuild((row.tenant, row.denied[-1] + HOUR_MS) for row in tables.budgets.rows() if row.denied)
+    tables.sober.rebuild((_key(row), row.denied[-1] + HOUR_MS) for row in tables.budgets.rows() if row.denied)
 
 
-def _own_limit(policy: Policy, tables: Tables) -> int:
-    return policy.commands_per_hour // (2 * tables.partitions)
+def _limit(policy: Policy, newcomer: bool) -> int:
+    """Commands an hour; of newcomers a part as large is admitted beside it, one at least where any are."""
+    whole = policy.commands_per_hour
+    return whole if not newcomer else max(min(whole, 1), whole // NEWCOMERS_PART)
 
 
-def _row(tenant: str, shared: bool, place: Place, tables: Tables) -> BudgetRow:
+def _own_limit(policy: Policy, newcomer: bool, tables: Tables) -> int:
+    return _limit(policy, newcomer) // (2 * tables.partitions)
+
+
+def _key(row: BudgetRow) -> str:
+    return budget_key(row.tenant, row.shared, row.newcomers)
+
+
+def _row(tenant: str, shared: bool, newcomers: bool, place: Place, tables: Tables) -> BudgetRow:
     """A tenant's row with what is past forgotten."""
-    row = tables.budgets.get(row_key(tenant, "shared" if shared else "own"))
+    row = tables.budgets.get(budget_key(tenant, shared, newcomers))
     since = place.now - HOUR_MS
     if row is None:
-        return BudgetRow(tenant=tenant, shared=shared, spent=(), denied=())
+        return BudgetRow(tenant=tenant, shared=shared, spent=(), denied=(), newcomers=newcomers)
     spent, denied = (tuple(at for at in times if at > since) for times in (row.spent, row.denied))
     return replace(row, spent=spent, denied=denied)
 
 
-def _busy(tenant: str, tables: Tables) -> set[str]:
-    """Subjects of a tenant that automation is acting on."""
+def _busy(tenant: str, newcomers: bool, place: Place, tables: Tables) -> set[str]:
+    """Known subjects of a tenant, or its newcomers, that automation is acting on."""
     rows = (tables.commands.get(command_id) for command_id in tables.due)
     return {
         row.subject
         for row in rows
-        if row is not None and not row.requested_by and row.phase in AT_WORK and tenant_of(row.subject) == tenant
+        if row is not None
+        and not row.requested_by
+        and row.phase in AT_WORK
+        and tenant_of(row.subject) == tenant
+        and is_known(row.subject, place.now, tables) != newcomers
     }

@@ -143,7 +143,7 @@ def _level(row: LearningRow, fact: LearningFact, place: Place, lessons: Lessons,
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MOST]))
     lessons.learning.put(row)
     policy = policy_for(row.tenant, policies.values())
-    return observe("learning.declining", row.tenant, float(len(row.declining)), place, lessons, policy)
+    return observe("learning.declining", row.tenant, float(len(row.declining)), place, lessons, policy, row.tenant)
 
 
 def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
@@ -161,7 +161,7 @@ def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies
     if told.accuracy is not None:
         gauges["learning.accuracy"] = told.accuracy
     for metric, value in gauges.items():
-        outputs += observe(metric, row.tenant, value, place, lessons, policy)
+        outputs += observe(metric, row.tenant, value, place, lessons, policy, row.tenant)
     return outputs
 
 

@@ -66,11 +66,11 @@ def rebuild(lessons: Lessons) -> None:
 def _moved(before: TrustRow, row: TrustRow, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
     policy = policy_for(row.agent_id, policies.values())
     row = scored(row, place.now, policy.disable_below)
-    outputs = _told(before, row, place, lessons)
-    outputs += observe("trust.overall", row.agent_id, row.overall, place, lessons, policy)
+    outputs, crowd = _told(before, row, place, lessons), tenant_of(row.agent_id)
+    outputs += observe("trust.overall", row.agent_id, row.overall, place, lessons, policy, crowd)
     if row.outcomes >= RATED_AFTER:
         rate = row.approved / row.outcomes
-        outputs += observe("trust.approval_rate", row.agent_id, rate, place, lessons, policy)
+        outputs += observe("trust.approval_rate", row.agent_id, rate, place, lessons, policy, crowd)
     return outputs
 
 

@@ -169,53 +169,52 @@ def of_reason(settings: Settings, wanted: str) -> list[Message]:
     return [each for each in messages(settings, DEAD_LETTERS) if reason(each) == wanted]
 
 
-def test_a_partition_of_which_half_is_garbage_is_paused_and_the_others_go_on(
+def test_a_source_of_which_half_is_garbage_is_told_of_and_stops_nobody(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ill, well = (
-        "ill",
-        next(s for s in ("well", "good", "fine", "fit") if places(settings, s) != places(settings, "ill")),
-    )
-    garbage = [CODEC.encode(good(n, ill)) if n % 2 else b"garbage" for n in range(1_200)]
+    well = next(name for name in map(str, range(99)) if places(settings, name) == places(settings, "ill"))
+    bad = [CODEC.encode(good(n, "ill")) if n % 2 else b"garbage" for n in range(1_200)]
     with Threaded(settings) as worker, caplog.at_level(logging.ERROR, "mendstream.breaker"):
-        send(settings, RESULTS, garbage, [ill] * len(garbage))
-        worker.until(lambda: breaker(settings, ill) == 1.0)
-        send(settings, RESULTS, [good(n, ill) for n in range(2_000, 2_500)])
+        send(settings, RESULTS, bad, ["ill"] * len(bad))
         send(settings, RESULTS, [good(n, well) for n in range(500)])
         worker.until(lambda: counted(settings, well) == 500)
-        assert counted(settings, ill) <= 600
-        assert breaker(settings, well) in (None, 0.0)
+        worker.until(lambda: counted(settings, "ill") == 600)
+        assert sources(settings, "ill") == 1.0
         (line,) = [record.getMessage() for record in caplog.records if record.name == "mendstream.breaker"]
-    place = f"{RESULTS}/{partition_of(ill, settings.partitions)}"
-    assert line.startswith(f"{place}: ")
-    assert "records were invalid: paused. Mend the producer, then restart this worker" in line
-    with Threaded(settings) as worker:  # mended and started again, it takes up what waited
-        worker.until(lambda: counted(settings, ill) == 600 + 500)
+        assert line.startswith(f"{RESULTS}/{places(settings, 'ill')}: ")
+        assert "records of 'ill' were invalid. The others go on." in line
+        send(settings, RESULTS, [good(n, "ill") for n in range(2_000, 4_500)])
+        worker.until(lambda: sources(settings, "ill") == 0.0)
+        worker.until(lambda: counted(settings, "ill") == 600 + 2_500)
 
 
 def places(settings: Settings, subject: str) -> int:
     return partition_of(subject, settings.partitions)
 
 
-def breaker(settings: Settings, subject: str) -> float | None:
+def sources(settings: Settings, subject: str) -> float | None:
     labels = {"topic": RESULTS, "partition": str(places(settings, subject))}
-    return REGISTRY.get_sample_value("mendstream_breaker_open", labels)
+    return REGISTRY.get_sample_value("mendstream_garbage_sources", labels)
 
 
-def test_garbage_that_waits_at_the_start_pauses_its_partition_too(settings: Settings) -> None:
-    """Specs are read before anything is assigned: what trips the breaker then must be paused when it is."""
-    place = SPECS, places(settings, "ill")
-    send(settings, SPECS, [b"garbage"] * 1_500, ["ill"] * 1_500)
+def status(n: int, command_id: str) -> CommandStatus:
+    return CommandStatus(
+        event_id=event_uuid("status", n), command_id=command_id, subject="evil/bot", status=Status.COMPLETED,
+        fencing_token=1, reported_at=now_ms(), reporter="nobody",
+    )  # fmt: skip
+
+
+def test_statuses_of_commands_that_nobody_issued_hold_up_no_report(settings: Settings) -> None:
+    unknown = [status(n, f"made up {n}") for n in range(1_187)]
     with Threaded(settings) as worker:
-        worker.until(lambda: len(letters(settings, SPECS)) >= 1_500)
-        worker.until(lambda: worker.ready)
-        end = ends_of(settings, SPECS)[place]
-        send(settings, SPECS, [spec(subject="ill", event_id=event_uuid("held"))])
-        send(settings, RESULTS, [good(n, "ill") for n in range(3_000, 3_010)])
-        worker.until(lambda: counted(settings, "ill") == 600 + 500 + 10)
-        assert worker.processor.progress({place: end + 1}) == end
-    with Threaded(settings) as worker:
-        worker.until(lambda: worker.processor.progress({place: end + 1}) == end + 1)
+        send(settings, STATUS, unknown)
+        send(settings, SPECS, [b"garbage"] * 1_500, ["evil/bot"] * 1_500)
+        send(settings, SPECS, [spec(subject="evil/bot", event_id=event_uuid("behind it"))])
+        send(settings, STATUS, [status(9_999, "the last")])
+        worker.takes_in(ends_of(settings, STATUS))
+        worker.takes_in(ends_of(settings, SPECS))
+    assert len(letters(settings, SPECS)) >= 1_500
+    assert sum(reason(each) == "UNKNOWN_COMMAND" for each in letters(settings, STATUS)) >= 1_188
 
 
 def test_every_record_had_one_fate_and_the_replay_gives_the_same_bytes(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from tests.kafka.running import SECONDS, Child, own_kafka
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/alerts.yaml"
-GARBAGE = 1_500  # enough to open a breaker
+GARBAGE = 1_500  # enough to be told of as a source of it
 
 
 def promtool(*arguments: str | Path, given: str | None = None) -> str:
@@ -73,7 +73,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         send(settings, COMMANDS["ROLLBACK"], [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)])
         send(settings, ALERTS, [alert], [alert.key])
         wanted = {
-            "processor": ["_breaker_open{", "_transitions_total{", "_lag_seconds{"],
+            "processor": ["_breaker_open{", "_garbage_sources{", "_transitions_total{", "_lag_seconds{"],
             "executor": ['"COMPLETED"', '"UNSIGNED"', '"FAILED"'],
         }
         children = {"processor": processor, "executor": executor}

@@ -64,6 +64,27 @@ def test_an_id_again_is_a_duplicate_even_after_a_restart(topic: str) -> None:
         assert (effects.applied, effects.duplicates) == (0, 1)
 
 
+OTHERS = [name for name in (f"evil/{n}" for n in range(99)) if partition_of(name, PARTITIONS) == 0][:2]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("topic", [RESULTS, METRICS, SPECS])
+def test_an_id_that_another_subject_used_before_is_no_duplicate(topic: str, restarted: bool) -> None:
+    tables = state()
+    take = remember if restarted else fold
+    take(piece(topic, sent([MAKE[topic](OTHERS[0]), MAKE[topic](OTHERS[1])])), tables, CODEC)
+    effects = fold(piece(topic, sent([MAKE[topic](HOME), MAKE[topic](HOME)], start=2)), tables, CODEC)
+    assert (effects.applied, effects.duplicates) == (1, 1)
+
+
+def test_a_status_is_not_taken_for_one_of_another_subject() -> None:
+    """It is refused for want of its command, each time for the same reason, and never passed over as known."""
+    tables = state()
+    fold(piece(STATUS, sent([status(OTHERS[0])])), tables, CODEC)
+    effects = fold(piece(STATUS, sent([status(HOME)], start=1)), tables, CODEC)
+    assert ([one.reason for one in effects.refused], effects.duplicates) == (["UNKNOWN_COMMAND"], 0)
+
+
 def test_an_id_is_forgotten_a_window_later_and_not_before() -> None:
     record = result(subject=HOME)
     for offset, duplicates in ((10, 1), (11, 0)):

@@ -32,8 +32,8 @@ class World:
     def __init__(self, **terms: object) -> None:
         self.lessons, self.policy, self.now, self.offset = Lessons(), policy(**terms), NOON, 0
 
-    def see(self, value: float, key: str = "x") -> list[Alert]:
-        return told(observe("heat", key, value, self._place(), self.lessons, self.policy))
+    def see(self, value: float, key: str = "x", crowd: str = "default") -> list[Alert]:
+        return told(observe("heat", key, value, self._place(), self.lessons, self.policy, crowd))
 
     def wait(self, ms: int) -> list[Alert]:
         self.now += ms
@@ -97,6 +97,14 @@ def test_a_storm_becomes_one_alert() -> None:
     assert len(world.see(1.0, "thing 0")) == 1
     world.wait(STORM_MS + 1)
     assert len(world.see(11.0, "another")) == 1
+
+
+def test_the_storm_of_one_tenant_holds_nothing_of_another_nor_does_a_subject_of_any_name() -> None:
+    world = World()
+    for n in range(2 * STORM):
+        world.see(11.0, f"evil/{n}", "evil")
+    assert [one.key for one in world.see(11.0, "*", "evil")] == []
+    assert [one.key for one in world.see(11.0, "good/bot", "good")] == ["good/bot"]
 
 
 def test_a_value_that_is_no_number_breaks_nothing() -> None:

@@ -1,0 +1,108 @@
+"""Made-up names take nothing from subjects that are known: neither their budget nor their alerts."""
+
+import pytest
+
+from agents.alerts.raising import STORM
+from agents.commander.budget import HOUR_MS, SUBJECTS_FREE
+from agents.commander.rights import APPROVAL_MS
+from agents.fold import rebuild
+from agents.known import NEW_MS, is_known, known_count
+from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
+from schemas.lessons import Alert
+from schemas.orders import RequestKind
+from schemas.records import Order, Outcome, Phase, Policy, Status
+from tests.builders import CODEC, NOON, metric, result, spec
+from tests.life import Life
+from tests.loop import rows
+
+MADE_UP = [f"made-up-{n}" for n in range(100)]
+POLICY = Policy(event_id="p", policy_id="p", commands_per_hour=8, subjects_share=0.0)
+
+
+def met(life: Life, *subjects: str) -> None:
+    """One record of each."""
+    records = [result(life._next(), subject=name, event_id=f"{name} {life.now}") for name in subjects]
+    life.send(RESULTS, records)
+
+
+def alerts(life: Life) -> list[tuple[str, str]]:
+    return [(one.rule, one.key) for one in life.records(ALERTS) if isinstance(one, Alert)]
+
+
+@pytest.mark.parametrize("topic", [RESULTS, METRICS])
+def test_a_subject_is_new_for_its_first_day_of_data(topic: str) -> None:
+    life = Life()
+    record = result(subject="bot") if topic == RESULTS else metric(subject="bot")
+    life.send(topic, [record])
+    assert not is_known("bot", NOON + NEW_MS - 1, life.tables)
+    assert is_known("bot", NOON + NEW_MS, life.tables)
+    assert [known_count("default", NOON + at, life.tables) for at in (NEW_MS - 1, NEW_MS)] == [0, 1]
+
+
+def test_a_spec_a_person_or_a_completed_command_makes_a_subject_known() -> None:
+    life = Life(POLICY)
+    met(life, "specified", "asked for", "served", "made up")
+    life.send(SPECS, [spec(subject="specified")])
+    life.ask(RequestKind.ROLLBACK, subject="asked for")
+    life.find(subject="served")
+    life.report(next(one for one in life.issued() if one.subject == "served"), Status.COMPLETED)
+    names = ("specified", "asked for", "served", "made up")
+    assert [is_known(name, life.now, life.tables) for name in names] == [True, True, True, False]
+    assert known_count("default", life.now, life.tables) == 3
+
+
+def test_made_up_subjects_use_up_neither_the_budget_nor_the_places_of_known_ones() -> None:
+    """Both at once: more made-up harms than the hour has commands, then harms of subjects that specs name."""
+    life = Life(POLICY)
+    met(life, *MADE_UP)
+    made_up = [life.find(subject=name).outcome for name in MADE_UP]
+    assert made_up.count(Outcome.ISSUED) < SUBJECTS_FREE
+    spent = len(life.issued())
+    assert spent == POLICY.commands_per_hour // 4
+    for number in range(SUBJECTS_FREE):
+        subject = f"known-{number}"
+        life.send(SPECS, [spec(subject=subject, event_id=subject)])
+        assert life.find(subject=subject).outcome == Outcome.ISSUED
+    assert len(life.issued()) == spent + SUBJECTS_FREE
+    assert {row.phase for row in life.rows() if row.subject.startswith("known")} == {Phase.ISSUED}
+
+
+def test_whoever_waits_is_told_of_by_an_alert_of_its_own() -> None:
+    life = Life(POLICY)
+    met(life, *MADE_UP)
+    for name in MADE_UP:
+        life.find(subject=name)
+    assert alerts(life) == [("newcomers' budget spent", "default")]
+    life.wait(HOUR_MS)
+    life.wait(HOUR_MS)
+    raised = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "newcomers' budget spent"]
+    assert raised[-1].state == "RESOLVED"
+
+
+@pytest.mark.parametrize("evil", ["evil/{}", "{}"])
+def test_a_storm_of_others_holds_no_alert_of_a_known_subject(evil: str) -> None:
+    """Of another tenant, or made up without one; all wait for an approval in vain, the known one's last."""
+    life, names = Life(), [evil.format(n) for n in range(2 * STORM)]
+    met(life, *names)
+    life.send(SPECS, [spec(subject="bot")])
+    for name in [*names, "bot"]:
+        life.find(subject=name, outcome=Outcome.AWAITING_APPROVAL)
+    life.wait(APPROVAL_MS[Order.ROLLBACK])
+    life.wait(APPROVAL_MS[Order.ROLLBACK])
+    told = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "approval expired"]
+    assert [one.count for one in told if one.key == "bot"] == [1]
+    assert len(told) == STORM + 1
+
+
+def test_who_is_new_is_worked_out_again_after_a_restart() -> None:
+    life, other = Life(), Life()
+    met(life, *MADE_UP[:5])
+    life.send(SPECS, [spec(subject=MADE_UP[0])])
+    stored = rows(life.tables)
+    for topic, table in other.tables.all().items():
+        table.restore(list(stored[topic].items()), CODEC)
+    rebuild(other.tables)
+    assert known_count("default", life.now, other.tables) == known_count("default", life.now, life.tables) == 1
+    life.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
+    other.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
+    assert rows(other.tables) == rows(life.tables)
