@@ -86,6 +86,7 @@ class Verdict(StrEnum):
     UNSTABLE = "UNSTABLE"
     FAILURE = "FAILURE"
     REQUEST = "REQUEST"
+    MISSING = "MISSING"
 
 
 class Order(StrEnum):
@@ -604,6 +605,7 @@ class VersionWatch:
     asked: Order = Order.NONE  # what its finding asked for
     rolled_back: bool = False  # taken out of service: late records command nothing
     first_at: int = -1  # of its first record
+    seen_at: int = -1  # of its last record, by the broker's clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -623,6 +625,12 @@ class MetricRow:
     share_count: int  # units of this segment within the reference of the whole
     share_bad: int
     versions: tuple[VersionWatch, ...]
+    unjudged: str = ""  # why no record of it can be judged; empty: they are, or it is still learned from
+    unjudged_at: int = -1  # since when, by the broker's clock
+    unwatched: int = 0  # units of versions for which there was no room
+    unwatched_at: int = -1  # since when there has been no room, by the broker's clock
+    awaits_version: str = ""  # made by a completed training: the reference begins anew with its first record
+    reference_from: str = ""  # why the reference began anew; empty: it is the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ not only with its records. RATE metrics are watched as they are, MEAN and LATENC
 limit; SIGNAL and COUNT metrics are added up and shown.
 """
 
+from bisect import bisect_left
 from itertools import pairwise
 
 import numpy as np
@@ -80,14 +81,21 @@ def _fold_metric(
 ) -> list[Finding]:
     """Folds one metric's records into `rows`, stopping at each finding: its own record's rows word it."""
     findings: list[Finding] = []
+
+    def folded(n: int) -> tuple[Gauge, list[Finding]]:
+        gauge = Gauge(facts, columns, named, rule, rows, at[:n])
+        return gauge, gauge.fold()
+
     while len(at):
-        upto = room(columns, rows, at)
-        gauge = Gauge(facts, columns, named, rule, rows, at[:upto])
-        found = gauge.fold()
+        upto = room(columns, facts.now, rows, at)
+        gauge, found = folded(upto)
         if found and found[0].at < at[upto - 1]:
             upto = int(np.searchsorted(at, found[0].at)) + 1
-            gauge = Gauge(facts, columns, named, rule, rows, at[:upto])
-            found = gauge.fold()
+            gauge, found = folded(upto)
+        if gauge.falls_silent:
+            upto = bisect_left(range(1, upto), True, key=lambda n: folded(n)[0].falls_silent) + 1
+            gauge, found = folded(upto)
+            found.append(gauge.fall_silent())
         rows.update(gauge.rows())
         findings += found
         at = at[upto:]

@@ -7,12 +7,14 @@ import numpy as np
 from agents.mix import Part
 from agents.slice import Facts, Finding, Floats, Ints
 from agents.watch.before import came_with, sound_before
+from agents.watch.crowd import VERSIONS_KEPT, VERSIONS_MOST, crowded_finding, has, is_full, newcomers, with_room
 from agents.watch.explain import Change, explain
 from agents.watch.ledger import Ledger
 from agents.watch.records import Records
 from agents.watch.rows import barred, empty_row, learning_anew
 from agents.watch.rule import How, Rule
-from agents.watch.stream import VERSIONS_KEPT, Alarm, Stream
+from agents.watch.silence import is_mended, silent_finding, why_unjudged
+from agents.watch.stream import Alarm, Stream
 from agents.watch.wording import drift_finding
 from schemas.ids import decision_id
 from schemas.records import MetricRow, Order, Verdict
@@ -52,13 +54,23 @@ class Gauge:
     ) -> None:
         """named: subject and metric; at: positions of its records in the facts, ascending."""
         self._facts, self._named, self._rule = facts, named, rule
-        if any(of_another_kind(row, rule) for row in rows.values()):
+        if any(of_another_kind(row, rule) or is_mended(row, rule) for row in rows.values()):
             rows = {
                 segment: replace(learning_anew(row), limit=None, values=(), thin=1) for segment, row in rows.items()
             }
+        self._last = at[-1]
+        rows = self._with_room(rows, columns, at)
         self._whole = self._open(None, rows.get(None))
+        self._crowded: list[Finding] = []
+        at = self._admitted(columns, at)
         records = Records.of(
-            at, facts.offsets[at], columns.version[at], columns.count[at], columns.total[at], columns.times[at]
+            at,
+            facts.offsets[at],
+            columns.version[at],
+            columns.count[at],
+            columns.total[at],
+            columns.times[at],
+            facts.now[at],
         )
         records = self._whole.measure(records, columns.versions, rule)
         known = {segment: row for segment, row in rows.items() if segment is not None}
@@ -68,9 +80,11 @@ class Gauge:
     def fold(self) -> list[Finding]:
         """Findings in the order of the log."""
         ledger, streams = self._ledger, self._streams
+        if not len(ledger.records):
+            return self._crowded
         alarms, reference = self._whole.fold(ledger.records, ledger.names, self._rule)
         self._share(reference)
-        findings = [self._finding(self._whole, alarm, self._change(alarm)) for alarm in alarms]
+        findings = self._crowded + [self._finding(self._whole, alarm, self._change(alarm)) for alarm in alarms]
         for label, stream in streams.items():
             own = ledger.of_segment(label)
             if len(own):
@@ -82,7 +96,53 @@ class Gauge:
         return sorted(findings, key=lambda finding: finding.at)
 
     def rows(self) -> Rows:
-        return {stream.row.segment: stream.row for stream in (self._whole, *self._streams.values())}
+        """The rows as they stand after the records, with why they cannot be judged; since when stands in the whole."""
+        streams = (self._whole, *self._streams.values())
+        return {stream.row.segment: _with_silence(stream.row, self._rule) for stream in streams}
+
+    @property
+    def falls_silent(self) -> bool:
+        """Whether within these records it came about that the metric cannot be judged."""
+        return not self._whole.row.unjudged and bool(why_unjudged(self._whole.row, self._rule))
+
+    def fall_silent(self) -> Finding:
+        """Tells that the metric cannot be judged from its last record on."""
+        at = int(self._last)
+        row = _with_silence(self._whole.row, self._rule)
+        self._whole.row = replace(row, unjudged_at=int(self._facts.now[at]))
+        return silent_finding(row, at)
+
+    def _with_room(self, rows: Rows, columns: Columns, at: Ints) -> Rows:
+        """The rows as a version comes with the first record; `room` ends what is folded at once before each."""
+        name, segment, now = (
+            columns.versions[columns.version[at[0]]],
+            columns.segment[at[0]],
+            int(self._facts.now[at[0]]),
+        )
+        here = (None, columns.segments[segment]) if segment >= 0 else (None,)
+        crowded = {label: rows[label] for label in here if label in rows and not has(rows[label], name)}
+        return rows | {
+            label: with_room(row, now) for label, row in crowded.items() if len(row.versions) >= VERSIONS_KEPT
+        }
+
+    def _admitted(self, columns: Columns, at: Ints) -> Ints:
+        """The records of versions that there is room for; the others are counted, and told of once."""
+        row = self._whole.row
+        names = columns.versions
+        if len(row.versions) < VERSIONS_MOST:
+            comes = row.unwatched_at >= 0 and len(newcomers(row, columns.version[at], names)) > 0
+            self._whole.row = replace(row, unwatched_at=-1) if comes else row
+            return at
+        known = np.array([has(row, name) for name in names])[columns.version[at]]
+        left = at[~known]
+        if len(left):
+            if row.unwatched_at < 0:
+                first = int(left[0])
+                self._crowded = [crowded_finding(self._facts, row, names[columns.version[first]], first)]
+                row = replace(row, unwatched_at=int(self._facts.now[first]))
+            self._whole.row = replace(row, unwatched=row.unwatched + int(columns.count[left].sum()))
+        admitted: Ints = at[known]
+        return admitted
 
     def _open(self, segment: str | None, row: MetricRow | None) -> Stream:
         row, rule = row or empty_row(*self._named, segment), self._rule
@@ -176,20 +236,36 @@ def of_another_kind(row: MetricRow, rule: Rule) -> bool:
     """Whether the policy counts the metric in another way than it did: what was learned is of another quantity."""
     if rule.how == How.RATE:
         return row.limit is not None or bool(row.values)
-    return rule.how == How.LIMIT and row.limit is None and row.reference_count > 0
+    if rule.how != How.LIMIT:
+        return False
+    if row.limit is None:
+        return row.reference_count > 0
+    return rule.limit is not None and row.limit != rule.limit
 
 
-def room(columns: Columns, rows: Rows, at: Ints) -> int:
-    """How many records can be folded at once: not past one that brings a version for which another has to go."""
+def room(columns: Columns, now: Ints, rows: Rows, at: Ints) -> int:
+    """How many records can be folded at once: not past one that brings a version for which another may have to go.
+
+    now: the broker's clock at each of the facts.
+    """
     if max((len(row.versions) for row in rows.values()), default=0) + len(columns.versions) <= VERSIONS_KEPT:
         return len(at)
     version, segment, rooms = columns.version[at], columns.segment[at], [len(at)]
-    for code in (None, *set(segment[segment >= 0].tolist())):
+    whole, admitted = rows.get(None), np.ones(len(at), np.bool_)
+    if whole is not None and is_full(whole, int(now[at[-1]])):
+        # What brings no version in needs no stop, and there may be many such names.
+        admitted = np.array([has(whole, name) for name in columns.versions])[version]
+    for code in (None, *set(segment[admitted & (segment >= 0)].tolist())):
         row = rows.get(None if code is None else columns.segments[code])
-        known = {one.model_version for one in row.versions} if row else set()
-        own = np.arange(len(at)) if code is None else np.flatnonzero(segment == code)
-        _, first = np.unique(version[own], return_index=True)
-        fresh = [one for one in np.sort(first).tolist() if columns.versions[version[own[one]]] not in known]
-        free = VERSIONS_KEPT - len(known)
-        rooms += [max(1, int(own[fresh[free]]))] if len(fresh) > free else []
+        own = np.flatnonzero(admitted & ((segment == code) if code is not None else True))
+        fresh = own[newcomers(row, version[own], columns.versions)]
+        free = VERSIONS_KEPT - (len(row.versions) if row else 0)
+        rooms += [one for one in fresh[max(0, free) :].tolist() if one > 0][:1]
     return min(rooms)
+
+
+def _with_silence(row: MetricRow, rule: Rule) -> MetricRow:
+    why = why_unjudged(row, rule)
+    if why == row.unjudged:
+        return row
+    return replace(row, unjudged=why, unjudged_at=row.unjudged_at if why else -1)

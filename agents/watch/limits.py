@@ -11,19 +11,28 @@ from agents.slice import Floats
 LEARNED = 1_000  # values that freeze a limit: the 95th percentile is then within 0.7 points of its place
 _BAD = 0.05  # of the learned values are beyond their limit: enough to learn a rate from, few enough to rise
 _LEFT = 0.05  # of the correlation, at most, between records that are both judged
+_TIED = 0.9  # of the learned values, at most, may be beyond their limit: a rate above hardly rises
 _LAGGED = 0.1  # a smaller lag-1 correlation hardly moves the false alarms
 _SIGMAS = 3.0
 THIN_MOST = 200  # of a value a minute that leaves seven a day; fewer would tell nothing in time
+_LARGEST = float(np.finfo(np.float64).max)
 NOT_TO_BE_THINNED = 0  # values follow each other further than THIN_MOST records: no record is judged
 
 
-def limit_of(values: Floats, upper: bool) -> float | None:
-    """The 95th percentile where more is worse, the 5th otherwise, one of the values; None if all are equal."""
-    if values.min() == values.max():
-        return None
-    ordered = np.sort(values)
-    at = ceil((1.0 - _BAD) * len(values)) - 1
-    return float(ordered[at] if upper else ordered[len(values) - 1 - at])
+def limit_of(values: Floats, upper: bool, margin: float) -> float:
+    """The 95th percentile where more is worse, the 5th otherwise, one of the values.
+
+    Where more than one in twenty share the worst value, none would be beyond it however many came to share it: then the
+    limit is the next better one. Where nearly all share it, the limit lies beyond it by the relative margin of "no harm":
+    a gauge that was constant is watched for leaving what it was.
+    """
+    ordered = np.sort(values if upper else -values)  # the worst last
+    limit = float(ordered[ceil((1.0 - _BAD) * len(values)) - 1])
+    if limit == ordered[-1]:
+        better = ordered[ordered < limit]
+        tied = len(ordered) - len(better)
+        limit = float(better[-1]) if tied <= _TIED * len(ordered) else limit + margin * abs(limit)
+    return min(limit, _LARGEST) if upper else -min(limit, _LARGEST)
 
 
 def beyond(values: Floats, limit: float, upper: bool) -> NDArray[np.bool_]:

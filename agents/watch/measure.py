@@ -41,17 +41,13 @@ def _limited(row: MetricRow, records: Records, names: list[str], rule: Rule) -> 
     if row.limit is not None:
         return row, 0
     fit = taught(row, records, names, records.count == 1)
-    while True:
-        taken, fit = np.split(fit, [LEARNED - len(row.values)])
-        values = (*row.values, *records.total[taken].tolist())
-        if len(values) < LEARNED:
-            return replace(row, values=values), len(records)
-        learned = np.array(values)
-        limit = limit_of(learned, rule.upper)
-        row = replace(row, values=(), limit=limit)
-        if limit is not None:
-            return replace(row, thin=thinning(learned)), int(taken[-1]) + 1
-        # Values that are all the same say nothing of how far they may go: the next ones are learned from.
+    taken = fit[: LEARNED - len(row.values)]
+    values = (*row.values, *records.total[taken].tolist())
+    if len(values) < LEARNED:
+        return replace(row, values=values), len(records)
+    learned = np.array(values)
+    limit = limit_of(learned, rule.upper, rule.margin)
+    return replace(row, values=(), limit=limit, thin=thinning(learned)), int(taken[-1]) + 1
 
 
 def _thinned(row: MetricRow, records: Records, names: list[str], singles: Ints) -> Ints:

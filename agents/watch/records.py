@@ -26,6 +26,7 @@ class Column(IntEnum):
     WHOLE_JUDGED = 7  # what the whole compares of the record, by its own limit
     WHOLE_BAD = 8
     TIME = 9  # of the event, ms
+    NOW = 10  # the broker's clock, ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,11 @@ class Records:
     total: Floats
 
     @staticmethod
-    def of(at: Ints, offsets: Ints, version: Ints, count: Ints, total: Floats, times: Ints) -> "Records":
+    def of(at: Ints, offsets: Ints, version: Ints, count: Ints, total: Floats, times: Ints, now: Ints) -> "Records":
         ints = np.zeros((len(Column), len(at)), np.int64)
         ints[: Column.JUDGED] = at, offsets, version, count
         ints[Column.TIME] = times
+        ints[Column.NOW] = now
         return Records(ints, total)
 
     @property
@@ -69,6 +71,10 @@ class Records:
     @property
     def times(self) -> Ints:
         return self._column(Column.TIME)
+
+    @property
+    def now(self) -> Ints:
+        return self._column(Column.NOW)
 
     def _column(self, column: Column) -> Ints:
         found: Ints = self.ints[column]

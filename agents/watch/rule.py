@@ -33,6 +33,8 @@ class Rule:
     threshold: float  # log of the e-detector's alarm
     sound_count: int  # units on which a version must have been sound to be gone back to
     references: tuple[Reference, ...]
+    margin: float = 0.0  # relative: what is within it of a constant is no harm
+    is_count: bool = False  # a goal or guardrail that has no bad units
 
     @staticmethod
     def of(spec: MetricSpec, policy: Policy) -> "Rule":
@@ -44,6 +46,8 @@ class Rule:
             float(np.log(policy.false_alarm_records)),
             policy.min_count,
             tuple(one for one in policy.references if one.metric == spec.name),
+            spec.margin,
+            spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.kind == MetricKind.COUNT,
         )
 
     @property

@@ -12,8 +12,6 @@ from agents.watch.rows import barred, begun, first_seen
 from agents.watch.rule import Rule
 from schemas.records import MetricRow, State, VersionWatch
 
-VERSIONS_KEPT = 8  # a rollback needs the one before; more tell a person what happened
-
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -63,11 +61,9 @@ class Stream:
         return alarms, reference
 
     def put(self, version: VersionWatch) -> None:
-        """Sets a version's part of the row; the one not seen for longest goes when there are too many."""
+        """Sets a version's part of the row."""
         kept = {old.model_version: old for old in self.row.versions}
         kept[version.model_version] = version
-        if len(kept) > VERSIONS_KEPT:
-            del kept[min(kept.values(), key=lambda one: one.applied_offset).model_version]
         self.row = replace(self.row, versions=tuple(kept.values()))
 
     def _learn(self, records: Records, names: list[str], rule: Rule) -> tuple[Ints, int]:
@@ -156,4 +152,5 @@ def _summed(version: VersionWatch, own: Records) -> VersionWatch:
         whole_judged=version.whole_judged + whole_judged,
         whole_bad=version.whole_bad + whole_bad,
         applied_offset=int(own.offsets[-1]),
+        seen_at=int(own.now[-1]),
     )

@@ -21,12 +21,29 @@ def gauge(rng: np.random.Generator, n: int, phi: float) -> Values:
 @pytest.mark.parametrize(("upper", "limit"), [(True, 950.0), (False, 51.0)])
 def test_one_value_in_twenty_is_beyond_the_limit(upper: bool, limit: float) -> None:
     values = np.random.default_rng(1).permutation(np.arange(1.0, 1_001.0))
-    assert limit_of(values, upper) == limit
+    assert limit_of(values, upper, 0.1) == limit
     assert beyond(values, limit, upper).sum() == 50
 
 
-def test_values_that_are_all_the_same_have_no_limit() -> None:
-    assert limit_of(np.full(1_000, 7.0), True) is None
+@pytest.mark.parametrize(
+    ("values", "upper", "limit"),
+    [
+        ((7.0,) * 1_000, True, 7.7),  # constant: beyond it by the margin
+        ((7.0,) * 1_000, False, 6.3),
+        ((-7.0,) * 1_000, True, -6.3),
+        ((0.0,) * 1_000, True, 0.0),
+        ((0.0,) * 100 + (1.0,) * 900, False, 1.0),  # one in ten is the worst there is: it is what is counted
+        ((0.0,) * 900 + (1.0,) * 100, True, 0.0),
+        ((0.0,) * 900 + (1.0,) * 100, False, 1.0),  # nine in ten: more can come
+        ((0.0,) * 950 + (1.0,) * 50, False, 0.0),  # hardly more can
+        ((0.0,) * 960 + (1.0,) * 40, True, 0.0),  # one in twenty-five: as always, the percentile
+        ((1.797e308,) * 1_000, True, float(np.finfo(np.float64).max)),
+    ],
+)
+def test_where_the_worst_value_is_shared_the_limit_leaves_room_for_what_is_worse(
+    values: tuple[float, ...], upper: bool, limit: float
+) -> None:
+    assert limit_of(np.array(values), upper, 0.1) == pytest.approx(limit, rel=1e-12)
 
 
 def test_values_that_do_not_follow_each_other_are_not_thinned() -> None:
@@ -61,7 +78,7 @@ def test_a_gauge_without_a_change_alarms_no_more_often_than_promised(phi: float)
     for seed in range(40):
         rng = np.random.default_rng([seed, int(100 * phi)])
         values = gauge(rng, LEARNED + 200 * 1_200, phi)
-        limit, k = limit_of(values[:LEARNED], True), thinning(values[:LEARNED])
+        limit, k = limit_of(values[:LEARNED], True, 0.1), thinning(values[:LEARNED])
         assert limit is not None
         bad = beyond(values[LEARNED:], limit, True).astype(np.int64)
         alarms += _alarms(bad[k - 1 :: k], 200, 5_000.0)

@@ -109,15 +109,6 @@ def test_a_version_before_that_fails_later_in_the_same_slice_was_sound_when_it_m
     assert [(one.model_version, one.order) for one in found] == [("v2", Order.ROLLBACK), ("v1", Order.RETRAIN)]
 
 
-def test_more_versions_than_are_kept_in_one_slice_drop_the_oldest() -> None:
-    state = watched()
-    Stream(state, 6).send(2_000, (None, 1.0, 0.05), model_version="v0")
-    names = [f"v{n}" for n in (0, *range(1, 12), 0) for _ in range(30)]
-    numbered = many(metric(), len(names), 5_000, model_version=names, sum=np.ones(len(names)))
-    fold(piece(METRICS, numbered), state, CODEC)
-    assert [version.model_version for version in row(state).versions] == [*(f"v{n}" for n in range(5, 12)), "v0"]
-
-
 def test_after_its_command_is_completed_a_metric_learns_anew_and_watches_again() -> None:
     state = watched(false_alarm_records=1e6)
     stream = Stream(state, 7)
