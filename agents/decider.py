@@ -1,6 +1,7 @@
 """What comes of a finding: an order, a question to a person, or a note, by the autonomy in force."""
 
 from agents.place import Place
+from agents.policy import autonomy_of
 from agents.slice import Facts, Finding
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
@@ -24,7 +25,9 @@ def decide(facts: Facts, finding: Finding, policy: Policy, experiment: Experimen
 
 def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, place: Place) -> Decision:
     """The decision on what was found in one record."""
-    autonomy = (experiment.autonomy if experiment else None) or autonomy_of(policy, finding)
+    autonomy = (experiment.autonomy if experiment else None) or autonomy_of(
+        policy, finding.order, finding.rule, finding.environment
+    )
     return Decision(
         decision_id=place.event_id(finding.agent, finding.ordinal),
         subject=finding.subject,
@@ -44,17 +47,3 @@ def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, 
         decided_at=place.now,
         agents=VERSION,
     )
-
-
-def autonomy_of(policy: Policy, finding: Finding) -> Autonomy:
-    """The first of the policy's rules that fits, else its level for the command type."""
-    for rule in policy.autonomies:
-        fits = rule.order in (None, finding.order) and rule.environment in (None, finding.environment)
-        if fits and (rule.rule is None or finding.rule.startswith(rule.rule)):
-            return rule.autonomy
-    return {
-        Order.ROLLBACK: policy.rollback,
-        Order.DEPLOY: policy.deploy,
-        Order.RETRAIN: policy.retrain,
-        Order.IMPROVE: policy.improve,
-    }.get(finding.order, Autonomy.OBSERVE)

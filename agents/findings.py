@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from agents import commands, decider, followups
-from agents.commander.order import order
-from agents.commander.rights import lock
+from agents.commander.order import never_served, order
+from agents.commander.rights import PERSONS_RULE, deploys_at_once
 from agents.effects import Output
 from agents.failure.analyse import analyse
 from agents.failure.causes import signal_of
@@ -15,6 +15,7 @@ from agents.policy import policy_for
 from agents.slice import Facts, Finding
 from schemas.catalog import DECISIONS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
+from schemas.ids import target_of
 from schemas.lessons import Advice, FailureAnalysis
 from schemas.orders import Request
 from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Verdict
@@ -91,7 +92,7 @@ def follow(advice: Advice, place: Place, tables: Tables) -> list[Output]:
 
 
 def ask(request: Request, place: Place, tables: Tables) -> list[Output]:
-    """What follows from a person's own order: a rollback at once, the rest as the policy has it for people."""
+    """What follows from a person's own order: a rollback to what served before at once, the rest as the policy has it."""
     policy, kind = policy_for(request.subject, tables.policies.values()), Order(request.kind)
     finding = Finding(
         at=0,
@@ -101,7 +102,7 @@ def ask(request: Request, place: Place, tables: Tables) -> list[Output]:
         order=kind,
         subject=request.subject,
         metric="",
-        rule="a person's own order",
+        rule=PERSONS_RULE,
         reason=f"{request.requested_by} asks for it" + (f": {request.detail}" if request.detail else ""),
         evidence=(),
         experiment_id=request.experiment_id,
@@ -112,11 +113,12 @@ def ask(request: Request, place: Place, tables: Tables) -> list[Output]:
         environment=request.environment,
     )
     decision = decider.decided(finding, policy, None, place)
-    at_once = kind == Order.ROLLBACK or decision.outcome == Outcome.ISSUED
+    if kind == Order.ROLLBACK:
+        deploys = never_served(finding, target_of(request.subject, request.environment), tables)
+        at_once = not deploys or deploys_at_once(policy, finding.rule, request.environment)
+    else:
+        at_once = decision.outcome == Outcome.ISSUED
     decision = replace(decision, outcome=Outcome.ISSUED if at_once else Outcome.AWAITING_APPROVAL)
-    if kind in (Order.ROLLBACK, Order.DEPLOY):
-        target = f"{request.subject}/{request.environment}"
-        lock(request.subject, target, place.now + policy.manual_lock_ms, tables)
     return _ordered(decision, finding, place, tables, policy, request.requested_by)[0]
 
 

@@ -10,6 +10,7 @@ from agents.effects import Output
 from agents.place import Place, beside
 from agents.slice import Finding
 from schemas.catalog import PATTERN_FACTS, TRUST_FACTS
+from schemas.ids import JOINER
 from schemas.lessons import (
     AgentKind,
     FailureAnalysis,
@@ -174,7 +175,7 @@ def version_judged(
         return []
     fact = TrustFact(
         event_id=place.event_id("followups", f"version|{about}"),
-        agent_id=beside(subject, f"version:{subject.rpartition('/')[2]}@{version}"),
+        agent_id=version_agent(subject, version),
         kind=AgentKind.MODEL_VERSION,
         score=score,
         quality=score,
@@ -182,6 +183,17 @@ def version_judged(
         occurred_at=place.now,
     )
     return [Output(TRUST_FACTS, fact.agent_id, fact.event_id, fact, place.now)]
+
+
+def version_agent(subject: str, version: str) -> str:
+    """The name under which a model version is trusted; no other subject's version has it.
+
+    >>> version_agent("acme/support-bot", "v2")
+    'acme/version:support-bot@v2'
+    """
+    tenant, slash, line = subject.partition(JOINER)
+    whole = (line if slash else tenant).replace("%", "%25").replace("@", "%40")
+    return beside(subject, f"version:{whole}@{version}")
 
 
 def _closed(row: FollowupRow, helped: float, place: Place, lessons: Lessons, tried: bool = True) -> list[Output]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
+from schemas.records import Autonomy, Direction, MetricKind, MetricSpec, Order, Policy, Role
 
 _UP, _DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EXPOSURE = "exposure"  # counts assigned units; feeds the check of the split
@@ -41,3 +41,17 @@ def metric_spec(name: str, named: Iterable[MetricSpec], policy: Policy) -> Metri
         if spec.name == name:
             return spec
     return MetricSpec(name, Role.SIGNAL, Direction.UNKNOWN, MetricKind.MEAN)
+
+
+def autonomy_of(policy: Policy, order: Order, why: str, environment: str) -> Autonomy:
+    """The first of the policy's rules that fits, else its level for the command type. why: the rule of the decision."""
+    for rule in policy.autonomies:
+        fits = rule.order in (None, order) and rule.environment in (None, environment)
+        if fits and (rule.rule is None or why.startswith(rule.rule)):
+            return rule.autonomy
+    return {
+        Order.ROLLBACK: policy.rollback,
+        Order.DEPLOY: policy.deploy,
+        Order.RETRAIN: policy.retrain,
+        Order.IMPROVE: policy.improve,
+    }.get(order, Autonomy.OBSERVE)

@@ -4,7 +4,7 @@ from math import isfinite
 
 from schemas.lessons import Judgement, Recommendation, RecommendationOutcome
 from schemas.refusals import Reason
-from schemas.terms import Fault, names_at_fault
+from schemas.terms import Fault, keys_at_fault, names_at_fault
 
 CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
 
@@ -12,7 +12,8 @@ CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
 def check_recommendation(one: Recommendation) -> list[Fault]:
     """Why a recommendation is refused; empty where it is not."""
     faults = [
-        *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, kind=one.kind),
+        *names_at_fault(event_id=one.event_id, run_id=one.run_id, kind=one.kind),
+        *keys_at_fault(agent_id=one.agent_id),
         *names_at_fault(subject=one.subject),
         *_share("confidence", one.confidence),
     ]
@@ -24,7 +25,8 @@ def check_recommendation(one: Recommendation) -> list[Fault]:
 def check_outcome(one: RecommendationOutcome) -> list[Fault]:
     """Why an outcome is refused; empty where it is not."""
     faults = [
-        *names_at_fault(event_id=one.event_id, agent_id=one.agent_id, run_id=one.run_id, judged_by=one.judged_by),
+        *names_at_fault(event_id=one.event_id, run_id=one.run_id, judged_by=one.judged_by),
+        *keys_at_fault(agent_id=one.agent_id),
         *names_at_fault(recommendation_id=one.recommendation_id),
         *_share("quality", one.quality),
     ]

@@ -11,6 +11,7 @@ from schemas.strings import utf8_parts
 
 _NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
 DEFAULT_TENANT = "default"
+JOINER = "/"  # between tenant and line, and between a subject and an environment
 _MASK32 = 0xFFFFFFFF
 _M32 = 0x5BD1E995
 _M64 = np.uint64(0xC6A4A7935BD1E995)
@@ -46,8 +47,26 @@ def tenant_of(name: str) -> str:
     >>> tenant_of("acme/support-bot"), tenant_of("support-bot")
     ('acme', 'default')
     """
-    tenant, slash, _ = name.partition("/")
+    tenant, slash, _ = name.partition(JOINER)
     return tenant if slash else DEFAULT_TENANT
+
+
+def target_of(subject: str, environment: str) -> str:
+    """What a command of a subject acts on; no other subject's is named so, because an environment holds no slash.
+
+    >>> target_of("acme/support-bot", "production")
+    'acme/support-bot/production'
+    """
+    return f"{subject}{JOINER}{environment}"
+
+
+def environment_of(subject: str, target: str) -> str:
+    """The environment of a subject's target.
+
+    >>> environment_of("acme/support-bot", "acme/support-bot/production")
+    'production'
+    """
+    return target.removeprefix(f"{subject}{JOINER}")
 
 
 def digest_of(text: str) -> str:

@@ -73,6 +73,17 @@ class Status(StrEnum):
     REFUSED = "REFUSED"
 
 
+class FailureCause(StrEnum):
+    """Whose failure a FAILED is, as its deployer says."""
+
+    UNKNOWN = "UNKNOWN"  # it does not say
+    DEPLOYER = (
+        "DEPLOYER"  # its own, or its target's: refused, out of reach, too late; nothing is known of the candidate
+    )
+    CANDIDATE = "CANDIDATE"  # the candidate was put to work and did not do it
+    SUPERSEDED = "SUPERSEDED"  # a later command has the target
+
+
 class Verdict(StrEnum):
     """What was found."""
 
@@ -342,6 +353,7 @@ class CommandStatus:
     traffic_share: float | None = None  # of the command's variant, in [0, 1]; absent: nothing is said of it
     share_from: int | None = None  # from when on it has that; absent: reported_at
     share_until: int | None = None  # until when it surely has that; absent: until a command moves it
+    cause: FailureCause = FailureCause.UNKNOWN  # of a FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +420,7 @@ class Command:
     evidence: tuple[Evidence, ...]
     decision_id: str
     compensates: str | None = None
-    fencing_token: int  # grows within (subject, target)
+    fencing_token: int  # grows with the target
     issued_at: int
     expires_at: int
     dry_run: bool = False
@@ -662,6 +674,8 @@ class CommandRow:
     command: bytes | None = None  # what is issued, encoded, without token and moments; absent: of an older Mendstream
     compensates: str | None = None
     undone_by: str = ""  # the command that compensates it
+    rank: int = 0  # the how-manyeth order of its target; of what undoes a command that of it; 0: of an older Mendstream
+    approved_as: Order = Order.UNKNOWN  # the order whose approvers decide on it; UNKNOWN: its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -675,6 +689,7 @@ class SubjectRow:
     frozen_by: str = ""  # a person; empty: not frozen
     locks: dict[str, int] = field(default_factory=dict)  # until when a target is left to people, ms
     new_since: int = -1  # append time of its first record, ms, while nobody vouched for it; -1: it is known
+    orders: dict[str, int] = field(default_factory=dict)  # orders so far by target
 
 
 @dataclass(frozen=True, slots=True)

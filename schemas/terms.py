@@ -7,9 +7,10 @@ from itertools import pairwise
 from math import isfinite
 from string import Formatter
 
+from schemas.people import person_fault
 from schemas.records import Autonomy, CommandStatus, ExperimentSpec, MetricSpec, Order, Policy, ShareStep
 from schemas.refusals import Reason
-from schemas.texts import text_fault
+from schemas.texts import environment_fault, parts_fault, text_fault
 
 Fault = tuple[Reason, str]
 
@@ -26,11 +27,10 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
     """Why a spec is refused; empty where it is not."""
     arms = (spec.control, *spec.treatments)
     faults = [
-        *names_at_fault(
-            event_id=spec.event_id, experiment_id=spec.experiment_id, subject=spec.subject, control=spec.control
-        ),
+        *names_at_fault(event_id=spec.event_id, experiment_id=spec.experiment_id, control=spec.control),
+        *keys_at_fault(subject=spec.subject),
         *names_at_fault(candidate_version=spec.candidate_version, baseline_version=spec.baseline_version),
-        *names_at_fault(environment=spec.environment),
+        *environments_at_fault(environment=spec.environment),
         *(fault for arm in spec.treatments for fault in names_at_fault(treatment=arm)),
         *_levels(spec.alpha, spec.min_count),
         *_metrics(spec.metrics),
@@ -49,7 +49,8 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
 def check_status(status: CommandStatus) -> list[Fault]:
     """Why a status is refused; empty where it is not."""
     faults = [
-        *names_at_fault(event_id=status.event_id, command_id=status.command_id, subject=status.subject),
+        *names_at_fault(event_id=status.event_id, command_id=status.command_id),
+        *keys_at_fault(subject=status.subject),
         *names_at_fault(reporter=status.reporter),
         *_known(status=status.status),
     ]
@@ -94,6 +95,28 @@ def check_policy(policy: Policy) -> list[Fault]:
 def names_at_fault(**texts: str | None) -> Iterator[Fault]:
     for name, text in texts.items():
         fault = text_fault(name, text)
+        if fault is not None:
+            yield fault
+
+
+def keys_at_fault(**names: str) -> Iterator[Fault]:
+    """Of names [tenant/]line that records are keyed by."""
+    for name, text in names.items():
+        fault = text_fault(name, text) or parts_fault(name, text)
+        if fault is not None:
+            yield fault
+
+
+def environments_at_fault(**names: str | None) -> Iterator[Fault]:
+    for name, text in names.items():
+        fault = environment_fault(name, text)
+        if fault is not None:
+            yield fault
+
+
+def persons_at_fault(**names: str) -> Iterator[Fault]:
+    for name, text in names.items():
+        fault = person_fault(name, text)
         if fault is not None:
             yield fault
 
@@ -150,10 +173,11 @@ def _alert_rules(policy: Policy) -> Iterator[Fault]:
 def _autonomies(policy: Policy) -> Iterator[Fault]:
     for rule in policy.autonomies:
         yield from _known(autonomy=rule.autonomy, order=rule.order or Order.NONE)
-        yield from names_at_fault(autonomy_rule=rule.rule, autonomy_environment=rule.environment)
+        yield from names_at_fault(autonomy_rule=rule.rule)
+        yield from environments_at_fault(autonomy_environment=rule.environment)
     for each in policy.approvers:
         yield from _known(order=each.order or Order.NONE)
-        yield from names_at_fault(approver=each.name)
+        yield from persons_at_fault(approver=each.name)
 
 
 def _bounds(policy: Policy) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from schemas.columns import Columns
 from schemas.moments import EARLIEST_MS, FUTURE_MS, moment_fault
 from schemas.records import ResultKind
 from schemas.refusals import Reason, Refused
-from schemas.texts import text_faults
+from schemas.texts import parts_faults, text_faults
 
 RowFault = tuple[int, Reason, str]
 Mask = NDArray[np.bool_]
@@ -54,6 +54,7 @@ def _faults(
     batch = columns.batch
     for name in texts:
         yield from text_faults(name, batch.column(name))
+    yield from parts_faults("subject", batch.column("subject"))
     counts = batch.column("count").to_numpy()
     yield from _where(counts < 1, Reason.BAD_COUNT, "count {} is less than 1", counts)
     yield from _where(counts > COUNT_MAX, Reason.BAD_COUNT, f"count {{}} is more than {COUNT_MAX}", counts)

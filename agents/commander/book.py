@@ -10,12 +10,12 @@ from agents.policy import policy_for
 from schemas.catalog import COMMANDS, TRANSITIONS, local_ids
 from schemas.ids import digest_of_bytes, event_uuid
 from schemas.orders import Event, Transition
+from schemas.people import OURSELVES
 from schemas.records import Command, CommandRow, Order, Phase, SubjectRow
 from schemas.wire import Codec
 from state.table import row_key
 from state.tables import Tables
 
-OURSELVES = "mendstream"
 MINUTE_MS = 60_000
 WAITS = (1, 2, 9)  # for an acknowledgement, by attempt, in the policy's acknowledge_ms
 ATTEMPTS_MOST = len(WAITS)
@@ -129,6 +129,14 @@ def rebuild(tables: Tables) -> None:
 
 def subject_row(subject: str, tables: Tables) -> SubjectRow:
     return tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
+
+
+def next_rank(tables: Tables, subject: str, target: str) -> int:
+    """The number of a new order of a target."""
+    row = subject_row(subject, tables)
+    rank = row.orders.get(target, 0) + 1
+    tables.subjects.put(replace(row, orders={**row.orders, target: rank}))
+    return rank
 
 
 def _next_token(tables: Tables, subject: str, target: str) -> int:

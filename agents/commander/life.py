@@ -45,7 +45,11 @@ LIFE: dict[Phase, dict[Event, Phase]] = {
         Event.SUPERSEDE: Phase.SUPERSEDED,
         Event.UNDO: Phase.COMPENSATING,
     },
-    Phase.COMPENSATING: {Event.UNDONE: Phase.COMPENSATED, Event.UNDO_FAILED: Phase.COMPENSATION_FAILED},
+    Phase.COMPENSATING: {
+        Event.UNDONE: Phase.COMPENSATED,
+        Event.UNDO_FAILED: Phase.COMPENSATION_FAILED,
+        Event.SUPERSEDE: Phase.SUPERSEDED,  # what a later order puts in its place needs no undoing
+    },
     # Ends, out of which only a command that undoes them leads.
     Phase.COMPLETED: {Event.UNDO: Phase.COMPENSATING},
     Phase.FAILED: {Event.UNDO: Phase.COMPENSATING},

@@ -4,13 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from agents.commander import book, budget
-from agents.commander.book import OURSELVES, Moves
+from agents.commander.book import Moves
 from agents.commander.life import AT_WORK, BEGINNINGS, FINAL, WAITING
-from agents.commander.rights import APPROVAL_MS, hands_off
+from agents.commander.rights import APPROVAL_MS, NEVER_SERVED, hands_off, lock
+from agents.commander.service import REVERSIBLE, served
 from agents.place import Place
+from agents.policy import policy_for
 from agents.slice import Finding
-from schemas.ids import command_id
+from schemas.ids import command_id, target_of
 from schemas.orders import Event
+from schemas.people import OURSELVES
 from schemas.records import (
     Command,
     CommandRow,
@@ -40,22 +43,25 @@ def order(
 ) -> tuple[Decision, CommandRow | None, Moves]:
     """The decision with what became of it, its command's row, and what follows.
 
-    asked_by: the person whose own order it is. A second order of one kind for the same target and variant is held while
-    the first is open; a person's takes the place of one that still waits, and a verdict that of a trial it is about.
+    asked_by: the person whose own order it is. A second order of automation of one kind for the same target and variant is
+    held while the first is open, but for a verdict on a trial; a person's is never held, because a later order wins.
     """
     moves = Moves()
     if decision.outcome not in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL):
         return decision, None, moves
-    target = f"{decision.subject}/{finding.environment}"
+    target = target_of(decision.subject, finding.environment)
     if asked_by:
         _take_over(decision, target, asked_by, place, tables, moves)
-    pending = _open_command(tables, decision, target)
+    pending = None if asked_by and decision.order in REVERSIBLE else _open_command(tables, decision, target)
     if pending is not None:
         reason = f"{decision.reason} (held: {decision.order.lower()} {pending.command_id} is open)"
         return replace(decision, outcome=Outcome.HELD, reason=reason, command_id=pending.command_id), None, moves
-    event, why = _way(decision, target, place, tables, policy, asked_by)
+    event, why = _way(decision, finding, target, place, tables, policy, asked_by)
     decision = replace(decision, command_id=command_id(decision.decision_id, decision.order), outcome=_OUTCOMES[event])
     row = row_of(_command(decision, finding, target), decision.order, why, asked_by)
+    row = replace(row, rank=book.next_rank(tables, row.subject, target))
+    if asked_by and never_served(finding, target, tables):
+        row = replace(row, approved_as=Order.DEPLOY)
     entered = enter(row, event, why, place, tables, moves)
     if event == Event.ASK_BUDGET:
         moves.outputs.append(budget.proposal(row, why, place, tables, policy))
@@ -65,7 +71,7 @@ def order(
 def enter(row: CommandRow, event: Event, why: str, place: Place, tables: Tables, moves: Moves) -> CommandRow:
     """Begins the life of a row: issues it, or asks the budget or a person."""
     if event == Event.ISSUE:
-        supersede(row, place, tables, moves)
+        precede(row, place, tables, moves)
         book.issue(row, event, row.requested_by or OURSELVES, row.reason, place, tables, moves)
     else:
         wait_ms = APPROVAL_MS[row.order] if event == Event.ASK_PERSON else budget.ANSWER_MS
@@ -82,19 +88,55 @@ def enter(row: CommandRow, event: Event, why: str, place: Place, tables: Tables,
     return entered
 
 
-def supersede(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
-    """What a command that is issued makes pointless: by a rollback deployments to the same target that are not done, by a
-    verdict for a deployment the trial that led to it."""
+def precede(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
+    """What a command that is about to be issued does to others: those whose place it takes are SUPERSEDED, whatever phase
+    they are in, and a person's own leaves the target to people."""
+    if row.order not in REVERSIBLE or book.stored(row).dry_run:
+        return
+    if row.requested_by:
+        policy = policy_for(row.subject, tables.policies.values())
+        lock(row.subject, row.target, place.now + policy.manual_lock_ms, tables)
+    why = f"{row.order.lower()} {row.command_id} is ordered for the same target"
     for other in book.rows_of(row.subject, tables):
-        if other.order != Order.DEPLOY or other.target != row.target or other.command_id == row.compensates:
-            continue
-        if row.order == Order.ROLLBACK and other.phase in WAITING | AT_WORK:
-            why = f"rollback {row.command_id} is ordered for the same target"
-        elif row.order == Order.DEPLOY and not row.requested_by and _tried(other, row.experiment_id, row.variant):
-            why = f"{row.command_id} goes on with it: the gain is proved"
-        else:
-            continue
-        book.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why, place, tables, moves)
+        if _replaces(row, other):
+            book.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why, place, tables, moves)
+
+
+def never_served(finding: Finding, target: str, tables: Tables) -> bool:
+    """Whether a rollback would put a version in service that was not in it before, which is a deployment by another name."""
+    version = finding.to_version
+    if finding.order != Order.ROLLBACK or version is None:
+        return False
+    return not served(finding.subject, target, version, finding.experiment_id, tables)
+
+
+def _replaces(row: CommandRow, other: CommandRow) -> bool:
+    """Whether a later order of a target takes the place of another command of it.
+
+    A deployment takes that of everything. A rollback takes that of deployments and of rollbacks of the same thing: what it
+    does not name is to be out of service as well.
+    """
+    older = other.rank < row.rank or other.rank == row.rank == 0
+    same = other.command_id in (row.command_id, row.compensates)
+    if other.target != row.target or other.order not in REVERSIBLE or other.phase in FINAL or same or not older:
+        return False
+    if other.command is not None and book.stored(other).dry_run:
+        return False  # it changes nothing
+    if row.order == Order.DEPLOY:
+        return True
+    if other.order == Order.DEPLOY:
+        return other.phase != Phase.COMPENSATING  # it is rolled back already
+    undone = other.phase == Phase.COMPENSATING  # by a deployment, which goes as well
+    return undone or (other.compensates is None and _same_thing(row, other))
+
+
+def _same_thing(row: CommandRow, other: CommandRow) -> bool:
+    """Whether a rollback takes out what another does; one that names nothing takes out whatever there is."""
+    if row.variant is None and row.model_version is None:
+        return True
+    if row.model_version is not None and row.model_version == other.model_version:
+        return True
+    return row.variant is not None and (row.experiment_id, row.variant) == (other.experiment_id, other.variant)
 
 
 def _tried(row: CommandRow, experiment_id: str | None, variant: str | None) -> bool:
@@ -104,26 +146,37 @@ def _tried(row: CommandRow, experiment_id: str | None, variant: str | None) -> b
 
 
 def _take_over(decision: Decision, target: str, by: str, place: Place, tables: Tables, moves: Moves) -> None:
-    """A person's own order goes before what waits for the target, whatever it is."""
+    """A person's own order goes before what waits for the target of its kind; what is to be rolled back waits on."""
     for row in book.rows_of(decision.subject, tables):
-        if (
-            row.target == target
-            and row.phase in WAITING
-            and row.order in (Order.ROLLBACK, Order.DEPLOY, decision.order)
-        ):
+        like = row.order == decision.order != Order.ROLLBACK
+        if row.target == target and row.phase in WAITING and like and row.compensates is None:
             book.move(row, Event.SUPERSEDE, by, f"{by} ordered otherwise", place, tables, moves)
 
 
 def _way(
-    decision: Decision, target: str, place: Place, tables: Tables, policy: Policy, asked_by: str
+    decision: Decision, finding: Finding, target: str, place: Place, tables: Tables, policy: Policy, asked_by: str
 ) -> tuple[Event, str]:
     """How the command begins, and why not at once."""
     if decision.outcome == Outcome.AWAITING_APPROVAL:
-        return Event.ASK_PERSON, "the policy asks a person"
+        unknown = asked_by and never_served(finding, target, tables)
+        return Event.ASK_PERSON, NEVER_SERVED.format(
+            finding.to_version, target
+        ) if unknown else "the policy asks a person"
     if asked_by:
         return Event.ISSUE, ""
     why = hands_off(decision.subject, target, place, tables, locks=not _watched(decision, target, tables))
+    why = why or takes_from_rollback(decision.order, decision.subject, target, tables)
     return (Event.ASK_PERSON, why) if why else budget.spend(decision.subject, place, tables, policy)
+
+
+def takes_from_rollback(kind: Order, subject: str, target: str, tables: Tables) -> str:
+    """Why automation may not deploy just now: it would take the place of a rollback that is not done."""
+    if kind != Order.DEPLOY:
+        return ""
+    for row in book.rows_of(subject, tables):
+        if row.target == target and row.order == Order.ROLLBACK and row.phase not in FINAL:
+            return f"rollback {row.command_id} of {target} is not done"
+    return ""
 
 
 def _watched(decision: Decision, target: str, tables: Tables) -> bool:
@@ -143,7 +196,7 @@ def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow
     for row in book.rows_of(decision.subject, tables):
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (target, decision.order, decision.experiment_id, decision.variant, decision.model_version)
-        if same == wanted and row.phase not in FINAL and row.compensates is None:
+        if same == wanted and row.phase in WAITING | AT_WORK and row.compensates is None:
             if decision.verdict == Verdict.GAIN and _tried(row, decision.experiment_id, decision.variant):
                 continue  # the verdict takes its place, once it is issued
             return row

@@ -5,13 +5,17 @@ from dataclasses import replace
 from agents.commander.book import subject_row
 from agents.effects import Refusal
 from agents.place import Place
-from schemas.asked import EVERYTHING
+from agents.policy import autonomy_of
 from schemas.orders import Review
-from schemas.records import CommandRow, ExperimentStatus, Order, Policy
+from schemas.people import person
+from schemas.records import Autonomy, CommandRow, ExperimentStatus, Order, Policy
+from schemas.texts import EVERYTHING
 from state.table import row_key
 from state.tables import Tables
 
 _MINUTE_MS = 60_000
+PERSONS_RULE = "a person's own order"
+NEVER_SERVED = "version {} never served {}, so it needs what a deployment needs"
 # How long a command waits for a person: by how much harm goes on meanwhile.
 APPROVAL_MS = {
     Order.ROLLBACK: 15 * _MINUTE_MS,
@@ -70,14 +74,20 @@ def gone_stale(row: CommandRow, tables: Tables) -> str:
     return ""
 
 
+def deploys_at_once(policy: Policy, rule: str, environment: str) -> bool:
+    """Whether the policy lets a deployment go without a second person. rule: of the decision."""
+    return autonomy_of(policy, Order.DEPLOY, rule, environment) == Autonomy.AUTO
+
+
 def may_not_approve(review: Review, row: CommandRow, policy: Policy) -> Refusal | None:
     """Why a review does not count; None where it does."""
-    if review.reviewer == row.requested_by:
+    reviewer, kind = person(review.reviewer), row.order if row.approved_as == Order.UNKNOWN else row.approved_as
+    if reviewer == person(row.requested_by):
         return Refusal("OWN_REQUEST", f"{review.reviewer} asked for {row.command_id} and may not review it")
     if policy.approvers and not any(
-        each.name == review.reviewer and each.order in (None, row.order) for each in policy.approvers
+        person(each.name) == reviewer and each.order in (None, kind) for each in policy.approvers
     ):
-        nobody = f"{review.reviewer} is none of those who may approve a {row.order} under policy {policy.policy_id!r}"
+        nobody = f"{review.reviewer} is none of those who may approve a {kind} under policy {policy.policy_id!r}"
         return Refusal("NO_APPROVER", nobody)
     if review.digest != row.digest:
         seen = f"the review is of {review.digest[:12]}..., command {row.command_id} is {row.digest[:12]}..."

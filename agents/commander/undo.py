@@ -1,26 +1,25 @@
-"""Takes commands back: those that nobody began are cancelled, those that may have acted are compensated in reverse order."""
+"""Takes commands back: what nobody began is cancelled, what may have acted is undone unless a later order stands on it."""
 
 from dataclasses import replace
 from typing import Any
 
 from agents.commander import book
-from agents.commander.book import OURSELVES, Moves
-from agents.commander.life import AT_WORK, FINAL, WAITING
+from agents.commander.book import Moves
+from agents.commander.life import AT_WORK, WAITING
 from agents.commander.order import enter, row_of
-from agents.commander.rights import hands_off
+from agents.commander.rights import PERSONS_RULE, deploys_at_once, hands_off
+from agents.commander.service import REVERSIBLE, before
 from agents.effects import Refusal
 from agents.place import Place
-from schemas.ids import command_id
+from agents.policy import policy_for
+from schemas.ids import command_id, environment_of
 from schemas.orders import Event
+from schemas.people import OURSELVES
 from schemas.records import Command, CommandRow, DeployCommand, Order, Phase, RollbackCommand
-from state.table import row_key
 from state.tables import Tables
 
-REVERSIBLE = frozenset(
-    {Order.DEPLOY, Order.ROLLBACK}
-)  # they move traffic; a training or an improvement only adds a model
-_STANDING = AT_WORK | {Phase.COMPLETED}
-_UNDOABLE = _STANDING | {Phase.FAILED, Phase.TIMED_OUT}
+_UNDOABLE = AT_WORK | {Phase.COMPLETED, Phase.FAILED, Phase.TIMED_OUT}
+_STANDING = AT_WORK | {Phase.COMPLETED, Phase.COMPENSATING}
 
 
 def cancel(row: CommandRow, by: str, place: Place, tables: Tables) -> Moves | Refusal:
@@ -30,34 +29,76 @@ def cancel(row: CommandRow, by: str, place: Place, tables: Tables) -> Moves | Re
         book.move(row, Event.CANCEL, by, why, place, tables, moves)
     elif row.compensates is not None:  # or what is half undone would be undone again
         return Refusal("NOT_OPEN", f"command {row.command_id} undoes {row.compensates}: order what is to stand instead")
-    elif row.phase in _UNDOABLE and row.order in REVERSIBLE and row.command is not None:
-        undo(row, by, why, place, tables, moves)
-    else:
+    elif row.phase not in _UNDOABLE or row.order not in REVERSIBLE or row.command is None:
         return Refusal("NOT_OPEN", f"command {row.command_id} is {row.phase}: there is nothing to cancel")
+    elif book.stored(row).dry_run:
+        if row.phase not in AT_WORK:
+            return Refusal("NOT_OPEN", f"command {row.command_id} was a dry run: there is nothing to undo")
+        book.move(row, Event.CANCEL, by, why, place, tables, moves)
+    elif (above := _above(row, tables)) is not None:
+        later = (
+            f"{above.order.lower()} {above.command_id} has {row.target} since: cancel that, or order what is to stand"
+        )
+        return Refusal("NOT_OPEN", f"command {row.command_id} is not undone below a later one: {later}")
+    else:
+        undo(row, by, why, place, tables, moves)
     return moves
 
 
 def undo(row: CommandRow, by: str, why: str, place: Place, tables: Tables, moves: Moves) -> None:
-    """Compensates a command and whatever was done to its target after it, the last first."""
-    for other in book.rows_of(row.subject, tables):
-        after = other.target == row.target and other.fencing_token > row.fencing_token and other.order in REVERSIBLE
-        if after and other.phase in _STANDING and other.compensates is None and other.command is not None:
-            book.move(other, Event.UNDO, by, f"{row.command_id} before it is undone", place, tables, moves, due_at=-1)
-    book.move(row, Event.UNDO, by, why, place, tables, moves, due_at=-1)
-    _undo_last(row, by, place, tables, moves)
+    """Compensates a command, which no later one of its target stands on."""
+    person = "" if by == OURSELVES else by
+    kind, command = _reverse(row, tables)
+    new = replace(row_of(command, kind, "", person), rank=row.rank)
+    book.move(row, Event.UNDO, by, why, place, tables, moves, due_at=-1, undone_by=new.command_id)
+    held = _held(row, kind, person, place, tables)
+    enter(replace(new, waits_for=held), Event.ASK_PERSON if held else Event.ISSUE, held, place, tables, moves)
 
 
 def settle(moves: Moves, place: Place, tables: Tables) -> None:
     """What follows where commands ended: a deployment that may be half done is undone, a compensation is answered for."""
     at = 0
     while at < len(moves.ended):
-        # Of several that one tick ended, the last is undone first.
-        news, at = sorted(moves.ended[at:], key=lambda row: -row.fencing_token), len(moves.ended)
-        for row in news:
-            if row.compensates is not None:
-                _answered(row, place, tables, moves)
-            elif row.order == Order.DEPLOY and row.phase in (Phase.FAILED, Phase.TIMED_OUT) and row.command is not None:
-                undo(row, OURSELVES, "it may be half done", place, tables, moves)
+        row, at = moves.ended[at], at + 1
+        if row.compensates is not None:
+            _answered(row, place, tables, moves)
+        elif _half_done(row, tables):
+            undo(row, OURSELVES, "it may be half done", place, tables, moves)
+
+
+def _half_done(row: CommandRow, tables: Tables) -> bool:
+    """Whether a deployment that ended badly may have left something that no later command has taken the place of."""
+    ended_badly = row.order == Order.DEPLOY and row.phase in (Phase.FAILED, Phase.TIMED_OUT)
+    if not ended_badly or row.command is None or book.stored(row).dry_run:
+        return False
+    return _above(row, tables) is None
+
+
+def _above(row: CommandRow, tables: Tables) -> CommandRow | None:
+    """The latest order of the same target that stands on a command."""
+    later = [
+        other
+        for other in book.rows_of(row.subject, tables)
+        if other.target == row.target and other.rank > row.rank and _stands(other)
+    ]
+    return max(later, key=lambda other: other.rank, default=None)
+
+
+def _stands(row: CommandRow) -> bool:
+    moves_traffic = row.order in REVERSIBLE and row.compensates is None and row.phase in _STANDING
+    return moves_traffic and (row.command is None or not book.stored(row).dry_run)
+
+
+def _held(row: CommandRow, kind: Order, person: str, place: Place, tables: Tables) -> str:
+    """Why a person is asked before a command is undone; empty where none is."""
+    if not person:
+        return hands_off(
+            row.subject, row.target, place, tables, locks=False
+        )  # the order that failed may have locked it
+    policy = policy_for(row.subject, tables.policies.values())
+    if kind == Order.DEPLOY and not deploys_at_once(policy, PERSONS_RULE, environment_of(row.subject, row.target)):
+        return "to undo a rollback puts a version in service, and the policy asks a person"
+    return ""
 
 
 def _answered(done: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
@@ -67,40 +108,19 @@ def _answered(done: CommandRow, place: Place, tables: Tables, moves: Moves) -> N
         return
     if done.phase == Phase.COMPLETED:
         book.move(row, Event.UNDONE, done.reporter, "", place, tables, moves)
-        _undo_last(row, done.requested_by, place, tables, moves)
-        return
-    # What stands on something that could not be undone is left as it is.
-    for other in (row, *_waiting_undone(row, tables)):
+    elif done.phase == Phase.SUPERSEDED:
+        book.move(
+            row,
+            Event.SUPERSEDE,
+            OURSELVES,
+            f"{done.command_id}, which was to undo it, is superseded",
+            place,
+            tables,
+            moves,
+        )
+    else:
         why = f"{done.command_id}, which was to undo {row.command_id}, is {done.phase.lower()}"
-        book.move(other, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
-
-
-def _undo_last(row: CommandRow, by: str, place: Place, tables: Tables, moves: Moves) -> None:
-    """Orders the compensation of the last command of the target that waits for one, unless one is under way."""
-    waiting = _waiting_undone(row, tables)
-    under_way = any(
-        other.compensates is not None and other.target == row.target and other.phase not in FINAL
-        for other in book.rows_of(row.subject, tables)
-    )
-    if not waiting or under_way:
-        return
-    last = waiting[0]
-    person = "" if by == OURSELVES else by
-    kind, command = _reverse(last, tables)
-    held = "" if person else hands_off(last.subject, last.target, place, tables)
-    new = row_of(command, kind, held, person)
-    tables.commands.put(replace(last, undone_by=new.command_id))
-    enter(new, Event.ASK_PERSON if held else Event.ISSUE, held, place, tables, moves)
-
-
-def _waiting_undone(row: CommandRow, tables: Tables) -> list[CommandRow]:
-    """Commands of a target that are to be undone and have no compensation yet, the last first."""
-    found = (
-        other
-        for other in book.rows_of(row.subject, tables)
-        if other.target == row.target and other.phase == Phase.COMPENSATING and not other.undone_by
-    )
-    return sorted(found, key=lambda other: -other.fencing_token)
+        book.move(row, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
 
 
 def _reverse(row: CommandRow, tables: Tables) -> tuple[Order, Command]:
@@ -122,7 +142,6 @@ def _reverse(row: CommandRow, tables: Tables) -> tuple[Order, Command]:
         "dry_run": done.dry_run,
     }
     if row.order == Order.DEPLOY:
-        before = tables.experiments.get(row_key(row.subject, row.experiment_id)) if row.experiment_id else None
-        to_version = before.baseline_version if before is not None else None
-        return Order.ROLLBACK, RollbackCommand(**common, model_version=done.to_version, to_version=to_version)
+        version = done.to_version or done.model_version
+        return Order.ROLLBACK, RollbackCommand(**common, model_version=version, to_version=before(row, tables))
     return Order.DEPLOY, DeployCommand(**common, model_version=done.model_version, to_version=done.model_version)

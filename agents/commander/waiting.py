@@ -1,12 +1,13 @@
 """Commands that wait: for the budget, for a person, and for nobody in time."""
 
 from agents.commander import book
-from agents.commander.book import MINUTE_MS, OURSELVES, Moves
-from agents.commander.order import supersede
+from agents.commander.book import MINUTE_MS, Moves
+from agents.commander.order import precede, takes_from_rollback
 from agents.commander.rights import APPROVAL_MS, gone_stale, hands_off, may_not_approve
 from agents.effects import Refusal
 from agents.place import Place
 from schemas.orders import Admission, Event, Review, ReviewVerdict
+from schemas.people import OURSELVES
 from schemas.records import CommandRow, Phase, Policy
 from state.tables import Tables
 
@@ -17,10 +18,11 @@ def admitted(answer: Admission, place: Place, tables: Tables) -> Moves:
     if row is None or row.phase != Phase.PROPOSED:
         return moves
     stale, held = gone_stale(row, tables), hands_off(row.subject, row.target, place, tables)
+    unsafe = takes_from_rollback(row.order, row.subject, row.target, tables)
     if stale:
         book.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
-    elif not answer.granted or held:
-        ask(row, held or answer.reason, place, tables, moves)
+    elif not answer.granted or held or unsafe:
+        ask(row, held or unsafe or answer.reason, place, tables, moves)
     else:
         _issue(row, Event.ISSUE, OURSELVES, "within the budget", place, tables, moves)
     return moves
@@ -75,5 +77,5 @@ def _issue(
     moves: Moves,
     approved_by: str = "",
 ) -> None:
-    supersede(row, place, tables, moves)
+    precede(row, place, tables, moves)
     book.issue(row, event, by, detail, place, tables, moves, approved_by=approved_by, waits_for="")

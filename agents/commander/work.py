@@ -1,13 +1,14 @@
 """Commands that are out: what deployers report of them, and those of which nobody reports in time."""
 
 from agents.commander import book
-from agents.commander.book import ATTEMPTS_MOST, MINUTE_MS, OURSELVES, Moves
+from agents.commander.book import ATTEMPTS_MOST, MINUTE_MS, Moves
 from agents.commander.life import moved
 from agents.commander.rights import gone_stale, hands_off
 from agents.effects import Refusal
 from agents.place import Place
 from schemas.orders import Event
-from schemas.records import CommandRow, CommandStatus, Status
+from schemas.people import OURSELVES
+from schemas.records import CommandRow, CommandStatus, FailureCause, Order, Status
 from state.tables import Tables
 
 PROGRESS_MS = 60 * MINUTE_MS  # whoever is at it says so at least once an hour,
@@ -25,7 +26,7 @@ def reported(status: CommandStatus, place: Place, tables: Tables) -> Moves | Ref
     if row.fencing_token == 0:
         return Refusal("UNKNOWN_COMMAND", f"command {status.command_id} was not issued: it waits for {row.waits_for}")
     by, said = status.reporter, {"detail": status.detail, "reporter": status.reporter}
-    event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(row)
+    event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(status, row)
     if status.attempt != row.attempt or moved(row.phase, event) is None:
         return moves
     if event in _PROGRESS.values():
@@ -58,9 +59,17 @@ def time_out(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> Non
     book.issue(row, Event.RETRY, OURSELVES, "nobody reported in time", place, tables, moves)
 
 
-def _failure(row: CommandRow) -> Event:
+def _failure(status: CommandStatus, row: CommandRow) -> Event:
+    """Only a failure of the deployer itself is tried again; what failed as a candidate was judged, and stays out.
+
+    A deployer that does not say whose failure it is gets the benefit of the doubt but for a deployment, which is never urgent.
+    """
+    if status.cause == FailureCause.SUPERSEDED:
+        return Event.SUPERSEDE
+    silent = status.cause == FailureCause.UNKNOWN and row.order != Order.DEPLOY
+    again = status.cause == FailureCause.DEPLOYER or silent
     # A row without its command was issued by an older Mendstream and cannot be sent again.
-    return Event.FAIL if row.attempt < ATTEMPTS_MOST and row.command is not None else Event.FAIL_FOR_GOOD
+    return Event.FAIL if again and row.attempt < ATTEMPTS_MOST and row.command is not None else Event.FAIL_FOR_GOOD
 
 
 def _no_more(row: CommandRow, place: Place, tables: Tables) -> str:

@@ -7,6 +7,7 @@ had more units then is not known. So a share is unknown from the moment a comman
 from dataclasses import replace
 
 from agents.effects import Refusal
+from schemas.ids import target_of
 from schemas.records import Command, CommandRow, CommandStatus, ExperimentRow, Share, ShareStep
 from schemas.terms import STEPS_MAX
 from state.table import row_key
@@ -57,4 +58,4 @@ def _following(command: Command | CommandRow, tables: Tables) -> ExperimentRow |
     experiment = tables.experiments.get(row_key(command.subject, command.experiment_id))
     if experiment is None or not experiment.follows_rollout or command.variant not in (None, *experiment.treatments):
         return None
-    return experiment if command.target == f"{command.subject}/{experiment.environment}" else None
+    return experiment if command.target == target_of(command.subject, experiment.environment) else None

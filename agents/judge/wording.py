@@ -15,6 +15,7 @@ from agents.numbers import grouped, nth, odds
 from agents.policy import EXPOSURE
 from agents.slice import Compared, Facts, Finding
 from schemas.records import Direction, Evidence, ExperimentRow, Order, Verdict
+from state.table import row_key
 from state.tables import Tables
 
 SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
@@ -56,11 +57,11 @@ def finding_of(moment: Moment, verdict: Verdict, order: Order) -> Finding:
     experiment, waiting = moment.experiment, verdict == Verdict.GAIN and order == Order.NONE
     proof, harm = _evidence(moment, moment.row, moment.sides, verdict), verdict == Verdict.HARM
     target = experiment.baseline_version if harm else experiment.candidate_version
-    named = f"|{moment.metric}" if waiting or verdict == Verdict.UNSTABLE else ""
+    named = f"|{row_key(moment.metric)}" if waiting or verdict == Verdict.UNSTABLE else ""
     return Finding(
         at=moment.record,
         agent="judge",
-        ordinal=f"{moment.variant}|{verdict}{named}{'|waits' if waiting else ''}",
+        ordinal=f"{row_key(moment.variant)}|{verdict}{named}{'|waits' if waiting else ''}",
         verdict=verdict,
         order=order,
         subject=experiment.subject,

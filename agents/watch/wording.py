@@ -9,6 +9,7 @@ from agents.watch.explain import Change
 from agents.watch.rule import How, Rule
 from agents.watch.stream import Alarm
 from schemas.records import Evidence, MetricRow, Order, Verdict
+from state.table import row_key
 
 
 def drift_finding(
@@ -25,7 +26,7 @@ def drift_finding(
     return Finding(
         at=alarm.at,
         agent="watch",
-        ordinal=f"{version.model_version}|{row.metric}|{row.segment or ''}",
+        ordinal=row_key(version.model_version, row.metric, row.segment),
         verdict=Verdict.MIX_SHIFT if mixed else Verdict.DRIFT,
         order=order,
         subject=row.subject,

@@ -7,12 +7,12 @@ import typer
 from agents.commander.rights import may_not_approve
 from agents.policy import DEFAULT_POLICY
 from schemas import asked
-from schemas.asked import EVERYTHING
 from schemas.catalog import REQUESTS, REVIEWS, TABLES_COMMANDS
 from schemas.ids import event_uuid
 from schemas.orders import Request, RequestKind, Review, ReviewVerdict
 from schemas.records import CommandRow, Phase
 from schemas.terms import Fault
+from schemas.texts import EVERYTHING
 from schemas.wire import Record
 from streams.clock import now_ms, wait_until
 from streams.codecs import codec_for

@@ -99,7 +99,7 @@ def test_a_second_order_of_one_kind_is_held_while_the_first_is_open() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"kind": Order.DEPLOY}, {"variant": "c"}, {"experiment_id": "x"}, {"model_version": "v9"}, {"subject": "shop"}],
+    [{"kind": Order.RETRAIN}, {"variant": "c"}, {"experiment_id": "x"}, {"model_version": "v9"}, {"subject": "shop"}],
 )
 def test_an_order_of_another_kind_or_of_something_else_is_not_held(other: dict[str, Any]) -> None:
     life = Life()

@@ -203,7 +203,7 @@ def test_a_person_who_deploys_it_too_proves_nothing() -> None:
     life, command = trial()
     life.ask(RequestKind.DEPLOY, by="bob", experiment_id="exp", variant="b", model_version="v3")
     assert len(life.issued()) == 2
-    assert life.row(command.command_id).phase == Phase.ACKNOWLEDGED
+    assert life.row(command.command_id).phase == Phase.SUPERSEDED
 
 
 @pytest.mark.parametrize("fields", [{"variant": "c"}, {"experiment_id": "other"}, {"environment": "staging"}])

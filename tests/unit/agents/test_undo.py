@@ -5,7 +5,7 @@ import pytest
 from schemas.catalog import ALERTS
 from schemas.ids import command_id
 from schemas.lessons import Alert
-from schemas.orders import RequestKind
+from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import Command, DeployCommand, Order, Outcome, Phase, RollbackCommand, Status
 from tests.life import Life
 
@@ -38,17 +38,16 @@ def test_a_training_is_called_off_and_there_is_nothing_to_undo(kind: Order) -> N
     assert (life.phases(), len(life.issued())) == ([Phase.CANCELLED], 1)
 
 
-@pytest.mark.parametrize(("kind", "other"), [(Order.DEPLOY, RollbackCommand), (Order.ROLLBACK, DeployCommand)])
 @pytest.mark.parametrize("far", [None, Status.IN_PROGRESS, Status.COMPLETED])
-def test_what_moved_traffic_is_moved_back(kind: Order, other: type, far: Status | None) -> None:
+def test_a_deployment_is_moved_back(far: Status | None) -> None:
     life = Life()
-    life.find(kind)
+    life.find(Order.DEPLOY)
     (first,) = life.issued()
     if far is not None:
         life.report(first, far)
     cancel(life, first)
     _, back = life.issued()
-    assert isinstance(back, other)
+    assert isinstance(back, RollbackCommand)
     assert (back.command_id, back.compensates) == (command_id(first.command_id, "UNDO"), first.command_id)
     assert (back.fencing_token, back.target) == (2, first.target)
     assert life.phases() == [Phase.COMPENSATING, Phase.ISSUED]
@@ -56,30 +55,51 @@ def test_what_moved_traffic_is_moved_back(kind: Order, other: type, far: Status 
     assert life.phases() == [Phase.COMPENSATED, Phase.COMPLETED]
 
 
-def test_what_was_done_last_is_undone_first() -> None:
+@pytest.mark.parametrize("far", [None, Status.IN_PROGRESS, Status.COMPLETED])
+def test_a_rollback_is_undone_once_another_person_approves_what_that_puts_in_service(far: Status | None) -> None:
+    life = Life()
+    life.find(Order.ROLLBACK)
+    (first,) = life.issued()
+    if far is not None:
+        life.report(first, far)
+    cancel(life, first)
+    assert life.phases() == [Phase.COMPENSATING, Phase.PENDING_APPROVAL]
+    life.review(life.rows()[-1], ReviewVerdict.APPROVE, by="ann")
+    assert [one.partition(":")[0] for one in life.refused] == ["OWN_REQUEST"]
+    life.review(life.rows()[-1], ReviewVerdict.APPROVE, by="bob")
+    _, back = life.issued()
+    assert (type(back), back.compensates, back.to_version) == (DeployCommand, first.command_id, "v2")
+    life.report(back, Status.COMPLETED)
+    assert life.phases() == [Phase.COMPENSATED, Phase.COMPLETED]
+
+
+def test_what_later_ones_stand_on_is_not_undone() -> None:
     life = Life()
     first, second, third = deployed(life, "a", "b", "c")
     cancel(life, first)
-    for undone in (third, second, first):
-        back = life.issued()[-1]
-        assert back.compensates == undone.command_id
-        assert [one.compensates for one in life.issued()].count(undone.command_id) == 1
-        life.report(back, Status.COMPLETED)
-    assert [life.row(one.command_id).phase for one in (first, second, third)] == [Phase.COMPENSATED] * 3
-    assert len(life.issued()) == 6
+    assert life.refused[0].startswith(f"NOT_OPEN: command {first.command_id} is not undone below a later one: deploy ")
+    assert third.command_id in life.refused[0]
+    assert (len(life.issued()), set(life.phases())) == (3, {Phase.COMPLETED})
+    cancel(life, third)
+    back = life.issued()[-1]
+    assert isinstance(back, RollbackCommand)
+    assert (back.model_version, back.to_version) == ("c", "b"), "what served before it"
+    cancel(life, second)
+    assert len(life.refused) == 2, "while the later one is being undone it is not known what stands"
+    life.report(back, Status.COMPLETED)
+    cancel(life, second)
+    assert life.issued()[-1].compensates == second.command_id
 
 
-def test_what_stands_on_something_that_could_not_be_undone_is_left() -> None:
+def test_what_could_not_be_undone_is_told() -> None:
     life = Life()
-    first, second, third = deployed(life, "a", "b", "c")
+    (first,) = deployed(life, "a")
     cancel(life, first)
-    life.report(life.issued()[-1], Status.COMPLETED)
     life.report(life.issued()[-1], Status.REFUSED)
-    phases = [life.row(one.command_id).phase for one in (first, second, third)]
-    assert phases == [Phase.COMPENSATION_FAILED, Phase.COMPENSATION_FAILED, Phase.COMPENSATED]
+    assert life.row(first.command_id).phase == Phase.COMPENSATION_FAILED
     assert "command not undone" in [one.rule for one in life.records(ALERTS) if isinstance(one, Alert)]
     life.wait(24 * HOUR)
-    assert len(life.issued()) == 5
+    assert len(life.issued()) == 2
 
 
 def test_a_deployment_that_failed_for_good_is_undone_by_itself_and_a_rollback_is_not() -> None:
