@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.records import Command, Order, Status
+from schemas.records import Command, FailureCause, Order, Status
 from streams.executor.promotion import Traffic, held, traffic_at, waits_for_verdict
 from streams.executor.rollout import Event, Plan, begun, ended, look, moved, told, under_way
 from streams.executor.target import Phase, Placed, StaleToken, Target, Unreachable, Unusable
@@ -11,7 +11,12 @@ from streams.executor.waiting import Clock
 from streams.show import moment
 
 LOOK_SECONDS = 5.0  # between two looks at the health of a candidate; small against every time of baking
+REST_SECONDS = 1.0  # after a move that came sooner than any plan has it, or that somebody else's came before
 _CONTENDED_MAX = 100  # writes refused in a row because others wrote: each means that somebody got on, so it is a fault
+_QUICK_MAX = 9  # moves without a rest: the longest ramp has six steps, one begins it and one ends it
+_MOVES_MAX = 64  # of one command: more means that the target does not keep what is written
+_LOST_MAX = 3  # writes that were taken and did not stand
+_AHEAD_MS = 5 * 60_000  # clocks of executors differ by less
 
 
 class Say(Protocol):
@@ -27,6 +32,7 @@ class Ending:
     status: Status
     detail: str
     step: str = "end"
+    cause: FailureCause = FailureCause.UNKNOWN
 
 
 class Carrier:
@@ -37,7 +43,8 @@ class Carrier:
         self._target, self._plan, self._clock, self._say = target, plan, clock, say
         self._sent = False  # a write, which may have come through even if no answer did
         self._began = False  # a write of ours stood
-        self._refused = 0
+        self._refused = self._moves = self._lost = 0
+        self._last: tuple[Placed, Placed] | None = None  # what stood, and what was written in its place
 
     async def run(self) -> Ending:
         while True:
@@ -49,7 +56,7 @@ class Carrier:
                     return Ending(Status.REFUSED, str(error), "stale")
             except Unusable as error:
                 if not self._began and not (self._sent and isinstance(error, Unreachable)):
-                    return Ending(Status.FAILED, str(error), "unusable")
+                    return Ending(Status.FAILED, str(error), "unusable", FailureCause.DEPLOYER)
                 # A candidate may have its share, so to give up would leave it unwatched.
                 await self._say(str(error), "out of reach")
                 await self._clock.rest(LOOK_SECONDS)
@@ -58,11 +65,16 @@ class Carrier:
         """One move. None: go on."""
         standing = await self._target.read(self._name)
         if (end := ended(standing, self._command)) is not None:
-            return Ending(end.status, end.detail)
+            return Ending(end.status, end.detail, cause=end.cause)
+        if self._moves and not await self._keeps(standing):
+            what = f"{self._name} takes what is written, and something else stands there afterwards"
+            return Ending(Status.FAILED, what, "not kept", FailureCause.DEPLOYER)
         if under_way(standing, self._command):
+            if standing.since > self._clock.now_ms() + _AHEAD_MS:
+                raise Unusable(f"{self._name} tells of a step from {moment(standing.since)}, which is yet to come")
             wanted = await self._next(standing)
-        elif self._began:
-            return Ending(Status.FAILED, _superseded(standing), "superseded")
+        elif self._began and self._last is not None and standing != self._last[0]:
+            return Ending(Status.FAILED, _superseded(standing), "superseded", FailureCause.SUPERSEDED)
         elif self._clock.now_ms() >= self._command.expires_at:  # and not begun by anybody: then it would go on
             return expired(self._command)
         else:
@@ -91,12 +103,23 @@ class Carrier:
             if await self._target.read(self._name) != standing:
                 return None
 
+    async def _keeps(self, standing: Placed) -> bool:
+        """Whether the target can be worked with, by what stands after a write; rests where it does not look like it."""
+        lost = self._last is not None and standing == self._last[0] != self._last[1]
+        self._lost += lost
+        if lost or self._moves > _QUICK_MAX:
+            await self._clock.rest(LOOK_SECONDS)
+        return self._lost <= _LOST_MAX and self._moves <= _MOVES_MAX
+
     async def _write(self, standing: Placed, wanted: Placed) -> bool:
         self._sent = True
         if await self._target.write(self._name, standing, wanted):
-            self._began, self._refused = True, 0
+            self._began, self._refused, self._last = True, 0, (standing, wanted)
+            self._moves += 1
             return True
         self._refused += 1
+        if self._refused > 1:
+            await self._clock.rest(REST_SECONDS)
         if self._refused > _CONTENDED_MAX:
             raise Unusable(f"{self._name} was changed by others {self._refused} times in a row")
         return False

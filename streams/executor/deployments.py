@@ -18,6 +18,7 @@ from streams.executor.kubernetes import (
     at_version,
     caught_up,
     marks,
+    number,
     standing,
     with_image,
 )
@@ -53,8 +54,8 @@ class DeploymentsTarget:
         first, second = await self._both()
         seats = _seats(first, second, standing(name, first))
         candidate = seats[1]
-        available = int((candidate.get("status") or {}).get("availableReplicas") or 0)
-        return caught_up(candidate) and available >= int(candidate["spec"]["replicas"])
+        available = number(candidate, (candidate.get("status") or {}).get("availableReplicas"))
+        return caught_up(candidate) and available >= number(candidate, candidate["spec"].get("replicas"))
 
     async def _write(self, name: str, expected: Placed, wanted: Placed) -> bool | None:
         """None: somebody wrote to one of the two meanwhile, perhaps a controller."""
@@ -63,7 +64,7 @@ class DeploymentsTarget:
         fence(name, stands, wanted)
         if stands not in (expected, wanted):
             return False
-        if int(annotations(second).get(TOKEN, 0)) > wanted.fencing_token:
+        if number(second, annotations(second).get(TOKEN)) > wanted.fencing_token:
             raise StaleToken(f"{self._pair.names[1]} was changed with a token later than {wanted.fencing_token}")
         seats = _seats(first, second, wanted)
         changes = {seat["metadata"]["name"]: self._spec(seat, part, wanted) for part, seat in enumerate(seats)}

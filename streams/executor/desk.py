@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from schemas.catalog import COMMANDS, TOPICS
-from schemas.records import Command, Order, Status
+from schemas.records import Command, FailureCause, Order, Status
 from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from streams.errors import MendstreamError
@@ -101,7 +101,7 @@ class Desk:
             return
         report = Report(command, self._reporter, self._publish, self._clock)
         ending = await self._ending(order, command, report)
-        await report.tell(ending.status, ending.detail, ending.step)
+        await report.tell(ending.status, ending.detail, ending.step, cause=ending.cause)
         CARRIED.labels(order, ending.status).inc()
         log.info("%s %s of %s: %s: %s", order.lower(), command.command_id, command.target, ending.status, ending.detail)
 
@@ -116,7 +116,8 @@ class Desk:
             raise  # Kafka does not take reports, so nobody can be told
         except Exception as error:  # a fault of ours must not be the end of the others
             log.exception("%s %s broke", order.lower(), command.command_id)
-            return Ending(Status.FAILED, f"the executor broke: {type(error).__name__}: {error}", "broken")
+            what = f"the executor broke: {type(error).__name__}: {error}"
+            return Ending(Status.FAILED, what, "broken", FailureCause.DEPLOYER)
 
     def _serves(self, order: Order, target: str) -> bool:
         if order in (Order.RETRAIN, Order.IMPROVE):

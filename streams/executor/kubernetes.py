@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import MendstreamError
-from streams.executor.calls import Caller
+from streams.executor.calls import Answer, Caller
 from streams.executor.target import Placed, Unusable
 from streams.executor.waiting import NotNow, persist
 from streams.executor.written import from_json, to_json
@@ -17,6 +17,7 @@ PLACED, COMMAND, TOKEN = "mendstream/placed", "mendstream/command-id", "mendstre
 VERSION = "mendstream/version"  # which version a workload serves
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where Kubernetes puts it into each container
 _CONFLICTS_SECONDS = 30.0  # controllers write the status of an object that changes; they calm down sooner
+_DIGITS_MAX = 18
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 Object = dict[str, Any]
@@ -59,8 +60,7 @@ class Api:
         answer = await self._caller.call("GET", f"{self._base}/{name}", headers=self._headers(), **self._tls())
         if answer.status != 200:
             raise answer.refused()
-        found: Object = answer.json()
-        return found
+        return _object(answer)
 
     async def patch(self, name: str, change: Object, status: bool = False) -> bool:
         """A merge patch; False: the object is not at the change's resourceVersion any more."""
@@ -95,6 +95,31 @@ class Api:
         return {"ssl": self._cluster.tls} if self._cluster.tls is not None else {}
 
 
+def _object(answer: Answer) -> Object:
+    """What came, as far as it is needed. Raises Unusable where it is no object of Kubernetes."""
+    found = answer.json()
+    parts = [found.get(part) for part in ("metadata", "spec")] if isinstance(found, dict) else []
+    if len(parts) != 2 or not all(isinstance(part, dict) for part in parts):
+        raise Unusable(f"{answer.request} gave no object with metadata and spec")
+    metadata: Object = parts[0]
+    noted = metadata.get("annotations") or {}
+    strings = isinstance(noted, dict) and all(isinstance(text, str) for text in noted.values())
+    if not strings or not all(isinstance(metadata.get(name), str) for name in ("name", "resourceVersion")):
+        raise Unusable(
+            f"{answer.request} gave metadata without name or resourceVersion, or annotations that are no text"
+        )
+    whole: Object = found
+    return whole
+
+
+def number(found: Object, value: object) -> int:
+    """A count in an object, which Argo writes as text; none is 0. Raises Unusable for what is no count."""
+    text = str(value or 0)
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
+        raise Unusable(f"{found['metadata']['name']} has {text[:40]!r} where a count is due")
+    return int(text)
+
+
 def annotations(found: Object) -> Mapping[str, str]:
     return found["metadata"].get("annotations") or {}
 
@@ -127,4 +152,5 @@ def with_image(found: Object, container: str, image: str) -> Object:
 
 def caught_up(found: Object) -> bool:
     """Whether the object's controller has seen its last change; Argo writes the number as text."""
-    return int((found.get("status") or {}).get("observedGeneration") or 0) >= int(found["metadata"]["generation"])
+    seen = number(found, (found.get("status") or {}).get("observedGeneration"))
+    return seen >= number(found, found["metadata"].get("generation"))

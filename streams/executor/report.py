@@ -7,7 +7,7 @@ from typing import Protocol
 
 from schemas.catalog import STATUS
 from schemas.ids import event_uuid
-from schemas.records import Command, CommandStatus, Status
+from schemas.records import Command, CommandStatus, FailureCause, Status
 from streams.executor.promotion import Traffic
 from streams.executor.waiting import Clock
 from streams.publishing import Publisher
@@ -45,7 +45,14 @@ class Report:
         self._command, self._reporter, self._publish, self._clock = command, reporter, publish, clock
         self._detail = ""
 
-    async def tell(self, status: Status, detail: str, step: str, traffic: Traffic | None = None) -> None:
+    async def tell(
+        self,
+        status: Status,
+        detail: str,
+        step: str,
+        traffic: Traffic | None = None,
+        cause: FailureCause = FailureCause.UNKNOWN,
+    ) -> None:
         command = self._command
         await self._publish(
             CommandStatus(
@@ -61,6 +68,7 @@ class Report:
                 traffic_share=traffic.share if traffic else None,
                 share_from=traffic.begins if traffic else None,
                 share_until=traffic.ends if traffic else None,
+                cause=cause,
             )
         )
         REPORTED.labels(status).inc()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from schemas.records import Command, Order, Status
+from schemas.records import Command, FailureCause, Order, Status
 from streams.executor.target import Finished, Phase, Placed, StaleToken, with_end
 
 
@@ -85,11 +85,15 @@ class Plan:
 
 
 def ended(standing: Placed, command: Command) -> Finished | None:
-    """How the command ended, if it did: what is completed stays so, what failed is tried again by a later attempt."""
+    """How the command ended, if it did; a later attempt may only do better where it was not the candidate that failed."""
     for end in standing.finished:
-        if end.command_id == command.command_id and (end.attempt == command.attempt or end.status == Status.COMPLETED):
+        if end.command_id == command.command_id and (end.attempt == command.attempt or _for_good(end)):
             return end
     return None
+
+
+def _for_good(end: Finished) -> bool:
+    return end.status in (Status.COMPLETED, Status.REFUSED) or end.cause == FailureCause.CANDIDATE
 
 
 def under_way(standing: Placed, command: Command) -> bool:
@@ -121,7 +125,7 @@ def begun(standing: Placed, order: Order, command: Command, plan: Plan, now: int
         return marked  # what is under way is ordered once more, as when it is proved: it goes on where it is
     if candidate == standing.baseline or not candidate:
         what = f"{candidate} is the baseline already" if candidate else "the command names no version"
-        return _end(standing, command, Status.COMPLETED if candidate else Status.FAILED, what)
+        return _end(standing, command, Status.COMPLETED if candidate else Status.REFUSED, what)
     return replace(
         marked,
         candidate=candidate,
@@ -154,7 +158,7 @@ def moved(standing: Placed, event: Event, now: int) -> Placed:
         return _own_end(done, Status.COMPLETED, f"{standing.candidate} is the baseline: share=100%")
     assert event == Event.SICK, f"{event} does not come by itself"
     what = f"{standing.candidate} was unhealthy at {standing.share} % of the traffic and was rolled back: share=0%"
-    return _own_end(replace(after, share=0), Status.FAILED, what)
+    return _own_end(replace(after, share=0), Status.FAILED, what, FailureCause.CANDIDATE)
 
 
 def told(standing: Placed) -> str:
@@ -169,7 +173,7 @@ def _rolled_back(standing: Placed, marked: Placed, command: Command, now: int) -
     if standing.baseline in bad and standing.candidate not in bad:
         if not command.to_version or command.to_version in bad:
             what = f"{standing.baseline} is the baseline, and the command names no version to put in its place"
-            return _end(standing, command, Status.FAILED, what)
+            return _end(standing, command, Status.REFUSED, what)
         after = replace(after, baseline=command.to_version, candidate=standing.baseline)
         return _own_end(
             after, Status.COMPLETED, f"{command.to_version} serves in place of {standing.baseline}: share=0%"
@@ -178,9 +182,10 @@ def _rolled_back(standing: Placed, marked: Placed, command: Command, now: int) -
     return _own_end(replace(after, candidate=candidate), Status.COMPLETED, f"{candidate} has no traffic: share=0%")
 
 
-def _own_end(placed: Placed, status: Status, detail: str) -> Placed:
+def _own_end(placed: Placed, status: Status, detail: str, cause: FailureCause = FailureCause.UNKNOWN) -> Placed:
     """The end of the command that changed the target last."""
-    return replace(placed, finished=with_end(placed, Finished(placed.command_id, placed.attempt, status, detail)))
+    end = Finished(placed.command_id, placed.attempt, status, detail, cause)
+    return replace(placed, finished=with_end(placed, end))
 
 
 def _end(standing: Placed, command: Command, status: Status, detail: str) -> Placed:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from schemas.records import Status
+from schemas.records import FailureCause, Status
 
 FINISHED_MAX = (
     16  # ends remembered at a target; its commands come one at a time, so this is far more than can be asked for
@@ -33,6 +33,7 @@ class Finished:
     attempt: int
     status: Status
     detail: str
+    cause: FailureCause = FailureCause.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
-from schemas.records import Command, Status
+from schemas.records import Command, FailureCause, Status
 from streams.executor.calls import Answer, Caller
 from streams.executor.carry import Ending, expired
 from streams.executor.target import Unreachable, Unusable
@@ -50,7 +50,7 @@ class Trainer:
                 await self._caller.clock.rest(ASK_SECONDS)
                 job = await self._patiently(command, say, job)
         except Unusable as error:
-            return Ending(Status.FAILED, str(error), "unusable")
+            return Ending(Status.FAILED, str(error), "unusable", FailureCause.DEPLOYER)
         return Ending(
             _ANSWERS[job.state], job.detail or f"the training {'failed' if job.state == 'FAILED' else 'ended'}"
         )

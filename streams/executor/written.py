@@ -4,8 +4,20 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from streams.executor.target import Placed, Unusable
+from schemas.texts import MAX_CHARACTERS
+from streams.executor.rollout import RAMPS
+from streams.executor.target import FINISHED_MAX, Phase, Placed, Unusable
 
+_FINISHED_READ_MAX = 4 * FINISHED_MAX  # an older or newer executor may remember more than this one
+_RAMPS = {str(strategy): ramp for strategy, ramp in RAMPS.items()}
+_COUNT_MAX = 2**53  # what every reader of JSON keeps whole
+_BOUNDS = {
+    "share": (0, 100),
+    "step": (0, 63),  # of a rollout under way: within its ramp
+    "attempt": (0, _COUNT_MAX),
+    "fencing_token": (0, _COUNT_MAX),
+    "since": (0, _COUNT_MAX),
+}
 _PLACED: TypeAdapter[Placed] = TypeAdapter(Placed)
 
 
@@ -21,7 +33,7 @@ def to_dict(placed: Placed) -> dict[str, Any]:
 def from_json(where: str, text: str | bytes) -> Placed:
     """Raises Unusable for what is not a Placed."""
     try:
-        return _PLACED.validate_json(text)
+        return _sound(where, _PLACED.validate_json(text))
     except ValidationError as error:
         raise Unusable(_sentence(where, error)) from error
 
@@ -29,9 +41,26 @@ def from_json(where: str, text: str | bytes) -> Placed:
 def from_dict(where: str, value: object) -> Placed:
     """Raises Unusable for what is not a Placed."""
     try:
-        return _PLACED.validate_python(value)
+        return _sound(where, _PLACED.validate_python(value))
     except ValidationError as error:
         raise Unusable(_sentence(where, error)) from error
+
+
+def _sound(where: str, placed: Placed) -> Placed:
+    """What was read, unless nobody can have placed it: whoever acts on it would act on nonsense, perhaps for ever."""
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(placed, name) <= most:
+            raise Unusable(f"{where} tells of {name} {getattr(placed, name)}, which is not in [{least}, {most}]")
+    texts = (placed.baseline, placed.candidate, placed.command_id, placed.strategy)
+    if len(placed.finished) > _FINISHED_READ_MAX or max(map(len, texts)) > MAX_CHARACTERS:
+        raise Unusable(f"{where} tells of more than {_FINISHED_READ_MAX} ends, or names too long for a version")
+    if placed.phase != Phase.BAKING:
+        return placed
+    ramp = _RAMPS.get(placed.strategy)
+    if ramp is None or placed.step >= len(ramp) or not placed.candidate:
+        what = f"step {placed.step} of the strategy {placed.strategy!r} for {placed.candidate!r}"
+        raise Unusable(f"{where} tells of {what}, which is no rollout: look who wrote it, and write it anew")
+    return placed
 
 
 def _sentence(where: str, error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.records import Order, Status
+from schemas.records import FailureCause, Order, Status
 from streams.executor.carry import Ending
 from streams.executor.file import FileTarget
 from streams.executor.rollout import BAKE_SECONDS, MOVES, RAMPS, Event, Plan, Strategy
@@ -58,7 +58,9 @@ def test_an_unhealthy_candidate_loses_its_traffic_at_each_step(strategy: Strateg
     target.sick = lambda placed: placed.step == step
     share = RAMPS[strategy][step]
     assert carried(DEPLOY, command(DEPLOY), target, plan(strategy)) == Ending(
-        Status.FAILED, f"v2 was unhealthy at {share} % of the traffic and was rolled back: share=0%"
+        Status.FAILED,
+        f"v2 was unhealthy at {share} % of the traffic and was rolled back: share=0%",
+        cause=FailureCause.CANDIDATE,
     )
     assert shares(target)[-1] == (Phase.UNDONE, "v1", "v2", 0)
     assert len(target.effects) == step + 2
@@ -89,7 +91,8 @@ def test_a_rollback_of_the_judge_stops_the_promotion_at_each_step(strategy: Stra
         return first, second
 
     deployed, rolled_back = asyncio.run(both())
-    assert deployed == Ending(Status.FAILED, "superseded by a rollback, command rollback-2: share=0%", "superseded")
+    what = "superseded by a rollback, command rollback-2: share=0%"
+    assert deployed == Ending(Status.FAILED, what, "superseded", FailureCause.SUPERSEDED)
     assert rolled_back == Ending(Status.COMPLETED, "v2 has no traffic: share=0%")
     assert shares(target)[-1] == (Phase.ROLLED_BACK, "v1", "v2", 0)
     assert len(target.effects) == step + 2
@@ -115,7 +118,7 @@ def test_a_bad_baseline_gives_way_to_the_version_that_the_command_names() -> Non
 def test_a_bad_baseline_stays_where_nothing_can_take_its_place() -> None:
     target = MemoryTarget(baseline="v2", fencing_token=4, command_id="before")
     given = command(ROLLBACK, token=5)
-    failed = Ending(Status.FAILED, "v2 is the baseline, and the command names no version to put in its place")
+    failed = Ending(Status.REFUSED, "v2 is the baseline, and the command names no version to put in its place")
     assert carried(ROLLBACK, given, target, plan()) == failed
     assert target.effects == []
     assert carried(ROLLBACK, given, target, plan()) == failed
@@ -174,29 +177,41 @@ def test_killed_at_each_step_and_resumed_it_has_one_effect(
 
 
 def test_a_restart_with_another_strategy_goes_on_with_the_one_it_began() -> None:
-    target = MemoryTarget(baseline="v1")
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     with pytest.raises(Killed):
-        carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan())
-    assert carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE)) == DONE
+        carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan(), clock)
+    assert carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE), clock) == DONE
     assert [one.share for one in target.effects] == [1, 5, 10, 25, 50, 100, 0]
 
 
 def test_a_later_attempt_goes_on_where_the_one_before_it_is() -> None:
-    target = MemoryTarget(baseline="v1")
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     with pytest.raises(Killed):
-        carried(DEPLOY, command(DEPLOY), Mortal(target, 3, True), plan())
+        carried(DEPLOY, command(DEPLOY), Mortal(target, 3, True), plan(), clock)
     again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
-    assert carried(DEPLOY, again, target, plan()) == DONE
+    assert carried(DEPLOY, again, target, plan(), clock) == DONE
     assert [one.share for one in target.effects] == [1, 5, 10, 10, 25, 50, 100, 0]  # 10 twice: the token alone
     assert [(one.attempt, one.fencing_token) for one in target.effects[2:4]] == [(1, 1), (2, 2)]
 
 
-def test_what_failed_is_done_again_by_a_later_attempt() -> None:
+def test_a_candidate_that_failed_is_not_tried_again_by_a_later_attempt() -> None:
     target = MemoryTarget(baseline="v1")
     target.sick = lambda _: True
-    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.FAILED
+    first = carried(DEPLOY, command(DEPLOY), target, plan())
+    assert (first.status, first.cause) == (Status.FAILED, FailureCause.CANDIDATE)
     target.sick = lambda _: False
-    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.FAILED  # the same attempt stays failed
+    effects = list(target.effects)
+    again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
+    for given in (command(DEPLOY), again):
+        assert carried(DEPLOY, given, target, plan()) == first
+    assert target.effects == effects
+
+
+def test_what_failed_for_the_target_is_done_by_a_later_attempt() -> None:
+    target = MemoryTarget(baseline="v1")
+    target.away = Unreachable("no answer")
+    assert carried(DEPLOY, command(DEPLOY), target, plan()).cause == FailureCause.DEPLOYER
+    target.away = None
     again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
     assert carried(DEPLOY, again, target, plan()) == DONE
 
@@ -204,7 +219,9 @@ def test_what_failed_is_done_again_by_a_later_attempt() -> None:
 def test_a_target_that_is_away_at_first_fails_the_command() -> None:
     target = MemoryTarget(baseline="v1")
     target.away = Unreachable("no answer")
-    assert carried(DEPLOY, command(DEPLOY), target, plan()) == Ending(Status.FAILED, "no answer", "unusable")
+    assert carried(DEPLOY, command(DEPLOY), target, plan()) == Ending(
+        Status.FAILED, "no answer", "unusable", FailureCause.DEPLOYER
+    )
 
 
 @pytest.mark.parametrize("fault", [Unreachable("no answer"), Unusable("403")])
