@@ -101,7 +101,7 @@ def _object(answer: Answer) -> Object:
     parts = [found.get(part) for part in ("metadata", "spec")] if isinstance(found, dict) else []
     if len(parts) != 2 or not all(isinstance(part, dict) for part in parts):
         raise Unusable(f"{answer.request} gave no object with metadata and spec")
-    metadata: Object = parts[0]
+    metadata: Any = parts[0]
     noted = metadata.get("annotations") or {}
     strings = isinstance(noted, dict) and all(isinstance(text, str) for text in noted.values())
     if not strings or not all(isinstance(metadata.get(name), str) for name in ("name", "resourceVersion")):
