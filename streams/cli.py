@@ -1,5 +1,8 @@
 """`mendstream`, the command line: puts the commands together."""
 
+import sys
+import traceback
+
 import typer
 
 from streams.console import (
@@ -26,6 +29,7 @@ from streams.console import (
 )
 from streams.console.given import globals_of
 from streams.demo import command as demo
+from streams.redaction import guard, redacted
 
 _HELP = """\
 Mendstream mends AI models from a stream: it reads A/B results and model metrics from Kafka, judges every event, and orders
@@ -77,4 +81,9 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    application()()
+    guard()
+    try:
+        application()()
+    except Exception:  # noqa: BLE001 - a fault of ours: told whole, but for secrets
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(1)

@@ -1,22 +1,34 @@
 """Settings, from flags, environment (MENDSTREAM_...), a YAML file and files of secrets, in this order of precedence."""
 
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.errors import MendstreamError
+from streams.redaction import keep, keep_url
+from streams.yamls import document
 
 ClientConfig = dict[str, Any]
 RECONNECT_MS = 1_000  # most between two attempts at an absent broker: a part of what a recovery may take
+PREFIX = "MENDSTREAM_"
+# Names in the environment that are no settings: where jars are kept, and what our tests are told.
+OTHER_NAMES = frozenset(f"{PREFIX}{name}" for name in ("CACHE", "REQUIRE_ALL", "SEED"))
+TESTS = f"{PREFIX}TEST_"
+# What Kubernetes tells each container of a Service whose name begins with ours.
+_SERVICE = re.compile(r".*_SERVICE_(HOST|PORT(_\w+)?)|.*_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
 
 class Settings(BaseSettings):
     """What a process needs to know of its surroundings. Secrets are shown as stars."""
 
-    model_config = SettingsConfigDict(env_prefix="MENDSTREAM_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port]")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -66,7 +78,23 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls), _Files(settings_cls)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.in_file()), _Files(settings_cls)
+
+    @classmethod
+    def in_file(cls) -> dict[str, Any]:
+        """What a settings file says."""
+        return {}
+
+    def model_post_init(self, _context: Any) -> None:
+        """Registers what may never be said."""
+        for name in type(self).model_fields:
+            value, place = getattr(self, name), f"{PREFIX}{name.upper()}"
+            if name.endswith("_url"):
+                secret = isinstance(value, SecretStr)
+                keep_url(place, value.get_secret_value() if secret else value, whole=secret)
+            elif isinstance(value, SecretStr):
+                whole = value.get_secret_value()
+                keep(place, whole, *([whole.partition(":")[2]] if name.endswith("_auth") else []))
 
     def client(self, **more: Any) -> ClientConfig:
         """librdkafka's configuration of a client of this Kafka."""
@@ -115,19 +143,60 @@ class _Files(PydanticBaseSettingsSource):
 def load(file: Path | None, flags: dict[str, Any]) -> Settings:
     """The settings in force; flags that are None are not given.
 
-    Raises MendstreamError for an unknown file, an unknown setting or a value out of range.
+    Raises MendstreamError for a file that cannot be read, an unknown setting or a value out of range.
     """
-    if file is not None and not file.is_file():
-        raise MendstreamError(f"There is no settings file {file}.", "Name a YAML file, or leave --config out.")
+    check_names(os.environ)
+    written = read(file) if file is not None else {}
 
     class FromFile(Settings):
-        model_config = SettingsConfigDict(yaml_file=file)
+        @classmethod
+        def in_file(cls) -> dict[str, Any]:
+            return written
 
     try:
         return FromFile(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        known = nearest(name) if first["type"] == "extra_forbidden" else ""
         raise MendstreamError(
-            f"The setting {name!r} is wrong: {first['msg']}.", "See `mendstream config --help` for all settings."
+            f"The setting {name!r} is wrong: {'there is none of this name' if known else first['msg']}.",
+            known or "See `mendstream config --help` for all settings.",
         ) from error
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The settings in a YAML file. Raises MendstreamError where they cannot be read."""
+    if not file.exists():
+        raise MendstreamError(f"There is no settings file {file}.", "Name a YAML file, or leave --config out.")
+    written = document(file)
+    if written is None:
+        return {}
+    if not isinstance(written, dict) or not all(isinstance(name, str) for name in written):
+        raise MendstreamError(f"{file.name} holds no settings.", "Write a line `name: value` for each.")
+    return {name.lower(): value for name, value in written.items()}
+
+
+def check_names(environment: Mapping[str, str]) -> None:
+    """Raises MendstreamError for a name that looks like a setting of ours and is none."""
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name, value in environment.items():
+        said = name.upper()
+        foreign = not said.startswith(PREFIX) or said.startswith(TESTS) or _of_service(said, value)
+        if foreign or said in settings or said in OTHER_NAMES:
+            continue
+        raise MendstreamError(
+            f"The environment names {name}, which is no setting.", nearest(said.removeprefix(PREFIX), PREFIX)
+        )
+
+
+def nearest(name: str, prefix: str = "") -> str:
+    """What somebody may have meant who wrote the name of a setting wrong, as a sentence."""
+    near = get_close_matches(name.lower(), Settings.model_fields, n=1, cutoff=0.5)
+    shown = f"{prefix}{near[0].upper() if prefix else near[0]}" if near else ""
+    return (f"Did you mean {shown}? " if near else "Take it away: ") + "`mendstream config` lists all settings."
+
+
+def _of_service(name: str, value: str) -> bool:
+    """Whether it is Kubernetes' word of a Service; NAME_PORT holds an address with its protocol then."""
+    return bool(_SERVICE.fullmatch(name)) or (name.endswith("_PORT") and "://" in value)

@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from streams import redaction
 from streams.broker import EmbeddedKafka
 from streams.errors import MendstreamError
 from tests import containers
@@ -68,6 +69,13 @@ def pytest_report_header() -> str:
         f"container {containers.IMAGE}" if containers.asked() else os.environ.get("MENDSTREAM_BOOTSTRAP", "embedded")
     )
     return f"mendstream: Kafka {kafka}; examples {profile}; skips {skips}"
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """Lets no test's secrets put stars into the sentences of the next."""
+    yield
+    redaction.forget()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from schemas import terms
 from schemas.catalog import POLICIES, SPECS
@@ -21,6 +20,7 @@ from streams.kafka import admin
 from streams.publishing import Publisher
 from streams.show import line, plain
 from streams.topics import check
+from streams.yamls import documents
 
 _File = Annotated[Path, typer.Argument(help="YAML, one document or several.", show_default=False)]
 _SPEC = """\
@@ -77,15 +77,7 @@ def read_policies(file: Path) -> list[Policy]:
 
 
 def _documents(file: Path) -> Sequence[tuple[int, object]]:
-    if not file.is_file():
-        raise MendstreamError(f"There is no file {file}.", "Name a YAML file.")
-    try:
-        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MendstreamError(f"{file.name} is not YAML: {error}.", "Mend the file.") from error
-    except OSError as error:
-        raise MendstreamError(f"{file} cannot be read: {error.strerror}.", "Name a file that can.") from error
-    found = [(number, each) for number, each in enumerate(documents, 1) if each is not None]
+    found = [(number, each) for number, each in enumerate(documents(file), 1) if each is not None]
     if not found:
         raise MendstreamError(f"{file.name} is empty.", "Write a document; `mendstream spec apply --help` shows one.")
     return found

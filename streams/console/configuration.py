@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from streams.config import Settings
+from streams.config import Settings, read
 from streams.console.given import Given, command
+from streams.redaction import shown
 from streams.show import line
 
 _EPILOG = """\
@@ -28,7 +28,7 @@ def config(
 ) -> None:
     """Show the settings in force; secrets are stars."""
     settings = given.settings()
-    values = {name: str(getattr(settings, name)) for name in Settings.model_fields}
+    values = {name: _shown(name, str(getattr(settings, name))) for name in Settings.model_fields}
     console = Console(soft_wrap=True)
     if json or not console.is_terminal:
         print(line({name: {"value": value, "from": _source(given, name)} for name, value in values.items()}))
@@ -39,13 +39,17 @@ def config(
     console.print(table)
 
 
+def _shown(name: str, value: str) -> str:
+    return shown(value) if name.endswith("_url") and "://" in value else value
+
+
 def _source(given: Given, name: str) -> str:
     if name in given.flags:
         return f"--{name}"
     variable = f"MENDSTREAM_{name.upper()}"
     if variable.lower() in {each.lower() for each in os.environ}:
         return variable
-    if given.file is not None and name in (yaml.safe_load(given.file.read_text(encoding="utf-8")) or {}):
+    if given.file is not None and name in read(given.file):
         return str(given.file)
     directory = given.settings().secrets_directory
     if directory and (path := Path(directory) / name).is_file():

@@ -23,6 +23,7 @@ from streams.errors import MendstreamError
 from streams.health import Health
 from streams.kafka import admin, explained
 from streams.processor import Processor
+from streams.redaction import redacted
 from streams.telemetry import PARTITIONS, introduce
 from streams.transaction import Crash
 from streams.worker import Worker
@@ -89,7 +90,7 @@ def processor(
     except KafkaException as error:
         _end(failed(explained(error.args[0], settings)))
     except BaseException:  # noqa: BLE001 - whatever it was, nothing may be closed: see _end
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         _end(1)
 
 
@@ -129,17 +130,17 @@ def _end_with_stdin() -> None:
 
 
 class _JsonLine(logging.Formatter):
-    """One line of JSON for each thing that is said."""
+    """One line of JSON for each thing that is said, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
             "at": utc(int(record.created * 1_000)).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "from": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
         if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
+            said["traceback"] = redacted(self.formatException(record.exc_info))
         return json.dumps(said, ensure_ascii=False)
 
 

@@ -83,4 +83,8 @@ def _store(settings: Settings) -> RedisStore:
     try:
         return RedisStore(url, settings.group)
     except ValueError as error:
-        raise MendstreamError(f"MENDSTREAM_REDIS_URL is wrong: {error}.", "Write redis://host:6379/0.") from error
+        # What the client says quotes the piece that it stumbled over, which may be half a password.
+        raise MendstreamError(
+            "MENDSTREAM_REDIS_URL is no address of a Redis.",
+            "Write redis://host:6379/0, or rediss://; / and @ in a password as %2F and %40.",
+        ) from error

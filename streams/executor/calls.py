@@ -9,6 +9,7 @@ import aiohttp
 
 from streams.executor.target import Unreachable, Unusable
 from streams.executor.waiting import Clock, NotNow, persist
+from streams.redaction import redacted, shown
 
 TIMEOUT_SECONDS = 10.0  # of one request
 WITHIN_SECONDS = 120.0  # of all tries; a command's order is to be carried out soon, or said to have failed
@@ -19,7 +20,7 @@ _SAID_MAX = 200  # characters of an answer that go into a sentence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """What came back; request: as people may read it."""
 
     request: str
     status: int
@@ -34,7 +35,7 @@ class Answer:
             raise Unusable(f"{self.request} gave no JSON: {error}") from error
 
     def refused(self) -> Unusable:
-        said = " ".join(self.body.decode(errors="replace").split())[:_SAID_MAX]
+        said = redacted(" ".join(self.body.decode(errors="replace").split()))[:_SAID_MAX]
         return Unusable(f"{self.request} gave {self.status}{': ' if said else ''}{said}")
 
 
@@ -71,7 +72,7 @@ class Caller:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
-        request = f"{method} {url}"
+        request = f"{method} {shown(url)}"
         try:
             async with self._session.request(
                 method, url, data=data, headers=sent, timeout=self._timeout, allow_redirects=False, **more

@@ -7,6 +7,7 @@ from schemas.ids import event_uuid
 from schemas.lessons import Alert, AlertState
 from schemas.records import Command, Severity
 from streams.executor.waiting import Clock
+from streams.redaction import redacted
 
 HOUR_MS = 3_600_000
 RULE = "forged command"
@@ -31,6 +32,7 @@ class Forgeries:
         if self._told.get((topic, reason)) == hour:
             return
         self._told[topic, reason] = hour
+        told = f"A command of {command.subject!r} was not obeyed: {sentence}. Who may write {topic}?"
         alert = Alert(
             alert_id=event_uuid(RULE, topic, reason, hour),  # the same at each executor
             key=topic,
@@ -40,7 +42,7 @@ class Forgeries:
             metric=reason,
             value=1.0,
             threshold=0.0,
-            message=f"A command of {command.subject!r} was not obeyed: {sentence}. Who may write {topic}?"[:REPORT_MAX],
+            message=redacted(told)[:REPORT_MAX],
             raised_at=now,
         )
         task = asyncio.ensure_future(self._tell(alert))

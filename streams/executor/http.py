@@ -4,7 +4,7 @@ The server keeps a JSON document for each target and answers a PUT whose If-Matc
 not what stands with 412. That is all that it takes to have one effect for each command.
 """
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from streams.executor.calls import Answer, Caller
 from streams.executor.target import Placed, Unusable, fence
@@ -15,11 +15,15 @@ _HEALTH_TRIES = 3  # before no answer is taken for a bad one
 
 
 class HttpTarget:
-    """url, health_url: {target} in them is the target's name; without a health_url every candidate is healthy."""
+    """url, health_url: {target} in them is the target's name; without a health_url every candidate is healthy.
+
+    The authorization goes to the origin of `url` alone: whoever answers for the health may be somebody else.
+    """
 
     def __init__(self, caller: Caller, url: str, health_url: str = "", authorization: str = "") -> None:
         self._caller, self._url, self._health_url = caller, url, health_url
         self._headers = {"Authorization": authorization} if authorization else {}
+        self._at_health = self._headers if origin(health_url) == origin(url) else {}
 
     async def read(self, name: str) -> Placed:
         return (await self._standing(name))[0]
@@ -51,7 +55,7 @@ class HttpTarget:
         url = self._health_url.replace("{target}", quote(name, safe=""))
         for _ in range(_HEALTH_TRIES):
             try:
-                return (await self._caller.once("GET", url, headers=self._headers)).status == 200
+                return (await self._caller.once("GET", url, headers=self._at_health)).status == 200
             except NotNow:
                 await self._caller.clock.rest(1.0)
         return False
@@ -67,6 +71,13 @@ class HttpTarget:
 
     def _at(self, name: str) -> str:
         return self._url.replace("{target}", quote(name, safe=""))
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Scheme and host with port: whom a token is for. Raises ValueError for what is no address."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, f"{parts.hostname}:{port}"
 
 
 def _tag(answer: Answer) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 from streams.errors import MendstreamError
 from streams.executor.calls import Answer, Caller
-from streams.executor.target import Placed, Unusable
+from streams.executor.target import Placed, Unreachable, Unusable
 from streams.executor.waiting import NotNow, persist
 from streams.executor.written import from_json, to_json
+from streams.executor.yamls import bearer
 
 PLACED, COMMAND, TOKEN = "mendstream/placed", "mendstream/command-id", "mendstream/fencing-token"
 VERSION = "mendstream/version"  # which version a workload serves
@@ -89,7 +90,10 @@ class Api:
     def _headers(self) -> dict[str, str]:
         if self._cluster.token_file is None:
             return {}
-        return {"Authorization": f"Bearer {self._cluster.token_file.read_text(encoding='utf-8').strip()}"}
+        try:
+            return {"Authorization": bearer(self._cluster.token_file)}
+        except MendstreamError as error:  # not the end of the executor, and of this command only if it lasts
+            raise Unreachable(error.fault) from error
 
     def _tls(self) -> dict[str, Any]:
         return {"ssl": self._cluster.tls} if self._cluster.tls is not None else {}

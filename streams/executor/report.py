@@ -11,6 +11,7 @@ from schemas.records import Command, CommandStatus, FailureCause, Status
 from streams.executor.promotion import Traffic
 from streams.executor.waiting import Clock
 from streams.publishing import Publisher
+from streams.redaction import redacted
 from streams.telemetry import REPORTED
 
 HEARTBEAT_SECONDS = 30.0  # half of the minute that is promised, so that a slow moment of Kafka's is no silence
@@ -62,7 +63,7 @@ class Report:
                 subject=command.subject,
                 status=status,
                 fencing_token=command.fencing_token,
-                detail=detail[:DETAIL_MAX],
+                detail=redacted(detail)[:DETAIL_MAX],
                 reported_at=self._clock.now_ms(),
                 reporter=self._reporter,
                 traffic_share=traffic.share if traffic else None,

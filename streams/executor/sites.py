@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -12,12 +13,12 @@ from streams.executor.argo import RolloutTarget, Workload
 from streams.executor.calls import Caller
 from streams.executor.deployments import DeploymentsTarget, Pair
 from streams.executor.file import FileTarget
-from streams.executor.http import HttpTarget
+from streams.executor.http import HttpTarget, origin
 from streams.executor.kubernetes import cluster
 from streams.executor.rollout import BAKE_SECONDS, Plan, Promotion, Strategy
 from streams.executor.target import Target
 from streams.executor.trainer import Trainer
-from streams.executor.yamls import Written, bearer
+from streams.executor.yamls import MaybeUrl, Url, Written, bearer
 
 
 class _Rolled(Written):
@@ -46,9 +47,19 @@ class BehindHttp(_Rolled):
     """A server that keeps what stands under an ETag."""
 
     kind: Literal["http"]
-    url: str = Field(pattern="^https?://")
-    health_url: str = Field("", pattern="^(https?://.*)?$")
+    url: Url
+    health_url: MaybeUrl = ""
     token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_host_has_the_token(self) -> Self:
+        if self.token_file is not None and "{target}" in origin(self.url)[1]:
+            raise ValueError(
+                "a command would choose the host that gets the token: write the host out, {target} after it"
+            )
+        if self.token_file is not None and "@" in urlsplit(self.url).netloc:
+            raise ValueError("a request has one Authorization: leave out token_file, or who logs in by the url")
+        return self
 
     def made(self, caller: Caller) -> Target:
         return HttpTarget(caller, self.url, self.health_url, bearer(self.token_file))
@@ -64,7 +75,7 @@ class InKubernetes(_Rolled):
     container: str
     image: str = Field(pattern=r".*\{version\}.*")
     namespace: str = ""
-    api: str = Field("", pattern="^(https?://.*)?$")
+    api: MaybeUrl = ""
     token_file: Path | None = None
     ca_file: Path | None = None
 
@@ -91,7 +102,7 @@ class TrainedAt(Written):
     """Who retrains and improves the models behind these targets."""
 
     match: str = Field(min_length=1)
-    url: str = Field(pattern="^https?://")
+    url: Url
     token_file: Path | None = None
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.records import FailureCause, Status
+from streams.errors import Told
 
 FINISHED_MAX = (
     16  # ends remembered at a target; its commands come one at a time, so this is far more than can be asked for
@@ -57,7 +58,7 @@ class StaleToken(Exception):
     """A later command has been here: the sentence says which."""
 
 
-class Unusable(Exception):
+class Unusable(Told):
     """The target refuses, or does not answer; the sentence says what it was asked and what it said."""
 
 

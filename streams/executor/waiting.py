@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, TypeVar
 
 from streams import clock
+from streams.errors import Told
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-class NotNow(Exception):
+class NotNow(Told):
     """It did not work, and may later; the sentence says what was wrong."""
 
 

@@ -1,12 +1,14 @@
 """Reads what people write for an executor: YAML files, and files that hold a secret."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from streams.errors import MendstreamError
+from streams.redaction import keep, keep_url
+from streams.yamls import document
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -19,12 +21,7 @@ class Written(BaseModel):
 
 def read_written(model: type[M], path: Path) -> M:
     """What a YAML file says. Raises MendstreamError for what is no such file, naming the field at fault."""
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MendstreamError(f"{path} cannot be read: {error.strerror}.", "Name a YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MendstreamError(f"{path.name} is not YAML: {error}.", "Mend the file.") from error
+    written = document(path)
     try:
         return model.model_validate(written or {})
     except ValidationError as error:
@@ -36,15 +33,46 @@ def read_written(model: type[M], path: Path) -> M:
         ) from error
 
 
+def _address(url: str) -> str:
+    """Registers what is secret in it. Raises ValueError for what nobody can ask."""
+    return keep_url(url, usable(url))
+
+
+def usable(url: str) -> str:
+    """The address. Raises ValueError for what nobody can ask."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        known = False
+    if not known or any(character.isspace() for character in url):
+        raise ValueError("it is no address: write http:// or https://, a host, and no spaces")
+    return url
+
+
+Url = Annotated[str, Field(pattern="^https?://"), AfterValidator(_address)]
+MaybeUrl = Annotated[str, AfterValidator(lambda url: _address(url) if url else url)]
+
+
 def secret(path: Path) -> str:
-    """The text of a file that holds a secret. Raises MendstreamError where there is none."""
+    """The text of a file that holds a secret, which is registered. Raises MendstreamError where there is none."""
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise MendstreamError(f"The secret in {path} cannot be read: {error}.", "Name a file that can.") from error
     if not text:
         raise MendstreamError(f"The secret in {path} is empty.", "Write it into the file.")
+    keep(str(path), text)
     return text
+
+
+def secret_url(path: Path) -> str:
+    """The address in a file, which is a secret with all of its parts. Raises MendstreamError where it is none."""
+    url = secret(path)
+    try:
+        return keep_url(f"{path} as an address", usable(url), whole=True)
+    except ValueError as error:
+        raise MendstreamError(f"The secret in {path} is no address.", "Write https://... into it, alone.") from error
 
 
 def bearer(path: Path | None) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from schemas.lessons import Alert
+from streams.errors import Told
 from streams.executor.calls import Caller
 
 
-class Refused(Exception):
+class Refused(Told):
     """The other side will not have it, and would not later; the sentence says what it said."""
 
 

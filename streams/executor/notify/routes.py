@@ -15,18 +15,19 @@ from streams.executor.notify.channel import Channel
 from streams.executor.notify.mail import Mail, Mailbox
 from streams.executor.notify.slack import Slack
 from streams.executor.notify.webhook import Webhook
-from streams.executor.yamls import Written, secret
+from streams.executor.yamls import Url, Written, secret, secret_url
+from streams.redaction import keep, keep_url
 
 _BY_WEIGHT = list(Severity)  # UNKNOWN, a newer writer's, is let through nowhere but where everything is
-_Url = Annotated[str, Field(pattern="^https?://")]
 
 
 class ToWebhook(Written):
     kind: Literal["webhook"]
-    url: _Url
+    url: Url
     secret_file: Path
 
     def made(self, caller: Caller) -> Channel:
+        keep_url(self.url, self.url, whole=True)  # of many receivers whoever knows the address may write to them
         return Webhook(caller, self.url, secret(self.secret_file))
 
 
@@ -35,12 +36,12 @@ class ToSlack(Written):
     url_file: Path  # whoever knows the address may write to the channel, so it is a secret
 
     def made(self, caller: Caller) -> Channel:
-        return Slack(caller, secret(self.url_file))
+        return Slack(caller, secret_url(self.url_file))
 
 
 class ToAlertmanager(Written):
     kind: Literal["alertmanager"]
-    url: _Url
+    url: Url
 
     def made(self, caller: Caller) -> Channel:
         return Alertmanager(caller, self.url)
@@ -66,6 +67,7 @@ class ToMail(Written):
 
     def made(self, _caller: Caller) -> Channel:
         password = secret(self.password_file) if self.password_file else ""
+        keep(f"{self.password_file} of {self.username}", f"\0{self.username}\0{password}")  # as SMTP sends it
         box = Mailbox(self.host, self.port, self.tls, self.sender, self.receivers, self.username, password)
         return Mail(box)
 

@@ -71,7 +71,7 @@ def test_a_fault_is_named_by_its_place(write: Write, text: str, sentence: str) -
 
 
 def test_a_file_or_a_secret_that_is_not_there_is_said(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(MendstreamError, match="cannot be read"):
+    with pytest.raises(MendstreamError, match="There is no file"):
         read_written(TargetsFile, tmp_path / "none.yaml")
     path = write("targets: [{kind: http, match: a, url: 'http://127.0.0.1:1', token_file: nowhere}]")
     with pytest.raises(MendstreamError, match="The secret in nowhere cannot be read"):
