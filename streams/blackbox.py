@@ -9,14 +9,16 @@ import hashlib
 import json
 import logging
 import mmap
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Message
 
+from streams.aside import own_folder, regular, set_aside
 from streams.config import Settings
 from streams.kafka import admin
 
@@ -25,6 +27,8 @@ log = logging.getLogger("mendstream.blackbox")
 DEADLY = 3  # ends at one record; by then it is the record and not chance
 MOST_CONDEMNED = 1_000  # a bug that takes more than these needs a person, not a longer list
 _BYTES = 1_024  # a topic's name has at most 249 characters
+_NOTES_BYTES = 2 * MOST_CONDEMNED * _BYTES  # more than all that can be condemned takes up
+_DAMAGED = (ValueError, LookupError, TypeError, RecursionError)  # what reading a file may raise that is not ours
 
 
 class Stretch(NamedTuple):
@@ -82,10 +86,7 @@ class BlackBox:
 
     def _recall(self, path: Path, left: Stretch | None) -> None:
         """Counts how often a worker ended at the place where the last one did."""
-        known = json.loads(path.read_text()) if path.exists() else {"condemned": [], "suspect": None, "ends": 0}
-        self._condemned = [Stretch(*each) for each in known["condemned"]]
-        before, ends = known["suspect"], known["ends"]
-        self._suspect = Stretch(*before) if before else None
+        self._condemned, self._suspect, ends = _known(path)
         if left is None:
             return
         ends = ends + 1 if self._suspect is not None and self._suspect.holds(left) else 1
@@ -96,6 +97,7 @@ class BlackBox:
             self._condemned.append(left)
             self._suspect, ends = None, 0
         new = path.with_suffix(".new")
+        regular(new)
         new.write_text(json.dumps({"condemned": self._condemned, "suspect": self._suspect, "ends": ends}))
         new.replace(path)
 
@@ -106,11 +108,15 @@ class BlackBox:
 
 def black_box(settings: Settings) -> BlackBox:
     """The box of this worker's slot on this Kafka; offsets of another Kafka mean nothing here."""
-    folder = Path(settings.crash_directory or Path(gettempdir()) / "mendstream")
+    folder = Path(settings.crash_directory or Path(gettempdir()) / f"mendstream-{os.geteuid()}")
     cluster = admin(settings).list_topics(timeout=10.0).cluster_id
     name = hashlib.sha256(f"{cluster}/{settings.group}/{settings.slot}".encode()).hexdigest()[:16]
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        foreign = own_folder(folder)
+        if foreign and not settings.crash_directory:
+            fault = "%s is not used: %s. A record that ends this worker is never set aside; set MENDSTREAM_CRASH_DIRECTORY"
+            log.error(fault, folder, foreign)
+            return BlackBox(None)
         return BlackBox(folder / f"{name}.mark")
     except OSError as error:
         log.warning("%s cannot be written: a record that ends this worker is never set aside (%s)", folder, error)
@@ -125,8 +131,45 @@ def _stretch(topic: str, partition: int, records: Sequence[Message]) -> Stretch:
 
 def _left(path: Path) -> Stretch | None:
     """What the last worker was folding when it ended, if it ended so."""
-    text = path.read_bytes().strip(b" \0") if path.exists() else b""
-    return Stretch(*json.loads(text)) if text else None
+    text = _read(path, _BYTES).strip(b" \0")
+    if not text:
+        return None
+    try:
+        return _stretched(json.loads(text))
+    except _DAMAGED as error:
+        set_aside(path, f"it names no stretch of records: {error}")
+        return None
+
+
+def _known(path: Path) -> tuple[list[Stretch], Stretch | None, int]:
+    """What is condemned, what is suspected, and how many workers ended there in a row."""
+    text = _read(path, _NOTES_BYTES)
+    try:
+        known = json.loads(text) if text else {"condemned": [], "suspect": None, "ends": 0}
+        condemned, suspect, ends = known["condemned"], known["suspect"], known["ends"]
+        if not isinstance(condemned, list) or type(ends) is not int or not 0 <= ends < DEADLY:
+            raise ValueError("its fields are not what this program writes")
+        found = [_stretched(each) for each in condemned[-MOST_CONDEMNED:]]
+        return found, None if suspect is None else _stretched(suspect), ends
+    except _DAMAGED as error:
+        set_aside(path, f"what is known of earlier ends is lost: {error}")
+        return [], None, 0
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file as far as one of ours reaches; nothing where there is none."""
+    if not regular(path):
+        return b""
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def _stretched(written: Any) -> Stretch:
+    """Raises ValueError for what is no stretch."""
+    kinds = [type(each) for each in written] if isinstance(written, list) else []
+    if kinds != [str, int, int, int, int] or not 0 <= written[2] < written[3]:
+        raise ValueError("a stretch is a topic and four numbers")
+    return Stretch(*written)
 
 
 def _opened(path: Path) -> mmap.mmap:

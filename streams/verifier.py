@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -123,25 +124,27 @@ class Ledger:
     """Which commands were taken; with a path it outlasts a restart. For one thread of one process.
 
     It remembers the last `most` commands, and the newest token of as many (subject, target). A command that it forgot is
-    still refused by its token, and where that is forgotten too, once it has expired.
+    still refused by its token, and where that is forgotten too, once it has expired. A file that no ledger wrote is renamed
+    to <name>.damaged; what was issued before that moment may have been taken, and is refused as SEEN. `fault` says so.
     """
 
     def __init__(self, path: str | Path | None = None, most: int = MOST) -> None:
-        """Raises ValueError for a file that no ledger wrote: begun anew it would take commands a second time."""
+        """Raises OSError where the file cannot be read, or a damaged one not be renamed."""
         self._path, self._most = Path(path) if path is not None else None, most
         self._seen: dict[tuple[str, int], None] = {}
         self._tokens: dict[tuple[str, str], int] = {}
+        self._since, self.fault = 0, ""
         if self._path is not None and self._path.exists():
             try:
-                stored = json.loads(self._path.read_text(encoding="utf-8"))
-                self._seen = {(str(name), int(attempt)): None for name, attempt in stored["seen"]}
-                self._tokens = {(str(subject), str(target)): int(token) for subject, target, token in stored["tokens"]}
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{self._path} is no ledger: restore it, or remove it to begin anew") from error
+                self._recall(json.loads(self._path.read_bytes()))
+            except (KeyError, TypeError, ValueError, RecursionError, IsADirectoryError) as error:
+                self._begin_anew(self._path, error)
 
     def check(self, command: Command) -> None:
         """Raises Refused SEEN or STALE_TOKEN unless the command is new."""
         identity, place, token = _identity(command)
+        if (issued := _field(command, "issued_at")) <= self._since:
+            raise Refused("SEEN", f"it was issued at {issued} ms, before the ledger was damaged: it may have been taken")
         if identity in self._seen:
             raise Refused("SEEN", f"attempt {identity[1]} of command {identity[0]!r} was taken before")
         newest = self._tokens.get(place)
@@ -160,9 +163,26 @@ class Ledger:
         others = {each: newest for each, newest in self._tokens.items() if each != place}
         tokens = _newest({**others, place: token}, self._most)
         if self._path is not None:
-            stored = {"seen": [*seen], "tokens": [[*each, last] for each, last in tokens.items()]}
-            _replace(self._path, json.dumps(stored))
+            self._write(self._path, seen, tokens)
         self._seen, self._tokens = seen, tokens
+
+    def _recall(self, stored: Any) -> None:
+        seen = {(str(name), int(attempt)): None for name, attempt in stored["seen"]}
+        tokens = {(str(subject), str(target)): int(token) for subject, target, token in stored["tokens"]}
+        self._since, self._seen, self._tokens = int(stored.get("since", 0)), seen, tokens
+
+    def _begin_anew(self, path: Path, error: Exception) -> None:
+        aside = path.with_name(f"{path.name}.damaged")
+        for number in range(1, 10):  # a folder is not replaced
+            aside = path.with_name(f"{path.name}.damaged{number}") if aside.exists() else aside
+        path.rename(aside)
+        self._since = int(time.time() * 1_000)
+        self.fault = f"{path} was no ledger ({error}) and is now {aside.name}; what was issued before is refused"
+        self._write(path, {}, {})
+
+    def _write(self, path: Path, seen: dict[tuple[str, int], None], tokens: dict[tuple[str, str], int]) -> None:
+        stored = {"since": self._since, "seen": [*seen], "tokens": [[*each, last] for each, last in tokens.items()]}
+        _replace(path, json.dumps(stored))
 
 
 def _only(headers: list[tuple[str, bytes | str | None]], name: str) -> str | None:

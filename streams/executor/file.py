@@ -1,11 +1,13 @@
 """A target in a directory: what stands as one JSON file for each target, and beside it a log of every effect.
 
 A rename is the effect. The log is written after it; where a process died in between, whoever opens the target next writes
-the line that is missing, so that the log has each effect once.
+the line that is missing, so that the log has each effect once. A file that is damaged is set aside, and what stands is read
+from the last line of the log: only which commands ended before is lost.
 """
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,8 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from streams.aside import regular, set_aside
 from streams.executor.target import Placed, Unusable, fence
 from streams.executor.written import from_dict, to_dict
+
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError, Unusable)
+_NAME_BYTES = 200  # of a file's name, which may have 255 with its ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class FileTarget:
         """One process or thread at a time; the kernel lets go of what a dead one held. Mends the log."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
+            regular(self._path(name, "lock"))
             with self._path(name, "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._mend(name)
@@ -82,17 +89,32 @@ class FileTarget:
 
     def _standing(self, name: str) -> _Standing:
         path = self._path(name, "json")
-        if not path.exists():
+        if not regular(path):
+            return self._logged(name)
+        try:
+            read = json.loads(path.read_bytes())
+            return _Standing(int(read["revision"]), from_dict(path.name, read["placed"]))
+        except _DAMAGED as error:
+            set_aside(path, f"it is not what this program wrote: {error}")
+        self._replace(name, standing := self._logged(name))
+        return standing
+
+    def _logged(self, name: str) -> _Standing:
+        """What stands by the log of effects; nothing where there is none, or where its last line says nothing."""
+        path = self._path(name, "effects.jsonl")
+        lines = path.read_bytes().splitlines() if regular(path) else []
+        if not lines:
             return _Standing(0, Placed())
         try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-            revision, placed = int(read["revision"]), read["placed"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise Unusable(f"{path.name} is not what this program wrote: {error}") from error
-        return _Standing(revision, from_dict(path.name, placed))
+            last = json.loads(lines[-1])
+            return _Standing(int(last.pop("revision")), from_dict(path.name, last))
+        except _DAMAGED as error:
+            set_aside(path, f"its last line is no effect: {error}")
+            return _Standing(0, Placed())
 
     def _replace(self, name: str, standing: _Standing) -> None:
         path, fresh = self._path(name, "json"), self._path(name, "json.new")
+        regular(fresh)
         with fresh.open("w", encoding="utf-8") as file:
             json.dump({"revision": standing.revision, "placed": to_dict(standing.placed)}, file, indent=1)
             file.flush()
@@ -113,7 +135,7 @@ class FileTarget:
     def _mend(self, name: str) -> None:
         """Cuts off a line that was begun, writes the one that is missing."""
         path = self._path(name, "effects.jsonl")
-        written = path.read_bytes() if path.exists() else b""
+        written = path.read_bytes() if regular(path) else b""
         whole = written[: written.rfind(b"\n") + 1]
         if whole != written:
             os.truncate(path, len(whole))
@@ -122,7 +144,20 @@ class FileTarget:
             self._log(name, standing)
 
     def _path(self, name: str, ending: str) -> Path:
-        return self._directory / f"{quote(name, safe='')}.{ending}"
+        return self._directory / f"{_file_name(name)}.{ending}"
+
+
+def _file_name(name: str) -> str:
+    """The name of a target as that of a file; a long one is cut and told apart by its hash.
+
+    >>> _file_name("shop/production")
+    'shop%2Fproduction'
+    """
+    quoted = quote(name, safe="")
+    if len(quoted) <= _NAME_BYTES:
+        return quoted
+    told_apart = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return f"{quoted[: _NAME_BYTES - 33]}={told_apart}"  # `=` stands in no quoted name
 
 
 def _effect(placed: Placed) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Targets in files: two writers, and what a death leaves behind."""
 
 import asyncio
-import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -88,15 +88,54 @@ def test_names_of_targets_are_no_paths(tmp_path: Path) -> None:
     assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / "in"}
 
 
-def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
+DAMAGED = [b"", b"not json", b'{"revision": 1, "pla', b"\xff\0\x17", b"[]", b"7", b'{"revision": 1, "placed": {"share": "much"}}']
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_file_is_set_aside_and_what_stands_is_read_from_the_log(
+    tmp_path: Path, damaged: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     target = FileTarget(tmp_path)
     write(target, Placed(), FIRST)
+    write(target, FIRST, second := replace(FIRST, share=10, fencing_token=7))
     (path,) = tmp_path.glob("*.json")
-    for foreign in ("not json", json.dumps({"revision": 1, "placed": {"share": "much"}})):
-        path.write_text(foreign)
-        with pytest.raises(Unusable):
-            write(target, FIRST, replace(FIRST, share=10))
-        assert path.read_text() == foreign
+    path.write_bytes(damaged)
+    assert read(FileTarget(tmp_path)) == second
+    assert path.with_name(f"{path.name}.damaged-0").read_bytes() == damaged
+    assert f"{path} is damaged and begun anew" in caplog.text
+    with pytest.raises(StaleToken):
+        write(target, second, replace(FIRST, fencing_token=6))
+    assert write(target, second, replace(second, share=25))
+    assert len(target.effects(SHOP)) == 3
+
+
+@pytest.mark.parametrize("ending", ["json", "lock", "effects.jsonl", "json.new"])
+def test_a_folder_in_the_place_of_a_file_is_set_aside(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"shop%2Fproduction.{ending}"
+    path.mkdir()
+    (path / "inside").touch()
+    target = FileTarget(tmp_path)
+    assert write(target, Placed(), FIRST)
+    assert read(target) == FIRST
+    assert (tmp_path / f"{path.name}.damaged-0" / "inside").exists()
+
+
+def test_a_log_and_a_file_that_are_both_damaged_begin_anew(tmp_path: Path) -> None:
+    target = FileTarget(tmp_path)
+    write(target, Placed(), FIRST)
+    for path in (*tmp_path.glob("*.json"), *tmp_path.glob("*.jsonl")):
+        path.write_bytes(b"\xff\n")
+    assert read(target) == Placed()
+    assert write(target, Placed(), FIRST)
+
+
+def test_a_long_name_has_a_file_of_its_own(tmp_path: Path) -> None:
+    target = FileTarget(tmp_path)
+    names = ["予約の推薦モデル" * 8 + end for end in ("", "/a", "/b")] + ["モ" * 30, "a" * 4_000]
+    for number, name in enumerate(names):
+        assert asyncio.run(target.write(name, Placed(), replace(FIRST, share=number)))
+    assert [asyncio.run(target.read(name)).share for name in names] == list(range(len(names)))
+    assert max(len(os.fsencode(path.name)) for path in tmp_path.iterdir()) <= 255
 
 
 def test_a_directory_that_cannot_be_is_said(tmp_path: Path) -> None:

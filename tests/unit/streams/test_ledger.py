@@ -1,6 +1,7 @@
 """A ledger takes each command once, and none that is older than one it took, across restarts too."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,28 @@ def test_a_ledger_is_bounded_and_what_it_forgot_is_stale(tmp_path: Path) -> None
     assert [each[1] for each in json.loads(path.read_text())["tokens"]] == ["target 1", "production", "target 2"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"seen": []}', '{"seen": [1], "tokens": []}'])
-def test_a_file_that_is_no_ledger_is_not_taken_for_an_empty_one(text: str, tmp_path: Path) -> None:
-    (tmp_path / "ledger.json").write_text(text)
-    with pytest.raises(ValueError, match="is no ledger"):
-        Ledger(tmp_path / "ledger.json")
+DAMAGED = [b"", b"{", b"[]", b"7", b'{"seen": []}', b'{"seen": [1], "tokens": []}', b"\xff\0"]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_ledger_is_set_aside_and_takes_nothing_that_it_may_have_taken(damaged: bytes, tmp_path: Path) -> None:
+    (path := tmp_path / "ledger.json").write_bytes(damaged)
+    ledger = Ledger(path)
+    assert path.with_name("ledger.json.damaged").read_bytes() == damaged
+    assert "was no ledger" in ledger.fault
+    later = int(time.time() * 1_000) + 60_000
+    for _ in range(2):  # after another restart too
+        assert entry(ledger, ordered(3)) == "SEEN"
+        ledger = Ledger(path)
+        assert ledger.fault == ""
+    assert entry(ledger, {**ordered(4, "later"), "issued_at": later}) == ""
+
+
+def test_a_folder_in_the_place_of_a_ledger_is_set_aside_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    for number in range(3):
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        (path / f"inside {number}").touch()
+        assert "was no ledger" in Ledger(path).fault
+    assert len([*tmp_path.glob("ledger.json.damaged*/inside*")]) == 3
