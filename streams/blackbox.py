@@ -114,7 +114,9 @@ def black_box(settings: Settings) -> BlackBox:
     try:
         foreign = own_folder(folder)
         if foreign and not settings.crash_directory:
-            fault = "%s is not used: %s. A record that ends this worker is never set aside; set MENDSTREAM_CRASH_DIRECTORY"
+            fault = (
+                "%s is not used: %s. A record that ends this worker is never set aside; set MENDSTREAM_CRASH_DIRECTORY"
+            )
             log.error(fault, folder, foreign)
             return BlackBox(None)
         return BlackBox(folder / f"{name}.mark")

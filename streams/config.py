@@ -64,7 +64,8 @@ class Settings(BaseSettings):
         "", description="folder with a file for each setting that nothing else gives, named as the setting"
     )
     crash_directory: str = Field(
-        "", description="where a worker notes what it folds, to set aside what ends it; empty: in /tmp/mendstream-<user id>"
+        "",
+        description="where a worker notes what it folds, to set aside what ends it; empty: in /tmp/mendstream-<user id>",
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port")

@@ -144,7 +144,9 @@ class Ledger:
         """Raises Refused SEEN or STALE_TOKEN unless the command is new."""
         identity, place, token = _identity(command)
         if (issued := _field(command, "issued_at")) <= self._since:
-            raise Refused("SEEN", f"it was issued at {issued} ms, before the ledger was damaged: it may have been taken")
+            raise Refused(
+                "SEEN", f"it was issued at {issued} ms, before the ledger was damaged: it may have been taken"
+            )
         if identity in self._seen:
             raise Refused("SEEN", f"attempt {identity[1]} of command {identity[0]!r} was taken before")
         newest = self._tokens.get(place)
@@ -176,7 +178,7 @@ class Ledger:
         for number in range(1, 10):  # a folder is not replaced
             aside = path.with_name(f"{path.name}.damaged{number}") if aside.exists() else aside
         path.rename(aside)
-        self._since = int(time.time() * 1_000)
+        self._since = int(time.time() * 1_000)  # noqa: TID251 - a copy of this file has no clock of ours
         self.fault = f"{path} was no ledger ({error}) and is now {aside.name}; what was issued before is refused"
         self._write(path, {}, {})
 

@@ -63,7 +63,18 @@ def test_another_record_at_the_offset_of_a_condemned_one_is_folded(tmp_path: Pat
     assert folds(tmp_path / "box.mark", records(deadly=4, value=b"harmless")) == ([4, 1, 5], [])
 
 
-TORN = [b"", b"{", b"[]", b"7", b"null", b'["t", 1, 2', b'["t", 1, 2, 3]', b'["t", "1", 2, 3, 0]', b"\xff\xfe\0", b"[" * 900]
+TORN = [
+    b"",
+    b"{",
+    b"[]",
+    b"7",
+    b"null",
+    b'["t", 1, 2',
+    b'["t", 1, 2, 3]',
+    b'["t", "1", 2, 3, 0]',
+    b"\xff\xfe\0",
+    b"[" * 900,
+]
 TORN += [b'{"condemned": [[1]], "suspect": null, "ends": 0}', b'{"condemned": [], "suspect": 3, "ends": 0}']
 TORN += [b'{"condemned": 3, "suspect": null, "ends": 0}', b'{"condemned": [], "suspect": null, "ends": "x"}']
 

@@ -1,12 +1,12 @@
 """A ledger takes each command once, and none that is older than one it took, across restarts too."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.clock import now_ms
 from streams.verifier import Ledger, Refused
 from tests.unit.streams.signed import sent
 
@@ -86,7 +86,7 @@ def test_a_damaged_ledger_is_set_aside_and_takes_nothing_that_it_may_have_taken(
     ledger = Ledger(path)
     assert path.with_name("ledger.json.damaged").read_bytes() == damaged
     assert "was no ledger" in ledger.fault
-    later = int(time.time() * 1_000) + 60_000
+    later = now_ms() + 60_000
     for _ in range(2):  # after another restart too
         assert entry(ledger, ordered(3)) == "SEEN"
         ledger = Ledger(path)
