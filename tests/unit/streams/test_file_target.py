@@ -55,12 +55,12 @@ def test_writers_in_turns_lose_nothing(tmp_path: Path) -> None:
         target, done = FileTarget(tmp_path), 0
         while done < 25:
             stands = read(target)
-            done += write(target, stands, replace(stands, step=stands.step + 1, command_id=f"{writer} {done}"))
+            done += write(target, stands, replace(stands, since=stands.since + 1, command_id=f"{writer} {done}"))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(4)))
-    assert read(FileTarget(tmp_path)).step == 100
-    assert [each["step"] for each in FileTarget(tmp_path).effects(SHOP)] == list(range(1, 101))
+    assert read(FileTarget(tmp_path)).since == 100
+    assert [each["since"] for each in FileTarget(tmp_path).effects(SHOP)] == list(range(1, 101))
 
 
 def test_an_older_token_is_refused(tmp_path: Path) -> None:
