@@ -86,19 +86,26 @@ def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
 
 
 def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:
-    """Takes one broadcast record; returns why it cannot be taken, or None."""
+    """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes nothing back: it is refused."""
     try:
         record = codec.decode(BROADCASTS[topic], value)
     except DecodeError as error:
         return Refused(0, error.reason, error.sentence)
     if isinstance(record, TrustLevel):
+        tables.lessons.heard_levels.put(record)
         tables.lessons.levels[record.agent_id] = record
         return None
     assert isinstance(record, Policy), f"{topic} is no broadcast"
     for reason, sentence in terms.check_policy(record):
         return Refused(0, reason, sentence)
+    tables.accepted.put(record)
     tables.policies[record.policy_id] = record
     return None
+
+
+def kept(topic: str, tables: Tables) -> bool:
+    """Whether anything accepted of a broadcast topic stands in rows of ours; an older Mendstream kept none."""
+    return len(tables.accepted if topic == POLICIES else tables.lessons.heard_levels) > 0
 
 
 def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:
@@ -108,6 +115,8 @@ def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused |
 
 def rebuild(tables: Tables) -> None:
     """Works out everything derived, after rows were restored."""
+    tables.policies = {row.policy_id: row for row in tables.accepted.rows()}
+    tables.lessons.levels = {row.agent_id: row for row in tables.lessons.heard_levels.rows()}
     rebuild_arms(tables)
     rebuild_lessons(tables)
 

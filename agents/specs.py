@@ -37,6 +37,13 @@ def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
     return None
 
 
+def in_force(spec: ExperimentSpec, row: ExperimentRow) -> bool:
+    """Whether an experiment is judged, or was ended, as this spec says."""
+    if spec.status == ExperimentStatus.STOPPED == row.status:
+        return True
+    return spec.status == row.status and row.specified and _same_terms(spec, row)
+
+
 def _terms(spec: ExperimentSpec) -> dict[str, Any]:
     """What a spec fixes for good."""
     return {
@@ -64,7 +71,7 @@ def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> 
         tables.arms["gain_level"][rows] = NEVER
         tables.pending.discard(-1 if trial is None else trial)
         return None
-    if spec.status == row.status and row.specified and _same_terms(spec, row):
+    if in_force(spec, row):
         return None
     return f"{spec.subject}/{spec.experiment_id} has results already: its terms stand; start a new experiment_id"
 

@@ -54,6 +54,8 @@ TABLES_LESSONS = "tables.lessons.v1"
 TABLES_LEARNING = "tables.learning.v1"
 TABLES_BUDGETS = "tables.budgets.v1"
 TABLES_ALERTS = "tables.alerts.v1"
+TABLES_POLICIES = "tables.policies.v1"
+TABLES_TRUST_LEVELS = "tables.trust-levels.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
@@ -135,6 +137,9 @@ TOPICS = {
         _table(TABLES_LEARNING, "LearningRow"),
         _table(TABLES_BUDGETS, "BudgetRow"),
         _table(TABLES_ALERTS, "AlertRow"),
+        # What was accepted of the broadcast topics: their compaction keeps the last of a key, which may be a refused one.
+        _table(TABLES_POLICIES, "Policy"),
+        _table(TABLES_TRUST_LEVELS, "TrustLevel"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
         Topic(DEAD_LETTERS, None, "delete", 30),
         # Must outlast every letter, or one could be redriven twice.
@@ -144,7 +149,7 @@ TOPICS = {
 BROADCASTS = {POLICIES: "Policy", TRUST_LEVELS: "TrustLevel"}  # read whole by every worker
 _OURS = ("processor", "redriver")
 FOREIGN = frozenset(t.name for t in TOPICS.values() if t.writer not in _OURS)  # so never to be trusted
-RECORDS = tuple(topic.record for topic in TOPICS.values() if topic.record is not None)
+RECORDS = tuple(dict.fromkeys(topic.record for topic in TOPICS.values() if topic.record is not None))
 
 
 @cache

@@ -120,7 +120,7 @@ class Codec:
         """
         if value is None:
             raise DecodeError(Reason.TOMBSTONE, "no value")
-        if len(value) > MAX_BYTES and record_name in _FOREIGN:
+        if len(value) > MAX_BYTES and record_name in _FOREIGN and not own:
             raise DecodeError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
         schema_id, body = unframe(value)
         writer = self._known.get((record_name, schema_id))

@@ -12,6 +12,7 @@ from schemas.catalog import (
     TABLES_SIGHTINGS,
     TABLES_SIGNALS,
     TABLES_TRUST,
+    TABLES_TRUST_LEVELS,
 )
 from schemas.lessons import (
     AlertRow,
@@ -34,11 +35,15 @@ class Lessons:
     """Keyed by subject: sightings and followups; by failure type: patterns; by signal: signals; by agent: trust; by
     tenant: runs, lessons and learning; alerts by what they are about.
 
-    levels: the trust of agents of all partitions, a broadcast input; enabled: whether anything is learnt at all.
+    levels: the trust of agents of all partitions, a broadcast input whose rows are `heard_levels`; enabled: whether
+    anything is learnt at all.
     """
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
+        self.heard_levels: Keyed[TrustLevel] = Keyed(
+            TABLES_TRUST_LEVELS, "TrustLevel", lambda row: row_key(row.agent_id)
+        )
         self.levels: dict[str, TrustLevel] = {}
         self.sightings: Keyed[SightingsRow] = Keyed(TABLES_SIGHTINGS, "SightingsRow", lambda row: row_key(row.subject))
         self.followups: Keyed[FollowupRow] = Keyed(
@@ -76,5 +81,6 @@ class Lessons:
             self.lessons,
             self.learning,
             self.alerts,
+            self.heard_levels,
         )
         return {table.topic: table for table in tables}

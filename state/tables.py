@@ -9,6 +9,7 @@ from schemas.catalog import (
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
     TABLES_METRICS,
+    TABLES_POLICIES,
     TABLES_SNAPSHOTS,
     TABLES_SUBJECTS,
 )
@@ -71,8 +72,8 @@ def budget_key(tenant: str, shared: bool, newcomers: bool) -> str:
 class Tables:
     """All tables of a partition, the ids seen on its inputs, and the policies in force.
 
-    `now` is the highest broker append time applied, in ms. Policies are a broadcast input, embedded in the journal, and
-    so have no changelog here.
+    `now` is the highest broker append time applied, in ms. Policies are a broadcast input of which each partition keeps
+    what it accepted; `policies` are the same by their ids, worked out anew when rows were restored.
     """
 
     def __init__(self, partition: int, partitions: int, dedupe_window: int = WINDOW, learning: bool = True) -> None:
@@ -104,6 +105,7 @@ class Tables:
         self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
         self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
+        self.accepted: Keyed[Policy] = Keyed(TABLES_POLICIES, "Policy", lambda row: row_key(row.policy_id))
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
         self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
@@ -123,5 +125,6 @@ class Tables:
             self.subjects,
             self.burn_ins,
             self.snapshots,
+            self.accepted,
         )
         return {table.topic: table for table in tables} | dict(self.lessons.all())

@@ -1,6 +1,8 @@
 """Publishes records as a producer would: keyed by subject, spread as Kafka's own clients do, each once in order."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from operator import itemgetter
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -12,11 +14,13 @@ from streams.kafka import Heard, explained
 
 FLUSH_SECONDS = 60.0  # without any progress
 
+Runs = list[list[int]]  # first and last offset of records that lie one behind the other, ascending
+
 
 class Publisher:
     """An idempotent producer that remembers how far it got in each partition.
 
-    next_offsets: the offset after the last record acknowledged, by topic and partition.
+    next_offsets: the offset after the last record acknowledged, by topic and partition. written: where all of them lie.
     """
 
     def __init__(self, settings: Settings, codec: Codec, linger_ms: int = 20) -> None:
@@ -27,6 +31,7 @@ class Publisher:
         self.sent = 0
         self.acknowledged = 0
         self.next_offsets: dict[tuple[str, int], int] = {}
+        self.written: dict[tuple[str, int], Runs] = {}
         self._producer = Producer(
             settings.client(
                 **{
@@ -85,8 +90,33 @@ class Publisher:
             return
         self.acknowledged += 1
         where = (message.topic() or "", message.partition() or 0)
-        self.next_offsets[where] = max(self.next_offsets.get(where, 0), (message.offset() or 0) + 1)
+        offset = message.offset() or 0
+        self.next_offsets[where] = max(self.next_offsets.get(where, 0), offset + 1)
+        put(self.written.setdefault(where, []), offset)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def put(runs: Runs, offset: int) -> None:
+    """Adds the record at an offset behind all others."""
+    if runs and runs[-1][1] == offset - 1:
+        runs[-1][1] = offset
+    else:
+        runs.append([offset, offset])
+
+
+def count(runs: Runs, start: int, end: int | None) -> int:
+    """How many of the records lie at an offset from `start` up to, not including, `end`; None: to the last."""
+    total = 0
+    for first, last in runs:
+        until = last + 1 if end is None else min(last + 1, end)
+        total += max(0, until - max(first, start))
+    return total
+
+
+def within(runs: Runs, offset: int) -> bool:
+    """Whether one of the records lies at this offset."""
+    at = bisect_right(runs, offset, key=itemgetter(0)) - 1
+    return at >= 0 and offset <= runs[at][1]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.fold import apply_broadcast
+from agents.fold import apply_broadcast, kept
 from agents.slice import Slice
 from schemas.catalog import JOURNAL, TICKS
 from schemas.records import JournalEntry
@@ -55,12 +55,21 @@ def restore(
         topology.rebuild(one.tables)
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
     for one in owned.values():
-        for message in broadcast:
-            topic = message.topic() or ""
-            if (message.offset() or 0) < one.journal.broadcast_offsets[topic]:
-                apply_broadcast(topic, message.value(), one.tables, codec)
+        _take_over(one, broadcast, codec)
     pa.default_memory_pool().release_unused()  # what decoding took
     return owned
+
+
+def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
+    """What was applied of the broadcast topics, where an older Mendstream kept no rows of it.
+
+    Where there are rows they alone count: compaction may have left, of two records under one key, the refused one.
+    """
+    applied = [m for m in broadcast if (m.offset() or 0) < one.journal.broadcast_offsets[m.topic() or ""]]
+    topics = {topic for topic in {message.topic() or "" for message in applied} if not kept(topic, one.tables)}
+    for message in applied:
+        if (topic := message.topic() or "") in topics:
+            apply_broadcast(topic, message.value(), one.tables, codec)
 
 
 def last_entries(

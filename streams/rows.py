@@ -7,13 +7,13 @@ import lzma
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from schemas.ids import event_uuid
 from streams.errors import MendstreamError
 from streams.forms import Convert, FormError, TimeFormat, converter, is_moment, names_of, required, unit_written
+from streams.rowids import TELLING, RowIds
 
 Row = Mapping[str, Any]
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
@@ -42,13 +42,34 @@ class Source:
 
 
 class Form:
-    """How rows become records: worked out from the map and the columns of the first row."""
+    """How rows become records: worked out from the map and the columns of the first row.
 
-    def __init__(self, record: type, maps: Sequence[str], columns: Sequence[str], file: str, times: TimeFormat) -> None:
+    own_ids: whether the rows bring their event_id. whole: whether the file must be known as a whole, by its digest,
+    because nothing in a row tells it from another.
+    """
+
+    def __init__(
+        self,
+        record: type,
+        maps: Sequence[str],
+        columns: Sequence[str],
+        file: str,
+        times: TimeFormat,
+        new_ids: bool = False,
+    ) -> None:
+        """new_ids: a column event_id is left alone, as if there were none."""
         self._record, self._file = record, file
         self._times_by_unit: Counter[tuple[str, str]] = Counter()  # (column, unit)
-        self._sources = list(_sources(record, maps, columns, times))
-        self._own_ids = "event_id" not in {source.field for source in self._sources}
+        sources = _sources(record, maps, columns, times)
+        self._sources = [one for one in sources if not (new_ids and one.field == "event_id")]
+        in_columns = {one.field for one in self._sources if one.column is not None}
+        self.own_ids = "event_id" in {one.field for one in self._sources}
+        self.whole = not self.own_ids and not in_columns.intersection(TELLING)
+        self._ids = RowIds(record, file)
+
+    def known_as(self, digest: str) -> None:
+        """Says what the whole file holds; needed where `whole`."""
+        self._ids.digest = digest
 
     def record(self, row: Row, number: int) -> Any:
         """The record of a row; `number` counts from 1. Raises MendstreamError that names row and column."""
@@ -62,9 +83,10 @@ class Form:
                     values[source.field] = source.convert(value)
                     if source.is_moment:
                         self._times_by_unit[source.column, unit_written(value) or ""] += 1
-            if self._own_ids:
-                values["event_id"] = event_uuid(self._file, number)
-            return self._record(**values)
+            if not self.own_ids:
+                values["event_id"] = ""
+            made = self._record(**values)
+            return made if self.own_ids else replace(made, event_id=self._ids.of(made, number))
         except FormError as error:
             assert source is not None, "only a conversion raises it"
             raise MendstreamError(

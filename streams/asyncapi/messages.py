@@ -21,7 +21,11 @@ _KEYS = {
 
 
 def name_of(topic: Topic) -> str:
-    return topic.record or "DeadLetter"
+    """The record's name; of a row that is the record of another topic, with its own key, one of its own."""
+    if topic.record is None:
+        return "DeadLetter"
+    row = topic.name.startswith("tables.") and not topic.record.endswith("Row")
+    return f"{topic.record}Row" if row else topic.record
 
 
 def message_of(topic: Topic) -> dict[str, Any]:

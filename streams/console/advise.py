@@ -12,12 +12,8 @@ from schemas.orders import Request, RequestKind
 from schemas.terms import Fault
 from schemas.wire import Record
 from streams.clock import now_ms
-from streams.codecs import codec_for
+from streams.console.deliver import deliver, hint, vouched
 from streams.console.given import Given, command
-from streams.errors import MendstreamError
-from streams.kafka import admin
-from streams.publishing import Publisher
-from streams.topics import check
 
 _Agent = Annotated[str, typer.Argument(help="[tenant/]agent", show_default=False)]
 _Run = Annotated[str, typer.Argument(help="The run that it belongs to.", show_default=False)]
@@ -25,7 +21,7 @@ _RECOMMEND = """\
 Example: **mendstream recommend planner run-17 --kind strategy --content "roll back" --confidence 0.8**
 
 Agents of one run that recommend the same content agree, so say the same thing in the same words. The id that is printed
-names the recommendation to **mendstream outcome**. The same recommendation again changes nothing.
+names the recommendation to **mendstream outcome**. The same recommendation again, word by word, changes nothing.
 """
 _OUTCOME = """\
 Example: **mendstream outcome planner run-17 approved --quality 0.9 --by ann**
@@ -55,7 +51,9 @@ def recommend(
     """Track a recommendation of an agent."""
     now = now_ms()
     record = Recommendation(
-        event_id=event_uuid("recommendation", agent, run, kind, content),
+        event_id=event_uuid(
+            "recommendation", agent, run, kind, content, f"{confidence}", reasoning, subject or "", f"{due_seconds}"
+        ),
         agent_id=agent,
         run_id=run,
         kind=kind,
@@ -67,7 +65,6 @@ def recommend(
         due_at=now + due_seconds * 1_000 if due_seconds is not None else None,
     )
     _publish(given, RECOMMENDATIONS, agent, record, advised.check_recommendation(record))
-    print(record.event_id)
 
 
 def outcome(
@@ -83,7 +80,9 @@ def outcome(
 ) -> None:
     """Say what came of the recommendations of a run, or of one of them."""
     record = RecommendationOutcome(
-        event_id=event_uuid("outcome", agent, run, recommendation or "", judgement, str(quality), by),
+        event_id=event_uuid(
+            "outcome", agent, run, recommendation or "", judgement, f"{quality}", by, f"{failed}", feedback
+        ),
         agent_id=agent,
         run_id=run,
         recommendation_id=recommendation,
@@ -95,7 +94,6 @@ def outcome(
         judged_at=now_ms(),
     )
     _publish(given, OUTCOMES, agent, record, advised.check_outcome(record))
-    print(record.event_id)
 
 
 def initialise_trust(
@@ -107,7 +105,7 @@ def initialise_trust(
     """Begin an agent's trust anew: what was known of it is forgotten."""
     now = now_ms()
     record = Request(
-        event_id=event_uuid("initialise trust", agent, now),
+        event_id=event_uuid("initialise trust", agent, kind, by, now),
         subject=agent,
         kind=RequestKind.INITIALISE_TRUST,
         detail=kind,
@@ -115,14 +113,10 @@ def initialise_trust(
         requested_at=now,
     )
     _publish(given, REQUESTS, agent, record, asked.check_request(record))
-    print(record.event_id)
 
 
 def _publish(given: Given, topic: str, key: str, record: Record, faults: list[Fault]) -> None:
-    if faults:
-        raise MendstreamError(f"The processor would refuse it: {faults[0][1]}.", "Say it otherwise.")
-    settings = given.settings()
-    check(admin(settings), settings, (topic,))
-    publisher = Publisher(settings, codec_for(settings), linger_ms=0)
-    publisher.publish(topic, key, record)
-    publisher.flush()
+    vouched(faults)
+    became = deliver(given.settings(), topic, [(key, record)])
+    print(record.event_id)  # type: ignore[attr-defined]
+    hint(became)

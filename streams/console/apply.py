@@ -7,19 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.specs import in_force
 from schemas import terms
-from schemas.catalog import POLICIES, SPECS
+from schemas.catalog import POLICIES, SPECS, TABLES_EXPERIMENTS
 from schemas.ids import event_uuid
-from schemas.records import ExperimentSpec, Policy
-from schemas.wire import Codec
+from schemas.records import ExperimentRow, ExperimentSpec, Policy
+from state.table import row_key
+from streams.clock import now_ms
 from streams.codecs import codec_for
+from streams.console.deliver import deliver, doubt
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.forms import FormError, build
-from streams.kafka import admin
-from streams.publishing import Publisher
 from streams.show import line, plain
-from streams.topics import check
+from streams.standing import standing
 from streams.yamls import documents
 
 _File = Annotated[Path, typer.Argument(help="YAML, one document or several.", show_default=False)]
@@ -50,20 +51,32 @@ def register(app: typer.Typer) -> None:
     app.add_typer(policy, name="policy")
 
 
-def apply_specs(given: Given, file: _File) -> None:
+def apply_specs(given: Given, file: _File) -> int | None:
     """Publish experiment specs from a YAML file."""
-    specs = read_specs(file)
-    _publish(given, SPECS, [(spec.subject, spec) for spec in specs])
+    specs, settings = read_specs(file), given.settings()
+    said = doubt(deliver(settings, SPECS, [(spec.subject, spec) for spec in specs]))
+    rows = {} if said else standing(settings, codec_for(settings), TABLES_EXPERIMENTS)
+    ignored = False
     for spec in specs:
-        print(f"spec {spec.experiment_id} of {spec.subject} applied ({spec.event_id})")
+        row = rows.get(row_key(spec.subject, spec.experiment_id))
+        name = f"spec {spec.experiment_id} of {spec.subject}"
+        if said:
+            print(f"{name} published, {said}")
+        elif isinstance(row, ExperimentRow) and in_force(spec, row):
+            print(f"{name} applied ({spec.event_id})")
+        else:
+            ignored = True
+            print(f"{name} ignored: it has results already, its terms stand; start a new experiment_id")
+    return 1 if ignored else None
 
 
 def apply_policies(given: Given, file: _File) -> None:
     """Publish policies from a YAML file."""
     policies = read_policies(file)
-    _publish(given, POLICIES, [(policy.policy_id, policy) for policy in policies])
+    said = doubt(deliver(given.settings(), POLICIES, [(policy.policy_id, policy) for policy in policies]))
     for policy in policies:
-        print(f"policy {policy.policy_id} for {', '.join(policy.subjects)} applied ({policy.event_id})")
+        name = f"policy {policy.policy_id} for {', '.join(policy.subjects)}"
+        print(f"{name} published, {said}" if said else f"{name} applied ({policy.event_id})")
 
 
 def read_specs(file: Path) -> list[ExperimentSpec]:
@@ -86,7 +99,7 @@ def _documents(file: Path) -> Sequence[tuple[int, object]]:
 def _checked(
     record: type[Any], written: object, faults_of: Callable[[Any], list[tuple[Any, str]]], file: Path, number: int
 ) -> Any:
-    """A record with an id made of its content, so that applying a file twice is one event."""
+    """A record whose id covers its content and this moment: what is applied last stands, whatever was applied before."""
     where = f"document {number} of {file.name}"
     given_id = isinstance(written, dict) and "event_id" in written
     try:
@@ -94,19 +107,9 @@ def _checked(
     except FormError as error:
         raise MendstreamError(f"{error}.", "Mend the file; nothing was applied.") from error
     if not given_id:
-        made = replace(made, event_id=event_uuid(record.__name__, line(plain(made))))
+        made = replace(made, event_id=event_uuid(record.__name__, line(plain(made)), now_ms()))
     faults = faults_of(made)
     if faults:
         told = "; ".join(sentence for _, sentence in faults)
         raise MendstreamError(f"{where}: {told}.", "Mend the file; nothing was applied.")
     return made
-
-
-def _publish(given: Given, topic: str, keyed: list[tuple[str, Any]]) -> None:
-    settings = given.settings()
-    codec: Codec = codec_for(settings)
-    check(admin(settings), settings, (topic,))
-    publisher = Publisher(settings, codec)
-    for key, record in keyed:
-        publisher.publish(topic, key, record)
-    publisher.flush()

@@ -14,15 +14,14 @@ from schemas.records import CommandRow, Phase
 from schemas.terms import Fault
 from schemas.texts import EVERYTHING
 from schemas.wire import Record
+from streams.aftermath import Became
 from streams.clock import now_ms, wait_until
 from streams.codecs import codec_for
 from streams.config import Settings
+from streams.console.deliver import deliver, doubt, vouched
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
-from streams.kafka import admin
-from streams.publishing import Publisher
 from streams.standing import standing
-from streams.topics import check
 
 ANSWER_SECONDS = 15.0  # until which a processor that is running has said something
 _LEAST = 6  # characters of an id
@@ -99,7 +98,7 @@ def unfreeze(
 def _review(settings: Settings, command_id: str, verdict: ReviewVerdict, by: str, comment: str) -> None:
     row = _row(settings, command_id)
     said = Review(
-        event_id=event_uuid("review", row.command_id, verdict, by, now_ms()),
+        event_id=event_uuid("review", row.command_id, verdict, by, row.digest, comment, now_ms()),
         subject=row.subject,
         command_id=row.command_id,
         verdict=verdict,
@@ -121,15 +120,18 @@ def _review(settings: Settings, command_id: str, verdict: ReviewVerdict, by: str
 
 def _hold(settings: Settings, asks: Request) -> None:
     faults = asked.check_request(asks)
-    publish(settings, REQUESTS, asks.subject, asks, faults, everywhere=asked.spread(asks))
-    print(f"{asks.subject}: {asks.kind.lower()} asked by {asks.requested_by}")
+    became = publish(settings, REQUESTS, asks.subject, asks, faults, everywhere=asked.spread(asks))
+    said = doubt(became)
+    print(f"{asks.subject}: {asks.kind.lower()} asked by {asks.requested_by}{', ' if said else ''}{said}")
 
 
 def request(subject: str, kind: RequestKind, by: str, why: str, **fields: str | None) -> Request:
     now = now_ms()
     given = {name: value for name, value in fields.items() if value is not None}
     return Request(
-        event_id=event_uuid("request", subject, kind, by, now),
+        event_id=event_uuid(
+            "request", subject, kind, by, now, why, *(f"{name}={given[name]}" for name in sorted(given))
+        ),
         subject=subject,
         kind=kind,
         detail=why,
@@ -169,12 +171,7 @@ def _told(settings: Settings, before: CommandRow) -> None:
 
 def publish(
     settings: Settings, topic: str, key: str, record: Record, faults: list[Fault], everywhere: bool = False
-) -> None:
-    """everywhere: to each partition, because it concerns subjects of all."""
-    if faults:
-        raise MendstreamError(f"The processor would refuse it: {faults[0][1]}.", "Say it otherwise.")
-    check(admin(settings), settings, (topic,))
-    publisher = Publisher(settings, codec_for(settings), linger_ms=0)
-    for partition in range(settings.partitions) if everywhere else (None,):
-        publisher.publish(topic, key, record, partition)
-    publisher.flush()
+) -> Became:
+    """everywhere: to each partition, because it concerns subjects of all. Raises MendstreamError if it is refused."""
+    vouched(faults)
+    return deliver(settings, topic, [(key, record)], everywhere)

@@ -15,6 +15,7 @@ from schemas import columns, validity
 from schemas.catalog import METRICS, RESULTS, TOPICS
 from schemas.records import ExperimentResult, ModelMetric
 from schemas.wire import Codec
+from streams.aftermath import PATIENCE_SECONDS, Aftermath, Became
 from streams.clock import monotonic, now_ms
 from streams.codecs import codec_for
 from streams.console.given import Given, command
@@ -22,6 +23,7 @@ from streams.errors import MendstreamError
 from streams.forms import TimeFormat
 from streams.kafka import admin
 from streams.publishing import Publisher
+from streams.rowids import digest_of_file
 from streams.rows import Form, rows_of
 from streams.topics import check
 
@@ -33,8 +35,12 @@ _EPILOG = """\
 Example: **mendstream publish clicks.csv.gz --to results --map subject:=shop --map experiment_id:=checkout
 --map variant=arm --map metric:=conversion --map sum=clicked --map occurred_at=ts**
 
-Columns named like fields need no map. A row's event_id is made of the file's name and the row's number, so publishing a
-file again changes nothing: its records are known as duplicates.
+Columns named like fields need no map. A row's event_id is made of all that its record says and of the file's name, so
+that a file published again is known already, and one that grew brings only its new rows. Where rows name neither a unit nor
+a moment (from columns), a file is known as a whole: any change makes all of it new. A column event_id is taken as it is;
+**--new-ids** leaves it, which a second metric of the same rows needs.
+
+The last line says what became of the records: new, known already, refused (then this ends with 1), or not taken in yet.
 """
 
 
@@ -53,7 +59,11 @@ def publish(
         TimeFormat, typer.Option(help="Times: ISO 8601, milliseconds or seconds since 1970; auto tells by the value.")
     ] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole file, publish nothing.")] = False,
-) -> None:
+    new_ids: Annotated[bool, typer.Option("--new-ids", help="Make ids although there is a column event_id.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0.0, help="Seconds without progress to wait for processors; 0: do not look.")
+    ] = PATIENCE_SECONDS,
+) -> int | None:
     """Publish a file of experiment results or model metrics."""
     topic, record = _TARGETS[to]
     settings = given.settings()
@@ -61,7 +71,10 @@ def publish(
         head = list(islice(rows, _HEAD))
         if not head:
             raise MendstreamError(f"{file} has no rows.", "Name a file with a header and rows.")
-        form = Form(record, map_ or (), list(dict.fromkeys(chain.from_iterable(head))), file.name, time_format)
+        columns_met = list(dict.fromkeys(chain.from_iterable(head)))
+        form = Form(record, map_ or (), columns_met, file.name, time_format, new_ids)
+        if form.whole:
+            form.known_as(_digest(file))
         codec = codec_for(settings)
         records = (form.record(row, number) for number, row in enumerate(chain(head, rows), 1))
         batches = _batches(records, topic, codec, form, file)
@@ -69,10 +82,35 @@ def publish(
             count = sum(len(batch) for batch in batches)
             _say(form)
             print(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
-            return
+            return None
         check(admin(settings), settings, (topic,))
-        _send(batches, topic, Publisher(settings, codec), file)
+        aftermath = Aftermath(settings, codec) if wait else None
+        publisher = Publisher(settings, codec)
+        said = _send(batches, topic, publisher, file)
         _say(form)
+    if aftermath is None:
+        print(f"{said}; what became of them was not looked at")
+        return None
+    became = aftermath.became(publisher.written, wait)
+    print("\n".join([*became.reasons(), *_repeats(form, became), f"{said}: {became.told()}"]))
+    return 1 if became.refused else None
+
+
+def _repeats(form: Form, became: Became) -> list[str]:
+    """What to do about ids that the rows brought and others had carried."""
+    if not (form.own_ids and became.known):
+        return []
+    return [f"{became.known} event_ids came before. If the rows are others (a second metric of them), add --new-ids."]
+
+
+def _digest(file: Path) -> str:
+    if not file.is_file():
+        raise MendstreamError(
+            f"The rows of {file} name no unit and no moment, so the file must be read twice to know it again.",
+            "Write it to a file first, or map unit_id, occurred_at or event_id to a column.",
+        )
+    with file.open("rb") as opened:
+        return digest_of_file(opened)
 
 
 def _say(form: Form) -> None:
@@ -81,7 +119,8 @@ def _say(form: Form) -> None:
         print(f"{sentence}.", file=sys.stderr)
 
 
-def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> None:
+def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> str:
+    """Publishes all; returns how many and how fast, as a sentence's beginning."""
     began = monotonic()
     bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
     console = Console(stderr=True)
@@ -102,7 +141,7 @@ def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Pub
             raise MendstreamError(error.fault, f"{told}they will count once if you publish the file again.") from error
         publisher.flush()
     seconds = max(monotonic() - began, 1e-3)
-    print(f"{publisher.sent} records to {topic} in {seconds:.1f} s, {publisher.sent / seconds:,.0f}/s")
+    return f"{publisher.acknowledged} records to {topic} in {seconds:.1f} s, {publisher.sent / seconds:,.0f}/s"
 
 
 def _batches(

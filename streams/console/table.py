@@ -17,10 +17,12 @@ from schemas.catalog import (
     TABLES_LESSONS,
     TABLES_METRICS,
     TABLES_PATTERNS,
+    TABLES_POLICIES,
     TABLES_RUNS,
     TABLES_SIGNALS,
     TABLES_SUBJECTS,
     TABLES_TRUST,
+    TABLES_TRUST_LEVELS,
 )
 from streams.codecs import codec_for
 from streams.console.given import Given, command
@@ -42,6 +44,8 @@ _TABLES = {
     "learning": TABLES_LEARNING,
     "budgets": TABLES_BUDGETS,
     "alerts": TABLES_ALERTS,
+    "policies": TABLES_POLICIES,
+    "trust-levels": TABLES_TRUST_LEVELS,
 }
 _Name = Literal[
     "arms",
@@ -58,6 +62,8 @@ _Name = Literal[
     "learning",
     "budgets",
     "alerts",
+    "policies",
+    "trust-levels",
 ]
 # What fits on a screen; --json has everything.
 _SHOWN = {

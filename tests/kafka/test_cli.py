@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
-from schemas.catalog import DEAD_LETTERS, METRICS, RESULTS
+from schemas.catalog import DEAD_LETTERS, JOURNAL, METRICS, RESULTS
 from schemas.wire import frame
 from streams.broker import EmbeddedKafka
 from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
+from streams.kafka import admin, end_offsets
 from streams.worker import Worker
 from tests.kafka.console import ROOT, environment, lines, output
 
@@ -86,14 +87,19 @@ def judged(here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPat
     home = tmp_path_factory.mktemp("files")
     (home / "spec.yaml").write_text(SPEC)
     (home / "policy.yaml").write_text(POLICY)
-    assert "policy shop for shop applied" in output("policy", "apply", home / "policy.yaml", *here)
-    assert "spec checkout of shop applied" in output("spec", "apply", home / "spec.yaml", *here)
-    assert f"8000 records to {RESULTS}" in output(*here, "publish", clicks, *CLICKS, *COLUMNS)
 
     def taken_in() -> bool:
         return bool(sum(row["count"] for row in lines("table", "arms", "--json", *here)) == 8_000)
 
-    with Worker(Settings(bootstrap=here[1]), home / "log"):
+    settings = Settings(bootstrap=here[1])
+    journal = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
+    with Worker(settings, home / "log"):
+        assert wait_until(lambda: min(end_offsets(admin(settings), journal).values()) > 0, SECONDS)
+        assert "policy shop for shop applied" in output("policy", "apply", home / "policy.yaml", *here)
+        assert "spec checkout of shop applied" in output("spec", "apply", home / "spec.yaml", *here)
+        said = output(*here, "publish", clicks, *CLICKS, *COLUMNS)
+        assert said.startswith(f"8000 records to {RESULTS}")
+        assert said.endswith("8000 new, 0 known already, 0 refused, 0 not taken in yet\n")
         assert wait_until(taken_in, SECONDS), (home / "log").read_text()
         yield here
 
@@ -125,7 +131,7 @@ def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, str]) -> None:
 
 
 def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, str], clicks: Path) -> None:
-    output("publish", clicks, *CLICKS, *COLUMNS, *judged)
+    assert "0 new, 8000 known already" in output("publish", clicks, *CLICKS, *COLUMNS, *judged)
     found = lines("watch", RESULTS, "--no-follow", "--key", "shop", *judged)
     ids = [record["value"]["event_id"] for record in found]
     assert len(ids) == 16_000

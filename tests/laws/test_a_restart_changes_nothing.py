@@ -64,8 +64,6 @@ def restored(rows: dict[str, Rows], before: Tables, steps: Iterable[Step]) -> Ta
         if not isinstance(step, Told):
             remember(step, tables, CODEC)
     tables.now = before.now
-    tables.policies = dict(before.policies)
-    tables.lessons.levels = dict(before.lessons.levels)
     return tables
 
 

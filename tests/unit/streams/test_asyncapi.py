@@ -69,7 +69,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_each_record_is_there_with_its_avro_schema() -> None:
     messages = SHIPPED["components"]["messages"]
-    assert messages.keys() == {*RECORDS, "DeadLetter"}
+    assert messages.keys() == {*RECORDS, "DeadLetter", "PolicyRow", "TrustLevelRow"}
     for record in RECORDS:
         schema = messages[record]["payload"]["schema"]
         assert schema == json.loads(schema_text(record))

@@ -21,7 +21,13 @@ def form(maps: list[str] = MAPS, columns: list[str] = COLUMNS) -> Form:
 def test_columns_constants_and_own_names_make_a_record() -> None:
     row = {"arm": "new", "ts": "1700000000000", "clicked": "1", "segment": "de"}
     assert form().record(row, 7) == ExperimentResult(
-        event_id=event_uuid("clicks.csv", 7),
+        event_id=event_uuid(
+            "row",
+            "clicks.csv",
+            0,
+            "subject=shop\x1fexperiment_id=e\x1fvariant=new\x1fmetric=conversion\x1fsum=1.0\x1fsegment=de"
+            "\x1foccurred_at=1700000000000",
+        ),
         subject="shop",
         experiment_id="e",
         variant="new",
