@@ -14,11 +14,11 @@ from schemas.orders import Transition
 from schemas.records import Command, Decision
 from schemas.refusals import Refused
 from schemas.wire import Codec, cloud_event_headers
+from streams.bounds import DEAD_LETTER_BYTES
 from streams.dead import ERRORS, LEFT_OUT, REASON
 from streams.signing import Signer
 from streams.telemetry import COMMANDS as COMMANDS_ISSUED
 from streams.telemetry import DECISIONS, RECORDS, REFUSED, TRANSITIONS
-from streams.topics import LARGEST_BYTES
 from streams.transaction import Outbox
 
 _SPARE_BYTES = 65_536  # for our own headers and the batch around a dead letter
@@ -79,7 +79,7 @@ class Emitter:
         key, value = record.key(), record.value()
         headers: list[tuple[str, str | bytes | None]] = [*(record.headers() or ())]
         size = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
-        if size > LARGEST_BYTES - _SPARE_BYTES:
+        if size > DEAD_LETTER_BYTES - _SPARE_BYTES:
             key, value, headers = None, None, [(LEFT_OUT, str(size).encode())]
         headers += [(ERRORS + name, text.encode()) for name, text in why.items()]
         headers.append((REASON, str(refused.reason).encode()))

@@ -16,6 +16,7 @@ from streams.blackbox import BlackBox
 from streams.breaker import Breaker, Key
 from streams.broadcast import Broadcast
 from streams.clock import monotonic
+from streams.conditions import verify
 from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
@@ -59,6 +60,7 @@ class Processor:
         self._admin = admin(settings)
         check_rights(self._admin, settings)
         check(self._admin, settings)
+        verify(self._admin, settings)
         signer = signer_of(settings)
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(settings, self._at)  # fences an older self before anything is read

@@ -81,7 +81,7 @@ def _processor(group: str, _own: str) -> list[Right]:
         *_group(READER),
         Right("WRITE", "TRANSACTIONAL_ID", transactional_prefix(group), "PREFIXED"),
     ]
-    return _seeing_all(granted)
+    return [*_seeing_all(granted), *_on("DESCRIBE_CONFIGS", TOPICS)]  # to refuse topics that would lose records
 
 
 def _producer(_group: str, _own: str) -> list[Right]:

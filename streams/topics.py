@@ -10,23 +10,26 @@ from confluent_kafka.cimpl import NewTopic
 
 from agents.fold import INPUTS
 from schemas.catalog import BROADCASTS, DEAD_LETTERS, TOPICS, Topic
+from streams.bounds import DEAD_LETTER_BYTES
 from streams.clock import wait_until
+from streams.conditions import SAFE_REPLICAS, verify
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.rights import check_visible
 
 _DAY_MS = 86_400_000
 _SETTLE_SECONDS = 30.0
-LARGEST_BYTES = 16 * 1024 * 1024  # of a dead letter: a broker takes a record of 1 MB, compressed, and it must fit whole
 
 
-def settings_of(topic: Topic) -> dict[str, str]:
-    """The topic's configuration at the broker."""
+def settings_of(topic: Topic, replication: int = 1) -> dict[str, str]:
+    """The topic's configuration at the broker, where it has so many replicas."""
     config = {"cleanup.policy": topic.cleanup, "compression.type": "producer"}
     if topic.name in (*INPUTS, *BROADCASTS):
         config["message.timestamp.type"] = "LogAppendTime"  # `now` is the broker's clock, not a producer's
     if topic.name == DEAD_LETTERS:
-        config["max.message.bytes"] = str(LARGEST_BYTES)
+        config["max.message.bytes"] = str(DEAD_LETTER_BYTES)
+    if replication >= SAFE_REPLICAS:
+        config["min.insync.replicas"] = "2"
     if topic.cleanup == "compact":
         # Short segments and an eager cleaner: a restore then reads little more than the rows.
         config |= {
@@ -46,10 +49,10 @@ def partitions_of(topic: Topic, settings: Settings) -> int:
 
 
 def create(client: AdminClient, settings: Settings) -> list[str]:
-    """Creates what is missing; returns the names created. Raises MendstreamError as `check` does."""
+    """Creates what is missing; returns the names created. Raises MendstreamError as `check` and `verify` do."""
     there = client.list_topics(timeout=10.0).topics
     missing = [
-        NewTopic(t.name, partitions_of(t, settings), settings.replication, config=settings_of(t))
+        NewTopic(t.name, partitions_of(t, settings), settings.replication, config=settings_of(t, settings.replication))
         for t in TOPICS.values()
         if t.name not in there
     ]
@@ -57,6 +60,7 @@ def create(client: AdminClient, settings: Settings) -> list[str]:
         for name, future in client.create_topics(missing, operation_timeout=_SETTLE_SECONDS).items():
             _await(name, future)
     _settle(client, settings, _SETTLE_SECONDS if missing else 0.0)
+    verify(client, settings)
     return [topic.topic for topic in missing]
 
 
@@ -88,7 +92,7 @@ def describe(client: AdminClient, settings: Settings) -> list[tuple[Topic, int, 
         config = found.get(topic.name, {})
         differs = {
             name: config[name].value
-            for name, wanted in settings_of(topic).items()
+            for name, wanted in settings_of(topic, settings.replication).items()
             if name in config and config[name].value != wanted
         }
         count = len(there[topic.name].partitions) if topic.name in there else 0

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from streams.bounds import DEAD_LETTER_BYTES
 from streams.clock import POLL_SECONDS
 from streams.config import Settings
 from streams.door import door
@@ -22,7 +23,6 @@ from streams.kafka import DENIED, Heard, admin, explained, transactional_prefix
 from streams.rights import Denied, check_rights
 from streams.roles import RoleName
 from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
-from streams.topics import LARGEST_BYTES
 
 log = logging.getLogger("mendstream.transaction")
 
@@ -204,7 +204,7 @@ class Transactions:
                     "linger.ms": 5,
                     "compression.type": "lz4",
                     "batch.size": 1_000_000,
-                    "message.max.bytes": LARGEST_BYTES,
+                    "message.max.bytes": DEAD_LETTER_BYTES,
                     "queue.buffering.max.messages": 1_000_000,
                     "delivery.report.only.error": True,  # a call for each row that is well would cost as much as it does
                     "statistics.interval.ms": STATISTICS_MS,

@@ -1,14 +1,26 @@
 """`mendstream topics`: create them, check them, describe them, say who may use them."""
 
+from typing import Annotated
+
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams import codecs, topics
+from streams import codecs, conditions, topics
+from streams.clock import wait_until
 from streams.console import acls
 from streams.console.given import Given, command
+from streams.errors import MendstreamError
 from streams.kafka import admin
 from streams.show import line
+
+_SETTLE_SECONDS = 10.0  # until which brokers have heard of a setting that was altered
+_CHECK = """\
+Example: **mendstream topics check --fix**
+
+What would lose, mistime or refuse records is a fault, and a processor does not start with it; what merely differs from what
+**mendstream topics create** makes is shown. Records that came before the broker's clock was set keep their producers' times.
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +28,7 @@ def register(app: typer.Typer) -> None:
     command(group, "create", epilog="Example: **mendstream topics create --partitions 12 --bootstrap kafka:9092**")(
         create
     )
-    command(group, "check")(check)
+    command(group, "check", epilog=_CHECK)(check)
     command(group, "describe")(describe)
     command(group, "acls", epilog=acls.EPILOG)(acls.acls)
     app.add_typer(group, name="topics")
@@ -30,15 +42,29 @@ def create(given: Given) -> None:
     print("\n".join(f"created {name}" for name in created) if created else "all topics are there")
 
 
-def check(given: Given) -> None:
-    """Say what is wrong with the topics, if anything is."""
+def check(
+    given: Given,
+    fix: Annotated[bool, typer.Option("--fix", help="Alter the settings that would lose or refuse records.")] = False,
+) -> int | None:
+    """Say what is wrong with the topics, if anything is; then this ends with 1."""
     settings = given.settings()
     client = admin(settings)
     topics.check(client, settings)
+    faults = conditions.unmet(client, settings)
+    if fix and faults:
+        for each in conditions.fix(client, settings, faults):
+            print(f"{each.topic}: {each.setting} set to {each.wanted}")
+        wait_until(lambda: not any(each.setting for each in conditions.unmet(client, settings)), _SETTLE_SECONDS)
+        faults = conditions.unmet(client, settings)
+    for each in faults:
+        print(f"{each.topic}: {each.sentence}")
+    if faults:
+        raise MendstreamError(f"{len(faults)} conditions are not met.", conditions.remedy(faults))
     differing = [(topic.name, differs) for topic, _, differs in topics.describe(client, settings) if differs]
     for name, differs in differing:
         print(f"{name} is configured otherwise: {', '.join(f'{key}={value}' for key, value in differs.items())}")
     print(f"all topics are there with {settings.partitions} partitions")
+    return None
 
 
 def describe(given: Given) -> None:

@@ -26,6 +26,7 @@ class MemoryKafka:
         """topics: their partition counts. now: append times, ms."""
         self.logs = {(topic, p): Log() for topic, count in topics.items() for p in range(count)}
         self.topics = dict(topics)
+        self.configured: dict[str, dict[str, str]] = {}
         self.groups: dict[str, Group] = {}
         self.transactions: dict[str, Transaction] = {}
         self._now = now

@@ -56,6 +56,12 @@ class MemoryAdmin:
         described = SimpleNamespace(result=lambda: SimpleNamespace(authorized_operations=None))
         return {name: described for name in asked.topic_names if name in self._kafka.topics}
 
+    def describe_configs(self, asked: Sequence[Any]) -> dict[Any, Any]:
+        """Of topics in memory only what tests have set."""
+        found = {each: self._kafka.configured.get(each.name, {}) for each in asked}
+        entries = {each: {n: SimpleNamespace(value=v) for n, v in said.items()} for each, said in found.items()}
+        return {each: SimpleNamespace(result=lambda said=said: said) for each, said in entries.items()}
+
     def list_offsets(
         self, asked: Mapping[TopicPartition, Any], isolation_level: IsolationLevel, request_timeout: float = 0.0
     ) -> dict[TopicPartition, Any]:
