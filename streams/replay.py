@@ -19,6 +19,7 @@ from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets
 from streams.relive import Told, Turn, relive
+from streams.screen import say
 from streams.stored import messages
 from streams.topics import check
 
@@ -57,11 +58,11 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
     """Replays every partition and prints what differs; 0 if nothing does."""
     client = admin(settings)
     check(client, settings)
-    found = compared(settings, codec_for(settings), client, lambda text: print(text, flush=True))
+    found = compared(settings, codec_for(settings), client, lambda text: say(text))
     for command in found.commands:
-        print(f"{command['type']}: {command['reason']}")
+        say(f"{command['type']}: {command['reason']}")
     for name, value in found.tables.items():
-        print(f"{value[:16]}  {name}")
+        say(f"{value[:16]}  {name}")
     if json_file is not None:
         report = {"commands": found.commands, "tables": found.tables, "differences": found.differences}
         json_file.write_text(json.dumps(report, indent=1) + "\n")
@@ -71,9 +72,9 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
             "Stop the workers and replay again: a log at rest can be compared.",
         )
     for difference in found.differences:
-        print(f"differs: {difference}")
+        say(f"differs: {difference}")
     verdict = f"{len(found.differences)} differences" if found.differences else "byte-equal"
-    print(f"{len(found.commands)} commands, {len(found.tables)} tables: {verdict}")
+    say(f"{len(found.commands)} commands, {len(found.tables)} tables: {verdict}")
     return 1 if found.differences else 0
 
 

@@ -15,6 +15,10 @@ from streams.clock import utc
 from streams.forms import names_of
 
 _MOMENTS = ("_at", "from", "now")
+# Python calls these printable, and no screen shows anything in their place.
+_UNSEEN = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0))
+) | {chr(point) for part in (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0)) for point in part}
 
 
 def plain(value: Any) -> Any:
@@ -63,11 +67,17 @@ def message(record: Message, codec: Codec) -> dict[str, Any]:
 
 
 def line(shown: dict[str, Any]) -> str:
-    return json.dumps(shown, ensure_ascii=False)
+    """JSON on one line; what a terminal would obey or hide stands in JSON's own escapes, which mean the same."""
+    text = json.dumps(shown, ensure_ascii=False)
+    return text if _seen(text) else "".join(c if _seen(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def cell(name: str, value: Any) -> str:
-    """A field in a table for people."""
+    """A field in a table for people, on one line."""
+    return clean(_cell(name, value))
+
+
+def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name.endswith(_MOMENTS) and isinstance(value, int):
@@ -107,5 +117,19 @@ def text(value: bytes | None) -> str | None:
     """Bytes as text; what is not UTF-8, and what a terminal would obey, is escaped."""
     if value is None:
         return None
-    decoded = value.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in decoded)
+    return clean(value.decode("utf-8", "backslashreplace"), keep="\n\t")
+
+
+def clean(text: str, keep: str = "") -> str:
+    """The text with escapes for what is no visible character: controls, ANSI, marks of direction, zero-width characters.
+
+    >>> print(clean("shop" + chr(0x1B) + "[2J" + chr(0x202E)))
+    shop\\x1b[2J\\u202e
+    """
+    if _seen(text):
+        return text
+    return "".join(c if c in keep or _seen(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _seen(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text))

@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from streams.console.given import Given
 from streams.errors import MendstreamError
 from streams.kafka import admin
 from streams.roles import ROLES, RoleName, create, rights
+from streams.screen import Screen, listed, say
 from streams.show import line
 
 EPILOG = """\
@@ -58,15 +57,12 @@ def acls(
         ]
     _show(rows)
     if create_them:
-        Console(stderr=True, soft_wrap=True).print(f"{len(rows)} rights are granted.")
+        Screen(stderr=True, soft_wrap=True).print(f"{len(rows)} rights are granted.")
 
 
 def _show(rows: list[dict[str, str]]) -> None:
-    console = Console()
+    console = Screen()
     if not console.is_terminal:
-        print("\n".join(line(row) for row in rows))
+        say("\n".join(line(row) for row in rows))
         return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*row.values())
-    console.print(table)
+    listed(console, [*rows[0]], [[*row.values()] for row in rows], "rights")

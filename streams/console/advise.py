@@ -14,6 +14,7 @@ from schemas.wire import Record
 from streams.clock import now_ms
 from streams.console.deliver import deliver, hint, vouched
 from streams.console.given import Given, command
+from streams.screen import say
 
 _Agent = Annotated[str, typer.Argument(help="[tenant/]agent", show_default=False)]
 _Run = Annotated[str, typer.Argument(help="The run that it belongs to.", show_default=False)]
@@ -118,5 +119,5 @@ def initialise_trust(
 def _publish(given: Given, topic: str, key: str, record: Record, faults: list[Fault]) -> None:
     vouched(faults)
     became = deliver(given.settings(), topic, [(key, record)])
-    print(record.event_id)  # type: ignore[attr-defined]
+    say(record.event_id)  # type: ignore[attr-defined]
     hint(became)

@@ -19,6 +19,7 @@ from streams.console.deliver import deliver, doubt
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.forms import FormError, build
+from streams.screen import say
 from streams.show import line, plain
 from streams.standing import standing
 from streams.yamls import documents
@@ -61,12 +62,12 @@ def apply_specs(given: Given, file: _File) -> int | None:
         row = rows.get(row_key(spec.subject, spec.experiment_id))
         name = f"spec {spec.experiment_id} of {spec.subject}"
         if said:
-            print(f"{name} published, {said}")
+            say(f"{name} published, {said}")
         elif isinstance(row, ExperimentRow) and in_force(spec, row):
-            print(f"{name} applied ({spec.event_id})")
+            say(f"{name} applied ({spec.event_id})")
         else:
             ignored = True
-            print(f"{name} ignored: it has results already, its terms stand; start a new experiment_id")
+            say(f"{name} ignored: it has results already, its terms stand; start a new experiment_id")
     return 1 if ignored else None
 
 
@@ -76,7 +77,7 @@ def apply_policies(given: Given, file: _File) -> None:
     said = doubt(deliver(given.settings(), POLICIES, [(policy.policy_id, policy) for policy in policies]))
     for policy in policies:
         name = f"policy {policy.policy_id} for {', '.join(policy.subjects)}"
-        print(f"{name} published, {said}" if said else f"{name} applied ({policy.event_id})")
+        say(f"{name} published, {said}" if said else f"{name} applied ({policy.event_id})")
 
 
 def read_specs(file: Path) -> list[ExperimentSpec]:

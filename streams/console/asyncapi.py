@@ -4,6 +4,7 @@ import typer
 
 from streams.asyncapi.document import text_of
 from streams.console.given import Given, command
+from streams.screen import say
 
 
 def register(app: typer.Typer) -> None:
@@ -12,4 +13,4 @@ def register(app: typer.Typer) -> None:
 
 def asyncapi(given: Given) -> None:
     """Print an AsyncAPI 3 document of all topics, records and operations, with these settings."""
-    print(text_of(given.settings()), end="")
+    say(text_of(given.settings()), end="")

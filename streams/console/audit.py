@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from streams.audit.audit import Audit, audit
 from streams.clock import now_ms, wait_until
 from streams.console.given import Given, command
-from streams.console.past import answer, progress
-from streams.show import line, moment
+from streams.console.past import progress
+from streams.screen import Screen, say, words
+from streams.show import clean, line, moment
 
 _EPILOG = """\
 Example: **mendstream audit --quick** beside running workers; **mendstream audit** at rest, where it compares every byte;
@@ -39,9 +39,9 @@ def run(
         with progress("looking") as told:
             found = audit(settings, quick, told)
         if json:
-            print(line({"at": moment(began)} | found.as_json()), flush=True)
+            say(line({"at": moment(began)} | found.as_json()))
         else:
-            _show(found, answer())
+            _show(found, Screen())
         if found.found or every is None:
             return 1 if found.found else 0
         wait_until(lambda: False, every)
@@ -51,11 +51,11 @@ def _show(audit: Audit, console: Console) -> None:
     for check in audit.checks:
         verdict = f"{check.found} found" if check.found else "sound" if check.looked_at else "not checked"
         style = "bold red" if check.found else "green" if check.looked_at else "yellow"
-        console.print(Text(f"{check.name:<13} ").append(f"{verdict:<12} ", style=style).append(check.looked_at))
+        console.print(words(f"{check.name:<13} ").append(f"{verdict:<12} ", style=style).append(clean(check.looked_at)))
         for sentence in check.findings:
-            console.print(Text(f"  {sentence}"), soft_wrap=True)
+            console.print(words(f"  {sentence}"), soft_wrap=True)
         if check.found > len(check.findings):
             console.print(f"  ... and {check.found - len(check.findings)} more")
         for sentence in check.unchecked:
-            console.print(Text(f"  not checked: {sentence}", style="yellow"), soft_wrap=True)
+            console.print(words(f"  not checked: {sentence}", style="yellow"), soft_wrap=True)
     console.print(f"{audit.found} found" if audit.found else "nothing found")

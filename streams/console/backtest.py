@@ -10,8 +10,9 @@ from schemas.records import Decision, Policy
 from streams.backtest import Backtest, backtest
 from streams.console.apply import read_policies
 from streams.console.given import Given, command
-from streams.console.past import JsonFile, answer, progress, table, write
+from streams.console.past import JsonFile, progress, write
 from streams.pairing import Kind, Pair, issued
+from streams.screen import Screen, table
 from streams.show import plain, short_moment
 
 _SHOWN = 200  # decisions on the screen; --json has all
@@ -46,7 +47,7 @@ def run(
     policies = [each for file in policy for each in read_policies(file)]
     with progress("reading") as told:
         found = backtest(given.settings(), policies, told)
-    show(found, policies, answer())
+    show(found, policies, Screen())
     write(json, report(found, policies))
 
 

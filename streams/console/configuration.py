@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from streams.config import Settings, read
 from streams.console.given import Given, command
 from streams.redaction import shown
+from streams.screen import Screen, listed, say
 from streams.show import line
 
 _EPILOG = """\
@@ -29,14 +28,15 @@ def config(
     """Show the settings in force; secrets are stars."""
     settings = given.settings()
     values = {name: _shown(name, str(getattr(settings, name))) for name in Settings.model_fields}
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     if json or not console.is_terminal:
-        print(line({name: {"value": value, "from": _source(given, name)} for name, value in values.items()}))
+        say(line({name: {"value": value, "from": _source(given, name)} for name, value in values.items()}))
         return
-    table = Table("setting", "value", "from", "what it is", show_lines=False)
-    for name, field in Settings.model_fields.items():
-        table.add_row(name, values[name], _source(given, name), field.description or "")
-    console.print(table)
+    rows = [
+        (name, values[name], _source(given, name), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    listed(console, ("setting", "value", "from", "what it is"), rows, "settings")
 
 
 def _shown(name: str, value: str) -> str:

@@ -16,6 +16,7 @@ from streams.conformance.probe import Probe
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.kafka import admin
+from streams.screen import say
 from streams.signing import Signer, load
 from streams.topics import check
 
@@ -54,11 +55,11 @@ def conformance(
     for case in cases:
         fault = case.fault(probe)
         wanting += fault is not None
-        print(f"{'FAIL' if fault else 'pass'}  {case.name}" + (f": {fault}" if fault else ""), flush=True)
+        say(f"{'FAIL' if fault else 'pass'}  {case.name}" + (f": {fault}" if fault else ""))
     probe.close()
     untried = {"signatures (--key)": signer, "a crash (--restart)": restart, "second effects (--effects)": effects}
     left = [name for name, tried in untried.items() if not tried]
-    print(f"{len(cases) - wanting} of {len(cases)} passed" + (f"; not tried: {', '.join(left)}" if left else ""))
+    say(f"{len(cases) - wanting} of {len(cases)} passed" + (f"; not tried: {', '.join(left)}" if left else ""))
     return 1 if wanting else 0
 
 

@@ -1,6 +1,5 @@
 """Writes what a person said to its topic, and says what became of it."""
 
-import sys
 from collections.abc import Iterable
 
 from schemas.terms import Fault
@@ -11,6 +10,7 @@ from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import admin
 from streams.publishing import Publisher
+from streams.screen import say
 from streams.topics import check
 
 
@@ -56,4 +56,4 @@ def doubt(became: Became) -> str:
 def hint(became: Became) -> None:
     """Says on standard error what is in doubt; standard output holds the id alone, for programs."""
     if said := doubt(became):
-        print(said, file=sys.stderr)
+        say(said, err=True)

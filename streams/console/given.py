@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from streams.config import Settings, load
 from streams.errors import MendstreamError
 from streams.kafka import explained
+from streams.screen import say
 
 P = ParamSpec("P")
 
@@ -110,7 +111,7 @@ def guarded(given: Given, run: Callable[[], int | None]) -> int:
 
 def failed(error: MendstreamError) -> int:
     """Says what is wrong and what to do, in one line."""
-    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    say("error:", " ".join(str(error).split()), err=True)
     return 1
 
 

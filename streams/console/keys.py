@@ -7,6 +7,7 @@ import typer
 
 from streams import signing
 from streams.console.given import Given, command
+from streams.screen import say
 
 _NEW = """\
 Example: **mendstream keys new signing.pem >> mendstream-keys.txt** keeps the private key in signing.pem, which the
@@ -25,9 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def new(_given: Given, file: _File) -> None:
     """Make a key in a new file, and print the line that verifiers know it by."""
-    print(signing.public_line(signing.create(file), file.name))
+    say(signing.public_line(signing.create(file), file.name))
 
 
 def public(_given: Given, file: _File) -> None:
     """Print the line that verifiers know a key by."""
-    print(signing.public_line(signing.load(file), file.name))
+    say(signing.public_line(signing.load(file), file.name))

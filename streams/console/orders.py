@@ -13,6 +13,7 @@ from streams.clock import wait_until
 from streams.codecs import codec_for
 from streams.console.given import Given, command
 from streams.console.people import ANSWER_SECONDS, By, Subject, Why, publish, request
+from streams.screen import say
 from streams.standing import standing
 
 _ORDER = """\
@@ -89,6 +90,6 @@ def _order(given: Given, asks: Request) -> None:
         return bool(found)
 
     if not wait_until(ordered, ANSWER_SECONDS):
-        print(f"{asks.event_id}: asked; no command yet ({_LOOK})")
+        say(f"{asks.event_id}: asked; no command yet ({_LOOK})")
     for row in found:
-        print(f"{row.command_id}: {row.phase}" + (f", because {row.waits_for}" if row.waits_for else ""))
+        say(f"{row.command_id}: {row.phase}" + (f", because {row.waits_for}" if row.waits_for else ""))

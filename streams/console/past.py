@@ -7,34 +7,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from streams.errors import MendstreamError
 from streams.relive import Told
+from streams.screen import Screen
 from streams.show import cell
 
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all of it into this file too.")]
 
 
-def answer() -> Console:
-    """Where the answer goes; names come from strangers, so nothing in them is markup."""
-    return Console(markup=False, highlight=False, emoji=False)
-
-
 @contextmanager
 def progress(what: str) -> Iterator[Told]:
-    """Says on a terminal's stderr how far long work is, in words of our own: rich takes them for markup."""
-    with Console(stderr=True).status(what) as status:
-        yield status.update
-
-
-def table(*columns: str, title: str | None = None) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, show_header=bool(columns), title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
+    """Says on a terminal's stderr how far long work is."""
+    with Screen(stderr=True).status(what) as status:
+        yield lambda told: status.update(Text(told))
 
 
 def shown(name: str, value: Any) -> str:

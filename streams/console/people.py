@@ -21,6 +21,7 @@ from streams.config import Settings
 from streams.console.deliver import deliver, doubt, vouched
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
+from streams.screen import say
 from streams.standing import standing
 
 ANSWER_SECONDS = 15.0  # until which a processor that is running has said something
@@ -122,7 +123,7 @@ def _hold(settings: Settings, asks: Request) -> None:
     faults = asked.check_request(asks)
     became = publish(settings, REQUESTS, asks.subject, asks, faults, everywhere=asked.spread(asks))
     said = doubt(became)
-    print(f"{asks.subject}: {asks.kind.lower()} asked by {asks.requested_by}{', ' if said else ''}{said}")
+    say(f"{asks.subject}: {asks.kind.lower()} asked by {asks.requested_by}{', ' if said else ''}{said}")
 
 
 def request(subject: str, kind: RequestKind, by: str, why: str, **fields: str | None) -> Request:
@@ -166,7 +167,7 @@ def _told(settings: Settings, before: CommandRow) -> None:
             f"Command {before.command_id} is still {before.phase}.",
             "Is a processor running? If it refused what you said, the reason is in dead-letters.v1.",
         )
-    print(f"{before.command_id}: {before.phase} -> {after[0].phase}")
+    say(f"{before.command_id}: {before.phase} -> {after[0].phase}")
 
 
 def publish(

@@ -1,6 +1,5 @@
 """`mendstream publish`: a file of results or metrics onto its topic."""
 
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from schemas import columns, validity
@@ -25,6 +23,7 @@ from streams.kafka import admin
 from streams.publishing import Publisher
 from streams.rowids import digest_of_file
 from streams.rows import Form, rows_of
+from streams.screen import Screen, say
 from streams.topics import check
 
 _TARGETS = {"results": (RESULTS, ExperimentResult), "metrics": (METRICS, ModelMetric)}
@@ -81,7 +80,7 @@ def publish(
         if dry_run:
             count = sum(len(batch) for batch in batches)
             _say(form)
-            print(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
+            say(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
             return None
         check(admin(settings), settings, (topic,))
         aftermath = Aftermath(settings, codec) if wait else None
@@ -89,10 +88,10 @@ def publish(
         said = _send(batches, topic, publisher, file)
         _say(form)
     if aftermath is None:
-        print(f"{said}; what became of them was not looked at")
+        say(f"{said}; what became of them was not looked at")
         return None
     became = aftermath.became(publisher.written, wait)
-    print("\n".join([*became.reasons(), *_repeats(form, became), f"{said}: {became.told()}"]))
+    say("\n".join([*became.reasons(), *_repeats(form, became), f"{said}: {became.told()}"]))
     return 1 if became.refused else None
 
 
@@ -116,14 +115,19 @@ def _digest(file: Path) -> str:
 def _say(form: Form) -> None:
     """Tells what was read otherwise than it was written."""
     for sentence in form.converted():
-        print(f"{sentence}.", file=sys.stderr)
+        say(f"{sentence}.", err=True)
 
 
 def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Publisher, file: Path) -> str:
     """Publishes all; returns how many and how fast, as a sentence's beginning."""
     began = monotonic()
-    bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    console = Console(stderr=True)
+    bar = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    console = Screen(stderr=True)
     with Progress(
         *bar, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:

@@ -8,9 +8,9 @@ from rich.console import Console
 from agents.fold import INPUTS
 from schemas.catalog import POLICIES
 from streams.console.given import Given, command
-from streams.console.past import answer, table
 from streams.errors import MendstreamError
 from streams.redrive import Redriven, Wanted, redrive, survey
+from streams.screen import Screen, say, table
 from streams.show import line
 
 _EPILOG = """\
@@ -48,9 +48,9 @@ def run(
     wanted = Wanted(reasons, frozenset(map(_named, topic or ())), partition, from_offset, limit)
     found = survey(settings, wanted) if dry_run else redrive(settings, wanted)
     if json:
-        print(line(report(found, dry_run)))
+        say(line(report(found, dry_run)))
     else:
-        _show(found, dry_run, answer())
+        _show(found, dry_run, Screen())
 
 
 def report(found: Redriven, dry_run: bool) -> dict[str, object]:

@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 
 import typer
 from confluent_kafka import KafkaException
-from rich.console import Console
 
 from streams import codecs, topics
 from streams.blackbox import black_box
@@ -24,6 +23,7 @@ from streams.health import Health
 from streams.kafka import admin, explained
 from streams.processor import Processor
 from streams.redaction import redacted
+from streams.screen import Screen, say
 from streams.telemetry import PARTITIONS, introduce
 from streams.transaction import Crash
 from streams.worker import Worker
@@ -50,14 +50,14 @@ def dev(
 ) -> None:
     """Run a development Kafka with its topics and a processor, until Ctrl-C."""
     interruptible()
-    console = Console(stderr=True, soft_wrap=True)
+    console = Screen(stderr=True, soft_wrap=True)
     with EmbeddedKafka(port=port) as kafka:
         own = {"bootstrap": kafka.bootstrap, "crash_directory": str(kafka.log.parent)}
         settings = given.settings().model_copy(update=own)
         codecs.register(settings)
         topics.create(admin(settings), settings)
         with Worker(settings) as worker:
-            console.print(f"Kafka is at [bold]{kafka.bootstrap}[/], with its topics; the processor is starting. Try:")
+            console.print(f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting. Try:")
             for what in ("topics describe", "publish FILE --help", "watch commands", "table arms"):
                 console.print(f"  mendstream {what}{'' if 'FILE' in what else f' --bootstrap {kafka.bootstrap}'}")
             console.print("Ctrl-C ends all of it, and the data with it.")
@@ -90,7 +90,7 @@ def processor(
     except KafkaException as error:
         _end(failed(explained(error.args[0], settings)))
     except BaseException:  # noqa: BLE001 - whatever it was, nothing may be closed: see _end
-        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        say(redacted(traceback.format_exc()), end="", err=True)
         _end(1)
 
 

@@ -3,8 +3,6 @@
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from schemas.catalog import (
     TABLES_ALERTS,
@@ -26,6 +24,7 @@ from schemas.catalog import (
 )
 from streams.codecs import codec_for
 from streams.console.given import Given, command
+from streams.screen import Screen, listed, say
 from streams.show import cell, line, plain
 from streams.standing import standing
 
@@ -99,13 +98,11 @@ def table(
     settings = given.settings()
     rows = standing(settings, codec_for(settings), _TABLES[name])
     rows = {key: row for key, row in rows.items() if subject is None or getattr(row, "subject", None) == subject}
-    console = Console()
+    console = Screen()
     if json or not console.is_terminal:
         for key in sorted(rows):
-            print(line(plain(rows[key])))
+            say(line(plain(rows[key])))
         return
     fields = [field for field in _SHOWN[name].split() if any(getattr(row, field) is not None for row in rows.values())]
-    shown = Table(*(field.replace("_", " ") for field in fields), title=f"{_TABLES[name]}, {len(rows)} rows")
-    for key in sorted(rows):
-        shown.add_row(*(cell(field, getattr(rows[key], field)) for field in fields))
-    console.print(shown)
+    shown = [[cell(field, getattr(rows[key], field)) for field in fields] for key in sorted(rows)]
+    listed(console, [field.replace("_", " ") for field in fields], shown, f"{_TABLES[name]}, {len(rows)} rows")

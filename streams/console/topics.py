@@ -3,8 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from streams import codecs, conditions, topics
 from streams.clock import wait_until
@@ -12,6 +10,7 @@ from streams.console import acls
 from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.kafka import admin
+from streams.screen import Screen, listed, say
 from streams.show import line
 
 _SETTLE_SECONDS = 10.0  # until which brokers have heard of a setting that was altered
@@ -39,7 +38,7 @@ def create(given: Given) -> None:
     settings = given.settings()
     codecs.register(settings)
     created = topics.create(admin(settings), settings)
-    print("\n".join(f"created {name}" for name in created) if created else "all topics are there")
+    say("\n".join(f"created {name}" for name in created) if created else "all topics are there")
 
 
 def check(
@@ -53,17 +52,17 @@ def check(
     faults = conditions.unmet(client, settings)
     if fix and faults:
         for each in conditions.fix(client, settings, faults):
-            print(f"{each.topic}: {each.setting} set to {each.wanted}")
+            say(f"{each.topic}: {each.setting} set to {each.wanted}")
         wait_until(lambda: not any(each.setting for each in conditions.unmet(client, settings)), _SETTLE_SECONDS)
         faults = conditions.unmet(client, settings)
     for each in faults:
-        print(f"{each.topic}: {each.sentence}")
+        say(f"{each.topic}: {each.sentence}")
     if faults:
         raise MendstreamError(f"{len(faults)} conditions are not met.", conditions.remedy(faults))
     differing = [(topic.name, differs) for topic, _, differs in topics.describe(client, settings) if differs]
     for name, differs in differing:
-        print(f"{name} is configured otherwise: {', '.join(f'{key}={value}' for key, value in differs.items())}")
-    print(f"all topics are there with {settings.partitions} partitions")
+        say(f"{name} is configured otherwise: {', '.join(f'{key}={value}' for key, value in differs.items())}")
+    say(f"all topics are there with {settings.partitions} partitions")
     return None
 
 
@@ -80,14 +79,11 @@ def describe(given: Given) -> None:
         }
         for topic, count, differs in topics.describe(admin(settings), settings)
     ]
-    console = Console()
+    console = Screen()
     if not console.is_terminal:
-        print("\n".join(line(row) for row in rows))
+        say("\n".join(line(row) for row in rows))
         return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*row.values())
-    console.print(table)
+    listed(console, [*rows[0]], [[*row.values()] for row in rows], "topics")
 
 
 def _days(days: int | None) -> str:

@@ -4,8 +4,6 @@ import signal
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, StoreDown
@@ -15,6 +13,7 @@ from streams.console.given import Given, command
 from streams.console.run import log_lines
 from streams.errors import MendstreamError
 from streams.health import Health
+from streams.screen import Screen, listed, say
 from streams.show import cell, line
 from streams.telemetry import introduce
 from streams.views import Views
@@ -64,16 +63,14 @@ def rank(
         raise MendstreamError(
             f"Redis does not answer: {error}.", "Is it running at MENDSTREAM_REDIS_URL? `mendstream table` asks Kafka."
         ) from error
-    console = Console()
+    console = Screen()
     if json or not console.is_terminal:
         for row in rows:
-            print(line(dict(row)))
+            say(line(dict(row)))
         return
     fields = _SHOWN[name].split()
-    shown = Table(*(field.replace("_", " ") for field in fields), title=f"{name} by {chosen}")
-    for row in rows:
-        shown.add_row(*(cell(field, row[field]) for field in fields))
-    console.print(shown)
+    shown = [[cell(field, row[field]) for field in fields] for row in rows]
+    listed(console, [field.replace("_", " ") for field in fields], shown, f"{name} by {chosen}")
 
 
 def _store(settings: Settings) -> RedisStore:

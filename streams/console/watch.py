@@ -1,13 +1,11 @@
 """`mendstream watch`: what is on a topic, decoded."""
 
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import typer
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
-from rich.console import Console
 from rich.text import Text
 
 from schemas.catalog import COMMANDS, TOPICS
@@ -17,7 +15,8 @@ from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.kafka import READER, admin, end_offsets, explained, start_offsets
 from streams.rights import check_visible
-from streams.show import line, message
+from streams.screen import Screen, say
+from streams.show import clean, line, message
 
 _EPILOG = """\
 Examples: **mendstream watch commands** shows every command; **mendstream watch models.metrics --key support-bot --from end**;
@@ -43,13 +42,13 @@ def watch(
     settings = given.settings()
     codec, client = codec_for(settings), admin(settings)
     shown = 0
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     for record in _records(client, settings, _partitions(client, settings, names), from_, follow):
         if key is not None and record.key() != key.encode():
             continue
         found = message(record, codec)
         if json or not console.is_terminal:
-            print(line(found), flush=True)
+            say(line(found))
         else:
             console.print(_pretty(found))
         shown += 1
@@ -108,7 +107,7 @@ def _records(
             elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
                 raise explained(error, settings, record.topic(), READER)
             else:
-                print(f"Kafka is out of reach, waiting for it: {error.str()}", file=sys.stderr)
+                say(f"Kafka is out of reach, waiting for it: {error.str()}", err=True)
     finally:
         consumer.close()
 
@@ -117,12 +116,12 @@ def _pretty(found: dict[str, Any]) -> Text:
     value = found.get("value")
     text = Text(f"{found['at'][:19].replace('T', ' ')} ", style="dim")
     text.append(f"{found['topic'].removesuffix('.v1')} ", style="cyan")
-    text.append(f"{found['key']} ", style="bold")
+    text.append(clean(f"{found['key']} "), style="bold")
     if isinstance(value, dict) and "reason" in value:
-        text.append(f"{value['reason']} ", style="yellow")
+        text.append(clean(f"{value['reason']} "), style="yellow")
         value = {name: item for name, item in value.items() if name not in ("reason", "subject")}
     for name in ("problem", "headers"):
         if name in found:
-            text.append(f"{found[name]} ", style="red")
-    text.append(value if isinstance(value, str) else line(value or {}), style="default")
+            text.append(clean(f"{found[name]} "), style="red")
+    text.append(clean(value) if isinstance(value, str) else line(value or {}), style="default")
     return text

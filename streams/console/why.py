@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from schemas.records import Decision
 from schemas.wire import Record
 from streams.compare import leaves
 from streams.console.given import Given, command
-from streams.console.past import JsonFile, answer, progress, shown, table, write
+from streams.console.past import JsonFile, progress, shown, write
+from streams.screen import Screen, table, words
 from streams.show import plain
 from streams.stored import Stored
 from streams.why import Explanation, explain
@@ -35,7 +35,7 @@ def why(
     """Make a decision again from log and journal, show its evidence as it stood, and compare it with what stands."""
     with progress("looking") as told:
         found = explain(given.settings(), decision_id.strip().lower(), told)
-    show(found, answer())
+    show(found, Screen())
     write(json, report(found))
     return 1 if found.differences else 0
 
@@ -63,7 +63,7 @@ def show(found: Explanation, console: Console) -> None:
     """All of it for a person."""
     decision = found.decisions[0].record
     assert isinstance(decision, Decision)
-    console.print(Text(decision.reason, style="bold"))
+    console.print(words(decision.reason, style="bold"))
     fields = table()
     for name, value in leaves(decision):
         if value not in (None, "") and not name.startswith(("reason", "evidence")):
@@ -85,13 +85,13 @@ def show(found: Explanation, console: Console) -> None:
 def _verdict(found: Explanation, console: Console) -> None:
     if not found.differences:
         what = "decision and command" if found.commands else "decision; no command was written for it"
-        console.print(Text(f"byte-equal: {what}", style="bold green"))
+        console.print(words(f"byte-equal: {what}", style="bold green"))
         return
     differing = table("where", "field", "stored", "replayed", title="differs")
     for each in found.differences:
         differing.add_row(each.where, each.field, *(str(plain(side)) for side in (each.stored, each.replayed)))
     console.print(differing)
-    console.print(Text(f"{len(found.differences)} differences", style="bold red"))
+    console.print(words(f"{len(found.differences)} differences", style="bold red"))
 
 
 def _down(console: Console, title: str, rows: list[Record]) -> None:

@@ -11,7 +11,6 @@ from tempfile import mkdtemp
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from schemas.catalog import POLICIES, SPECS
 from schemas.wire import Codec
@@ -27,6 +26,8 @@ from streams.demo.screen import Progress, Screen, picture
 from streams.errors import MendstreamError
 from streams.kafka import admin
 from streams.publishing import Publisher
+from streams.screen import Screen as Plain
+from streams.screen import say
 from streams.worker import Worker
 
 _CHUNK = 500  # records published between two looks at what came back: some 20 ms
@@ -102,7 +103,7 @@ def _kafka(settings: Settings) -> Iterator[Settings]:
         slot = settings.slot if "slot" in settings.model_fields_set else "demo"
         yield settings.model_copy(update={"slot": slot})
         return
-    print("Starting Kafka...", flush=True)
+    say("Starting Kafka...")
     with EmbeddedKafka() as kafka:
         yield settings.model_copy(update={"bootstrap": kafka.bootstrap})
 
@@ -158,12 +159,12 @@ def _run(data: list[Event], publisher: Publisher, feed: Feed, worker: Worker, sc
 
 def _summary(view: View, progress: Progress, fates: Fates, drawn: bool) -> None:
     rate = progress.total / max(progress.seconds, 1e-3)
-    print(
+    say(
         f"\n{progress.total} records in {progress.seconds:.1f} s ({rate:,.0f}/s): {fates.duplicates} duplicates, "
         f"{fates.dead_letters} dead letters, {fates.forwarded} forwarded; {len(view.commands)} commands{'' if drawn else ':'}"
     )
     for order, each in () if drawn else view.commands:
-        print(f"  {order} {each.reason}")
+        say(f"  {order} {each.reason}")
 
 
 def _outcome(view: View, progress: Progress, fates: Fates) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def _outcome(view: View, progress: Progress, fates: Fates) -> dict[str, Any]:
 
 
 def _svg(view: View, progress: Progress, where: str) -> str:
-    console = Console(record=True, width=112, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console = Plain(record=True, width=112, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(picture(view, progress, where))
     return console.export_svg(title="mendstream demo")
 
@@ -202,10 +203,10 @@ def _written(path: Path, text: str) -> None:
 
 
 def _wait(worker: Worker, settings: Settings, log: Path) -> None:
-    print(f"\nEverything runs on; the processor's lines are in {log}. In another terminal:")
+    say(f"\nEverything runs on; the processor's lines are in {log}. In another terminal:")
     program = Path(sys.executable).with_name("mendstream")
     for what in ("table arms", "table metrics", "watch commands", "watch dead-letters", "topics describe"):
-        print(f"  {program} {what} --bootstrap {settings.bootstrap}")
-    print("Ctrl-C ends it.", flush=True)
+        say(f"  {program} {what} --bootstrap {settings.bootstrap}")
+    say("Ctrl-C ends it.")
     while True:
         wait_until(worker.watch, 3_600.0)

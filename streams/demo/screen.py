@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.records import ArmRow, MetricRow
+from streams import screen
 from streams.clock import monotonic
 from streams.demo.datasets import CONTROL
 from streams.demo.feed import View
-from streams.show import short_moment
+from streams.show import clean, short_moment
 
 REDRAW_SECONDS = 0.15  # faster than this the eye sees no more, and drawing takes time from publishing
 PLAIN_SECONDS = 2.0
@@ -56,7 +57,7 @@ class Screen:
     """Draws at a terminal, writes lines elsewhere. A context manager."""
 
     def __init__(self, where: str) -> None:
-        self._console = Console()
+        self._console = screen.Screen()
         self._where = where
         self._live: Live | None = None
         self._last = 0.0
@@ -78,7 +79,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        (self._live.console if self._live else self._console).print(text, highlight=False, soft_wrap=True, markup=False)
+        (self._live.console if self._live else self._console).print(text, soft_wrap=True)
 
     def draw(self, view: View, progress: Progress, last: bool = False) -> None:
         """Shows what is known, unless it was shown just before."""
@@ -107,7 +108,7 @@ def picture(view: View, progress: Progress, where: str) -> RenderableType:
     head.add_row("published", _number(progress.published), f"{out:,.0f} records/s", _bar(progress.published, progress))
     head.add_row("applied", _number(progress.applied), f"{into:,.0f} events/s", _bar(progress.applied, progress))
     parts: list[RenderableType] = [
-        Text(f"Mendstream demo  {progress.seconds:.1f} s  Kafka at {where}", style="bold"),
+        Text(clean(f"Mendstream demo  {progress.seconds:.1f} s  Kafka at {where}"), style="bold"),
         head,
         _commands(view),  # above the tables, which a low terminal cuts off
         _models(list(view.metrics.values())),
@@ -116,12 +117,19 @@ def picture(view: View, progress: Progress, where: str) -> RenderableType:
     return Group(*parts)
 
 
+def _table(title: str, *names: str) -> Table:
+    table = Table(title=title, **_STYLE)
+    for name in names:
+        table.add_column(name, overflow="fold")  # a name that is cut is that of its neighbour too
+    return table
+
+
 def _bar(done: int, progress: Progress) -> ProgressBar:
     return ProgressBar(total=progress.total, completed=done, width=40)
 
 
 def _models(rows: Sequence[MetricRow]) -> Table:
-    table = Table("model", "segment", "metric", title="Models", **_STYLE)
+    table = _table("Models", "model", "segment", "metric")
     for name in ("records", "reference", "rate", "log e", "state"):
         table.add_column(name, justify="right")
     for subject in sorted({row.subject for row in rows}):
@@ -154,7 +162,7 @@ def _records(row: MetricRow) -> int:
 
 
 def _arms(rows: Sequence[ArmRow]) -> Table:
-    table = Table("experiment", "variant", "metric", title="Experiments", **_STYLE)
+    table = _table("Experiments", "experiment", "variant", "metric")
     for name in ("records", "hits", "rate", "against control", "state"):
         table.add_column(name, justify="right")
     for row in sorted(rows, key=lambda row: (row.subject, row.variant != CONTROL)):
@@ -178,8 +186,8 @@ def _commands(view: View) -> Panel:
     text = Text()
     for order, command in view.commands:
         text.append(f"{short_moment(command.issued_at)[11:]} ", style="dim")
-        text.append(f"{order:<9}", style=f"bold {_COLOURS.get(order, '')}")
-        text.append(f"{command.reason}\n")
+        text.append(clean(f"{order:<9}"), style=f"bold {_COLOURS.get(order, '')}")
+        text.append(f"{clean(command.reason)}\n")
     if not view.commands:
         text.append("none so far", style="dim")
     text.rstrip()
@@ -192,4 +200,4 @@ def _number(value: int) -> str:
 
 def _state(state: str) -> Text:
     styles = {"HARM": "bold red", "GAIN": "bold green", "OK": "green", "SPLIT": "magenta", "MISSING": "magenta"}
-    return Text(state, style=styles.get(state, "dim"))
+    return Text(clean(state), style=styles.get(state, "dim"))
