@@ -1,6 +1,6 @@
 """What follows from the life of commands: for the book of commands, for what is learnt of them, and for the alerts."""
 
-from agents import followups
+from agents import decider, followups
 from agents.alerts import raising
 from agents.commander import book, budget, undo, waiting, work
 from agents.commander.book import Moves
@@ -11,10 +11,22 @@ from agents.judge import rollout
 from agents.known import is_known, vouch
 from agents.place import Place
 from agents.policy import policy_for
-from agents.watch.rows import restart
+from agents.slice import Finding
+from agents.watch.rows import deployed, restart, serves
+from schemas.catalog import DECISIONS
 from schemas.ids import tenant_of
 from schemas.orders import Admission, Event, Proposal, Request, RequestKind, Review
-from schemas.records import CommandRow, CommandStatus, DeployCommand, Order, Phase, Policy, RollbackCommand, Status
+from schemas.records import (
+    CommandRow,
+    CommandStatus,
+    DeployCommand,
+    Order,
+    Phase,
+    Policy,
+    RollbackCommand,
+    Status,
+    Verdict,
+)
 from state.tables import Tables
 
 RATED = 20  # commands of a subject whose share of failures is looked at
@@ -40,9 +52,42 @@ def reported(status: CommandStatus, place: Place, tables: Tables) -> list[Output
     for row in changed:
         if row.phase == Phase.COMPLETED:
             vouch(row.subject, tables)
-            restart(tables, row)
-        outputs += [*followups.reported(status, row, place, tables.lessons), *_error_rate(row, place, tables)]
+            outputs += _remedied(status, row, place, tables)
+        outputs += [
+            *followups.reported(status, row, _awaited(status, row, tables), place, tables.lessons),
+            *_error_rate(row, place, tables),
+        ]
     return outputs
+
+
+def _remedied(status: CommandStatus, row: CommandRow, place: Place, tables: Tables) -> list[Output]:
+    """What a completed command changes for live metrics, and what is to be said of that; a dry run changes nothing."""
+    command = book.stored(row) if row.command is not None else None
+    if command is not None and command.dry_run:
+        return []
+    if row.order == Order.DEPLOY:
+        for version in {row.model_version, command.to_version if command is not None else None} - {None}:
+            assert version is not None, "an absent version was left out"
+            deployed(tables, row.subject, version)
+            followups.serving(row.subject, version, place, tables.lessons)
+    said = restart(tables, row, status.made_version)
+    if not said:
+        return []
+    finding = Finding(
+        at=0,
+        agent="watch",
+        ordinal=f"{row.command_id}|{row.attempt}|remedy",
+        verdict=Verdict.MISSING,
+        order=Order.NONE,
+        subject=row.subject,
+        metric="",
+        rule="a remedy is no cure before it serves",
+        reason=said,
+        evidence=(),
+        model_version=row.model_version,
+    )
+    decision = decider.decided(finding, _policy(row.subject, tables), None, place)
+    return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 
 
 def reviewed(review: Review, place: Place, tables: Tables) -> list[Output] | Refusal:
@@ -104,6 +149,14 @@ def rebuild(tables: Tables) -> None:
     """What is derived, after rows were restored."""
     book.rebuild(tables)
     budget.rebuild(tables)
+
+
+def _awaited(status: CommandStatus, row: CommandRow, tables: Tables) -> str:
+    """The version that a command made, if it is not in service yet; empty otherwise."""
+    made = status.made_version
+    if made in (None, row.model_version) or row.order not in (Order.RETRAIN, Order.IMPROVE):
+        return ""
+    return "" if serves(tables, row.subject, made) else made or ""
 
 
 def _share(status: CommandStatus, place: Place, tables: Tables) -> Refusal | None:

@@ -4,6 +4,7 @@ The agents run on the slice one after the other, and none reads a table that one
 an input record.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from agents.admit import COLUMNAR, Fates, admit_columns, admit_rare
 from agents.effects import Effects, Output, Refusal
 from agents.findings import act
+from agents.followups import serving
 from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
@@ -19,7 +21,7 @@ from agents.known import meet, strangers
 from agents.place import Place
 from agents.rare import Rare, apply
 from agents.rare import rebuild as rebuild_lessons
-from agents.slice import Ints, Slice
+from agents.slice import Facts, Finding, Ints, Served, Slice
 from agents.watch.fold import fold as fold_metrics
 from schemas import terms
 from schemas.catalog import (
@@ -64,7 +66,8 @@ INPUTS = (  # co-partitioned; what is broadcast is not among them
     ADVICE,
     TICKS,
 )
-_FOLDS = {RESULTS: fold_results, METRICS: fold_metrics}
+_Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[Refused]]]
+_FOLDS: dict[str, _Fold] = {RESULTS: fold_results, METRICS: fold_metrics}
 
 
 def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
@@ -150,8 +153,12 @@ def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     meet(strange, facts, (one.index for one in senseless), tables)
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]
     fates.applied += len(facts) - len(senseless)
-    for finding in findings:
-        outputs += act(facts, finding, tables)
+    for found in findings:
+        if isinstance(found, Served):
+            place = Place(facts.topic, facts.partition, int(facts.offsets[found.at]), int(facts.now[found.at]))
+            serving(found.subject, found.version, place, tables.lessons)
+        else:
+            outputs += act(facts, found, tables)
 
 
 def _apply(record: Rare, at: int, place: Place, tables: Tables, fates: Fates, outputs: list[Output]) -> None:

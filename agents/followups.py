@@ -119,10 +119,13 @@ def ordered(
     lessons.open.put(row.command_id, place.now + FORGOTTEN_MS)
 
 
-def reported(status: CommandStatus, command: CommandRow, place: Place, lessons: Lessons) -> list[Output]:
-    """A command that has ended or failed once: its deployer is judged now, the rest once it is known whether it helped."""
+def reported(status: CommandStatus, command: CommandRow, awaited: str, place: Place, lessons: Lessons) -> list[Output]:
+    """A command that has ended or failed once: its deployer is judged now, the rest once it is known whether it helped.
+
+    awaited: the version that it made, from whose first moment in service on that can be seen; empty: from this moment on.
+    """
     row = lessons.followups.get(command.command_id)
-    if row is None or row.ends_at >= 0 or command.phase not in _REPORTED:
+    if row is None or row.ends_at >= 0 or row.awaits_version or command.phase not in _REPORTED:
         return []
     if command.phase == Phase.REFUSED:  # nothing was tried, and to refuse is no fault
         _drop(row, lessons)
@@ -134,9 +137,23 @@ def reported(status: CommandStatus, command: CommandRow, place: Place, lessons: 
         return outputs
     if not done:
         return [*outputs, *_closed(row, 0.0, place, lessons, tried=False)]
-    lessons.followups.put(replace(row, ends_at=place.now + RECOVERY_MS))
-    lessons.open.put(row.command_id, place.now + RECOVERY_MS)
+    if awaited:
+        lessons.followups.put(replace(row, awaits_version=awaited))
+    else:
+        _look_from_now_on(row, place, lessons)
     return outputs
+
+
+def serving(subject: str, version: str, place: Place, lessons: Lessons) -> None:
+    """A version is in service: whether the commands that made it help can be seen from this moment on."""
+    for row in lessons.followups.rows_of(subject):
+        if row.awaits_version == version:
+            _look_from_now_on(row, place, lessons)
+
+
+def _look_from_now_on(row: FollowupRow, place: Place, lessons: Lessons) -> None:
+    lessons.followups.put(replace(row, ends_at=place.now + RECOVERY_MS, awaits_version=""))
+    lessons.open.put(row.command_id, place.now + RECOVERY_MS)
 
 
 def dropped(command_id: str, lessons: Lessons) -> None:

@@ -120,6 +120,15 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Record `at` of the facts is the first of a version that a completed training made."""
+
+    at: int
+    subject: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A verdict that changed, proved by record `at` of the facts; what comes of it the decider says."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from agents.slice import Facts
+from agents.slice import Facts, Finding
 from agents.watch.fold import fold
 from bench.case import Bar, Case
 from bench.folding import NEVER
@@ -29,7 +29,7 @@ def rows_to_retrain(rng: np.random.Generator, experiments: int) -> list[int]:
         piece = records[start : start + SLICE]
         findings, refused = fold(_facts([one for one in piece if isinstance(one, ModelMetric)], start), tables)
         assert not refused, refused[0]
-        found += [start + one.at + 1 for one in findings if one.order == Order.RETRAIN]
+        found += [start + one.at + 1 for one in findings if isinstance(one, Finding) and one.order == Order.RETRAIN]
     return found
 
 

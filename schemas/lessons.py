@@ -331,6 +331,7 @@ class FollowupRow:
     model_version: str | None = None
     issued_at: int
     ends_at: int  # when it is taken to have helped unless the metric fails again; -1: not carried out yet
+    awaits_version: str = ""  # made by the completed command, and not in service yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

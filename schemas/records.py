@@ -354,6 +354,7 @@ class CommandStatus:
     share_from: int | None = None  # from when on it has that; absent: reported_at
     share_until: int | None = None  # until when it surely has that; absent: until a command moves it
     cause: FailureCause = FailureCause.UNKNOWN  # of a FAILED
+    made_version: str | None = None  # of a training or improvement: the version that it made; absent: it registers none
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def check_status(status: CommandStatus) -> list[Fault]:
     faults = [
         *names_at_fault(event_id=status.event_id, command_id=status.command_id),
         *keys_at_fault(subject=status.subject),
-        *names_at_fault(reporter=status.reporter),
+        *names_at_fault(reporter=status.reporter, made_version=status.made_version),
         *_known(status=status.status),
     ]
     if status.attempt < 1:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from agents.policy import metric_spec, policy_for
-from agents.slice import Facts, Finding, Ints
+from agents.slice import Facts, Finding, Ints, Served
 from agents.watch.gauge import Columns, Gauge, Rows, codes, room
 from agents.watch.rule import Rule
 from schemas.records import MetricKind, MetricRow, MetricSpec, Policy
@@ -19,9 +19,12 @@ from schemas.refusals import Refused
 from state.tables import Tables
 
 
-def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
-    """Folds metrics; returns findings in the order of the log and records that make no sense for their metric."""
-    findings: list[Finding] = []
+def fold(facts: Facts, tables: Tables) -> tuple[list[Finding | Served], list[Refused]]:
+    """Folds metrics; returns findings in the order of the log and records that make no sense for their metric.
+
+    A version that was awaited comes before what is found in its record.
+    """
+    findings: list[Finding | Served] = []
     refused: list[Refused] = []
     columns, known = Columns.of(facts), _Known(tables)
     (subject_of, subjects), (metric_of, metrics) = codes(facts, "subject"), codes(facts, "metric")
@@ -35,7 +38,8 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Refused]]:
             rows = known.rows(subject, metric)
             findings += _fold_metric(facts, columns, (subject, metric), Rule.of(spec, policy), rows, sensible)
             known.store(rows)
-    return sorted(findings, key=lambda finding: finding.at), sorted(refused, key=lambda one: one.index)
+    findings.sort(key=lambda one: (one.at, isinstance(one, Finding)))
+    return findings, sorted(refused, key=lambda one: one.index)
 
 
 class _Known:
@@ -78,9 +82,9 @@ def _groups(group: Ints) -> list[Ints]:
 
 def _fold_metric(
     facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, at: Ints
-) -> list[Finding]:
+) -> list[Finding | Served]:
     """Folds one metric's records into `rows`, stopping at each finding: its own record's rows word it."""
-    findings: list[Finding] = []
+    findings: list[Finding | Served] = []
 
     def folded(n: int) -> tuple[Gauge, list[Finding]]:
         gauge = Gauge(facts, columns, named, rule, rows, at[:n])
@@ -97,6 +101,8 @@ def _fold_metric(
             gauge, found = folded(upto)
             found.append(gauge.fall_silent())
         rows.update(gauge.rows())
+        if gauge.serves:
+            findings.append(Served(int(at[0]), named[0], gauge.serves))
         findings += found
         at = at[upto:]
     return findings

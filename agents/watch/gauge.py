@@ -11,7 +11,7 @@ from agents.watch.crowd import VERSIONS_KEPT, VERSIONS_MOST, crowded_finding, ha
 from agents.watch.explain import Change, explain
 from agents.watch.ledger import Ledger
 from agents.watch.records import Records
-from agents.watch.rows import barred, empty_row, learning_anew
+from agents.watch.rows import barred, empty_row, learning_anew, served
 from agents.watch.rule import How, Rule
 from agents.watch.silence import is_mended, silent_finding, why_unjudged
 from agents.watch.stream import Alarm, Stream
@@ -54,6 +54,9 @@ class Gauge:
     ) -> None:
         """named: subject and metric; at: positions of its records in the facts, ascending."""
         self._facts, self._named, self._rule = facts, named, rule
+        self.serves = _awaited(rows, columns, at)
+        if self.serves:
+            rows = {segment: served(row, self.serves) for segment, row in rows.items()}
         if any(of_another_kind(row, rule) or is_mended(row, rule) for row in rows.values()):
             rows = {
                 segment: replace(learning_anew(row), limit=None, values=(), thin=1) for segment, row in rows.items()
@@ -244,13 +247,19 @@ def of_another_kind(row: MetricRow, rule: Rule) -> bool:
 
 
 def room(columns: Columns, now: Ints, rows: Rows, at: Ints) -> int:
-    """How many records can be folded at once: not past one that brings a version for which another may have to go.
+    """How many records can be folded at once.
+
+    Not past one that brings a version for which another may have to go, nor past one that brings an awaited version.
 
     now: the broker's clock at each of the facts.
     """
+    awaited = _awaits(rows)
+    code = columns.versions.index(awaited) if awaited in columns.versions else -2
+    coming = np.flatnonzero(columns.version[at] == code)
+    most = int(coming[0]) if len(coming) and coming[0] else len(at)
     if max((len(row.versions) for row in rows.values()), default=0) + len(columns.versions) <= VERSIONS_KEPT:
-        return len(at)
-    version, segment, rooms = columns.version[at], columns.segment[at], [len(at)]
+        return most
+    version, segment, rooms = columns.version[at], columns.segment[at], [most]
     whole, admitted = rows.get(None), np.ones(len(at), np.bool_)
     if whole is not None and is_full(whole, int(now[at[-1]])):
         # What brings no version in needs no stop, and there may be many such names.
@@ -262,6 +271,17 @@ def room(columns: Columns, now: Ints, rows: Rows, at: Ints) -> int:
         free = VERSIONS_KEPT - (len(row.versions) if row else 0)
         rooms += [one for one in fresh[max(0, free) :].tolist() if one > 0][:1]
     return min(rooms)
+
+
+def _awaits(rows: Rows) -> str:
+    whole = rows.get(None)
+    return whole.awaits_version if whole is not None else ""
+
+
+def _awaited(rows: Rows, columns: Columns, at: Ints) -> str:
+    """The version of the first of these records, if it is one that the metric awaits; empty otherwise."""
+    name = columns.versions[columns.version[at[0]]]
+    return name if name == _awaits(rows) else ""
 
 
 def _with_silence(row: MetricRow, rule: Rule) -> MetricRow:

@@ -7,29 +7,76 @@ from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
 from state.tables import Tables
 
 
-def restart(tables: Tables, command: CommandRow) -> None:
+def restart(tables: Tables, command: CommandRow, made: str | None) -> str:
     """After a command is COMPLETED, every metric whose finding asked for its kind for its version is watched anew.
 
-    Several metrics may ask for one command, which is issued once. A metric whose model was retrained or improved learns
-    its reference anew: a new hypothesis. After a rollback the version before serves again, and its reference stands; the
-    version rolled back is watched in no metric any more, so that its late records neither command nor teach.
+    Several metrics may ask for one command, which is issued once. After a rollback the version before serves again, and its
+    reference stands; the version rolled back is watched in no metric any more, so that its late records neither command nor
+    teach. A metric whose model was retrained or improved learns its reference anew, a new hypothesis, once `made`, the
+    version that came of it, is in service; where none is named, at once. Returns what there is to be said of that.
     """
     name, rows = command.model_version, list(tables.metrics.rows_of(command.subject))
     if name is None or command.experiment_id is not None:
-        return
+        return ""
     if command.order == Order.ROLLBACK:
         for row in rows:
             versions = tuple(_out(v) if v.model_version == name else v for v in row.versions)
             if versions != row.versions:
                 tables.metrics.put(replace(row, versions=versions))
-        return
-    asking = (row.metric for row in rows for v in row.versions if (v.model_version, v.asked) == (name, command.order))
-    answered = set(asking)
-    for row in rows:
-        if row.metric in answered:
-            versions = tuple(_again(v) if v.model_version == name or not barred(v) else v for v in row.versions)
-            versions = tuple(replace(v, learned=0) for v in versions)
-            tables.metrics.put(replace(empty_row(row.subject, row.metric, row.segment), versions=versions))
+        return ""
+    asking = {row.metric for row in rows for v in row.versions if (v.model_version, v.asked) == (name, command.order)}
+    answered = [row for row in rows if row.metric in asking]
+    for row in answered:
+        tables.metrics.put(_answered(row, command, made, serves(tables, command.subject, made)))
+    return _said(command, made, sorted({row.metric for row in answered}))
+
+
+def serves(tables: Tables, subject: str, version: str | None) -> bool:
+    """Whether a version has sent records of any live metric."""
+    rows = tables.metrics.rows_of(subject)
+    return any(one.model_version == version for row in rows for one in row.versions)
+
+
+def deployed(tables: Tables, subject: str, version: str) -> None:
+    """A version is in service: what waits for it is watched anew."""
+    for row in list(tables.metrics.rows_of(subject)):
+        if row.awaits_version == version:
+            tables.metrics.put(served(row, version))
+
+
+def served(row: MetricRow, version: str) -> MetricRow:
+    """The row as a version begins to serve that was trained in the place of one found bad, which teaches nothing."""
+    versions = tuple(
+        replace(v, finding_id="", asked=Order.NONE, learned=0) if barred(v) else replace(_again(v), learned=0)
+        for v in row.versions
+    )
+    why = f"{version}, which a completed training made, serves"
+    return replace(empty_row(row.subject, row.metric, row.segment), versions=versions, reference_from=why)
+
+
+def _answered(row: MetricRow, command: CommandRow, made: str | None, is_served: bool) -> MetricRow:
+    name = command.model_version
+    if made not in (None, name):
+        assert made is not None, "no version is named"
+        return served(row, made) if is_served else replace(row, awaits_version=made)
+    versions = tuple(_again(v) if v.model_version == name or not barred(v) else v for v in row.versions)
+    versions = tuple(replace(v, learned=0) for v in versions)
+    what = f"made {name} anew" if made else "names no version that it made"
+    why = f"{command.order.lower()} {command.command_id} is completed and {what}: learned from what serves"
+    return replace(empty_row(row.subject, row.metric, row.segment), versions=versions, reference_from=why)
+
+
+def _said(command: CommandRow, made: str | None, metrics: list[str]) -> str:
+    """One sentence on what became of the reference; empty where there is nothing to be said."""
+    if not metrics or made == command.model_version:
+        return ""
+    about = f"{command.subject} {command.model_version}: {command.order.lower()} {command.command_id} is completed"
+    if made is None:
+        return (
+            f"{about} and names no version that it made: {', '.join(metrics)} learn their reference anew from what serves, "
+            "be it as bad as before; let the trainer report made_version"
+        )
+    return f"{about} and made {made}: what was found in {', '.join(metrics)} stands until {made} serves; deploy it"
 
 
 def barred(version: VersionWatch) -> bool:

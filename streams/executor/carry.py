@@ -33,6 +33,7 @@ class Ending:
     detail: str
     step: str = "end"
     cause: FailureCause = FailureCause.UNKNOWN
+    made_version: str | None = None  # of a training
 
 
 class Carrier:

@@ -101,7 +101,9 @@ class Desk:
             return
         report = Report(command, self._reporter, self._publish, self._clock)
         ending = await self._ending(order, command, report)
-        await report.tell(ending.status, ending.detail, ending.step, cause=ending.cause)
+        await report.tell(
+            ending.status, ending.detail, ending.step, cause=ending.cause, made_version=ending.made_version
+        )
         CARRIED.labels(order, ending.status).inc()
         log.info("%s %s of %s: %s: %s", order.lower(), command.command_id, command.target, ending.status, ending.detail)
 

@@ -53,6 +53,7 @@ class Report:
         step: str,
         traffic: Traffic | None = None,
         cause: FailureCause = FailureCause.UNKNOWN,
+        made_version: str | None = None,
     ) -> None:
         command = self._command
         await self._publish(
@@ -69,6 +70,7 @@ class Report:
                 traffic_share=traffic.share if traffic else None,
                 share_from=traffic.begins if traffic else None,
                 share_until=traffic.ends if traffic else None,
+                made_version=made_version,
                 cause=cause,
             )
         )

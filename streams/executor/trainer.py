@@ -1,7 +1,8 @@
 """A trainer behind HTTP, for retraining and improvement: one job for each command, however often it is asked for.
 
 POST of the command with its id as Idempotency-Key begins the job, or finds the one begun before; GET of <url>/<id> tells how
-far it is: {"state": "RUNNING" | "DONE" | "FAILED", "detail": "...", "progress": 0.4}. A job that failed may be begun anew
+far it is: {"state": "RUNNING" | "DONE" | "FAILED", "detail": "...", "progress": 0.4,
+"model_version": "v8"}, the last of what it made, once it is done. A job that failed may be begun anew
 for a higher `attempt`.
 """
 
@@ -28,6 +29,7 @@ class Job(BaseModel):
 
     state: Literal["RUNNING", "DONE", "FAILED"]
     detail: str = ""
+    model_version: str | None = Field(None, min_length=1, max_length=512)  # that it made, once it is done
     progress: float | None = Field(None, ge=0, le=1)
 
 
@@ -52,7 +54,9 @@ class Trainer:
         except Unusable as error:
             return Ending(Status.FAILED, str(error), "unusable", FailureCause.DEPLOYER)
         return Ending(
-            _ANSWERS[job.state], job.detail or f"the training {'failed' if job.state == 'FAILED' else 'ended'}"
+            _ANSWERS[job.state],
+            job.detail or f"the training {'failed' if job.state == 'FAILED' else 'ended'}",
+            made_version=job.model_version if job.state == "DONE" else None,
         )
 
     async def _begin(self, command: Command) -> Job:

@@ -231,6 +231,13 @@ def test_a_training_is_followed_to_its_end_and_begun_once() -> None:
     assert jobs.begun == 1
 
 
+def test_the_version_that_a_training_made_is_told_once_it_is_done() -> None:
+    jobs = Jobs({"state": "RUNNING", "model_version": "v3"}, {"state": "DONE", "detail": "ok", "model_version": "v3"})
+    assert train(jobs)[0] == Ending(Status.COMPLETED, "ok", made_version="v3")
+    failed = Jobs({"state": "FAILED", "detail": "no data", "model_version": "v3"})
+    assert train(failed)[0] == Ending(Status.FAILED, "no data")
+
+
 def test_a_trainer_that_has_forgotten_is_asked_anew() -> None:
     jobs = Jobs({"state": "RUNNING"}, {"state": "FAILED", "detail": "no data"})
     jobs.first = [web.json_response({"state": "RUNNING"})]
