@@ -80,6 +80,8 @@ _SHOWN = {
     "learning": "tenant tracked outcomes fresh cycles cycled_at accuracies declining",
     "budgets": "tenant shared spent denied",
     "alerts": "rule key state value raised_at held",
+    "policies": "policy_id subjects rollback deploy retrain improve approvers",
+    "trust-levels": "agent_id kind overall boost priority changed_at",
 }
 _EPILOG = "Example: **mendstream table arms** - or **mendstream table metrics --json | jq .subject**"
 
