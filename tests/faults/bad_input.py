@@ -25,7 +25,7 @@ from tests.faults.corruption import KINDS, refusal
 from tests.faults.judge import judged, replayed
 from tests.faults.load import SECONDS, Recovery, announce, results, taken_in
 from tests.kafka.logs import CODEC, ends_of, headers, messages
-from tests.kafka.running import Child, own_kafka
+from tests.kafka.running import STEADY, Child, own_kafka
 
 WITHIN = 5.0
 KIND = "kind"  # the header that says which
@@ -35,7 +35,7 @@ _SEED = 13
 
 def flood(setting: Setting) -> Outcome:
     count = 500_000 if setting.full else 20_000
-    with own_kafka(dedupe_window=1_000_000) as (_, settings):
+    with own_kafka(STEADY, dedupe_window=1_000_000) as (_, settings):
         announce(settings, 1_700 if setting.full else 160)
         with Child(settings, setting.directory / "log") as child:
             bad = _send(settings, count)

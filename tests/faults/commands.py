@@ -28,7 +28,7 @@ from tests.executor.servers import Receiver, apart
 from tests.faults.load import UNBOUND
 from tests.kafka.logs import CODEC, messages, send, send_harm, table
 from tests.kafka.logs import commands as ordered
-from tests.kafka.running import EAGER, Child, own_kafka
+from tests.kafka.running import EAGER, STEADY, Child, own_kafka
 
 REPORT = Path(__file__).parent / "commands.json"
 SECONDS = 300.0  # until everything has ended once nobody is killed any more
@@ -97,7 +97,7 @@ class Victims:
 def chaos(commands: int, kills: int, directory: Path) -> Found:
     receiver = Receiver()
     with (
-        own_kafka(EAGER, session_timeout_ms=2_000, transaction_timeout_ms=4_000) as (_, settings),
+        own_kafka(EAGER | STEADY, session_timeout_ms=2_000, transaction_timeout_ms=4_000) as (_, settings),
         apart(receiver.app()) as url,
     ):
         free = AutonomyRule(order=Order.DEPLOY, autonomy=Autonomy.AUTO)

@@ -52,11 +52,11 @@ def hold_up(
     would take it away, while the worker goes on. Returns the broker's answer, and the seconds to the next commit.
     """
     with Child(settings, log, *(plan or Plan()).program()) as child:
-        load.until(lambda: child.says("restored") or child.ended)
+        load.until(lambda: child.says("restored") or child.ended, lambda: child.state)
         begun = load.sent
         load.until(lambda: load.sent > begun + 300)
         proxy.hold(END_TXN, then_stop=TXN_OFFSET_COMMIT)
-        load.until(lambda: (proxy.stopped and _open(settings)) or child.ended)
+        load.until(lambda: (proxy.stopped and _open(settings)) or child.ended, lambda: child.state)
         assert not child.ended, log.read_text()
         answer = proxy.arrive(abort)
         with Recovery(settings) as recovery:

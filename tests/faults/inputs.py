@@ -18,7 +18,7 @@ from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.load import Recovery, announce, ended_well, results
 from tests.faults.victim import Plan
 from tests.kafka.logs import table
-from tests.kafka.running import Child, Feeder, own_kafka
+from tests.kafka.running import STEADY, Child, Feeder, own_kafka
 
 WITHIN = 5.0
 DAY_MS = 86_400_000
@@ -91,7 +91,7 @@ def _fed(setting: Setting, records: Iterator[ExperimentResult], plan: Plan | Non
     applied: how many records the arms must have counted of what was sent.
     """
     runs = 6 if setting.full else 1
-    with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, settings):
+    with own_kafka(STEADY, commit_ms=20, dedupe_window=200_000) as (_, settings):
         announce(settings, 600 if setting.full else 200)
         load = Feeder(settings, RESULTS, records, each=60, stamped=plan is not None)
         load.feed(2_000)

@@ -14,17 +14,20 @@ from tests.faults.judge import judged, replayed
 from tests.faults.load import Recovery, announce, results, take_in
 from tests.faults.victim import POINTS, Plan
 from tests.kafka.logs import ends_of
-from tests.kafka.running import Child, Feeder, own_kafka
+from tests.kafka.running import STEADY, Child, Feeder, own_kafka
 
 WITHIN = 5.0  # a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
 AT_ANY_TIME = 3.0  # seconds of a life, most of it start and restore
+# More than the load comes to, 300 records each and at most 500 records a second: a kill in a commit that holds decisions
+# never comes about once there is nothing left to decide.
+EXPERIMENTS = 2_000
 COMMIT_MS = 5  # small transactions: a kill hits the one that it is meant for
 
 
 def kill(setting: Setting) -> Outcome:
     kills = 112 if setting.full else 8
-    with own_kafka(commit_ms=COMMIT_MS, dedupe_window=200_000) as (_, settings):
-        announce(settings, 640 if setting.full else 160)
+    with own_kafka(STEADY, commit_ms=COMMIT_MS, dedupe_window=200_000) as (_, settings):
+        announce(settings, EXPERIMENTS if setting.full else 400)
         load = Feeder(settings, RESULTS, results(), each=10 if setting.full else 25)
         load.feed(1_000)
         slowest = 0.0
@@ -62,7 +65,7 @@ def _live(settings: Settings, plan: Plan | float, load: Feeder, recovery: Recove
             recovery.seen()
             return child.ended or (isinstance(plan, float) and monotonic() - began > plan)
 
-        load.until(over)
+        load.until(over, lambda: f"{plan}\n{child.state}")
         child.send(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL, log.read_text()
 

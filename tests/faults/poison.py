@@ -13,7 +13,7 @@ from tests.faults.load import SECONDS, Recovery, announce, ended_well, results, 
 from tests.faults.reference import set_aside
 from tests.faults.victim import Plan
 from tests.kafka.logs import CODEC, Place, ends_of
-from tests.kafka.running import Child, Feeder, changed, own_kafka
+from tests.kafka.running import STEADY, Child, Feeder, changed, own_kafka
 
 WITHIN = 5.0
 ENDS = 3  # of workers, by one record
@@ -25,7 +25,7 @@ def quarantined(setting: Setting) -> Outcome:
         result(subject=f"bot-{n}", event_id=f"poison {n} {'raise' if n % 2 else ''}")
         for n in range(6 if setting.full else 2)
     ]
-    with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, own):
+    with own_kafka(STEADY, commit_ms=20, dedupe_window=200_000) as (_, own):
         settings = changed(own, crash_directory=str(setting.directory))
         announce(settings, 100)
         load = Feeder(settings, RESULTS, _among(poisons))

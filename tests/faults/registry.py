@@ -10,7 +10,7 @@ from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged
 from tests.faults.work import Work, at_work
 from tests.kafka.registry import Registry, serving
-from tests.kafka.running import SECONDS, changed, own_kafka
+from tests.kafka.running import SECONDS, STEADY, changed, own_kafka
 
 WITHIN = 10.0
 
@@ -43,7 +43,7 @@ def go_away(setting: Setting) -> Outcome:
     times = 10 if setting.full else 2
     registry = Absent()
     try:
-        with own_kafka(dedupe_window=1_000_000) as (_, plain):
+        with own_kafka(STEADY, dedupe_window=1_000_000) as (_, plain):
             settings = changed(plain, registry_url=registry.url)
             register(settings)
             with at_work(settings, setting.directory) as work:

@@ -12,7 +12,7 @@ from tests.builders import many, result
 from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.load import Recovery, announce, results, take_in
 from tests.kafka.logs import calm, commands, ends_of, send
-from tests.kafka.running import EAGER, Child, Feeder, own_kafka
+from tests.kafka.running import EAGER, STEADY, Child, Feeder, own_kafka
 
 WITHIN = (
     20.0  # of which ten are the bar of a restore (bench/restore.py), the rest start, join and commit on a busy machine
@@ -29,7 +29,7 @@ SECONDS = 600.0
 def restore_killed(setting: Setting) -> Outcome:
     rows = 1_000_000 if setting.full else 50_000
     # A session far shorter than a restore: a worker that did not go on saying that it lives would lose its partitions.
-    with own_kafka(EAGER, session_timeout_ms=1_500, dedupe_window=100_000) as (_, settings):
+    with own_kafka(EAGER | STEADY, session_timeout_ms=1_500, dedupe_window=100_000) as (_, settings):
         announce(settings, 100)
         load = Feeder(settings, RESULTS, results())
         load.feed(1_000)

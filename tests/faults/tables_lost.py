@@ -23,14 +23,14 @@ from streams.topics import create
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.load import Recovery, announce, ended_well, results
 from tests.kafka.logs import standing
-from tests.kafka.running import SECONDS, Child, Feeder, own_kafka
+from tests.kafka.running import SECONDS, STEADY, Child, Feeder, own_kafka
 
 WITHIN = 5.0
 
 
 def deleted(setting: Setting) -> Outcome:
     tables = (TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_COMMANDS, TABLES_SUBJECTS) if setting.full else (TABLES_ARMS,)
-    with own_kafka(commit_ms=20, dedupe_window=200_000) as (_, settings):
+    with own_kafka(STEADY, commit_ms=20, dedupe_window=200_000) as (_, settings):
         announce(settings, 100)
         load = Feeder(settings, RESULTS, results(), each=50)
         seconds = [_lost_and_found(settings, load, table, setting.directory) for table in tables]

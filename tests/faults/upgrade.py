@@ -19,8 +19,10 @@ NEWER, OLDER = Plan(release="newer"), Plan(release="older")
 def upgraded(setting: Setting) -> Outcome:
     """Older, both, newer, both, older; each handover is a kill, and a worker reads the rows that the other wrote."""
     rounds = 4 if setting.full else 1
-    with under_load(600 if setting.full else 200, 12, BROKER, **FAST) as (_, settings, load):
-        fleet = Fleet(setting, settings, load)
+    with (
+        under_load(600 if setting.full else 200, 12, BROKER, **FAST) as (_, settings, load),
+        Fleet(setting, settings, load) as fleet,
+    ):
         worker, seconds = fleet.start("older-0", OLDER), []
         fleet.until(lambda: worker.restored[-1:] == [ALL])
         for turn in range(1, 2 * rounds + 1):

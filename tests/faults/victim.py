@@ -34,7 +34,8 @@ class Plan:
     """What is done, and when.
 
     point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
-    holds decisions. signal: what the process sends itself there. statistics_ms: of the
+    holds decisions. armed: not before whoever started it says so, with SIGUSR1. signal: what the process sends itself
+    there. statistics_ms: of the
     producer, other than the engine's; very long, and it has no way out of a delayed EndTxn. jumps: the
     clock goes to another hour, day or year every second. poison: a record with POISON in it ends the process, whoever
     looks at it; with RAISE beside it by an exception, as a bug of our own would, else as one of a library in C.
@@ -44,6 +45,7 @@ class Plan:
     point: str = ""
     after: int = 0
     decisive: bool = False
+    armed: bool = False
     signal: str = "SIGKILL"
     statistics_ms: int = 0
     jumps: bool = False
@@ -64,13 +66,18 @@ class Fault:
         self._decisions = 0.0
         self._decides = False
         self._done = False
+        self._armed = not plan.armed
+
+    def arm(self, _number: int, _frame: object) -> None:
+        """A signal's handler."""
+        self._armed = True
 
     def __call__(self, reached: str) -> None:
         if reached == "begun":
             before, self._decisions = self._decisions, _decisions()
             self._decides = self._decisions > before
         plan = self._plan
-        due = self._commits >= plan.after and (self._decides or not plan.decisive)
+        due = self._armed and self._commits >= plan.after and (self._decides or not plan.decisive)
         if reached == plan.point and due and not self._done:
             self._done = True
             os.kill(os.getpid(), signal.Signals[plan.signal])
@@ -129,7 +136,9 @@ def main() -> None:
         if plan.release == "older":
             job = replace(job, version=f"{job.version} before")
         codec = older_codec() if plan.release == "older" else newer_codec()
-        Processor(settings, codec, at=Fault(plan), topology=job, box=box).run()
+        fault = Fault(plan)
+        signal.signal(signal.SIGUSR1, fault.arm)
+        Processor(settings, codec, at=fault, topology=job, box=box).run()
     except (Crash, MendstreamError) as error:
         logging.error("%s", error)
         os._exit(1)  # as `mendstream processor` does: nothing may be closed

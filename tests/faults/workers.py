@@ -3,16 +3,17 @@
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Self
 
 from streams.config import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.load import Recovery, ended_well, under_load
 from tests.faults.victim import Plan
-from tests.kafka.running import EAGER, Child, Feeder, changed
+from tests.kafka.running import EAGER, STEADY, Child, Feeder, changed
 
 ALL = "[0, 1, 2, 3]"
 # A dead worker is missed after a second and a half, its open transaction ended after three.
-BROKER = EAGER | {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
+BROKER = EAGER | STEADY | {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
 FAST = {"session_timeout_ms": 1_500, "transaction_timeout_ms": 3_000}
 
 
@@ -25,6 +26,13 @@ class Fleet:
         self._workers: list[Child] = []
         self._started = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever came about: a worker that is frozen would outlast this process."""
+        self._ends.close()
+
     def start(self, slot: str, plan: Plan | None = None) -> Child:
         self._started += 1
         log = self._directory / f"{self._started}-{slot}.log"
@@ -34,7 +42,7 @@ class Fleet:
         return worker
 
     def until(self, condition: Callable[[], bool]) -> None:
-        self.load.until(condition)
+        self.load.until(condition, lambda: "\n".join(worker.state for worker in self._workers))
 
     def more(self, records: int) -> None:
         """Waits until so many records more are sent."""
@@ -71,8 +79,17 @@ def frozen_at_any_time(setting: Setting) -> Outcome:
 
 
 def frozen_before_its_end_txn(setting: Setting) -> Outcome:
-    """It wakes up and sends the EndTxn of a transaction that Kafka has aborted meanwhile."""
-    return _zombies(setting, Plan("offsets", after=20, signal="SIGSTOP"), lambda _fleet, _worker: None)
+    """It wakes up and sends the EndTxn of a transaction that Kafka has aborted meanwhile.
+
+    It freezes at its first commit after it is told to: by a count of its own its successor, which begins to count when it
+    joins, might come first, and would freeze before anybody had replaced it.
+    """
+
+    def freeze(fleet: Fleet, worker: Child) -> None:
+        fleet.more(300)
+        worker.send(signal.SIGUSR1)
+
+    return _zombies(setting, Plan("offsets", armed=True, signal="SIGSTOP"), freeze)
 
 
 def _zombies(
@@ -80,16 +97,22 @@ def _zombies(
 ) -> Outcome:
     """Each worker in turn freezes, is replaced, and wakes up; it must then end, having done no harm.
 
+    Each of these is waited for before the next begins. A worker that is replaced while it still works would share the
+    partitions with its successor, and what it does then depends on who of the two is quicker.
+
     may_return: one that had committed all that it folded may also be let in again, and must then restore.
     """
     runs = 12 if setting.full else 1
-    with under_load(600 if setting.full else 120, 12, BROKER, **FAST) as (_, settings, load):
-        fleet = Fleet(setting, settings, load)
+    with (
+        under_load(600 if setting.full else 120, 12, BROKER, **FAST) as (_, settings, load),
+        Fleet(setting, settings, load) as fleet,
+    ):
         worker = fleet.start("0", plan)
         fleet.until(lambda: bool(worker.restored))
         seconds = []
         for run in range(1, runs + 1):
             freeze(fleet, worker)
+            fleet.until(lambda frozen=worker: frozen.stopped)  # type: ignore[misc]
             other = fleet.start(str(run), plan if run < runs else None)
             seconds.append(_woken(fleet, worker, other, may_return))
             worker = other
@@ -97,7 +120,7 @@ def _zombies(
 
 
 def _woken(fleet: Fleet, frozen: Child, other: Child, may_return: bool) -> float:
-    fleet.until(lambda: frozen.stopped and other.restored[-1:] == [ALL])
+    fleet.until(lambda: other.restored[-1:] == [ALL])
     before = len(frozen.restored)
 
     def returned() -> bool:
@@ -117,8 +140,10 @@ def one_slot(setting: Setting) -> Outcome:
     If none is left another is started, as whatever runs them in production would.
     """
     runs = 20 if setting.full else 2
-    with under_load(600 if setting.full else 120, 12) as (_, settings, load):
-        fleet = Fleet(setting, settings, load)
+    with (
+        under_load(600 if setting.full else 120, 12, STEADY) as (_, settings, load),
+        Fleet(setting, settings, load) as fleet,
+    ):
         alive = [fleet.start("same")]
 
         def alone() -> bool:
@@ -144,8 +169,10 @@ def _replaced(fleet: Fleet, alive: list[Child], alone: Callable[[], bool], newco
 def one_three_one(setting: Setting) -> Outcome:
     """Two more join; one of them leaves and the other is killed."""
     runs = 6 if setting.full else 1
-    with under_load(600 if setting.full else 120, 12, BROKER, **FAST) as (_, settings, load):
-        fleet = Fleet(setting, settings, load)
+    with (
+        under_load(600 if setting.full else 120, 12, BROKER, **FAST) as (_, settings, load),
+        Fleet(setting, settings, load) as fleet,
+    ):
         first = fleet.start("first")
         fleet.until(lambda: first.restored[-1:] == [ALL])
         return fleet.ended(setting, runs, [_three_one(fleet, first) for _ in range(runs)])

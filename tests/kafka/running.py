@@ -30,6 +30,9 @@ from tests.kafka.logs import CODEC, Place, as_json
 
 SECONDS = 60.0  # the deadline of everything that is waited for; most of it takes less than one
 SMALL = {"dedupe_window": 1_000}
+# A broker that is not to die: beside other work it may miss its heartbeats for seconds, and its controller would then take
+# the leaders of all its partitions from it, the coordinators' among them, again and again.
+STEADY = {"broker.session.timeout.ms": "30000"}
 EAGER = {"group.min.session.timeout.ms": "1000"}  # of the broker, so that a dead worker is missed soon
 
 
@@ -143,6 +146,13 @@ class Child:
         lines = [line for line in self.log.read_text().splitlines() if " restored in " in line]
         return [line.split("partitions ")[1].split(" restored")[0] for line in lines]
 
+    @property
+    def state(self) -> str:
+        """How it stands, in a line for a person who asks why something did not come about."""
+        how = "ended" if self.ended else "stopped" if self.stopped else "runs"
+        last = next((line for line in reversed(self.log.read_text().splitlines()) if line.strip()), "nothing")
+        return f"{self.log.name}: {how}, restored {self.restored}, said last: {last}"
+
     def says(self, text: str, times: int = 1) -> bool:
         return self.log.read_text().count(text) >= times
 
@@ -184,8 +194,10 @@ class Feeder:
         self._producer = Producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        assert wait_until(lambda: self._feed() and condition(), SECONDS), "it never came about under load"
+    def until(self, condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:
+        """Sends until a condition holds. told: what stands in the way, for who reads that it never came about."""
+        came = wait_until(lambda: self._feed() and condition(), SECONDS)
+        assert came, f"it never came about under load of {self.sent} records within {SECONDS:.0f} s\n{told()}"
 
     def feed(self, records: int) -> None:
         """Sends some more and waits until they are acknowledged."""
