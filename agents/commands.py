@@ -1,20 +1,20 @@
 """What follows from the life of commands: for the book of commands, for what is learnt of them, and for the alerts."""
 
-from agents import decider, followups
-from agents.alerts import raising
+from agents import decider, endings, followups
+from agents.alerts import metrics, raising
+from agents.alerts.metrics import AlertMetric
 from agents.commander import book, budget, undo, waiting, work
 from agents.commander.book import Moves
 from agents.commander.life import AT_WORK, moved
 from agents.commander.rights import freeze
 from agents.effects import Output, Refusal
 from agents.judge import rollout
-from agents.known import is_known, vouch
+from agents.known import crowd, vouch
 from agents.place import Place
 from agents.policy import policy_for
 from agents.slice import Finding
 from agents.watch.rows import deployed, restart, serves
 from schemas.catalog import DECISIONS
-from schemas.ids import tenant_of
 from schemas.orders import Admission, Event, Proposal, Request, RequestKind, Review
 from schemas.records import (
     CommandRow,
@@ -31,13 +31,6 @@ from state.tables import Tables
 
 RATED = 20  # commands of a subject whose share of failures is looked at
 _RATED = (Phase.COMPLETED, Phase.FAILED)
-_LOST, _EXPIRED, _STUCK = "commands.unanswered", "commands.expired", "commands.not_undone"
-_OBSERVED = {
-    Phase.COMPLETED: ((_LOST, 0.0), (_EXPIRED, 0.0), (_STUCK, 0.0)),
-    Phase.TIMED_OUT: ((_LOST, 1.0),),
-    Phase.EXPIRED: ((_EXPIRED, 1.0),),
-    Phase.COMPENSATION_FAILED: ((_STUCK, 1.0),),
-}
 
 
 def reported(status: CommandStatus, place: Place, tables: Tables) -> list[Output] | Refusal:
@@ -137,12 +130,11 @@ def followed(moves: Moves, place: Place, tables: Tables) -> list[Output]:
         unproved = isinstance(command, DeployCommand | RollbackCommand) and not command.evidence
         if unproved and not command.dry_run:
             rollout.unsettle(command, place.now, tables)
-    observed = list(moves.observed)
     for row in moves.ended:
-        observed += [(metric, row.subject, value) for metric, value in _OBSERVED.get(row.phase, ())]
         if row.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
             followups.dropped(row.command_id, tables.lessons)  # nothing was tried, or nobody knows
-    return [*moves.outputs, *_observe(observed, place, tables)]
+    told = [*_observe(moves.observed, place, tables), *_told(moves, place, tables)]
+    return [*moves.outputs, *told]
 
 
 def rebuild(tables: Tables) -> None:
@@ -191,10 +183,22 @@ def _error_rate(row: CommandRow, place: Place, tables: Tables) -> list[Output]:
     if row.phase not in _RATED or len(last) < RATED:
         return []
     rate = sum(one.phase == Phase.FAILED for one in last) / RATED
-    return _observe([("commands.error_rate", row.subject, rate)], place, tables)
+    return _observe([(metrics.ERROR_RATE, row.subject, rate)], place, tables)
 
 
-def _observe(values: list[tuple[str, str, float]], place: Place, tables: Tables) -> list[Output]:
+def _told(moves: Moves, place: Place, tables: Tables) -> list[Output]:
+    """The alerts of ends and of rollbacks; all that moves at once and ends may be of several subjects."""
+    subjects = dict.fromkeys([*(command.subject for command in moves.issued), *(row.subject for row in moves.ended)])
+    return [
+        output
+        for subject in subjects
+        for output in endings.tell(
+            moves.of(subject), place, tables.lessons, _policy(subject, tables), crowd(subject, place.now, tables)
+        )
+    ]
+
+
+def _observe(values: list[tuple[AlertMetric, str, float]], place: Place, tables: Tables) -> list[Output]:
     """What follows from values of subjects; newcomers raise no storm in which those of known subjects are held."""
     return [
         output
@@ -206,12 +210,12 @@ def _observe(values: list[tuple[str, str, float]], place: Place, tables: Tables)
             place,
             tables.lessons,
             _policy(key, tables),
-            raising.crowd_of(tenant_of(key), not is_known(key, place.now, tables)),
+            crowd(key, place.now, tables),
         )
     ]
 
 
-def _budgeted(values: list[tuple[str, str, float]], place: Place, tables: Tables) -> list[Output]:
+def _budgeted(values: list[tuple[AlertMetric, str, float]], place: Place, tables: Tables) -> list[Output]:
     """What follows from values of tenants."""
     return [
         output

@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 from agents import commands, decider, followups
+from agents.alerts import metrics
+from agents.alerts.happening import Happening, happened
+from agents.alerts.metrics import AlertMetric
 from agents.commander.order import never_served, order
 from agents.commander.rights import PERSONS_RULE, deploys_at_once
 from agents.effects import Output
 from agents.failure.analyse import analyse
 from agents.failure.causes import signal_of
 from agents.failure.classify import FAILURES
+from agents.known import crowd
 from agents.patterns.route import specialist_for
 from agents.place import Place
 from agents.policy import policy_for
@@ -18,7 +22,8 @@ from schemas.catalog import FAILURES as FAILURES_TOPIC
 from schemas.ids import target_of
 from schemas.lessons import Advice, FailureAnalysis
 from schemas.orders import Request
-from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Verdict
+from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Severity, Verdict
+from schemas.wire import Record
 from state.table import row_key
 from state.tables import Tables
 
@@ -42,6 +47,10 @@ def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
         analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
         finding = _planned(finding, analysis, tables)
     outputs, row = _ordered(decision, finding, place, tables, policy)
+    if finding.verdict == Verdict.HARM:
+        outputs += _news(metrics.HARM, outputs[0].record, tables, place, policy)
+    if analysis is not None and analysis.severity == Severity.CRITICAL:
+        outputs += _news(metrics.CRITICAL, outputs[0].record, tables, place, policy)
     if analysis is not None:
         # What was rolled back is to be mended; where a training or an improvement is ordered, that has its turn first.
         advised = finding.order == Order.ROLLBACK
@@ -128,6 +137,15 @@ def _ordered(
     decision, row, moves = order(decision, finding, place, tables, policy, asked_by)
     told = Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
     return [told, *commands.followed(moves, place, tables)], row
+
+
+def _news(metric: AlertMetric, decision: Record, tables: Tables, place: Place, policy: Policy) -> list[Output]:
+    """The alert of a decision as it was written, with what became of it."""
+    assert isinstance(decision, Decision), "what a finding leads to begins with its decision"
+    said = f"{decision.reason} [{decision.outcome}]"
+    whose = crowd(decision.subject, place.now, tables)
+    one = Happening(metric, decision.subject, whose, decision.decision_id, said)
+    return happened(one, place, tables.lessons, policy)
 
 
 def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:

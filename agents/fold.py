@@ -19,6 +19,7 @@ from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
 from agents.known import meet, strangers
 from agents.place import Place
+from agents.policy import check_policy
 from agents.rare import Rare, apply
 from agents.rare import rebuild as rebuild_lessons
 from agents.slice import Facts, Finding, Ints, Served, Slice
@@ -88,8 +89,14 @@ def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
     return Effects(tuple(outputs), tuple(fates.forwards), refused, fates.applied, fates.duplicates)
 
 
-def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:
-    """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes nothing back: it is refused."""
+def apply_broadcast(
+    topic: str, value: bytes | None, tables: Tables, codec: Codec, taken_before: bool = False
+) -> Refused | None:
+    """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes nothing back: it is refused.
+
+    taken_before: by an older Mendstream, which did not look at what alerts are about. Such a policy goes on to restrain
+    automation, whatever its alerts are worth.
+    """
     try:
         record = codec.decode(BROADCASTS[topic], value)
     except DecodeError as error:
@@ -99,7 +106,7 @@ def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Code
         tables.lessons.levels[record.agent_id] = record
         return None
     assert isinstance(record, Policy), f"{topic} is no broadcast"
-    for reason, sentence in terms.check_policy(record):
+    for reason, sentence in terms.check_policy(record) if taken_before else check_policy(record):
         return Refused(0, reason, sentence)
     tables.accepted.put(record)
     tables.policies[record.policy_id] = record
@@ -151,6 +158,7 @@ def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: 
     strange = strangers(facts, tables)
     findings, senseless = _FOLDS[piece.topic](facts, tables)
     meet(strange, facts, (one.index for one in senseless), tables)
+    tables.silence.subjects(facts.batch.column("subject").unique().to_pylist(), int(facts.now[-1]))
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]
     fates.applied += len(facts) - len(senseless)
     for found in findings:

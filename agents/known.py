@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from agents.alerts.raising import crowd_of
 from agents.slice import Facts
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
@@ -56,6 +57,11 @@ def is_known(subject: str, now: int, tables: Tables) -> bool:
     """Whether it is no newcomer; one without a row is of an older Mendstream, and known."""
     row = tables.subjects.get(row_key(subject))
     return row is None or row.new_since < 0 or row.new_since <= now - NEW_MS
+
+
+def crowd(subject: str, now: int, tables: Tables) -> str:
+    """Whose alerts may be one storm with those of a subject."""
+    return crowd_of(tenant_of(subject), not is_known(subject, now, tables))
 
 
 def known_count(tenant: str, now: int, tables: Tables) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from agents.alerts import metrics
+from schemas import terms
 from schemas.records import Autonomy, Direction, MetricKind, MetricSpec, Order, Policy, Role
 
 _UP, _DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -30,6 +32,11 @@ def policy_for(subject: str, policies: Iterable[Policy]) -> Policy:
             if fits and (reach > length or (reach == length and policy.policy_id < best.policy_id)):
                 best, length = policy, reach
     return best
+
+
+def check_policy(policy: Policy) -> list[terms.Fault]:
+    """Why a policy is refused, in itself or for what its alerts are about; empty where it is not."""
+    return [*terms.check_policy(policy), *metrics.faults(policy)]
 
 
 def metric_spec(name: str, named: Iterable[MetricSpec], policy: Policy) -> MetricSpec:

@@ -27,6 +27,7 @@ from schemas.records import (
     CommandStatus,
     Decision,
     ExperimentSpec,
+    ExperimentStatus,
     Order,
     Outcome,
     Policy,
@@ -99,6 +100,8 @@ def _requested(request: Request, place: Place, tables: Tables) -> list[Output] |
 
 def _spec(spec: ExperimentSpec, place: Place, tables: Tables) -> list[Output]:
     vouch(spec.subject, tables)
+    if spec.status == ExperimentStatus.STOPPED:
+        tables.silence.ended(spec.subject)
     ignored = apply_spec(spec, tables)
     if ignored is None:
         return []

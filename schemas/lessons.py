@@ -602,3 +602,4 @@ class AlertRow:
     held: int  # raised since and not told: within the cooldown, or part of a storm
     recent: tuple[int, ...] = ()  # of a storm's row: when alerts of the rule were raised
     crowd: str = ""  # whose alerts may be one storm: a tenant, or its newcomers; empty: the tenant that the key names
+    about: str = ""  # of a command's end: order and target; it is over when such a command completes

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     CONTROL_TREATED = "CONTROL_TREATED"
     BAD_SHARES = "BAD_SHARES"
     BAD_TEMPLATE = "BAD_TEMPLATE"
+    UNKNOWN_METRIC = "UNKNOWN_METRIC"  # of an alert rule
 
 
 @dataclass(frozen=True, slots=True)

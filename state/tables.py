@@ -23,6 +23,7 @@ from state.keyed import Keyed
 from state.lessons import Lessons
 from state.newcomers import Newcomers
 from state.seen import WINDOW, Seen
+from state.silence import Silence
 from state.table import Table, row_key
 from state.trials import Trials
 
@@ -43,6 +44,7 @@ _ARM_DERIVED = {
     "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
     "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?",
     "snapshots": "?", "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
+    "heard": "i8", "silent": "?",
 }
 # fmt: on
 NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
@@ -82,6 +84,7 @@ class Tables:
         self.now = 0
         self.arms = arms_table()
         self.trials = Trials(self.arms)
+        self.silence = Silence(self.arms, self.trials)
         self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
         self.experiments: Keyed[ExperimentRow] = Keyed(
             TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)

@@ -19,7 +19,8 @@ class Broadcast:
     def __init__(self, settings: Settings, client: AdminClient) -> None:
         self._settings = settings
         parts = [TopicPartition(topic, 0) for topic in BROADCASTS]
-        ends, starts = end_offsets(client, parts), start_offsets(client, parts)
+        # A stranger's open transaction is not waited for: what it holds comes as news once it has ended.
+        ends, starts = end_offsets(client, parts, committed_only=True), start_offsets(client, parts)
         self._last: dict[tuple[str, bytes], Message] = {}
         ranges = {(part.topic, 0): (starts[part], ends[part]) for part in parts}
         self._news = [message for batch in read(settings, ranges) for message in batch]

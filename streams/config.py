@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     breaker: bool = Field(
         False, description="pause a partition when all who send to it send garbage, and they are 3 or more"
     )
+    silent_ms: int = Field(
+        1_800_000, ge=1_000, le=86_400_000, description="an arm or subject that sends nothing for so long has stopped"
+    )
     session_timeout_ms: int = Field(6_000, ge=1_000, le=300_000)
     transaction_timeout_ms: int = Field(15_000, ge=2_000, le=60_000)
     secrets_directory: str = Field(

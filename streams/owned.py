@@ -7,6 +7,7 @@ from confluent_kafka import Message
 
 from agents.fold import apply_broadcast
 from agents.slice import Slice
+from schemas.catalog import TICKS
 from schemas.refusals import Refused
 from schemas.wire import Codec
 from streams.blackbox import DEADLY
@@ -21,14 +22,19 @@ from streams.topology import Topology
 class Owned:
     """One partition.
 
-    dirty: something of it is not committed yet. applied_until: up to which moment (ms, the broker's append time) all of an
-    input is applied; for the lag that is shown, nothing else.
+    dirty: something of it is not committed yet. The others are shown, and nothing else is done with them. applied_until:
+    up to which moment (ms, the broker's append time) all of an input is applied. ticked_at: when the broker took the last
+    tick that was applied, ms; 0 before the first. held: by topic, the offset at which an open transaction holds an input
+    back, since when, ms, and whether that was told. silent: arms and subjects that were said to have stopped.
     """
 
     tables: Any  # the topology's State
     journal: Journal
     dirty: bool = False
     applied_until: dict[str, int] = field(default_factory=dict)
+    ticked_at: int = 0
+    silent: dict[str, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(("arms", "subjects"), frozenset()))
+    held: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
 
     def fold(
         self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter
@@ -47,6 +53,8 @@ class Owned:
         effects = topology.fold(piece, self.tables, codec)
         self.journal.add_slice(piece, effects)
         self.applied_until[topic] = int(piece.append_times[-1])
+        if topic == TICKS:
+            self.ticked_at = int(piece.append_times[-1])
         self.dirty = True
         emitter.emit(piece, effects)
         return effects.urgent, [records[one.index].key() for one in effects.refused]

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.catalog import JOURNAL, TICKS
 from schemas.refusals import DecodeError
 from schemas.wire import Codec
+from streams import silent
 from streams.blackbox import BlackBox
 from streams.breaker import Breaker, Key
 from streams.broadcast import Broadcast
@@ -335,6 +336,7 @@ class Processor:
         self._owned = {}
         ASSIGNED.set(0)
         forget()
+        silent.forget()
         log.info("partitions %s released", sorted({part.partition for part in parts}))
 
     def _lost(self, _consumer: Consumer, _parts: Sequence[TopicPartition]) -> None:
@@ -343,6 +345,7 @@ class Processor:
 
     def _measure(self, statistics: str) -> None:
         measure(statistics, self._owned, self._door.now_ms())
+        silent.measure(self._owned, self._settings.silent_ms)
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self._owned.values()))
 

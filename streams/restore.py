@@ -1,7 +1,7 @@
 """Brings partitions back as their last committed transaction left them: rows, journal, ids seen, policies."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +17,9 @@ from streams.blackbox import BlackBox
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.journal import Journal
-from streams.kafka import end_offsets, read, read_places, start_offsets
+from streams.kafka import Place, end_offsets, read, read_places, start_offsets
 from streams.owned import Owned
+from streams.telemetry import RESTORE_OFFSETS, RESTORE_READ
 from streams.topology import Topology
 
 log = logging.getLogger("mendstream.restore")
@@ -41,6 +42,8 @@ def restore(
 
     Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong one.
     """
+    RESTORE_READ.set(0)
+    RESTORE_OFFSETS.set(0)
     owned = {p: Owned(topology.state(p, settings), Journal(p)) for p in partitions}
     entries = last_entries(settings, codec, client, partitions)
     for p, entry in entries.items():
@@ -69,7 +72,15 @@ def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
     topics = {topic for topic in {message.topic() or "" for message in applied} if not kept(topic, one.tables)}
     for message in applied:
         if (topic := message.topic() or "") in topics:
-            apply_broadcast(topic, message.value(), one.tables, codec)
+            apply_broadcast(topic, message.value(), one.tables, codec, taken_before=True)
+
+
+def _counted(settings: Settings, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[dict[Place, list[Message]]]:
+    """Reads ranges, and shows how far it is."""
+    RESTORE_OFFSETS.inc(sum(max(0, end - max(start, 0)) for start, end in ranges.values()))
+    for places in read_places(settings, ranges, _BATCH):
+        RESTORE_READ.inc(sum(map(len, places.values())))
+        yield places
 
 
 def last_entries(
@@ -123,7 +134,7 @@ def _read_rows(settings: Settings, codec: Codec, client: AdminClient, tables: Ma
     parts = [TopicPartition(topic, p) for topic in dict.fromkeys(topics) for p in tables]
     ends, starts = end_offsets(client, parts), start_offsets(client, parts)
     ranges = {(part.topic, part.partition): (starts[part], ends[part]) for part in parts}
-    for places in read_places(settings, ranges, _BATCH):
+    for places in _counted(settings, ranges):
         for (topic, p), records in places.items():
             keys = [(key or b"").decode() for key in map(Message.key, records)]
             tables[p].all()[topic].restore(list(zip(keys, map(Message.value, records), strict=True)), codec)
@@ -147,7 +158,7 @@ def _read_ids(
     for part in parts:
         upto = owned[part.partition].journal.next_offsets.get(part.topic, 0)
         ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
-    for places in read_places(settings, ranges, _BATCH):
+    for places in _counted(settings, ranges):
         for (topic, p), records in places.items():
             for piece, condemned in box.pieces(topic, p, records):
                 if not condemned:

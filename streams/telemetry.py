@@ -29,6 +29,35 @@ COMMANDS = _counter("commands", "Commands issued, by type.", "type")
 TRANSITIONS = _counter("command_transitions", "Moves of commands, by order and what moved them.", "order", "event")
 DECISIONS = _counter("decisions", "Decisions written, by verdict and outcome.", "verdict", "outcome")
 COMMITS = _counter("commits", "Transactions committed.")
+LAST_COMMIT = _gauge("last_commit_timestamp_seconds", "When the last transaction was committed, seconds since 1970.")
+LAST_TICK = _gauge(
+    "last_tick_timestamp_seconds",
+    "When the broker took the last tick that was applied, seconds since 1970: the partition's clock.",
+    "partition",
+)
+OPEN_TRANSACTION_SECONDS = _gauge(
+    "open_transaction_seconds",
+    "How long a transaction has stood open at one offset of an input, which is not read beyond it; 0: none.",
+    "topic",
+    "partition",
+)
+HELD_RECORDS = _gauge(
+    "held_records",
+    "Offsets between the last stable offset of an input and its high watermark, which an open transaction holds back.",
+    "topic",
+    "partition",
+)
+SILENT_ARMS = _gauge(
+    "silent_arms",
+    "Arms of undecided experiments that sent results within a day and have stopped, while another arm goes on.",
+    "partition",
+)
+SILENT_SUBJECTS = _gauge(
+    "silent_subjects", "Subjects that sent results or metrics within a day and have stopped.", "partition"
+)
+UNWATCHED_SUBJECTS = _gauge(
+    "unwatched_subjects", "Times that a subject was not watched for silence, because too many are.", "partition"
+)
 COMMIT_SECONDS = Histogram(
     "mendstream_commit_seconds",
     "Time from the first row produced to the commit acknowledged.",
@@ -43,6 +72,8 @@ LAG_SECONDS = _gauge(
     "lag_seconds", "Age of the last record applied of the input that waits longest; 0 when caught up.", "partition"
 )
 RESTORING = _gauge("restoring", "1 while partitions are restored, in which time nothing is decided.")
+RESTORE_READ = _gauge("restore_records", "Records that the restore under way, or the last, has read.")
+RESTORE_OFFSETS = _gauge("restore_offsets", "Offsets that it is to read: its records are so many at most.")
 RESTORE_SECONDS = _gauge("restore_seconds", "Time the last restore took.")
 ROWS = _gauge("table_rows", "Rows in memory, by table.", "table")
 BREAKER_OPEN = _gauge(
@@ -62,6 +93,12 @@ VIEWS_ROWS = _gauge("views_rows", "Rows in the views when they were last built."
 ASSIGNED = _gauge("assigned_partitions", "Partitions this worker owns and has restored.")
 CARRIED = _counter(
     "commands_carried_out", "Commands that the executor answered, by what became of them.", "order", "end"
+)
+BACKLOG = _gauge(
+    "executor_backlog_records",
+    "Offsets of a command topic's partition that this executor has not taken yet.",
+    "topic",
+    "partition",
 )
 UNDER_WAY = _gauge("commands_under_way", "Commands that the executor has taken and not yet answered for.")
 REPORTED = _counter("statuses_reported", "Statuses of commands that the executor reported, by status.", "status")

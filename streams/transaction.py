@@ -22,7 +22,7 @@ from streams.errors import MendstreamError
 from streams.kafka import DENIED, Heard, admin, explained, transactional_prefix
 from streams.rights import Denied, check_rights
 from streams.roles import RoleName
-from streams.telemetry import COMMIT_SECONDS, COMMITS, TXN_RECREATED
+from streams.telemetry import COMMIT_SECONDS, COMMITS, LAST_COMMIT, TXN_RECREATED
 
 log = logging.getLogger("mendstream.transaction")
 
@@ -112,6 +112,7 @@ class Transactions:
                 raise self._fault(self._undelivered[0])
             committed()
             COMMITS.inc()
+            LAST_COMMIT.set(self._door.now_ms() / 1_000)
             COMMIT_SECONDS.observe(self._door.monotonic() - began)
             self._at("committed")
             self._door.rest(MARKERS_SECONDS)

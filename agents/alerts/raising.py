@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
-from agents.alerts.rules import rules_of
+from agents.alerts.metrics import AlertMetric, broken
+from agents.alerts.rules import WARNING_SEVERITY, named, rules_on, warning_of
 from agents.effects import Output
 from agents.place import Place
 from schemas.catalog import ALERTS
 from schemas.ids import tenant_of
 from schemas.lessons import Alert, AlertRow, AlertState
-from schemas.records import AlertRule, Operator, Policy, Severity
+from schemas.records import AlertRule, Policy
 from state.lessons import Lessons
 from state.table import row_key
 
@@ -27,18 +28,18 @@ def crowd_of(tenant: str, newcomers: bool = False) -> str:
     return f"{tenant}/" if newcomers else tenant
 
 
+def of_newcomers(crowd: str) -> bool:
+    """Whether a crowd is that of subjects that nobody vouched for."""
+    return crowd.endswith("/")
+
+
 def observe(
-    metric: str, key: str, value: float, place: Place, lessons: Lessons, policy: Policy, crowd: str
+    metric: AlertMetric, key: str, value: float, place: Place, lessons: Lessons, policy: Policy, crowd: str
 ) -> list[Output]:
     """What follows from a value of a metric of one thing; a value that is no number breaks nothing."""
     if not isfinite(value):
         return []
-    return [
-        output
-        for rule in rules_of(policy)
-        if rule.metric == metric
-        for output in _look(rule, key, value, place, lessons, crowd)
-    ]
+    return [output for rule in rules_on(policy, metric) for output in _look(rule, key, value, place, lessons, crowd)]
 
 
 def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]:
@@ -47,9 +48,9 @@ def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]
     for name in lessons.broken.due(place.now):
         row = lessons.alerts.get(name)
         assert row is not None, f"{name} is due without a row"
-        for rule in rules_of(policy_of(row.key)):
-            if rule.name == row.rule:
-                outputs += _look(rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key))
+        rule = named(row.rule, policy_of(row.key))
+        if rule is not None:
+            outputs += _look(rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key))
     return outputs
 
 
@@ -67,8 +68,8 @@ def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, 
     alert = Alert(
         alert_id=place.event_id("patterns", f"warning|{pattern}"),
         key=subject,
-        rule=f"precursor of {pattern}",
-        severity=Severity.HIGH,
+        rule=warning_of(pattern),
+        severity=WARNING_SEVERITY,
         state=AlertState.RAISED,
         metric=signal,
         value=rate,
@@ -82,20 +83,20 @@ def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, 
 def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lessons, crowd: str) -> list[Output]:
     name = row_key(rule.name, key)
     row = replace(lessons.alerts.get(name) or _whole(rule.name, key), crowd=crowd)
-    broken = value > rule.threshold if rule.operator == Operator.ABOVE else value < rule.threshold
-    if not broken and row.broken_at < 0:
+    breaks = broken(rule.operator, rule.threshold, value)
+    if not breaks and row.broken_at < 0:
         return []
-    row = replace(row, value=value, broken_at=(row.broken_at if row.broken_at >= 0 else place.now) if broken else -1)
+    row = replace(row, value=value, broken_at=(row.broken_at if row.broken_at >= 0 else place.now) if breaks else -1)
     outputs: list[Output] = []
     due = max(row.broken_at + rule.duration_ms, row.raised_at + rule.cooldown_ms if row.raised_at >= 0 else 0)
     lessons.broken.drop(name)
-    if broken and row.state != AlertState.RAISED:
+    if breaks and row.state != AlertState.RAISED:
         if place.now >= due:
             row, outputs = _raised(row, rule, place, lessons)
         else:
             lessons.broken.put(name, due)
-    elif not broken and row.state == AlertState.RAISED:
-        outputs = [_told(row, rule, place, AlertState.RESOLVED)] if row.alert_id else []
+    elif not breaks and row.state == AlertState.RAISED:
+        outputs = [told(row, rule, place, AlertState.RESOLVED)] if row.alert_id else []
         row = replace(row, state=AlertState.RESOLVED)
     lessons.alerts.put(row)
     return outputs
@@ -103,29 +104,42 @@ def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lesson
 
 def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> tuple[AlertRow, list[Output]]:
     """Raises an alert, unless so many of its rule and crowd were raised lately that they are one."""
-    storm_of = _STORM + rule.name
-    storm = lessons.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
-    recent = (*(at for at in storm.recent if at > place.now - STORM_MS), place.now)[-STORM:]
-    grows = len(recent) == STORM
-    alert_id = "" if grows else place.event_id("alerts", row_key(rule.name, row.key))
+    count = stormed(row, place, lessons)
+    alone = count == 1
+    alert_id = place.event_id("alerts", row_key(rule.name, row.key)) if alone else ""
     row = replace(row, state=AlertState.RAISED, raised_at=place.now, alert_id=alert_id)
-    if not grows:
-        lessons.alerts.put(replace(storm, recent=recent, held=0))
-        return row, [_told(row, rule, place, AlertState.RAISED)]
-    lessons.alerts.put(replace(storm, recent=recent, held=storm.held + 1, raised_at=place.now))
-    if storm.held:
+    if count is None:
         return row, []  # told once: the storm goes on
-    whole = replace(row, alert_id=place.event_id("alerts", row_key(storm_of, row.crowd)))
-    told = _told(whole, rule, place, AlertState.RAISED)
-    alert = told.record
+    return row, [told(row, rule, place, AlertState.RAISED) if alone else storm(row, rule, place)]
+
+
+def stormed(row: AlertRow, place: Place, lessons: Lessons) -> int | None:
+    """Counts an alert that is about to be raised: 1 where it stands alone, STORM where it stands for a storm that begins,
+    None where the storm of its rule and crowd was told of."""
+    storm_of = _STORM + row.rule
+    before = lessons.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
+    recent = (*(at for at in before.recent if at > place.now - STORM_MS), place.now)[-STORM:]
+    if len(recent) < STORM:
+        lessons.alerts.put(replace(before, recent=recent, held=0))
+        return 1
+    lessons.alerts.put(replace(before, recent=recent, held=before.held + 1, raised_at=place.now))
+    return None if before.held else STORM
+
+
+def storm(row: AlertRow, rule: AlertRule, place: Place, said: str = "") -> Output:
+    """The one alert of a storm, with what it would have been alone."""
+    whole = replace(row, alert_id=place.event_id("alerts", row_key(_STORM + rule.name, row.crowd)))
+    output = told(whole, rule, place, AlertState.RAISED)
+    alert = output.record
     assert isinstance(alert, Alert)
     message = (
         f"{STORM} alerts of the rule {rule.name!r} within {STORM_MS // 60_000} minutes, more are held: {alert.message}"
     )
-    return row, [replace(told, record=replace(alert, count=STORM, message=message))]
+    return replace(output, record=replace(alert, count=STORM, message=f"{message}: {said}" if said else message))
 
 
-def _told(row: AlertRow, rule: AlertRule, place: Place, state: AlertState) -> Output:
+def told(row: AlertRow, rule: AlertRule, place: Place, state: AlertState) -> Output:
+    """The alert of a row, raised or over."""
     message = rule.template.format(key=row.key, value=row.value, threshold=rule.threshold)
     alert = Alert(
         alert_id=row.alert_id,

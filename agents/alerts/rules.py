@@ -1,7 +1,9 @@
 """The built-in rules. A policy's rule of the same name stands in the place of one."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
+from agents.alerts.metrics import AlertMetric
 from schemas.records import AlertRule, Operator, Policy, Severity
 
 _BELOW, _ABOVE = Operator.BELOW, Operator.ABOVE
@@ -69,10 +71,68 @@ DEFAULT_RULES = (
         "command not undone", "commands.not_undone", _ABOVE, 0.0, Severity.CRITICAL,
         "what was done to {key} could not be undone: look at its target",
     ),
+    AlertRule(
+        "rollback not done", "rollbacks.not_done", _ABOVE, 0.0, Severity.CRITICAL,
+        "a rollback of {key} was not done: what it was to end may go on", cooldown_ms=0,
+    ),
+    AlertRule(
+        "deployment failed", "deployments.failed", _ABOVE, 0.0, Severity.HIGH,
+        "a deployment of {key} was not done", cooldown_ms=0,
+    ),
+    AlertRule(
+        "work failed", "work.failed", _ABOVE, 0.0, Severity.MEDIUM,
+        "what was to mend {key} was not done", cooldown_ms=0,
+    ),
+    AlertRule(
+        "command dropped", "commands.dropped", _ABOVE, 0.0, Severity.INFO,
+        "a command of {key} ended without being done", cooldown_ms=0,
+    ),
+    AlertRule(
+        "rollback issued", "rollbacks.issued", _ABOVE, 0.0, Severity.HIGH, "{key} is rolled back", cooldown_ms=0,
+    ),
+    AlertRule(
+        "rollback completed", "rollbacks.completed", _ABOVE, 0.0, Severity.MEDIUM, "{key} was rolled back",
+        cooldown_ms=0,
+    ),
+    AlertRule("harm proved", "decisions.harm", _ABOVE, 0.0, Severity.HIGH, "{key} is harmed", cooldown_ms=0),
+    AlertRule(
+        "critical failure", "failures.critical", _ABOVE, 0.0, Severity.CRITICAL, "{key} fails critically",
+        cooldown_ms=0,
+    ),
 )  # fmt: skip
+
+
+WARNING = "precursor of "  # begins the names of warnings, which no rule raises; a pattern follows
+WARNING_SEVERITY = Severity.HIGH
+_BY_METRIC = {
+    metric: tuple(rules)
+    for metric, rules in groupby(sorted(DEFAULT_RULES, key=lambda rule: rule.metric), lambda rule: rule.metric)
+}
 
 
 def rules_of(policy: Policy) -> Iterable[AlertRule]:
     """A policy's own rules, and those built in that it does not replace."""
     own = {rule.name: rule for rule in policy.alerts}
     return [*(rule for rule in DEFAULT_RULES if rule.name not in own), *own.values()]
+
+
+def rules_on(policy: Policy, metric: AlertMetric) -> Iterable[AlertRule]:
+    """Those of a policy's rules that are about a metric."""
+    built_in = _BY_METRIC.get(metric.name, ())
+    if not policy.alerts:
+        return built_in
+    own = {rule.name: rule for rule in policy.alerts}
+    return [
+        *(rule for rule in built_in if rule.name not in own),
+        *(rule for rule in own.values() if rule.metric == metric.name),
+    ]
+
+
+def named(name: str, policy: Policy) -> AlertRule | None:
+    """The rule of a name; None where a policy had it and has it no more."""
+    return next((rule for rule in rules_of(policy) if rule.name == name), None)
+
+
+def warning_of(pattern: str) -> str:
+    """The name under which a failure of a pattern is announced."""
+    return f"{WARNING}{pattern}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from agents.alerts.metrics import WAITING, AlertMetric
 from agents.commander.life import BEGINNINGS, FINAL, moved
 from agents.effects import Output
 from agents.place import Place
@@ -19,7 +20,6 @@ from state.tables import Tables
 MINUTE_MS = 60_000
 WAITS = (1, 2, 9)  # for an acknowledgement, by attempt, in the policy's acknowledge_ms
 ATTEMPTS_MOST = len(WAITS)
-WAITING_MINUTES = "commands.waiting_minutes"
 _CODEC = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
 _RECORDS = {
     Order.ROLLBACK: "RollbackCommand",
@@ -39,13 +39,21 @@ class Moves:
     outputs: list[Output] = field(default_factory=list)
     issued: list[Command] = field(default_factory=list)
     ended: list[CommandRow] = field(default_factory=list)
-    observed: list[tuple[str, str, float]] = field(default_factory=list)
+    observed: list[tuple[AlertMetric, str, float]] = field(default_factory=list)
 
     def add(self, more: "Moves") -> None:
         self.outputs += more.outputs
         self.issued += more.issued
         self.ended += more.ended
         self.observed += more.observed
+
+    def of(self, subject: str) -> "Moves":
+        """What of it is about one subject, the values for alerts left out."""
+        return Moves(
+            [output for output in self.outputs if output.key == subject],
+            [command for command in self.issued if command.subject == subject],
+            [row for row in self.ended if row.subject == subject],
+        )
 
 
 def begin(row: CommandRow, event: Event, detail: str, place: Place, tables: Tables, moves: Moves) -> CommandRow:
@@ -61,7 +69,7 @@ def move(
     phase = moved(row.phase, event)
     assert phase is not None, f"{event} in {row.phase}"
     if row.phase == Phase.PENDING_APPROVAL and row.escalated:
-        moves.observed.append((WAITING_MINUTES, row.subject, 0.0))
+        moves.observed.append((WAITING, row.subject, 0.0))
     after = replace(row, phase=phase, **({"due_at": -1} if phase in FINAL else {}) | changes)
     return _entered(after, row.phase, event, by, detail, place, tables, moves)
 

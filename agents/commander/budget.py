@@ -7,6 +7,7 @@ a budget of their own, a part of the size, so that made-up names take nothing fr
 
 from dataclasses import replace
 
+from agents.alerts.metrics import NEWCOMERS_OVER_BUDGET, OVER_BUDGET, AlertMetric
 from agents.commander.life import AT_WORK
 from agents.effects import Output
 from agents.known import is_known, known_count
@@ -23,7 +24,6 @@ SUBJECTS_FREE = 4  # of a partition; a share of a few subjects would be none
 NEWCOMERS_PART = (
     4  # of the hour's commands: that many are admitted of subjects that nobody vouched for, beside the rest
 )
-OVER_BUDGET, NEWCOMERS_OVER_BUDGET = "commands.over_budget", "commands.newcomers_over_budget"
 _DENIED_MOST = 1_000  # counted for the alert
 TOO_MANY = "too many of its tenant's subjects are acted on already"
 
@@ -81,12 +81,12 @@ def admit(asked: Proposal, place: Place, tables: Tables) -> tuple[Output, int]:
     return Output(ADMISSIONS, asked.subject, answer.event_id, answer, place.now), len(row.denied)
 
 
-def over(asked: Proposal) -> str:
+def over(asked: Proposal) -> AlertMetric:
     """The metric that counts what was denied of the same budget."""
     return NEWCOMERS_OVER_BUDGET if asked.newcomer else OVER_BUDGET
 
 
-def sobered(place: Place, tables: Tables) -> list[tuple[str, str]]:
+def sobered(place: Place, tables: Tables) -> list[tuple[AlertMetric, str]]:
     """Budgets that denied nothing for an hour: (metric, tenant)."""
     rows = [tables.budgets.get(key) for key in tables.sober.due(place.now)]
     return [(NEWCOMERS_OVER_BUDGET if row.newcomers else OVER_BUDGET, row.tenant) for row in rows if row is not None]

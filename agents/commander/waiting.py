@@ -1,5 +1,6 @@
 """Commands that wait: for the budget, for a person, and for nobody in time."""
 
+from agents.alerts.metrics import WAITING
 from agents.commander import book
 from agents.commander.book import MINUTE_MS, Moves
 from agents.commander.order import precede, takes_from_rollback
@@ -64,7 +65,7 @@ def late(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None:
         return
     book.due(row, row.expires_at, tables, escalated=True)
     minutes = (place.now - row.issued_at) / MINUTE_MS
-    moves.observed.append((book.WAITING_MINUTES, row.subject, minutes))
+    moves.observed.append((WAITING, row.subject, minutes))
 
 
 def _issue(

@@ -82,6 +82,7 @@ def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
         return [], refused
     kept = np.flatnonzero(good)
     rows, records = find_rows(facts, tables, names, measure.rows, kept)
+    tables.silence.results(rows[: len(kept)], facts.now[kept])
     repeated = units.repeats(facts, tables, names.whole, good)
     burn_in = learn(facts, tables, rows[: len(kept)], kept)
     added = additions_of(facts, measure.tally, burn_in, units.uncounted(repeated, measure.tally))

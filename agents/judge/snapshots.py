@@ -62,7 +62,7 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
         return []
     others = [old for old in row.parts if (old.occurred_at, old.variant, old.segment) != _place(part)]
     tables.snapshots.put(_bounded(replace(row, parts=(*others, part))))
-    _open(tables, names, int(one.offsets[0]), int(one.ints("occurred_at")[0]))
+    _open(tables, names, int(one.offsets[0]), int(one.ints("occurred_at")[0]), int(one.now[0]))
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     assert experiment is not None
     rows, totals = _completed(tables, experiment, metric)
@@ -92,7 +92,7 @@ def _bounded(row: SnapshotRow) -> SnapshotRow:
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
-def _open(tables: Tables, names: _Names, offset: int, occurred_at: int) -> None:
+def _open(tables: Tables, names: _Names, offset: int, occurred_at: int, now: int) -> None:
     """Opens the rows that a snapshot will stand in: its arm, and its segment of it."""
     for segment in dict.fromkeys((None, names[4])):
         key = (*names[:4], segment, None)
@@ -100,6 +100,8 @@ def _open(tables: Tables, names: _Names, offset: int, occurred_at: int) -> None:
         if tables.arms.find(hashed)[0] < 0:
             row = open_arm(tables, int(hashed[0]), key, offset, occurred_at)
             tables.arms.touch(np.array(group_of(tables, row)))
+        if segment is None:
+            tables.silence.results(tables.arms.find(hashed), np.array([now]))
 
 
 def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[Ints, Totals]:

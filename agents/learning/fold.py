@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from agents.alerts import metrics
 from agents.alerts.raising import observe
 from agents.effects import Output
 from agents.learning.cycle import cycle, due
@@ -143,7 +144,7 @@ def _level(row: LearningRow, fact: LearningFact, place: Place, lessons: Lessons,
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MOST]))
     lessons.learning.put(row)
     policy = policy_for(row.tenant, policies.values())
-    return observe("learning.declining", row.tenant, float(len(row.declining)), place, lessons, policy, row.tenant)
+    return observe(metrics.DECLINING, row.tenant, float(len(row.declining)), place, lessons, policy, row.tenant)
 
 
 def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
@@ -154,12 +155,12 @@ def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies
     lessons.learning.put(after)
     policy = policy_for(row.tenant, policies.values())
     gauges = {
-        "learning.late_ms": float(told.late_ms),
-        "learning.quality": told.quality,
-        "learning.tracked": float(after.tracked),
+        metrics.LATE_MS: float(told.late_ms),
+        metrics.QUALITY: told.quality,
+        metrics.TRACKED: float(after.tracked),
     }
     if told.accuracy is not None:
-        gauges["learning.accuracy"] = told.accuracy
+        gauges[metrics.ACCURACY] = told.accuracy
     for metric, value in gauges.items():
         outputs += observe(metric, row.tenant, value, place, lessons, policy, row.tenant)
     return outputs

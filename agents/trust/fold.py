@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from agents.alerts import metrics
 from agents.alerts.raising import observe
 from agents.effects import Output
 from agents.place import Place
@@ -67,10 +68,10 @@ def _moved(before: TrustRow, row: TrustRow, place: Place, lessons: Lessons, poli
     policy = policy_for(row.agent_id, policies.values())
     row = scored(row, place.now, policy.disable_below)
     outputs, crowd = _told(before, row, place, lessons), tenant_of(row.agent_id)
-    outputs += observe("trust.overall", row.agent_id, row.overall, place, lessons, policy, crowd)
+    outputs += observe(metrics.TRUST, row.agent_id, row.overall, place, lessons, policy, crowd)
     if row.outcomes >= RATED_AFTER:
         rate = row.approved / row.outcomes
-        outputs += observe("trust.approval_rate", row.agent_id, rate, place, lessons, policy, crowd)
+        outputs += observe(metrics.APPROVAL_RATE, row.agent_id, rate, place, lessons, policy, crowd)
     return outputs
 
 

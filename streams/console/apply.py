@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.policy import check_policy
 from agents.specs import in_force
 from schemas import terms
 from schemas.catalog import POLICIES, SPECS, TABLES_EXPERIMENTS
@@ -87,7 +88,7 @@ def read_specs(file: Path) -> list[ExperimentSpec]:
 
 def read_policies(file: Path) -> list[Policy]:
     """The policies of a file. Raises MendstreamError for what is not one."""
-    return [_checked(Policy, each, terms.check_policy, file, n) for n, each in _documents(file)]
+    return [_checked(Policy, each, check_policy, file, n) for n, each in _documents(file)]
 
 
 def _documents(file: Path) -> Sequence[tuple[int, object]]:

@@ -7,6 +7,7 @@ never come again.
 
 from typing import Any
 
+import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -45,8 +46,25 @@ class _Consumer(driver.Consumer):
         under_way = (each.offset for each in self._unacked_messages if each.tp == tp and not each.acked)
         return min((*under_way, self._done[tp] + 1))
 
+    def backlog(self) -> dict[TP, int]:
+        """Offsets of each partition that Kafka has and we have not taken; an open transaction's and what follows it too."""
+        consumer, found = self._thread._consumer, dict[TP, int]()
+        if consumer is None:
+            return found
+        for tp in consumer.assignment():
+            state = consumer._subscription.subscription.assignment.state_value(tp)
+            if state is not None and state.highwater is not None and state.has_valid_position:
+                found[TP(tp.topic, tp.partition)] = max(0, state.highwater - state.position)
+        return found
+
 
 class Transport(driver.Transport):
     """To be set as the `transport` of an application."""
 
     Consumer = _Consumer
+
+
+def backlog(app: faust.App) -> dict[TP, int]:
+    """What waits for an application in Kafka, by partition; empty before it is assigned any."""
+    consumer = app.consumer
+    return consumer.backlog() if isinstance(consumer, _Consumer) else {}

@@ -11,6 +11,7 @@ from streams.redaction import redacted
 
 HOUR_MS = 3_600_000
 RULE = "forged command"
+SEVERITY = Severity.CRITICAL
 REPORT_MAX = 500  # characters of a sentence that a stranger may have had a hand in
 
 Tell = Callable[[Alert], Awaitable[None]]
@@ -37,7 +38,7 @@ class Forgeries:
             alert_id=event_uuid(RULE, topic, reason, hour),  # the same at each executor
             key=topic,
             rule=RULE,
-            severity=Severity.CRITICAL,
+            severity=SEVERITY,
             state=AlertState.RAISED,
             metric=reason,
             value=1.0,

@@ -12,6 +12,7 @@ from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.executor.app import Hands, application
 from streams.executor.calls import Caller
+from streams.executor.committed import backlog
 from streams.executor.desk import Alarm, Desk, Gate, open_gate, silent
 from streams.executor.forged import Forgeries
 from streams.executor.notify.notifier import Notifier
@@ -23,6 +24,7 @@ from streams.health import Health
 from streams.kafka import admin
 from streams.publishing import Publisher
 from streams.roles import executor_group
+from streams.telemetry import BACKLOG
 from streams.topics import check
 
 log = logging.getLogger("mendstream.executor")
@@ -57,6 +59,9 @@ async def serve(
             health.ready = True
             while not stopped.done() and not failed.done() and not app.should_stop:
                 health.alive()
+                BACKLOG.clear()
+                for place, offsets in backlog(app).items():
+                    BACKLOG.labels(place.topic, place.partition).set(offsets)
                 await asyncio.wait((stopped, failed), timeout=_TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()

@@ -276,7 +276,8 @@ CHANNELS = "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}, page
 def test_an_alert_goes_where_its_rule_and_its_severity_lead(tmp_path: Path) -> None:
     route = routes(
         tmp_path,
-        CHANNELS + "routes: [{channels: [am]}, {rule: 'model-*', severity: high, channels: [pager, am]}]",
+        CHANNELS + "routes: [{channels: [am]}, {rule: 'model-*', severity: high, channels: [pager, am]}]\n"
+        "policy_rules: [model-failing]",
     ).route()
     assert route(RAISED) == ("am", "pager")
     assert route(replace(RAISED, severity=Severity.MEDIUM)) == ("am",)
@@ -291,6 +292,10 @@ def test_an_alert_goes_where_its_rule_and_its_severity_lead(tmp_path: Path) -> N
         (CHANNELS + "routes: [{channels: [mail]}]", "a route leads to 'mail'; there are am, pager"),
         (CHANNELS, "routes.yaml, routes: Field required"),
         (CHANNELS + "routes: [{channels: [am], severity: bad}]", "routes.0.severity: Input should be"),
+        (CHANNELS + "routes: [{channels: [am], rule: 'model-*'}]", "no alert is named 'model-*': write one of agent dist"),
+        (CHANNELS + "routes: [{channels: [am], rule: rollback failed}]", "no alert is named 'rollback failed'"),
+        (CHANNELS + "routes: [{channels: [am], rule: quality low, severity: HIGH}]", "is HIGH or worse, but LOW at most"),
+        (CHANNELS + "routes: [{channels: [am], rule: 'precursor of '}]", "no alert is named 'precursor of '"),
         ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], tls: none, username: u}}\nroutes: [{channels: [m]}]",
          "a password is not sent without TLS"),
         ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], username: u}}\nroutes: [{channels: [m]}]",
@@ -301,6 +306,23 @@ def test_a_fault_in_the_routes_is_named(tmp_path: Path, text: str, sentence: str
     with pytest.raises(MendstreamError) as raised:
         routes(tmp_path, text)
     assert sentence in raised.value.fault
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "rule: '*'",
+        "rule: rollback not done, severity: CRITICAL",
+        "rule: 'rollback *'",
+        "rule: precursor of ACCURACY|error||",
+        "rule: 'precursor *', severity: HIGH",
+        "rule: forged command, severity: CRITICAL",
+        "rule: checkout slow, severity: CRITICAL",
+    ],
+)
+def test_a_route_that_some_alert_can_take_is_taken(tmp_path: Path, route: str) -> None:
+    text = CHANNELS + f"routes: [{{channels: [am], {route}}}]\npolicy_rules: [checkout slow]"
+    assert len(routes(tmp_path, text).routes) == 1
 
 
 def test_routes_make_their_channels_with_the_secrets_in_their_files(tmp_path: Path) -> None:

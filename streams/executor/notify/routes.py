@@ -7,9 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from agents.alerts.names import fault, weighs
 from schemas.lessons import Alert
 from schemas.records import Severity
 from streams.executor.calls import Caller
+from streams.executor.forged import RULE, SEVERITY
 from streams.executor.notify.alertmanager import Alertmanager
 from streams.executor.notify.channel import Channel
 from streams.executor.notify.mail import Mail, Mailbox
@@ -17,8 +19,6 @@ from streams.executor.notify.slack import Slack
 from streams.executor.notify.webhook import Webhook
 from streams.executor.yamls import Url, Written, secret, secret_url
 from streams.redaction import keep, keep_url
-
-_BY_WEIGHT = list(Severity)  # UNKNOWN, a newer writer's, is let through nowhere but where everything is
 
 
 class ToWebhook(Written):
@@ -85,15 +85,18 @@ class Leads(Written):
         return written.upper() if isinstance(written, str) else written
 
     def takes(self, alert: Alert) -> bool:
-        weight = _BY_WEIGHT.index(alert.severity) >= _BY_WEIGHT.index(self.severity)
-        return weight and fnmatchcase(alert.rule, self.rule)
+        return weighs(alert.severity, self.severity) and fnmatchcase(alert.rule, self.rule)
 
 
 class RoutesFile(Written):
-    """routes.yaml: an alert goes to the channels of every route that takes it, to each once."""
+    """routes.yaml: an alert goes to the channels of every route that takes it, to each once.
+
+    policy_rules: names of alert rules that policies add to the built-in ones; the executor reads no policies.
+    """
 
     channels: dict[str, Annotated[ToWebhook | ToSlack | ToAlertmanager | ToMail, Field(discriminator="kind")]]
     routes: tuple[Leads, ...] = Field(min_length=1)
+    policy_rules: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _lead_somewhere(self) -> Self:
@@ -103,6 +106,13 @@ class RoutesFile(Written):
                     raise ValueError(
                         f"a route leads to {name!r}; there are {', '.join(self.channels) or 'no channels'}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _take_something(self) -> Self:
+        for route in self.routes:
+            if why := fault(route.rule, route.severity, self.policy_rules, ((RULE, SEVERITY),)):
+                raise ValueError(f"a route would take no alert at all: {why}")
         return self
 
     def made(self, caller: Caller) -> dict[str, Channel]:

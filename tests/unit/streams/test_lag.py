@@ -75,6 +75,50 @@ def test_after_a_restart_the_clock_of_the_partition_says_since_when() -> None:
     assert (records(RESULTS), seconds()) == (10, 60)
 
 
+def held(stable: int, high: int) -> str:
+    part = {"ls_offset": stable, "hi_offset": high, "app_offset": stable}
+    return json.dumps({"topics": {RESULTS: {"partitions": {"0": part}}}})
+
+
+def gauge(name: str) -> float | None:
+    return REGISTRY.get_sample_value(f"mendstream_{name}", {"partition": "0", "topic": RESULTS})
+
+
+def test_a_strangers_open_transaction_is_shown_and_told_of_once_with_its_remedy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = owned(results=NOON)
+    measure(held(10, 10), {0: one}, NOON)
+    assert (gauge("open_transaction_seconds"), gauge("held_records")) == (0, 0)
+    for second in (0, 60, 91, 120):
+        measure(held(10, 60), {0: one}, NOON + second * 1_000)
+        assert (gauge("open_transaction_seconds"), gauge("held_records")) == (second, 50)
+        assert (records(RESULTS), seconds()) == (0, 0), "the lag cannot know what is behind it"
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert f"open on {RESULTS}/0 at offset 10 for 91 s" in line
+    assert f"abort --topic {RESULTS} --partition 0 --start-offset 10" in line
+    measure(held(60, 60), {0: one}, NOON + 121_000)
+    assert (gauge("open_transaction_seconds"), gauge("held_records")) == (0, 0)
+
+
+def test_transactions_that_follow_each_other_are_none_that_stays() -> None:
+    one = owned(results=NOON)
+    for second in range(0, 300, 10):
+        measure(held(10 + second, 60 + second), {0: one}, NOON + second * 1_000)
+        assert gauge("open_transaction_seconds") == 0
+
+
+def test_the_clock_of_a_partition_is_that_of_its_last_tick_however_fresh_the_results_are() -> None:
+    one = owned(results=NOON + 60_000, ticks=NOON)
+    measure(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
+    tick = REGISTRY.get_sample_value("mendstream_last_tick_timestamp_seconds", {"partition": "0"})
+    assert tick is None, "none was applied since the start"
+    one.ticked_at = NOON
+    measure(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
+    tick = REGISTRY.get_sample_value("mendstream_last_tick_timestamp_seconds", {"partition": "0"})
+    assert tick == NOON / 1_000
+
+
 def test_what_belongs_to_others_is_not_told_of() -> None:
     measure(said((RESULTS, 5_000, 10)), {1: owned()}, NOON)
     assert records(RESULTS) is None

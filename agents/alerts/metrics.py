@@ -1,0 +1,110 @@
+"""The metrics that an alert rule may name: the one registry that policies are checked by and that the docs are made from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.records import Operator, Policy
+from schemas.refusals import Reason
+from schemas.terms import Fault
+
+
+class Kind(StrEnum):
+    """What a value of a metric says."""
+
+    LEVEL = "level"  # how something stands: an alert when its rule breaks, and its end when the rule holds again
+    END = "end"  # a command ended so: an alert each time, over when a command of that order completes for that target
+    NEWS = "news"  # something happened: an alert each time, which has no end
+
+
+HAPPENED = 1.0  # the value of an end and of news
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMetric:
+    """about: what an alert's key names."""
+
+    name: str
+    kind: Kind
+    about: str
+    means: str
+
+
+_AGENT, _TENANT, _SUBJECT = "agent", "tenant", "subject"
+TRUST = AlertMetric("trust.overall", Kind.LEVEL, _AGENT, "trust in a recommending agent, 0 to 1")
+APPROVAL_RATE = AlertMetric(
+    "trust.approval_rate", Kind.LEVEL, _AGENT, "share of an agent's recommendations that was approved, 0 to 1"
+)
+DECLINING = AlertMetric("learning.declining", Kind.LEVEL, _TENANT, "agents whose trust declines")
+LATE_MS = AlertMetric("learning.late_ms", Kind.LEVEL, _TENANT, "ms by which a learning cycle ran late")
+ACCURACY = AlertMetric(
+    "learning.accuracy", Kind.LEVEL, _TENANT, "share of what believed patterns predicted that came true, 0 to 1"
+)
+QUALITY = AlertMetric("learning.quality", Kind.LEVEL, _TENANT, "mean quality of recommendations, 0 to 1")
+TRACKED = AlertMetric("learning.tracked", Kind.LEVEL, _TENANT, "recommendations that wait for an outcome")
+ERROR_RATE = AlertMetric("commands.error_rate", Kind.LEVEL, _SUBJECT, "share of the last 20 commands that failed")
+OVER_BUDGET = AlertMetric("commands.over_budget", Kind.LEVEL, _TENANT, "commands that the budget denied within an hour")
+NEWCOMERS_OVER_BUDGET = AlertMetric(
+    "commands.newcomers_over_budget",
+    Kind.LEVEL,
+    _TENANT,
+    "commands of newcomers that their budget denied within an hour",
+)
+WAITING = AlertMetric(
+    "commands.waiting_minutes", Kind.LEVEL, _SUBJECT, "minutes that a command has waited, once half of its time is over"
+)
+EXPIRED = AlertMetric("commands.expired", Kind.END, _SUBJECT, "a command that nobody approved in time")
+UNANSWERED = AlertMetric("commands.unanswered", Kind.END, _SUBJECT, "a command that nobody reported of: TIMED_OUT")
+NOT_UNDONE = AlertMetric("commands.not_undone", Kind.END, _SUBJECT, "a command that could not be undone")
+ROLLBACK_NOT_DONE = AlertMetric(
+    "rollbacks.not_done", Kind.END, _SUBJECT, "any other end of a rollback or of what undoes a command, but COMPLETED"
+)
+DEPLOYMENT_FAILED = AlertMetric(
+    "deployments.failed", Kind.END, _SUBJECT, "a deployment that failed for good or was refused"
+)
+WORK_FAILED = AlertMetric(
+    "work.failed", Kind.END, _SUBJECT, "a retraining or an improvement that failed for good or was refused"
+)
+DROPPED = AlertMetric(
+    "commands.dropped", Kind.NEWS, _SUBJECT, "any other command that ended without being done, or was undone"
+)
+ISSUED = AlertMetric("rollbacks.issued", Kind.NEWS, _SUBJECT, "a rollback that was issued, without its later tries")
+COMPLETED = AlertMetric("rollbacks.completed", Kind.NEWS, _SUBJECT, "a rollback that is done")
+HARM = AlertMetric("decisions.harm", Kind.NEWS, _SUBJECT, "a harm that was proved, whatever follows from it")
+CRITICAL = AlertMetric("failures.critical", Kind.NEWS, _SUBJECT, "a failure whose analysis says CRITICAL")
+
+METRICS = {
+    each.name: each
+    for each in (
+        TRUST, APPROVAL_RATE, DECLINING, LATE_MS, ACCURACY, QUALITY, TRACKED, ERROR_RATE, OVER_BUDGET, NEWCOMERS_OVER_BUDGET,
+        WAITING, EXPIRED, UNANSWERED, NOT_UNDONE, ROLLBACK_NOT_DONE, DEPLOYMENT_FAILED, WORK_FAILED, DROPPED, ISSUED, COMPLETED,
+        HARM, CRITICAL,
+    )
+}  # fmt: skip
+
+
+def faults(policy: Policy) -> Iterator[Fault]:
+    """Why a policy's alert rules could never speak."""
+    for rule in policy.alerts:
+        metric = METRICS.get(rule.metric)
+        if metric is None:
+            yield (
+                Reason.UNKNOWN_METRIC,
+                f"the alert {rule.name!r} is about {rule.metric!r}, and there is no such metric: {', '.join(METRICS)}",
+            )
+        elif metric.kind != Kind.LEVEL:
+            yield from _of_what_happens(metric.name, rule.name, rule.operator, rule.threshold, rule.duration_ms)
+
+
+def _of_what_happens(metric: str, name: str, operator: Operator, threshold: float, duration_ms: int) -> Iterator[Fault]:
+    if duration_ms:
+        sentence = f"the alert {name!r} has a duration, and {metric} is what happens: it does not last"
+        yield Reason.OUT_OF_RANGE, sentence
+    if not broken(operator, threshold, HAPPENED):
+        sentence = f"the alert {name!r} never speaks: {metric} is {HAPPENED:g} each time, so write ABOVE 0"
+        yield Reason.OUT_OF_RANGE, sentence
+
+
+def broken(operator: Operator, threshold: float, value: float) -> bool:
+    """Whether a value breaks a rule; strictly beyond the threshold."""
+    return value > threshold if operator == Operator.ABOVE else value < threshold

@@ -1,0 +1,109 @@
+"""How a command's end is told: each phase out of which a command does not come by itself, for each order.
+
+COMPLETED is what was wanted; of a rollback it is news all the same. Every other end is an alert at once.
+"""
+
+from collections.abc import Iterable
+
+from agents.alerts import metrics
+from agents.alerts.happening import Happening, happened, over
+from agents.alerts.metrics import AlertMetric, Kind
+from agents.commander.book import Moves
+from agents.effects import Output
+from agents.place import Place
+from schemas.orders import Transition
+from schemas.records import CommandRow, Order, Phase, Policy, RollbackCommand
+from state.lessons import Lessons
+
+# Which metric tells of which end, by order; what stands under None holds for the orders that are not named.
+TOLD: dict[Phase, dict[Order | None, AlertMetric]] = {
+    Phase.TIMED_OUT: {None: metrics.UNANSWERED},
+    Phase.EXPIRED: {None: metrics.EXPIRED},
+    Phase.COMPENSATION_FAILED: {None: metrics.NOT_UNDONE},
+    Phase.FAILED: {
+        Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE,
+        Order.DEPLOY: metrics.DEPLOYMENT_FAILED,
+        None: metrics.WORK_FAILED,
+    },
+    Phase.REFUSED: {
+        Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE,
+        Order.DEPLOY: metrics.DEPLOYMENT_FAILED,
+        None: metrics.WORK_FAILED,
+    },
+    # A person said so, or another command goes on: only of a rollback is that a reason to wake somebody.
+    Phase.REJECTED: {Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE, None: metrics.DROPPED},
+    Phase.CANCELLED: {Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE, None: metrics.DROPPED},
+    Phase.SUPERSEDED: {Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE, None: metrics.DROPPED},
+    Phase.STALE: {Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE, None: metrics.DROPPED},
+    Phase.COMPENSATED: {Order.ROLLBACK: metrics.ROLLBACK_NOT_DONE, None: metrics.DROPPED},
+}
+# Why an end is not told; of (phase, order), None for the orders that are not named.
+UNTOLD: dict[Phase, dict[Order | None, str]] = {
+    Phase.COMPLETED: {None: "it is what was wanted; decisions, tables and the rollout's own reports show it"},
+}
+_COMPLETED = {Order.ROLLBACK: metrics.COMPLETED}
+_OVER = tuple(each for each in metrics.METRICS.values() if each.kind == Kind.END)
+
+
+def told_how(phase: Phase, order: Order) -> AlertMetric | None:
+    """The metric of an end; None where it is not told."""
+    if phase == Phase.COMPLETED:
+        return _COMPLETED.get(order)
+    ways = TOLD.get(phase, {})
+    return ways.get(order) or ways.get(None)
+
+
+def tell(moves: Moves, place: Place, lessons: Lessons, policy: Policy, crowd: str) -> list[Output]:
+    """The alerts of all commands that ended, and of rollbacks that went out. policy, crowd: of their subject."""
+    outputs: list[Output] = []
+    issued = [command for command in moves.issued if isinstance(command, RollbackCommand)]
+    for command in issued:
+        if command.attempt == 1:
+            said = f"{command.command_id} on {command.target}{_dry(command.dry_run)}: {command.reason}"
+            one = Happening(metrics.ISSUED, command.subject, crowd, command.command_id, said)
+            outputs += happened(one, place, lessons, policy)
+    for row in moves.ended:
+        metric = told_how(row.phase, row.order)
+        if row.compensates is not None and metric in (metrics.DROPPED, metrics.DEPLOYMENT_FAILED):
+            metric = metrics.ROLLBACK_NOT_DONE  # a deployment that was to undo a rollback
+        if metric is not None and not _as_safe(row, issued):
+            one = Happening(metric, row.subject, crowd, f"{row.command_id}|{row.phase}", _said(row, moves), _about(row))
+            outputs += happened(one, place, lessons, policy)
+        if row.phase == Phase.COMPLETED:
+            for each in _OVER:
+                outputs += over(each, row.subject, _about(row), place, lessons, policy)
+    return outputs
+
+
+def _about(row: CommandRow) -> str:
+    return f"{row.order} {row.target}"
+
+
+def _as_safe(row: CommandRow, issued: Iterable[RollbackCommand]) -> bool:
+    """Whether a command made way for a rollback of its target that went out: nothing is left undone."""
+    return (
+        row.phase == Phase.SUPERSEDED
+        and row.order == Order.ROLLBACK
+        and any(command.target == row.target and not command.dry_run for command in issued)
+    )
+
+
+def _said(row: CommandRow, moves: Moves) -> str:
+    """What became of it, and who or what brought that about."""
+    last = next(
+        (
+            out.record
+            for out in reversed(moves.outputs)
+            if isinstance(out.record, Transition)
+            and (out.record.command_id, out.record.after) == (row.command_id, row.phase)
+        ),
+        None,
+    )
+    why = (last.detail if last is not None else "") or row.detail
+    by = f" by {last.by}" if last is not None and last.by else ""
+    ended = f"{row.order.lower()} {row.command_id} on {row.target} ended {row.phase}{by}"
+    return f"{ended}: {why}" if why else ended
+
+
+def _dry(dry_run: bool) -> str:
+    return " (a dry run)" if dry_run else ""
