@@ -60,7 +60,7 @@ JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
 
-Writer = Literal["processor", "producer", "recommender", "deployer", "operator", "redriver"]
+Writer = Literal["processor", "producer", "recommender", "deployer", "operator", "approver", "redriver"]
 Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
 
@@ -103,7 +103,7 @@ TOPICS = {
         Topic(RECOMMENDATIONS, "Recommendation", "delete", 180, writer="recommender"),
         Topic(OUTCOMES, "RecommendationOutcome", "delete", 180, writer="operator"),
         Topic(REQUESTS, "Request", "delete", 30, writer="operator"),
-        Topic(REVIEWS, "Review", "delete", 365, writer="operator"),
+        Topic(REVIEWS, "Review", "delete", 365, writer="approver"),
         Topic(PROPOSALS, "Proposal", "delete", 30),
         Topic(ADMISSIONS, "Admission", "delete", 30),
         Topic(TRANSITIONS, "Transition", "delete", 365),

@@ -12,8 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.admit import REDRIVEN_FROM
-from agents.fold import INPUTS
-from schemas.catalog import DEAD_LETTERS, POLICIES, REDRIVES
+from schemas.catalog import DEAD_LETTERS, REDRIVES
 from schemas.records import Redrive
 from schemas.wire import Codec
 from streams.clock import now_ms
@@ -23,7 +22,7 @@ from streams.dead import Header, Letter, letter
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets, read, start_offsets
 from streams.rights import check_rights
-from streams.roles import REDRIVE_SLOT, redrive_group
+from streams.roles import REDRIVABLE, REDRIVE_SLOT, redrive_group
 from streams.topics import check
 from streams.transaction import Crash, Hook, Outbox, Transactions
 
@@ -177,14 +176,14 @@ def _chosen(
 
 
 def _possible(one: Letter) -> bool:
-    return one.topic in (*INPUTS, POLICIES) and not one.left_out
+    return one.topic in REDRIVABLE and not one.left_out
 
 
 def _count(one: Letter | None, done: bool, chosen: Letter | None, wanted: Wanted, found: Redriven) -> None:
     if chosen is not None:
         found.counts[chosen.topic, chosen.reason] += 1
         found.before += any(name == REDRIVEN for name, _ in chosen.headers)
-    elif one is None or one.topic not in (*INPUTS, POLICIES):
+    elif one is None or one.topic not in REDRIVABLE:
         found.foreign += 1
     elif wanted.includes(one):
         found.already += done

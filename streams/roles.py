@@ -14,7 +14,18 @@ from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionTy
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from agents.fold import INPUTS
-from schemas.catalog import ALERTS, BROADCASTS, COMMANDS, DEAD_LETTERS, JOURNAL, POLICIES, REDRIVES, TOPICS, Writer
+from schemas.catalog import (
+    ALERTS,
+    BROADCASTS,
+    COMMANDS,
+    DEAD_LETTERS,
+    JOURNAL,
+    POLICIES,
+    REDRIVES,
+    REVIEWS,
+    TOPICS,
+    Writer,
+)
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import READER, explained, transactional_prefix
@@ -22,9 +33,20 @@ from streams.kafka import READER, explained, transactional_prefix
 Kind = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
 Pattern = Literal["LITERAL", "PREFIXED"]
 RoleName = Literal[
-    "processor", "producer", "recommender", "deployer", "executor", "operator", "redriver", "viewer", "auditor"
+    "processor",
+    "producer",
+    "recommender",
+    "deployer",
+    "executor",
+    "operator",
+    "approver",
+    "redriver",
+    "viewer",
+    "auditor",
 ]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+# An approval is said anew by whoever means it: who brings letters back must not be able to approve.
+REDRIVABLE = (*(topic for topic in INPUTS if topic != REVIEWS), POLICIES)
 REDRIVE_SLOT = "dead-letters-redrive"
 
 
@@ -104,10 +126,14 @@ def _operator(_group_: str, _own: str) -> list[Right]:
     return [*_on("WRITE", _written_by("operator")), *_on("READ", TOPICS), *_group(READER)]
 
 
+def _approver(_group_: str, _own: str) -> list[Right]:
+    return [*_on("WRITE", _written_by("approver")), *_on("READ", TOPICS), *_group(READER)]
+
+
 def _redriver(group: str, _own: str) -> list[Right]:
     granted = [
         *_on("READ", (DEAD_LETTERS, REDRIVES)),
-        *_on("WRITE", (*INPUTS, POLICIES, *_written_by("redriver"))),  # wherever a letter came from
+        *_on("WRITE", (*REDRIVABLE, *_written_by("redriver"))),  # wherever a letter came from
         *_group(redrive_group(group)),
         *_group(READER),
         Right("WRITE", "TRANSACTIONAL_ID", f"{transactional_prefix(group)}{REDRIVE_SLOT}"),
@@ -140,7 +166,10 @@ ROLES: dict[RoleName, Role] = {
     "recommender": Role("publishes recommendations, reads nothing", _recommender),
     "deployer": Role("reads commands, reports their status", _deployer),
     "executor": Role("`mendstream executor`: a deployer that tells of alerts too", _executor),
-    "operator": Role("applies specs and policies, judges recommendations, reads everything", _operator),
+    "operator": Role(
+        "applies specs and policies, asks for commands, judges recommendations, reads everything", _operator
+    ),
+    "approver": Role("approves and rejects commands that wait for a person, reads everything", _approver),
     "redriver": Role("writes dead letters back to where they came from, with `mendstream redrive`", _redriver),
     "viewer": Role("a Kafka UI: reads all but dead letters, sees the lag, writes nothing", _viewer),
     "auditor": Role("reads everything in a group of its own, writes nothing", _auditor),

@@ -123,7 +123,7 @@ def verify(
 class Ledger:
     """Which commands were taken; with a path it outlasts a restart. For one thread of one process.
 
-    It remembers the last `most` commands, and the newest token of as many (subject, target). A command that it forgot is
+    It remembers the last `most` commands, and the newest token of as many targets. A command that it forgot is
     still refused by its token, and where that is forgotten too, once it has expired. A file that no ledger wrote is renamed
     to <name>.damaged; what was issued before that moment may have been taken, and is refused as SEEN. `fault` says so.
     """
@@ -132,7 +132,7 @@ class Ledger:
         """Raises OSError where the file cannot be read, or a damaged one not be renamed."""
         self._path, self._most = Path(path) if path is not None else None, most
         self._seen: dict[tuple[str, int], None] = {}
-        self._tokens: dict[tuple[str, str], int] = {}
+        self._tokens: dict[str, int] = {}
         self._since, self.fault = 0, ""
         if self._path is not None and self._path.exists():
             try:
@@ -151,7 +151,7 @@ class Ledger:
             raise Refused("SEEN", f"attempt {identity[1]} of command {identity[0]!r} was taken before")
         newest = self._tokens.get(place)
         if newest is not None and token <= newest:
-            raise Refused("STALE_TOKEN", f"its token {token} for {place[1]!r} is not newer than {newest}")
+            raise Refused("STALE_TOKEN", f"its token {token} for {place!r} is not newer than {newest}")
 
     def admit(self, command: Command) -> None:
         """Checks a verified command and notes it, on the disk too; carry it out after that.
@@ -170,7 +170,9 @@ class Ledger:
 
     def _recall(self, stored: Any) -> None:
         seen = {(str(name), int(attempt)): None for name, attempt in stored["seen"]}
-        tokens = {(str(subject), str(target)): int(token) for subject, target, token in stored["tokens"]}
+        tokens: dict[str, int] = {}
+        for *_, target, token in stored["tokens"]:  # once with a subject before the target
+            tokens[str(target)] = max(int(token), tokens.get(str(target), 0))
         self._since, self._seen, self._tokens = int(stored.get("since", 0)), seen, tokens
 
     def _begin_anew(self, path: Path, error: Exception) -> None:
@@ -182,8 +184,8 @@ class Ledger:
         self.fault = f"{path} was no ledger ({error}) and is now {aside.name}; what was issued before is refused"
         self._write(path, {}, {})
 
-    def _write(self, path: Path, seen: dict[tuple[str, int], None], tokens: dict[tuple[str, str], int]) -> None:
-        stored = {"since": self._since, "seen": [*seen], "tokens": [[*each, last] for each, last in tokens.items()]}
+    def _write(self, path: Path, seen: dict[tuple[str, int], None], tokens: dict[str, int]) -> None:
+        stored = {"since": self._since, "seen": [*seen], "tokens": [[each, last] for each, last in tokens.items()]}
         _replace(path, json.dumps(stored))
 
 

@@ -84,7 +84,7 @@ def _show(found: Redriven, dry_run: bool, console: Console) -> None:
         (found.before, "of them had been redriven before and were refused again"),
         (found.already, "were redriven by an earlier run and are left alone"),
         (found.left_out, "are too large for a dead letter: their bytes lie in their input, at the offset they name"),
-        (found.foreign, "records on the topic are no dead letters of ours"),
+        (found.foreign, "records on the topic are no dead letters of ours, or reviews, which are said anew"),
     ):
         if count:
             console.print(f"{count} {what}")

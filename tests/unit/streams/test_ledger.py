@@ -74,7 +74,15 @@ def test_a_ledger_is_bounded_and_what_it_forgot_is_stale(tmp_path: Path) -> None
     for number in range(3):  # the target that was ordered longest ago is forgotten, not the one ordered again
         entry(ledger, ordered(9 + number, f"again {number}"))
         entry(ledger, ordered(1, f"else {number}", target=f"target {number}"))
-    assert [each[1] for each in json.loads(path.read_text())["tokens"]] == ["target 1", "production", "target 2"]
+    assert [each[0] for each in json.loads(path.read_text())["tokens"]] == ["target 1", "production", "target 2"]
+
+
+def test_a_token_is_the_targets_whatever_subject_it_came_with(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    path.write_text('{"seen": [], "tokens": [["acme", "production", 7], ["bot", "production", 3]]}')
+    ledger = Ledger(path)
+    assert [entry(ledger, ordered(token, f"id {token}")) for token in (4, 7, 8)] == ["STALE_TOKEN", "STALE_TOKEN", ""]
+    assert entry(ledger, {**ordered(8, "other"), "subject": "else"}) == "STALE_TOKEN"
 
 
 DAMAGED = [b"", b"{", b"[]", b"7", b'{"seen": []}', b'{"seen": [1], "tokens": []}', b"\xff\0"]
