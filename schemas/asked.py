@@ -30,6 +30,14 @@ def check_request(one: Request) -> list[Fault]:
     ]
     if one.kind == RequestKind.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "kind is UNKNOWN"))
+    if (
+        one.kind == RequestKind.ROLLBACK
+        and one.to_version is not None
+        and one.to_version in (one.model_version, one.variant)
+    ):
+        faults.append(
+            (Reason.OUT_OF_RANGE, f"to_version {one.to_version[:40]!r} is what is to be rolled back: name another")
+        )
     if one.kind == RequestKind.CANCEL and one.command_id is None:
         faults.append((Reason.EMPTY_FIELD, "CANCEL names no command_id"))
     return faults

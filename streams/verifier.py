@@ -207,12 +207,12 @@ def _field(command: Command, name: str) -> Any:
     return value
 
 
-def _identity(command: Command) -> tuple[tuple[str, int], tuple[str, str], int]:
-    """(command id, attempt), (subject, target), fencing token."""
-    command_id, attempt, subject, target, token = (
-        _field(command, name) for name in ("command_id", "attempt", "subject", "target", "fencing_token")
+def _identity(command: Command) -> tuple[tuple[str, int], str, int]:
+    """(command id, attempt), target, fencing token."""
+    command_id, attempt, target, token = (
+        _field(command, name) for name in ("command_id", "attempt", "target", "fencing_token")
     )
-    return (command_id, attempt), (subject, target), token
+    return (command_id, attempt), target, token
 
 
 def _newest(entries: dict[Any, Any], most: int) -> dict[Any, Any]:

@@ -1,7 +1,5 @@
 """Which versions have served at a target, as far as the tables know: these may be gone back to without more right."""
 
-from collections.abc import Iterator
-
 from agents.commander import book
 from schemas.records import CommandRow, Order, Phase
 from state.table import row_key
@@ -18,11 +16,11 @@ def served(subject: str, target: str, version: str, experiment_id: str | None, t
     Known by the commands that were completed at the target, by the baseline of an experiment that has results, and by live
     metrics of the subject, which name no environment.
     """
-    last = None
-    for name, came in _changes(subject, target, tables):
-        last = came if name == version else last
-    if last is not None:
-        return last
+    came, gone = _history(subject, target, tables)
+    if version in came:
+        return True
+    if version in gone:
+        return False
     if experiment_id is not None:
         experiment = tables.experiments.get(row_key(subject, experiment_id))
         if experiment is not None and experiment.started_offset >= 0 and experiment.baseline_version == version:
@@ -33,41 +31,40 @@ def served(subject: str, target: str, version: str, experiment_id: str | None, t
 
 def before(row: CommandRow, tables: Tables) -> str | None:
     """What served at the target of a deployment before it; None where the tables do not know."""
-    standing = list[str]()
-    for name, came in _changes(row.subject, row.target, tables, row.fencing_token):
-        if name in standing:
-            standing.remove(name)
-        if came:
-            standing.append(name)
-    if standing:
-        return standing[-1]
+    came, _ = _history(row.subject, row.target, tables, row.fencing_token)
+    if came:
+        return came[-1]
     experiment = tables.experiments.get(row_key(row.subject, row.experiment_id)) if row.experiment_id else None
     if experiment is None or experiment.started_offset < 0:
         return None  # its spec may still be written anew by whoever may write specs
     return experiment.baseline_version
 
 
-def _changes(subject: str, target: str, tables: Tables, until: int | None = None) -> Iterator[tuple[str, bool]]:
-    """(version, whether it came into service or went out of it) by the commands completed at a target, in their order.
+def _history(subject: str, target: str, tables: Tables, until: int | None = None) -> tuple[list[str], set[str]]:
+    """Versions that came into service and are not gone, the last one last, and those that are gone.
 
-    until: the fencing token before which.
+    By the commands completed at a target, in their order; until: those with a lower fencing token. A rollback brings its
+    version in only where what served is what it takes out: else it takes a candidate's traffic, and the baseline stays.
     """
-    done = (row for row in tables.commands.rows_of(subject) if _counts(row, target))
+    came, gone = list[str](), set[str]()
+    done = (row for row in tables.commands.rows_of(subject) if _counts(row, target, until))
     for row in sorted(done, key=lambda row: row.fencing_token):
-        if until is not None and row.fencing_token >= until:
-            return
         command = book.stored(row)
         if command.dry_run:
             continue
-        if row.order == Order.ROLLBACK:
-            yield from ((name, False) for name in (command.model_version, command.variant) if name)
-        came = command.to_version
+        version = command.to_version
         if row.order == Order.DEPLOY:
-            came = came or command.model_version or command.variant
-        if came:
-            yield came, True
+            version = version or command.model_version or command.variant
+        else:
+            out = {name for name in (command.model_version, command.variant) if name}
+            replaced = bool(came) and came[-1] in out
+            came, gone = [name for name in came if name not in out], gone | out
+            version = version if replaced else None
+        if version:
+            came, gone = [*(name for name in came if name != version), version], gone - {version}
+    return came, gone
 
 
-def _counts(row: CommandRow, target: str) -> bool:
-    done = row.phase == Phase.COMPLETED and row.command is not None
+def _counts(row: CommandRow, target: str, until: int | None) -> bool:
+    done = row.phase == Phase.COMPLETED and row.command is not None and (until is None or row.fencing_token < until)
     return done and row.target == target and row.order in REVERSIBLE

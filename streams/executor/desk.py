@@ -5,7 +5,7 @@ Nothing that a command or a target does is raised: whoever hands commands over, 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from schemas.catalog import COMMANDS, TOPICS
@@ -43,6 +43,28 @@ def open_gate(_topic: str, _key: bytes | None, _value: bytes, _headers: Headers,
 
 def silent(_topic: str, _command: Command, _reason: str, _sentence: str) -> None:
     """Tells nobody of what a gate did not let pass; the log and the count have it."""
+
+
+async def answered(command: Command, report: Report, carry_out: Callable[[], Awaitable[Ending]]) -> Ending:
+    """How a command ended, once that is told. Whoever drives this needs neither Kafka nor asyncio's own sleep."""
+    ending = await _ending(command, report, carry_out)
+    await report.tell(ending.status, ending.detail, ending.step, cause=ending.cause, made_version=ending.made_version)
+    return ending
+
+
+async def _ending(command: Command, report: Report, carry_out: Callable[[], Awaitable[Ending]]) -> Ending:
+    try:
+        if command.dry_run:
+            return Ending(Status.COMPLETED, "a dry run: nothing was changed", "dry run")
+        await report.tell(Status.ACKNOWLEDGED, "", "taken")
+        async with report.beating():
+            return await carry_out()
+    except MendstreamError:
+        raise  # Kafka does not take reports, so nobody can be told
+    except Exception as error:  # a fault of ours must not be the end of the others
+        log.exception("%s broke", command.command_id)
+        what = f"the executor broke: {type(error).__name__}: {error}"
+        return Ending(Status.FAILED, what, "broken", FailureCause.DEPLOYER)
 
 
 class Desk:
@@ -100,26 +122,9 @@ class Desk:
             self._alarm(topic, command, refusal.reason, str(refusal))
             return
         report = Report(command, self._reporter, self._publish, self._clock)
-        ending = await self._ending(order, command, report)
-        await report.tell(
-            ending.status, ending.detail, ending.step, cause=ending.cause, made_version=ending.made_version
-        )
+        ending = await answered(command, report, lambda: self._carry_out(order, command, report))
         CARRIED.labels(order, ending.status).inc()
         log.info("%s %s of %s: %s: %s", order.lower(), command.command_id, command.target, ending.status, ending.detail)
-
-    async def _ending(self, order: Order, command: Command, report: Report) -> Ending:
-        try:
-            if command.dry_run:
-                return Ending(Status.COMPLETED, "a dry run: nothing was changed", "dry run")
-            await report.tell(Status.ACKNOWLEDGED, "", "taken")
-            async with report.beating():
-                return await self._carry_out(order, command, report)
-        except MendstreamError:
-            raise  # Kafka does not take reports, so nobody can be told
-        except Exception as error:  # a fault of ours must not be the end of the others
-            log.exception("%s %s broke", order.lower(), command.command_id)
-            what = f"the executor broke: {type(error).__name__}: {error}"
-            return Ending(Status.FAILED, what, "broken", FailureCause.DEPLOYER)
 
     def _serves(self, order: Order, target: str) -> bool:
         if order in (Order.RETRAIN, Order.IMPROVE):

@@ -1,0 +1,68 @@
+"""A part of the search that always walks the same way, the seeds that once found something, and rules that can be broken."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agents.commander import order, service, undo
+from agents.commander.life import AT_WORK
+from schemas.records import CommandRow, Order, Phase
+from streams.executor import rollout
+from tests.lives.rules import Violation
+from tests.lives.search import EPISODE, walk
+
+SEEDS = range(12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_walk_breaks_a_rule(seed: int) -> None:
+    walk(seed)
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(13, id="a rollback that only took a candidate out counted as a deployment of its to_version"),
+    ],
+)
+def test_what_once_broke_a_rule_does_not_any_more(seed: int) -> None:
+    walk(seed)
+
+
+def walk_all(seeds: range) -> None:
+    for seed in seeds:
+        walk(seed)
+
+
+def _nothing_is_replaced(_row: CommandRow, _other: CommandRow) -> bool:
+    return False
+
+
+def _everything_served(*_: Any) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "fault"),
+    [
+        (order, "_replaces", _nothing_is_replaced),
+        (order, "served", _everything_served),
+        (undo, "_held", lambda *_: ""),
+        (rollout, "ended", lambda *_: None),
+    ],
+)
+def test_a_broken_product_is_found(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, fault: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(where, name, fault)
+    if where is rollout:
+        monkeypatch.setattr("streams.executor.carry.ended", fault)
+    with pytest.raises(Violation):
+        walk_all(range(60))
+
+
+def test_the_search_knows_the_phases_that_the_product_has() -> None:
+    assert {Phase.ISSUED, Phase.RETRYING} <= AT_WORK
+    assert {Order.DEPLOY, Order.ROLLBACK} == service.REVERSIBLE
+    assert EPISODE > 100
