@@ -17,7 +17,7 @@ from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
-from agents.known import meet, strangers
+from agents.known import admitted, meet, strangers
 from agents.place import Place
 from agents.policy import check_policy
 from agents.rare import Rare, apply
@@ -153,10 +153,17 @@ def _running_now(piece: Slice, tables: Tables) -> Ints:
 
 def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: Fates, outputs: list[Output]) -> None:
     facts = admit_columns(piece, tables, codec, now, fates)
-    if not len(facts):
-        return
+    while len(facts):
+        part, behind, turned_away = admitted(facts, tables)
+        fates.refused += [replace(one, index=int(facts.index[one.index])) for one in turned_away]
+        if len(part):
+            _fold_facts(part, tables, fates, outputs)
+        facts = behind
+
+
+def _fold_facts(facts: Facts, tables: Tables, fates: Fates, outputs: list[Output]) -> None:
     strange = strangers(facts, tables)
-    findings, senseless = _FOLDS[piece.topic](facts, tables)
+    findings, senseless = _FOLDS[facts.topic](facts, tables)
     meet(strange, facts, (one.index for one in senseless), tables)
     tables.silence.subjects(facts.batch.column("subject").unique().to_pylist(), int(facts.now[-1]))
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]

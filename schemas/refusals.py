@@ -34,6 +34,7 @@ class Reason(StrEnum):
     BAD_SHARES = "BAD_SHARES"
     BAD_TEMPLATE = "BAD_TEMPLATE"
     UNKNOWN_METRIC = "UNKNOWN_METRIC"  # of an alert rule
+    TOO_MANY_SUBJECTS = "TOO_MANY_SUBJECTS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,3 +108,29 @@ def test_who_is_new_is_worked_out_again_after_a_restart() -> None:
     life.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
     other.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
     assert rows(other.tables) == rows(life.tables)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("topic", [RESULTS, METRICS])
+def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
+    topic: str, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some make no sense and so take up no room; a spec makes one known, and room for another. However it is cut."""
+    monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 3)
+    life = Life()
+    names = ["evil/0", "evil/wrong", "evil/1", "evil/0", "good/0", "evil/2", "evil/3", "evil/1", "evil/4", "good/1"]
+    made = [
+        (result if topic == RESULTS else metric)(
+            n, subject=name, metric="error", sum=7.0 if "wrong" in name else 0.0, event_id=str(n)
+        )
+        for n, name in enumerate(names)
+    ]
+    for start in range(0, len(made), cut):
+        life.send(topic, made[start : start + cut])
+    subjects = {row.subject for row in life.tables.subjects.rows()}
+    assert subjects == {"evil/0", "evil/1", "evil/2", "good/0", "good/1"}
+    assert sorted(one.partition(":")[0] for one in life.refused)[-2:] == ["TOO_MANY_SUBJECTS"] * 2
+    life.send(SPECS, [spec(subject="evil/1")])
+    life.send(topic, [(result if topic == RESULTS else metric)(99, subject="evil/3", metric="error", event_id="x")])
+    assert "evil/3" in {row.subject for row in life.tables.subjects.rows()}
+    assert len(life.refused) == 3
