@@ -242,6 +242,9 @@ class MetricSpec:
     margin: float = 0.1  # relative; what still counts as no harm
     expected_count: int | None = None
     failure_threshold: float | None = None  # relative loss from which on it fails; absent: the policy's
+    # In the metric's own unit, allowed where it is more than the relative margin; absent: 0.01 of counted events where
+    # control has none.
+    absolute_margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,8 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
             yield Reason.NOT_FINITE, f"the cap of {metric.name!r} is {metric.cap}"
         if not 0 <= metric.margin < float("inf"):
             yield Reason.OUT_OF_RANGE, f"the margin of {metric.name!r} is {metric.margin}"
+        if metric.absolute_margin is not None and not 0 <= metric.absolute_margin < float("inf"):
+            yield Reason.OUT_OF_RANGE, f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}"
         if metric.expected_count is not None and metric.expected_count < 1:
             yield Reason.BAD_COUNT, f"the expected_count of {metric.name!r} is {metric.expected_count}"
 

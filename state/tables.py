@@ -42,8 +42,8 @@ _ARM_COLUMNS = {
 _ARM_DERIVED = {
     "trial": "i8", "later": "i4", "beside": "i4", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8",
     "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
-    "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "inflation": "f8", "learning": "?", "ramped": "?",
-    "snapshots": "?", "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
+    "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "absolute_margin": "f8", "inflation": "f8",
+    "learning": "?", "ramped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
     "heard": "i8", "silent": "?",
 }
 # fmt: on

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.judge.assess import agrees, enough
-from agents.judge.effect import effects
+from agents.judge.assess import agrees, assess
+from agents.judge.interval import Cuts
 from agents.judge.looks import Looks
+from agents.judge.moment import Moment
 from agents.judge.running import Running, totals_of
 from agents.judge.sides import Flags, Ints, Sides
+from agents.judge.soundness import sound
 from agents.judge.steps import with_strata
 from agents.judge.terms import NEVER, Method
-from agents.judge.wording import Moment, finding_of
+from agents.judge.wording import finding_of
 from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
@@ -41,24 +43,22 @@ class _Case:
     tables: Tables
     after: Running
     looks: Looks
+    cuts: Cuts
     experiment: ExperimentRow
     index: Trial
 
     def moment(self, row: int, record: int) -> Moment:
         """A pair after one record of the slice."""
-        pairs, at = np.array([row]), np.array([record])
-        control = int(self.tables.arms["control"][row])
-        sides = Sides(self.after.at(self.tables, control, at), self.after.at(self.tables, row, at))
-        sides = with_strata(self.tables, pairs, sides, at, self.after)
-        return Moment(self.facts, self.tables, self.after, self.experiment, row, record, sides)
+        moment = Moment.of(self.facts, self.tables, self.after, self.experiment, row, record)
+        return moment.with_running(*self.cuts.at(self.tables.arms, self.looks, row, moment.offset))
 
 
-def decide(facts: Facts, tables: Tables, after: Running, trial: int, looks: Looks) -> list[Finding]:
+def decide(facts: Facts, tables: Tables, after: Running, trial: int, looks: Looks, cuts: Cuts) -> list[Finding]:
     """Findings of one experiment in this slice, in the order of the log; closes what each decides."""
     index = tables.trials[trial]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    case = _Case(facts, tables, after, looks, experiment, index)
+    case = _Case(facts, tables, after, looks, cuts, experiment, index)
     candidates = [finding for variant in _undecided(experiment, index) for finding in _candidates(case, variant)]
     findings: list[Finding] = []
     for finding in sorted(candidates, key=lambda finding: finding.at):
@@ -197,15 +197,15 @@ def _latest(case: _Case, pair: _Pair, moments: Ints) -> Sides:
 def _gained(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
     arms = case.tables.arms
     since = arms["gain_offset"][row]
-    supported = agrees(arms, np.full(len(offsets), row), sides, Verdict.GAIN)
-    return np.asarray((since >= 0) & (offsets >= since) & supported)
+    rows = np.full(len(offsets), row)
+    # What was proved once may have faded since: nothing is deployed whose interval holds 0 by then.
+    supported = assess(arms, rows, offsets, sides, exact=False).gain >= arms["gain_level"][row]
+    return np.asarray((since >= 0) & (offsets >= since) & supported & agrees(arms, rows, sides, Verdict.GAIN))
 
 
 def _guarded(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
     """Whether the guardrail's bad end is within its margin, on enough records."""
-    arms, rows = case.tables.arms, np.full(len(offsets), row)
-    bad_end = effects(arms, rows, sides).worst
-    return np.asarray((bad_end > -arms["margin"][row]) & enough(arms, rows, sides))
+    return sound(case.tables.arms, np.full(len(offsets), row), sides)
 
 
 def _hold(case: _Case, variant: str) -> Iterator[Finding]:

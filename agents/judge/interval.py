@@ -36,6 +36,14 @@ class Cuts:
         arms["running_low"][pairs[held]] = self.low[held]
         arms["running_high"][pairs[held]] = self.high[held]
 
+    def at(self, arms: Columnar, looks: Looks, pair: int, offset: int) -> tuple[float, float]:
+        """A pair's running interval by an offset of the slice."""
+        mine = (looks.pairs[self.looks] == pair) & (looks.offsets[self.looks] <= offset)
+        by_then = np.flatnonzero(mine)
+        if len(by_then):
+            return float(self.low[by_then[-1]]), float(self.high[by_then[-1]])
+        return float(arms["running_low"][pair]), float(arms["running_high"][pair])
+
 
 _NONE = np.zeros(0, np.int64)
 

@@ -1,5 +1,7 @@
 """What an experiment's frozen row says of its arms, as the hot table's columns take it."""
 
+import numpy as np
+
 from agents.judge.terms import (
     NEVER,
     SPLIT_LEVEL,
@@ -15,7 +17,7 @@ from agents.judge.terms import (
 from schemas.records import Direction, ExperimentRow, ExperimentStatus, Pair
 
 OF_EXPERIMENT = ("alpha", "min_count", "ramped")
-OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "inflation", "learning")
+OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "absolute_margin", "inflation", "learning")
 OF_ARM = ("method", "share", "harm_level", "gain_level")
 
 
@@ -36,7 +38,7 @@ class Reading:
         """OF_EXPERIMENT."""
         return self.experiment.alpha, self.experiment.min_count, ramped(self.experiment)
 
-    def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, bool]:
+    def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, float, bool]:
         """OF_METRIC, before it is known whether the metric is made of snapshots."""
         spec, frozen = self._specs[metric], self._frozen.get(metric)
         limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
@@ -47,6 +49,7 @@ class Reading:
             limit if limit is not None else NEVER,
             cap if cap is not None else NEVER,
             spec.margin,
+            spec.absolute_margin if spec.absolute_margin is not None else np.nan,
             frozen.inflation if frozen is not None else 1.0,
             learns(self.experiment, spec),
         )

@@ -18,6 +18,7 @@ class Method(IntEnum):
     COUNTS = 1
     MEANS = 2
     SPLIT = 3
+    RATES = 4  # of units that hit or do not, whose shares nobody stated
 
 
 class Tally(IntEnum):
@@ -45,9 +46,11 @@ def method_of(spec: MetricSpec, stated: bool) -> Method:
     """Of a treatment; stated: whether its share of the traffic is."""
     if spec.name == EXPOSURE:
         return Method.SPLIT if stated else Method.NONE
-    if spec.kind == MetricKind.MEAN or not stated:
+    if spec.kind == MetricKind.MEAN:
         return Method.MEANS
-    return Method.COUNTS
+    if stated:
+        return Method.COUNTS
+    return Method.RATES if spec.kind in (MetricKind.RATE, MetricKind.LATENCY) else Method.MEANS
 
 
 def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
