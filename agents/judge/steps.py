@@ -44,15 +44,12 @@ def with_strata(
     arms = tables.arms
     if not arms["ramped"][pairs].any():
         return sides
-    found = []
+    strata = Strata.none(len(pairs))
     for pair in np.unique(pairs[arms["ramped"][pairs]]):
         at = np.flatnonzero(pairs == pair)
-        of_pair = _of_pair(tables, int(pair), None if records is None else records[at], after)
-        if of_pair is not None:
-            found.append((at, of_pair))
-    strata = Strata.none(len(pairs), max((one.share.shape[1] for _, one in found), default=0))
-    for at, one in found:
-        strata.put(at, one)
+        found = _of_pair(tables, int(pair), None if records is None else records[at], after)
+        if found is not None:
+            strata.put(at, found)
     return Sides(sides.control, sides.treatment, strata)
 
 

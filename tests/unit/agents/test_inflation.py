@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.judge.inflation import inflation_of
-
-MOST = 200.0  # records that weigh as one
+from agents.judge.inflation import MOST, inflation_of
 
 
 def gauge(phi: float, n: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
