@@ -21,13 +21,16 @@ def units(
     share: float = 0.5,
     planned: bool = True,
     events: int = EVENTS,
+    grows: float = 1.0,
 ) -> Found:
     """Each unit falls to the treatment with chance `share`, as planned, and sends one record: 1 with its arm's rate, else 0.
 
-    rates: of control and treatment. Without `planned` the spec states no shares.
+    rates: of control and treatment, at first; over the run both grow evenly to `grows` times that. Without `planned` the
+    spec states no shares.
     """
     treated = rng.random((events, experiments)) < share
-    value = rng.random(treated.shape) < np.where(treated, rates[1], rates[0])
+    grown = np.linspace(1.0, grows, events)[:, None]
+    value = rng.random(treated.shape) < np.where(treated, rates[1], rates[0]) * grown
     steps = [(share, None)] if planned else []
     return judged(experiment(metric, *steps), Records((metric.name,), treated, value.astype(float)))
 
@@ -68,6 +71,30 @@ CASES = (
         (partial(units, metric=CONVERSION, rates=(0.01, 0.01), share=0.05, planned=False, events=2 * EVENTS),),
         (FALSE,),
         1_000,
+    ),
+    Case(
+        "A/A, p 0.01 0.10 0.50 and 0.05 to 0.10, 50/50 and 10 %, no shares stated",
+        tuple(
+            partial(units, metric=CONVERSION, rates=(rate, rate), share=share, planned=False, grows=grows)
+            for rate, grows in ((0.01, 1.0), (0.1, 1.0), (0.5, 1.0), (0.05, 2.0))
+            for share in (0.5, 0.1)
+        ),
+        (FALSE,),
+        500,
+    ),
+    Case(
+        "errors 0 -> 100 %, 50/50 and 10 %, no shares stated",
+        # The 100 units of the smaller arm, and some luck.
+        tuple(partial(units, metric=ERROR, rates=(0.0, 1.0), share=share, planned=False) for share in (0.5, 0.1)),
+        (Bar("median events to the rollback", 1_100, worst(records_to_rollback)),),
+        100,
+    ),
+    Case(
+        "errors 1 -> 10 %, 50/50, no shares stated",
+        # The mean sequence alone needs its burn-in of 2 000 events first.
+        (partial(units, metric=ERROR, rates=(0.01, 0.10), planned=False),),
+        (Bar("median events to the rollback", 700, worst(records_to_rollback)),),
+        400,
     ),
     Case(
         "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9",

@@ -14,21 +14,27 @@ from typing import Any
 import fastavro
 
 from schemas.catalog import local_schema_id
-from streams.verifier import Refused, load_keys, verify
+from streams.verifier import Origin, Refused, load_keys, verify
 
 AVRO = Path(__file__).parents[1] / "schemas" / "avro"
 COMMAND, STATUS = (
     fastavro.schema.load_schema(str(AVRO / f"{name}.avsc")) for name in ("RollbackCommand", "CommandStatus")
 )
+SCHEMA = (
+    AVRO / "RollbackCommand.avsc"
+).read_text()  # by which commands are decoded here, so what a signature must name
 FRAME = b"\0" + local_schema_id("CommandStatus").to_bytes(4, "big")
 Act = Callable[[dict[str, Any]], None]
 
 
 class Duties:
-    """act: changes what is in service; after a crash it may be asked again for the same command."""
+    """act: changes what is in service; after a crash it may be asked again for the same command.
 
-    def __init__(self, keys_file: str, state_file: str, act: Act) -> None:
-        self._keys, self._path, self._act = load_keys(keys_file), Path(state_file), act
+    origin: whose commands are obeyed; without it a signature says neither whose it is nor how it is to be read.
+    """
+
+    def __init__(self, keys_file: str, state_file: str, act: Act, origin: Origin | None = None) -> None:
+        self._keys, self._path, self._act, self._origin = load_keys(keys_file), Path(state_file), act, origin
         self._state = json.loads(self._path.read_text()) if self._path.exists() else {"done": [], "tokens": {}}
 
     def take(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Iterator[bytes]:
@@ -37,7 +43,7 @@ class Duties:
             return
         command: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), COMMAND, None)
         try:
-            verify(topic, key, value, headers, command, self._keys, int(time.time() * 1_000))
+            verify(topic, key, value, headers, command, self._keys, int(time.time() * 1_000), self._origin, SCHEMA)
             done = command["command_id"] in self._state["done"]
             if not done and command["fencing_token"] <= self._state["tokens"].get(command["target"], 0):
                 raise Refused("STALE_TOKEN", "a later command was here")

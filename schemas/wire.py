@@ -99,6 +99,14 @@ class Codec:
         """The id that `encode` writes."""
         return self._ids[record]
 
+    def written_with(self, record: str, value: bytes) -> Any:
+        """The schema, as JSON reads it, that a value says it was written with. Raises DecodeError for none that is known."""
+        schema_id, _ = unframe(value)
+        writer = self._known.get((record, schema_id))
+        if writer is None:
+            raise DecodeError(Reason.UNKNOWN_SCHEMA, f"schema {schema_id} is not a known schema of {record}")
+        return writer.schema
+
     def encode(self, record: Record) -> bytes:
         """The framed value of a dataclass of schemas/records.py."""
         name = type(record).__name__

@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     signing_key: str = Field(
         "", description="PEM file with the Ed25519 key that signs commands; empty: they are not signed"
     )
+    signature_scheme: Literal["1", "both", "2"] = Field(
+        "both",
+        description="what signatures say: 2 signs cluster, group and schema too; both, until all deployers verify 2",
+    )
+    signature_1_until: str = Field(
+        "", description="moment (ISO 8601) from which an executor refuses signatures of scheme 1 alone; empty: never"
+    )
     group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
     slot: str = Field("0", description="name of this worker, stable over restarts: what fences its own zombie")
     partitions: int = Field(4, ge=1, le=1024, description="partition count of every co-partitioned topic")

@@ -6,7 +6,10 @@ Ed25519 draws no chance: a command that is made again from the log gets the same
 import base64
 import logging
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,34 +20,60 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from schemas.catalog import schema_text
 from schemas.records import Command
 from streams.config import Settings
 from streams.errors import MendstreamError
-from streams.verifier import KEY_ID, SIGNATURE, SIGNED, key_id, signed_bytes
+from streams.kafka import admin
+from streams.verifier import KEY_ID, SIGNATURE, SIGNATURE_2, SIGNED, Origin, fingerprint, key_id, signed_bytes
 
 log = logging.getLogger("mendstream.signing")
+Scheme = Literal["1", "both", "2"]
 
 
 class Signer:
     """Makes the headers that a deployer verifies."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
+    def __init__(self, key: Ed25519PrivateKey, origin: Origin | None = None, scheme: Scheme = "both") -> None:
+        """origin: whose commands they are; without one only scheme 1 can be signed, whatever `scheme` says."""
+        self._key, self.origin = key, origin
+        self._scheme = "1" if origin is None else scheme
         self.key_id = key_id(key.public_key().public_bytes_raw())
 
     def headers(self, topic: str, key: str, value: bytes, command: Command) -> list[tuple[str, bytes]]:
-        """The key's id and the signature in base64; value: the command's bytes as they will stand on the topic."""
-        fields = {name: getattr(command, name) for name in SIGNED}
-        signature = self._key.sign(signed_bytes(type(command).__name__, topic, key.encode(), fields, value))
-        return [(KEY_ID, self.key_id.encode()), (SIGNATURE, base64.b64encode(signature))]
+        """The key's id and signatures in base64; value: the command's bytes as they will stand on the topic."""
+        fields, record = {name: getattr(command, name) for name in SIGNED}, type(command).__name__
+        headers = [(KEY_ID, self.key_id.encode())]
+        if self._scheme != "2":
+            headers.append((SIGNATURE, self._signed(signed_bytes(record, topic, key.encode(), fields, value))))
+        if self.origin is not None and self._scheme != "1":
+            meaning = (*self.origin, _fingerprint(record))
+            headers.append(
+                (SIGNATURE_2, self._signed(signed_bytes(record, topic, key.encode(), fields, value, meaning)))
+            )
+        return headers
+
+    def _signed(self, message: bytes) -> bytes:
+        return base64.b64encode(self._key.sign(message))
 
 
-def signer_of(settings: Settings) -> Signer | None:
+@cache
+def _fingerprint(record: str) -> str:
+    return fingerprint(schema_text(record))
+
+
+def origin_of(settings: Settings) -> Origin:
+    """Whose commands are this installation's: the id of its Kafka cluster, which Kafka is asked for, and its group."""
+    return Origin(str(admin(settings).list_topics(timeout=10.0).cluster_id), settings.group)
+
+
+def signer_of(settings: Settings, origin: Callable[[Settings], Origin] = origin_of) -> Signer | None:
     """Who signs the commands of a processor, None without a key; the log says which. Raises as `load` does."""
     if not settings.signing_key:
         log.info("commands are not signed: MENDSTREAM_SIGNING_KEY names no key")
         return None
-    signer = Signer(load(Path(settings.signing_key)))
+    key = load(Path(settings.signing_key))
+    signer = Signer(key, origin(settings), settings.signature_scheme)
     log.info("commands are signed with key %s", signer.key_id)
     return signer
 

@@ -12,13 +12,15 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-TAG = b"mendstream-command-v1"  # so that a signature of anything else never passes for one of a command
-KEY_ID, SIGNATURE, TYPE = "mendstream-key-id", "mendstream-signature", "ce_type"
+# So that a signature of anything else never passes for one of a command. What scheme 1 signs does not say how the bytes are
+# to be read, nor whose they are: who owns the Schema Registry could swap two fields, who has another Kafka send them there.
+TAG, TAG_2 = b"mendstream-command-v1", b"mendstream-command-v2"
+KEY_ID, SIGNATURE, SIGNATURE_2, TYPE = "mendstream-key-id", "mendstream-signature", "mendstream-signature-2", "ce_type"
 TYPES = {
     "commands.rollback.v1": "RollbackCommand",
     "commands.deploy.v1": "DeployCommand",
@@ -26,6 +28,7 @@ TYPES = {
     "commands.improve.v1": "ImproveCommand",
 }
 SIGNED = ("command_id", "attempt", "fencing_token", "issued_at", "expires_at")
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 MOST = 10_000  # of each kind in a ledger: some 2 MB, written anew with each command
 _TEXTS = ("command_id", "subject", "target")
 
@@ -34,6 +37,13 @@ Reason = Literal[
 ]
 Headers = Iterable[tuple[str, bytes | str | None]]
 Command = Mapping[str, Any]  # the decoded payload by its Avro names; moments as int ms or aware datetimes
+
+
+class Origin(NamedTuple):
+    """Whose commands are obeyed: the id of the Kafka cluster, and the consumer group of its processors."""
+
+    cluster: str
+    group: str
 
 
 class Refused(Exception):
@@ -65,7 +75,7 @@ def load_keys(path: str | Path) -> dict[str, Ed25519PublicKey]:
             key = Ed25519PublicKey.from_public_bytes(raw)
         except (IndexError, ValueError) as error:
             wanted = "`<key id> <base64 of a raw Ed25519 public key> <comment>`"
-            raise ValueError(f"{path}, line {number} is not {wanted}: {line!r}") from error
+            raise ValueError(f"{path}, line {number} is not {wanted}") from error
         if words[0] != key_id(raw):
             raise ValueError(f"{path}, line {number}: the id of this key is {key_id(raw)}, not {words[0]}")
         keys[words[0]] = key
@@ -74,15 +84,65 @@ def load_keys(path: str | Path) -> dict[str, Ed25519PublicKey]:
     return keys
 
 
-def signed_bytes(record_type: str, topic: str, key: bytes, command: Command, value: bytes) -> bytes:
+def signed_bytes(
+    record_type: str,
+    topic: str,
+    key: bytes,
+    command: Command,
+    value: bytes,
+    meaning: tuple[str, str, str] | None = None,
+) -> bytes:
     """What a signature covers: the tag, then each field behind its length in 4 bytes, most significant first.
 
-    The fields: record type, topic, key, those of SIGNED (integers as decimal digits), value. Raises Refused
-    BAD_SIGNATURE where the command lacks one.
+    The fields: record type, topic, key, those of SIGNED (integers as decimal digits), with scheme 2 cluster, group and the
+    schema's fingerprint (`meaning`, in this order), value. Raises Refused BAD_SIGNATURE where the command lacks one.
     """
     parts = [record_type.encode(), topic.encode(), key]
     parts += [str(_field(command, name)).encode() for name in SIGNED]
-    return TAG + b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, value])
+    parts += [part.encode() for part in meaning or ()]
+    tag = TAG if meaning is None else TAG_2
+    return tag + b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, value])
+
+
+def fingerprint(schema: str | Mapping[str, Any] | list[Any]) -> str:
+    """SHA-256, in hex, of a schema's Parsing Canonical Form (Avro 1.12, "Transforming into Parsing Canonical Form").
+
+    Two schemas with the same one read the same bytes as the same fields. schema: as JSON text, or as that reads.
+    """
+    parsed = json.loads(schema) if isinstance(schema, str) and schema[:1] in '{["' else schema
+    return hashlib.sha256(_canonical(parsed, "").encode()).hexdigest()
+
+
+def _canonical(schema: Any, namespace: str) -> str:
+    if isinstance(schema, list):
+        return f"[{','.join(_canonical(each, namespace) for each in schema)}]"
+    if isinstance(schema, str):
+        return _quoted(schema if schema in PRIMITIVES else _full(schema, namespace))
+    kind = schema["type"]
+    if kind == "array":
+        return f'{{"type":"array","items":{_canonical(schema["items"], namespace)}}}'
+    if kind == "map":
+        return f'{{"type":"map","values":{_canonical(schema["values"], namespace)}}}'
+    if kind not in ("record", "enum", "fixed"):
+        return _canonical(kind, namespace)
+    name = _full(schema["name"], schema.get("namespace", namespace))
+    begins, inner = f'{{"name":{_quoted(name)},"type":"{kind}"', name.rpartition(".")[0]
+    if kind == "enum":
+        return f'{begins},"symbols":[{",".join(map(_quoted, schema["symbols"]))}]}}'
+    if kind == "fixed":
+        return f'{begins},"size":{int(schema["size"])}}}'
+    fields = (
+        f'{{"name":{_quoted(each["name"])},"type":{_canonical(each["type"], inner)}}}' for each in schema["fields"]
+    )
+    return f'{begins},"fields":[{",".join(fields)}]}}'
+
+
+def _full(name: str, namespace: str) -> str:
+    return name if "." in name or not namespace else f"{namespace}.{name}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def verify(
@@ -93,16 +153,28 @@ def verify(
     command: Command,
     keys: Mapping[str, Ed25519PublicKey],
     now_ms: int,
+    origin: Origin | None = None,
+    schema: str | Mapping[str, Any] = "",
+    scheme_1_until_ms: int | None = None,
 ) -> None:
     """Returns if a record is a command that a known key signed for this topic and key, and that has not expired.
 
     value: the bytes as they came; command: what they decode to, and nothing but that, since of its fields only those of
     SIGNED and the subject are looked at. now_ms: the time of this machine. Raises Refused for the first fault.
+
+    origin: whose commands are obeyed, with which scheme 2 is verified wherever it is there; schema: the one by which the value
+    was decoded, the writer's. scheme_1_until_ms: from this moment on a signature of scheme 1 alone is refused; None: never.
     """
     held = list(headers or ())
-    name, signature = _only(held, KEY_ID), _only(held, SIGNATURE)
+    second = origin is not None and any(each == SIGNATURE_2 for each, _ in held)
+    if origin is not None and not second and scheme_1_until_ms is not None and now_ms >= scheme_1_until_ms:
+        raise Refused(
+            "UNSIGNED", f"it carries no {SIGNATURE_2}, and scheme 1 was accepted until {scheme_1_until_ms} ms"
+        )
+    header = SIGNATURE_2 if second else SIGNATURE
+    name, signature = _only(held, KEY_ID), _only(held, header)
     if not name or not signature:
-        raise Refused("UNSIGNED", f"it does not carry one {KEY_ID} and one {SIGNATURE}")
+        raise Refused("UNSIGNED", f"it does not carry one {KEY_ID} and one {header}")
     record_type, said = TYPES.get(topic), _only(held, TYPE)
     if record_type is None or said != f"mendstream.{record_type}.v1":
         raise Refused("WRONG_TOPIC", f"a record of type {said!r} does not belong on {topic!r}")
@@ -112,7 +184,8 @@ def verify(
     if name not in keys:
         raise Refused("UNKNOWN_KEY", f"it is signed with {name!r}, which is none of {sorted(keys)}")
     try:
-        message = signed_bytes(record_type, topic, subject, command, value or b"")
+        meaning = (*origin, fingerprint(schema)) if origin is not None and second else None
+        message = signed_bytes(record_type, topic, subject, command, value or b"", meaning)
         keys[name].verify(base64.b64decode(signature, validate=True), message)
     except (InvalidSignature, ValueError) as error:
         raise Refused("BAD_SIGNATURE", f"what it says is not what {name} signed") from error

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge import counts, means, ramp
-from agents.judge.samples import difference, judged, judged_control, needed
+from agents.judge import counts, means, ramp, rates
+from agents.judge.samples import difference, fewest, judged, judged_control, needed, needed_of_mean, rounding, samples
 from agents.judge.sides import Flags, Floats, Ints, Sides
 from agents.judge.terms import Method, Tally
 from schemas.records import Verdict
@@ -21,7 +21,7 @@ Z_AGREES = 3.0  # a count test takes a split that is off its plan for an effect;
 class Evidence:
     """Of treatment against control at n moments, each shape (n,).
 
-    harm, gain: nats; log e of the count test, or minus the log of the anytime p-value of the mean test.
+    harm, gain: nats; log e of the count test, or minus the log of the anytime p-value of the others.
     enough: both arms have the records that a decision needs.
     """
 
@@ -47,6 +47,9 @@ def assess(arms: Columnar, pairs: Ints, offsets: Ints, sides: Sides, exact: bool
     by_mean = np.flatnonzero((method == Method.MEANS) & wanted)
     if len(by_mean):
         harm[by_mean], gain[by_mean] = _mean_sides(arms, pairs[by_mean], sides.take(by_mean))
+    by_rate = np.flatnonzero((method == Method.RATES) & wanted)
+    if len(by_rate):
+        harm[by_rate], gain[by_rate] = _rate_sides(arms, pairs[by_rate], sides.take(by_rate), exact)
     split = np.flatnonzero(method == Method.SPLIT)
     if len(split):
         harm[split] = _split_side(arms, pairs[split], sides.take(split))
@@ -68,9 +71,9 @@ def agrees(arms: Columnar, pairs: Ints, sides: Sides, verdict: Verdict) -> Flags
 
 def enough(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     """Where both arms have the records that a decision needs, shape (n,)."""
+    learning = (arms["tally"][pairs] == Tally.LATENCY) & ~np.isfinite(arms["limit"][pairs])
     missing = (sides.control.missing | sides.treatment.missing) & (arms["method"][pairs] == Method.MEANS)
-    least = np.minimum(judged_control(arms, pairs, sides.control), judged(arms, pairs, sides.treatment))
-    return np.asarray((least >= needed(arms, pairs)) & ~missing)
+    return np.asarray((fewest(arms, pairs, sides) >= needed(arms, pairs)) & ~missing & ~learning)
 
 
 def _begun(arms: Columnar, pairs: Ints, offsets: Ints) -> Flags:
@@ -131,5 +134,48 @@ def _split_side(arms: Columnar, pairs: Ints, sides: Sides) -> Floats:
 def _mean_sides(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[Floats, Floats]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = difference(arms, pairs, sides)
+        se = np.maximum(se, least_error(arms, pairs, sides, effect))
         better = np.where(arms["sign"][pairs] > 0, effect, -effect)
     return means.log_evidence(-better, se, n), means.log_evidence(better, se, n)
+
+
+def least_error(arms: Columnar, pairs: Ints, sides: Sides, effect: Floats) -> Floats:
+    """The least that the standard error of an effect is taken for, shape (n,): rounding, and one unit of each arm like the
+    other arm's, for of arms without any spread nothing else is known of it.
+
+    Arms of n units that are alike are both constant and differ with a chance of 2^-2n at most, far below what is left to
+    a test that is a thousand units old.
+    """
+    a, b = samples(arms, pairs, sides)
+    one_unit = np.abs(effect) * np.sqrt(1.0 / a.count**2 + 1.0 / b.count**2)
+    return np.asarray(np.fmax(one_unit, rounding(arms, pairs, sides)))
+
+
+def _rate_sides(arms: Columnar, pairs: Ints, sides: Sides, exact: bool) -> tuple[Floats, Floats]:
+    """Whichever is more of the confidence sequence's evidence and the exact test's, each at its part of the level."""
+    harm, gain = _mean_sides(arms, pairs, sides)
+    early = fewest(arms, pairs, sides) < needed_of_mean(arms, pairs)
+    harm, gain = np.where(early, counts.NO_EVIDENCE, harm), np.where(early, counts.NO_EVIDENCE, gain)
+    least = np.minimum(arms["harm_level"][pairs], arms["gain_level"][pairs])
+    more, fewer = exact_sides(arms, pairs, sides, np.full(len(pairs), -np.inf) if exact else least)
+    up = arms["sign"][pairs] > 0
+    return (
+        np.maximum(harm + np.log(1.0 - rates.PART), np.where(up, fewer, more) + np.log(rates.PART)),
+        np.maximum(gain + np.log(1.0 - rates.PART), np.where(up, more, fewer) + np.log(rates.PART)),
+    )
+
+
+def exact_sides(arms: Columnar, pairs: Ints, sides: Sides, least: Floats) -> tuple[Floats, Floats]:
+    """log e that the treatment's rate is higher, and lower, from the units alone, shape (n,); bounds of it below `least`.
+
+    None where an arm is empty, or in a ramp, for over its steps rates of one time would be compared with another's.
+    """
+    control, treatment = samples(arms, pairs, sides)
+    more, fewer = np.full(len(pairs), counts.NO_EVIDENCE), np.full(len(pairs), counts.NO_EVIDENCE)
+    usable = (control.count > 0) & (treatment.count > 0) & ~arms["ramped"][pairs]
+    for side, (a, b) in ((more, (treatment, control)), (fewer, (control, treatment))):
+        at = np.flatnonzero(usable)
+        side[at] = rates.most_above(a.total[at], a.count[at], b.total[at], b.count[at])
+        at = at[side[at] >= least[at]]
+        side[at] = rates.log_e_above(a.total[at], a.count[at], b.total[at], b.count[at])
+    return more, fewer

@@ -20,6 +20,7 @@ from state.trials import Trial
 
 LEARNED = 500  # units of control
 LIMIT = 0.99  # quantile of a latency's values; requests that fail are few and far out
+ROOM = 1.5  # times the median, which a cap is not below: where all values are alike it would hide any that are larger
 CAP = 0.98  # quantile of a mean's values; at a higher one a rise of a fifth in a heavy tail is found too late
 
 
@@ -115,10 +116,16 @@ def _frozen(experiment: ExperimentRow, metric: str, values: Floats, offset: int)
     if spec.kind == MetricKind.LATENCY:
         limit = float(np.quantile(values, LIMIT, method="higher")) if len(values) else None
         return Frozen(metric=metric, limit=limit, inflation=1.0, offset=offset)
-    # Of revenue most values are 0: what is extreme is asked among the others.
+    cap = _cap(values) if spec.cap is None else None
+    return Frozen(metric=metric, cap=cap, inflation=inflation_of(values), offset=offset)
+
+
+def _cap(values: Floats) -> float | None:
+    """What is extreme among the values above 0, for of revenue most are 0; None where there is none."""
     sized = values[values > 0.0]
-    cap = float(np.quantile(sized, CAP, method="higher")) if len(sized) else None
-    return Frozen(metric=metric, cap=cap if spec.cap is None else None, inflation=inflation_of(values), offset=offset)
+    if not len(sized):
+        return None
+    return float(max(np.quantile(sized, CAP, method="higher"), ROOM * np.quantile(sized, 0.5, method="higher")))
 
 
 def _put_in_force(tables: Tables, index: Trial, frozen: Frozen) -> None:

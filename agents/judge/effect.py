@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.judge import counts, means, needs
-from agents.judge.assess import Evidence, enough
-from agents.judge.samples import difference, judged, judged_control, needed, samples
+from agents.judge import counts, means, needs, ramp, rates
+from agents.judge.assess import Evidence, enough, exact_sides, least_error
+from agents.judge.samples import difference, fewest, judged, judged_control, needed, needed_of_mean, rounding, samples
 from agents.judge.sides import Flags, Floats, Ints, Sides
 from agents.judge.terms import Method, Tally
 from state.columnar import Columnar
@@ -16,12 +16,20 @@ SETTLED_HITS = 30  # of a rate, and as many misses, in each arm: with fewer its 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Treatment minus control per unit, its interval, and the interval's bad end relative to control; (n,)."""
+    """Treatment minus control per unit, and its interval, shape (n,)."""
 
     effect: Floats
     low: Floats
     high: Floats
-    worst: Floats
+
+    def cut(self, low: Floats, high: Floats) -> "Effect":
+        """The interval that people are shown: what the intervals so far, from low to high, leave of this one.
+
+        Where they leave nothing, no single effect explains the data, and this one alone is shown.
+        """
+        ends = np.fmax(self.low, low), np.fmin(self.high, high)
+        emptied = ends[0] > ends[1]
+        return Effect(self.effect, np.where(emptied, self.low, ends[0]), np.where(emptied, self.high, ends[1]))
 
 
 def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0, known: Evidence | None = None) -> Effect:
@@ -31,26 +39,30 @@ def effects(arms: Columnar, pairs: Ints, sides: Sides, tails: float = 1.0, known
     half tails it holds the truth at all moments with probability 1 - alpha. known: the exact evidence, where it is at hand.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        effect, se, n = difference(arms, pairs, sides)
-        a, b = samples(arms, pairs, sides)
-        alpha = arms["alpha"][pairs] * tails
-        wide = means.radius(se, n, alpha)
-        usable = (se > 0.0) & (a.count > 0) & (b.count > 0) & ~(sides.control.missing | sides.treatment.missing)
-        low, high = np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
-        fixed = (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs]
-        at = np.flatnonzero(fixed & (np.minimum(a.count, b.count) > 0))
+        effect, _, _ = difference(arms, pairs, sides)
+    alpha, method = arms["alpha"][pairs] * tails, arms["method"][pairs]
+    low, high = _mean_interval(arms, pairs, sides, alpha)
+    a, b = samples(arms, pairs, sides)
+    both, ramped = np.minimum(a.count, b.count) > 0, arms["ramped"][pairs]
+    for interval, wanted in (
+        (_count_interval, (method == Method.COUNTS) & ~ramped),
+        (_ramp_interval, (method == Method.COUNTS) & ramped),
+        (_rate_interval, (method == Method.RATES) & ~ramped),
+    ):
+        at = np.flatnonzero(wanted & both)
         if len(at):
-            evidence = (known.harm[at], known.gain[at]) if known is not None else None
-            low[at], high[at] = _count_interval(arms, pairs[at], sides.take(at), alpha[at], evidence)
-        bad_end = np.where(arms["sign"][pairs] > 0, low, -high)
-        worst = bad_end / np.abs(a.mean())
-    # A baseline of zero has no relative effect, so nothing relative can be shown of it.
-    return Effect(effect, low, high, np.where(np.isfinite(worst), worst, -np.inf))
+            evidence = Evidence(known.harm[at], known.gain[at], known.enough[at]) if known is not None else None
+            low[at], high[at] = interval(arms, pairs[at], sides.take(at), alpha[at], evidence)
+    # A count test takes the planned share for the units' own, so what was observed may lie a little outside what it leaves.
+    counts_of = np.flatnonzero((method == Method.COUNTS) & ~np.isnan(low))
+    low[counts_of] = np.fmin(low[counts_of], effect[counts_of])
+    high[counts_of] = np.fmax(high[counts_of], effect[counts_of])
+    return Effect(effect, low, high)
 
 
 def settled(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
-    """Where an interval may be relied on: enough for a mean, and of a rate enough hits and misses in each arm."""
-    counted, fine = arms["tally"][pairs] != Tally.MEAN, enough(arms, pairs, sides)
+    """Where an interval may be relied on: enough and some spread for a mean, enough hits and misses for a rate."""
+    counted, fine = arms["tally"][pairs] != Tally.MEAN, enough(arms, pairs, sides) & spread(arms, pairs, sides)
     for totals in (sides.control, sides.treatment):
         misses = np.where(arms["tally"][pairs] == Tally.COUNT, SETTLED_HITS, totals.count - totals.hits)
         many = (totals.count >= means.BURN_IN) & (np.minimum(totals.hits, misses) >= SETTLED_HITS)
@@ -58,11 +70,22 @@ def settled(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
     return np.asarray(fine & (arms["method"][pairs] != Method.SPLIT))
 
 
-def spread_known(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
-    """Where a mean has a variance to judge by, shape (n,): not where all values are equal or squares are missing."""
+def spread(arms: Columnar, pairs: Ints, sides: Sides) -> Flags:
+    """Where values that are compared by their means differ among themselves, and everywhere else, shape (n,)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         _, se, _ = difference(arms, pairs, sides)
-    return np.asarray((se > 0.0) & np.isfinite(se) & ~(sides.control.missing | sides.treatment.missing))
+    return np.asarray((se > 0.0) | (arms["method"][pairs] != Method.MEANS))
+
+
+def exact_interval(arms: Columnar, pairs: Ints, sides: Sides, level: Floats) -> tuple[Floats, Floats]:
+    """The difference of two rates that the exact test leaves at this evidence, shape (n,); both arms have units.
+
+    Of counts of several a unit the units with any are what is bounded.
+    """
+    a, b = samples(arms, pairs, sides)
+    x, y = np.minimum(sides.treatment.hits, b.count), np.minimum(sides.control.hits, a.count)
+    low = rates.least_difference(x, b.count, y, a.count, level)
+    return low, -rates.least_difference(y, a.count, x, b.count, level)
 
 
 def expected_more(arms: Columnar, pairs: Ints, sides: Sides, evidence: Evidence) -> Floats:
@@ -72,6 +95,7 @@ def expected_more(arms: Columnar, pairs: Ints, sides: Sides, evidence: Evidence)
     missing = needs.missing_units(control, treatment, least, evidence.enough)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = difference(arms, pairs, sides)
+        se = np.maximum(se, least_error(arms, pairs, sides, effect))
     better = np.where(arms["sign"][pairs] > 0, effect, -effect) > 0.0
     level = np.where(better, arms["gain_level"][pairs], arms["harm_level"][pairs])
     log_e = np.where(better, evidence.gain, evidence.harm)
@@ -88,8 +112,55 @@ def expected_more(arms: Columnar, pairs: Ints, sides: Sides, evidence: Evidence)
     return np.where(missing > 0.0, missing, more)
 
 
+def _mean_interval(arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats) -> tuple[Floats, Floats]:
+    """The confidence sequence of the difference; a point where all values of both arms are equal, on enough of them."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        effect, se, n = difference(arms, pairs, sides)
+        wide = means.radius(np.fmax(se, rounding(arms, pairs, sides)), n, alpha)
+    a, b = samples(arms, pairs, sides)
+    constant = (se == 0.0) & (arms["method"][pairs] == Method.MEANS) & enough(arms, pairs, sides)
+    usable = ((se > 0.0) | constant) & (a.count > 0) & (b.count > 0)
+    usable &= ~(sides.control.missing | sides.treatment.missing)
+    return np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
+
+
+def _rate_interval(
+    arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats, evidence: Evidence | None
+) -> tuple[Floats, Floats]:
+    """The confidence sequence's interval and the exact test's, each at its part of the level, cut with each other.
+
+    The exact one is the wider and takes long to find, so it is asked for where there is no other yet, and of an end at
+    which the exact test rejects 0 already.
+    """
+    level = -np.log(alpha * rates.PART)
+    low, high = _mean_interval(arms, pairs, sides, alpha * (1.0 - rates.PART))
+    early = (fewest(arms, pairs, sides) < needed_of_mean(arms, pairs)) | np.isnan(low)
+    low, high = np.where(early, -np.inf, low), np.where(early, np.inf, high)
+    more, fewer = exact_sides(arms, pairs, sides, level)
+    at = np.flatnonzero(early | (np.maximum(more, fewer) >= level))
+    if len(at):
+        ends = exact_interval(arms, pairs[at], sides.take(at), level[at])
+        low[at], high[at] = np.maximum(low[at], ends[0]), np.minimum(high[at], ends[1])
+    return low, high
+
+
+def _ramp_interval(
+    arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats, evidence: Evidence | None
+) -> tuple[Floats, Floats]:
+    """The effect between the log ratios of the rates that the ramp's test leaves."""
+    strata = sides.strata
+    if strata is None:
+        return np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
+    low, high = ramp.ends(strata, -np.log(alpha))
+    flipped, known = arms["flipped"][arms["whole"][pairs]], strata.counted.sum(axis=1) > 0.0
+    low, high = np.where(flipped, -high, low), np.where(flipped, -low, high)
+    none = np.flatnonzero(~known)
+    low[none], high[none] = exact_interval(arms, pairs[none], sides.take(none), -np.log(alpha[none]))
+    return low, high
+
+
 def _count_interval(
-    arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats, evidence: tuple[Floats, Floats] | None
+    arms: Columnar, pairs: Ints, sides: Sides, alpha: Floats, evidence: Evidence | None
 ) -> tuple[Floats, Floats]:
     """The effect between the shares of the counted outcome that the test leaves, at the observed rate of both arms.
 
@@ -106,7 +177,11 @@ def _count_interval(
         up, down = counts.log_e_one_sided(x, y, share, never), counts.log_e_one_sided(y, x, 1.0 - share, never)
     else:
         more_is_harm = (arms["sign"][pairs] < 0) != flipped
-        up, down = np.where(more_is_harm, *evidence), np.where(more_is_harm, *reversed(evidence))
+        up = np.where(more_is_harm, evidence.harm, evidence.gain)
+        down = np.where(more_is_harm, evidence.gain, evidence.harm)
     ends = [rate * (t / share - (1.0 - t) / (1.0 - share)) for t in counts.edges(x, y, share, alpha, up, down)]
     low, high = np.where(flipped, -ends[1], ends[0]), np.where(flipped, -ends[0], ends[1])
-    return np.where(x + y > 0.0, low, np.nan), np.where(x + y > 0.0, high, np.nan)
+    # Where nothing was counted yet nothing is proved, and the units themselves bound the difference.
+    none = np.flatnonzero(x + y == 0.0)
+    low[none], high[none] = exact_interval(arms, pairs[none], sides.take(none), -np.log(alpha[none]))
+    return low, high

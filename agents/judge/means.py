@@ -17,7 +17,7 @@ INDEPENDENT = 100.0  # and at least as many independent ones, where values follo
 TUNED_AT = 5_000.0  # N*: where the sequence is tightest; fixed, so nothing is tuned on the data
 DESIGN_ALPHA = 0.05  # the level for which rho is tuned; every other level is valid too
 NO_EVIDENCE = -700.0
-_TINY = 1e-12  # of the mean square: a variance below it is rounding, not spread
+TINY = 1e-12  # of the mean square: a variance below it is rounding, not spread
 
 
 def _rho_squared(alpha: float) -> float:
@@ -42,7 +42,7 @@ class Sample:
         """Unbiased; 0 where only rounding is left, infinite where it is too large to be known."""
         with np.errstate(over="ignore", invalid="ignore"):
             spread = self.squares - self.total * self.total / self.count
-        known = np.where(spread > _TINY * self.squares, spread, 0.0)
+        known = np.where(spread > TINY * self.squares, spread, 0.0)
         spread = np.where(np.isfinite(spread) | (self.count == 0), known, np.inf)
         return np.asarray(spread / np.maximum(self.count - 1.0, 1.0))
 

@@ -11,8 +11,19 @@ from state.columnar import Columnar
 def needed(arms: Columnar, pairs: Ints) -> Floats:
     """Units that each arm must have, shape (n,)."""
     least, method = arms["min_count"][pairs], arms["method"][pairs]
-    of_mean = np.maximum(np.maximum(least, means.BURN_IN), means.INDEPENDENT * arms["inflation"][pairs])
+    of_mean = needed_of_mean(arms, pairs)
     return np.where(method == Method.MEANS, of_mean, np.where(method == Method.SPLIT, 1.0, least.astype(float)))
+
+
+def needed_of_mean(arms: Columnar, pairs: Ints) -> Floats:
+    """Units that each arm must have before the confidence sequence of their means may decide, shape (n,)."""
+    least = np.maximum(arms["min_count"][pairs], means.BURN_IN)
+    return np.asarray(np.maximum(least, means.INDEPENDENT * arms["inflation"][pairs]))
+
+
+def fewest(arms: Columnar, pairs: Ints, sides: Sides) -> Floats:
+    """Units judged of the smaller arm, shape (n,)."""
+    return np.minimum(judged_control(arms, pairs, sides.control), judged(arms, pairs, sides.treatment))
 
 
 def judged(arms: Columnar, rows: Ints, totals: Totals) -> Floats:
@@ -32,6 +43,15 @@ def difference(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[Floats, Float
         ramped = arms["ramped"][pairs]
         effect, se = np.where(ramped, sides.strata.effect, effect), np.where(ramped, sides.strata.se, se)
     return effect, se * np.sqrt(inflation), (a.count + b.count) / inflation
+
+
+def rounding(arms: Columnar, pairs: Ints, sides: Sides) -> Floats:
+    """What a standard error is not below, shape (n,): a spread that is taken for rounding, and the rounding of the sums."""
+    a, b = samples(arms, pairs, sides)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.sqrt(np.fmax(a.squares / a.count, b.squares / b.count))
+        spread = np.sqrt(means.TINY * (1.0 / a.count + 1.0 / b.count))
+    return np.asarray(size * (spread + (a.count + b.count) * np.finfo(np.float64).eps))
 
 
 def samples(arms: Columnar, pairs: Ints, sides: Sides) -> tuple[means.Sample, means.Sample]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.judge import counts
 from agents.judge.assess import Evidence, assess
-from agents.judge.effect import Effect, effects, expected_more, spread_known
+from agents.judge.effect import Effect, effects, expected_more
 from agents.judge.running import totals_of
 from agents.judge.sides import Flags, Floats, Ints, Sides
 from agents.judge.steps import with_strata
@@ -34,26 +34,23 @@ def refresh(tables: Tables) -> None:
     arms["effect"][rows] = _or_nan(effect.effect)
     arms["log_e_harm"][rows], arms["log_e_gain"][rows] = _told(evidence.harm), _told(evidence.gain)
     arms["expected_more"][rows] = expected_more(arms, rows, sides, evidence)
-    arms["state"][rows] = _states(tables, rows, sides, evidence)
+    arms["state"][rows] = _states(tables, rows, sides, evidence, effect)
 
 
 def _put_interval(tables: Tables, rows: Ints, effect: Effect) -> None:
     """The interval shown is the running one: what the intervals so far have left of the present one."""
     arms = tables.arms
-    low = np.fmax(effect.low, arms["running_low"][rows])
-    high = np.fmin(effect.high, arms["running_high"][rows])
-    emptied = low > high
-    arms["low"][rows] = _or_nan(np.where(emptied, effect.low, low))
-    arms["high"][rows] = _or_nan(np.where(emptied, effect.high, high))
+    shown = effect.cut(arms["running_low"][rows], arms["running_high"][rows])
+    arms["low"][rows], arms["high"][rows] = _or_nan(shown.low), _or_nan(shown.high)
 
 
-def _states(tables: Tables, rows: Ints, sides: Sides, evidence: Evidence) -> Ints:
+def _states(tables: Tables, rows: Ints, sides: Sides, evidence: Evidence, effect: Effect) -> Ints:
     arms = tables.arms
     state = np.where(evidence.enough, _CODE["OK"], _CODE["WAIT"])
     by_mean = arms["method"][rows] == Method.MEANS
     missing = sides.control.missing | sides.treatment.missing
-    flat = evidence.enough & ~spread_known(arms, rows, sides)
-    state = np.where(by_mean & (missing | flat), _CODE["MISSING"], state)
+    unknown = evidence.enough & np.isnan(effect.low)  # in a ramp, of an arm without a share
+    state = np.where(by_mean & (missing | unknown), _CODE["MISSING"], state)
     state = np.where(arms["unstable_offset"][rows] >= 0, _CODE["UNSTABLE"], state)
     state = np.where(arms["gain_offset"][rows] >= 0, _CODE["GAIN"], state)
     harm: Flags = arms["harm_offset"][rows] >= 0

@@ -41,7 +41,9 @@ class Strata:
     """A ramp's steps put together at n moments, each shape (n,); NaN for a pair with a fixed split.
 
     more, fewer: log e that the treatment has more, or fewer, of what is counted. z: of the treatment's rate against
-    control's, positive where it is higher. effect, se: of the mean, treatment minus control.
+    control's, positive where it is higher. effect, se: of the mean, treatment minus control. events: of the treatment.
+    Step by step, shape (n, steps), 0 where there is none: share, the treatment's of the two; counted, events of both arms;
+    rate, events per unit of both arms times the step's part in the effect.
     """
 
     more: Floats
@@ -49,23 +51,33 @@ class Strata:
     z: Floats
     effect: Floats
     se: Floats
+    events: Floats
+    share: Floats
+    counted: Floats
+    rate: Floats
 
     @staticmethod
-    def none(n: int) -> "Strata":
-        return Strata(*(np.full(n, np.nan) for _ in range(5)))
+    def none(n: int, steps: int = 0) -> "Strata":
+        return Strata(*(np.full(n, np.nan) for _ in range(6)), *(np.zeros((n, steps)) for _ in range(3)))
 
     def put(self, at: Ints, other: "Strata") -> None:
+        """Writes another's moments; it has at most as many steps."""
         for mine, others in zip(self._all(), other._all(), strict=True):
-            mine[at] = others
+            mine[(at, slice(others.shape[1])) if others.ndim > 1 else at] = others
 
     def take(self, at: Ints) -> "Strata":
         return Strata(*(values[at] for values in self._all()))
 
     def then(self, later: "Strata") -> "Strata":
-        return Strata(*(np.append(a, b) for a, b in zip(self._all(), later._all(), strict=True)))
+        n, steps = len(self.more), max(self.share.shape[1], later.share.shape[1])
+        both = Strata.none(n + len(later.more), steps)
+        both.put(np.arange(n), self)
+        both.put(np.arange(n, n + len(later.more)), later)
+        return both
 
     def _all(self) -> tuple[Floats, ...]:
-        return self.more, self.fewer, self.z, self.effect, self.se
+        steps = self.share, self.counted, self.rate
+        return self.more, self.fewer, self.z, self.effect, self.se, self.events, *steps
 
 
 @dataclass(frozen=True, slots=True)

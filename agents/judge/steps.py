@@ -44,12 +44,15 @@ def with_strata(
     arms = tables.arms
     if not arms["ramped"][pairs].any():
         return sides
-    strata = Strata.none(len(pairs))
+    found = []
     for pair in np.unique(pairs[arms["ramped"][pairs]]):
         at = np.flatnonzero(pairs == pair)
-        found = _of_pair(tables, int(pair), None if records is None else records[at], after)
-        if found is not None:
-            strata.put(at, found)
+        of_pair = _of_pair(tables, int(pair), None if records is None else records[at], after)
+        if of_pair is not None:
+            found.append((at, of_pair))
+    strata = Strata.none(len(pairs), max((one.share.shape[1] for _, one in found), default=0))
+    for at, one in found:
+        strata.put(at, one)
     return Sides(sides.control, sides.treatment, strata)
 
 

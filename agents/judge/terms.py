@@ -5,21 +5,10 @@ from enum import IntEnum
 import numpy as np
 
 from agents.policy import EXPOSURE
-from schemas.records import (
-    ExperimentRow,
-    ExperimentStatus,
-    Frozen,
-    MetricKind,
-    MetricSpec,
-    Order,
-    Pair,
-    Role,
-    ShareStep,
-)
+from schemas.records import ExperimentRow, Frozen, MetricKind, MetricSpec, Pair, Role, ShareStep
 
 SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
 NEVER = float(np.inf)
-ALWAYS = int(np.iinfo(np.int64).max)
 
 
 class Method(IntEnum):
@@ -29,6 +18,7 @@ class Method(IntEnum):
     COUNTS = 1
     MEANS = 2
     SPLIT = 3
+    RATES = 4  # of units that hit or do not, whose shares nobody stated
 
 
 class Tally(IntEnum):
@@ -56,9 +46,11 @@ def method_of(spec: MetricSpec, stated: bool) -> Method:
     """Of a treatment; stated: whether its share of the traffic is."""
     if spec.name == EXPOSURE:
         return Method.SPLIT if stated else Method.NONE
-    if spec.kind == MetricKind.MEAN or not stated:
+    if spec.kind == MetricKind.MEAN:
         return Method.MEANS
-    return Method.COUNTS
+    if stated:
+        return Method.COUNTS
+    return Method.RATES if spec.kind in (MetricKind.RATE, MetricKind.LATENCY) else Method.MEANS
 
 
 def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
@@ -66,13 +58,6 @@ def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
     judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
     wanting = spec.kind == MetricKind.MEAN or (spec.kind == MetricKind.LATENCY and spec.limit is None)
     return judged and wanting and frozen_of(experiment, spec.name) is None
-
-
-def judged_before(experiment: ExperimentRow) -> int:
-    """The moment from which on its results are late, ms; all of them are once it has ended."""
-    if experiment.status == ExperimentStatus.ENDED:
-        return 0
-    return ALWAYS if experiment.ends_at is None else experiment.ends_at
 
 
 def ramped(experiment: ExperimentRow) -> bool:
@@ -109,16 +94,6 @@ def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[flo
         return harm, NEVER
     i = experiment.ordinal
     return harm, harm + float(np.log((np.pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0)))
-
-
-def deployed(experiment: ExperimentRow) -> set[str]:
-    """The treatments that a deployment is ordered of, and that are watched for harm since."""
-    return {done.variant for done in experiment.decided if done.order == Order.DEPLOY and not done.open}
-
-
-def moved(experiment: ExperimentRow) -> set[str]:
-    """The treatments whose traffic a command may have moved: no stated share is taken for true of them any more."""
-    return {done.variant for done in experiment.decided if done.moved} | deployed(experiment)
 
 
 def may_command(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:

@@ -1,22 +1,21 @@
 """The sentence that a person reads, and the numbers beside it: of the whole, and by segment to explain it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from agents.judge.assess import assess
-from agents.judge.effect import Effect, effects
-from agents.judge.running import Running
+from agents.judge.effect import effects
+from agents.judge.moment import Moment
 from agents.judge.sides import Sides, Totals
 from agents.judge.terms import Method, Tally
+from agents.judge.waits import waits
 from agents.mix import Added, Components, Part, components
 from agents.numbers import grouped, nth, odds
 from agents.policy import EXPOSURE
-from agents.slice import Compared, Facts, Finding
+from agents.slice import Compared, Finding
 from schemas.records import Direction, Evidence, ExperimentRow, Order, Verdict
 from state.table import row_key
-from state.tables import Tables
 
 SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
 
@@ -26,30 +25,6 @@ _RULES = {
     Verdict.SPLIT: "sample ratio",
     Verdict.UNSTABLE: "running interval empty",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A pair after one record of a slice: its row, the record's position in the facts, both arms as they then stood."""
-
-    facts: Facts
-    tables: Tables
-    after: Running
-    experiment: ExperimentRow
-    row: int
-    record: int
-    sides: Sides
-
-    @property
-    def variant(self) -> str:
-        return self.tables.arms.keys[self.row][3] or ""
-
-    @property
-    def metric(self) -> str:
-        return self.tables.arms.keys[self.row][2] or ""
-
-    def effect(self) -> Effect:
-        return effects(self.tables.arms, np.array([self.row]), self.sides)
 
 
 def finding_of(moment: Moment, verdict: Verdict, order: Order) -> Finding:
@@ -113,7 +88,8 @@ def _evidence(moment: Moment, row: int, sides: Sides, verdict: Verdict) -> Evide
     """The numbers of one row at one moment. Where an interval cannot be given, low and high repeat the estimate."""
     arms, facts = moment.tables.arms, moment.facts
     offset, pairs = int(facts.offsets[moment.record]), np.array([row])
-    judged, effect = assess(arms, pairs, np.array([offset]), sides), effects(arms, pairs, sides)
+    judged = assess(arms, pairs, np.array([offset]), sides)
+    effect = moment.effect() if row == moment.row else effects(arms, pairs, sides)
     log_e = judged.gain[0] if verdict == Verdict.GAIN else judged.harm[0]
     above = int(arms["control"][row])
     estimate = _finite(float(effect.effect[0]), 0.0)
@@ -206,15 +182,19 @@ def _describe(moment: Moment, proof: Evidence, verdict: Verdict, order: Order) -
     )
     interval = f"interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, {numbers}, {sure}"
     if verdict == Verdict.UNSTABLE:
-        return f"{name}: the effect on {what} drifts, no single one lies in every interval so far ({interval}): held"
+        drifts = f"the effect on {what} drifts, no single one lies in every interval so far ({interval})"
+        return f"{name}: {drifts}: held, and never deployed by this experiment; a new one judges it afresh"
     verb = "loses" if verdict == Verdict.HARM else "gains"
     if arms["sign"][row] < 0:
         verb = "adds" if verdict == Verdict.HARM else "saves"
     size = f"{abs(proof.estimate) * scale:.3g}{of} of {what}"
-    end = {Order.ROLLBACK: "roll back", Order.DEPLOY: "deploy"}.get(
-        order, "held until every guardrail is sound, proved"
-    )
+    end = {Order.ROLLBACK: "roll back", Order.DEPLOY: "deploy"}.get(order) or f"{_held(moment)}, proved"
     return f"{name} {verb} {size} ({interval}){_where(moment, proof.estimate)}: {end} at the {nth(t + c)} {_one(unit)}"
+
+
+def _held(moment: Moment) -> str:
+    wanting = "; ".join(waits(moment))
+    return "held until every guardrail is sound" + (f" ({wanting})" if wanting else "")
 
 
 def _unit(moment: Moment, offset: int) -> str:

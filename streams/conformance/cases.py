@@ -10,10 +10,12 @@ from schemas.catalog import COMMANDS
 from schemas.records import RollbackCommand, Status
 from streams.conformance.probe import Headers, Probe
 from streams.signing import Signer
-from streams.verifier import KEY_ID, SIGNATURE
+from streams.verifier import KEY_ID, SIGNATURE, SIGNATURE_2
 
 Trial = Callable[[Probe], str | None]
 SILENT = "it said nothing of a good command in time: is it running, and does it serve every target?"
+
+_SIGNED_BY = (KEY_ID, SIGNATURE, SIGNATURE_2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +119,21 @@ def unsigned(probe: Probe) -> str | None:
     command = probe.command()
 
     def bare(value: bytes, headers: Headers) -> tuple[bytes, Headers]:
-        return value, [one for one in headers if one[0] not in (KEY_ID, SIGNATURE)]
+        return value, [one for one in headers if one[0] not in _SIGNED_BY]
 
     return _left_alone(probe, command, lambda: probe.send(command, bare), "no signature", genuine=False)
 
 
+def _thief(probe: Probe) -> Signer:
+    """Who signs as the processor does, with a key of his own."""
+    return Signer(Ed25519PrivateKey.generate(), probe.signer.origin if probe.signer else None)
+
+
 def forged(probe: Probe) -> str | None:
-    command, thief = probe.command(), Signer(Ed25519PrivateKey.generate())
+    command, thief = probe.command(), _thief(probe)
 
     def signed(value: bytes, headers: Headers) -> tuple[bytes, Headers]:
-        kept = [one for one in headers if one[0] not in (KEY_ID, SIGNATURE)]
+        kept = [one for one in headers if one[0] not in _SIGNED_BY]
         return value, [*kept, *thief.headers(COMMANDS["ROLLBACK"], command.subject, value, command)]
 
     return _left_alone(
@@ -135,11 +142,11 @@ def forged(probe: Probe) -> str | None:
 
 
 def resigned(probe: Probe) -> str | None:
-    command, thief = probe.command(), Signer(Ed25519PrivateKey.generate())
+    command, thief = probe.command(), _thief(probe)
 
     def signed(value: bytes, headers: Headers) -> tuple[bytes, Headers]:
-        ((_, signature),) = thief.headers(COMMANDS["ROLLBACK"], command.subject, value, command)[1:]
-        return value, [(name, signature if name == SIGNATURE else text) for name, text in headers]
+        others = dict(thief.headers(COMMANDS["ROLLBACK"], command.subject, value, command)[1:])
+        return value, [(name, others.get(name, text)) for name, text in headers]
 
     return _left_alone(
         probe, command, lambda: probe.send(command, signed), "a trusted key's id and another's signature", genuine=False

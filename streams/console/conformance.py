@@ -17,7 +17,7 @@ from streams.console.given import Given, command
 from streams.errors import MendstreamError
 from streams.kafka import admin
 from streams.screen import say
-from streams.signing import Signer, load
+from streams.signing import Signer, load, origin_of
 from streams.topics import check
 
 _EPILOG = """\
@@ -46,7 +46,7 @@ def conformance(
     settings = given.settings()
     check(admin(settings), settings, (*COMMANDS.values(), STATUS))
     subject = f"conformance-{event_uuid('conformance', now_ms())[:8]}"
-    signer = Signer(load(key)) if key is not None else None
+    signer = Signer(load(key), origin_of(settings)) if key is not None else None
     cases = [case for case in CASES if signer is not None or not case.signed]
     if restart:
         cases.append(Case("goes on where it was after a crash", crashed(restart), kills=True))

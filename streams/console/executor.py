@@ -12,6 +12,7 @@ from streams.console.given import Given, command
 from streams.console.run import log_lines
 from streams.errors import MendstreamError
 from streams.health import Health
+from streams.signing import origin_of
 from streams.telemetry import introduce
 from streams.verifier import load_keys
 
@@ -39,8 +40,8 @@ def executor(
 ) -> None:
     """Carry commands out at your targets and tell of alerts, until SIGTERM or Ctrl-C."""
     # Faust is slow to import, and no other command needs it.
-    from streams.executor.desk import open_gate
-    from streams.executor.gate import gate_of
+    from streams.executor.desk import Gate, open_gate
+    from streams.executor.gate import gate_of, until_ms
     from streams.executor.notify.routes import RoutesFile
     from streams.executor.process import serve
     from streams.executor.sites import TargetsFile
@@ -49,11 +50,14 @@ def executor(
     log_lines(given.verbose)
     settings = given.settings()
     sites = read_written(TargetsFile, targets)
-    gate = gate_of(_trusted(keys)) if keys is not None else open_gate
+    gate: Gate = open_gate
+    codec, until = codec_for(settings), until_ms(settings.signature_1_until)
+    if keys is not None:
+        gate = gate_of(_trusted(keys), codec, origin_of(settings), until)
     leads = read_written(RoutesFile, routes) if routes is not None else None
     introduce("executor", settings.group, settings.slot)
     with Health().serve(settings.http_host, settings.http_port) as health:
-        asyncio.run(serve(settings, codec_for(settings), sites, leads, health, gate))
+        asyncio.run(serve(settings, codec, sites, leads, health, gate))
 
 
 def _trusted(path: Path) -> dict[str, Ed25519PublicKey]:

@@ -139,9 +139,11 @@ def test_a_goal_is_not_deployed_past_a_guardrail_that_lost_its_squares() -> None
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
-def test_a_mean_without_variance_commands_nothing(value: float) -> None:
-    for levels in ((value, 7.0), (7.0, value), (value, value)):
-        assert commands(both(1500, "revenue", {"sum": levels[0]}, {"sum": levels[1]}), terms(REVENUE)) == []
+def test_a_mean_without_variance_is_no_missing_one(value: float) -> None:
+    """Fifteen hundred times the same value in each arm: what differs there is proved, and what does not is not."""
+    for control, b, ordered in ((value, 7.0, ["DEPLOY"]), (7.0, value, ["ROLLBACK"]), (value, value, [])):
+        sent_by_both = both(1500, "revenue", {"sum": control}, {"sum": b})
+        assert commands(sent_by_both, terms(REVENUE)) == [COMMANDS[order] for order in ordered]
 
 
 def test_a_guardrail_that_only_control_sends_promotes_nothing() -> None:
@@ -165,10 +167,14 @@ def test_a_guardrail_on_too_few_records_of_control_promotes_nothing() -> None:
     assert commands([*few, *both(40, "conversion", BAD, GOOD)], terms(CONVERSION, replace(ERROR, margin=9.0))) == []
 
 
-def test_a_guardrail_that_started_at_zero_promotes_nothing() -> None:
+def test_a_guardrail_that_started_at_zero_promotes_nothing_until_its_units_bound_what_it_may_be() -> None:
+    """None of 100 may be one in fifty; none of 2 000 is less than one in a hundred."""
     none = {"count": 50, "sum": 0.0}
     gain = both(40, "conversion", BAD, GOOD, start=10_000)
-    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, ERROR)) == []
+    assert commands([*both(2, "error", none, none), *gain], terms(CONVERSION, ERROR)) == []
+    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, ERROR)) == [COMMANDS["DEPLOY"]]
+    nothing_allowed = replace(ERROR, absolute_margin=0.0)
+    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, nothing_allowed)) == []
 
 
 def test_errors_that_started_at_zero_still_roll_back() -> None:

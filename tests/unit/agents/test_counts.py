@@ -5,17 +5,12 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln
 
-from agents.judge.counts import (
-    CONCENTRATIONS,
-    NO_EVIDENCE,
-    SPLIT_CONCENTRATION,
-    WEIGHTS,
-    edges,
-    log_e_one_sided,
-    log_e_split,
-    pooled_z,
-)
+from agents.judge.counts import edges, log_e_one_sided, log_e_split, pooled_z
 
+# What docs/judge.md states, written down once more: a test that read it from the code would agree with any change of it.
+CONCENTRATIONS, WEIGHTS = (10.0, 100.0), (0.8, 0.2)
+SPLIT_CONCENTRATION = 200.0
+NO_EVIDENCE = -700.0
 EXACTLY = -np.inf  # the least evidence from which it must be exact
 
 

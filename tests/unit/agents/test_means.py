@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 from river import stats as river_stats
 from scipy import stats
 
-from agents.judge.means import NO_EVIDENCE, TUNED_AT, Sample, log_evidence, radius, standard_error
+from agents.judge.means import Sample, log_evidence, radius, standard_error
+
+TUNED_AT = 5_000.0  # units: where the sequence is tightest
+NO_EVIDENCE = -700.0
 
 
 def sample(values: NDArray[np.float64]) -> Sample:

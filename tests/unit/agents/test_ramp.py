@@ -1,11 +1,13 @@
 """Ramps: the evidence against its formula written out, and what a fold makes of a Simpson's paradox."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 
 from agents.fold import apply_policy, fold
-from agents.judge.ramp import GRID, Step, strata_of
+from agents.judge.ramp import Step, strata_of
 from agents.judge.sides import Totals
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
@@ -23,6 +25,7 @@ from schemas.records import (
 from state.tables import Tables
 from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 
+GRID = np.linspace(0.05, 2.05, 41)  # log ratios: from 5 % more to eight times as many
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 STEPS = tuple(
     ShareStep(from_=None if n == 0 else NOON + n * 1_000, shares=(Share("control", 1.0 - s), Share("b", s)))
@@ -95,11 +98,30 @@ def test_a_ramp_over_a_rising_base_rate_finds_nothing_where_there_is_nothing() -
     assert found.count(Verdict.GAIN) <= 2
 
 
+def test_a_ramp_of_a_rate_near_one_is_judged_alike_however_its_log_is_cut() -> None:
+    rng, n = np.random.default_rng(4), 3_000
+    treated = rng.random(n) < 0.5
+    records = many(
+        result(metric="conversion"), n, variant=np.where(treated, "b", "control").tolist(),
+        sum=(rng.random(n) < np.where(treated, 0.8, 0.95)).astype(float),
+        assigned_at=np.where(np.arange(n) < 60, NOON, NOON + 4_000),
+    )  # fmt: skip
+    found = []
+    for each in (n, 100):
+        state = tables()
+        even = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))), replace(STEPS[-1], from_=NOON + 1_000))
+        fold(piece(SPECS, sent([spec(share_steps=even, metrics=(CONVERSION,))])), state, CODEC)
+        outputs = [fold(piece(RESULTS, records[at : at + each]), state, CODEC).outputs for at in range(0, n, each)]
+        found.append([one.record for part in outputs for one in part if isinstance(one.record, Decision)])
+    assert [one.verdict for one in found[0]] == [Verdict.HARM]
+    assert found[0] == found[1]
+
+
 def test_a_ramp_finds_harm_and_says_how_much() -> None:
     decisions, state = folded(0.5, seed=3)
     assert [one.verdict for one in decisions] == [Verdict.HARM]
     proof = decisions[0].evidence[0]
-    assert proof.low < -0.03 < proof.high
+    assert proof.low < -0.03 < proof.high < 0.0
     assert -0.1 < proof.estimate < 0.0
     steps = {state.arms.keys[n][5] for n in range(len(state.arms))}
     assert steps == {None, "0", "1", "2", "3", "4"}

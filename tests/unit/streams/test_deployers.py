@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import pytest
 
@@ -51,7 +52,8 @@ def test_the_deployer_in_the_handbook_works(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "verifier", verifier)
     done: list[Any] = []
     deployer: dict[str, Any] = {
-        "decode": lambda value: CODEC.read("RollbackCommand", value),
+        "consumer": Mock(list_topics=lambda: Mock(cluster_id="cluster-1")),
+        "decode": lambda value: (CODEC.read("RollbackCommand", value), CODEC.written_with("RollbackCommand", value)),
         "report": lambda reason, _sentence: done.append(reason),
         "carry_out": lambda command: done.append(command["fencing_token"]),
     }

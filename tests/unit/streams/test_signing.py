@@ -23,7 +23,7 @@ from streams.emit import Emitter
 from streams.errors import MendstreamError
 from streams.signing import Signer, create, load, public_line, signer_of
 from streams.transaction import Outbox
-from streams.verifier import KEY_ID, SIGNATURE, load_keys
+from streams.verifier import KEY_ID, SIGNATURE, Origin, load_keys
 from tests.builders import CODEC, NOON, ONE
 from tests.unit.streams.signed import KEY, refusal, sent, trusted
 
@@ -65,7 +65,7 @@ def test_the_log_says_whether_commands_are_signed(tmp_path: Path, caplog: pytest
     assert signer_of(Settings()) is None
     path = tmp_path / "signing.pem"
     create(path)
-    signer = signer_of(Settings(signing_key=str(path)))
+    signer = signer_of(Settings(signing_key=str(path)), lambda _: Origin("cluster", "group"))
     assert signer is not None
     assert [record.message for record in caplog.records] == [
         "commands are not signed: MENDSTREAM_SIGNING_KEY names no key",
