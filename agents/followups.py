@@ -49,7 +49,7 @@ def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Le
         occurred_at=occurred_at,
     )
     kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
-    lessons.sightings.put(SightingsRow(subject, kept[-SIGHTINGS_KEPT:]))
+    lessons.sightings.put(SightingsRow(subject, kept[-SIGHTINGS_KEPT:], place.now))
     return [_told(fact, place)]
 
 
@@ -89,7 +89,7 @@ def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Pla
             sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
             outputs.append(_told(_followed(analysis, one, lead, at, place), place))
     if sightings:
-        lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings)))
+        lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings), place.now))
     return outputs
 
 

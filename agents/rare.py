@@ -1,6 +1,6 @@
 """What follows from a record of an input that is folded record by record."""
 
-from agents import commands, decider, findings, followups
+from agents import commands, decider, findings, followups, leaving
 from agents.alerts import raising
 from agents.effects import Output, Refusal
 from agents.known import rebuild as rebuild_known
@@ -134,7 +134,7 @@ def _tick(place: Place, tables: Tables) -> list[Output]:
     outputs = [*commands.tick(place, tables), *followups.tick(place, lessons)]
     if lessons.enabled:
         outputs += trust.refresh(place, lessons, policies) + learning.tick(place, lessons, policies)
-    return outputs + raising.lasting(place, lessons, policy_of)
+    return outputs + raising.lasting(place, lessons, policy_of) + leaving.tick(place, tables)
 
 
 def _learnt(

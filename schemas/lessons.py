@@ -315,6 +315,7 @@ class SightingsRow:
 
     subject: str  # [tenant/]model line; also the record's key
     signals: tuple[Sighting, ...]
+    touched_at: int = -1  # when the last came, by the broker's clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

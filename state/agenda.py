@@ -23,14 +23,24 @@ class Agenda:
         """All keys that are due some time."""
         return iter(self._due)
 
-    def due(self, now: int) -> list[str]:
-        """The keys due by now, the earliest first and then by name; they are due no more."""
-        found = []
+    def at(self, key: str) -> int | None:
+        """When a key is due; None where it is not."""
+        return self._due.get(key)
+
+    def pop(self, now: int) -> tuple[int, str] | None:
+        """The key due first with its moment, of equal ones by name; None where none is by now. It is due no more."""
         while self._heap and self._heap[0][0] <= now:
             at, key = heappop(self._heap)
             if self._due.get(key) == at:
                 del self._due[key]
-                found.append(key)
+                return at, key
+        return None
+
+    def due(self, now: int) -> list[str]:
+        """The keys due by now, the earliest first and then by name; they are due no more."""
+        found = []
+        while (first := self.pop(now)) is not None:
+            found.append(first[1])
         return found
 
     def rebuild(self, items: Iterable[tuple[str, int]]) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from schemas.wire import Codec, Record
+from state.agenda import Agenda
+from state.leaving import NEVER
 
 R = TypeVar("R", bound=Record)
 
@@ -12,9 +14,19 @@ class Keyed(Generic[R]):
     """Rows by key; bounded by what the topics name (subjects, experiments, metrics, commands)."""
 
     def __init__(
-        self, topic: str, record: str, key: Callable[[R], str], group: Callable[[R], str] | None = None
+        self,
+        topic: str,
+        record: str,
+        key: Callable[[R], str],
+        group: Callable[[R], str] | None = None,
+        leaves: Callable[[R], int] | None = None,
     ) -> None:
-        """group: what `rows_of` finds rows by; a row never changes its group."""
+        """group: what `rows_of` finds rows by; a row never changes its group.
+
+        leaves: the moment from which on a row may go, by the row alone; NEVER where it may not as it stands.
+        """
+        self._leaves = leaves
+        self._leaving = Agenda()  # rows by when they may go, or sooner; worked out, never stored
         self.topic = topic
         self._group = group
         self._groups: dict[str, dict[str, None]] = {}
@@ -38,6 +50,21 @@ class Keyed(Generic[R]):
         """Deletes a row; nothing where there is none."""
         if self._remove(key):
             self._dirty[key] = None
+
+    def expire(self, now: int, most: int) -> list[R]:
+        """Drops at most so many rows whose moment has come, the earliest first; returns them."""
+        assert self._leaves is not None, f"rows of {self.topic} never leave"
+        gone: list[R] = []
+        while len(gone) < most and (first := self._leaving.pop(now)) is not None:
+            at, key = first
+            row = self._rows[key]
+            leaves_at = self._leaves(row)
+            if leaves_at == at:
+                self.drop(key)
+                gone.append(row)
+            elif leaves_at != NEVER:
+                self._leaving.put(key, leaves_at)
+        return gone
 
     def rows(self) -> Iterable[R]:
         """All rows in the order first put."""
@@ -67,11 +94,20 @@ class Keyed(Generic[R]):
 
     def _remove(self, key: str) -> bool:
         gone = self._rows.pop(key, None)
+        self._leaving.drop(key)
         if gone is not None and self._group is not None:
-            del self._groups[self._group(gone)][key]
+            group = self._group(gone)
+            del self._groups[group][key]
+            if not self._groups[group]:
+                del self._groups[group]
         return gone is not None
 
     def _set(self, key: str, row: R) -> None:
         if self._group is not None and key not in self._rows:
             self._groups.setdefault(self._group(row), {})[key] = None
         self._rows[key] = row
+        if self._leaves is not None:
+            at, known = self._leaves(row), self._leaving.at(key)
+            # One that may go later than it was known to is looked at when that time comes.
+            if at != NEVER and (known is None or at < known):
+                self._leaving.put(key, at)

@@ -26,6 +26,7 @@ from schemas.lessons import (
     TrustLevel,
     TrustRow,
 )
+from state import leaving
 from state.agenda import Agenda
 from state.keyed import Keyed
 from state.table import Table, row_key
@@ -45,25 +46,42 @@ class Lessons:
             TABLES_TRUST_LEVELS, "TrustLevel", lambda row: row_key(row.agent_id)
         )
         self.levels: dict[str, TrustLevel] = {}
-        self.sightings: Keyed[SightingsRow] = Keyed(TABLES_SIGHTINGS, "SightingsRow", lambda row: row_key(row.subject))
+        self.sightings: Keyed[SightingsRow] = Keyed(
+            TABLES_SIGHTINGS, "SightingsRow", lambda row: row_key(row.subject), leaves=leaving.sightings
+        )
         self.followups: Keyed[FollowupRow] = Keyed(
             TABLES_FOLLOWUPS, "FollowupRow", lambda row: row.command_id, lambda row: row.subject
         )
-        self.patterns: Keyed[PatternRow] = Keyed(TABLES_PATTERNS, "PatternRow", lambda row: row.pattern)
-        self.signals: Keyed[SignalRow] = Keyed(TABLES_SIGNALS, "SignalRow", lambda row: row_key(row.signal))
-        self.trust: Keyed[TrustRow] = Keyed(TABLES_TRUST, "TrustRow", lambda row: row_key(row.agent_id))
+        self.patterns: Keyed[PatternRow] = Keyed(
+            TABLES_PATTERNS, "PatternRow", lambda row: row.pattern, leaves=leaving.pattern
+        )
+        self.signals: Keyed[SignalRow] = Keyed(
+            TABLES_SIGNALS, "SignalRow", lambda row: row_key(row.signal), leaves=leaving.signal
+        )
+        self.trust: Keyed[TrustRow] = Keyed(
+            TABLES_TRUST, "TrustRow", lambda row: row_key(row.agent_id), leaves=leaving.trust
+        )
         self.runs: Keyed[RunRow] = Keyed(TABLES_RUNS, "RunRow", lambda row: row_key(row.tenant, row.run_id))
         self.lessons: Keyed[LessonRow] = Keyed(
-            TABLES_LESSONS, "LessonRow", lambda row: row_key(row.tenant, row.category, row.name), lambda row: row.tenant
+            TABLES_LESSONS,
+            "LessonRow",
+            lambda row: row_key(row.tenant, row.category, row.name),
+            lambda row: row.tenant,
+            leaving.lesson,
         )
-        self.learning: Keyed[LearningRow] = Keyed(TABLES_LEARNING, "LearningRow", lambda row: row_key(row.tenant))
-        self.alerts: Keyed[AlertRow] = Keyed(TABLES_ALERTS, "AlertRow", lambda row: row_key(row.rule, row.key))
+        self.learning: Keyed[LearningRow] = Keyed(
+            TABLES_LEARNING, "LearningRow", lambda row: row_key(row.tenant), leaves=leaving.learning
+        )
+        self.alerts: Keyed[AlertRow] = Keyed(
+            TABLES_ALERTS, "AlertRow", lambda row: row_key(row.rule, row.key), leaves=leaving.alert
+        )
         # Worked out anew when rows were restored.
         self.event_time = 0  # of the latest failure folded into a pattern
         self.quiet = Agenda()  # patterns, by the event time at which they are dormant
         self.stale = Agenda()  # trust rows, by when they are to be refreshed
         self.open = Agenda()  # followups, by when they end
         self.kept = Agenda()  # runs, by when they go
+        self.cycles = Agenda()  # tenants, by when a learning cycle is due
         self.broken = Agenda()  # alerts, by when a broken rule has lasted
 
     def heard(self) -> Mapping[str, TrustLevel]:

@@ -16,6 +16,7 @@ from schemas.catalog import (
 from schemas.ids import tenant_of
 from schemas.orders import BudgetRow
 from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
+from state import leaving
 from state.agenda import Agenda
 from state.buffers import Buffer, Buffers
 from state.columnar import Columnar
@@ -90,9 +91,15 @@ class Tables:
             TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)
         )
         self.metrics: Keyed[MetricRow] = Keyed(
-            TABLES_METRICS, "MetricRow", lambda row: row_key(row.subject, row.metric, row.segment), _subject
+            TABLES_METRICS,
+            "MetricRow",
+            lambda row: row_key(row.subject, row.metric, row.segment),
+            _subject,
+            leaving.metric,
         )
-        self.commands: Keyed[CommandRow] = Keyed(TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject)
+        self.commands: Keyed[CommandRow] = Keyed(
+            TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject, leaving.command
+        )
         self.subjects: Keyed[SubjectRow] = Keyed(
             TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject), lambda row: tenant_of(row.subject)
         )
@@ -102,7 +109,10 @@ class Tables:
             TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
         )
         self.budgets: Keyed[BudgetRow] = Keyed(
-            TABLES_BUDGETS, "BudgetRow", lambda row: budget_key(row.tenant, row.shared, row.newcomers)
+            TABLES_BUDGETS,
+            "BudgetRow",
+            lambda row: budget_key(row.tenant, row.shared, row.newcomers),
+            leaves=leaving.budget,
         )
         self.newcomers = Newcomers()  # subjects that nobody vouched for; worked out, never stored
         self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored

@@ -28,6 +28,14 @@ def due(row: LearningRow, now: int) -> tuple[CycleTrigger | None, int]:
     return None, 0
 
 
+def due_at(row: LearningRow) -> int | None:
+    """The first moment at which a cycle is due as the row stands; None where there is nothing new."""
+    if not row.fresh:
+        return None
+    nightly = ((row.cycled_at - NIGHTLY_MS) // DAY_MS + 1) * DAY_MS + NIGHTLY_MS
+    return min(nightly, row.cycled_at + HOURLY_MS) if row.fresh >= OUTCOMES else nightly
+
+
 def cycle(
     row: LearningRow, trigger: CycleTrigger, late_ms: int, place: Place, lessons: Lessons
 ) -> tuple[LearningRow, LearningCycle, list[Output]]:

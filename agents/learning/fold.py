@@ -6,7 +6,7 @@ from dataclasses import replace
 from agents.alerts import metrics
 from agents.alerts.raising import observe
 from agents.effects import Output
-from agents.learning.cycle import cycle, due
+from agents.learning.cycle import cycle, due, due_at
 from agents.learning.lessons import belongs_to, foreseen, with_outcome
 from agents.place import Place
 from agents.policy import policy_for
@@ -58,7 +58,7 @@ def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Poli
     run, row, outputs = _settled(replace(run, touched_at=place.now), row, place, lessons)
     lessons.runs.put(run)
     lessons.kept.put(row_key(run.tenant, run.run_id), place.now + KEPT_MS)
-    lessons.learning.put(row)
+    _keep(row, lessons)
     return [*outputs, *_cycled(row, place, lessons, policies)]
 
 
@@ -72,15 +72,28 @@ def tick(place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
         row = lessons.learning.get(row_key(run.tenant))
         waiting = sum(not member.judged for member in run.members)
         if row is not None and waiting:
-            lessons.learning.put(replace(row, tracked=max(0, row.tracked - waiting)))
-    for row in sorted(lessons.learning.rows(), key=lambda one: one.tenant):
-        outputs += _cycled(row, place, lessons, policies)
+            _keep(replace(row, tracked=max(0, row.tracked - waiting)), lessons)
+    for tenant in sorted(lessons.cycles.due(place.now)):
+        row = lessons.learning.get(row_key(tenant))
+        if row is not None:
+            _keep(row, lessons)  # due again, unless a cycle makes that later
+            outputs += _cycled(row, place, lessons, policies)
     return outputs
 
 
 def rebuild(lessons: Lessons) -> None:
     """What is derived, after rows were restored."""
+    lessons.cycles.rebuild((row.tenant, at) for row in lessons.learning.rows() if (at := due_at(row)) is not None)
     lessons.kept.rebuild((row_key(run.tenant, run.run_id), run.touched_at + KEPT_MS) for run in lessons.runs.rows())
+
+
+def _keep(row: LearningRow, lessons: Lessons) -> None:
+    lessons.learning.put(row)
+    at = due_at(row)
+    if at is None:
+        lessons.cycles.drop(row.tenant)
+    else:
+        lessons.cycles.put(row.tenant, at)
 
 
 def _settled(run: RunRow, row: LearningRow, place: Place, lessons: Lessons) -> tuple[RunRow, LearningRow, list[Output]]:
@@ -142,7 +155,7 @@ def _level(row: LearningRow, fact: LearningFact, place: Place, lessons: Lessons,
     if fact.trend == Trend.DECLINING:
         declining.add(fact.agent_id)
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MOST]))
-    lessons.learning.put(row)
+    _keep(row, lessons)
     policy = policy_for(row.tenant, policies.values())
     return observe(metrics.DECLINING, row.tenant, float(len(row.declining)), place, lessons, policy, row.tenant)
 
@@ -152,7 +165,7 @@ def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies
     if trigger is None:
         return []
     after, told, outputs = cycle(row, trigger, late, place, lessons)
-    lessons.learning.put(after)
+    _keep(after, lessons)
     policy = policy_for(row.tenant, policies.values())
     gauges = {
         metrics.LATE_MS: float(told.late_ms),

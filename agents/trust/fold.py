@@ -59,6 +59,18 @@ def refresh(place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
     return outputs
 
 
+def forget(row: TrustRow, place: Place, lessons: Lessons) -> list[Output]:
+    """What is told of an agent whose row left its table: it is heard as one of whom nothing is known."""
+    lessons.stale.drop(row_key(row.agent_id))
+    unknown = new_row(row.agent_id, row.kind, place.now)
+    outputs = []
+    if (row.told_boost, row.told_priority) != (unknown.told_boost, unknown.told_priority):
+        outputs.append(_level(unknown, place, "forgotten level"))
+    if (row.trend, row.priority) != (Trend.UNKNOWN, Priority.NORMAL):
+        outputs.append(_trend(unknown, place, "forgotten trend"))
+    return outputs
+
+
 def rebuild(lessons: Lessons) -> None:
     """What is derived, after rows were restored."""
     lessons.stale.rebuild((row_key(row.agent_id), row.updated_at + REFRESH_MS) for row in lessons.trust.rows())
@@ -80,21 +92,29 @@ def _told(before: TrustRow | None, row: TrustRow, place: Place, lessons: Lessons
     outputs = []
     if abs(row.boost - row.told_boost) >= TOLD_BOOST or row.priority != row.told_priority:
         row = replace(row, told_boost=row.boost, told_priority=row.priority)
-        level = TrustLevel(row.agent_id, row.kind, row.overall, row.boost, row.priority, place.now)
-        event_id = place.event_id("trust", f"level|{row.agent_id}")
-        outputs.append(Output(TRUST_LEVELS, row.agent_id, event_id, level, place.now))
+        outputs.append(_level(row, place))
     earlier = (before.trend, before.priority) if before is not None else (Trend.UNKNOWN, Priority.NORMAL)
     if (row.trend, row.priority) != earlier:
-        fact = LearningFact(
-            event_id=place.event_id("trust", f"trend|{row.agent_id}"),
-            tenant=tenant_of(row.agent_id),
-            kind=LearningFactKind.LEVEL,
-            agent_id=row.agent_id,
-            trend=row.trend,
-            priority=row.priority,
-            occurred_at=place.now,
-        )
-        outputs.append(Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now))
+        outputs.append(_trend(row, place))
     lessons.trust.put(row)
     lessons.stale.put(row_key(row.agent_id), row.updated_at + REFRESH_MS)
     return outputs
+
+
+def _level(row: TrustRow, place: Place, what: str = "level") -> Output:
+    level = TrustLevel(row.agent_id, row.kind, row.overall, row.boost, row.priority, place.now)
+    event_id = place.event_id("trust", f"{what}|{row.agent_id}")
+    return Output(TRUST_LEVELS, row.agent_id, event_id, level, place.now)
+
+
+def _trend(row: TrustRow, place: Place, what: str = "trend") -> Output:
+    fact = LearningFact(
+        event_id=place.event_id("trust", f"{what}|{row.agent_id}"),
+        tenant=tenant_of(row.agent_id),
+        kind=LearningFactKind.LEVEL,
+        agent_id=row.agent_id,
+        trend=row.trend,
+        priority=row.priority,
+        occurred_at=place.now,
+    )
+    return Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)
