@@ -37,5 +37,5 @@ def check_outcome(one: RecommendationOutcome) -> list[Fault]:
 
 def _share(name: str, value: float) -> list[Fault]:
     if not isfinite(value):
-        return [(Reason.NOT_FINITE, f"{name} is {value}")]
+        return [(Reason.NOT_FINITE, f"{name} is {value}, which is no finite number")]
     return [] if 0.0 <= value <= 1.0 else [(Reason.OUT_OF_RANGE, f"{name} {value:g} is not in [0, 1]")]

@@ -86,9 +86,16 @@ def check_policy(policy: Policy) -> list[Fault]:
     for reference in policy.references:
         faults.extend(names_at_fault(reference_metric=reference.metric, reference_segment=reference.segment))
         if reference.count < 1:
-            faults.append((Reason.BAD_COUNT, f"the reference of {reference.metric!r} has count {reference.count}"))
+            faults.append(
+                (Reason.BAD_COUNT, f"the reference of {reference.metric!r} has count {reference.count}, less than 1")
+            )
         if not isfinite(reference.sum):
-            faults.append((Reason.NOT_FINITE, f"the reference of {reference.metric!r} has sum {reference.sum}"))
+            faults.append(
+                (
+                    Reason.NOT_FINITE,
+                    f"the reference of {reference.metric!r} has sum {reference.sum}, which is no finite number",
+                )
+            )
     return faults
 
 
@@ -147,15 +154,17 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
         yield from names_at_fault(metric=metric.name)
         yield from _known(role=metric.role, direction=metric.direction, kind=metric.kind)
         if metric.limit is not None and not isfinite(metric.limit):
-            yield Reason.NOT_FINITE, f"the limit of {metric.name!r} is {metric.limit}"
+            yield Reason.NOT_FINITE, f"the limit of {metric.name!r} is {metric.limit}, which is no finite number"
         if metric.cap is not None and not isfinite(metric.cap):
-            yield Reason.NOT_FINITE, f"the cap of {metric.name!r} is {metric.cap}"
+            yield Reason.NOT_FINITE, f"the cap of {metric.name!r} is {metric.cap}, which is no finite number"
         if not 0 <= metric.margin < float("inf"):
-            yield Reason.OUT_OF_RANGE, f"the margin of {metric.name!r} is {metric.margin}"
+            sentence = f"the margin of {metric.name!r} is {metric.margin}, not a finite number from 0 on"
+            yield Reason.OUT_OF_RANGE, sentence
         if metric.absolute_margin is not None and not 0 <= metric.absolute_margin < float("inf"):
-            yield Reason.OUT_OF_RANGE, f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}"
+            sentence = f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}, not a finite number from 0 on"
+            yield Reason.OUT_OF_RANGE, sentence
         if metric.expected_count is not None and metric.expected_count < 1:
-            yield Reason.BAD_COUNT, f"the expected_count of {metric.name!r} is {metric.expected_count}"
+            yield Reason.BAD_COUNT, f"the expected_count of {metric.name!r} is {metric.expected_count}, less than 1"
 
 
 def _alert_rules(policy: Policy) -> Iterator[Fault]:
@@ -164,7 +173,7 @@ def _alert_rules(policy: Policy) -> Iterator[Fault]:
         yield from names_at_fault(alert=rule.name, alert_metric=rule.metric)
         yield from _known(operator=rule.operator, severity=rule.severity)
         if not isfinite(rule.threshold):
-            yield Reason.NOT_FINITE, f"the threshold of {rule.name!r} is {rule.threshold}"
+            yield Reason.NOT_FINITE, f"the threshold of {rule.name!r} is {rule.threshold}, which is no finite number"
         if min(rule.duration_ms, rule.cooldown_ms) < 0:
             yield Reason.OUT_OF_RANGE, f"the duration or cooldown of {rule.name!r} is negative"
         if not _fillable(rule.template):
@@ -240,7 +249,7 @@ def _shares(steps: Iterable[ShareStep], arms: tuple[str, ...]) -> Iterator[Fault
             if share.variant not in arms:
                 yield Reason.BAD_SHARES, f"a share names {share.variant!r}, which is not among {arms}"
             if not 0 < share.share <= 1:
-                yield Reason.BAD_SHARES, f"the share of {share.variant!r} is {share.share:g}"
+                yield Reason.BAD_SHARES, f"the share of {share.variant!r} is {share.share:g}, not above 0 and at most 1"
     for before, after in pairwise(steps):
         if after.from_ is None or after.from_ <= (before.from_ or 0):
             yield Reason.BAD_SHARES, f"share step from {after.from_} does not follow {before.from_}"

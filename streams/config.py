@@ -143,7 +143,7 @@ class _Files(PydanticBaseSettingsSource):
         try:
             # Kubernetes keeps what it swaps below names that begin with a dot.
             files = [path for path in Path(directory).iterdir() if not path.name.startswith(".")]
-            return {path.name: path.read_text(encoding="utf-8").rstrip("\r\n") for path in files}
+            return {path.name: path.read_text(encoding="utf-8-sig").rstrip("\r\n") for path in files}
         except (OSError, UnicodeDecodeError) as error:
             raise MendstreamError(
                 f"The secrets in {directory} cannot be read: {error}.",

@@ -1,13 +1,17 @@
 """Reads rows of CSV or JSON lines and makes records of them, by a map from fields to columns."""
 
+import codecs
 import csv
 import gzip
+import io
 import json
 import lzma
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,17 +21,20 @@ from streams.rowids import TELLING, RowIds
 
 Row = Mapping[str, Any]
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+_MAGIC: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
+_HEAD_BYTES = 6
+STDIN = Path("-")
 _JSON = (".jsonl", ".ndjson", ".json")
 _BROKEN = (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error, json.JSONDecodeError)
 
 
 @contextmanager
 def rows_of(path: Path) -> Iterator[Iterator[Row]]:
-    """The rows of a CSV or JSON lines file, which may be packed (.gz, .xz). Raises MendstreamError as it reads."""
-    if not path.is_file():
+    """The rows of a CSV or JSON lines file or pipe, which may be packed (.gz, .xz). Raises MendstreamError as it reads."""
+    if path != STDIN and not path.exists():
         raise MendstreamError(f"There is no file {path}.", "Name a CSV or JSON lines file, packed (.gz, .xz) or not.")
-    with _opened(path) as file:
-        yield _read(file, path)
+    with ExitStack() as stack:
+        yield _read(_opened(path, stack), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,33 +167,71 @@ def _source(record: type, field: str, value: str, constant: bool, times: TimeFor
         raise MendstreamError(f"The map {field}:={value} is wrong: {error}.", "Give another value.") from error
 
 
-def _opened(path: Path) -> IO[str]:
-    opener: Callable[..., IO[str]] = _OPENERS.get(path.suffix, open)
+def name_of(path: Path) -> str:
+    """What a file is called in ids and sentences; what comes through a pipe has no name that lasts."""
+    return path.name if path.is_file() else "standard input"
+
+
+def _opened(path: Path, stack: ExitStack) -> IO[str]:
+    """The text of a file or pipe, unpacked and decoded by how it begins. Raises MendstreamError for what cannot be one."""
     try:
-        return opener(path, "rt", encoding="utf-8", newline="")
-    except OSError as error:
-        raise MendstreamError(f"{path} cannot be read: {error.strerror}.", "Name a file that can.") from error
+        raw: Any = sys.stdin.buffer if path == STDIN else stack.enter_context(path.open("rb"))
+        opener = _OPENERS.get(path.suffix) or next(
+            (o for magic, o in _MAGIC.items() if _head(raw).startswith(magic)), None
+        )
+        unpacked = stack.enter_context(io.BufferedReader(opener(raw, "rb"))) if opener else raw
+        head = _head(unpacked)
+    except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise MendstreamError(f"{path} cannot be read: {why}.", "Name a file that can.") from error
+    if head.startswith(b"PK\3\4"):
+        raise MendstreamError(f"{path} is a ZIP archive, such as Excel's.", "Save it as CSV, or unpack it.")
+    text = io.TextIOWrapper(unpacked, encoding=_encoding(head), newline="")
+    stack.callback(text.detach)  # or it would close stdin
+    return text
 
 
-def _read(file: IO[str], path: Path) -> Iterator[Row]:
+def _head(file: Any) -> bytes:
+    return bytes(file.peek(_HEAD_BYTES)[:_HEAD_BYTES])
+
+
+def _encoding(head: bytes) -> str:
+    """By the mark at the beginning, or the zeros that UTF-16 puts beside ASCII; UTF-8 otherwise."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(head) > 3 and head[1] == head[3] == 0 != head[0]:
+        return "utf-16-le"
+    if len(head) > 3 and head[0] == head[2] == 0 != head[1]:
+        return "utf-16-be"
+    return "utf-8-sig"
+
+
+def _read(file: Iterable[str], path: Path) -> Iterator[Row]:
     suffixes = [suffix for suffix in path.suffixes if suffix not in _OPENERS]
-    lines = bool(suffixes) and suffixes[-1] in _JSON
-    number = 0
+    lines, number = bool(suffixes) and suffixes[-1] in _JSON, 0
     try:
+        if not suffixes:  # a pipe, or a file whose name does not say
+            first = file.readline()
+            lines, file = first.lstrip().startswith("{"), chain((first,), file)
         for number, row in enumerate(_json_rows(file) if lines else csv.DictReader(file, strict=True), 1):
             if not isinstance(row, dict) or None in row or (None in row.values() and not lines):
                 raise MendstreamError(
-                    f"Row {number} of {path.name} has not the columns of the first line.",
+                    f"Row {number} of {name_of(path)} has not the columns of the first line.",
                     "Mend the file." if not lines else "Each line is to be a JSON object.",
                 )
             yield row
+    except UnicodeDecodeError as error:
+        raise MendstreamError(
+            f"{name_of(path)} is not UTF-8 after row {number} (byte {error.object[error.start]:#04x}).",
+            "Save it as UTF-8, or recode it: `iconv -f windows-1252 -t utf-8 FILE | mendstream publish - ...`.",
+        ) from error
     except _BROKEN as error:
         kind = "JSON lines" if lines else "CSV"
         raise MendstreamError(
-            f"{path.name} cannot be read as {kind} after row {number}: {error}.",
+            f"{name_of(path)} cannot be read as {kind} after row {number}: {error}.",
             "Name a CSV (.csv) or JSON lines (.jsonl) file, packed (.gz, .xz) or not, in UTF-8.",
         ) from error
 
 
-def _json_rows(file: IO[str]) -> Iterator[Any]:
+def _json_rows(file: Iterable[str]) -> Iterator[Any]:
     return (json.loads(line) for line in file if line.strip())

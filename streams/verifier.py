@@ -66,7 +66,7 @@ def load_keys(path: str | Path) -> dict[str, Ed25519PublicKey]:
     line that is no key and for a file without one.
     """
     keys: dict[str, Ed25519PublicKey] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

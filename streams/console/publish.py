@@ -22,7 +22,7 @@ from streams.forms import TimeFormat
 from streams.kafka import admin
 from streams.publishing import Publisher
 from streams.rowids import digest_of_file
-from streams.rows import Form, rows_of
+from streams.rows import Form, name_of, rows_of
 from streams.screen import Screen, say
 from streams.topics import check
 
@@ -49,7 +49,9 @@ def register(app: typer.Typer) -> None:
 
 def publish(
     given: Given,
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, packed (.gz, .xz) or not.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV or JSON lines, packed (.gz, .xz) or not; -: stdin.", show_default=False)
+    ],
     to: Annotated[Literal["results", "metrics"], typer.Option(help="Which topic the rows go to.")],
     map_: Annotated[
         list[str] | None, typer.Option("--map", help="field=column, or field:=value for a constant. Repeatable.")
@@ -71,7 +73,7 @@ def publish(
         if not head:
             raise MendstreamError(f"{file} has no rows.", "Name a file with a header and rows.")
         columns_met = list(dict.fromkeys(chain.from_iterable(head)))
-        form = Form(record, map_ or (), columns_met, file.name, time_format, new_ids)
+        form = Form(record, map_ or (), columns_met, name_of(file), time_format, new_ids)
         if form.whole:
             form.known_as(_digest(file))
         codec = codec_for(settings)
@@ -80,7 +82,7 @@ def publish(
         if dry_run:
             count = sum(len(batch) for batch in batches)
             _say(form)
-            say(f"{count} rows of {file.name} are good for {topic}; nothing was published.")
+            say(f"{count} rows of {name_of(file)} are good for {topic}; nothing was published.")
             return None
         check(admin(settings), settings, (topic,))
         aftermath = Aftermath(settings, codec) if wait else None
@@ -131,7 +133,7 @@ def _send(batches: Iterator[list[tuple[str, bytes]]], topic: str, publisher: Pub
     with Progress(
         *bar, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task(file.name, total=None, said="")
+        task = progress.add_task(name_of(file), total=None, said="")
         try:
             for batch in batches:
                 publisher.publish_all(topic, batch)
@@ -162,7 +164,7 @@ def _batches(
             column = form.column_of(first.sentence.split()[0])
             where = f", column {column!r}" if column else ""
             raise MendstreamError(
-                f"Row {done + first.index + 1} of {file.name}{where}: {first.sentence}.",
+                f"Row {done + first.index + 1} of {name_of(file)}{where}: {first.sentence}.",
                 "The processor would refuse it.",
             )
         done += len(batch)

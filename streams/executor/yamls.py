@@ -57,7 +57,7 @@ MaybeUrl = Annotated[str, AfterValidator(lambda url: _address(url) if url else u
 def secret(path: Path) -> str:
     """The text of a file that holds a secret, which is registered. Raises MendstreamError where there is none."""
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise MendstreamError(f"The secret in {path} cannot be read: {error}.", "Name a file that can.") from error
     if not text:

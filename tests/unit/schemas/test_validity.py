@@ -162,7 +162,7 @@ def test_a_sensible_spec_has_no_faults() -> None:
             "BAD_SHARES",
             "65 share steps are more than 64",
         ),
-        ({"share_steps": (step(1.0, 0.0),)}, "BAD_SHARES", "the share of 'b' is 0"),
+        ({"share_steps": (step(1.0, 0.0),)}, "BAD_SHARES", "the share of 'b' is 0, not above 0 and at most 1"),
         (
             {"follows_rollout": True},
             "BAD_SHARES",
@@ -173,7 +173,7 @@ def test_a_sensible_spec_has_no_faults() -> None:
             "BAD_SHARES",
             "a rollout moves one treatment's share, and there are 2",
         ),
-        ({"share_steps": (step(2.0, -1.0),)}, "BAD_SHARES", "the share of 'control' is 2"),
+        ({"share_steps": (step(2.0, -1.0),)}, "BAD_SHARES", "the share of 'control' is 2, not above 0 and at most 1"),
         (
             {"treatments": ("c",), "share_steps": (step(0.5, 0.5),)},
             "BAD_SHARES",
@@ -201,11 +201,23 @@ def test_a_sensible_spec_has_no_faults() -> None:
         (
             {"metrics": (replace(GOAL, kind=MetricKind.LATENCY, limit=INF),)},
             "NOT_FINITE",
-            "the limit of 'conversion' is inf",
+            "the limit of 'conversion' is inf, which is no finite number",
         ),
-        ({"metrics": (replace(GOAL, cap=NAN),)}, "NOT_FINITE", "the cap of 'conversion' is nan"),
-        ({"metrics": (replace(GOAL, margin=-0.1),)}, "OUT_OF_RANGE", "the margin of 'conversion' is -0.1"),
-        ({"metrics": (replace(GOAL, expected_count=0),)}, "BAD_COUNT", "the expected_count of 'conversion' is 0"),
+        (
+            {"metrics": (replace(GOAL, cap=NAN),)},
+            "NOT_FINITE",
+            "the cap of 'conversion' is nan, which is no finite number",
+        ),
+        (
+            {"metrics": (replace(GOAL, margin=-0.1),)},
+            "OUT_OF_RANGE",
+            "the margin of 'conversion' is -0.1, not a finite number from 0 on",
+        ),
+        (
+            {"metrics": (replace(GOAL, expected_count=0),)},
+            "BAD_COUNT",
+            "the expected_count of 'conversion' is 0, less than 1",
+        ),
         ({"autonomy": Autonomy.UNKNOWN}, "UNKNOWN_SYMBOL", "autonomy is UNKNOWN"),
         ({"status": ExperimentStatus.UNKNOWN}, "UNKNOWN_SYMBOL", "status is UNKNOWN"),
         ({"candidate_version": ""}, "EMPTY_FIELD", "candidate_version is empty"),
@@ -281,12 +293,12 @@ def test_a_sensible_policy_has_no_faults() -> None:
         (
             {"references": (Reference(metric="error", count=0, sum=0.0),)},
             "BAD_COUNT",
-            "the reference of 'error' has count 0",
+            "the reference of 'error' has count 0, less than 1",
         ),
         (
             {"references": (Reference(metric="error", count=1, sum=NAN),)},
             "NOT_FINITE",
-            "the reference of 'error' has sum nan",
+            "the reference of 'error' has sum nan, which is no finite number",
         ),
     ],
 )

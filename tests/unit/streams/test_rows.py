@@ -1,6 +1,13 @@
 """Rows of a file become records by a map."""
 
+import gzip
+import io
+import json
 import lzma
+import os
+import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +15,7 @@ import pytest
 from schemas.ids import event_uuid
 from schemas.records import ExperimentResult, ResultKind
 from streams.errors import MendstreamError
-from streams.rows import Form, rows_of
+from streams.rows import STDIN, Form, name_of, rows_of
 
 COLUMNS = ["arm", "ts", "clicked", "segment"]
 MAPS = ["variant=arm", "occurred_at=ts", "sum=clicked", "subject:=shop", "experiment_id:=e", "metric:=conversion"]
@@ -110,3 +117,80 @@ def test_times_in_milliseconds_are_not_worth_a_word() -> None:
 def test_a_number_that_is_no_time_in_any_unit_is_refused(written: str) -> None:
     with pytest.raises(MendstreamError, match=f"'{written}' is no time from 2000 to 2099 in any unit since 1970"):
         form().record({"arm": "new", "ts": written, "clicked": "1"}, 1)
+
+
+TEXT = "subject,größe\nshop,1\nbot,2\n"
+ROWS = [{"subject": "shop", "größe": "1"}, {"subject": "bot", "größe": "2"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("name", ["rows.csv", "rows"])
+def test_a_file_is_read_as_other_programs_write_it(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes], encoding: str
+) -> None:
+    (tmp_path / name).write_bytes(pack(TEXT.encode(encoding)))
+    with rows_of(tmp_path / name) as rows:
+        assert list(rows) == ROWS
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_of_json_are_known_by_how_they_begin(tmp_path: Path, encoding: str) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+    for name in ("rows.jsonl", "rows"):
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        with rows_of(tmp_path / name) as rows:
+            assert list(rows) == ROWS
+
+
+def test_what_is_in_another_encoding_is_refused_with_how_to_recode_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(TEXT.encode("cp1252"))
+    with (
+        pytest.raises(MendstreamError, match=r"rows\.csv is not UTF-8 .*iconv -f windows-1252"),
+        rows_of(tmp_path / "rows.csv") as rows,
+    ):
+        list(rows)
+    recoded = subprocess.run(
+        ["iconv", "-f", "windows-1252", "-t", "utf-8", tmp_path / "rows.csv"], capture_output=True, check=True
+    ).stdout
+    assert recoded.decode() == TEXT, "what the remedy names is there and does it"
+
+
+def test_a_workbook_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"PK\3\4 and more")
+    with pytest.raises(MendstreamError, match="Save it as CSV"), rows_of(tmp_path / "rows.csv"):
+        pass
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read(tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`publish <(zcat f)` and `zcat f | publish -`."""
+    os.mkfifo(pipe := tmp_path / "63")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(pack(TEXT.encode())))
+    writer.start()
+    with rows_of(pipe) as rows:
+        assert list(rows) == ROWS
+    writer.join(10)
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(pack(TEXT.encode()))))  # type: ignore[arg-type]
+    monkeypatch.setattr("sys.stdin", stdin)
+    with rows_of(STDIN) as rows:
+        assert list(rows) == ROWS
+    assert name_of(pipe) == name_of(STDIN) == "standard input", "ids of rows must not change with the number of a pipe"
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8bnot packed", b"", b"\0\0\0\0", b"\xfd7zXZ\0broken"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows", "rows.gz", "rows.csv.xz"])
+def test_whatever_a_file_holds_is_rows_or_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    told = ""
+    try:
+        with rows_of(tmp_path / name) as rows:
+            list(rows)
+    except MendstreamError as error:
+        told = str(error)
+    assert told == "" or name in told
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(MendstreamError, match="cannot be read: Is a directory"), rows_of(tmp_path):
+        pass
