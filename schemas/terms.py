@@ -161,7 +161,9 @@ def _metrics(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
             sentence = f"the margin of {metric.name!r} is {metric.margin}, not a finite number from 0 on"
             yield Reason.OUT_OF_RANGE, sentence
         if metric.absolute_margin is not None and not 0 <= metric.absolute_margin < float("inf"):
-            sentence = f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}, not a finite number from 0 on"
+            sentence = (
+                f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}, not a finite number from 0 on"
+            )
             yield Reason.OUT_OF_RANGE, sentence
         if metric.expected_count is not None and metric.expected_count < 1:
             yield Reason.BAD_COUNT, f"the expected_count of {metric.name!r} is {metric.expected_count}, less than 1"
