@@ -211,8 +211,9 @@ def _read(file: Iterable[str], path: Path) -> Iterator[Row]:
     lines, number = bool(suffixes) and suffixes[-1] in _JSON, 0
     try:
         if not suffixes:  # a pipe, or a file whose name does not say
-            first = file.readline()
-            lines, file = first.lstrip().startswith("{"), chain((first,), file)
+            rest = iter(file)
+            first = next(rest, "")
+            lines, file = first.lstrip().startswith("{"), chain((first,), rest)
         for number, row in enumerate(_json_rows(file) if lines else csv.DictReader(file, strict=True), 1):
             if not isinstance(row, dict) or None in row or (None in row.values() and not lines):
                 raise MendstreamError(

@@ -171,7 +171,7 @@ def test_a_pipe_is_read(tmp_path: Path, pack: Callable[[bytes], bytes], monkeypa
     with rows_of(pipe) as rows:
         assert list(rows) == ROWS
     writer.join(10)
-    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(pack(TEXT.encode()))))  # type: ignore[arg-type]
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(pack(TEXT.encode()))))
     monkeypatch.setattr("sys.stdin", stdin)
     with rows_of(STDIN) as rows:
         assert list(rows) == ROWS
