@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from agents.effects import Output
-from agents.place import Place, beside
+from agents.place import Place, beside, scoped
 from agents.slice import Finding
 from schemas.catalog import PATTERN_FACTS, TRUST_FACTS
 from schemas.ids import JOINER
@@ -42,10 +42,10 @@ def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Le
     """Remembers a signal, and tells those who know what follows it."""
     fact = PatternFact(
         event_id=place.event_id("followups", f"signal|{signal}"),
-        key=signal,
+        key=scoped(subject, signal),
         kind=PatternFactKind.SIGNAL,
         subject=subject,
-        signal=signal,
+        signal=scoped(subject, signal),
         occurred_at=occurred_at,
     )
     kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
@@ -244,11 +244,11 @@ def _drop(row: FollowupRow, lessons: Lessons) -> None:
 def _followed(analysis: FailureAnalysis, one: Sighting, lead_ms: int, at: int, place: Place) -> PatternFact:
     return PatternFact(
         event_id=place.event_id("followups", f"followed|{analysis.failure_id}|{at}"),
-        key=one.signal,
+        key=scoped(analysis.subject, one.signal),
         kind=PatternFactKind.FOLLOWED,
         subject=analysis.subject,
         pattern=analysis.pattern,
-        signal=one.signal,
+        signal=scoped(analysis.subject, one.signal),
         lead_ms=lead_ms,
         occurred_at=analysis.occurred_at,
     )

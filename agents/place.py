@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.ids import decision_id
+from state.table import row_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,18 @@ class Place:
     def event_id(self, agent: str, ordinal: str) -> str:
         """The id of what an agent finds in this record; ordinal tells apart what it finds."""
         return decision_id(self.topic, self.partition, self.offset, agent, ordinal)
+
+
+def scoped(subject: str, name: str) -> str:
+    """The name of what a tenant learns of its failures, by the tenant of a subject; no other tenant's can be named so.
+
+    >>> scoped("acme/support-bot", "ACCURACY|error"), scoped("support-bot", "ACCURACY|error")
+    ('acme/ACCURACY|error', 'ACCURACY|error')
+    >>> scoped("support-bot", "acme/error"), scoped("a|b/bot", "error")
+    ('/acme/error', 'a%7Cb/error')
+    """
+    tenant, slash, _ = subject.partition("/")
+    return f"{row_key(tenant)}/{name}" if slash else f"/{name}" if "/" in name else name
 
 
 def beside(subject: str, name: str) -> str:

@@ -6,7 +6,7 @@ from agents.failure.causes import causes_of
 from agents.failure.classify import changes_of, types_of
 from agents.failure.hypotheses import hypotheses_of
 from agents.failure.impact import RISKS, impact_of, relative_loss, severity_of
-from agents.place import Place
+from agents.place import Place, scoped
 from agents.slice import Finding
 from schemas.lessons import Cause, CauseKind, FailureAnalysis, FailureType, Sighting
 from schemas.records import Decision, Policy
@@ -45,7 +45,7 @@ def analyse(
         risk=risk,
         mitigation=mitigation,
         hypotheses=hypotheses_of(kinds, causes, relative_loss(finding)),
-        pattern=signature(kinds[0], finding.metric, causes),
+        pattern=scoped(finding.subject, signature(kinds[0], finding.metric, causes)),
         evidence=finding.evidence,
         occurred_at=occurred_at,
         analysed_at=decision.decided_at,

@@ -143,7 +143,7 @@ def _followed(fact: PatternFact, place: Place, lessons: Lessons) -> list[Output]
 def _advice(
     fact: PatternFact, row: PatternRow, chosen: list[tuple[Hypothesis, float]], place: Place, lessons: Lessons
 ) -> Output:
-    (best, gain), kind = chosen[0], fact.key
+    (best, gain), kind = chosen[0], fact.key.rpartition("/")[2]
     tried = next((one.tried for one in row.actions if one.action == best.strategy), 0)
     known = f"it was tried {tried} times here" if tried else "nothing like it was tried here"
     advice = Advice(

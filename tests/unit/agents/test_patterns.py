@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.followups import sight
 from agents.patterns.choose import TRIED_ENOUGH, noted, ranked, success
+from agents.patterns.route import SPECIALISTS
+from agents.place import Place
 from schemas.catalog import ADVICE, ALERTS, PATTERN_FACTS
 from schemas.ids import event_uuid
 from schemas.lessons import (
@@ -16,6 +19,7 @@ from schemas.lessons import (
     AgentKind,
     Alert,
     Bucket,
+    FailureType,
     Hypothesis,
     PatternFact,
     PatternFactKind,
@@ -254,3 +258,22 @@ def test_a_pattern_that_came_back_after_it_was_helped_sleeps_unresolved() -> Non
     loop.send(PATTERN_FACTS, [failure(0), helped, failure(2, NOON + 2 * DAY_MS)])
     loop.send(PATTERN_FACTS, [failure(3, NOON + 10 * DAY_MS, key="LATENCY", pattern="LATENCY|latency||")])
     assert status_of(loop) == PatternStatus.DORMANT
+
+
+def test_a_tenants_signals_and_failures_are_none_of_anothers() -> None:
+    """One tenant sees a signal often, with nothing after it; another's is followed by a failure each time."""
+    loop = Loop()
+    for subject, name in (("evil/bot", "acme/cost DRIFT"), ("bot", "acme/cost DRIFT"), ("acme/bot", "cost DRIFT")):
+        place = Place("t", 0, 0, NOON)
+        (output,) = sight(subject, name, NOON, place, loop.tables.lessons)
+        loop.send(PATTERN_FACTS, [output.record])
+    assert [row.signal for row in loop.tables.lessons.signals.rows()] == [
+        "evil/acme/cost DRIFT", "/acme/cost DRIFT", "acme/cost DRIFT",
+    ]  # fmt: skip
+
+
+def test_advice_goes_to_the_specialist_of_the_failure_whatever_the_tenant() -> None:
+    loop = Loop()
+    told = failure(1, subject="acme/bot", key="acme/ACCURACY", pattern=f"acme/{PATTERN}")
+    (advice,) = [one.record for one in loop.send(PATTERN_FACTS, [told]) if isinstance(one.record, Advice)]
+    assert advice.specialist == SPECIALISTS[FailureType.ACCURACY][0]
