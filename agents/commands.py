@@ -1,6 +1,6 @@
 """What follows from the life of commands: for the book of commands, for what is learnt of them, and for the alerts."""
 
-from agents import decider, endings, followups
+from agents import again, decider, endings, followups
 from agents.alerts import metrics, raising
 from agents.alerts.metrics import AlertMetric
 from agents.commander import book, budget, undo, waiting, work
@@ -133,14 +133,25 @@ def followed(moves: Moves, place: Place, tables: Tables) -> list[Output]:
     for row in moves.ended:
         if row.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
             followups.dropped(row.command_id, tables.lessons)  # nothing was tried, or nobody knows
-    told = [*_observe(moves.observed, place, tables), *_told(moves, place, tables)]
-    return [*moves.outputs, *told]
+    reopened, observed = list[Output](), list(moves.observed)
+    for row in moves.ended:
+        decisions, waiting = again.ended(row, place, tables)
+        reopened += decisions
+        observed += [(metrics.UNSERVED, row.subject, value) for value in waiting]
+    told = [*_observe(observed, place, tables), *_told(moves, place, tables)]
+    return [*moves.outputs, *reopened, *told]
+
+
+def observe(metric: AlertMetric, key: str, value: float, place: Place, tables: Tables) -> list[Output]:
+    """What follows from a value of a metric of one subject under the rules of its policy."""
+    return _observe([(metric, key, value)], place, tables)
 
 
 def rebuild(tables: Tables) -> None:
     """What is derived, after rows were restored."""
     book.rebuild(tables)
     budget.rebuild(tables)
+    again.rebuild(tables)
 
 
 def _awaited(status: CommandStatus, row: CommandRow, tables: Tables) -> str:

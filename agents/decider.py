@@ -28,6 +28,8 @@ def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, 
     autonomy = (experiment.autonomy if experiment else None) or autonomy_of(
         policy, finding.order, finding.rule, finding.environment
     )
+    if finding.asks and autonomy == Autonomy.AUTO:
+        autonomy = Autonomy.APPROVE
     return Decision(
         decision_id=place.event_id(finding.agent, finding.ordinal),
         subject=finding.subject,
@@ -39,7 +41,7 @@ def decided(finding: Finding, policy: Policy, experiment: ExperimentRow | None, 
         model_version=finding.model_version,
         metric=finding.metric,
         rule=finding.rule,
-        reason=finding.reason,
+        reason=f"{finding.reason} (a person is asked: {finding.asks})" if finding.asks else finding.reason,
         evidence=finding.evidence,
         policy_id=policy.policy_id,
         policy_version=policy.event_id,

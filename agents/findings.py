@@ -3,25 +3,33 @@
 from dataclasses import replace
 
 from agents import commands, decider, followups
+from agents.again import unserved
 from agents.alerts import metrics
 from agents.alerts.happening import Happening, happened
 from agents.alerts.metrics import AlertMetric
+from agents.commander import book
+from agents.commander.book import Moves
+from agents.commander.life import AT_WORK, WAITING
 from agents.commander.order import never_served, order
 from agents.commander.rights import PERSONS_RULE, deploys_at_once
 from agents.effects import Output
 from agents.failure.analyse import analyse
 from agents.failure.causes import signal_of
 from agents.failure.classify import FAILURES
+from agents.judge import again as judged
+from agents.judge import vigil
 from agents.known import crowd
 from agents.patterns.route import specialist_for
 from agents.place import Place
 from agents.policy import policy_for
 from agents.slice import Facts, Finding
+from agents.watch import again as watched
 from schemas.catalog import DECISIONS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
 from schemas.ids import target_of
 from schemas.lessons import Advice, FailureAnalysis
-from schemas.orders import Request
+from schemas.orders import Event, Request
+from schemas.people import OURSELVES
 from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Severity, Verdict
 from schemas.wire import Record
 from state.table import row_key
@@ -34,13 +42,56 @@ _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
     """Everything that one finding asks for, in order."""
-    lessons, policy = tables.lessons, policy_for(finding.subject, tables.policies.values())
-    experiment = _experiment(finding, tables)
-    old = int(facts.now[finding.at] - facts.appended[finding.at]) > policy.max_age_ms
-    finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION, dry_run=old)
-    decision = decider.decide(facts, finding, policy, experiment)
-    offset, occurred_at = int(facts.offsets[finding.at]), int(facts.ints("occurred_at")[finding.at])
-    place = Place(facts.topic, facts.partition, offset, decision.decided_at)
+    policy, at = policy_for(finding.subject, tables.policies.values()), finding.at
+    old = int(facts.now[at] - facts.appended[at]) > policy.max_age_ms
+    place = Place(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
+    return _acted(replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), tables, policy)
+
+
+def again(place: Place, tables: Tables) -> list[Output]:
+    """What is ordered again, because the commands before ended without being carried out and it stands."""
+    outputs: list[Output] = []
+    for key in tables.anew.due(place.now):
+        subject = watched.due(key, place, tables)
+        if subject is not None:
+            outputs += commands.observe(metrics.UNSERVED, subject, unserved(subject, tables), place, tables)
+    for key in tables.again.due(place.now):
+        experiment = tables.experiments.get(key)
+        assert experiment is not None, f"{key} is due without a row"
+        policy = policy_for(experiment.subject, tables.policies.values())
+        for finding in judged.due(key, place, tables, policy.max_age_ms):
+            outputs += _acted(finding, place, place.now, tables, policy, told=True)
+        outputs += commands.observe(
+            metrics.UNSERVED, experiment.subject, unserved(experiment.subject, tables), place, tables
+        )
+    return outputs
+
+
+def missed(place: Place, tables: Tables) -> list[Output]:
+    """What is told of experiments that cannot be judged, and of those that end."""
+    outputs: list[Output] = []
+    for key in tables.vigil.due(place.now):
+        seen = vigil.look_after(key, place, tables)
+        policy = policy_for(seen.subject, tables.policies.values())
+        for finding in seen.findings:
+            decision = decider.decided(finding, policy, _experiment(finding, tables), place)
+            outputs.append(Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now))
+        for kind, value in vigil.lasting(seen.subject, tables).items() if seen.changed else ():
+            outputs += commands.observe(metrics.LACKS[kind], seen.subject, float(value), place, tables)
+    return outputs
+
+
+def _acted(
+    finding: Finding, place: Place, occurred_at: int, tables: Tables, policy: Policy, told: bool = False
+) -> list[Output]:
+    """told: its failure was, and is not learnt from once more."""
+    lessons, experiment = tables.lessons, _experiment(finding, tables)
+    finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
+    decision = decider.decided(finding, policy, experiment, place)
+    own = _own_deployments(finding, tables)
+    if any(row.phase in AT_WORK for row in own) and decision.outcome != Outcome.ISSUED:
+        reason = f"{decision.reason} (at once: the deployment of it is under way)"
+        decision = replace(decision, outcome=Outcome.ISSUED, reason=reason)
     analysis = None
     if finding.verdict in FAILURES:
         sightings = followups.sightings_of(finding.subject, lessons)
@@ -51,14 +102,32 @@ def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
         outputs += _news(metrics.HARM, outputs[0].record, tables, place, policy)
     if analysis is not None and analysis.severity == Severity.CRITICAL:
         outputs += _news(metrics.CRITICAL, outputs[0].record, tables, place, policy)
+    outputs += _dropped(own, place, tables)
+    if experiment is not None and finding.order in (Order.ROLLBACK, Order.DEPLOY):
+        _noted(finding, decision.decision_id, outputs, tables)
+    if not told:
+        outputs += _learnt(finding, decision, analysis, place, occurred_at, tables)
+    if analysis is not None and row is not None:
+        action = _ACTIONS.get(decision.order, finding.strategy)
+        followups.ordered(row, action, analysis.pattern, finding.agent, finding, place, lessons)
+    return outputs
+
+
+def _learnt(
+    finding: Finding,
+    decision: Decision,
+    analysis: FailureAnalysis | None,
+    place: Place,
+    occurred_at: int,
+    tables: Tables,
+) -> list[Output]:
+    """What a finding tells patterns, signals and trust."""
+    lessons, outputs = tables.lessons, list[Output]()
     if analysis is not None:
         # What was rolled back is to be mended; where a training or an improvement is ordered, that has its turn first.
         advised = finding.order == Order.ROLLBACK
         outputs.append(Output(FAILURES_TOPIC, analysis.subject, analysis.failure_id, analysis, place.now))
         outputs += followups.failed(analysis, signal_of(finding), advised, place, lessons)
-        if row is not None:
-            action = _ACTIONS.get(decision.order, finding.strategy)
-            followups.ordered(row, action, analysis.pattern, finding.agent, finding, place, lessons)
     if finding.verdict in _SIGNS:
         outputs += followups.sight(finding.subject, signal_of(finding), occurred_at, place, lessons)
     if finding.verdict in (Verdict.HARM, Verdict.GAIN) or finding.came_with_version:
@@ -146,6 +215,40 @@ def _news(metric: AlertMetric, decision: Record, tables: Tables, place: Place, p
     whose = crowd(decision.subject, place.now, tables)
     one = Happening(metric, decision.subject, whose, decision.decision_id, said)
     return happened(one, place, tables.lessons, policy)
+
+
+def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:
+    """What automation has ordered itself to put in service and now is found to harm."""
+    if finding.verdict != Verdict.HARM or finding.order != Order.ROLLBACK or finding.experiment_id is None:
+        return []
+    return [
+        row
+        for row in book.rows_of(finding.subject, tables)
+        if (row.order, row.experiment_id, row.variant) == (Order.DEPLOY, finding.experiment_id, finding.variant)
+        and not row.requested_by
+        and row.compensates is None
+        and row.phase in WAITING | AT_WORK
+    ]
+
+
+def _dropped(own: list[CommandRow], place: Place, tables: Tables) -> list[Output]:
+    """Deployments that nobody has begun are not begun any more, whenever the rollback is."""
+    moves = Moves()
+    for before in own:
+        row = tables.commands.get(before.command_id)
+        if row is not None and row.phase in WAITING:
+            why = f"harm of {row.variant} was proved since"
+            book.move(row, Event.GO_STALE, OURSELVES, why, place, tables, moves)
+    return commands.followed(moves, place, tables)
+
+
+def _noted(finding: Finding, decision_id: str, outputs: list[Output], tables: Tables) -> None:
+    """Keeps with the verdict which command it led to."""
+    said = next(one.record for one in outputs if one.event_id == decision_id)
+    experiment = _experiment(finding, tables)
+    assert isinstance(said, Decision)
+    assert experiment is not None
+    judged.note(experiment, finding, said.command_id, tables)
 
 
 def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:

@@ -17,6 +17,7 @@ from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
+from agents.judge.vigil import rebuild as rebuild_vigil
 from agents.known import admitted, meet, strangers
 from agents.place import Place
 from agents.policy import check_policy
@@ -128,6 +129,7 @@ def rebuild(tables: Tables) -> None:
     tables.policies = {row.policy_id: row for row in tables.accepted.rows()}
     tables.lessons.levels = {row.agent_id: row for row in tables.lessons.heard_levels.rows()}
     rebuild_arms(tables)
+    rebuild_vigil(tables)
     rebuild_lessons(tables)
 
 

@@ -102,7 +102,7 @@ def _spec(spec: ExperimentSpec, place: Place, tables: Tables) -> list[Output]:
     vouch(spec.subject, tables)
     if spec.status == ExperimentStatus.STOPPED:
         tables.silence.ended(spec.subject)
-    ignored = apply_spec(spec, tables)
+    ignored = apply_spec(spec, place.now, tables)
     if ignored is None:
         return []
     policy = policy_for(spec.subject, tables.policies.values())
@@ -131,7 +131,8 @@ def _tick(place: Place, tables: Tables) -> list[Output]:
     def policy_of(name: str) -> Policy:
         return policy_for(name, policies.values())
 
-    outputs = [*commands.tick(place, tables), *followups.tick(place, lessons)]
+    outputs = [*commands.tick(place, tables), *findings.again(place, tables), *findings.missed(place, tables)]
+    outputs += followups.tick(place, lessons)
     if lessons.enabled:
         outputs += trust.refresh(place, lessons, policies) + learning.tick(place, lessons, policies)
     return outputs + raising.lasting(place, lessons, policy_of) + leaving.tick(place, tables)

@@ -159,3 +159,4 @@ class Finding:
     came_with_version: bool = False
     units: int = 0  # of the loser
     since: int = -1  # event time from which on they were counted, ms
+    asks: str = ""  # why a person is asked, whatever the policy; empty: the policy says

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.judge.experiments import new_experiment
+from agents.judge.experiments import new_experiment, vigilant
 from agents.judge.terms import NEVER
 from agents.policy import policy_for
 from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role
@@ -13,7 +13,7 @@ from state.table import row_key
 from state.tables import Tables
 
 
-def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
+def apply_spec(spec: ExperimentSpec, now: int, tables: Tables) -> str | None:
     """Applies a spec; returns why its terms were ignored, or None.
 
     What is judged must not change under the data: after the first result only `status` is taken.
@@ -24,16 +24,18 @@ def apply_spec(spec: ExperimentSpec, tables: Tables) -> str | None:
         return _end(spec, row, key, tables)
     policy = policy_for(spec.subject, tables.policies.values())
     judged = [metric.name for metric in spec.metrics if metric.role in (Role.GOAL, Role.GUARDRAIL)]
-    tables.experiments.put(
-        replace(
-            new_experiment(spec.subject, spec.experiment_id, policy),
-            **_terms(spec),
-            specified=True,
-            rollout_steps=row.rollout_steps if row is not None and spec.follows_rollout else (),  # told, not stated
-            status=spec.status,
-            pairs=tuple(Pair(treatment, metric) for treatment in spec.treatments for metric in judged),
-        )
+    taken = replace(
+        new_experiment(spec.subject, spec.experiment_id, policy),
+        **_terms(spec),
+        specified=True,
+        rollout_steps=row.rollout_steps if row is not None and spec.follows_rollout else (),  # told, not stated
+        status=spec.status,
+        pairs=tuple(Pair(treatment, metric) for treatment in spec.treatments for metric in judged),
+        begun_at=row.begun_at if row is not None and row.begun_at >= 0 else now,
+        lacks=row.lacks if row is not None else (),
+        late=row.late if row is not None else 0,
     )
+    tables.experiments.put(vigilant(taken, now, tables))
     return None
 
 
@@ -58,6 +60,7 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
         "baseline_version": spec.baseline_version,
         "environment": spec.environment,
         "follows_rollout": spec.follows_rollout,
+        "ends_at": spec.ends_at,
     }
 
 
@@ -73,7 +76,8 @@ def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> 
         return None
     if in_force(spec, row):
         return None
-    return f"{spec.subject}/{spec.experiment_id} has results already: its terms stand; start a new experiment_id"
+    ended = ", and it has ended" if row.status == ExperimentStatus.ENDED else ""
+    return f"{spec.subject}/{spec.experiment_id} has results already: its terms stand{ended}; start a new experiment_id"
 
 
 def _same_terms(spec: ExperimentSpec, row: ExperimentRow) -> bool:

@@ -69,7 +69,7 @@ def judged(spec: ExperimentSpec, records: Records) -> Found:
     length, experiments = records.treated.shape
     tables = Tables(0, 1)
     for number in range(experiments):
-        problem = apply_spec(replace(spec, subject=_subject(number)), tables)
+        problem = apply_spec(replace(spec, subject=_subject(number)), 0, tables)
         assert problem is None, problem
     subjects = pa.array([_subject(number) for number in range(experiments)])
     found = Found(*(np.full(experiments, NEVER) for _ in range(3)))

@@ -60,6 +60,7 @@ class ExperimentStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
+    ENDED = "ENDED"
 
 
 class Status(StrEnum):
@@ -98,6 +99,7 @@ class Verdict(StrEnum):
     FAILURE = "FAILURE"
     REQUEST = "REQUEST"
     MISSING = "MISSING"
+    ENDED = "ENDED"
 
 
 class Order(StrEnum):
@@ -338,6 +340,7 @@ class Policy:
     manual_lock_ms: int = 3_600_000  # how long after a person's own order the target is left to people
     approvers: tuple[Approver, ...] = ()  # who may approve what; empty: whoever may write reviews
     acknowledge_ms: int = 300_000  # until a command is sent again; twice and nine times as long at the next tries
+    missing_after_ms: int = 1_800_000  # how long what an experiment needs may be missing until it is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -495,6 +498,8 @@ class ArmRow:
     log_e_harm: float
     log_e_gain: float
     expected_more: float | None = None  # units of both arms still needed, for min_count or for a verdict
+    last_at: int = -1  # when the last result folded was appended; -1: not known
+    crossed: int = 0  # records left out because their unit was in another arm before
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,6 +517,23 @@ class Decided:
     variant: str
     order: Order
     offset: int
+    command_id: str | None = None  # absent: none was ordered
+    open: bool = False  # its command ended without being carried out: it is judged as if nothing had been ordered
+    tries: int = 0  # commands of it that ended without being carried out
+    again_at: int = -1  # when it is open again; -1: not waited for
+    units: int = 0  # of both arms when a person said no: twice as many open it again; 0: nobody did
+    moved: bool = False  # a command for it may have moved the traffic: no stated share is taken for true any more
+    asks: str = ""  # why a person is asked before it is ordered again, whatever the policy; empty: nobody need be
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something without which an experiment cannot be judged."""
+
+    kind: str  # as in the alerts: ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, UNITS, PLAN, MIXED
+    name: str  # the arm or metric that it is about; both where it is a metric of one arm
+    since: int
+    told_at: int = -1  # -1: not yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -554,6 +576,14 @@ class ExperimentRow:
     environment: str = "production"
     follows_rollout: bool = False
     rollout_steps: tuple[ShareStep, ...] = ()  # as reported; without shares where they are not known
+    discovered: bool = False  # a gain of it counts among the subject's discoveries
+    ends_at: int | None = None  # results of later moments are not judged
+    ended_at: int = -1  # when it ended because of that; -1: not ended
+    late: int = 0  # results that were not judged because they came from after its end
+    begun_at: int = -1  # when its spec or its first result was appended, whichever was first
+    due_at: int = -1  # when it is looked at for what it lacks; -1: never
+    lacks: tuple[Lack, ...] = ()
+    mixed: int = 0  # records refused because their metric has the other kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,6 +652,8 @@ class VersionWatch:
     rolled_back: bool = False  # taken out of service: late records command nothing
     first_at: int = -1  # of its first record
     seen_at: int = -1  # of its last record, by the broker's clock
+    tries: int = 0  # commands against it that ended without being carried out
+    again_at: int = -1  # when it is watched again after such an end; -1: not waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

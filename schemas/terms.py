@@ -8,7 +8,16 @@ from math import isfinite
 from string import Formatter
 
 from schemas.people import person_fault
-from schemas.records import Autonomy, CommandStatus, ExperimentSpec, MetricSpec, Order, Policy, ShareStep
+from schemas.records import (
+    Autonomy,
+    CommandStatus,
+    ExperimentSpec,
+    ExperimentStatus,
+    MetricSpec,
+    Order,
+    Policy,
+    ShareStep,
+)
 from schemas.refusals import Reason
 from schemas.texts import environment_fault, parts_fault, text_fault
 
@@ -20,6 +29,7 @@ STEPS_MAX = 64  # of a ramp; totals of each arm are kept for each
 REFERENCE_COUNT_MIN = 100  # fewer records are no reference
 FALSE_ALARM_RECORDS_MIN = 1e3
 ACKNOWLEDGE_MS_LEAST, ACKNOWLEDGE_MS_MOST = 5_000, 7 * 86_400_000  # ticks come each second
+MISSING_MS_LEAST, MISSING_MS_MOST = 60_000, 30 * 86_400_000  # each experiment is looked at once a minute at most
 COMMANDS_MOST = 1_000  # an hour; when each was issued is kept for as long
 
 
@@ -38,6 +48,8 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
         *_followed(spec),
         *_known(status=spec.status, autonomy=spec.autonomy or Autonomy.AUTO),
     ]
+    if spec.status == ExperimentStatus.ENDED:
+        faults.append((Reason.UNKNOWN_SYMBOL, "status ENDED is what ends_at leads to: send STOPPED to end it before"))
     if not spec.treatments:
         faults.append((Reason.NO_TREATMENTS, "treatments is empty"))
     if spec.control in spec.treatments:
@@ -202,6 +214,9 @@ def _bounds(policy: Policy) -> Iterator[Fault]:
         yield Reason.OUT_OF_RANGE, f"subjects_share {policy.subjects_share:g} is not in [0, 1]"
     if min(policy.max_age_ms, policy.manual_lock_ms) < 0:
         yield Reason.OUT_OF_RANGE, "max_age_ms or manual_lock_ms is negative"
+    if not MISSING_MS_LEAST <= policy.missing_after_ms <= MISSING_MS_MOST:
+        sentence = f"missing_after_ms {policy.missing_after_ms} is not between {MISSING_MS_LEAST} and {MISSING_MS_MOST}"
+        yield Reason.OUT_OF_RANGE, sentence
     if not ACKNOWLEDGE_MS_LEAST <= policy.acknowledge_ms <= ACKNOWLEDGE_MS_MOST:
         sentence = (
             f"acknowledge_ms {policy.acknowledge_ms} is not between {ACKNOWLEDGE_MS_LEAST} and {ACKNOWLEDGE_MS_MOST}"

@@ -37,14 +37,15 @@ _ARM_COLUMNS = {
     "base_offset": "i8", "base_count": "i8", "flipped": "?", "missing_squares": "?", "repeats": "i8",
     "unnamed_offset": "i8", "harm_offset": "i8", "gain_offset": "i8", "unstable_offset": "i8", "state": "i1",
     "effect": "f8", "low": "f8", "high": "f8", "running_low": "f8", "running_high": "f8", "log_e_harm": "f8",
-    "log_e_gain": "f8", "expected_more": "f8",
+    "log_e_gain": "f8", "expected_more": "f8", "last_at": "i8", "crossed": "i8",
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
     "trial": "i8", "later": "i4", "beside": "i4", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8",
     "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
     "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "absolute_margin": "f8", "inflation": "f8",
-    "learning": "?", "ramped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8", "closed_offset": "i8",
+    "learning": "?", "ramped": "?", "stepped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
+    "closed_offset": "i8", "ends_at": "i8",
     "heard": "i8", "silent": "?",
 }
 # fmt: on
@@ -63,7 +64,7 @@ def arms_table() -> Columnar:
     )
 
 
-def _subject(row: MetricRow | CommandRow) -> str:
+def _subject(row: MetricRow | CommandRow | ExperimentRow) -> str:
     return row.subject
 
 
@@ -88,7 +89,7 @@ class Tables:
         self.silence = Silence(self.arms, self.trials)
         self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
         self.experiments: Keyed[ExperimentRow] = Keyed(
-            TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id)
+            TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id), _subject
         )
         self.metrics: Keyed[MetricRow] = Keyed(
             TABLES_METRICS,
@@ -115,6 +116,9 @@ class Tables:
             leaves=leaving.budget,
         )
         self.newcomers = Newcomers()  # subjects that nobody vouched for; worked out, never stored
+        self.vigil = Agenda()  # experiments, by when they are looked at for what they lack; worked out, never stored
+        self.again = Agenda()  # experiments, by when one of their verdicts is open again; worked out, never stored
+        self.anew = Agenda()  # metrics, by when one of their versions is watched anew; worked out, never stored
         self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
         self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
@@ -122,6 +126,7 @@ class Tables:
         self.policies: dict[str, Policy] = {}
         self.dedupe_window = dedupe_window
         self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
+        self.unit_arms = Seen(dedupe_window, SLICE_MOST)  # units of metrics there, whichever arm they were in
         self._seen: dict[str, Seen] = {}
 
     def seen(self, topic: str) -> Seen:

@@ -72,13 +72,31 @@ ISSUED = AlertMetric("rollbacks.issued", Kind.NEWS, _SUBJECT, "a rollback that w
 COMPLETED = AlertMetric("rollbacks.completed", Kind.NEWS, _SUBJECT, "a rollback that is done")
 HARM = AlertMetric("decisions.harm", Kind.NEWS, _SUBJECT, "a harm that was proved, whatever follows from it")
 CRITICAL = AlertMetric("failures.critical", Kind.NEWS, _SUBJECT, "a failure whose analysis says CRITICAL")
+UNSERVED = AlertMetric(
+    "verdicts.unserved", Kind.LEVEL, _SUBJECT, "verdicts that stand, and whose commands ended without being carried out"
+)
+# By what an experiment lacks to be judged: the words of `Lack.kind`.
+LACKS = {
+    kind: AlertMetric(f"experiments.{name}", Kind.LEVEL, _SUBJECT, means)
+    for kind, name, means in (
+        ("RESULT", "results_missing", "specs that have no result"),
+        ("CONTROL", "control_missing", "experiments whose control never sent"),
+        ("ARM", "arms_missing", "treatments that were planned and never sent"),
+        ("METRIC", "metrics_missing", "goals and guardrails that no arm sends, or not each"),
+        ("STOPPED", "arms_stopped", "arms that stopped sending while others go on"),
+        ("SQUARES", "squares_missing", "means that came in sums without their squares"),
+        ("PLAN", "arms_unplanned", "arms that no spec names"),
+        ("UNITS", "units_shared", "metrics whose units are in several arms"),
+        ("MIXED", "kinds_mixed", "experiments that send observations and snapshots of one metric"),
+    )
+}
 
 METRICS = {
     each.name: each
     for each in (
         TRUST, APPROVAL_RATE, DECLINING, LATE_MS, ACCURACY, QUALITY, TRACKED, ERROR_RATE, OVER_BUDGET, NEWCOMERS_OVER_BUDGET,
         WAITING, EXPIRED, UNANSWERED, NOT_UNDONE, ROLLBACK_NOT_DONE, DEPLOYMENT_FAILED, WORK_FAILED, DROPPED, ISSUED, COMPLETED,
-        HARM, CRITICAL,
+        HARM, CRITICAL, UNSERVED, *LACKS.values(),
     )
 }  # fmt: skip
 

@@ -68,6 +68,46 @@ DEFAULT_RULES = (
         "nobody reported of a command of {key}, however often it was sent: is its deployer running?",
     ),
     AlertRule(
+        "verdict unserved", "verdicts.unserved", _ABOVE, 0.0, Severity.CRITICAL,
+        "{value:.0f} verdicts of {key} stand and nothing was done: its decisions say why, and when it is ordered again",
+    ),
+    AlertRule(
+        "results missing", "experiments.results_missing", _ABOVE, 0.0, Severity.MEDIUM,
+        "{value:.0f} experiments of {key} have a spec and no result: is their producer running?",
+    ),
+    AlertRule(
+        "control missing", "experiments.control_missing", _ABOVE, 0.0, Severity.HIGH,
+        "in {value:.0f} experiments of {key} no arm is the control: nothing is judged",
+    ),
+    AlertRule(
+        "arms missing", "experiments.arms_missing", _ABOVE, 0.0, Severity.HIGH,
+        "{value:.0f} arms of experiments of {key} send nothing while others do: nothing is judged of them",
+    ),
+    AlertRule(
+        "arms stopped", "experiments.arms_stopped", _ABOVE, 0.0, Severity.HIGH,
+        "{value:.0f} arms of experiments of {key} have stopped sending while others go on",
+    ),
+    AlertRule(
+        "arms unplanned", "experiments.arms_unplanned", _ABOVE, 0.0, Severity.MEDIUM,
+        "{value:.0f} arms of experiments of {key} are named in no spec and compared with nothing",
+    ),
+    AlertRule(
+        "metrics missing", "experiments.metrics_missing", _ABOVE, 0.0, Severity.HIGH,
+        "{value:.0f} metrics of experiments of {key} are to be judged and do not come",
+    ),
+    AlertRule(
+        "squares missing", "experiments.squares_missing", _ABOVE, 0.0, Severity.HIGH,
+        "{value:.0f} means of experiments of {key} come without sum_squares: they are not judged",
+    ),
+    AlertRule(
+        "units shared", "experiments.units_shared", _ABOVE, 0.0, Severity.HIGH,
+        "in {value:.0f} metrics of experiments of {key} units are in several arms: held for good",
+    ),
+    AlertRule(
+        "kinds mixed", "experiments.kinds_mixed", _ABOVE, 0.0, Severity.MEDIUM,
+        "{value:.0f} experiments of {key} send observations and snapshots of one metric: some are refused",
+    ),
+    AlertRule(
         "command not undone", "commands.not_undone", _ABOVE, 0.0, Severity.CRITICAL,
         "what was done to {key} could not be undone: look at its target",
     ),

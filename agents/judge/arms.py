@@ -8,6 +8,7 @@ from agents.judge.experiments import started, with_metric
 from agents.judge.marks import next_mark
 from agents.judge.reading import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from agents.judge.relink import relink
+from agents.judge.sides import Flags, Ints
 from agents.judge.terms import NEVER, frozen_of, may_command, plan_of
 from schemas.records import ExperimentRow, Pair
 from state.table import row_key
@@ -19,10 +20,10 @@ WAIT = STATES.index("WAIT")
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
 
-def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: int) -> int:
+def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: int, now: int) -> int:
     """Makes the row of an arm first seen at `offset`; starts its experiment if this is its first result."""
     subject, experiment_id, metric, variant, segment, step = key
-    experiment = started(tables, subject, experiment_id, offset, occurred_at)
+    experiment = started(tables, subject, experiment_id, offset, occurred_at, now)
     experiment = with_metric(experiment, metric, tables)
     pair = Pair(variant, metric)
     whole = segment is None and step is None
@@ -39,6 +40,8 @@ def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: in
     if frozen is not None and plan_of(experiment, metric).cap is None:
         tables.arms["base_offset"][row] = frozen.offset
     tables.arms["first_offset"][row] = offset
+    tables.arms["last_at"][row] = -1
+    tables.arms["crossed"][row] = 0
     tables.arms["state"][row] = WAIT
     link(tables, row, key)
     return row
@@ -49,10 +52,36 @@ def rebuild(tables: Tables) -> None:
     tables.pending.clear()
     tables.learning.clear()
     relink(tables)
-    arms, n = tables.arms, len(tables.arms)
-    latched = (arms["harm_offset"][:n] >= 0) | (arms["gain_offset"][:n] >= 0)
-    still_open = np.isfinite(np.minimum(arms["harm_level"][:n], arms["gain_level"][:n]))
-    tables.pending.update(int(trial) for trial in np.unique(arms["trial"][:n][latched & still_open]))
+    waiting = latched(tables, np.arange(len(tables.arms)))
+    tables.pending.update(int(trial) for trial in np.unique(tables.arms["trial"][: len(waiting)][waiting]))
+
+
+def latched(tables: Tables, rows: Ints) -> Flags:
+    """Which of these rows have something proved that may still be decided, shape (n,)."""
+    arms = tables.arms
+    harm = (arms["harm_offset"][rows] >= 0) & np.isfinite(arms["harm_level"][rows])
+    return np.asarray(harm | ((arms["gain_offset"][rows] >= 0) & np.isfinite(arms["gain_level"][rows])))
+
+
+def relevel(tables: Tables, experiment: ExperimentRow) -> None:
+    """Works out anew how an experiment's arms are judged, after something was decided of them or is open again."""
+    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    if number is None:
+        return
+    arms, index, reading = tables.arms, tables.trials[number], Reading(experiment)
+    wholes = [row for group in index.arms.values() for row in group.values()]
+    segments = [row for (_, _, step), group in index.parts.items() if step is None for row in group.values()]
+    for row in (*wholes, *segments):
+        _, _, metric, variant, _, _ = arms.keys[row]
+        for column, value in zip(OF_ARM, reading.of_arm(metric or "", variant or "", None), strict=True):
+            arms[column][row] = value
+    for column in ("harm_level", "gain_level"):
+        arms[column][segments] = NEVER
+    arms.touch(np.array([*wholes, *segments], np.int64))
+    if latched(tables, np.array(wholes, np.int64)).any():
+        tables.pending.add(number)
+    else:
+        tables.pending.discard(number)
 
 
 def link(tables: Tables, row: int, key: Key) -> None:
@@ -98,7 +127,7 @@ def _derive(tables: Tables, row: int, key: Key, experiment: ExperimentRow) -> No
         "control": NO_ROW,
         "treatment": NONE_YET,
         "learning": not snapshots and values["learning"],
-        "ramped": values["ramped"] and step is None,  # within a step the split is fixed
+        "stepped": values["stepped"] and step is None,
         "snapshots": snapshots,
         "closed_offset": np.iinfo(np.int64).max,
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agents.judge.arms import latched
 from agents.judge.assess import agrees, assess
 from agents.judge.interval import Cuts
 from agents.judge.looks import Looks
@@ -15,7 +16,7 @@ from agents.judge.running import Running, totals_of
 from agents.judge.sides import Flags, Ints, Sides
 from agents.judge.soundness import sound
 from agents.judge.steps import with_strata
-from agents.judge.terms import NEVER, Method
+from agents.judge.terms import NEVER, Method, deployed, moved
 from agents.judge.wording import finding_of
 from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding
@@ -59,49 +60,72 @@ def decide(facts: Facts, tables: Tables, after: Running, trial: int, looks: Look
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
     case = _Case(facts, tables, after, looks, cuts, experiment, index)
-    candidates = [finding for variant in _undecided(experiment, index) for finding in _candidates(case, variant)]
+    candidates = [finding for variant in _judged(experiment, index) for finding in _candidates(case, variant)]
     findings: list[Finding] = []
+    closed = set[str]()
     for finding in sorted(candidates, key=lambda finding: finding.at):
         variant, offset = finding.variant or "", int(facts.offsets[finding.at])
-        if variant not in _undecided(experiment, index):
+        if variant in closed:
             continue
         findings.append(finding)
         if finding.verdict == Verdict.SPLIT:
             experiment = replace(experiment, split_offset=offset)
-            _close(tables, [row for group in index.arms.values() for row in group.values()], offset)
-            break
+            broken = set(_judged(experiment, index)) - moved(experiment)
+            closed |= broken
+            _close(tables, _rows(index, broken), offset)
+            continue
         if finding.order == Order.NONE:
             continue
-        if finding.verdict == Verdict.GAIN and all(done.order != Order.DEPLOY for done in experiment.decided):
-            _discover(tables, experiment.subject)
-        experiment = replace(experiment, decided=(*experiment.decided, Decided(variant, finding.order, offset)))
-        _close(tables, [group[variant] for group in index.arms.values() if variant in group], offset)
+        closed.add(variant)
+        experiment = _settled(experiment, finding, offset, tables)
+        asks = next(done.asks for done in experiment.decided if done.variant == variant)
+        findings[-1] = replace(finding, asks=asks)
+        _close(tables, _rows(index, {variant}), offset)
     if findings:
         tables.experiments.put(experiment)
-    if not any(_latched(tables, row) for group in index.arms.values() for row in group.values()):
+    if not latched(tables, np.array(_rows(index, None), np.int64)).any():
         tables.pending.discard(trial)
     return findings
+
+
+def _settled(experiment: ExperimentRow, finding: Finding, offset: int, tables: Tables) -> ExperimentRow:
+    """The experiment after an order, in the place of what was decided of the treatment before."""
+    variant, deploys = finding.variant or "", finding.order == Order.DEPLOY
+    before = next((done for done in experiment.decided if done.variant == variant), None)
+    done = Decided(variant, finding.order, offset, moved=variant in moved(experiment))
+    if before is not None and before.order == finding.order:
+        done = replace(done, tries=before.tries, asks=before.asks)
+    known = experiment.discovered or any(one.order == Order.DEPLOY for one in experiment.decided)
+    if deploys and not known:
+        _discover(tables, experiment.subject)
+    others = tuple(one for one in experiment.decided if one.variant != variant)
+    return replace(experiment, decided=(*others, done), discovered=known or deploys)
+
+
+def _rows(index: Trial, variants: set[str] | None) -> list[int]:
+    """The rows of these treatments as a whole, or of all arms."""
+    named = (pair for group in index.arms.values() for pair in group.items())
+    return [row for variant, row in named if variants is None or variant in variants]
 
 
 def _candidates(case: _Case, variant: str) -> Iterator[Finding]:
     """What the slice would find of a treatment, each as if the others were not."""
     pairs = [_pair(case, row, metric) for metric, row in _open_rows(case, variant)]
+    watched = variant in deployed(case.experiment)
     if pairs:
-        ends = [finding for finding in (_rollback(case, pairs), _deploy(case, variant, pairs)) if finding is not None]
+        deploys = None if watched else _deploy(case, variant, pairs)
+        ends = [finding for finding in (_rollback(case, pairs), deploys) if finding is not None]
         first = sorted(ends, key=lambda finding: finding.at)[:1]
         yield from first
-        deployed = first[0].at if first and first[0].verdict == Verdict.GAIN else len(case.facts)
-        yield from _asides(case, pairs, deployed)
-    yield from _hold(case, variant)
+        gone = first[0].at if first and first[0].verdict == Verdict.GAIN else len(case.facts)
+        yield from _asides(case, pairs, gone, _FOUND[1:] if watched else _FOUND)
+    if not watched:
+        yield from _hold(case, variant)
 
 
-def _latched(tables: Tables, row: int) -> bool:
-    arms = tables.arms
-    return bool(np.isfinite(arms["harm_level"][row]) and max(arms["harm_offset"][row], arms["gain_offset"][row]) >= 0)
-
-
-def _undecided(experiment: ExperimentRow, index: Trial) -> list[str]:
-    done = {decided.variant for decided in experiment.decided}
+def _judged(experiment: ExperimentRow, index: Trial) -> list[str]:
+    """The treatments of which something may still be found: those without an order, and those deployed."""
+    done = {one.variant for one in experiment.decided if not one.open} - deployed(experiment)
     variants = {variant: None for group in index.arms.values() for variant in group}
     return [variant for variant in variants if variant != experiment.control and variant not in done]
 
@@ -134,11 +158,16 @@ def _rollback(case: _Case, pairs: list[_Pair]) -> Finding | None:
     return finding_of(case.moment(row, record), Verdict.HARM, Order.ROLLBACK)
 
 
-def _asides(case: _Case, pairs: list[_Pair], deployed: int) -> Iterator[Finding]:
+_FOUND = (("gain_offset", Verdict.GAIN), ("unstable_offset", Verdict.UNSTABLE))
+
+
+def _asides(
+    case: _Case, pairs: list[_Pair], deployed: int, found: tuple[tuple[str, Verdict], ...]
+) -> Iterator[Finding]:
     """A gain proved here that is not deployed at once, and an effect that began to drift here: nothing is ordered."""
     arms = case.tables.arms
     for pair in pairs:
-        for column, verdict in (("gain_offset", Verdict.GAIN), ("unstable_offset", Verdict.UNSTABLE)):
+        for column, verdict in found:
             record = _record(case, pair, column)
             if record is not None and case.facts.offsets[record] == arms[column][pair.row] and record != deployed:
                 yield finding_of(case.moment(pair.row, record), verdict, Order.NONE)
@@ -224,7 +253,10 @@ def _discover(tables: Tables, subject: str) -> None:
 
 
 def _close(tables: Tables, rows: list[int], offset: int) -> None:
-    """Judges rows no more, and takes back what later records of this slice proved."""
+    """Judges rows no more, and takes back what later records of this slice proved.
+
+    Those of what is deployed are looked at again from there on: `verdicts.look`.
+    """
     arms, closed = tables.arms, np.array(rows)
     arms["harm_level"][closed] = NEVER
     arms["gain_level"][closed] = NEVER

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from agents.judge.terms import plan_of
+from agents.judge.terms import judged_before, plan_of
 from agents.policy import EXPOSURE, metric_spec, policy_for
 from schemas.records import (
     Direction,
@@ -17,6 +17,7 @@ from schemas.records import (
 from state.table import row_key
 from state.tables import Tables
 
+REST_MS = 60_000  # between two looks at what an experiment lacks
 CONTROL = "control"  # the control arm where no spec names one
 
 
@@ -54,6 +55,7 @@ class Plan:
     spec: MetricSpec
     begun: bool
     snapshots: bool
+    ends_at: int  # results from this moment on are late, ms
 
 
 def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
@@ -67,10 +69,11 @@ def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
         plan_of(with_metric(experiment, metric, tables), metric),
         trial is not None and metric in tables.trials[trial].arms,
         tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
+        judged_before(experiment),
     )
 
 
-def started(tables: Tables, subject: str, experiment_id: str, offset: int, occurred_at: int) -> ExperimentRow:
+def started(tables: Tables, subject: str, experiment_id: str, offset: int, occurred_at: int, now: int) -> ExperimentRow:
     """The experiment's row; its first result, at `offset`, freezes its place among the subject's experiments."""
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     if experiment is None:
@@ -84,11 +87,24 @@ def started(tables: Tables, subject: str, experiment_id: str, offset: int, occur
             experiment,
             started_offset=offset,
             started_at=occurred_at,
+            begun_at=now,
             ordinal=row.experiments,
             discoveries=row.discoveries,
         )
+        experiment = vigilant(experiment, now, tables)
         tables.experiments.put(experiment)
     return experiment
+
+
+def vigilant(experiment: ExperimentRow, now: int, tables: Tables) -> ExperimentRow:
+    """The row with the moment at which it is looked at for what it lacks, which is put down."""
+    policy = policy_for(experiment.subject, tables.policies.values())
+    # What was told is looked at again soon: it may be over.
+    due_at = now + REST_MS if experiment.lacks else max(now, experiment.begun_at + policy.missing_after_ms)
+    if experiment.ends_at is not None:
+        due_at = min(due_at, max(now, experiment.ends_at))
+    tables.vigil.put(row_key(experiment.subject, experiment.experiment_id), due_at)
+    return replace(experiment, due_at=due_at)
 
 
 def with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> ExperimentRow:

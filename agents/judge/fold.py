@@ -13,6 +13,8 @@ import numpy as np
 from agents.judge import units
 from agents.judge.bases import end_burn_ins
 from agents.judge.burnin import learn
+from agents.judge.experiments import REST_MS
+from agents.judge.late import count_late, count_mixed, late_of
 from agents.judge.looks import looks_of
 from agents.judge.rows import find_rows, named
 from agents.judge.running import Running
@@ -47,8 +49,10 @@ def remember(facts: Facts, tables: Tables) -> None:
             found = tables.arms.find(names.whole)
             # What opened no row, or came before it, was refused.
             good = (found >= 0) & (part.offsets >= tables.arms["first_offset"][found])
-            good[[one.index for one in senseless(part, measure_of(part, tables, names.whole), False)]] = False
-            units.repeats(part, tables, names.whole, good)
+            measure = measure_of(part, tables, names.whole)
+            good[[one.index for one in senseless(part, measure, False)]] = False
+            good &= ~late_of(part, measure)
+            units.repeats(part, tables, names, good)
 
 
 def _stretches(facts: Facts) -> Iterator[tuple[Ints, bool]]:
@@ -72,26 +76,44 @@ def _stretches(facts: Facts) -> Iterator[tuple[Ints, bool]]:
         yield stretch, bool(snapshots[stretch[0]])
 
 
+def _hasten(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> None:
+    """Has experiments looked at within a minute of the first record, of these in the log's order, that shared a unit."""
+    trials, first = np.unique(tables.arms["trial"][rows], return_index=True)
+    for trial, at in zip(trials.tolist(), first.tolist(), strict=True):
+        experiment = tables.experiments.get(tables.trials.key(trial))
+        assert experiment is not None
+        due_at = int(facts.now[records[at]]) + REST_MS
+        if due_at < experiment.due_at:
+            tables.experiments.put(replace(experiment, due_at=due_at))
+            tables.vigil.put(tables.trials.key(trial), due_at)
+
+
 def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
     names = named(facts)
     measure = measure_of(facts, tables, names.whole)
     refused = senseless(facts, measure, snapshot=False)
     good = np.ones(len(facts), np.bool_)
     good[[one.index for one in refused]] = False
+    count_mixed(facts, tables, refused)
+    late = late_of(facts, measure) & good
+    count_late(facts, tables, late)
+    good &= ~late
     if not good.any():
         return [], refused
     kept = np.flatnonzero(good)
     rows, records = find_rows(facts, tables, names, measure.rows, kept)
     tables.silence.results(rows[: len(kept)], facts.now[kept])
-    repeated = units.repeats(facts, tables, names.whole, good)
+    repeated, crossed = units.repeats(facts, tables, names, good)
     burn_in = learn(facts, tables, rows[: len(kept)], kept)
-    added = additions_of(facts, measure.tally, burn_in, units.uncounted(repeated, measure.tally))
+    _hasten(facts, tables, rows[: len(kept)][crossed[kept]], kept[crossed[kept]])
+    left_out = crossed | units.uncounted(repeated, measure.tally)
+    added = additions_of(facts, measure.tally, burn_in, left_out)
     after = Running.of(tables, rows, records, added)
     end_burn_ins(tables, after, burn_in, facts.offsets)
-    units.note(facts, tables, after, repeated)
+    units.note(facts, tables, after, repeated & ~crossed, crossed)
     findings: list[Finding] = []
     looks = looks_of(facts, tables, after)
     if looks is not None:
         findings = look(facts, tables, after, looks)
-    after.store(tables, facts.offsets)
+    after.store(tables, facts)
     return findings, refused

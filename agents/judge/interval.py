@@ -48,14 +48,17 @@ class Cuts:
 _NONE = np.zeros(0, np.int64)
 
 
-def narrow(arms: Columnar, looks: Looks) -> Cuts:
-    """Cuts the running intervals of the pairs looked at, without writing them."""
+def narrow(arms: Columnar, looks: Looks, came: Ints | None = None) -> Cuts:
+    """Cuts the running intervals of the pairs looked at, without writing them.
+
+    came: (m,) units of both arms before the first look of each pair; absent: as they came into the slice.
+    """
     nothing = Cuts(_NONE, np.zeros(0), np.zeros(0), _NONE)
     n = looks.sides.control.count + looks.sides.treatment.count
     near = np.flatnonzero(n >= arms["next_mark"][looks.pairs])
     if not len(near):
         return nothing
-    marks, before = mark(n[near]), mark(_before(arms, looks, n, near))
+    marks, before = mark(n[near]), mark(_before(arms, looks, n, near, came))
     at = np.asarray(near[marks != before])
     ends = np.flatnonzero(np.append(looks.pairs[1:] != looks.pairs[:-1], True))
     arms["next_mark"][looks.pairs[ends]] = next_mark(n[ends])
@@ -66,11 +69,11 @@ def narrow(arms: Columnar, looks: Looks) -> Cuts:
     return _cut(arms, looks.pairs[at], at, shown.low, shown.high)
 
 
-def _before(arms: Columnar, looks: Looks, n: Ints, at: Ints) -> Ints:
+def _before(arms: Columnar, looks: Looks, n: Ints, at: Ints, came: Ints | None) -> Ints:
     """The sample before each of these looks: at the look before, or as it came into the slice."""
     first = (at == 0) | (looks.pairs[at] != looks.pairs[at - 1])
     pairs = looks.pairs[at]
-    carried = arms["count"][pairs] + arms["count"][arms["control"][pairs]]
+    carried = arms["count"][pairs] + arms["count"][arms["control"][pairs]] if came is None else came[at]
     return np.asarray(np.where(first, carried, n[at - 1]))
 
 

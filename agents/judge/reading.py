@@ -7,18 +7,22 @@ from agents.judge.terms import (
     SPLIT_LEVEL,
     Method,
     compared,
+    deployed,
+    judged_before,
     learns,
     levels,
     method_of,
+    moved,
     ramped,
     shares_of,
     tally_of,
 )
-from schemas.records import Direction, ExperimentRow, ExperimentStatus, Pair
+from agents.policy import EXPOSURE
+from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
 
-OF_EXPERIMENT = ("alpha", "min_count", "ramped")
+OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at")
 OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "absolute_margin", "inflation", "learning")
-OF_ARM = ("method", "share", "harm_level", "gain_level")
+OF_ARM = ("method", "share", "harm_level", "gain_level", "ramped")
 
 
 class Reading:
@@ -30,13 +34,15 @@ class Reading:
         self._specs = {spec.name: spec for spec in reversed(experiment.metrics)}
         self._frozen = {frozen.metric: frozen for frozen in reversed(experiment.frozen)}
         self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
-        self._decided = {done.variant for done in experiment.decided}
-        self._ended = experiment.split_offset >= 0 or experiment.status == ExperimentStatus.STOPPED
+        self._settled = {done.variant for done in experiment.decided if not done.open}
+        self._deployed, self._moved = deployed(experiment), moved(experiment)
+        self._ramped = ramped(experiment)
+        self._over = experiment.status in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED)
         self._of_variant: dict[str, tuple[bool, list[float], bool]] = {}  # is a treatment, its shares, one is stated
 
-    def of_experiment(self) -> tuple[float, int, bool]:
+    def of_experiment(self) -> tuple[float, int, bool, int]:
         """OF_EXPERIMENT."""
-        return self.experiment.alpha, self.experiment.min_count, ramped(self.experiment)
+        return self.experiment.alpha, self.experiment.min_count, self._ramped, judged_before(self.experiment)
 
     def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, float, bool]:
         """OF_METRIC, before it is known whether the metric is made of snapshots."""
@@ -54,8 +60,11 @@ class Reading:
             learns(self.experiment, spec),
         )
 
-    def of_arm(self, metric: str, variant: str, step: str | None) -> tuple[Method, float, float, float]:
-        """OF_ARM; the levels are those of the arm as a whole, and parts of it have none."""
+    def of_arm(self, metric: str, variant: str, step: str | None) -> tuple[Method, float, float, float, bool]:
+        """OF_ARM; the levels are those of the arm as a whole, and parts of it have none.
+
+        Where a command may have moved the traffic of a treatment no stated share holds, and it is compared without.
+        """
         spec = self._specs[metric]
         terms = self._of_variant.get(variant)
         if terms is None:
@@ -64,14 +73,21 @@ class Reading:
             terms = compared(self.experiment, variant), shares, stated
             self._of_variant[variant] = terms
         treatment, shares, stated = terms
-        method = method_of(spec, stated) if treatment else Method.NONE
+        # The split is shown against its plan for good; it is held to it only as long as nothing moves it.
+        trusted = self.experiment.follows_rollout or variant not in self._moved or metric == EXPOSURE
+        method = method_of(spec, stated and trusted) if treatment else Method.NONE
         share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
-            return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER
-        harm, gain = NEVER, NEVER
-        if not self._ended and variant not in self._decided:
-            if (variant, metric) in self._pairs:
-                harm, gain = levels(self.experiment, Pair(variant, metric), spec)
-            elif method == Method.SPLIT:
-                harm = SPLIT_LEVEL
-        return method, share, harm, gain
+            return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER, False
+        return method, share, *self._levels(metric, variant, spec, method), self._ramped and trusted
+
+    def _levels(self, metric: str, variant: str, spec: MetricSpec, method: Method) -> tuple[float, float]:
+        """Of harm and gain: what is deployed is watched for harm only, by what was not spent on the gain."""
+        watched = variant in self._deployed
+        broken = self.experiment.split_offset >= 0 and variant not in self._moved
+        if self._over or broken or (variant in self._settled and not watched):
+            return NEVER, NEVER
+        if (variant, metric) in self._pairs:
+            harm, gain = levels(self.experiment, Pair(variant, metric), spec)
+            return harm, NEVER if watched else gain
+        return SPLIT_LEVEL if method == Method.SPLIT and variant not in self._moved else NEVER, NEVER

@@ -40,7 +40,7 @@ def relink(tables: Tables) -> None:
     _spread(tables, OF_METRIC, _of_metrics(tables, readings, _first(metrics)), metrics)
     _spread(tables, OF_ARM, _of_arms(tables, readings, _first(arm_steps)), arm_steps)
     _made_of_snapshots(tables, metrics)
-    arms["ramped"][:n] &= codes[_STEP] == NO_NAME  # within a step the split is fixed
+    arms["stepped"][:n] &= codes[_STEP] == NO_NAME
     whole = (codes[_SEGMENT] == NO_NAME) & (codes[_STEP] == NO_NAME)
     for column in ("harm_level", "gain_level"):
         arms[column][:n][~whole] = np.inf

@@ -44,7 +44,7 @@ def find_rows(facts: Facts, tables: Tables, names: Named, found: Ints, kept: Int
         hashes = combine([*(part[segmented] for part in names.arm), names.segment[segmented], _NULL])
         rows.append(_find_or_open(facts, tables, hashes, segmented, segment=True))
         records.append(segmented)
-    ramped = np.flatnonzero(tables.arms["ramped"][rows[0]])
+    ramped = np.flatnonzero(tables.arms["stepped"][rows[0]])
     if len(ramped):
         stepped = kept[ramped]
         part = facts.take(stepped)
@@ -69,5 +69,5 @@ def _find_or_open(
         names = [column[int(at[i])].as_py() for column in columns]
         step = str(int(steps[i])) if steps is not None else None
         key: Key = (names[0], names[1], names[2], names[3], names[4] if segment else None, step)
-        open_arm(tables, int(hashes[i]), key, int(facts.offsets[at[i]]), int(occurred[at[i]]))
+        open_arm(tables, int(hashes[i]), key, int(facts.offsets[at[i]]), int(occurred[at[i]]), int(facts.now[at[i]]))
     return tables.arms.find(hashes)

@@ -9,7 +9,7 @@ from agents.judge.scan import Runs, bring_together, running_floats, running_ints
 from agents.judge.sides import Totals
 from agents.judge.tally import Additions
 from agents.judge.terms import Tally
-from agents.slice import Floats, Ints
+from agents.slice import Facts, Floats, Ints
 from state.tables import Tables
 from state.trials import SEVERAL
 
@@ -49,14 +49,15 @@ class Running:
         upto = np.searchsorted(self.records[stretch], records, side="right")
         return carried.then(self.totals.take(stretch)).take(upto)
 
-    def store(self, tables: Tables, offsets: Ints) -> None:
+    def store(self, tables: Tables, facts: Facts) -> None:
         """Writes the last totals of each run to its row, and marks it and the rows compared with it as changed."""
         arms, each, ends = tables.arms, self.runs.each, self.runs.ends
         arms["count"][each] = self.totals.count[ends]
         arms["hits"][each] = self.totals.hits[ends]
         arms["sum"][each] = self.totals.total[ends]
         arms["sum_squares"][each] = self.totals.squares[ends]
-        arms["applied_offset"][each] = offsets[self.records[ends]]
+        arms["applied_offset"][each] = facts.offsets[self.records[ends]]
+        arms["last_at"][each] = facts.appended[self.records[ends]]
         arms["missing_squares"][each] = self.totals.missing[ends]
         arms.touch(each)
         arms.touch(treatments_of(tables, each))

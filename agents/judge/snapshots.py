@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from agents.judge.arms import open_arm
+from agents.judge.late import count_late, count_mixed, late_of
 from agents.judge.looks import looks_of
 from agents.judge.rows import named
 from agents.judge.running import Running, group_of, totals_of
@@ -44,9 +45,11 @@ def fold_snapshots(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Re
     refused: list[Refused] = []
     for at in range(len(facts)):
         one = facts.part(at, at + 1)
-        senseless_one = senseless(one, measure_of(one, tables, named(one).whole), snapshot=True)
+        measure = measure_of(one, tables, named(one).whole)
+        senseless_one = senseless(one, measure, snapshot=True)
+        count_mixed(one, tables, senseless_one)
         refused += [replace(fault, index=at) for fault in senseless_one]
-        if not senseless_one:
+        if not senseless_one and not count_late(one, tables, late_of(one, measure)):
             findings += [replace(finding, at=at) for finding in _fold_one(one, tables)]
     return findings, refused
 
@@ -62,7 +65,7 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
         return []
     others = [old for old in row.parts if (old.occurred_at, old.variant, old.segment) != _place(part)]
     tables.snapshots.put(_bounded(replace(row, parts=(*others, part))))
-    _open(tables, names, int(one.offsets[0]), int(one.ints("occurred_at")[0]), int(one.now[0]))
+    _open(tables, names, one)
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     assert experiment is not None
     rows, totals = _completed(tables, experiment, metric)
@@ -92,16 +95,17 @@ def _bounded(row: SnapshotRow) -> SnapshotRow:
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
-def _open(tables: Tables, names: _Names, offset: int, occurred_at: int, now: int) -> None:
+def _open(tables: Tables, names: _Names, one: Facts) -> None:
     """Opens the rows that a snapshot will stand in: its arm, and its segment of it."""
     for segment in dict.fromkeys((None, names[4])):
         key = (*names[:4], segment, None)
         hashed = combine([hash_part(pa.array([name], pa.string())) for name in key])
         if tables.arms.find(hashed)[0] < 0:
-            row = open_arm(tables, int(hashed[0]), key, offset, occurred_at)
+            moment = int(one.offsets[0]), int(one.ints("occurred_at")[0]), int(one.now[0])
+            row = open_arm(tables, int(hashed[0]), key, *moment)
             tables.arms.touch(np.array(group_of(tables, row)))
         if segment is None:
-            tables.silence.results(tables.arms.find(hashed), np.array([now]))
+            tables.silence.results(tables.arms.find(hashed), one.now)
 
 
 def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[Ints, Totals]:
@@ -206,5 +210,5 @@ def _judge(one: Facts, tables: Tables, rows: Ints, totals: Totals) -> list[Findi
     looks, findings = looks_of(one, tables, after), list[Finding]()
     if looks is not None:
         findings = look(one, tables, after, looks)
-    after.store(tables, one.offsets)
+    after.store(tables, one)
     return findings

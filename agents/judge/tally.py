@@ -14,6 +14,7 @@ from schemas.validity import COUNT_MAX
 from state.columnar import Hashes
 from state.tables import ARM_NAMES, Tables
 
+MIXED_KINDS = "MIXED_KINDS"
 _MOST = float(COUNT_MAX)
 _ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
 
@@ -23,13 +24,14 @@ class Measure:
     """What each record is, each shape (n,).
 
     rows: of its arm, -1 where it has none; tally: its Tally; known, snapshots: whether its metric has rows, and whether
-    these are made of snapshots.
+    these are made of snapshots; ends_at: from which moment on its experiment judges no more, ms.
     """
 
     rows: Ints
     tally: Ints
     known: Flags
     snapshots: Flags
+    ends_at: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Additions:
 def measure_of(facts: Facts, tables: Tables, whole: Hashes) -> Measure:
     """Of known rows as they are; of others as they would be, because a refused record opens no row."""
     found = tables.arms.find(whole)
-    measure = Measure(found, tables.arms["tally"][found], found >= 0, tables.arms["snapshots"][found])
+    of_rows = (tables.arms[column][found] for column in ("tally", "snapshots", "ends_at"))
+    tally, snapshots, ends_at = of_rows
+    measure = Measure(found, tally, found >= 0, snapshots, ends_at)
     if measure.known.all():
         return measure
     unknown = np.flatnonzero(~measure.known)
@@ -55,6 +59,7 @@ def measure_of(facts: Facts, tables: Tables, whole: Hashes) -> Measure:
     measure.tally[unknown] = np.array([tally_of(planned.spec) for planned in plans])[again]
     measure.known[unknown] = np.array([planned.begun for planned in plans])[again]
     measure.snapshots[unknown] = np.array([planned.snapshots for planned in plans])[again]
+    measure.ends_at[unknown] = np.array([planned.ends_at for planned in plans])[again]
     return measure
 
 
@@ -88,7 +93,7 @@ def senseless(facts: Facts, measure: Measure, snapshot: bool) -> list[Refused]:
         # No numbers have squares that add up to less than the square of their sum by their count.
         too_few = squares < sums * sums / count * _ROUNDING
     checks = (
-        (mixed, "MIXED_KINDS", "a metric of an experiment has OBSERVATION or SNAPSHOT records, never both"),
+        (mixed, MIXED_KINDS, "a metric of an experiment has OBSERVATION or SNAPSHOT records, never both"),
         (latency & snapshot, "LATENCY_SNAPSHOT", "a LATENCY is counted request by request: send OBSERVATION records"),
         (is_count & ~whole_number, "NOT_A_COUNT", "the sum of a RATE or COUNT is a whole number from 0 to 10^12"),
         ((tally == Tally.RATE) & (sums > count), "RATE_ABOVE_ONE", "the sum of a RATE is at most its count"),

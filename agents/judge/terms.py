@@ -5,10 +5,21 @@ from enum import IntEnum
 import numpy as np
 
 from agents.policy import EXPOSURE
-from schemas.records import ExperimentRow, Frozen, MetricKind, MetricSpec, Pair, Role, ShareStep
+from schemas.records import (
+    ExperimentRow,
+    ExperimentStatus,
+    Frozen,
+    MetricKind,
+    MetricSpec,
+    Order,
+    Pair,
+    Role,
+    ShareStep,
+)
 
 SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
 NEVER = float(np.inf)
+ALWAYS = int(np.iinfo(np.int64).max)
 
 
 class Method(IntEnum):
@@ -60,6 +71,13 @@ def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
     return judged and wanting and frozen_of(experiment, spec.name) is None
 
 
+def judged_before(experiment: ExperimentRow) -> int:
+    """The moment from which on its results are late, ms; all of them are once it has ended."""
+    if experiment.status == ExperimentStatus.ENDED:
+        return 0
+    return ALWAYS if experiment.ends_at is None else experiment.ends_at
+
+
 def ramped(experiment: ExperimentRow) -> bool:
     return experiment.follows_rollout or len(experiment.share_steps) > 1
 
@@ -94,6 +112,16 @@ def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[flo
         return harm, NEVER
     i = experiment.ordinal
     return harm, harm + float(np.log((np.pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0)))
+
+
+def deployed(experiment: ExperimentRow) -> set[str]:
+    """The treatments that a deployment is ordered of, and that are watched for harm since."""
+    return {done.variant for done in experiment.decided if done.order == Order.DEPLOY and not done.open}
+
+
+def moved(experiment: ExperimentRow) -> set[str]:
+    """The treatments whose traffic a command may have moved: no stated share is taken for true of them any more."""
+    return {done.variant for done in experiment.decided if done.moved} | deployed(experiment)
 
 
 def may_command(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:

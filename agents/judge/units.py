@@ -1,32 +1,39 @@
 """Counts each unit once: its first record of a metric within the dedupe stretch of the partition.
 
 Bounded like the ids: a unit that comes again after more than the window's offsets is taken for a new one. Records
-without a unit_id are taken for independent of each other, and their rows say so (`unnamed_offset`).
+without a unit_id are taken for independent of each other, and their rows say so (`unnamed_offset`). A unit whose last
+record of a metric was in another arm of it belongs to none: the record is left out and counted (`crossed`).
 """
 
 import numpy as np
 import pyarrow as pa
 
+from agents.judge.rows import Named
 from agents.judge.running import Running
 from agents.judge.sides import Flags
 from agents.judge.terms import Tally
 from agents.slice import Facts, Ints
 from schemas.ids import hash64
-from state.columnar import Hashes, combine
+from state.columnar import combine
 from state.tables import Tables
 
 
-def repeats(facts: Facts, tables: Tables, whole: Hashes, good: Flags) -> Flags:
-    """Which records, shape (n,), are of a unit that had one in this arm and metric already; remembers the good ones."""
-    found = np.zeros(len(facts), np.bool_)
+def repeats(facts: Facts, tables: Tables, names: Named, good: Flags) -> tuple[Flags, Flags]:
+    """Which records, shape (n,), are of a unit that had one in this arm and metric already, and which of one whose last
+    record was in another arm; remembers the good ones."""
+    found, crossed = np.zeros(len(facts), np.bool_), np.zeros(len(facts), np.bool_)
     ids = facts.batch.column("unit_id")
     if ids.null_count == len(ids):
-        return found
+        return found, crossed
     named = np.flatnonzero(good & np.asarray(ids.is_valid().to_numpy(zero_copy_only=False)))
     if len(named):
-        keys = combine([whole[named], hash64(ids.take(pa.array(named)))])
-        found[named] = tables.units.duplicates(keys, facts.offsets[named])
-    return found
+        units, offsets = hash64(ids.take(pa.array(named))), facts.offsets[named]
+        own = tables.units.carriers(combine([names.whole[named], units]), offsets)
+        metric = [part[named] for part in names.arm[:3]]
+        last = tables.unit_arms.carriers(combine([*metric, units]), offsets)
+        found[named] = own >= 0
+        crossed[named] = (last >= 0) & (last != own)
+    return found, crossed
 
 
 def uncounted(repeated: Flags, tally: Ints) -> Flags:
@@ -34,8 +41,8 @@ def uncounted(repeated: Flags, tally: Ints) -> Flags:
     return np.asarray(repeated & (tally == Tally.RATE))
 
 
-def note(facts: Facts, tables: Tables, after: Running, repeated: Flags) -> None:
-    """Notes in the rows what had no unit_id, and the repeats."""
+def note(facts: Facts, tables: Tables, after: Running, repeated: Flags, crossed: Flags) -> None:
+    """Notes in the rows what had no unit_id, the repeats, and the units that were in another arm before."""
     arms, runs = tables.arms, after.runs
     ids = facts.batch.column("unit_id")
     fresh = arms["unnamed_offset"][runs.each] < 0
@@ -44,5 +51,7 @@ def note(facts: Facts, tables: Tables, after: Running, repeated: Flags) -> None:
         first = np.minimum.reduceat(np.where(unnamed, after.records, len(facts)), runs.starts)
         found = fresh & (first < len(facts))
         arms["unnamed_offset"][runs.each[found]] = facts.offsets[first[found]]
+    if crossed.any():
+        arms["crossed"][runs.each] += np.add.reduceat(crossed[after.records].astype(np.int64), runs.starts)
     if repeated.any():
         arms["repeats"][runs.each] += np.add.reduceat(repeated[after.records].astype(np.int64), runs.starts)

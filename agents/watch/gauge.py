@@ -219,7 +219,7 @@ class Gauge:
         found_id = decision_id(self._facts.topic, self._facts.partition, alarm.offset, finding.agent, finding.ordinal)
         version = stream.version(alarm.version.model_version)
         assert version is not None
-        stream.put(replace(version, finding_id=found_id, asked=finding.order))
+        stream.put(replace(version, finding_id=found_id, asked=finding.order, again_at=-1))
         return finding
 
     def _previous(self, stream: Stream, alarm: Alarm) -> str | None:

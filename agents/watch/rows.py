@@ -106,11 +106,16 @@ def learning_anew(row: MetricRow) -> MetricRow:
 
 
 def _again(version: VersionWatch) -> VersionWatch:
-    return replace(version, carry=(), state=State.WAIT, log_e=0.0, finding_id="", asked=Order.NONE)
+    return replace(watched_anew(version), tries=0)
+
+
+def watched_anew(version: VersionWatch) -> VersionWatch:
+    """The version before its watch begins, with nothing found of it."""
+    return replace(version, carry=(), state=State.WAIT, log_e=0.0, finding_id="", asked=Order.NONE, again_at=-1)
 
 
 def _out(version: VersionWatch) -> VersionWatch:
-    return replace(version, finding_id="", asked=Order.NONE, rolled_back=True)
+    return replace(version, finding_id="", asked=Order.NONE, rolled_back=True, tries=0, again_at=-1)
 
 
 def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:

@@ -45,6 +45,24 @@ def results(seed: int, experiment: int, n: int, change: int, **knobs: bool) -> R
 TELLING: dict[str, list[Chapter]] = {
     "a rollback": [EVERYTHING, results(1, 0, 900, 1)],
     "a deploy": [EVERYTHING, results(3, 1, 800, 2, dirty=True)],
+    "a rollback refused": [
+        *(
+            EVERYTHING,
+            results(1, 0, 900, 1),
+            Answers(Status.REFUSED, 1),
+            results(2, 0, 50, 1),
+            1,
+            results(21, 0, 300, 1),
+        ),
+        *(Answers(Status.REFUSED, 1), results(22, 0, 300, 1, dirty=True), 61, results(23, 0, 100, 1)),
+        *(Answers(Status.COMPLETED, 1), results(24, 0, 100, 1)),
+    ],
+    "a deploy that harms": [
+        EVERYTHING,
+        results(3, 1, 800, 2, dirty=True),
+        results(25, 1, 1_500, 1, dirty=True, units=True),
+    ],
+    "an arm that is not there": [results(26, 9, 60, 0), 1_800, results(27, 8, 300, 0, units=True), 1_900, 90_000],
     "a broken split": [EVERYTHING, results(4, 2, 2_000, 0, skewed=True)],
     "two treatments": [EVERYTHING, results(5, 2, 900, 1, coarse=True, dirty=True)],
     "means": [EVERYTHING, results(6, 3, 300, 2, coarse=True)],

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 from hypothesis import given, settings
 
+from agents.again import RULE as UNSERVED
 from schemas.catalog import COMMANDS, DECISIONS
 from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Verdict
@@ -91,19 +92,28 @@ def test_fencing_tokens_of_a_target_only_grow(chapters: list[Chapter]) -> None:
 
 @settings(max_examples=30)
 @given(all_histories())
-def test_a_treatment_is_decided_once_and_nothing_is_after_its_split_broke(chapters: list[Chapter]) -> None:
-    decided = Counter[tuple[str, str | None, str | None]]()
+def test_a_treatment_has_one_order_until_its_command_has_failed_it(chapters: list[Chapter]) -> None:
+    """Or until what is deployed is found to harm; and nothing is found of what nobody has moved once its split broke."""
+    standing: dict[tuple[str, str | None, str | None], Order] = {}
+    moved: set[tuple[str, str | None, str | None]] = set()
     broken: set[tuple[str, str | None]] = set()
     for topic, _, _, value in History.of(chapters).folded.outputs:
         if topic != DECISIONS:
             continue
         decision = CODEC.decode("Decision", value)
         assert isinstance(decision, Decision)
+        if decision.verdict not in JUDGED:
+            continue
         experiment = (decision.subject, decision.experiment_id)
-        if decision.verdict in JUDGED:
-            assert experiment not in broken
+        arm = (*experiment, decision.variant)
+        if decision.rule == UNSERVED:
+            standing.pop(arm, None)
+            continue
+        assert experiment not in broken or arm in moved
         if decision.verdict == Verdict.SPLIT:
             broken.add(experiment)
-        elif decision.verdict in JUDGED:
-            decided[(*experiment, decision.variant)] += 1
-    assert all(times == 1 for times in decided.values())
+        if decision.order != Order.NONE:
+            assert standing.get(arm) in (None, Order.DEPLOY)
+            assert (standing.get(arm), decision.order) != (Order.DEPLOY, Order.DEPLOY)
+            standing[arm] = decision.order
+            moved.add(arm)

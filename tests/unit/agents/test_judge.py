@@ -264,7 +264,7 @@ def test_a_verdict_is_remembered_with_its_offset() -> None:
     (found,) = decisions(state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0))))
     row = state.experiments.get(row_key("bot", "exp0"))
     assert row is not None
-    assert row.decided == (Decided("b", Order.ROLLBACK, found.evidence[0].last_offset),)
+    assert row.decided == (Decided("b", Order.ROLLBACK, found.evidence[0].last_offset, found.command_id),)
 
 
 def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_test() -> None:
@@ -293,10 +293,11 @@ def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
         assert state.arms["base_count"][row] == 0  # chosen without asking for the arm, so nothing is left out
 
 
-def test_a_metric_first_sent_after_a_deploy_does_not_undo_it_within_its_slice() -> None:
+def test_a_metric_first_sent_after_a_deploy_does_not_hinder_it_within_its_slice_and_its_harm_is_found_too() -> None:
     gain = arms(("control", "conversion", 50, 5.0), ("b", "conversion", 50, 45.0))
     later = arms(("control", "error", 50, 5.0), ("b", "error", 50, 45.0), start=500)
     other_goal = arms(("control", "accuracy", 50, 25.0), ("b", "accuracy", 50, 25.0), start=500)
-    for records in ([*gain, *later], [*gain, *other_goal], gain):
+    deploy, rollback = (Order.DEPLOY, "conversion"), (Order.ROLLBACK, "error")
+    for records, orders in (([*gain, *later], [deploy, rollback]), ([*gain, *other_goal], [deploy]), (gain, [deploy])):
         found = decisions(state_with(CONVERSION), records)  # of an experiment that has no spec
-        assert [(one.order, one.metric) for one in found] == [(Order.DEPLOY, "conversion")]
+        assert [(one.order, one.metric) for one in found] == orders
