@@ -29,15 +29,15 @@ def served(subject: str, target: str, version: str, experiment_id: str | None, t
     return bool(seen) and not any(one.rolled_back for one in seen)
 
 
-def before(row: CommandRow, tables: Tables) -> str | None:
-    """What served at the target of a deployment before it; None where the tables do not know."""
+def before(row: CommandRow, version: str | None, tables: Tables) -> str | None:
+    """What served at the target of a deployment before it; None where the tables do not know, or it was the same version."""
     came, _ = _history(row.subject, row.target, tables, row.fencing_token)
     if came:
-        return came[-1]
+        return came[-1] if came[-1] != version else None
     experiment = tables.experiments.get(row_key(row.subject, row.experiment_id)) if row.experiment_id else None
     if experiment is None or experiment.started_offset < 0:
         return None  # its spec may still be written anew by whoever may write specs
-    return experiment.baseline_version
+    return experiment.baseline_version if experiment.baseline_version != version else None
 
 
 def _history(subject: str, target: str, tables: Tables, until: int | None = None) -> tuple[list[str], set[str]]:

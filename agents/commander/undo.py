@@ -143,5 +143,7 @@ def _reverse(row: CommandRow, tables: Tables) -> tuple[Order, Command]:
     }
     if row.order == Order.DEPLOY:
         version = done.to_version or done.model_version
-        return Order.ROLLBACK, RollbackCommand(**common, model_version=version, to_version=before(row, tables))
+        return Order.ROLLBACK, RollbackCommand(
+            **common, model_version=version, to_version=before(row, version or row.variant, tables)
+        )
     return Order.DEPLOY, DeployCommand(**common, model_version=done.model_version, to_version=done.model_version)

@@ -123,9 +123,11 @@ def begun(standing: Placed, order: Order, command: Command, plan: Plan, now: int
     candidate = command.to_version or command.model_version or command.variant or ""
     if standing.phase == Phase.BAKING and candidate and candidate == standing.candidate:
         return marked  # what is under way is ordered once more, as when it is proved: it goes on where it is
-    if candidate == standing.baseline or not candidate:
-        what = f"{candidate} is the baseline already" if candidate else "the command names no version"
-        return _end(standing, command, Status.COMPLETED if candidate else Status.REFUSED, what)
+    if not candidate:
+        return _end(standing, command, Status.REFUSED, "the command names no version")
+    if candidate == standing.baseline:
+        # What is under way, or comes late, is older: it must not take the place of what is ordered to stand.
+        return _own_end(_stopped(standing, marked, now), Status.COMPLETED, f"{candidate} is the baseline already")
     return replace(
         marked,
         candidate=candidate,
@@ -173,13 +175,23 @@ def _rolled_back(standing: Placed, marked: Placed, command: Command, now: int) -
     if standing.baseline in bad and standing.candidate not in bad:
         if not command.to_version or command.to_version in bad:
             what = f"{standing.baseline} is the baseline, and the command names no version to put in its place"
-            return _end(standing, command, Status.REFUSED, what)
+            if standing.phase != Phase.BAKING:
+                return _end(standing, command, Status.REFUSED, what)
+            stopped = f"{what}; the rollout of {standing.candidate} was stopped: share=0%"
+            return _own_end(_stopped(standing, marked, now), Status.REFUSED, stopped)
         after = replace(after, baseline=command.to_version, candidate=standing.baseline)
         return _own_end(
             after, Status.COMPLETED, f"{command.to_version} serves in place of {standing.baseline}: share=0%"
         )
     candidate = standing.candidate or command.model_version or command.variant or ""
     return _own_end(replace(after, candidate=candidate), Status.COMPLETED, f"{candidate} has no traffic: share=0%")
+
+
+def _stopped(standing: Placed, marked: Placed, now: int) -> Placed:
+    """The baseline alone, by a later command: a rollout under way has ended."""
+    if standing.phase != Phase.BAKING:
+        return marked
+    return replace(marked, share=0, phase=MOVES[standing.phase, Event.ROLLBACK], step=0, since=now)
 
 
 def _own_end(placed: Placed, status: Status, detail: str, cause: FailureCause = FailureCause.UNKNOWN) -> Placed:

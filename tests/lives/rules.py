@@ -60,13 +60,9 @@ class Rules:
         for row in rows:
             if row.phase in OPEN:
                 raise Violation(f"{row.order} {row.command_id} does not end: it is {row.phase}")
-        told = {(one.rule, one.key) for one in self.world.life.records(ALERTS) if isinstance(one, Alert)}
+        told = "\n".join(one.message for one in self.world.life.records(ALERTS) if isinstance(one, Alert))
         for row in rows:
-            if (
-                row.phase in TOLD
-                and row.order in ("ROLLBACK", "DEPLOY")
-                and not any(key == row.subject for _, key in told)
-            ):
+            if row.phase in TOLD and row.command_id not in told:
                 raise Violation(f"{row.order} {row.command_id} is {row.phase}, and nobody was told")
         if self.honest:
             for target, order in self.order.items():
@@ -142,7 +138,11 @@ class Rules:
             return
         if others:
             return
-        if isinstance(command, RollbackCommand) and version in self.served.get(command.target, {BASELINE}):
+        known = self.served.get(command.target, {BASELINE})
+        if not self.honest:  # what a deployer says was deployed had its right, but may never have served
+            brought = (_version(self.commands[one]) for one in self.order.get(command.target, []))
+            known = known | {one for one in brought if one is not None}
+        if isinstance(command, RollbackCommand) and version in known:
             return
         raise Violation(f"{command.command_id} brings {version} to {command.target}, and nobody had the right to")
 

@@ -22,6 +22,7 @@ def test_no_walk_breaks_a_rule(seed: int) -> None:
     "seed",
     [
         pytest.param(13, id="a rollback that only took a candidate out counted as a deployment of its to_version"),
+        pytest.param(1012, id="what is the baseline already did not take the target from an older rollout"),
     ],
 )
 def test_what_once_broke_a_rule_does_not_any_more(seed: int) -> None:

@@ -128,7 +128,21 @@ def test_a_bad_baseline_stays_where_nothing_can_take_its_place() -> None:
 def test_what_is_the_baseline_already_is_not_rolled_out() -> None:
     target = MemoryTarget(baseline="v2")
     assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.COMPLETED
-    assert target.effects == []
+    assert [(one.baseline, one.candidate, one.share, one.fencing_token) for one in target.effects] == [("v2", "", 0, 1)]
+
+
+@pytest.mark.parametrize("order", [DEPLOY, ROLLBACK])
+def test_what_keeps_the_baseline_ends_an_older_rollout(order: Order) -> None:
+    """A deployment of what serves already, or a rollback of it to nothing: the candidate does not take its place."""
+    target, clock = MemoryTarget(baseline="v1"), TurnedClock()
+    with pytest.raises(Killed):
+        carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan(), clock)
+    newer = command(order, token=2, variant=None, model_version="v1")
+    ending = carried(order, newer, target, plan(), clock)
+    assert ending.status == (Status.COMPLETED if order == DEPLOY else Status.REFUSED)
+    assert carried(DEPLOY, command(DEPLOY), target, plan(), clock).cause == FailureCause.UNKNOWN
+    placed = target.placed[SHOP]
+    assert (placed.baseline, placed.share, placed.fencing_token) == ("v1", 0, 2)
 
 
 @pytest.mark.parametrize(("standing", "token"), [(3, 2), (3, 3)])
