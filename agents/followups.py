@@ -3,6 +3,7 @@
 A command against a failure helped if it was carried out and the same pattern did not come back for six hours.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from state.table import row_key
 RECOVERY_MS = 6 * 3_600_000  # of the broker's clock
 FORGOTTEN_MS = 7 * 24 * 3_600_000  # a command that nobody reports of for so long tells nothing
 _REPORTED = (Phase.COMPLETED, Phase.RETRYING, Phase.FAILED, Phase.REFUSED)
-SIGHTINGS_KEPT = 16
+SIGHTINGS_KEPT = 64  # of a subject; past it the signal that was seen most often gives its oldest
 SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
 
 
@@ -49,8 +50,18 @@ def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Le
         occurred_at=occurred_at,
     )
     kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
-    lessons.sightings.put(SightingsRow(subject, kept[-SIGHTINGS_KEPT:], place.now))
+    lessons.sightings.put(SightingsRow(subject, _kept(kept), place.now))
     return [_told(fact, place)]
+
+
+def _kept(sightings: tuple[Sighting, ...]) -> tuple[Sighting, ...]:
+    """As many as there is room for: one that comes again and again takes it from no other signal."""
+    while len(sightings) > SIGHTINGS_KEPT:
+        times = Counter(one.signal for one in sightings)
+        most = max(times.values())
+        at = next(at for at, one in enumerate(sightings) if times[one.signal] == most)
+        sightings = sightings[:at] + sightings[at + 1 :]
+    return sightings
 
 
 def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Place, lessons: Lessons) -> list[Output]:

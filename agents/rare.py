@@ -140,7 +140,7 @@ def _tick(place: Place, tables: Tables) -> list[Output]:
 
 def _learnt(
     record: Recommendation | RecommendationOutcome | TrustFact | LearningFact, place: Place, tables: Tables
-) -> list[Output]:
+) -> list[Output] | Refusal:
     match record:
         case TrustFact():
             return trust.fold_fact(record, place, tables.lessons, tables.policies)

@@ -298,6 +298,7 @@ class SignalRow:
     seen: int
     last_at: int
     followers: tuple[Follower, ...]
+    left_out: int = 0  # patterns that gave way to others among its followers
 
 
 @dataclass(frozen=True, slots=True)

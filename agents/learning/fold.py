@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from agents.alerts import metrics
 from agents.alerts.raising import observe
-from agents.effects import Output
+from agents.effects import Output, Refusal
 from agents.learning.cycle import cycle, due, due_at
 from agents.learning.lessons import belongs_to, foreseen, with_outcome
 from agents.place import Place
@@ -28,7 +28,7 @@ from state.lessons import Lessons
 from state.table import row_key
 
 MEMBERS_MOST = 256  # recommendations of a run; more are no run
-VERDICTS_MOST = 64
+VERDICTS_MOST = 64  # of a run that wait for what they judge
 KEPT_MS = 7 * 24 * 3_600_000  # since a run was last touched
 SCORES = {Judgement.APPROVED: 1.0, Judgement.PARTIAL: 0.5, Judgement.REJECTED: 0.0}
 DECLINING_MOST = 100  # agents named; the alert is raised long before
@@ -36,14 +36,19 @@ DECLINING_MOST = 100  # agents named; the alert is raised long before
 Policies = Mapping[str, Policy]
 
 
-def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
-    """One recommendation tracked, one judgement of a run, or the trend of an agent's trust."""
+def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Policies) -> list[Output] | Refusal:
+    """One recommendation tracked, one judgement of a run, or the trend of an agent's trust.
+
+    What a run has no room for is refused: to be forgotten without a word would leave it tracked for ever.
+    """
     row = lessons.learning.get(row_key(fact.tenant)) or _new_row(fact.tenant, place.now)
     if fact.kind == LearningFactKind.LEVEL:
         return _level(row, fact, place, lessons, policies)
     run = lessons.runs.get(row_key(fact.tenant, fact.run_id)) or RunRow(fact.tenant, fact.run_id, (), (), place.now)
     if fact.kind == LearningFactKind.TRACKED:
-        run = replace(run, members=(*run.members, _member(fact))[:MEMBERS_MOST])
+        if len(run.members) >= MEMBERS_MOST:
+            return Refusal("RUN_FULL", f"run {fact.run_id} has {MEMBERS_MOST} recommendations already: begin another")
+        run = replace(run, members=(*run.members, _member(fact)))
         row = replace(row, tracked=row.tracked + 1)
     else:
         assert fact.kind == LearningFactKind.JUDGED, f"no fold for {fact.kind}"
@@ -54,7 +59,10 @@ def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Poli
             failed=fact.failed,
             judged_at=fact.occurred_at,
         )
-        run = replace(run, verdicts=(*run.verdicts, verdict)[-VERDICTS_MOST:])
+        run = replace(run, verdicts=(*_wanted(run), verdict))
+        if len(run.verdicts) > VERDICTS_MOST:
+            sentence = f"run {fact.run_id} has {VERDICTS_MOST} outcomes that wait for what they judge: begin another"
+            return Refusal("RUN_FULL", sentence)
     run, row, outputs = _settled(replace(run, touched_at=place.now), row, place, lessons)
     lessons.runs.put(run)
     lessons.kept.put(row_key(run.tenant, run.run_id), place.now + KEPT_MS)
@@ -125,6 +133,12 @@ def _settled(run: RunRow, row: LearningRow, place: Place, lessons: Lessons) -> t
         )
         outputs.append(_trust(member, verdict, score, place))
     return replace(run, members=tuple(members)), row, outputs
+
+
+def _wanted(run: RunRow) -> tuple[RunVerdict, ...]:
+    """The judgements that something may still wait for: of the whole run, and of what is not judged by them yet."""
+    judged = {member.recommendation_id for member in run.members if member.judged}
+    return tuple(one for one in run.verdicts if one.recommendation_id not in judged)
 
 
 def _verdict(run: RunRow, member: Member) -> RunVerdict | None:

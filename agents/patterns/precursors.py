@@ -9,7 +9,7 @@ from schemas.lessons import Follower, PatternFact, Precursor, SignalRow
 LEAST_FOLLOWED = 5  # times; fewer are chance
 LIKELY = 0.5  # a warning is given where the failure follows more often than not, as sure as SURE says
 SURE = 0.1  # quantile of the posterior
-FOLLOWERS_KEPT = 32  # of one signal, and patterns of one type have fewer causes
+FOLLOWERS_KEPT = 256  # of one signal, some 15 KB; those that followed least give way, and are counted in `left_out`
 PRECURSORS_KEPT = 8  # of one pattern; more cannot be watched by a person
 
 
@@ -25,7 +25,8 @@ def followed(row: SignalRow | None, fact: PatternFact, parent: str) -> SignalRow
     old = next((one for one in row.followers if one.pattern == fact.pattern), Follower(fact.pattern, parent, 0, 0))
     new = replace(old, followed=old.followed + 1, lead_ms=old.lead_ms + fact.lead_ms)
     others = sorted((one for one in row.followers if one.pattern != fact.pattern), key=lambda one: -one.followed)
-    return replace(row, followers=(new, *others[: FOLLOWERS_KEPT - 1]))
+    kept = others[: FOLLOWERS_KEPT - 1]
+    return replace(row, followers=(new, *kept), left_out=row.left_out + len(others) - len(kept))
 
 
 def rate(row: SignalRow, follower: Follower) -> float:
