@@ -15,6 +15,7 @@ from streams.show import line
 _EPILOG = """\
 Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file (--config), or a file `name` in
 MENDSTREAM_SECRETS_DIRECTORY, and some are flags; a flag beats the environment, which beats the YAML file, which beats those.
+Example: **mendstream config --config settings.yaml --json**
 """
 
 

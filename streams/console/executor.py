@@ -17,6 +17,8 @@ from streams.telemetry import introduce
 from streams.verifier import load_keys
 
 _HELP = """\
+Example: **mendstream executor --targets targets.yaml --routes routes.yaml --keys mendstream-keys.txt**
+
 Example of targets.yaml:
 
 `targets: [{kind: file, match: "shop/*", directory: state, strategy: canary, bake_seconds: 600}]` ·

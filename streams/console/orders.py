@@ -17,11 +17,17 @@ from streams.screen import say
 from streams.standing import standing
 
 _ORDER = """\
-Example: **mendstream rollback support-bot --variant b --by ann --why "it swears"**
+Example: **mendstream {example}**
 
 A rollback is issued at once. The others are issued where the policy says AUTO and wait for another person otherwise. For an
 hour (a policy's manual_lock_ms) automation then leaves the target to people.
 """
+_EXAMPLES = {
+    "rollback": 'rollback support-bot --variant b --by ann --why "it swears"',
+    "deploy": 'deploy support-bot --version v7 --by ann --why "the canary was good"',
+    "retrain": 'retrain support-bot --version v6 --by ann --why "the words have changed"',
+    "improve": 'improve support-bot --version v6 --strategy "shorter prompts" --by ann',
+}
 _LOOK = "a like command may be open, or no processor is running: look at `mendstream watch decisions`"
 _Variant = Annotated[str | None, typer.Option(help="The variant of an experiment.")]
 _Experiment = Annotated[str | None, typer.Option(help="The experiment.")]
@@ -31,10 +37,16 @@ _Environment = Annotated[str, typer.Option(help="Where it acts.")]
 
 
 def register(app: typer.Typer) -> None:
-    command(app, "rollback", epilog=_ORDER)(_placed(RequestKind.ROLLBACK, "Order a rollback; it is issued at once."))
-    command(app, "deploy", epilog=_ORDER)(_placed(RequestKind.DEPLOY, "Order a deployment."))
-    command(app, "retrain", epilog=_ORDER)(retrain)
-    command(app, "improve", epilog=_ORDER)(improve)
+    command(app, "rollback", epilog=_epilog("rollback"))(
+        _placed(RequestKind.ROLLBACK, "Order a rollback; it is issued at once.")
+    )
+    command(app, "deploy", epilog=_epilog("deploy"))(_placed(RequestKind.DEPLOY, "Order a deployment."))
+    command(app, "retrain", epilog=_epilog("retrain"))(retrain)
+    command(app, "improve", epilog=_epilog("improve"))(improve)
+
+
+def _epilog(verb: str) -> str:
+    return _ORDER.format(example=_EXAMPLES[verb])
 
 
 def _placed(kind: RequestKind, doc: str) -> Callable[..., None]:

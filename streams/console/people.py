@@ -51,10 +51,10 @@ What automation finds then waits for a person, nothing is tried again by itself;
 
 def register(app: typer.Typer) -> None:
     command(app, "approve", epilog=_APPROVE)(approve)
-    command(app, "reject", epilog=_APPROVE)(reject)
+    command(app, "reject", epilog=_APPROVE.replace("mendstream approve", "mendstream reject"))(reject)
     command(app, "cancel", epilog=_CANCEL)(cancel)
     command(app, "freeze", epilog=_FREEZE)(freeze)
-    command(app, "unfreeze", epilog=_FREEZE)(unfreeze)
+    command(app, "unfreeze", epilog=_FREEZE.replace("mendstream freeze", "mendstream unfreeze"))(unfreeze)
 
 
 def approve(given: Given, command_id: _Id, by: By, comment: Why = "") -> None:

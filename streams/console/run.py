@@ -32,6 +32,8 @@ log = logging.getLogger("mendstream.cli")
 
 GRACE_SECONDS = 8.0  # from a parent's end to our own; a commit in flight to a Kafka that died with it may hang longer
 _DEV = """\
+Example: **mendstream dev --port 9092**
+
 Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**, **mendstream watch commands**,
 each with --bootstrap as printed.
 """

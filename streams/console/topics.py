@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         create
     )
     command(group, "check", epilog=_CHECK)(check)
-    command(group, "describe")(describe)
+    command(group, "describe", epilog="Example: **mendstream topics describe --bootstrap kafka:9092**")(describe)
     command(group, "acls", epilog=acls.EPILOG)(acls.acls)
     app.add_typer(group, name="topics")
 

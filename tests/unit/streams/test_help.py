@@ -1,0 +1,133 @@
+"""Every example that help, README or handbooks show is one that the command line takes."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from schemas import terms
+from schemas.records import ExperimentSpec, Policy
+from streams.cli import application
+from streams.console import apply
+from streams.console.executor import _HELP
+from streams.executor.notify.routes import RoutesFile
+from streams.executor.sites import TargetsFile
+from streams.forms import build
+
+ROOT = Path(__file__).parents[3]
+APP: Any = typer.main.get_command(application())
+WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]  # of the parser that typer brings
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def verbs(command: Any = APP, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each command that does something, with its name."""
+    inner = getattr(command, "commands", {})
+    for name, each in inner.items():
+        yield from verbs(each, (*path, name))
+    if not inner or command.invoke_without_command:
+        yield path, command
+
+
+def told(command: Any) -> str:
+    return " ".join(f"{command.help or ''}\n{command.epilog or ''}".split())
+
+
+VERBS = {" ".join(path): command for path, command in verbs() if path and not command.hidden}
+
+
+def in_help() -> Iterator[str]:
+    for command in (*VERBS.values(), APP, *APP.commands.values()):
+        yield from re.findall(r"\*\*[^*]*?(mendstream (?:[^*\\]|\\\*)+)\*\*", told(command))
+
+
+def in_documents() -> Iterator[tuple[str, str]]:
+    for path in DOCUMENTS:
+        for block in re.findall(r"```(?:sh|bash|console|)\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                found = re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(mendstream .*)", line)
+                if found and not re.search(r"[│✔]|\.\.\.", line):
+                    yield path.name, found[1]
+
+
+def arguments(example: str) -> list[str]:
+    """The words behind `mendstream`, up to where the shell's own begin."""
+    found = shlex.shlex(example.replace("\\*", "*"), posix=True, punctuation_chars="|&;<>")
+    found.whitespace_split = True
+    return list(takewhile(lambda word: not set(word) <= set("|&;<>") or word == "", found))[1:]
+
+
+def alternatives(example: str) -> list[str]:
+    """`mendstream approve|reject ID` is two examples."""
+    if found := re.search(r"\b[a-z-]+(?:\|[a-z-]+)+", example):
+        return [example.replace(found[0], each, 1) for each in found[0].split("|")]
+    return [example]
+
+
+def parsed(example: str) -> None:
+    """Raises WrongUsage where the command line does not take it; nothing is run."""
+    words = arguments(example)
+    context: Any = None
+    command: Any = APP
+    while words or command is not APP:
+        context = command.make_context("mendstream", list(words), parent=context)
+        rest = [*getattr(context, "_protected_args", ()), *context.args]
+        if not hasattr(command, "resolve_command") or not rest:
+            return
+        _, command, words = command.resolve_command(context, rest)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_shows_an_example_of_its_own(verb: str) -> None:
+    examples = [each for each in re.findall(r"\*\*([^*]+)", told(VERBS[verb])) if f"mendstream {verb}" in each]
+    assert examples, f"mendstream {verb} --help shows no example of {verb}"
+    first = re.search(r"\*\*[^*]*?mendstream ((?:[^*\\]|\\\*)+)\*\*", told(VERBS[verb]))
+    assert first is not None
+    assert first[1].startswith(verb), f"the first example of {verb} is one of another verb: {first[1]}"
+
+
+@pytest.mark.parametrize("example", sorted(set(in_help())))
+def test_each_example_in_help_is_taken(example: str) -> None:
+    only_named = example.removeprefix("mendstream ") in VERBS
+    if not only_named and "COMMAND" not in example and " FILE " not in f"{example} ":
+        parsed(example)
+
+
+@pytest.mark.parametrize(("document", "example"), sorted(set(in_documents())))
+def test_each_example_in_a_document_is_taken(document: str, example: str) -> None:
+    for each in alternatives(example):
+        parsed(each)
+
+
+def test_an_example_that_is_wrong_is_found() -> None:
+    for wrong in ("mendstream rolback shop --by ann", "mendstream rollback shop", "mendstream rollback shop --bye ann"):
+        with pytest.raises(WrongUsage):
+            parsed(wrong)
+
+
+def test_the_files_that_help_shows_are_good() -> None:
+    spec = build(ExperimentSpec, {"event_id": "x"} | _written(apply._SPEC), "it")
+    assert terms.check_spec(spec) == []
+    policy = build(Policy, {"event_id": "x"} | _written(apply._POLICY), "it")
+    assert terms.check_policy(policy) == []
+    targets, routes = (_quoted(part) for part in _HELP.split("Example of ")[1:])
+    assert len(TargetsFile.model_validate(targets).targets) == 1
+    assert len(RoutesFile.model_validate(routes).routes) == 1
+
+
+def _written(epilog: str) -> dict[str, Any]:
+    """The document behind `Example of a file`, whose lines stand beside each other."""
+    text = epilog.split("\n\n")[1].replace("\n", " ")
+    found: dict[str, Any] = yaml.safe_load("\n".join(part.strip() for part in text.split("·")))
+    return found
+
+
+def _quoted(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load("\n".join(re.findall(r"`([^`]+)`", text)))
+    return found
