@@ -171,8 +171,10 @@ def _broken(topic: str) -> Callable[[Aim], Iterator[Shot]]:
         valid = CODEC.encode(base(topic, aim.key, 0, aim.now) if topic in OUTSIDE else sample(name))
         other = CODEC.encode(metric() if topic != METRICS else result())
         partition = 0 if topic == POLICIES else aim.partition
+        harmless = set() if topic in OUTSIDE else {"large"}  # what we write ourselves has another bound
+        harmless |= {"bad text"} if topic == TICKS else set()  # a tick has no text
         for what, value in broken(valid, other).items():
-            if topic in OUTSIDE or what != "large":  # what we write ourselves has another bound
+            if what not in harmless:
                 yield Shot(topic, value, aim.key.encode(), partition)
 
     return shots
