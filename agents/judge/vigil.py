@@ -11,6 +11,7 @@ from agents.judge.arms import relevel
 from agents.judge.experiments import REST_MS
 from agents.judge.lacks import CERTAIN, Found, Kind, lacks_of
 from agents.judge.terms import judged_before
+from agents.numbers import grouped
 from agents.place import Place
 from agents.policy import policy_for
 from agents.slice import Finding
@@ -151,10 +152,22 @@ def _ended(experiment: ExperimentRow, place: Place, tables: Tables) -> Seen:
         trial = tables.trials[number]
         rows = [row for metric in trial.arms for row in trial.rows_of(metric)]
         tables.arms["ends_at"][rows] = judged_before(ended)
-    return Seen(ended.subject, [_ending(ended)], changed)
+    return Seen(ended.subject, [_ending(ended, tables)], changed)
 
 
-def _ending(experiment: ExperimentRow) -> Finding:
+def _expected(experiment: ExperimentRow, tables: Tables) -> list[str]:
+    """What came of the metrics of which a count was expected, of all arms together."""
+    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    groups = tables.trials[number].arms if number is not None else {}
+    said = list[str]()
+    for metric in experiment.metrics:
+        if metric.expected_count is not None:
+            units = sum(int(tables.arms["count"][row]) for row in groups.get(metric.name, {}).values())
+            said.append(f"{grouped(units)} of {grouped(metric.expected_count)} expected units of {metric.name} came")
+    return said
+
+
+def _ending(experiment: ExperimentRow, tables: Tables) -> Finding:
     assert experiment.ends_at is not None, "an experiment without an end has ended"
     name = f"{experiment.subject}/{experiment.experiment_id}"
     decided = {done.variant: done.order for done in experiment.decided}
@@ -162,6 +175,7 @@ def _ending(experiment: ExperimentRow) -> Finding:
     said = [
         f"{one}: {decided[one].lower()} ordered" if one in decided else f"{one}: nothing proved" for one in variants
     ]
+    said += _expected(experiment, tables)
     late = (
         f"{experiment.late} results of later moments were not judged" if experiment.late else "what comes is not judged"
     )

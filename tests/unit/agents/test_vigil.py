@@ -300,6 +300,13 @@ def test_an_experiment_ends_at_its_time_and_it_is_told() -> None:
     assert "it has ended" in decisions(life, Verdict.IGNORED_SPEC)[0].reason
 
 
+def test_what_came_of_an_expected_count_is_told_at_the_end() -> None:
+    life = alive(spec(metrics=(replace(CONVERSION, expected_count=10_000),), ends_at=NOON + HOUR))
+    send(life, "control", "b", n=600)
+    life.wait(HOUR)
+    assert "1 200 of 10 000 expected units of conversion came" in decisions(life, Verdict.ENDED)[0].reason
+
+
 def test_a_backlog_from_before_the_end_is_judged_to_its_end() -> None:
     life = alive(ENDING)
     life.wait(30 * DAY)

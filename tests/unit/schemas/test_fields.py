@@ -1,0 +1,217 @@
+"""Every field that others may send is read somewhere, or says why not: what is taken and does nothing misleads who sends it.
+
+The registry names for each field the file that acts on it. A field that is added fails here until somebody says what
+it is for.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.catalog import SPECS, schema_text
+from schemas.datums import named_class
+from schemas.records import (
+    Autonomy,
+    Direction,
+    ExperimentRow,
+    ExperimentSpec,
+    ExperimentStatus,
+    MetricKind,
+    MetricSpec,
+    Role,
+    Share,
+    ShareStep,
+)
+from state.table import row_key
+from tests.builders import NOON, spec
+from tests.life import Life
+
+ROOT = Path(__file__).parents[3]
+SENT = (
+    "ExperimentResult",
+    "ModelMetric",
+    "ExperimentSpec",
+    "Policy",
+    "CommandStatus",
+    "Request",
+    "Review",
+    "Recommendation",
+    "RecommendationOutcome",
+)
+# By record, which of its fields are acted on in which file; nested records have lines of their own.
+READ: dict[str, dict[str, str]] = {
+    "ExperimentResult": {
+        "agents/admit.py": "event_id subject",
+        "state/tables.py": "experiment_id variant metric segment",
+        "agents/judge/units.py": "unit_id",
+        "agents/judge/fold.py": "kind",
+        "agents/judge/tally.py": "count sum sum_squares",
+        "agents/judge/late.py": "occurred_at",
+        "agents/judge/steps.py": "assigned_at",
+    },
+    "ModelMetric": {
+        "agents/admit.py": "event_id subject",
+        "agents/watch/gauge.py": "model_version segment count sum",
+        "agents/watch/fold.py": "metric",
+        "agents/findings.py": "occurred_at",
+        "schemas/validity.py": "sum_squares",
+    },
+    "ExperimentSpec": {
+        "agents/admit.py": "event_id subject",
+        "agents/specs.py": "experiment_id status",
+        "agents/judge/reading.py": "alpha min_count",
+        "agents/judge/terms.py": "treatments share_steps metrics follows_rollout ends_at control",
+        "agents/decider.py": "autonomy",
+        "agents/judge/wording.py": "candidate_version baseline_version",
+        "agents/findings.py": "environment",
+    },
+    "ShareStep": {"agents/judge/steps.py": "from", "agents/judge/terms.py": "shares"},
+    "Share": {"agents/judge/terms.py": "variant share"},
+    "MetricSpec": {
+        "agents/judge/terms.py": "name role kind",
+        "agents/judge/reading.py": "direction limit cap margin absolute_margin",
+        "agents/failure/classify.py": "failure_threshold",
+        "agents/judge/vigil.py": "expected_count",
+    },
+    "Policy": {
+        "agents/decider.py": "event_id",
+        "agents/policy.py": "policy_id subjects metrics autonomies rollback deploy retrain improve",
+        "agents/judge/experiments.py": "alpha min_count missing_after_ms",
+        "agents/watch/rule.py": "reference_count false_alarm_records references",
+        "agents/failure/classify.py": "failure_threshold",
+        "agents/alerts/rules.py": "alerts",
+        "agents/trust/fold.py": "disable_below",
+        "agents/commander/budget.py": "commands_per_hour subjects_share",
+        "agents/findings.py": "max_age_ms",
+        "agents/judge/again.py": "manual_lock_ms",
+        "agents/commander/rights.py": "approvers",
+        "agents/commander/book.py": "acknowledge_ms",
+    },
+    "Reference": {"agents/watch/rule.py": "metric segment count sum"},
+    "AlertRule": {
+        "agents/alerts/raising.py": "name metric operator threshold severity template duration_ms cooldown_ms"
+    },
+    "AutonomyRule": {"agents/policy.py": "autonomy order rule environment"},
+    "Approver": {"agents/commander/rights.py": "name order"},
+    "CommandStatus": {
+        "agents/admit.py": "event_id subject",
+        "agents/commander/work.py": "command_id attempt status detail reporter cause",
+        "agents/followups.py": "reported_at",
+        "agents/judge/rollout.py": "traffic_share share_from share_until",
+        "agents/commands.py": "made_version",
+    },
+    "Request": {
+        "agents/admit.py": "event_id subject",
+        "agents/rare.py": "kind",
+        "agents/findings.py": "detail requested_by experiment_id variant model_version to_version environment strategy",
+        "agents/commands.py": "command_id",
+    },
+    "Review": {
+        "agents/admit.py": "event_id subject",
+        "agents/commander/waiting.py": "command_id verdict comment reviewer",
+        "agents/commander/rights.py": "digest",
+    },
+    "Recommendation": {
+        "agents/admit.py": "agent_id",
+        "agents/rare.py": "event_id run_id kind content confidence made_at due_at",
+    },
+    "RecommendationOutcome": {
+        "agents/admit.py": "event_id agent_id",
+        "agents/rare.py": "run_id recommendation_id judgement quality failed judged_at",
+    },
+}
+# Fields that nothing is decided by, and why they are there.
+TOLD_ONLY = {
+    (
+        "CommandStatus",
+        "fencing_token",
+    ): "which attempt a status is of says `attempt`; the ledger of targets is checked by it",
+    ("Request", "requested_at"): "the broker's clock says when it was asked; this is for people who read the topic",
+    ("Review", "reviewed_at"): "the broker's clock says when it was reviewed; this is for people who read the topic",
+    ("Recommendation", "reasoning"): "for people who read the topic",
+    ("Recommendation", "subject"): "for people who read the topic; trust is the agent's, whatever it recommends about",
+    ("RecommendationOutcome", "feedback"): "for people who read the topic",
+    ("RecommendationOutcome", "judged_by"): "for people who read the topic",
+}
+
+
+def fields_of(schema: Any) -> Iterator[tuple[str, str]]:
+    """Every (record, field) of a schema, nested records included."""
+    match schema:
+        case {"type": "record", "name": record, "fields": listed}:
+            for field in listed:
+                yield record, field["name"]
+                yield from fields_of(field["type"])
+        case {"type": "array" | "map"}:
+            yield from fields_of(schema.get("items") or schema.get("values"))
+        case list():
+            for part in schema:
+                yield from fields_of(part)
+
+
+ALL = sorted({one for record in SENT for one in fields_of(json.loads(schema_text(record)))})
+
+
+def readers() -> dict[tuple[str, str], str]:
+    return {
+        (record, field): path for record, by in READ.items() for path, names in by.items() for field in names.split()
+    }
+
+
+def test_every_field_that_others_may_send_is_classified_once() -> None:
+    known = [*readers(), *TOLD_ONLY]
+    assert len(known) == len(set(known))
+    assert sorted(known) == ALL
+
+
+@pytest.mark.parametrize(("record", "field"), ALL)
+def test_a_field_is_named_where_it_is_said_to_be_acted_on(record: str, field: str) -> None:
+    if (record, field) in TOLD_ONLY:
+        assert TOLD_ONLY[record, field]
+        return
+    text = (ROOT / readers()[record, field]).read_text(encoding="utf-8")
+    python_name = next(each.name for each in fields(named_class(record)) if each.name.rstrip("_") == field)
+    assert re.search(rf"\.{python_name}\b|\"{python_name}\"", text), f"{python_name} is not read there"
+
+
+METRIC = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
+OTHERWISE: dict[str, Any] = {
+    "control": "old",
+    "treatments": ("b", "c"),
+    "share_steps": (ShareStep(shares=(Share("control", 0.9), Share("b", 0.1))),),
+    "metrics": (replace(METRIC, expected_count=7),),
+    "alpha": 0.01,
+    "min_count": 7,
+    "autonomy": Autonomy.AUTO,
+    "status": ExperimentStatus.STOPPED,
+    "ends_at": NOON + 1_000,
+    "candidate_version": "v2",
+    "baseline_version": "v1",
+    "environment": "staging",
+    "follows_rollout": True,
+}
+
+
+def kept(**terms: Any) -> ExperimentRow:
+    life = Life()
+    base = spec(share_steps=()) if terms.keys() & {"control", "follows_rollout"} else spec()
+    life.send(SPECS, [replace(base, **terms)])
+    assert life.refused == []
+    row = life.tables.experiments.get(row_key("bot", "exp"))
+    assert row is not None
+    return row
+
+
+def test_each_term_of_a_spec_is_tried() -> None:
+    names = {each.name for each in fields(ExperimentSpec)}
+    assert names - OTHERWISE.keys() == {"event_id", "experiment_id", "subject"}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_each_term_of_a_spec_stands_in_the_row_that_is_judged_by(name: str) -> None:
+    assert getattr(kept(**{name: OTHERWISE[name]}), name) == OTHERWISE[name]
