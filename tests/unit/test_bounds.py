@@ -45,6 +45,8 @@ BOUNDS = {
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MOST": "SCALE",
     "agents/judge/inflation.py MOST": "SCALE",
+    "agents/judge/lacks.py CROSSED_MOST": "SCALE: a share of units",
+    "agents/judge/vigil.py LACKS_MOST": "SHOWN: the next is told as one of these is mended",
     "agents/judge/tally.py _MOST": "SCALE: counts of records are refused above it",
     "agents/judge/needs.py MOST": "SCALE",
     "agents/judge/wording.py SEGMENTS_SHOWN": "SHOWN: segments are all in their table",
