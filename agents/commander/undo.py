@@ -49,7 +49,7 @@ def undo(row: CommandRow, by: str, why: str, place: Place, tables: Tables, moves
     """Compensates a command, which no later one of its target stands on."""
     person = "" if by == OURSELVES else by
     kind, command = _reverse(row, tables)
-    new = replace(row_of(command, kind, "", person), rank=row.rank)
+    new = replace(row_of(command, kind, "", person), rank=row.rank, issued_at=place.now)
     book.move(row, Event.UNDO, by, why, place, tables, moves, due_at=-1, undone_by=new.command_id)
     held = _held(row, kind, person, place, tables)
     enter(replace(new, waits_for=held), Event.ASK_PERSON if held else Event.ISSUE, held, place, tables, moves)

@@ -121,6 +121,7 @@ def test_under_a_freeze_a_person_is_asked_before_something_is_undone() -> None:
     assert life.phases() == [Phase.COMPENSATING, Phase.PENDING_APPROVAL]
     life.wait(24 * HOUR)
     assert life.phases() == [Phase.COMPENSATION_FAILED, Phase.EXPIRED]
+    assert life.moved()[-2].detail == "nobody approved it within 15 minutes"
 
 
 def test_what_cannot_be_cancelled_is_refused_by_name() -> None:
