@@ -37,8 +37,7 @@ def measure(statistics: str, owned: Mapping[int, Owned], now: int) -> None:
                 ages[int(name)] = max(ages[int(name)], (now - until) / 1_000)
     for number, one in owned.items():
         LAG_SECONDS.labels(str(number)).set(ages[number])
-        if one.ticked_at:
-            LAST_TICK.labels(str(number)).set(one.ticked_at / 1_000)
+        LAST_TICK.labels(str(number)).set(one.ticked_at / 1_000)
 
 
 def forget() -> None:

@@ -24,8 +24,9 @@ class Owned:
 
     dirty: something of it is not committed yet. The others are shown, and nothing else is done with them. applied_until:
     up to which moment (ms, the broker's append time) all of an input is applied. ticked_at: when the broker took the last
-    tick that was applied, ms; 0 before the first. held: by topic, the offset at which an open transaction holds an input
-    back, since when, ms, and whether that was told. silent: arms and subjects that were said to have stopped.
+    tick that was applied, ms, or the last record before a restart; 0 before the first. held: by topic, the offset at
+    which an open transaction holds an input back, since when, ms, and whether that was told. silent: arms and subjects
+    that were said to have stopped.
     """
 
     tables: Any  # the topology's State

@@ -48,7 +48,7 @@ def restore(
     entries = last_entries(settings, codec, client, partitions)
     for p, entry in entries.items():
         owned[p].journal = Journal.after(entry)
-        owned[p].tables.now = entry.now
+        owned[p].tables.now = owned[p].ticked_at = entry.now
     _check(owned, committed, settings)
     known = [p for p in partitions if p in entries]
     _read_rows(settings, codec, client, {p: owned[p].tables for p in known})

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -42,6 +43,11 @@ class Prometheus:
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def knows(self, query: str) -> bool:
+        """Whether a query has an answer."""
+        with urllib.request.urlopen(f"{self._url}/api/v1/query?query={quote(query)}", timeout=10.0) as response:
+            return bool(json.load(response)["data"]["result"])
 
     def firing(self, alert: str) -> bool:
         with urllib.request.urlopen(f"{self._url}/api/v1/alerts", timeout=10.0) as response:

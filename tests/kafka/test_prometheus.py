@@ -60,6 +60,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         address = re.search(r"are at http://([\d.:]+)", worker.log.read_text())
         assert address is not None
         with prometheus(folder, address[1], BOUNDS) as looked:
+            ticking = f"count(mendstream_last_tick_timestamp_seconds > 0) == {own.partitions}"
+            assert wait_until(lambda: looked.knows(ticking), SECONDS), looked.state()
             yield Watched(kafka, own, worker, looked)
 
 
