@@ -24,6 +24,11 @@ from streams.grouping import runs
 TIMEOUT_SECONDS = 30.0
 _PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
 READER = "mendstream-reader"  # the group of all that only read: librdkafka wants a name; nothing joins it or commits
+# Topics have the same names for every group, so a group of another name alone would find the old tables.
+BEGIN_ANEW = (
+    "begin anew: stop all workers, delete journal.v1 and all tables.*.v1, run `mendstream topics create`, and start with a "
+    "--group that was never used; it judges again what the inputs still hold."
+)
 REMEDY = "`mendstream topics acls` lists the rights of each role; with --create an administrator grants them."
 _AUTH = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 _PASSING = {
@@ -41,6 +46,12 @@ _SEEKING = {  # librdkafka looks for the group's coordinator anew, but does not 
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+_FENCED = {
+    KafkaError._FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
 }
 DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -78,6 +89,16 @@ def principal(settings: Settings) -> str:
 def transactional_prefix(group: str) -> str:
     """What the transactional ids of a group's workers begin with; the name of the slot follows."""
     return f"{group}-"
+
+
+def ended(error: KafkaError, settings: Settings) -> str:
+    """Why Kafka ended a worker, as a sentence; of what is not known, what the client says."""
+    if error.code() not in _FENCED:
+        return str(error)
+    return (
+        f"another worker of group {settings.group!r} has taken slot {settings.slot!r} over: it is this one started again, or "
+        "two have one slot; give each its own (--slot, MENDSTREAM_SLOT)"
+    )
 
 
 def explained(

@@ -23,7 +23,7 @@ from streams.door import door
 from streams.errors import MendstreamError
 from streams.grouping import by_place
 from streams.health import Health
-from streams.kafka import Heard, admin, committed, end_offsets, explained, read, start_offsets
+from streams.kafka import BEGIN_ANEW, Heard, admin, committed, end_offsets, ended, explained, read, start_offsets
 from streams.lag import forget, measure
 from streams.owned import Owned
 from streams.restore import restore
@@ -146,7 +146,7 @@ class Processor:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise self._gone(error.str())
         if error.code() == KafkaError._MAX_POLL_EXCEEDED or error.fatal():
-            raise Crash(error.str())
+            raise Crash(ended(error, self._settings))
         if not error.retriable() and error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
             raise explained(error, self._settings, topic)
         log.warning("kafka: %s", error.str())
@@ -277,7 +277,7 @@ class Processor:
             self._health.ready = True
             log.info("partitions %s restored in %.2f s", numbers, monotonic() - began)
         except KafkaException as error:
-            self._failure = Crash(str(error.args[0]))
+            self._failure = Crash(ended(error.args[0], self._settings))
         except DecodeError as error:
             self._failure = MendstreamError(
                 f"What the tables or the journal hold cannot be read: {error.sentence}.",
@@ -321,7 +321,7 @@ class Processor:
     def _gone(self, what: str) -> MendstreamError:
         return MendstreamError(
             f"Records that group {self._settings.group!r} had not read yet are gone from the log: {what}.",
-            "Raise the topic's retention. To go on without them, start a new group with new table topics.",
+            f"Raise the topic's retention. To go on without them, {BEGIN_ANEW}",
         )
 
     def _revoked(self, _consumer: Consumer, parts: Sequence[TopicPartition]) -> None:

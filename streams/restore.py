@@ -17,7 +17,7 @@ from streams.blackbox import BlackBox
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.journal import Journal
-from streams.kafka import Place, end_offsets, read, read_places, start_offsets
+from streams.kafka import BEGIN_ANEW, Place, end_offsets, read, read_places, start_offsets
 from streams.owned import Owned
 from streams.telemetry import RESTORE_OFFSETS, RESTORE_READ
 from streams.topology import Topology
@@ -114,7 +114,7 @@ def _check(owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int],
                 f"Partition {p}: the journal ends at {one.journal.next_offsets}, the group {settings.group!r} "
                 f"at {offsets}.",
                 "Nothing was changed. Were offsets reset, or did they expire (offsets.retention.minutes)? Set the group's "
-                "to the journal's. Was a topic deleted? Use a new group with new table and journal topics.",
+                f"to the journal's. Was a topic deleted? Then {BEGIN_ANEW}",
             )
 
 
@@ -124,8 +124,7 @@ def _check_rows(tables: Any, entry: JournalEntry) -> None:
     if entry.rows not in (-1, sum(found.values())):
         raise MendstreamError(
             f"Partition {tables.partition}: the journal counts {entry.rows} rows, the table topics hold {found}.",
-            "Nothing was changed. Was a table topic deleted, or its retention changed? Restore it, or use a new group "
-            "with new table and journal topics.",
+            f"Nothing was changed. Was a table topic deleted, or its retention changed? Restore it, or {BEGIN_ANEW}",
         )
 
 

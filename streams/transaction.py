@@ -19,7 +19,7 @@ from streams.clock import POLL_SECONDS
 from streams.config import Settings
 from streams.door import door
 from streams.errors import MendstreamError
-from streams.kafka import DENIED, Heard, admin, explained, transactional_prefix
+from streams.kafka import DENIED, Heard, admin, ended, explained, transactional_prefix
 from streams.rights import Denied, check_rights
 from streams.roles import RoleName
 from streams.telemetry import COMMIT_SECONDS, COMMITS, LAST_COMMIT, TXN_RECREATED
@@ -252,7 +252,8 @@ class Transactions:
                 log.info("the rights could not be looked at: %s", unanswered)
         if error.code() in DENIED:
             return explained(error, self._settings, topic)
-        return Crash(f"{topic} was not written: {error}" if topic else str(error))
+        said = ended(error, self._settings)
+        return Crash(f"{topic} was not written: {said}" if topic else said)
 
     def _reason(self, error: KafkaError) -> tuple[KafkaError, str | None]:
         """The first thing that went wrong, and the topic where it was a record."""

@@ -12,9 +12,10 @@ from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, RESULTS, STATUS, TABLES_ARMS, TICKS, TOPICS
 from schemas.ids import partition_of
+from streams import topics
 from streams.clock import monotonic, wait_until
 from streams.config import Settings
-from streams.kafka import admin
+from streams.kafka import BEGIN_ANEW, admin
 from streams.replay import main as replay
 from streams.telemetry import REGISTRY
 from streams.topics import settings_of
@@ -26,7 +27,7 @@ from tests.kafka.logs import (
     send,
     standing,
 )
-from tests.kafka.running import EAGER, SECONDS, Child, Threaded, own_kafka
+from tests.kafka.running import EAGER, SECONDS, Child, Threaded, changed, own_kafka
 
 pytestmark = pytest.mark.kafka
 FAST = {"session_timeout_ms": 1_000, "transaction_timeout_ms": 5_000}
@@ -205,4 +206,15 @@ def test_a_row_of_an_unknown_schema_is_refused(lived: Settings, tmp_path: Path) 
 
 def test_a_journal_made_anew_is_refused(lived: Settings, tmp_path: Path) -> None:
     make_anew(admin(lived), lived, JOURNAL)
-    assert "the journal ends at {}, the group 'mendstream' at {'" in refusal(lived, tmp_path / "log")
+    said = refusal(lived, tmp_path / "log")
+    assert "the journal ends at {}, the group 'mendstream' at {'" in said
+    assert BEGIN_ANEW in said
+    # What the remedy names, done: a group that was never used, with tables that hold nothing.
+    client = admin(lived)
+    gone = [name for name in TOPICS if name.startswith("tables.")] + [JOURNAL]
+    for future in client.delete_topics(gone).values():
+        future.result()
+    assert wait_until(lambda: not set(gone) & set(client.list_topics(timeout=10.0).topics), SECONDS)
+    topics.create(client, lived)
+    with Threaded(changed(lived, group="never-used")) as worker:
+        worker.takes_in(ends_of(lived, RESULTS))
