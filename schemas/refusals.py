@@ -35,6 +35,7 @@ class Reason(StrEnum):
     BAD_TEMPLATE = "BAD_TEMPLATE"
     UNKNOWN_METRIC = "UNKNOWN_METRIC"  # of an alert rule
     TOO_MANY_SUBJECTS = "TOO_MANY_SUBJECTS"
+    TOO_MANY_NAMES = "TOO_MANY_NAMES"
 
 
 @dataclass(frozen=True, slots=True)

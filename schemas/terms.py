@@ -7,6 +7,15 @@ from itertools import pairwise
 from math import isfinite
 from string import Formatter
 
+from schemas.bounds import (
+    METRIC_BYTES_MOST,
+    METRICS_MOST,
+    PAIR_BYTES_MOST,
+    PAIRS_MOST,
+    REFERENCE_COUNT_MOST,
+    VARIANTS_MOST,
+    bytes_of,
+)
 from schemas.people import person_fault
 from schemas.records import (
     Autonomy,
@@ -46,6 +55,7 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
         *_metrics(spec.metrics),
         *_shares(spec.share_steps, arms),
         *_followed(spec),
+        *_room(spec),
         *_known(status=spec.status, autonomy=spec.autonomy or Autonomy.AUTO),
     ]
     if spec.status == ExperimentStatus.ENDED:
@@ -81,10 +91,11 @@ def check_policy(policy: Policy) -> list[Fault]:
         *_levels(policy.alpha, policy.min_count),
         *_metrics(policy.metrics),
     ]
-    if policy.reference_count < REFERENCE_COUNT_MIN:
-        faults.append(
-            (Reason.BAD_COUNT, f"reference_count {policy.reference_count} is less than {REFERENCE_COUNT_MIN}")
+    if not REFERENCE_COUNT_MIN <= policy.reference_count <= REFERENCE_COUNT_MOST:
+        sentence = (
+            f"reference_count {policy.reference_count} is not between {REFERENCE_COUNT_MIN} and {REFERENCE_COUNT_MOST}"
         )
+        faults.append((Reason.BAD_COUNT, sentence))
     if not FALSE_ALARM_RECORDS_MIN <= policy.false_alarm_records < float("inf"):
         sentence = f"false_alarm_records {policy.false_alarm_records:g} is not in [{FALSE_ALARM_RECORDS_MIN:g}, inf)"
         faults.append((Reason.OUT_OF_RANGE, sentence))
@@ -231,6 +242,29 @@ def _fillable(template: str) -> bool:
     except (ValueError, LookupError, AttributeError):
         return False
     return named <= {"key", "value", "threshold"}
+
+
+def _room(spec: ExperimentSpec) -> Iterator[Fault]:
+    """Of a row that holds each treatment with each judged metric, and is written whole."""
+    if len(spec.treatments) >= VARIANTS_MOST:
+        yield (
+            Reason.TOO_MANY_NAMES,
+            f"{len(spec.treatments)} treatments and a control are more than {VARIANTS_MOST} arms",
+        )
+    names = [metric.name for metric in spec.metrics]
+    if len(names) > METRICS_MOST or bytes_of(*names) > METRIC_BYTES_MOST:
+        sentence = (
+            f"{len(names)} metrics are more than {METRICS_MOST}, or their names more than {METRIC_BYTES_MOST} bytes"
+        )
+        yield Reason.TOO_MANY_NAMES, sentence
+    arms = (spec.control, *spec.treatments)
+    pairs, size = len(arms) * len(names), len(names) * bytes_of(*arms) + len(arms) * bytes_of(*names)
+    if pairs > PAIRS_MOST or size > PAIR_BYTES_MOST:
+        sentence = (
+            f"{len(arms)} arms with {len(names)} metrics are {pairs} pairs of {size} bytes of names, more than {PAIRS_MOST} "
+            f"or {PAIR_BYTES_MOST}"
+        )
+        yield Reason.TOO_MANY_NAMES, sentence
 
 
 def _followed(spec: ExperimentSpec) -> Iterator[Fault]:

@@ -58,12 +58,18 @@ class Plan:
     ends_at: int  # results from this moment on are late, ms
 
 
+def plan_of_experiment(tables: Tables, subject: str, experiment_id: str) -> ExperimentRow:
+    """The experiment's row, or what it would be if its first result came now."""
+    experiment = tables.experiments.get(row_key(subject, experiment_id))
+    if experiment is None:
+        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
+    return experiment
+
+
 def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> Plan:
     """How a metric of an experiment is judged, or would be if its first result came now."""
     key = row_key(subject, experiment_id)
-    experiment = tables.experiments.get(key)
-    if experiment is None:
-        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
+    experiment = plan_of_experiment(tables, subject, experiment_id)
     trial = tables.trials.number(key)
     return Plan(
         plan_of(with_metric(experiment, metric, tables), metric),

@@ -16,6 +16,7 @@ from agents.judge.burnin import learn
 from agents.judge.experiments import REST_MS
 from agents.judge.late import count_late, count_mixed, late_of
 from agents.judge.looks import looks_of
+from agents.judge.room import crowded, opened
 from agents.judge.rows import find_rows, named
 from agents.judge.running import Running
 from agents.judge.snapshots import fold_snapshots
@@ -47,8 +48,7 @@ def remember(facts: Facts, tables: Tables) -> None:
             part = facts.take(at)
             names = named(part)
             found = tables.arms.find(names.whole)
-            # What opened no row, or came before it, was refused.
-            good = (found >= 0) & (part.offsets >= tables.arms["first_offset"][found])
+            good = opened(part, tables, names, found)
             measure = measure_of(part, tables, names.whole)
             good[[one.index for one in senseless(part, measure, False)]] = False
             good &= ~late_of(part, measure)
@@ -98,6 +98,8 @@ def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
     late = late_of(facts, measure) & good
     count_late(facts, tables, late)
     good &= ~late
+    refused += crowded(facts, tables, names, measure.rows, np.flatnonzero(good))
+    good[[one.index for one in refused]] = False
     if not good.any():
         return [], refused
     kept = np.flatnonzero(good)

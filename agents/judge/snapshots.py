@@ -17,6 +17,7 @@ import pyarrow as pa
 from agents.judge.arms import open_arm
 from agents.judge.late import count_late, count_mixed, late_of
 from agents.judge.looks import looks_of
+from agents.judge.room import crowded
 from agents.judge.rows import named
 from agents.judge.running import Running, group_of, totals_of
 from agents.judge.scan import bring_together
@@ -26,6 +27,7 @@ from agents.judge.terms import Tally
 from agents.judge.verdicts import look
 from agents.policy import EXPOSURE
 from agents.slice import Facts, Finding, Ints
+from schemas.bounds import SNAPSHOT_BYTES_MOST, bytes_of
 from schemas.records import ExperimentRow, SnapshotPart, SnapshotRow
 from schemas.refusals import Refused
 from state.columnar import combine, hash_part
@@ -33,6 +35,7 @@ from state.table import row_key
 from state.tables import ARM_NAMES, Tables
 from state.trials import Trial
 
+_PART_BYTES = 48  # of a part beside its names: moment, count, sum, squares, and how long each name is
 WAITING = 16  # moments later than the one that stands for which an arm is still missing; then the oldest is given up
 
 _Names = tuple[str, str, str, str, str | None]
@@ -45,9 +48,12 @@ def fold_snapshots(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Re
     refused: list[Refused] = []
     for at in range(len(facts)):
         one = facts.part(at, at + 1)
-        measure = measure_of(one, tables, named(one).whole)
+        names = named(one)
+        measure = measure_of(one, tables, names.whole)
         senseless_one = senseless(one, measure, snapshot=True)
         count_mixed(one, tables, senseless_one)
+        if not senseless_one and not late_of(one, measure).any():
+            senseless_one = crowded(one, tables, names, measure.rows, [0]) or _oversized(one, tables)
         refused += [replace(fault, index=at) for fault in senseless_one]
         if not senseless_one and not count_late(one, tables, late_of(one, measure)):
             findings += [replace(finding, at=at) for finding in _fold_one(one, tables)]
@@ -72,6 +78,23 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
     return _judge(one, tables, rows, totals) if len(rows) else []
 
 
+def _oversized(one: Facts, tables: Tables) -> list[Refused]:
+    """Whether the set that stands and this record's would be too large for the row that holds them."""
+    subject, experiment_id, metric, variant, segment = (one.batch.column(name)[0].as_py() for name in ARM_NAMES[:5])
+    row = tables.snapshots.get(row_key(subject, experiment_id, metric))
+    part = _part(one, variant, segment)
+    moments = (row.applied_at, part.occurred_at) if row is not None else ()
+    size = sum(map(_size, (old for old in row.parts if old.occurred_at in moments))) if row is not None else 0
+    if size + _size(part) <= SNAPSHOT_BYTES_MOST:
+        return []
+    sentence = f"the arms and segments of one moment would take more than {SNAPSHOT_BYTES_MOST} bytes"
+    return [Refused(0, "TOO_MANY_PARTS", sentence)]
+
+
+def _size(part: SnapshotPart) -> int:
+    return bytes_of(part.variant, part.segment) + _PART_BYTES
+
+
 def _place(part: SnapshotPart) -> tuple[int, str, str | None]:
     return part.occurred_at, part.variant, part.segment
 
@@ -89,9 +112,10 @@ def _part(one: Facts, variant: str, segment: str | None) -> SnapshotPart:
 
 def _bounded(row: SnapshotRow) -> SnapshotRow:
     waiting = sorted({part.occurred_at for part in row.parts if part.occurred_at > row.applied_at})
-    if len(waiting) <= WAITING:
-        return row
-    kept = tuple(part for part in row.parts if part.occurred_at != waiting[0])
+    kept = row.parts
+    while len(waiting) > WAITING or (len(waiting) > 1 and sum(map(_size, kept)) > SNAPSHOT_BYTES_MOST):
+        kept = tuple(part for part in kept if part.occurred_at != waiting[0])
+        waiting = waiting[1:]
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
