@@ -47,8 +47,8 @@ from schemas.catalog import (
 )
 from schemas.lessons import TrustLevel
 from schemas.records import Policy
-from schemas.refusals import DecodeError, Refused
-from schemas.wire import Codec
+from schemas.refusals import DecodeError, Reason, Refused
+from schemas.wire import MAX_BYTES, Codec
 from state.tables import Tables
 
 INPUTS = (  # co-partitioned; what is broadcast is not among them
@@ -90,6 +90,10 @@ def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
     return Effects(tuple(outputs), tuple(fates.forwards), refused, fates.applied, fates.duplicates)
 
 
+def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:
+    """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes nothing back: it is refused."""
+    if value is not None and len(value) > MAX_BYTES:
+        return Refused(0, Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
 def apply_broadcast(
     topic: str, value: bytes | None, tables: Tables, codec: Codec, taken_before: bool = False
 ) -> Refused | None:

@@ -2,7 +2,8 @@
 
 Our own bug stops the process, and so does one of a library in C, which leaves nobody who could say where it was. So the
 place is written down before each fold and crossed out after it. A worker that finds a place not crossed out folds that
-stretch one record at a time; any cut gives the same bytes.
+stretch one record at a time; any cut gives the same bytes. What fails only as it is committed is noted in
+streams/uncommitted.py.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from confluent_kafka import Message
 from streams.aside import own_folder, regular, set_aside
 from streams.config import Settings
 from streams.kafka import admin
+from streams.uncommitted import Uncommitted
 
 log = logging.getLogger("mendstream.blackbox")
 
@@ -52,6 +54,8 @@ class BlackBox:
         self._condemned: list[Stretch] = []
         self._suspect: Stretch | None = None
         self._mark: mmap.mmap | None = None
+        self.uncommitted = Uncommitted(path.with_suffix(".commit") if path is not None else None)
+        self.alone = False  # whether the piece given last is to be committed by itself before the next is asked for
         if path is not None:
             self._recall(path.with_suffix(".json"), _left(path))
             self._mark = _opened(path)
@@ -62,9 +66,13 @@ class BlackBox:
             if condemned or self._mark is None:
                 yield piece, condemned
                 continue
-            self._write(json.dumps(_stretch(topic, partition, piece)))
-            yield piece, False
-            self._write("")  # not reached where the fold fails
+            for part, alone in self.uncommitted.cut(topic, partition, piece):
+                self.alone = alone
+                self._write(json.dumps(_stretch(topic, partition, part)))
+                yield part, False
+                self.uncommitted.folded(topic, partition, part)
+                self._write("")  # not reached where the fold fails
+            self.alone = False
 
     def _cut(self, topic: str, partition: int, records: list[Message]) -> Iterator[tuple[list[Message], bool]]:
         watched = [one for one in (*self._condemned, self._suspect) if one and one[:2] == (topic, partition)]

@@ -7,6 +7,11 @@ from agents.slice import Slice
 from schemas.catalog import BROADCASTS, POLICIES, TRUST_LEVELS
 from schemas.records import JournalEntry, Step
 
+EMBEDDED_MOST = (
+    262_144  # bytes of broadcast records in one entry; one more of 64 KiB and all steps still fit beside them
+)
+STEPS_MOST = 5_000  # of one entry, some 60 bytes each
+
 
 @dataclass(slots=True)
 class Journal:
@@ -21,6 +26,7 @@ class Journal:
     forwarded: int = 0
     dead_letters: int = 0
     steps: list[Step] = field(default_factory=list)
+    embedded: int = 0  # bytes of broadcast records in the entry in the making
 
     @staticmethod
     def after(entry: JournalEntry) -> "Journal":
@@ -58,12 +64,18 @@ class Journal:
     def add_broadcast(self, topic: str, offset: int, value: bytes | None) -> None:
         """Notes a broadcast record, embedded: its topic is compacted, and a replay must find it."""
         self.broadcast_offsets[topic] = offset + 1
+        self.embedded += len(value or b"")
         self.steps.append(Step(topic=topic, first_offset=offset, next_offset=offset + 1, record=value))
+
+    @property
+    def full(self) -> bool:
+        """Whether the entry in the making must be closed: what is embedded in it would not fit into one record."""
+        return self.embedded > EMBEDDED_MOST or len(self.steps) > STEPS_MOST
 
     def entry(self, now: int, agents: str, rows: int) -> JournalEntry:
         """Closes the entry in the making; `rows` are those of all tables."""
         self.number += 1
-        steps, self.steps = tuple(self.steps), []
+        steps, self.steps, self.embedded = tuple(self.steps), [], 0
         return JournalEntry(
             number=self.number,
             partition=self.partition,

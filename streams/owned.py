@@ -9,7 +9,7 @@ from agents.fold import apply_broadcast
 from agents.slice import Slice
 from schemas.catalog import TICKS
 from schemas.refusals import Refused
-from schemas.wire import Codec
+from schemas.wire import MAX_BYTES, Codec
 from streams.blackbox import DEADLY
 from streams.breaker import Key
 from streams.emit import Emitter
@@ -77,7 +77,9 @@ class Owned:
         if offset < self.journal.broadcast_offsets[topic]:
             return False
         refused = apply_broadcast(topic, record.value(), self.tables, codec)
-        self.journal.add_broadcast(topic, offset, record.value())
+        value = record.value()
+        # What is too large was refused for it, and so it would be without its bytes: the entry must fit into a record.
+        self.journal.add_broadcast(topic, offset, value if len(value or b"") <= MAX_BYTES else None)
         self.dirty = True
         if refused is not None and self.tables.partition == 0:
             emitter.dead_letter(topic, 0, record, refused)

@@ -33,11 +33,12 @@ from streams.telemetry import ASSIGNED, RESTORE_SECONDS, RESTORING, ROWS
 from streams.ticker import Ticker
 from streams.topics import check
 from streams.topology import DECIDING, Topology
-from streams.transaction import Crash, Hook, Transactions
+from streams.transaction import Crash, Hook, Outbox, Refused, Transactions
 
 log = logging.getLogger("mendstream.processor")
 
 POLL_SECONDS = 0.05  # how long an idle loop waits for the next record; ticks and stopping are looked at as often
+CATCH_UP = 2_000  # records of what waits at a start that are committed together: decisions of each may be several
 PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
 COLLECT = (200_000, 20, 20)  # messages come and go by ten thousands; the default would look at them at every turn
 
@@ -89,10 +90,14 @@ class Processor:
         return sum(min(end, self._committed.get(place, 0)) for place, end in ends.items())
 
     def run(self) -> None:
-        while not self._stopping:
-            self._turn()
-        self._commit(self._owned)
-        self._transactions.join()
+        try:
+            while not self._stopping:
+                self._turn()
+            self._commit(self._owned)
+            self._transactions.join()
+        except Refused:
+            self._box.uncommitted.blame()
+            raise
         self._consumer.close()
         self._transactions.close()
         self._ticker.close()
@@ -102,6 +107,7 @@ class Processor:
     def _turn(self) -> None:
         self._health.alive()
         self._transactions.poll()
+        self._box.uncommitted.settled(self._committed)
         messages = self._poll()
         if self._failure is not None:  # callbacks run inside the poll
             raise self._failure
@@ -159,6 +165,8 @@ class Processor:
         self._at(topic)
         refused: list[Key] = []
         for piece, condemned in self._box.pieces(topic, partition, records):
+            if self._box.alone:
+                self._commit_all()
             if condemned:
                 owned.set_aside(topic, piece[0], self._emitter)
                 refused.append(piece[0].key())
@@ -168,14 +176,23 @@ class Processor:
             refused += keys
             if urgent:
                 self._urgent.add(partition)
+            if self._box.alone:
+                self._commit_all()
         if self._breaker.trips(topic, partition, records, refused):
             self._consumer.pause([TopicPartition(topic, partition)])
 
+    def _commit_all(self) -> None:
+        """Everything that is folded, and waits until it is there."""
+        self._commit(self._owned)
+        self._transactions.join()
+
     def _take_broadcast(self) -> None:
         for message in self._broadcast.news():
-            for owned in self._owned.values():
+            for partition, owned in self._owned.items():
                 if owned.take_broadcast(message, self._codec, self._emitter):
                     self._changed()
+                if owned.journal.full:
+                    self._commit((partition,))
 
     def _changed(self) -> None:
         if self._changed_at is None:
@@ -186,6 +203,17 @@ class Processor:
         chosen = {p: self._owned[p] for p in partitions if self._owned[p].dirty}
         if not chosen:
             return
+        with self._box.uncommitted.writing():
+            outbox, reached = self._outbox(chosen)
+        outbox.offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in reached.items()]
+        self._urgent = self._urgent - chosen.keys()
+        if not any(owned.dirty for owned in self._owned.values()):
+            self._changed_at = None
+        group = self._consumer.consumer_group_metadata()
+        self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
+
+    def _outbox(self, chosen: Mapping[int, Owned]) -> tuple[Outbox, dict[tuple[str, int], int]]:
+        """What a commit of these partitions holds, and the next offsets it reaches. Raises Refused for what is too large."""
         outbox, reached = self._emitter.take(chosen), dict[tuple[str, int], int]()
         for partition, owned in chosen.items():
             self._topology.refresh(owned.tables)
@@ -197,12 +225,8 @@ class Processor:
             outbox.add(JOURNAL, partition, str(partition), self._codec.encode(entry))
             reached |= {(topic, partition): offset for topic, offset in owned.journal.next_offsets.items()}
             owned.dirty = False
-        outbox.offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in reached.items()]
-        self._urgent = self._urgent - chosen.keys()
-        if not any(owned.dirty for owned in self._owned.values()):
-            self._changed_at = None
-        group = self._consumer.consumer_group_metadata()
-        self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
+        outbox.check()
+        return outbox, reached
 
     def _connected(self) -> Consumer:
         settings = self._settings
@@ -278,6 +302,8 @@ class Processor:
             log.info("partitions %s restored in %.2f s", numbers, monotonic() - began)
         except KafkaException as error:
             self._failure = Crash(ended(error.args[0], self._settings))
+        except Crash as error:
+            self._failure = error
         except DecodeError as error:
             self._failure = MendstreamError(
                 f"What the tables or the journal hold cannot be read: {error.sentence}.",
@@ -307,9 +333,11 @@ class Processor:
         ends = end_offsets(self._admin, parts, committed_only=True)  # a stranger's open transaction is not waited for
         starts = start_offsets(self._admin, parts)
         ranges = {(p.topic, p.partition): (self._next(p, starts[p]), ends[p]) for p in parts}
-        for batch in read(self._settings, ranges):
+        for batch in read(self._settings, ranges, CATCH_UP):
             for topic, partition, records in by_place(batch, self._topology.inputs):
                 self._fold(topic, partition, records)
+            self._health.alive()
+            self._commit(self._owned)
 
     def _next(self, part: TopicPartition, start: int) -> int:
         """The next offset to read. Ticks that retention took are not missed: they only said what time it was."""
@@ -329,8 +357,10 @@ class Processor:
             self._health.ready = False
             self._commit(self._owned)
             self._transactions.join()
-        except (KafkaException, Crash) as error:
+        except KafkaException as error:
             self._failure = Crash(str(error))
+        except Crash as error:
+            self._failure = error
         except MendstreamError as error:
             self._failure = error
         self._owned = {}

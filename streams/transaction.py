@@ -14,7 +14,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from streams.bounds import DEAD_LETTER_BYTES
+from schemas.catalog import DEAD_LETTERS
+from streams.bounds import DEAD_LETTER_BYTES, RECORD_BYTES
 from streams.clock import POLL_SECONDS
 from streams.config import Settings
 from streams.door import door
@@ -35,6 +36,14 @@ CUT_OFF_SECONDS = 4.0  # a commit that lost a broker on the way ends within two,
 # Not why a transaction failed but what comes of it: records thrown away, a producer that takes no more.
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 _CONSEQUENCES = _PURGED | {KafkaError._STATE, KafkaError._FATAL}
+_FOR_WHAT_IT_IS = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError._INVALID_ARG,
+}
+_AROUND_BYTES = 4_096  # key, headers and batch around a value
 RIGHTS_SECONDS = 2.0  # to ask whether a right is missing; a broker that is gone must not delay the restart
 Headers = Sequence[tuple[str, str | bytes | None]]
 Hook = Callable[[str], None]
@@ -42,6 +51,10 @@ Hook = Callable[[str], None]
 
 class Crash(Exception):
     """The transaction's fate cannot be mended here: drop all state, exit, restart, restore."""
+
+
+class Refused(Crash):
+    """It cannot be committed for what it holds: the same records would fail again."""
 
 
 @dataclass(slots=True)
@@ -59,6 +72,16 @@ class Outbox:
         self, topic: str, partition: int, key: str | bytes | None, value: bytes | None, headers: Headers = ()
     ) -> None:
         self.records.append((topic, partition, key, value, headers))
+
+    def check(self) -> None:
+        """Raises Refused for a record or row that its topic does not take, before anything of it is written."""
+        for topic, partition, rows in self.rows:
+            for key, value in rows:
+                if value is not None and len(value) > RECORD_BYTES - _AROUND_BYTES:
+                    raise Refused(f"row {key[:80]!r} of {topic}/{partition} has {len(value)} bytes")
+        for topic, partition, _, value, _ in self.records:
+            if value is not None and topic != DEAD_LETTERS and len(value) > RECORD_BYTES - _AROUND_BYTES:
+                raise Refused(f"a record of {topic}/{partition} has {len(value)} bytes")
 
 
 class Transactions:
@@ -253,7 +276,8 @@ class Transactions:
         if error.code() in DENIED:
             return explained(error, self._settings, topic)
         said = ended(error, self._settings)
-        return Crash(f"{topic} was not written: {said}" if topic else said)
+        why = f"{topic} was not written: {said}" if topic else said
+        return Refused(why) if error.code() in _FOR_WHAT_IT_IS else Crash(why)
 
     def _reason(self, error: KafkaError) -> tuple[KafkaError, str | None]:
         """The first thing that went wrong, and the topic where it was a record."""
