@@ -90,10 +90,6 @@ def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
     return Effects(tuple(outputs), tuple(fates.forwards), refused, fates.applied, fates.duplicates)
 
 
-def apply_broadcast(topic: str, value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:
-    """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes nothing back: it is refused."""
-    if value is not None and len(value) > MAX_BYTES:
-        return Refused(0, Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
 def apply_broadcast(
     topic: str, value: bytes | None, tables: Tables, codec: Codec, taken_before: bool = False
 ) -> Refused | None:
@@ -102,6 +98,8 @@ def apply_broadcast(
     taken_before: by an older Mendstream, which did not look at what alerts are about. Such a policy goes on to restrain
     automation, whatever its alerts are worth.
     """
+    if value is not None and len(value) > MAX_BYTES:
+        return Refused(0, Reason.TOO_LARGE, f"{len(value)} bytes, more than {MAX_BYTES}")
     try:
         record = codec.decode(BROADCASTS[topic], value)
     except DecodeError as error:

@@ -91,11 +91,14 @@ def check_policy(policy: Policy) -> list[Fault]:
         *_levels(policy.alpha, policy.min_count),
         *_metrics(policy.metrics),
     ]
-    if not REFERENCE_COUNT_MIN <= policy.reference_count <= REFERENCE_COUNT_MOST:
-        sentence = (
-            f"reference_count {policy.reference_count} is not between {REFERENCE_COUNT_MIN} and {REFERENCE_COUNT_MOST}"
+    if policy.reference_count < REFERENCE_COUNT_MIN:
+        faults.append(
+            (Reason.BAD_COUNT, f"reference_count {policy.reference_count} is less than {REFERENCE_COUNT_MIN}")
         )
-        faults.append((Reason.BAD_COUNT, sentence))
+    if policy.reference_count > REFERENCE_COUNT_MOST:
+        faults.append(
+            (Reason.BAD_COUNT, f"reference_count {policy.reference_count} is more than {REFERENCE_COUNT_MOST}")
+        )
     if not FALSE_ALARM_RECORDS_MIN <= policy.false_alarm_records < float("inf"):
         sentence = f"false_alarm_records {policy.false_alarm_records:g} is not in [{FALSE_ALARM_RECORDS_MIN:g}, inf)"
         faults.append((Reason.OUT_OF_RANGE, sentence))

@@ -59,6 +59,14 @@ DENIED = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
+# A batch that is damaged: asking again gives the same bytes. Behind one librdkafka may take anything for a batch.
+UNREADABLE = {
+    KafkaError._BAD_MSG,
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_MSG_SIZE,
+}
 
 
 Place = tuple[str, int]  # topic, partition
@@ -136,6 +144,15 @@ def explained(
     return MendstreamError(f"Kafka at {settings.bootstrap} says: {error}.", "See the broker's log.")
 
 
+def unreadable(error: KafkaError, topic: str, partition: int, offset: int) -> MendstreamError:
+    """What a damaged batch means to the person who started us; offset: where reading was to go on."""
+    return MendstreamError(
+        f"{topic}/{partition} cannot be read from offset {offset} on: {error.str()}.",
+        "Look at the brokers' disks and logs. If the records are lost on every replica, stop the workers and run "
+        f"`mendstream skip {topic} {partition} {offset} --by YOU --why WHY`, with --to for more than one.",
+    )
+
+
 def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = Heard()
@@ -205,9 +222,9 @@ def read(settings: Settings, ranges: Mapping[Place, tuple[int, int]], batch: int
 
 
 def read_places(
-    settings: Settings, ranges: Mapping[Place, tuple[int, int]], batch: int = 10_000
+    settings: Settings, ranges: Mapping[Place, tuple[int, int]], batch: int = 10_000, damaged: bool = False
 ) -> Iterator[dict[Place, list[Message]]]:
-    """The same, the records of each place by themselves."""
+    """The same, the records of each place by themselves. damaged: what cannot be read is left out, not raised."""
     open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
     if not open_ends:
         return
@@ -221,19 +238,21 @@ def read_places(
                 "auto.offset.reset": "earliest",
                 "queued.max.messages.kbytes": 32_768,  # enough to keep a reader busy, and given back late if at all
                 "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
+                "check.crcs": True,  # what a disk damaged must not be taken for a row
                 "fetch.wait.max.ms": 10,  # an empty partition says so at once
             }
         )
     )
     try:
         consumer.assign([TopicPartition(topic, p, max(ranges[topic, p][0], 0)) for topic, p in open_ends])
-        yield from _until(consumer, settings, open_ends, batch)
+        nexts = {place: max(ranges[place][0], 0) for place in open_ends} if damaged else None
+        yield from _until(consumer, settings, open_ends, batch, nexts)
     finally:
         consumer.close()
 
 
 def _until(
-    consumer: Consumer, settings: Settings, open_ends: dict[Place, int], batch: int
+    consumer: Consumer, settings: Settings, open_ends: dict[Place, int], batch: int, damaged: dict[Place, int] | None
 ) -> Iterator[dict[Place, list[Message]]]:
     patience = monotonic() + _PATIENCE_SECONDS
     while open_ends:
@@ -241,15 +260,34 @@ def _until(
         fine = all(map(is_, map(Message.error, messages), repeat(None)))
         good = messages if fine else [message for message in messages if message.error() is None]
         if good and (wanted := _before(good, open_ends)):
+            if damaged is not None:
+                damaged.update({place: (records[-1].offset() or 0) + 1 for place, records in wanted.items()})
             yield wanted
         for message in messages if len(good) < len(messages) else ():
             error = message.error()
-            if error is not None:
+            if error is not None and not (damaged is not None and _passed(consumer, message, open_ends, damaged)):
                 _end_or_fault(message, error, settings, open_ends)
         if messages:
             patience = monotonic() + _PATIENCE_SECONDS
         elif monotonic() > patience:
             raise explained(None, settings)
+
+
+def _passed(consumer: Consumer, message: Message, open_ends: dict[Place, int], nexts: dict[Place, int]) -> bool:
+    """Whether a message says that what comes next of a place is damaged; goes on behind it then, offset by offset.
+
+    librdkafka does not find its way past a damaged batch by itself.
+    """
+    error, place = message.error(), (message.topic() or "", message.partition() or 0)
+    if error is None or error.code() not in UNREADABLE or place not in nexts:
+        return False
+    nexts[place] += 1
+    if nexts[place] >= open_ends.get(place, 0):
+        open_ends.pop(place, None)
+        consumer.pause([TopicPartition(*place)])
+    else:
+        consumer.seek(TopicPartition(*place, nexts[place]))
+    return True
 
 
 def _before(messages: list[Message], open_ends: dict[Place, int]) -> dict[Place, list[Message]]:

@@ -23,7 +23,19 @@ from streams.door import door
 from streams.errors import MendstreamError
 from streams.grouping import by_place
 from streams.health import Health
-from streams.kafka import BEGIN_ANEW, Heard, admin, committed, end_offsets, ended, explained, read, start_offsets
+from streams.kafka import (
+    BEGIN_ANEW,
+    UNREADABLE,
+    Heard,
+    admin,
+    committed,
+    end_offsets,
+    ended,
+    explained,
+    read,
+    start_offsets,
+    unreadable,
+)
 from streams.lag import forget, measure
 from streams.owned import Owned
 from streams.restore import restore
@@ -145,10 +157,13 @@ class Processor:
             return messages
         for message, error in zip(messages, errors, strict=True):
             if error is not None:
-                self._bad_news(error, message.topic())
+                self._bad_news(error, message)
         return [message for message, error in zip(messages, errors, strict=True) if error is None]
 
-    def _bad_news(self, error: KafkaError, topic: str | None) -> None:
+    def _bad_news(self, error: KafkaError, message: Message) -> None:
+        topic, partition = message.topic(), message.partition()
+        if error.code() in UNREADABLE and topic is not None and partition in self._owned:
+            raise unreadable(error, topic, partition, self._owned[partition].journal.next_offsets.get(topic, 0))
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise self._gone(error.str())
         if error.code() == KafkaError._MAX_POLL_EXCEEDED or error.fatal():
@@ -248,6 +263,7 @@ class Processor:
                     "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
                     "fetch.message.max.bytes": 4_194_304,
                     "fetch.wait.max.ms": 20,
+                    "check.crcs": True,  # what a disk damaged must not be taken for a record
                     "statistics.interval.ms": 1_000,
                     "stats_cb": self._measure,
                     "error_cb": self._heard,

@@ -75,10 +75,12 @@ def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
             apply_broadcast(topic, message.value(), one.tables, codec, taken_before=True)
 
 
-def _counted(settings: Settings, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[dict[Place, list[Message]]]:
+def _counted(
+    settings: Settings, ranges: Mapping[Place, tuple[int, int]], damaged: bool = False
+) -> Iterator[dict[Place, list[Message]]]:
     """Reads ranges, and shows how far it is."""
     RESTORE_OFFSETS.inc(sum(max(0, end - max(start, 0)) for start, end in ranges.values()))
-    for places in read_places(settings, ranges, _BATCH):
+    for places in read_places(settings, ranges, _BATCH, damaged):
         RESTORE_READ.inc(sum(map(len, places.values())))
         yield places
 
@@ -157,7 +159,8 @@ def _read_ids(
     for part in parts:
         upto = owned[part.partition].journal.next_offsets.get(part.topic, 0)
         ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
-    for places in _counted(settings, ranges):
+    # What is damaged there was skipped by a person, or the processor tells of it when it comes to it.
+    for places in _counted(settings, ranges, damaged=True):
         for (topic, p), records in places.items():
             for piece, condemned in box.pieces(topic, p, records):
                 if not condemned:
