@@ -29,6 +29,7 @@ from state.table import row_key
 RECOVERY_MS = 6 * 3_600_000  # of the broker's clock
 FORGOTTEN_MS = 7 * 24 * 3_600_000  # a command that nobody reports of for so long tells nothing
 _REPORTED = (Phase.COMPLETED, Phase.RETRYING, Phase.FAILED, Phase.REFUSED)
+FOLLOWED_KEPT = 4  # patterns that followed one sighting; by then it tells of nothing in particular
 SIGHTINGS_KEPT = 64  # of a subject; past it the signal that was seen most often gives its oldest
 SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
 
@@ -97,7 +98,7 @@ def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Pla
     for at, one in enumerate(sightings):
         lead = analysis.occurred_at - one.occurred_at
         if one.signal != own_signal and 0 <= lead <= SIGHTED_MS and analysis.pattern not in one.followed:
-            sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
+            sightings[at] = replace(one, followed=(*one.followed, analysis.pattern)[-FOLLOWED_KEPT:])
             outputs.append(_told(_followed(analysis, one, lead, at, place), place))
     if sightings:
         lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings), place.now))

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from agents.alerts.metrics import WAITING, AlertMetric
 from agents.commander.life import BEGINNINGS, FINAL, moved
+from agents.commander.targets import next_number
 from agents.effects import Output
 from agents.place import Place
 from agents.policy import policy_for
@@ -142,15 +143,15 @@ def subject_row(subject: str, tables: Tables) -> SubjectRow:
 def next_rank(tables: Tables, subject: str, target: str) -> int:
     """The number of a new order of a target."""
     row = subject_row(subject, tables)
-    rank = row.orders.get(target, 0) + 1
-    tables.subjects.put(replace(row, orders={**row.orders, target: rank}))
+    rank, orders = next_number(row.orders, target)
+    tables.subjects.put(replace(row, orders=orders))
     return rank
 
 
 def _next_token(tables: Tables, subject: str, target: str) -> int:
     row = subject_row(subject, tables)
-    token = row.tokens.get(target, 0) + 1
-    tables.subjects.put(replace(row, tokens={**row.tokens, target: token}))
+    token, tokens = next_number(row.tokens, target)
+    tables.subjects.put(replace(row, tokens=tokens))
     return token
 
 

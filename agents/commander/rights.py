@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from agents.commander.book import subject_row
+from agents.commander.targets import locked
 from agents.effects import Refusal
 from agents.place import Place
 from agents.policy import autonomy_of
@@ -54,7 +55,7 @@ def freeze(name: str, by: str, tables: Tables) -> None:
 def lock(subject: str, target: str, until: int, tables: Tables) -> None:
     """Leaves a target to people until a moment, ms."""
     row = subject_row(subject, tables)
-    tables.subjects.put(replace(row, locks={**row.locks, target: until}))
+    tables.subjects.put(replace(row, locks=locked(row.locks, target, until)))
 
 
 def gone_stale(row: CommandRow, tables: Tables) -> str:

@@ -10,6 +10,7 @@ from agents.learning.cycle import cycle, due, due_at
 from agents.learning.lessons import belongs_to, foreseen, with_outcome
 from agents.place import Place
 from agents.policy import policy_for
+from schemas.bounds import RUN_BYTES_MOST, bytes_of
 from schemas.catalog import TRUST_FACTS
 from schemas.lessons import (
     AgentKind,
@@ -46,9 +47,10 @@ def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Poli
         return _level(row, fact, place, lessons, policies)
     run = lessons.runs.get(row_key(fact.tenant, fact.run_id)) or RunRow(fact.tenant, fact.run_id, (), (), place.now)
     if fact.kind == LearningFactKind.TRACKED:
-        if len(run.members) >= MEMBERS_MOST:
-            return Refusal("RUN_FULL", f"run {fact.run_id} has {MEMBERS_MOST} recommendations already: begin another")
-        run = replace(run, members=(*run.members, _member(fact)))
+        members = (*run.members, _member(fact))
+        if not _fits(members):
+            return Refusal("RUN_FULL", f"run {fact.run_id} has {len(run.members)} recommendations already: begin another")
+        run = replace(run, members=members)
         row = replace(row, tracked=row.tracked + 1)
     else:
         assert fact.kind == LearningFactKind.JUDGED, f"no fold for {fact.kind}"
@@ -191,6 +193,12 @@ def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies
     for metric, value in gauges.items():
         outputs += observe(metric, row.tenant, value, place, lessons, policy, row.tenant)
     return outputs
+
+
+def _fits(members: tuple[Member, ...]) -> bool:
+    """Whether a run's row has room for these."""
+    size = sum(bytes_of(one.recommendation_id, one.agent_id, one.topic, one.digest) for one in members)
+    return len(members) <= MEMBERS_MOST and size <= RUN_BYTES_MOST
 
 
 def _member(fact: LearningFact) -> Member:

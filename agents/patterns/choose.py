@@ -8,6 +8,8 @@ from schemas.lessons import UNTRIED, ActionRecord, Hypothesis
 PARENT_WEIGHT = 4.0  # outcomes that the parent pattern's experience counts for in a pattern of its own
 TRIED_ENOUGH = 20  # outcomes after which an action is taken for what it showed
 
+ACTIONS_KEPT = 32  # of one pattern; strategies are few, but a person may name any
+
 
 def success(action: str, own: Sequence[ActionRecord], parents: Sequence[ActionRecord]) -> tuple[float, int]:
     """The posterior mean of an action's helping, and how often it was tried here.
@@ -41,7 +43,8 @@ def noted(actions: Sequence[ActionRecord], action: str, helped: float) -> tuple[
     """The records with one outcome more; helped: 0 to 1."""
     old = _record(action, actions)
     new = ActionRecord(action, old.helped + helped, old.failed + 1.0 - helped, old.tried + 1)
-    return tuple(sorted((*(one for one in actions if one.action != action), new), key=lambda one: one.action))
+    others = sorted((one for one in actions if one.action != action), key=lambda one: (-one.tried, one.action))
+    return tuple(sorted((*others[: ACTIONS_KEPT - 1], new), key=lambda one: one.action))
 
 
 def _record(action: str, records: Sequence[ActionRecord]) -> ActionRecord:

@@ -11,13 +11,12 @@ from streams.cli import application
 from streams.clock import wait_until
 from streams.codecs import codec_for
 from streams.dead import letter
-from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets, read
 from streams.publishing import Publisher
 from streams.standing import standing
 from tests.builders import result
 from tests.kafka.logs import CODEC
-from tests.kafka.running import SECONDS, Threaded, own_kafka
+from tests.kafka.running import SECONDS, Child, Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
 
@@ -34,7 +33,7 @@ def damage(log: Path, number: int) -> None:
         file.write(bytes([data[end - 1] ^ 0xFF]))
 
 
-def test_what_a_disk_damaged_is_skipped_by_a_person() -> None:
+def test_what_a_disk_damaged_is_skipped_by_a_person(tmp_path: Path) -> None:
     with own_kafka(partitions=1) as (embedded, settings):
         publisher = Publisher(settings, CODEC, linger_ms=0)
 
@@ -49,12 +48,17 @@ def test_what_a_disk_damaged_is_skipped_by_a_person() -> None:
         send(2)
         assert embedded._home is not None
         damage(embedded._home / "data" / f"{RESULTS}-0" / f"{0:020}.log", 1)
-        with (
-            pytest.raises(MendstreamError, match=rf"{RESULTS}/0 cannot be read from offset 1 on") as told,
-            Threaded(settings) as stuck,
-        ):
-            stuck.until(lambda: False)
-        asked = [*told.value.remedy.split("`")[1].split()[1:], "--bootstrap", embedded.bootstrap, "--partitions", "1"]
+        with Child(settings, tmp_path / "log") as stuck:
+            assert wait_until(lambda: stuck.ended, SECONDS)
+        told = stuck.log.read_text()
+        assert f"{RESULTS}/0 cannot be read from offset 1 on" in told
+        asked = [
+            *told.split("run `mendstream ")[1].split("`")[0].split(),
+            "--bootstrap",
+            embedded.bootstrap,
+            "--partitions",
+            "1",
+        ]
         wrong = CliRunner().invoke(application(), [word if word != "1" else "2" for word in asked[:4]] + asked[4:])
         assert wrong.exit_code == 1
         assert wait_until(lambda: CliRunner().invoke(application(), asked).exit_code == 0, SECONDS)

@@ -60,8 +60,8 @@ def test_the_largest_spec_that_is_taken_makes_a_row_that_fits() -> None:
     loop = Loop()
     wide = spec(treatments=tuple(f"v{i}" for i in range(19)), metrics=goals(METRICS_MOST), share_steps=())
     long = spec(
-        experiment_id="long", event_id="long", treatments=tuple(f"{LONGEST}{i}" for i in range(6)),
-        metrics=goals(6, LONGEST + "{}"), share_steps=(),
+        experiment_id="long", event_id="long", treatments=tuple(f"{LONGEST}{i}" for i in range(3)),
+        metrics=goals(5, LONGEST + "{}"), share_steps=(),
     )  # fmt: skip
     loop.send(SPECS, [wide, long])
     assert loop.refused == []
