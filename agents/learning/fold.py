@@ -49,7 +49,9 @@ def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Poli
     if fact.kind == LearningFactKind.TRACKED:
         members = (*run.members, _member(fact))
         if not _fits(members):
-            return Refusal("RUN_FULL", f"run {fact.run_id} has {len(run.members)} recommendations already: begin another")
+            return Refusal(
+                "RUN_FULL", f"run {fact.run_id} has {len(run.members)} recommendations already: begin another"
+            )
         run = replace(run, members=members)
         row = replace(row, tracked=row.tracked + 1)
     else:

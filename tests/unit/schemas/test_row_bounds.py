@@ -12,6 +12,7 @@ import pytest
 
 from agents.commander.targets import FLOOR, locked, next_number
 from agents.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT
+from agents.judge.vigil import LACKS_MOST
 from agents.learning.fold import MEMBERS_MOST, VERDICTS_MOST
 from agents.patterns.fold import SUBJECTS_KEPT
 from agents.patterns.precursors import FOLLOWERS_KEPT, PRECURSORS_KEPT
@@ -40,6 +41,7 @@ MOST: dict[str, int] = {
     # A variant of a pair has a rollback and a deployment.
     "ExperimentRow.decided": 2 * (bounds.PAIR_BYTES_MOST + 16 * bounds.PAIRS_MOST),
     "ExperimentRow.rollout_steps": STEPS_MAX * (2 * (NAME + 8) + 2 * NUMBER),
+    "ExperimentRow.lacks": LACKS_MOST * (2 * NAME + 3 * NUMBER),
     "MetricRow.values": 8 * bounds.REFERENCE_COUNT_MOST + NUMBER,
     "MetricRow.versions": VERSIONS_MOST * (2 * NAME + 30 * NUMBER + 32 * 8),
     "CommandRow.command": 4 * MAX_BYTES,
