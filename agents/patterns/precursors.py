@@ -9,7 +9,7 @@ from schemas.lessons import Follower, PatternFact, Precursor, SignalRow
 LEAST_FOLLOWED = 5  # times; fewer are chance
 LIKELY = 0.5  # a warning is given where the failure follows more often than not, as sure as SURE says
 SURE = 0.1  # quantile of the posterior
-FOLLOWERS_KEPT = 256  # of one signal, some 15 KB; those that followed least give way, and are counted in `left_out`
+FOLLOWERS_KEPT = 248  # of one signal, some 15 KB; those that followed least give way, and are counted in `left_out`
 PRECURSORS_KEPT = 8  # of one pattern; more cannot be watched by a person
 
 
