@@ -78,6 +78,13 @@ def judged_before(experiment: ExperimentRow) -> int:
     return ALWAYS if experiment.ends_at is None else experiment.ends_at
 
 
+def burns_in(spec: MetricSpec) -> bool:
+    """Whether nothing of a metric is tested until the control's first values have fixed its cap or its limit."""
+    judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    unstated = {MetricKind.MEAN: spec.cap is None, MetricKind.LATENCY: spec.limit is None}
+    return judged and unstated.get(spec.kind, False)
+
+
 def ramped(experiment: ExperimentRow) -> bool:
     return experiment.follows_rollout or len(experiment.share_steps) > 1
 

@@ -8,7 +8,7 @@ from agents.judge.assess import assess
 from agents.judge.effect import effects
 from agents.judge.moment import Moment
 from agents.judge.sides import Sides, Totals
-from agents.judge.terms import Method, Tally
+from agents.judge.terms import Method, Tally, burns_in, plan_of
 from agents.judge.waits import waits
 from agents.mix import Added, Components, Part, components
 from agents.numbers import grouped, nth, odds
@@ -75,6 +75,10 @@ def _compared(moment: Moment) -> tuple[Compared, ...]:
 def _per_unit(moment: Moment, row: int, totals: Totals) -> float:
     """NaN where no unit is judged yet."""
     arms = moment.tables.arms
+    spec = plan_of(moment.experiment, arms.keys[row][2] or "")
+    # What a burn-in left out is known once it is over, which a later record of this slice may have been the first to tell.
+    if burns_in(spec) and not arms["snapshots"][row] and not 0 <= arms["base_offset"][row] <= moment.offset:
+        return np.nan
     counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
     units = int(totals.count[0] - arms["base_count"][row])
     return float((totals.hits if counted else totals.total)[0]) / units if units > 0 else np.nan
