@@ -220,4 +220,6 @@ def test_a_dry_run_mends_nothing() -> None:
     model.tables.commands.put(replace(row, command=content(replace(ordered, dry_run=True))[0]))
     before = model.metric_row()
     model.send(STATUS, [dry])
-    assert model.metric_row() == before
+    after = model.metric_row()
+    assert replace(after, versions=before.versions) == before  # the reference stands; the finding is open again
+    assert (after.frozen, after.reference_from) == (True, "")
