@@ -170,6 +170,9 @@ def _share(status: CommandStatus, place: Place, tables: Tables) -> Refusal | Non
     under_way = status.status in (Status.IN_PROGRESS, Status.ACKNOWLEDGED)
     if row.order == Order.DEPLOY and status.status == Status.IN_PROGRESS and moved(row.phase, Event.BEGIN) is not None:
         return rollout.report(status, row, tables)
+    if row.order == Order.DEPLOY and status.status == Status.ACKNOWLEDGED and moved(row.phase, Event.ACKNOWLEDGE):
+        rollout.unsettle(row, place.now, tables)  # what was proved is judged on, and its deployer begins to move it
+        return None
     if row.phase in AT_WORK and (row.order == Order.ROLLBACK or (row.order == Order.DEPLOY and not under_way)):
         rollout.unsettle(row, place.now, tables)
     return None

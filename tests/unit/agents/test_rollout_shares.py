@@ -278,3 +278,23 @@ def test_the_same_spec_again_is_no_change() -> None:
     again = life.send(SPECS, [replace(SPEC, event_id="again")])
     assert again == []
     assert steps(life) == [(0, 0.25)]
+
+
+def test_the_shares_of_what_is_deployed_on_proof_are_unknown_from_when_its_deployer_begins() -> None:
+    life, command = trial()
+    tell(life, command, 0.5, 0)
+    life.send(
+        RESULTS,
+        [
+            result(n, variant=arm, sum=won, count=50)
+            for n, (arm, won) in enumerate([("b", 40.0), ("control", 5.0)] * 20)
+        ],
+    )
+    proved = life.issued()[-1]
+    assert isinstance(proved, DeployCommand)
+    assert proved.evidence
+    life.now += 60_000
+    life.report(proved, Status.ACKNOWLEDGED)
+    assert steps(life)[-1] == (60_000, None)
+    tell(life, proved, 0.75, 61_000)
+    assert steps(life)[-1] == (61_000, 0.75)
