@@ -1,5 +1,6 @@
 """Every example that help, README or handbooks show is one that the command line takes."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import yaml
 from schemas import terms
 from schemas.records import ExperimentSpec, Policy
 from streams.cli import application
+from streams.config import OTHER_NAMES, PREFIX, Settings
 from streams.console import apply
 from streams.console.executor import _HELP
 from streams.executor.notify.routes import RoutesFile
@@ -119,6 +121,34 @@ def test_the_files_that_help_shows_are_good() -> None:
     targets, routes = (_quoted(part) for part in _HELP.split("Example of ")[1:])
     assert len(TargetsFile.model_validate(targets).targets) == 1
     assert len(RoutesFile.model_validate(routes).routes) == 1
+
+
+def said() -> Iterator[tuple[str, str]]:
+    """Each text in the sources of the command line and its processes, with the file that it stands in."""
+    for path in sorted((ROOT / "streams").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path.name, node.value
+
+
+def test_every_verb_and_setting_that_a_sentence_names_is_there() -> None:
+    """A remedy that names a command or a setting names one that there is."""
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OTHER_NAMES
+    groups = {" ".join(path[:1]) for path, _ in verbs() if len(path) > 1}
+    wrong, named = [], 0
+    for name, text in said():
+        for words in re.findall(r"`mendstream ([a-z][a-z -]*)", text):
+            named += 1
+            first, *rest = words.split()
+            of_group = first in groups and (not rest or f"{first} {rest[0]}" in VERBS)
+            if first not in VERBS and not of_group:
+                wrong.append(f"{name}: mendstream {words}")
+        for setting in re.findall(r"\bMENDSTREAM_[A-Z0-9_]+\b", text):
+            named += 1
+            if setting not in settings and setting not in ("MENDSTREAM_NAME", "MENDSTREAM_", "MENDSTREAM_TEST_"):
+                wrong.append(f"{name}: {setting}")
+    assert wrong == []
+    assert named > 50, "the search finds what there is"
 
 
 def _written(epilog: str) -> dict[str, Any]:
