@@ -97,8 +97,8 @@ def failed(analysis: FailureAnalysis, own_signal: str, advised: bool, place: Pla
     sightings = list(sightings_of(analysis.subject, lessons))
     for at, one in enumerate(sightings):
         lead = analysis.occurred_at - one.occurred_at
-        if one.signal != own_signal and 0 <= lead <= SIGHTED_MS and analysis.pattern not in one.followed:
-            sightings[at] = replace(one, followed=(*one.followed, analysis.pattern)[-FOLLOWED_KEPT:])
+        if one.signal != own_signal and 0 <= lead <= SIGHTED_MS and _tells(one, analysis.pattern):
+            sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
             outputs.append(_told(_followed(analysis, one, lead, at, place), place))
     if sightings:
         lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings), place.now))
@@ -251,6 +251,11 @@ def _closed(row: FollowupRow, helped: float, place: Place, lessons: Lessons, tri
 def _drop(row: FollowupRow, lessons: Lessons) -> None:
     lessons.followups.drop(row.command_id)
     lessons.open.drop(row.command_id)
+
+
+def _tells(one: Sighting, pattern: str) -> bool:
+    """Whether it is told that a pattern followed a sighting: each once, and no more than a few."""
+    return pattern not in one.followed and len(one.followed) < FOLLOWED_KEPT
 
 
 def _followed(analysis: FailureAnalysis, one: Sighting, lead_ms: int, at: int, place: Place) -> PatternFact:
