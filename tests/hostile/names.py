@@ -23,9 +23,9 @@ from tests.kafka.running import Child, own_kafka
 
 CASE = "a million made-up names of one tenant"
 NAMES = 1_000_000
-SECONDS = 150.0  # in which they are sent, at an even pace
+SECONDS = 450.0  # in which they are sent, at an even pace: each of them makes a row or a dead letter
 PROBES = 600
-PROBE_SECONDS = 0.2  # between two
+PROBE_SECONDS = 0.2  # between two where nothing else comes; else they are spread over the stranger's time
 RATIO_MOST = 2.0  # of the other tenant's 99th percentile with and without the stranger
 RSS_MB = 1_536  # of the worker under all of it
 PARTITIONS = 2
@@ -64,7 +64,9 @@ def _measured(made: Callable[[int, int], tuple[str, str, bytes]] | None, count: 
     ):
         child.awaits("restored")
         stranger = _Stranger(settings, made, count)
-        with _Probes(settings, COMMANDS["ROLLBACK"], probes) as sender:
+        sender = _Probes(settings, COMMANDS["ROLLBACK"], probes)
+        sender.pause = SECONDS / probes if made is not None else PROBE_SECONDS
+        with sender:
             sender.prepare(experiments=True)
             times = sender.take(stranger.start)
         taken = stranger.join() and wait_until(lambda: child.ended or stranger.taken(), 120.0)
@@ -81,8 +83,10 @@ def _measured(made: Callable[[int, int], tuple[str, str, bytes]] | None, count: 
 class _Probes(prober.Probes):
     """The other tenant, with a pause between its probes that spreads them over all of the stranger's time."""
 
+    pause = PROBE_SECONDS
+
     def _for(self, seconds: float) -> None:
-        super()._for(PROBE_SECONDS if seconds == prober.EVERY_SECONDS else seconds)
+        super()._for(self.pause if seconds == prober.EVERY_SECONDS else seconds)
 
 
 class _Stranger:
