@@ -7,6 +7,7 @@ import typer
 from agents.fold import INPUTS
 from streams.console.given import Given, command
 from streams.console.people import By, Why
+from streams.screen import say
 from streams.skip import skip
 
 _EPILOG = """\
@@ -34,4 +35,4 @@ def run(
     """Pass over records that cannot be fetched."""
     name = f"{topic}.v1" if f"{topic}.v1" in INPUTS else topic
     count = skip(given.settings(), name, partition, offset, offset if to is None else to, by, why)
-    print(f"{count} offsets of {name}/{partition} skipped; workers go on at {(offset if to is None else to) + 1}")
+    say(f"{count} offsets of {name}/{partition} skipped; workers go on at {(offset if to is None else to) + 1}")
