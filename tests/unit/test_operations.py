@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from schemas.refusals import Reason
 from streams.cli import application
+from streams.skip import REASON as SKIPPED
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -31,7 +32,7 @@ def codes_of_agents() -> set[str]:
 def test_every_reason_of_a_dead_letter_is_in_the_table() -> None:
     rows = "".join(line for line in TEXT.splitlines() if line.startswith("| `"))
     named = set(re.findall(r"`([A-Z_0-9]+)`", rows))
-    reasons = {str(reason) for reason in Reason} | codes_of_agents()
+    reasons = {str(reason) for reason in Reason} | codes_of_agents() | {"QUARANTINED", SKIPPED}
     assert {"NOT_A_RATE", "UNKNOWN_COMMAND", "FORWARDED_TWICE"} <= reasons, "the search finds none of the agents'"
     assert named == reasons
 
