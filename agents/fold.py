@@ -68,6 +68,7 @@ INPUTS = (  # co-partitioned; what is broadcast is not among them
     ADVICE,
     TICKS,
 )
+_KEEPS_BROADCASTS = 6  # the first version whose tables hold what was accepted of policies and trust levels
 _Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[Refused]]]
 _FOLDS: dict[str, _Fold] = {RESULTS: fold_results, METRICS: fold_metrics}
 
@@ -116,9 +117,14 @@ def apply_broadcast(
     return None
 
 
-def kept(topic: str, tables: Tables) -> bool:
-    """Whether anything accepted of a broadcast topic stands in rows of ours; an older Mendstream kept none."""
-    return len(tables.accepted if topic == POLICIES else tables.lessons.heard_levels) > 0
+def keeps_broadcasts(agents: str) -> bool:
+    """Whether these agents, as a journal entry names them, keep rows of what they accept of broadcast topics.
+
+    >>> keeps_broadcasts("5 dedupe=1000000"), keeps_broadcasts("6 dedupe=1000000")
+    (False, True)
+    """
+    version = agents.partition(" ")[0]
+    return not version.isdecimal() or int(version) >= _KEEPS_BROADCASTS
 
 
 def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.fold import apply_broadcast, kept
+from agents.fold import apply_broadcast, keeps_broadcasts
 from agents.slice import Slice
 from schemas.catalog import JOURNAL, TICKS
 from schemas.records import JournalEntry
@@ -57,21 +57,22 @@ def restore(
     for one in owned.values():
         topology.rebuild(one.tables)
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
-    for one in owned.values():
-        _take_over(one, broadcast, codec)
+    for p in known:
+        if not keeps_broadcasts(entries[p].agents):
+            _take_over(owned[p], broadcast, codec)
     pa.default_memory_pool().release_unused()  # what decoding took
     return owned
 
 
 def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
-    """What was applied of the broadcast topics, where an older Mendstream kept no rows of it.
+    """What an older Mendstream applied of the broadcast topics, of which it kept no rows.
 
-    Where there are rows they alone count: compaction may have left, of two records under one key, the refused one.
+    Where rows are kept they alone count, also where there are none: the topic holds what was refused, too, and
+    compaction may have left of two records under one key the refused one.
     """
-    applied = [m for m in broadcast if (m.offset() or 0) < one.journal.broadcast_offsets[m.topic() or ""]]
-    topics = {topic for topic in {message.topic() or "" for message in applied} if not kept(topic, one.tables)}
-    for message in applied:
-        if (topic := message.topic() or "") in topics:
+    for message in broadcast:
+        topic = message.topic() or ""
+        if (message.offset() or 0) < one.journal.broadcast_offsets[topic]:
             apply_broadcast(topic, message.value(), one.tables, codec, taken_before=True)
 
 

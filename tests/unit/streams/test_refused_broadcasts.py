@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from agents.decider import VERSION
 from schemas.catalog import DEAD_LETTERS, DECISIONS, JOURNAL, POLICIES, RESULTS, SPECS, TABLES_POLICIES, TRUST_LEVELS
 from schemas.ids import event_uuid
 from schemas.lessons import AgentKind, Priority, TrustLevel
-from schemas.records import Autonomy, Outcome, Policy
+from schemas.records import AlertRule, Autonomy, Operator, Outcome, Policy, Severity
 from streams.memory.log import Fate
 from tests.builders import CODEC, NOON, result, spec
 from tests.still import Still, still
@@ -69,7 +70,17 @@ def test_what_an_older_mendstream_applied_and_kept_no_rows_of_stays_in_force() -
 def without_rows(value: bytes | None) -> bytes:
     """A journal entry that counts no rows, as an older Mendstream wrote it."""
     entry = CODEC.decode("JournalEntry", value)
-    return CODEC.encode(replace(entry, rows=-1))
+    return CODEC.encode(replace(entry, rows=-1, agents=f"5{entry.agents.removeprefix(VERSION)}"))
+
+
+def test_a_policy_refused_for_what_its_alerts_are_about_is_none_after_a_restart_either() -> None:
+    rule = AlertRule("own", "heat", Operator.ABOVE, 0.0, Severity.HIGH, "{key}")
+    with still() as one:
+        one.send(POLICIES, replace(RESTRAINING, alerts=(rule,)), "all")
+        one.worker().until(lambda: len(one.values(DEAD_LETTERS)) == 1)
+        worker = one.worker()
+        worker.until(lambda: bool(worker.worker._owned))
+        assert worker.worker._owned[0].tables.policies == {}
 
 
 def test_a_refused_level_gives_no_agent_its_voice_back() -> None:
