@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from agents.alerts import metrics
 from agents.alerts.happening import Happening, happened, over
 from agents.alerts.metrics import AlertMetric, Kind
+from agents.commander import book
 from agents.commander.book import Moves
 from agents.effects import Output
 from agents.place import Place
@@ -63,6 +64,8 @@ def tell(moves: Moves, place: Place, lessons: Lessons, policy: Policy, crowd: st
             one = Happening(metrics.ISSUED, command.subject, crowd, command.command_id, said)
             outputs += happened(one, place, lessons, policy)
     for row in moves.ended:
+        if row.phase == Phase.COMPLETED and row.command is not None and book.stored(row).dry_run:
+            continue  # nothing was changed, so nothing is done and nothing is over: its verdict's decision says so
         metric = told_how(row.phase, row.order)
         if row.compensates is not None and metric in (metrics.DROPPED, metrics.DEPLOYMENT_FAILED):
             metric = metrics.ROLLBACK_NOT_DONE  # a deployment that was to undo a rollback

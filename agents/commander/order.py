@@ -197,6 +197,8 @@ def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (target, decision.order, decision.experiment_id, decision.variant, decision.model_version)
         if same == wanted and row.phase in WAITING | AT_WORK and row.compensates is None:
+            if decision.order == Order.ROLLBACK and row.requested_by and row.phase in WAITING:
+                continue  # what nobody has approved holds back no rollback, which takes its place once it is issued
             if decision.verdict == Verdict.GAIN and _tried(row, decision.experiment_id, decision.variant):
                 continue  # the verdict takes its place, once it is issued
             return row

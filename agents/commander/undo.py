@@ -79,9 +79,14 @@ def _above(row: CommandRow, tables: Tables) -> CommandRow | None:
     later = [
         other
         for other in book.rows_of(row.subject, tables)
-        if other.target == row.target and other.rank > row.rank and _stands(other)
+        if other.target == row.target and _age(other) > _age(row) and _stands(other)
     ]
-    return max(later, key=lambda other: other.rank, default=None)
+    return max(later, key=_age, default=None)
+
+
+def _age(row: CommandRow) -> tuple[int, int]:
+    """What grows with each order of a target; orders of an older Mendstream have no rank, and are told apart by tokens."""
+    return row.rank, 0 if row.rank else row.fencing_token
 
 
 def _stands(row: CommandRow) -> bool:
@@ -121,6 +126,11 @@ def _answered(done: CommandRow, place: Place, tables: Tables, moves: Moves) -> N
     else:
         why = f"{done.command_id}, which was to undo {row.command_id}, is {done.phase.lower()}"
         book.move(row, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
+    for other in book.rows_of(row.subject, tables):
+        # An older Mendstream undid several of a target one after the other: these waited for their turn.
+        if (other.target, other.phase, other.undone_by) == (row.target, Phase.COMPENSATING, ""):
+            why = f"it was to be undone after {row.command_id}, which nobody goes on with: order what is to stand"
+            book.move(other, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
 
 
 def _reverse(row: CommandRow, tables: Tables) -> tuple[Order, Command]:

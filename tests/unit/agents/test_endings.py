@@ -274,3 +274,13 @@ def test_the_docs_name_each_metric_and_each_rule() -> None:
     assert rows == [(each.name, each.kind, each.about, each.means, rules[each.name]) for each in METRICS.values()], (
         "write the table of docs/memory.md anew from agents/alerts"
     )
+
+
+def test_a_dry_run_that_completes_is_no_rollback_and_ends_no_alert() -> None:
+    life = Life()
+    life.report(ordered(life), Status.REFUSED)
+    raised = alerts(life)
+    life.find(dry_run=True, variant="c")
+    life.report(life.issued()[-1], Status.COMPLETED)
+    assert [one.rule for one in alerts(life)[len(raised) :]] == ["rollback issued"]
+    assert all(one.state == AlertState.RAISED for one in alerts(life))

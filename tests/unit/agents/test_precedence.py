@@ -182,3 +182,12 @@ def test_only_failures_of_the_deployer_are_tried_again(kind: Order, cause: Failu
         undo = life.row(command_id(command.command_id, "UNDO"))
         assert isinstance(life.issued()[1], RollbackCommand), undo
     assert isinstance(life.issued()[0], DeployCommand) == (kind == Order.DEPLOY)
+
+
+def test_a_persons_request_that_nobody_approved_holds_no_proved_rollback() -> None:
+    life = Life()
+    life.ask(ROLLBACK, variant="b", experiment_id="exp", model_version="v2", to_version="never served")
+    assert life.phases() == [Phase.PENDING_APPROVAL]
+    assert life.find().outcome == Outcome.ISSUED
+    assert life.phases() == [Phase.SUPERSEDED, Phase.ISSUED]
+    assert life.find().outcome == Outcome.HELD, "one of automation's own is open"

@@ -1,5 +1,7 @@
 """Commands are taken back: cancelled where nobody began, compensated in reverse order where somebody may have."""
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.catalog import ALERTS
@@ -132,3 +134,38 @@ def test_what_cannot_be_cancelled_is_refused_by_name() -> None:
     life.ask(RequestKind.CANCEL, command_id="nobody's")
     life.ask(RequestKind.CANCEL)
     assert [one.partition(":")[0] for one in life.refused] == ["NOT_OPEN", "UNKNOWN_COMMAND", "EMPTY_FIELD"]
+
+
+def of_an_older_release(life: Life, command: Command, **fields: Phase) -> None:
+    """Its row as a release without ranks left it."""
+    life.tables.commands.put(replace(life.row(command.command_id), rank=0, **fields))  # type: ignore[arg-type]
+
+
+def test_an_order_of_an_older_release_is_not_undone_below_a_later_one() -> None:
+    life = Life()
+    first, second = deployed(life, "b", "c")
+    for command in (first, second):
+        of_an_older_release(life, command)
+    of_an_older_release(life, first, phase=Phase.IN_PROGRESS)
+    life.report(first, Status.FAILED)
+    assert (life.phases(), len(life.issued())) == ([Phase.FAILED, Phase.COMPLETED], 2)
+    cancel(life, first)
+    assert life.refused[-1].startswith("NOT_OPEN: ")
+    cancel(life, second)
+    assert life.phases()[:2] == [Phase.FAILED, Phase.COMPENSATING]
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"), [(Status.COMPLETED, Phase.COMPENSATED), (Status.REFUSED, Phase.COMPENSATION_FAILED)]
+)
+def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(said: Status, ends: Phase) -> None:
+    life = Life()
+    first, second = deployed(life, "b", "c")
+    of_an_older_release(life, first, phase=Phase.COMPENSATING)
+    of_an_older_release(life, second)
+    life.tables.commands.put(replace(life.row(second.command_id), rank=2))
+    cancel(life, second)
+    life.report(life.issued()[-1], said)
+    assert life.phases()[:2] == [Phase.COMPENSATION_FAILED, ends]
+    told = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "command not undone"]
+    assert any(first.command_id in one.message for one in told)
