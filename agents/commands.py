@@ -202,7 +202,8 @@ def _error_rate(row: CommandRow, place: Place, tables: Tables) -> list[Output]:
 
 def _told(moves: Moves, place: Place, tables: Tables) -> list[Output]:
     """The alerts of ends and of rollbacks; all that moves at once and ends may be of several subjects."""
-    subjects = dict.fromkeys([*(command.subject for command in moves.issued), *(row.subject for row in moves.ended)])
+    rows = [*moves.ended, *moves.halted]
+    subjects = dict.fromkeys([*(command.subject for command in moves.issued), *(row.subject for row in rows)])
     return [
         output
         for subject in subjects

@@ -55,7 +55,8 @@ def told_how(phase: Phase, order: Order) -> AlertMetric | None:
 
 
 def tell(moves: Moves, place: Place, lessons: Lessons, policy: Policy, crowd: str) -> list[Output]:
-    """The alerts of all commands that ended, and of rollbacks that went out. policy, crowd: of their subject."""
+    """The alerts of all commands that ended, of rollbacks that went out and of those that stand still. policy, crowd: of
+    their subject."""
     outputs: list[Output] = []
     issued = [command for command in moves.issued if isinstance(command, RollbackCommand)]
     for command in issued:
@@ -63,6 +64,11 @@ def tell(moves: Moves, place: Place, lessons: Lessons, policy: Policy, crowd: st
             said = f"{command.command_id} on {command.target}{_dry(command.dry_run)}: {command.reason}"
             one = Happening(metrics.ISSUED, command.subject, crowd, command.command_id, said)
             outputs += happened(one, place, lessons, policy)
+    for row in moves.halted:
+        one = Happening(
+            metrics.ROLLBACK_NOT_DONE, row.subject, crowd, f"{row.command_id}|halted", _said(row, moves), _about(row)
+        )
+        outputs += happened(one, place, lessons, policy)
     for row in moves.ended:
         if row.phase == Phase.COMPLETED and row.command is not None and book.stored(row).dry_run:
             continue  # nothing was changed, so nothing is done and nothing is over: its verdict's decision says so
@@ -104,7 +110,8 @@ def _said(row: CommandRow, moves: Moves) -> str:
     )
     why = (last.detail if last is not None else "") or row.detail
     by = f" by {last.by}" if last is not None and last.by else ""
-    ended = f"{row.order.lower()} {row.command_id} on {row.target} ended {row.phase}{by}"
+    how = "is" if row.phase == Phase.COMPENSATING else "ended"
+    ended = f"{row.order.lower()} {row.command_id} on {row.target} {how} {row.phase}{by}"
     return f"{ended}: {why}" if why else ended
 
 

@@ -34,19 +34,22 @@ _RECORDS = {
 class Moves:
     """What came of an event: records to write, rows that ended, and values for the alerts.
 
-    issued: commands that went out; observed: (metric, key, value) for rules to look at.
+    issued: commands that went out; observed: (metric, key, value) for rules to look at; halted: rollbacks at work that are
+    taken back and stand still while a person is asked whether they may be.
     """
 
     outputs: list[Output] = field(default_factory=list)
     issued: list[Command] = field(default_factory=list)
     ended: list[CommandRow] = field(default_factory=list)
     observed: list[tuple[AlertMetric, str, float]] = field(default_factory=list)
+    halted: list[CommandRow] = field(default_factory=list)
 
     def add(self, more: "Moves") -> None:
         self.outputs += more.outputs
         self.issued += more.issued
         self.ended += more.ended
         self.observed += more.observed
+        self.halted += more.halted
 
     def of(self, subject: str) -> "Moves":
         """What of it is about one subject, the values for alerts left out."""
@@ -54,6 +57,7 @@ class Moves:
             [output for output in self.outputs if output.key == subject],
             [command for command in self.issued if command.subject == subject],
             [row for row in self.ended if row.subject == subject],
+            halted=[row for row in self.halted if row.subject == subject],
         )
 
 

@@ -93,7 +93,8 @@ def precede(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None
     they are in, and a person's own leaves the target to people."""
     if row.order not in REVERSIBLE or book.stored(row).dry_run:
         return
-    if row.requested_by:
+    if row.requested_by and (row.compensates is None or row.order == Order.DEPLOY):
+        # Whoever takes a deployment back wants no more than that, and what is found meanwhile is to be ended too.
         policy = policy_for(row.subject, tables.policies.values())
         lock(row.subject, row.target, place.now + policy.manual_lock_ms, tables)
     why = f"{row.order.lower()} {row.command_id} is ordered for the same target"

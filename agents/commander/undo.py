@@ -50,8 +50,10 @@ def undo(row: CommandRow, by: str, why: str, place: Place, tables: Tables, moves
     person = "" if by == OURSELVES else by
     kind, command = _reverse(row, tables)
     new = replace(row_of(command, kind, "", person), rank=row.rank, issued_at=place.now)
-    book.move(row, Event.UNDO, by, why, place, tables, moves, due_at=-1, undone_by=new.command_id)
+    after = book.move(row, Event.UNDO, by, why, place, tables, moves, due_at=-1, undone_by=new.command_id)
     held = _held(row, kind, person, place, tables)
+    if held and row.order == Order.ROLLBACK and row.phase in AT_WORK:
+        moves.halted.append(after)
     enter(replace(new, waits_for=held), Event.ASK_PERSON if held else Event.ISSUE, held, place, tables, moves)
 
 

@@ -284,3 +284,12 @@ def test_a_dry_run_that_completes_is_no_rollback_and_ends_no_alert() -> None:
     life.report(life.issued()[-1], Status.COMPLETED)
     assert [one.rule for one in alerts(life)[len(raised) :]] == ["rollback issued"]
     assert all(one.state == AlertState.RAISED for one in alerts(life))
+
+
+def test_a_rollback_that_is_halted_by_a_cancel_that_waits_for_approval_is_told_at_once() -> None:
+    life = Life()
+    first = ordered(life)
+    life.ask(RequestKind.CANCEL, command_id=first.command_id)
+    assert life.phases() == [Phase.COMPENSATING, Phase.PENDING_APPROVAL]
+    assert told(life) == [NOT_DONE]
+    assert "is COMPENSATING by ann" in alerts(life)[-1].message

@@ -169,3 +169,10 @@ def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(said: Sta
     assert life.phases()[:2] == [Phase.COMPENSATION_FAILED, ends]
     told = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "command not undone"]
     assert any(first.command_id in one.message for one in told)
+
+
+def test_to_take_a_deployment_back_keeps_automation_from_no_rollback() -> None:
+    life = Life()
+    (deployment,) = deployed(life, "b")
+    cancel(life, deployment)
+    assert life.find(variant="c", model_version="vc").outcome == Outcome.ISSUED
