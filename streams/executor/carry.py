@@ -44,6 +44,7 @@ class Carrier:
         self._target, self._plan, self._clock, self._say = target, plan, clock, say
         self._sent = False  # a write, which may have come through even if no answer did
         self._began = False  # a write of ours stood
+        self._whole = False  # and nothing was begun since that may be half done
         self._refused = self._moves = self._lost = 0
         self._last: tuple[Placed, Placed] | None = None  # what stood, and what was written in its place
 
@@ -66,6 +67,10 @@ class Carrier:
         """One move. None: go on."""
         standing = await self._target.read(self._name)
         if (end := ended(standing, self._command)) is not None:
+            if standing.command_id == self._command.command_id and not self._whole:
+                # A target of several requests may hold the end while what leads to it was refused, or died on the way.
+                await self._write(standing, standing)
+                return None
             return Ending(end.status, end.detail, cause=end.cause)
         if self._moves and not await self._keeps(standing):
             what = f"{self._name} takes what is written, and something else stands there afterwards"
@@ -113,9 +118,9 @@ class Carrier:
         return self._lost <= _LOST_MAX and self._moves <= _MOVES_MAX
 
     async def _write(self, standing: Placed, wanted: Placed) -> bool:
-        self._sent = True
+        self._sent, self._whole = True, False
         if await self._target.write(self._name, standing, wanted):
-            self._began, self._refused, self._last = True, 0, (standing, wanted)
+            self._began, self._whole, self._refused, self._last = True, True, 0, (standing, wanted)
             self._moves += 1
             return True
         self._refused += 1

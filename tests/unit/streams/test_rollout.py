@@ -259,3 +259,43 @@ def test_the_table_lets_commands_come_at_any_time_and_the_rest_only_under_way() 
     commands = {(phase, event) for phase in Phase for event in (Event.DEPLOY, Event.ROLLBACK)}
     assert set(MOVES) == commands | {(Phase.BAKING, event) for event in (Event.BAKED, Event.PASSED, Event.SICK)}
     assert {to for (_, event), to in MOVES.items() if event == Event.ROLLBACK} == {Phase.ROLLED_BACK}
+
+
+class Torn(MemoryTarget):
+    """A target of two requests: what stands is kept by the first, and the traffic is moved by the second, which may fail."""
+
+    def __init__(self, fails: list[BaseException], **standing: str) -> None:
+        super().__init__(**standing)
+        self.fails, self.moved = fails, self.placed[SHOP]
+
+    async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
+        done = await super().write(name, expected, wanted)
+        if done and self.moved != wanted:
+            if self.fails:
+                raise self.fails.pop(0)
+            self.moved = wanted
+        return done
+
+
+@pytest.mark.parametrize("order", [ROLLBACK, DEPLOY])
+def test_an_end_is_told_only_once_all_that_leads_to_it_is_done(order: Order) -> None:
+    now = plan(Strategy.IMMEDIATE)
+    refused = Torn([Unusable("no right to the status")] * 2, baseline="v1")
+    for attempt in (1, 2):
+        ending = carried(order, command(order, token=attempt, command_id="one", attempt=attempt), refused, now)
+        assert (ending.status, ending.cause) == (Status.FAILED, FailureCause.DEPLOYER)
+    ending = carried(order, command(order, token=3, command_id="one", attempt=3), refused, now)
+    assert ending.status == Status.COMPLETED
+    assert refused.moved == refused.placed[SHOP]
+    away = Torn([Unreachable("no answer")] * 3, baseline="v1")
+    assert carried(order, command(order), away, now).status == Status.COMPLETED
+    assert away.moved == away.placed[SHOP]
+
+
+def test_who_dies_before_the_last_request_of_a_rollback_leaves_it_to_the_next() -> None:
+    target = Torn([Killed()], baseline="v1")
+    with pytest.raises(Killed):
+        carried(ROLLBACK, command(ROLLBACK), target, plan())
+    assert target.moved.phase == Phase.IDLE
+    assert carried(ROLLBACK, command(ROLLBACK), target, plan()).status == Status.COMPLETED
+    assert target.moved.phase == Phase.ROLLED_BACK
