@@ -534,6 +534,7 @@ class Lack:
     name: str  # the arm or metric that it is about; both where it is a metric of one arm
     since: int
     told_at: int = -1  # -1: not yet
+    units: int = 0  # of the other arms when it was noted first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,15 @@ Each lack is found from the rows alone, whenever the experiment is looked at; si
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
 import numpy as np
 
 from agents.judge.experiments import CONTROL
-from agents.judge.terms import Tally, compared
+from agents.judge.terms import Tally, compared, ramped
 from agents.policy import EXPOSURE
-from schemas.records import ExperimentRow, Role
+from schemas.ids import target_of
+from schemas.records import ExperimentRow, Order, Role
 from state.table import row_key
 from state.tables import Tables
 from state.trials import Trial
@@ -41,7 +43,10 @@ CERTAIN = frozenset({Kind.SQUARES, Kind.UNITS, Kind.MIXED})  # no later record m
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something an experiment lacks. since: when it began, ms; why: a sentence that says what would end it."""
+    """Something an experiment lacks. since: when it began, ms; why: a sentence that says what would end it.
+
+    units: of the other arms by now; lasting: so many more of theirs show that it lasts.
+    """
 
     kind: Kind
     name: str
@@ -49,6 +54,8 @@ class Found:
     why: str
     variant: str | None = None
     metric: str = ""
+    units: int = 0
+    lasting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,11 @@ def lacks_of(experiment: ExperimentRow, tables: Tables, now: int, wait_ms: int) 
         return [Found(Kind.RESULT, "", experiment.begun_at, why)]
     trial = tables.trials[number]
     senders = _senders(experiment, trial, tables)
-    found = [*_mixed(experiment, now), *_squares(experiment, trial, tables, now), *_crossed(trial, tables, now)]
+    found = [
+        *_mixed(experiment, now),
+        *_squares(experiment, trial, tables, now),
+        *_crossed(experiment, trial, tables, now),
+    ]
     if max(sender.units for sender in senders.values()) >= experiment.min_count:
         found += [*_arms(experiment, senders), *_metrics(experiment, trial, senders, tables)]
         found += [*_unplanned(experiment, senders, now), *_stopped(experiment, senders, now, wait_ms)]
@@ -153,7 +164,11 @@ def _stopped(experiment: ExperimentRow, senders: dict[str, Sender], now: int, wa
         mean_gap = (sender.last_at - experiment.begun_at) / sender.units
         if now - sender.last_at >= max(wait_ms, STOPPED_GAPS * mean_gap) and behind >= wait_ms // 2:
             why = f"{variant!r} has stopped sending, while others go on: no verdict can come before it sends again"
-            yield Found(Kind.STOPPED, variant, sender.last_at, why, variant)
+            # Traffic that ebbs, or comes arm by arm, leaves gaps that are long for the mean: the others' units tell. Those of
+            # a snapshot's others wait for its own.
+            units = sum(one.units for one in others)
+            lasting = ceil(STOPPED_GAPS * units / sender.units) if sender.newest < 0 else 0
+            yield Found(Kind.STOPPED, variant, sender.last_at, why, variant, units=units, lasting=lasting)
 
 
 def _squares(experiment: ExperimentRow, trial: Trial, tables: Tables, now: int) -> Iterator[Found]:
@@ -172,12 +187,25 @@ def _mixed(experiment: ExperimentRow, now: int) -> Iterator[Found]:
         yield Found(Kind.MIXED, "", now, f"{why}; send one kind")
 
 
-def _crossed(trial: Trial, tables: Tables, now: int) -> Iterator[Found]:
-    arms = tables.arms
+def _crossed(experiment: ExperimentRow, trial: Trial, tables: Tables, now: int) -> Iterator[Found]:
+    """Metrics whose units are in several arms, but for what a ramp brings over, and where no command has moved the units."""
+    arms, grows = tables.arms, ramped(experiment)
     for metric, group in sorted(trial.arms.items()):
-        rows = np.array(list(group.values()), np.int64)
+        rows = np.array([row for name, row in group.items() if not grows or name == experiment.control], np.int64)
         crossed, units = int(arms["crossed"][rows].sum()), int(arms["count"][rows].sum())
-        if crossed >= CROSSED_LEAST and crossed > CROSSED_MOST * (crossed + units):
+        many = crossed >= CROSSED_LEAST and crossed > CROSSED_MOST * (crossed + units)
+        if many and not _units_moved(experiment, tables):
             share = f"{crossed} of {crossed + units} records of {metric!r} are of units that were in another arm before"
             why = f"{share}: the arms do not part the units; held for good: assign each unit once, in a new experiment"
             yield Found(Kind.UNITS, metric, now, why, metric=metric)
+
+
+def _units_moved(experiment: ExperimentRow, tables: Tables) -> bool:
+    """Whether a rollback or a deployment may have brought units from one arm into another, which is its purpose."""
+    target = target_of(experiment.subject, experiment.environment)
+    return bool(experiment.decided) or any(
+        row.target == target
+        and row.order in (Order.ROLLBACK, Order.DEPLOY)
+        and (experiment.follows_rollout or row.issued_at >= experiment.begun_at)
+        for row in tables.commands.rows_of(experiment.subject)
+    )

@@ -37,6 +37,8 @@ def look_after(key: str, place: Place, tables: Tables) -> Seen:
     experiment = tables.experiments.get(key)
     assert experiment is not None, f"{key} is due without a row"
     before = experiment
+    if experiment.begun_at < 0 and experiment.status == ExperimentStatus.RUNNING:
+        return _taken_over(experiment, place.now, tables)
     if experiment.status != ExperimentStatus.RUNNING:
         experiment = replace(experiment, lacks=(), due_at=-1)
         tables.experiments.put(experiment)
@@ -48,8 +50,9 @@ def look_after(key: str, place: Place, tables: Tables) -> Seen:
     known = {(lack.kind, lack.name): lack for lack in experiment.lacks}
     lacks, findings = list[Lack](), list[Finding]()
     for one in found[:LACKS_MOST]:
-        lack = known.get((one.kind, one.name)) or Lack(one.kind, one.name, one.since)
-        if lack.told_at < 0 and (one.kind in CERTAIN or place.now - lack.since >= wait_ms):
+        lack = known.get((one.kind, one.name)) or Lack(one.kind, one.name, one.since, units=one.units)
+        lasts = place.now - lack.since >= wait_ms and one.units - lack.units >= one.lasting
+        if lack.told_at < 0 and (one.kind in CERTAIN or lasts):
             lack = replace(lack, told_at=place.now)
             findings.append(_finding(experiment, one, lack))
         lacks.append(lack)
@@ -61,6 +64,16 @@ def look_after(key: str, place: Place, tables: Tables) -> Seen:
     tables.experiments.put(experiment)
     tables.vigil.put(key, experiment.due_at)
     return Seen(experiment.subject, findings, told != now_told)
+
+
+def _taken_over(experiment: ExperimentRow, now: int, tables: Tables) -> Seen:
+    """Begins to look after an experiment of an older Mendstream, which kept neither when it was announced nor when its arms
+    sent last: what waits in its topic is judged before anything is said of it."""
+    begun_at = experiment.started_at if experiment.started_at >= 0 else now
+    experiment = replace(experiment, begun_at=begun_at, due_at=now + ENDING_MS)
+    tables.experiments.put(experiment)
+    tables.vigil.put(row_key(experiment.subject, experiment.experiment_id), experiment.due_at)
+    return Seen(experiment.subject, [], False)
 
 
 def lasting(subject: str, tables: Tables) -> dict[Kind, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agents.fold import rebuild
 from schemas.catalog import ALERTS, DECISIONS, RESULTS, SPECS
 from schemas.lessons import Alert
 from schemas.records import (
@@ -185,6 +186,44 @@ def test_an_arm_that_stops_while_others_go_on_is_told_and_resolved() -> None:
     assert alerts(life) == [("arms stopped", "RAISED"), ("arms stopped", "RESOLVED")]
 
 
+def test_traffic_that_ebbs_stops_no_arm() -> None:
+    """By day 1 000 units an hour, by night one of the arms, in turn, has one."""
+    life = alive(spec())
+    for _ in range(60):
+        send(life, "control", "b", n=50)
+        life.wait(3 * MINUTE)
+    for arm in ("control", "b") * 8:
+        send(life, arm, n=50, count=1, sum=0.0)
+        for _ in range(25):
+            life.wait(MINUTE)
+    assert decisions(life) == []
+
+
+def test_arms_whose_files_come_one_after_the_other_have_not_stopped() -> None:
+    life = alive(spec())
+    send(life, "control", "b")
+    for _ in range(3):
+        for arm in ("control", "b"):
+            send(life, arm, n=2_000)
+            for _ in range(120):
+                life.wait(MINUTE)
+    assert decisions(life) == []
+
+
+def test_an_experiment_of_an_older_release_is_looked_after_from_then_on() -> None:
+    life = alive(spec(ends_at=NOON + HOUR))
+    life.tables.experiments.put(replace(row(life), begun_at=-1, due_at=-1))
+    rebuild(life.tables)
+    life.now += 2 * HOUR
+    life.wait(1_000)
+    assert decisions(life, Verdict.MISSING, Verdict.ENDED) == []
+    send(life, "control", "b", occurred_at=NOON)
+    assert row(life).late == 0
+    for _ in range(11):
+        life.wait(MINUTE)
+    assert len(decisions(life, Verdict.ENDED)) == 1
+
+
 def test_an_arm_that_was_rolled_back_may_stop() -> None:
     life = alive(spec())
     send(life, "control", n=1_000, sum=25.0)
@@ -234,7 +273,10 @@ def test_mixed_kinds_are_told_besides_their_dead_letters() -> None:
 
 def singles(life: Life, units: range, *arms: str, **fields: Any) -> None:
     records = [
-        result(next(_ids), variant=arm, unit_id=f"u{unit}", sum=float(unit % 10 == 0), occurred_at=life.now, **fields)
+        result(
+            next(_ids),
+            **{"variant": arm, "unit_id": f"u{unit}", "sum": float(unit % 10 == 0), "occurred_at": life.now} | fields,
+        )
         for unit in units
         for arm in arms
     ]
@@ -265,6 +307,36 @@ def test_a_few_units_in_both_arms_are_left_out_and_hold_nothing() -> None:
     life.wait(HOUR)
     assert life.tables.arms["crossed"][:2].tolist() == [0, 9]
     assert decisions(life) == []
+
+
+def test_units_that_a_rollback_brings_back_to_control_hold_nothing() -> None:
+    life = alive(THREE)
+    singles(life, range(900), "c", sum=1.0)
+    singles(life, range(1_000, 3_000), "control", sum=1.0)
+    singles(life, range(3_000, 4_000), "b", sum=0.0)
+    assert [(one.order, one.variant) for one in life.rows()] == [(Order.ROLLBACK, "b")]
+    life.report(life.issued()[-1], Status.COMPLETED)
+    singles(life, range(3_000, 4_000), "control")
+    life.wait(HOUR)
+    assert int(life.tables.arms["crossed"].sum()) == 1_000
+    assert decisions(life, Verdict.SPLIT) == []
+    assert row(life).split_offset < 0
+
+
+def test_units_that_a_ramp_brings_into_its_treatment_hold_nothing() -> None:
+    steps = tuple(
+        ShareStep(from_=NOON + from_ if from_ else None, shares=(Share("control", 1.0 - share), Share("b", share)))
+        for from_, share in ((0, 0.1), (HOUR, 0.5))
+    )
+    life = alive(spec(share_steps=steps))
+    singles(life, range(900), "control")
+    singles(life, range(900, 1_000), "b")
+    life.wait(HOUR)
+    singles(life, range(500), "control")
+    singles(life, range(500, 1_000), "b")
+    life.wait(HOUR)
+    assert life.tables.arms["crossed"][: len(life.tables.arms)].max() == 400
+    assert decisions(life, Verdict.SPLIT) == []
 
 
 ENDING = spec(metrics=(CONVERSION, ERROR), ends_at=NOON + HOUR)
