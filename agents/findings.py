@@ -30,13 +30,14 @@ from schemas.ids import target_of
 from schemas.lessons import Advice, FailureAnalysis
 from schemas.orders import Event, Request
 from schemas.people import OURSELVES
-from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Policy, Severity, Verdict
+from schemas.records import CommandRow, Decision, ExperimentRow, Order, Outcome, Phase, Policy, Severity, Verdict
 from schemas.wire import Record
 from state.table import row_key
 from state.tables import Tables
 
 _ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
 PRODUCTION = "production"
+UNLIKE_TIMES = "its deployment is over, so its units and control's are of different times"
 _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 
@@ -87,6 +88,8 @@ def _acted(
     """told: its failure was, and is not learnt from once more."""
     lessons, experiment = tables.lessons, _experiment(finding, tables)
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
+    if experiment is not None and _unlike_times(finding, experiment, tables):
+        finding = replace(finding, asks=UNLIKE_TIMES)
     decision = decider.decided(finding, policy, experiment, place)
     own = _own_deployments(finding, tables)
     if any(row.phase in AT_WORK for row in own) and decision.outcome != Outcome.ISSUED:
@@ -215,6 +218,20 @@ def _news(metric: AlertMetric, decision: Record, tables: Tables, place: Place, p
     whose = crowd(decision.subject, place.now, tables)
     one = Happening(metric, decision.subject, whose, decision.decision_id, said)
     return happened(one, place, tables.lessons, policy)
+
+
+def _unlike_times(finding: Finding, experiment: ExperimentRow, tables: Tables) -> bool:
+    """Whether harm is that of a treatment whose deployment is over: it had most of the units since, and control those before,
+    so that what changed with the time of day looks like harm. Where shares are followed, only units of one time are compared.
+    """
+    if finding.verdict != Verdict.HARM or experiment.follows_rollout:
+        return False
+    return any(
+        (row.order, row.phase) == (Order.DEPLOY, Phase.COMPLETED)
+        and (row.experiment_id, row.variant) == (finding.experiment_id, finding.variant)
+        and (row.command is None or not book.stored(row).dry_run)
+        for row in book.rows_of(finding.subject, tables)
+    )
 
 
 def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:

@@ -58,7 +58,7 @@ def ended(row: CommandRow, end: End, place: Place, tables: Tables, policy: Polic
     experiment = tables.experiments.get(key)
     if experiment is None:
         return None
-    before = next((done for done in experiment.decided if done.command_id == row.command_id and not done.open), None)
+    before = next((done for done in experiment.decided if not done.open and _led_to(done, row)), None)
     if before is None:
         return None
     if end.how == How.SERVED:
@@ -81,6 +81,12 @@ def ended(row: CommandRow, end: End, place: Place, tables: Tables, policy: Polic
         _forget(experiment, {done.variant}, tables)
     relevel(tables, experiment)
     return done
+
+
+def _led_to(done: Decided, row: CommandRow) -> bool:
+    """Whether a verdict led to this command; an older Mendstream did not keep which it was."""
+    own = (done.variant, done.order) == (row.variant, row.order) and not row.requested_by
+    return done.command_id == row.command_id or (done.command_id is None and own)
 
 
 def rebuild(tables: Tables) -> None:

@@ -295,6 +295,35 @@ def test_harm_after_the_rollout_has_ended_well_is_rolled_back() -> None:
     assert [one.order for one in decisions(life, Verdict.HARM)] == [Order.ROLLBACK]
 
 
+def test_what_only_changed_with_the_time_of_day_undoes_no_deployment_by_itself() -> None:
+    """At night errors are twice as many, and only the treatment has units by then."""
+    life = judged()
+    life.report(gain(life), Status.COMPLETED)
+    life.wait(12 * HOUR)
+    life.send(
+        RESULTS,
+        [
+            result(next(_ids), variant="b", metric=name, count=50, sum=4.0, occurred_at=life.now)
+            for _ in range(400)
+            for name in ("error", "conversion")
+        ],
+    )
+    (found,) = decisions(life, Verdict.HARM)
+    assert (found.order, found.outcome) == (Order.ROLLBACK, Outcome.AWAITING_APPROVAL)
+    assert "a person is asked: its deployment is over" in found.reason
+
+
+def test_a_command_that_an_older_release_ordered_opens_its_verdict_again() -> None:
+    life = judged()
+    harm(life)
+    decided = tuple(replace(done, command_id=None) for done in experiment(life).decided)
+    life.tables.experiments.put(replace(experiment(life), decided=decided))
+    refuse(life)
+    life.wait(1_000)
+    assert len(unserved(life)) == 1
+    assert len(rollbacks(life)) == 2
+
+
 def test_harm_of_what_is_being_deployed_is_rolled_back_though_rollbacks_ask_a_person() -> None:
     life = judged(ASKING)
     command = gain(life)
