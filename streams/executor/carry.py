@@ -91,8 +91,8 @@ class Carrier:
 
     async def _next(self, standing: Placed) -> Placed | None:
         """The next move of a rollout, once there is one; None: something else stands by then."""
-        if not self._began and not await self._write(standing, standing):
-            # Whoever began it may have died between two requests of one write, so it was to be made whole first.
+        if not self._whole and not await self._write(standing, standing):
+            # Whoever made it so may have died or failed between two requests of one write, so it was to be made whole first.
             return None
         share, plan = self._target.share(standing), self._plan
         await self._say(told(standing), f"step {standing.step}", traffic_at(standing, share, plan))

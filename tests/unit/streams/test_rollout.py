@@ -264,16 +264,17 @@ def test_the_table_lets_commands_come_at_any_time_and_the_rest_only_under_way() 
 class Torn(MemoryTarget):
     """A target of two requests: what stands is kept by the first, and the traffic is moved by the second, which may fail."""
 
-    def __init__(self, fails: list[BaseException], **standing: str) -> None:
+    def __init__(self, fails: list[BaseException | None], **standing: str) -> None:
         super().__init__(**standing)
-        self.fails, self.moved = fails, self.placed[SHOP]
+        self.fails, self.moved, self.moves = fails, self.placed[SHOP], list[Placed]()
 
     async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
         done = await super().write(name, expected, wanted)
         if done and self.moved != wanted:
-            if self.fails:
-                raise self.fails.pop(0)
+            if self.fails and (fault := self.fails.pop(0)) is not None:
+                raise fault
             self.moved = wanted
+            self.moves.append(wanted)
         return done
 
 
@@ -299,3 +300,10 @@ def test_who_dies_before_the_last_request_of_a_rollback_leaves_it_to_the_next() 
     assert target.moved.phase == Phase.IDLE
     assert carried(ROLLBACK, command(ROLLBACK), target, plan()).status == Status.COMPLETED
     assert target.moved.phase == Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize("step", range(len(RAMPS[Strategy.CANARY]) + 1))
+def test_each_step_of_a_ramp_is_whole_before_it_bakes(step: int) -> None:
+    target = Torn([*[None] * step, Unreachable("no answer")], baseline="v1")
+    assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.COMPLETED
+    assert [one.share for one in target.moves] == [*RAMPS[Strategy.CANARY], 0]
