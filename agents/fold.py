@@ -4,7 +4,6 @@ The agents run on the slice one after the other, and none reads a table that one
 an input record.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +17,12 @@ from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
 from agents.judge.show import refresh as refresh_arms
 from agents.judge.vigil import rebuild as rebuild_vigil
-from agents.known import admitted, meet, strangers
+from agents.known import Fold, admitted, meet, strangers
 from agents.place import Place
 from agents.policy import check_policy
 from agents.rare import Rare, apply
 from agents.rare import rebuild as rebuild_lessons
-from agents.slice import Facts, Finding, Ints, Served, Slice
+from agents.slice import Facts, Ints, Served, Slice
 from agents.watch.fold import fold as fold_metrics
 from schemas import terms
 from schemas.catalog import (
@@ -69,8 +68,7 @@ INPUTS = (  # co-partitioned; what is broadcast is not among them
     TICKS,
 )
 _KEEPS_BROADCASTS = 6  # the first version whose tables hold what was accepted of policies and trust levels
-_Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[Refused]]]
-_FOLDS: dict[str, _Fold] = {RESULTS: fold_results, METRICS: fold_metrics}
+_FOLDS: dict[str, Fold] = {RESULTS: fold_results, METRICS: fold_metrics}
 
 
 def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
@@ -163,12 +161,10 @@ def _running_now(piece: Slice, tables: Tables) -> Ints:
 
 def _fold_columns(piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: Fates, outputs: list[Output]) -> None:
     facts = admit_columns(piece, tables, codec, now, fates)
-    while len(facts):
-        part, behind, turned_away = admitted(facts, tables)
-        fates.refused += [replace(one, index=int(facts.index[one.index])) for one in turned_away]
-        if len(part):
-            _fold_facts(part, tables, fates, outputs)
-        facts = behind
+    part, turned_away = admitted(facts, tables, _FOLDS[facts.topic])
+    fates.refused += [replace(one, index=int(facts.index[one.index])) for one in turned_away]
+    if len(part):
+        _fold_facts(part, tables, fates, outputs)
 
 
 def _fold_facts(facts: Facts, tables: Tables, fates: Fates, outputs: list[Output]) -> None:

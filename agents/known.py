@@ -5,7 +5,7 @@ something for it, or a deployer has carried out a command for it. Newcomers have
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.alerts.raising import crowd_of
-from agents.slice import Facts
+from agents.slice import Facts, Finding, Served
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
 from schemas.refusals import Reason, Refused
@@ -25,37 +25,53 @@ from state.windows import DAY_MS
 NEWCOMERS_MOST = 20_000
 NEW_MS = DAY_MS  # by the broker's clock: who makes up names has to keep it up for so long before they count
 
+Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[Refused]]]
 
-def admitted(facts: Facts, tables: Tables) -> tuple[Facts, Facts, list[Refused]]:
-    """(those to be folded at once, those behind them, those refused), in the order of the log.
 
-    A tenant has room for NEWCOMERS_MOST subjects in a partition. Where more strangers come than there is room for, the
-    records are cut where it may end, and looked at again from there: who is refused is the same however a slice is cut.
+def admitted(facts: Facts, tables: Tables, fold: Fold) -> tuple[Facts, list[Refused]]:
+    """(those to be folded, those refused), each in the order of the log; fold: that of these facts.
+
+    A tenant has room for NEWCOMERS_MOST subjects in a partition, which a stranger takes by its first record that makes
+    sense: who is refused is the same however a slice is cut.
     """
-    strange, rest = strangers(facts, tables), facts.part(len(facts), len(facts))
+    strange = strangers(facts, tables)
     room = {tenant: NEWCOMERS_MOST - tables.newcomers.count(tenant, -1) for tenant in map(tenant_of, strange)}
-    if all(count <= room[tenant] for tenant, count in Counter(map(tenant_of, strange)).items()):
-        return facts, rest, []
+    short = {tenant for tenant, count in Counter(map(tenant_of, strange)).items() if count > room[tenant]}
+    if not short:
+        return facts, []
     subjects = facts.batch.column("subject").dictionary_encode()
     names, codes = subjects.dictionary.to_pylist(), subjects.indices.to_numpy()
-    turned_away = {name for name in strange if room[tenant_of(name)] <= 0}
-    out = np.isin(codes, [code for code, name in enumerate(names) if name in turned_away])
-    refused = [Refused(int(at), Reason.TOO_MANY_SUBJECTS, _full(names[codes[at]])) for at in np.flatnonzero(out)]
-    end = _room_ends(names, codes, set(strange) - turned_away, room)
-    kept = np.flatnonzero(~out)
-    return facts.take(kept[kept < end]), facts.take(kept[kept >= end]), refused
+    held = {name for name in strange if tenant_of(name) in short}
+    at = np.flatnonzero(np.isin(codes, [code for code, name in enumerate(names) if name in held]))
+    wrong = _senseless(facts, at, tables, fold) if any(room[tenant] > 0 for tenant in short) else set()
+    out = _without_room(at, names, codes, wrong, room)
+    refused = [Refused(i, Reason.TOO_MANY_SUBJECTS, _full(names[codes[i]])) for i in out]
+    return facts.take(np.setdiff1d(np.arange(len(facts)), np.array(out, np.int64))), refused
 
 
-def _room_ends(names: list[str], codes: NDArray[Any], strange: set[str], room: dict[str, int]) -> int:
-    """The position of the first record of a stranger for whom there may be no room, their number where there is none."""
-    left, (found, firsts) = dict(room), np.unique(codes, return_index=True)
-    for first, code in sorted(zip(firsts.tolist(), found.tolist(), strict=True)):
-        if names[code] in strange:
-            tenant = tenant_of(names[code])
-            if left[tenant] <= 0:
-                return int(first)
+def _senseless(facts: Facts, at: NDArray[np.int64], tables: Tables, fold: Fold) -> set[int]:
+    """Which of these records of strangers will be refused: subjects share nothing, so empty tables tell."""
+    empty = Tables(tables.partition, tables.partitions, dedupe_window=1_000)
+    empty.now, empty.policies = tables.now, tables.policies
+    return {int(at[one.index]) for one in fold(facts.take(at), empty)[1]}
+
+
+def _without_room(
+    at: NDArray[np.int64], names: list[str], codes: NDArray[Any], wrong: set[int], room: dict[str, int]
+) -> list[int]:
+    """Which of these records come when there is no room for their stranger, ascending."""
+    left, let_in, out = dict(room), set[str](), list[int]()
+    for i in at.tolist():
+        name = names[codes[i]]
+        tenant = tenant_of(name)
+        if name in let_in:
+            continue
+        if left[tenant] <= 0:
+            out.append(i)
+        elif i not in wrong:
             left[tenant] -= 1
-    return len(codes)
+            let_in.add(name)
+    return out
 
 
 def _full(name: str) -> str:

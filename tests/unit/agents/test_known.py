@@ -5,7 +5,7 @@ import pytest
 from agents.alerts.raising import STORM
 from agents.commander.budget import HOUR_MS, SUBJECTS_FREE
 from agents.commander.rights import APPROVAL_MS
-from agents.fold import rebuild
+from agents.fold import _FOLDS, rebuild
 from agents.known import NEW_MS, is_known, known_count
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
 from schemas.lessons import Alert
@@ -134,3 +134,16 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
     life.send(topic, [(result if topic == RESULTS else metric)(99, subject="evil/3", metric="error", event_id="x")])
     assert "evil/3" in {row.subject for row in life.tables.subjects.rows()}
     assert len(life.refused) == 3
+
+
+@pytest.mark.parametrize("topic", [RESULTS, METRICS])
+def test_strangers_that_make_no_sense_are_not_folded_one_by_one(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is room for one alone, and none of the many takes it: a partition would stand still for minutes."""
+    monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 1)
+    folded = list[int]()
+    inner = _FOLDS[topic]
+    monkeypatch.setitem(_FOLDS, topic, lambda facts, state: (folded.append(len(facts)), inner(facts, state))[1])
+    life, make = Life(), result if topic == RESULTS else metric
+    life.send(topic, [make(n, subject=f"evil/{n}", metric="error", sum=7.0, event_id=str(n)) for n in range(50)])
+    assert len(life.refused) == 50
+    assert len(folded) <= 2
