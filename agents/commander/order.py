@@ -52,7 +52,7 @@ def order(
     target = target_of(decision.subject, finding.environment)
     if asked_by:
         _take_over(decision, target, asked_by, place, tables, moves)
-    pending = None if asked_by and decision.order in REVERSIBLE else _open_command(tables, decision, target)
+    pending = None if asked_by and decision.order in REVERSIBLE else _open_command(tables, decision, finding, target)
     if pending is not None:
         reason = f"{decision.reason} (held: {decision.order.lower()} {pending.command_id} is open)"
         return replace(decision, outcome=Outcome.HELD, reason=reason, command_id=pending.command_id), None, moves
@@ -193,11 +193,13 @@ def _watched(decision: Decision, target: str, tables: Tables) -> bool:
     )
 
 
-def _open_command(tables: Tables, decision: Decision, target: str) -> CommandRow | None:
+def _open_command(tables: Tables, decision: Decision, finding: Finding, target: str) -> CommandRow | None:
     for row in book.rows_of(decision.subject, tables):
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (target, decision.order, decision.experiment_id, decision.variant, decision.model_version)
         if same == wanted and row.phase in WAITING | AT_WORK and row.compensates is None:
+            if row.command is not None and book.stored(row).dry_run and not finding.dry_run:
+                continue  # what changes nothing holds back nothing
             if decision.order == Order.ROLLBACK and row.requested_by and row.phase in WAITING:
                 continue  # what nobody has approved holds back no rollback, which takes its place once it is issued
             if decision.verdict == Verdict.GAIN and _tried(row, decision.experiment_id, decision.variant):

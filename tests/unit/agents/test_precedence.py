@@ -191,3 +191,12 @@ def test_a_persons_request_that_nobody_approved_holds_no_proved_rollback() -> No
     assert life.find().outcome == Outcome.ISSUED
     assert life.phases() == [Phase.SUPERSEDED, Phase.ISSUED]
     assert life.find().outcome == Outcome.HELD, "one of automation's own is open"
+
+
+def test_a_dry_run_that_is_open_holds_no_rollback_and_is_not_ordered_twice() -> None:
+    life = Life()
+    assert life.find(dry_run=True).outcome == Outcome.ISSUED
+    assert life.find(dry_run=True).outcome == Outcome.HELD
+    assert life.find().outcome == Outcome.ISSUED
+    assert life.find(dry_run=True).outcome == Outcome.HELD
+    assert [one.dry_run for one in life.issued()] == [True, False]
