@@ -30,7 +30,7 @@ WAIT_MS, WAIT_MOST_MS = (
     60_000,
     3_600_000,
 )  # from the second such end on, doubled each time: a dead deployer has its rest
-RECHECK_MS = 600_000  # whether the units have doubled since a person said no
+RECHECK_MS = 600_000  # whether the units have doubled since a person said no, or results come again
 _NOTHING = np.zeros(0, np.int64)
 
 
@@ -113,7 +113,10 @@ def due(key: str, place: Place, tables: Tables, max_age_ms: int) -> list[Finding
             decided.append(replace(done, again_at=place.now + RECHECK_MS))
         else:
             opened.add(done.variant)
-            decided.append(replace(done, again_at=-1, open=True, units=0))
+            last_at = _last_at(_rows(experiment, {done.variant}, tables), tables)
+            fresh = last_at >= 0 and place.now - last_at <= max_age_ms
+            # Without results of late nobody can say that it does not stand any more: it goes on to be unserved.
+            decided.append(replace(done, again_at=-1 if fresh else place.now + RECHECK_MS, open=True, units=0))
     experiment = replace(experiment, decided=tuple(decided))
     tables.experiments.put(experiment)
     _plan(key, experiment, tables)
@@ -154,6 +157,11 @@ def _rows(experiment: ExperimentRow, variants: set[str], tables: Tables) -> Ints
     return np.array(sorted(row for group in groups for name, row in group.items() if name in variants), np.int64)
 
 
+def _last_at(rows: Ints, tables: Tables) -> int:
+    """When the last result of these rows was appended, ms; -1 where none is known."""
+    return max(tables.arms["last_at"][rows].tolist(), default=-1)
+
+
 def _units(experiment: ExperimentRow, variant: str, tables: Tables) -> int:
     """Units of a treatment and its control in the metric that has most."""
     arms, rows = tables.arms, _rows(experiment, {variant}, tables)
@@ -179,7 +187,7 @@ def _standing(
     arms, rows = tables.arms, _rows(experiment, variants, tables)
     rows = rows[(arms["control"][rows] >= 0) & (arms["method"][rows] != Method.NONE)]
     rows = rows[np.isfinite(np.minimum(arms["harm_level"][rows], arms["gain_level"][rows]))]
-    last_at = max(arms["last_at"][rows].tolist(), default=-1)
+    last_at = _last_at(rows, tables)
     findings = list[Finding]()
     if last_at >= 0 and place.now - last_at <= max_age_ms:
         findings = _looked(experiment, rows, place, tables)

@@ -197,6 +197,21 @@ def test_a_harm_that_no_longer_stands_is_not_ordered_again() -> None:
     assert len(rollbacks(life)) == 2
 
 
+def test_a_harm_of_which_no_result_comes_any_more_stays_unserved_until_it_is_answered() -> None:
+    life = judged()
+    harm(life)
+    for _ in range(16):
+        if life.row(life.issued()[-1].command_id).phase not in FINAL:
+            refuse(life)
+        life.wait(HOUR)
+    assert alerts(life) == ["RAISED"]
+    before = len(rollbacks(life))
+    harm(life)
+    assert len(rollbacks(life)) == before + 1
+    life.report(life.issued()[-1], Status.COMPLETED)
+    assert alerts(life) == ["RAISED", "RESOLVED"]
+
+
 @pytest.mark.parametrize("by", ["reject", "cancel"])
 def test_a_persons_no_stands_until_its_time_is_over_and_the_units_have_doubled(by: str) -> None:
     life = judged(ASKING)
