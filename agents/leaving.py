@@ -3,6 +3,7 @@
 from typing import Any
 
 from agents.effects import Output
+from agents.judge.leaving import leave
 from agents.place import Place
 from agents.trust.fold import forget
 from state.keyed import Keyed
@@ -25,6 +26,7 @@ def tick(place: Place, tables: Tables) -> list[Output]:
     )
     for table in by_clock:
         table.expire(place.now, LEAVE_MOST)
+    leave(place.now, tables)
     by_event_time: tuple[Keyed[Any], ...] = (lessons.patterns, lessons.signals)
     for table in by_event_time:
         table.expire(lessons.event_time, LEAVE_MOST)

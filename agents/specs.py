@@ -9,6 +9,7 @@ from agents.judge.experiments import new_experiment, vigilant
 from agents.judge.terms import NEVER
 from agents.policy import policy_for
 from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role
+from state.leaving import rested
 from state.table import row_key
 from state.tables import Tables
 
@@ -21,7 +22,7 @@ def apply_spec(spec: ExperimentSpec, now: int, tables: Tables) -> str | None:
     key = row_key(spec.subject, spec.experiment_id)
     row = tables.experiments.get(key)
     if row is not None and row.started_offset >= 0:
-        return _end(spec, row, key, tables)
+        return _end(spec, row, key, now, tables)
     policy = policy_for(spec.subject, tables.policies.values())
     judged = [metric.name for metric in spec.metrics if metric.role in (Role.GOAL, Role.GUARDRAIL)]
     taken = replace(
@@ -34,6 +35,7 @@ def apply_spec(spec: ExperimentSpec, now: int, tables: Tables) -> str | None:
         begun_at=row.begun_at if row is not None and row.begun_at >= 0 else now,
         lacks=row.lacks if row is not None else (),
         late=row.late if row is not None else 0,
+        leaves_at=rested(now) if spec.status == ExperimentStatus.STOPPED else -1,
     )
     tables.experiments.put(vigilant(taken, now, tables))
     return None
@@ -64,9 +66,9 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
     }
 
 
-def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, tables: Tables) -> str | None:
+def _end(spec: ExperimentSpec, row: ExperimentRow, key: str, now: int, tables: Tables) -> str | None:
     if spec.status == ExperimentStatus.STOPPED and row.status != ExperimentStatus.STOPPED:
-        tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED))
+        tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED, leaves_at=rested(now)))
         trial = tables.trials.number(key)
         groups = tables.trials[trial].arms.values() if trial is not None else ()
         rows = np.array([arm for group in groups for arm in group.values()], np.int64)

@@ -14,6 +14,7 @@ from schemas.refusals import DecodeError
 from schemas.wire import Codec
 from state.hashmap import HashMap64
 from state.keys import Key, Keys
+from state.table import key_parts, row_key
 
 Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -70,6 +71,7 @@ class Columnar:
         self._capacity = _FIRST_CAPACITY
         self._columns = {name: np.zeros(self._capacity, dtype) for name, dtype in {**columns, **derived}.items()}
         self._dirty = np.zeros(self._capacity, np.bool_)
+        self._gone: dict[str, None] = {}  # keys of deleted rows that no commit wrote yet
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -88,7 +90,17 @@ class Columnar:
         self._grow(row + 1)
         self._index.put(np.array([hashed], np.uint64), np.array([row], np.int64))
         self.keys.append(key)
+        if self._gone:
+            self._gone.pop(row_key(*key), None)
         return row
+
+    def drop(self, rows: Rows) -> Rows:
+        """Deletes rows, and those behind them move up; returns where each row stands since, -1 where it is gone.
+
+        Its costs grow with the whole table. Columns that hold numbers of rows are the caller's to mend.
+        """
+        self._gone |= dict.fromkeys(self.keys.texts(rows))
+        return self._close_up(rows)
 
     def touch(self, rows: Rows) -> None:
         """Marks rows as changed."""
@@ -100,15 +112,16 @@ class Columnar:
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         rows = self.dirty_rows()
         self._dirty[rows] = False
-        return list(self._encode(rows, codec))
+        gone, self._gone = self._gone, {}
+        return [*((key, None) for key in gone), *self._encode(rows, codec)]
 
     def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
         return [(key, value) for key, value in self._encode(np.arange(len(self.keys)), codec) if value is not None]
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
-        latest = list(dict(rows).values())
-        assert None not in latest, f"{self.topic} has no deletions"
-        decoded = decode(latest, self._record, codec)
+        latest = dict(rows)
+        self._forget([key for key, value in latest.items() if value is None])
+        decoded = decode([value for value in latest.values() if value is not None], self._record, codec)
         for refused in decoded.refused:
             raise DecodeError(refused.reason, f"a row of {self.topic}: {refused.sentence}")
         batch = decoded.batch
@@ -123,6 +136,31 @@ class Columnar:
         for name in self._stored:
             column = self._columns[name]
             column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        """Takes out the rows of these keys, where they are."""
+        if not keys:
+            return
+        parts = zip(*map(key_parts, keys), strict=True)
+        rows = self.find(combine([hash_part(pa.array(part, pa.string())) for part in parts]))
+        if (rows >= 0).any():
+            self._close_up(rows[rows >= 0])
+
+    def _close_up(self, rows: Rows) -> Rows:
+        stays = np.ones(len(self.keys), np.bool_)
+        stays[rows] = False
+        moved, kept = np.where(stays, np.cumsum(stays) - 1, -1), np.flatnonzero(stays)
+        hashes, places = self._index.items()
+        places = moved[places]
+        self._index = HashMap64()
+        self._index.put(hashes[places >= 0], places[places >= 0])
+        self.keys.keep(kept)
+        self._capacity = _FIRST_CAPACITY
+        while self._capacity < len(kept):
+            self._capacity *= 2
+        self._columns = {name: _longer(column[kept], self._capacity) for name, column in self._columns.items()}
+        self._dirty = _longer(self._dirty[kept], self._capacity)
+        return moved
 
     def _encode(self, rows: Rows, codec: Codec) -> Iterable[tuple[str, bytes | None]]:
         if not len(rows):

@@ -30,6 +30,11 @@ class HashMap64:
         slots, known = self._locate(keys)
         return self._found(slots, known)
 
+    def items(self) -> tuple[Keys, Values]:
+        """All keys and their values, in no order."""
+        live = self._keys != 0
+        return self._keys[live], self._values[live]
+
     def put(self, keys: Keys, values: Values) -> None:
         """Sets keys, all different from each other, to values."""
         self.exchange(keys, values)

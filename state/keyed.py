@@ -53,18 +53,24 @@ class Keyed(Generic[R]):
 
     def expire(self, now: int, most: int) -> list[R]:
         """Drops at most so many rows whose moment has come, the earliest first; returns them."""
-        assert self._leaves is not None, f"rows of {self.topic} never leave"
         gone: list[R] = []
-        while len(gone) < most and (first := self._leaving.pop(now)) is not None:
+        while len(gone) < most and (row := self.ready(now)) is not None:
+            self.drop(self._key(row))
+            gone.append(row)
+        return gone
+
+    def ready(self, now: int) -> R | None:
+        """The row whose moment came first, None where none has come; the caller drops it or puts it with a later one."""
+        assert self._leaves is not None, f"rows of {self.topic} never leave"
+        while (first := self._leaving.pop(now)) is not None:
             at, key = first
             row = self._rows[key]
             leaves_at = self._leaves(row)
             if leaves_at == at:
-                self.drop(key)
-                gone.append(row)
-            elif leaves_at != NEVER:
+                return row
+            if leaves_at != NEVER:
                 self._leaving.put(key, leaves_at)
-        return gone
+        return None
 
     def rows(self) -> Iterable[R]:
         """All rows in the order first put."""

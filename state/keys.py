@@ -67,6 +67,18 @@ class Keys(Sequence[Key]):
             new[:, part] = known[column.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)[rows]]
         self._used += len(rows)
 
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Keeps the keys of these rows in their order, and only the names that they need."""
+        codes = self._codes[rows]
+        used = np.union1d(codes, [NO_NAME])
+        names, texts = self._names[used], self._texts[used]
+        size = max(_FIRST_NAMES, 2 * len(used))
+        self._names, self._texts = np.full(size, None, object), np.full(size, row_key(None), object)
+        self._names[: len(used)], self._texts[: len(used)] = names, texts
+        self._code_of = {name: code for code, name in enumerate(names.tolist())}
+        self._codes = np.searchsorted(used, codes).astype(np.int32)
+        self._used = len(rows)
+
     def columns(self, rows: NDArray[np.int64]) -> list[pa.Array]:
         """The keys of these rows, as one string column a part."""
         return [pa.array(self._names[codes], pa.string()) for codes in self._codes[rows].T]

@@ -16,12 +16,13 @@ from schemas.lessons import (
     TrustRow,
 )
 from schemas.orders import BudgetRow
-from schemas.records import CommandRow, MetricRow, Order, Phase
+from schemas.records import CommandRow, ExperimentRow, ExperimentStatus, MetricRow, Order, Phase
 
 NEVER = -1
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 METRIC_MS = 30 * DAY_MS  # without a record; a segment that comes back later learns anew
+EXPERIMENT_MS = 30 * DAY_MS  # after it was stopped or ended, and after the last that came of it
 COMMAND_MS = 90 * DAY_MS  # from its last issue on, as long as the topics of commands keep it
 SERVED_MS = (
     365 * DAY_MS
@@ -50,11 +51,27 @@ def metric(row: MetricRow) -> int:
     return seen_at + METRIC_MS if seen_at >= 0 else NEVER
 
 
+def experiment(row: ExperimentRow) -> int:
+    """What an older Mendstream stopped or ended is looked at when a tick comes: its row tells no moment."""
+    if row.status not in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED):
+        return NEVER
+    return max(0, row.leaves_at)
+
+
+def rested(now: int) -> int:
+    """When an experiment leaves of which this was the last that came: at a full hour, so that many leave at one tick."""
+    return -(-(now + EXPERIMENT_MS) // HOUR_MS) * HOUR_MS
+
+
+def served(row: CommandRow) -> bool:
+    """Whether it put a version in service, or took one out."""
+    return row.phase == Phase.COMPLETED and row.order in (Order.DEPLOY, Order.ROLLBACK)
+
+
 def command(row: CommandRow) -> int:
     if row.phase in OPEN:
         return NEVER
-    served = row.phase == Phase.COMPLETED and row.order in (Order.DEPLOY, Order.ROLLBACK)
-    return row.issued_at + (SERVED_MS if served else COMMAND_MS)
+    return row.issued_at + (SERVED_MS if served(row) else COMMAND_MS)
 
 
 def budget(row: BudgetRow) -> int:

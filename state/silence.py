@@ -4,7 +4,7 @@ Nothing is decided by it: it is shown to people. After a restart the clock of ea
 """
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import islice
 
 import numpy as np
@@ -95,6 +95,13 @@ class Silence:
                 number = int(self._arms["trial"][row])
                 found[self._trials.key(number), self._arms.keys[row][3] or ""] = None
         return list(found)
+
+    def moved(self, places: Ints) -> None:
+        """Rows of arms were deleted: where each stands since, -1 where it is gone, shape (n,)."""
+        self._known = int((places[: self._known] >= 0).sum())
+        self._heap = [(at, int(places[row])) for at, row in self._heap if places[row] >= 0]
+        heapify(self._heap)
+        self._silent = {int(places[row]): None for row in self._silent if places[row] >= 0}
 
     def _watch(self, now: int) -> None:
         """Takes in the rows that were opened since; of each arm only the row of the whole is heard."""

@@ -38,3 +38,12 @@ def row_key(*parts: str | None) -> str:
     'shop|exp%7C1|'
     """
     return "|".join((part or "").replace("%", "%25").replace("|", "%7C") for part in parts)
+
+
+def key_parts(key: str) -> list[str | None]:
+    """The parts that `row_key` made a key of.
+
+    >>> key_parts("shop|exp%7C1|")
+    ['shop', 'exp|1', None]
+    """
+    return [part.replace("%7C", "|").replace("%25", "%") or None for part in key.split("|")]

@@ -45,7 +45,7 @@ _ARM_DERIVED = {
     "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
     "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "absolute_margin": "f8", "inflation": "f8",
     "learning": "?", "ramped": "?", "stepped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
-    "closed_offset": "i8", "ends_at": "i8",
+    "closed_offset": "i8", "ends_at": "i8", "started_offset": "i8",
     "heard": "i8", "silent": "?",
 }
 # fmt: on
@@ -89,7 +89,11 @@ class Tables:
         self.silence = Silence(self.arms, self.trials)
         self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
         self.experiments: Keyed[ExperimentRow] = Keyed(
-            TABLES_EXPERIMENTS, "ExperimentRow", lambda row: row_key(row.subject, row.experiment_id), _subject
+            TABLES_EXPERIMENTS,
+            "ExperimentRow",
+            lambda row: row_key(row.subject, row.experiment_id),
+            _subject,
+            leaving.experiment,
         )
         self.metrics: Keyed[MetricRow] = Keyed(
             TABLES_METRICS,

@@ -125,10 +125,13 @@ def due(key: str, place: Place, tables: Tables, max_age_ms: int) -> list[Finding
 
 def unserved(subject: str, tables: Tables) -> int:
     """Verdicts of a subject that wait for a command, because those before ended without being carried out."""
+    return sum(map(unserved_of, tables.experiments.rows_of(subject)))
+
+
+def unserved_of(row: ExperimentRow) -> int:
+    """The same of one experiment."""
     return sum(
-        done.tries > 0 and (not done.open or done.again_at >= 0) and _may_open(row, done)
-        for row in tables.experiments.rows_of(subject)
-        for done in row.decided
+        done.tries > 0 and (not done.open or done.again_at >= 0) and _may_open(row, done) for done in row.decided
     )
 
 

@@ -52,7 +52,7 @@ def remember(facts: Facts, tables: Tables) -> None:
             measure = measure_of(part, tables, names.whole)
             good[[one.index for one in senseless(part, measure, False)]] = False
             good &= ~late_of(part, measure)
-            units.repeats(part, tables, names, good)
+            units.repeats(part, tables, names, good, found[good])
 
 
 def _stretches(facts: Facts) -> Iterator[tuple[Ints, bool]]:
@@ -105,7 +105,7 @@ def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
     kept = np.flatnonzero(good)
     rows, records = find_rows(facts, tables, names, measure.rows, kept)
     tables.silence.results(rows[: len(kept)], facts.now[kept])
-    repeated, crossed = units.repeats(facts, tables, names, good)
+    repeated, crossed = units.repeats(facts, tables, names, good, rows[: len(kept)])
     burn_in = learn(facts, tables, rows[: len(kept)], kept)
     _hasten(facts, tables, rows[: len(kept)][crossed[kept]], kept[crossed[kept]])
     left_out = crossed | units.uncounted(repeated, measure.tally)

@@ -10,7 +10,9 @@ import pyarrow as pa
 from agents.judge.sides import Flags
 from agents.judge.tally import MIXED_KINDS, Measure
 from agents.slice import Facts, Ints
+from schemas.records import ExperimentRow
 from schemas.refusals import Refused
+from state.leaving import rested
 from state.table import row_key
 from state.tables import Tables
 
@@ -23,10 +25,10 @@ def late_of(facts: Facts, measure: Measure) -> Flags:
 def count_mixed(facts: Facts, tables: Tables, refused: Iterable[Refused]) -> None:
     """Counts records of the other kind with the experiments that refused them."""
     at = [one.index for one in refused if one.reason == MIXED_KINDS]
-    for key, n in _by_experiment(facts, np.array(at, np.int64)).items():
+    for key, (n, last) in _by_experiment(facts, np.array(at, np.int64)).items():
         row = tables.experiments.get(key)
         if row is not None:
-            tables.experiments.put(replace(row, mixed=row.mixed + n))
+            tables.experiments.put(heard(replace(row, mixed=row.mixed + n), int(facts.now[last])))
 
 
 def count_late(facts: Facts, tables: Tables, late: Flags) -> bool:
@@ -34,13 +36,23 @@ def count_late(facts: Facts, tables: Tables, late: Flags) -> bool:
     at = np.flatnonzero(late)
     if not len(at):
         return False
-    for key, n in _by_experiment(facts, at).items():
+    for key, (n, last) in _by_experiment(facts, at).items():
         row = tables.experiments.get(key)
         assert row is not None, f"{key} has an end and no row"
-        tables.experiments.put(replace(row, late=row.late + n))
+        tables.experiments.put(heard(replace(row, late=row.late + n), int(facts.now[last])))
     return True
 
 
-def _by_experiment(facts: Facts, at: Ints) -> dict[str, int]:
-    names = (facts.batch.column(name).take(pa.array(at)).to_pylist() for name in ("subject", "experiment_id"))
-    return {row_key(*name): n for name, n in Counter(zip(*names, strict=True)).items()} if len(at) else {}
+def heard(row: ExperimentRow, now: int) -> ExperimentRow:
+    """The row after something came of it: what is over and still sends stays in the tables, or it would begin anew."""
+    return replace(row, leaves_at=rested(now)) if row.leaves_at >= 0 else row
+
+
+def _by_experiment(facts: Facts, at: Ints) -> dict[str, tuple[int, int]]:
+    """How many of these records, which ascend, are of each experiment, and which is the last of them."""
+    if not len(at):
+        return {}
+    columns = (facts.batch.column(name).take(pa.array(at)).to_pylist() for name in ("subject", "experiment_id"))
+    names = list(zip(*columns, strict=True))
+    last = dict(zip(names, at.tolist(), strict=True))
+    return {row_key(*name): (n, last[name]) for name, n in Counter(names).items()}

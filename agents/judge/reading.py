@@ -20,7 +20,7 @@ from agents.judge.terms import (
 from agents.policy import EXPOSURE
 from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
 
-OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at")
+OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at", "started_offset")
 OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "absolute_margin", "inflation", "learning")
 OF_ARM = ("method", "share", "harm_level", "gain_level", "ramped")
 
@@ -40,9 +40,10 @@ class Reading:
         self._over = experiment.status in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED)
         self._of_variant: dict[str, tuple[bool, list[float], bool]] = {}  # is a treatment, its shares, one is stated
 
-    def of_experiment(self) -> tuple[float, int, bool, int]:
+    def of_experiment(self) -> tuple[float, int, bool, int, int]:
         """OF_EXPERIMENT."""
-        return self.experiment.alpha, self.experiment.min_count, self._ramped, judged_before(self.experiment)
+        one = self.experiment
+        return one.alpha, one.min_count, self._ramped, judged_before(one), one.started_offset
 
     def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, float, bool]:
         """OF_METRIC, before it is known whether the metric is made of snapshots."""

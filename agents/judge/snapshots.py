@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from agents.judge.arms import open_arm
-from agents.judge.late import count_late, count_mixed, late_of
+from agents.judge.late import count_late, count_mixed, heard, late_of
 from agents.judge.looks import looks_of
 from agents.judge.room import crowded
 from agents.judge.rows import named
@@ -66,6 +66,9 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
     key = row_key(subject, experiment_id, metric)
     row = tables.snapshots.get(key) or SnapshotRow(subject, experiment_id, metric, -1, 0, ())
     part = _part(one, variant, segment)
+    over = tables.experiments.get(row_key(subject, experiment_id))
+    if over is not None and over.leaves_at >= 0:  # of sets that are not complete no arm tells when they came
+        tables.experiments.put(heard(over, int(one.now[0])))
     if part.occurred_at < row.applied_at:
         tables.snapshots.put(replace(row, ignored=row.ignored + 1))
         return []

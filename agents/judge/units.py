@@ -18,9 +18,13 @@ from state.columnar import combine
 from state.tables import Tables
 
 
-def repeats(facts: Facts, tables: Tables, names: Named, good: Flags) -> tuple[Flags, Flags]:
+def repeats(facts: Facts, tables: Tables, names: Named, good: Flags, rows: Ints) -> tuple[Flags, Flags]:
     """Which records, shape (n,), are of a unit that had one in this arm and metric already, and which of one whose last
-    record was in another arm; remembers the good ones."""
+    record was in another arm; remembers the good ones.
+
+    rows: the whole row of each good record. What came before its experiment began is of one that left the tables, under
+    the same id.
+    """
     found, crossed = np.zeros(len(facts), np.bool_), np.zeros(len(facts), np.bool_)
     ids = facts.batch.column("unit_id")
     if ids.null_count == len(ids):
@@ -28,12 +32,19 @@ def repeats(facts: Facts, tables: Tables, names: Named, good: Flags) -> tuple[Fl
     named = np.flatnonzero(good & np.asarray(ids.is_valid().to_numpy(zero_copy_only=False)))
     if len(named):
         units, offsets = hash64(ids.take(pa.array(named))), facts.offsets[named]
-        own = tables.units.carriers(combine([names.whole[named], units]), offsets)
+        of_record = np.zeros(len(facts), np.int64)
+        of_record[good] = rows
+        since = tables.arms["started_offset"][of_record[named]]
+        own = _since(tables.units.carriers(combine([names.whole[named], units]), offsets), since)
         metric = [part[named] for part in names.arm[:3]]
-        last = tables.unit_arms.carriers(combine([*metric, units]), offsets)
+        last = _since(tables.unit_arms.carriers(combine([*metric, units]), offsets), since)
         found[named] = own >= 0
         crossed[named] = (last >= 0) & (last != own)
     return found, crossed
+
+
+def _since(carriers: Ints, since: Ints) -> Ints:
+    return np.where(carriers >= since, carriers, -1)
 
 
 def uncounted(repeated: Flags, tally: Ints) -> Flags:

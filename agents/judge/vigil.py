@@ -16,6 +16,7 @@ from agents.place import Place
 from agents.policy import policy_for
 from agents.slice import Finding
 from schemas.records import ExperimentRow, ExperimentStatus, Lack, Order, Verdict
+from state.leaving import rested
 from state.table import row_key
 from state.tables import Tables
 
@@ -157,7 +158,8 @@ def _ends(experiment: ExperimentRow, now: int, tables: Tables) -> bool:
 
 def _ended(experiment: ExperimentRow, place: Place, tables: Tables) -> Seen:
     changed = any(lack.told_at >= 0 for lack in experiment.lacks)
-    ended = replace(experiment, status=ExperimentStatus.ENDED, ended_at=place.now, lacks=(), due_at=-1)
+    now = place.now
+    ended = replace(experiment, status=ExperimentStatus.ENDED, ended_at=now, lacks=(), due_at=-1, leaves_at=rested(now))
     tables.experiments.put(ended)
     relevel(tables, ended)
     number = tables.trials.number(row_key(ended.subject, ended.experiment_id))

@@ -271,7 +271,6 @@ def test_every_table_of_the_partition_is_known_by_when_its_rows_leave() -> None:
     """Beside those that say it: what is kept for good, or until the arms of an experiment leave, with its reason."""
     kept = {
         "tables.arms.v1": "with their experiment",
-        "tables.experiments.v1": "numbered within the subject's error budget",
         "tables.burn-ins.v1": "emptied when they are full",
         "tables.snapshots.v1": "with their experiment",
         "tables.subjects.v1": "fencing tokens must grow for good",

@@ -1,0 +1,84 @@
+"""Lets experiments go that are over, with all that was kept of them, and joins what stays as a restart would.
+
+An experiment is over where a person stopped it or its `ends_at` has passed. It leaves once nothing came of it for 30 days,
+and nothing in the tables needs it: no command of it is open or put a version in service, and no verdict of it waits for a
+command. Its place among its subject's experiments stays counted. A result that comes later begins a new experiment.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from agents.judge.again import unserved_of
+from agents.judge.arms import rebuild
+from schemas.records import ExperimentRow
+from state.leaving import DAY_MS, EXPERIMENT_MS, OPEN, rested, served
+from state.table import row_key
+from state.tables import Tables
+from state.trials import Trial
+
+LOOKED_AT_MOST = 500  # experiments at one tick
+ROWS_MOST = 10_000  # of arms at one tick, a record of the changelog each; an experiment that has more goes whole
+
+
+def leave(now: int, tables: Tables) -> None:
+    """Drops the experiments that are due; where there are any, the work grows with all rows of arms.
+
+    They are due at full hours, so that this is done once in an hour, but where more are due than go at one tick.
+    """
+    rows = list[int]()
+    for _ in range(LOOKED_AT_MOST):
+        experiment = tables.experiments.ready(now) if len(rows) < ROWS_MOST else None
+        if experiment is None:
+            break
+        trial = _trial(experiment, tables)
+        stays_until = _stays_until(experiment, trial, now, tables)
+        if stays_until > now:
+            tables.experiments.put(replace(experiment, leaves_at=stays_until))
+        else:
+            rows += _rows(trial)
+            _drop(experiment, tables)
+    if rows:
+        tables.silence.moved(tables.arms.drop(np.array(rows, np.int64)))
+        rebuild(tables)
+
+
+def _stays_until(experiment: ExperimentRow, trial: Trial | None, now: int, tables: Tables) -> int:
+    """When it is looked at again, ms; not after `now` where it may go."""
+    last = max([experiment.begun_at, experiment.ended_at, *(int(tables.arms["last_at"][row]) for row in _rows(trial))])
+    if last + EXPERIMENT_MS > now:
+        return rested(last)
+    return rested(now - EXPERIMENT_MS + DAY_MS) if _needed(experiment, tables) else now
+
+
+def _needed(experiment: ExperimentRow, tables: Tables) -> bool:
+    return (
+        unserved_of(experiment) > 0
+        or experiment.due_at >= 0
+        or any(
+            row.experiment_id == experiment.experiment_id and (row.phase in OPEN or served(row))
+            for row in tables.commands.rows_of(experiment.subject)
+        )
+    )
+
+
+def _trial(experiment: ExperimentRow, tables: Tables) -> Trial | None:
+    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    return tables.trials[number] if number is not None else None
+
+
+def _rows(trial: Trial | None) -> list[int]:
+    """All rows of its arms, of the whole and of parts."""
+    groups = [*trial.arms.values(), *trial.parts.values()] if trial is not None else []
+    return [row for group in groups for row in group.values()]
+
+
+def _drop(experiment: ExperimentRow, tables: Tables) -> None:
+    subject, experiment_id = experiment.subject, experiment.experiment_id
+    for metric in experiment.metrics:
+        tables.snapshots.drop(row_key(subject, experiment_id, metric.name))
+        tables.burn_ins.drop(tables.burn_ins.of(subject, experiment_id, metric.name))
+    key = row_key(subject, experiment_id)
+    tables.experiments.drop(key)
+    tables.vigil.drop(key)
+    tables.again.drop(key)
