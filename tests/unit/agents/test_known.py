@@ -1,5 +1,7 @@
 """Made-up names take nothing from subjects that are known: neither their budget nor their alerts."""
 
+from typing import Any
+
 import pytest
 
 from agents.alerts.raising import STORM
@@ -142,7 +144,12 @@ def test_strangers_that_make_no_sense_are_not_folded_one_by_one(topic: str, monk
     monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 1)
     folded = list[int]()
     inner = _FOLDS[topic]
-    monkeypatch.setitem(_FOLDS, topic, lambda facts, state: (folded.append(len(facts)), inner(facts, state))[1])
+
+    def counted(facts: Any, state: Any) -> Any:
+        folded.append(len(facts))
+        return inner(facts, state)
+
+    monkeypatch.setitem(_FOLDS, topic, counted)
     life, make = Life(), result if topic == RESULTS else metric
     life.send(topic, [make(n, subject=f"evil/{n}", metric="error", sum=7.0, event_id=str(n)) for n in range(50)])
     assert len(life.refused) == 50

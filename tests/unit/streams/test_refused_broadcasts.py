@@ -8,7 +8,7 @@ from agents.decider import VERSION
 from schemas.catalog import DEAD_LETTERS, DECISIONS, JOURNAL, POLICIES, RESULTS, SPECS, TABLES_POLICIES, TRUST_LEVELS
 from schemas.ids import event_uuid
 from schemas.lessons import AgentKind, Priority, TrustLevel
-from schemas.records import AlertRule, Autonomy, Operator, Outcome, Policy, Severity
+from schemas.records import AlertRule, Autonomy, JournalEntry, Operator, Outcome, Policy, Severity
 from streams.memory.log import Fate
 from tests.builders import CODEC, NOON, result, spec
 from tests.still import Still, still
@@ -70,6 +70,7 @@ def test_what_an_older_mendstream_applied_and_kept_no_rows_of_stays_in_force() -
 def without_rows(value: bytes | None) -> bytes:
     """A journal entry that counts no rows, as an older Mendstream wrote it."""
     entry = CODEC.decode("JournalEntry", value)
+    assert isinstance(entry, JournalEntry)
     return CODEC.encode(replace(entry, rows=-1, agents=f"5{entry.agents.removeprefix(VERSION)}"))
 
 
