@@ -27,6 +27,8 @@ BOUNDS = {
     "agents/watch/crowd.py VERSIONS_MOST": "TOLD: a decision MISSING, and unwatched, unwatched_at of the row",
     "agents/watch/limits.py THIN_MOST": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
     "agents/leaving.py LEAVE_MOST": "EXACT: the others leave at the next ticks",
+    "agents/judge/leaving.py LOOKED_AT_MOST": "EXACT: the others leave at the next ticks",
+    "agents/judge/leaving.py ROWS_MOST": "EXACT: the others leave at the next ticks",
     "agents/learning/fold.py MEMBERS_MOST": "REFUSED: RUN_FULL",
     "agents/learning/fold.py VERDICTS_MOST": "REFUSED: RUN_FULL",
     "agents/learning/fold.py DECLINING_MOST": "TOLD: the alert is raised from the third on",
