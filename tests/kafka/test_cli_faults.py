@@ -80,7 +80,7 @@ def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: P
 def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -> None:
     packed = tmp_path / "clicks.csv.gz"
     packed.write_text("not packed")
-    assert "clicks.csv.gz cannot be read as CSV" in error("publish", packed, *MAPS, *here)
+    assert "clicks.csv.gz cannot be read: Not a gzipped file" in error("publish", packed, *MAPS, *here)
     (tmp_path / "rows.jsonl").write_text("{")
     assert "rows.jsonl cannot be read as JSON lines" in error("publish", tmp_path / "rows.jsonl", *MAPS, *here)
     (tmp_path / "empty.csv").write_text("")
