@@ -27,9 +27,16 @@ from schemas.catalog import (
     TABLES_TRUST,
     TOPICS,
 )
-from schemas.lessons import Advice, FailureAnalysis, FollowupRow, PatternFact, PatternFactKind
+from schemas.lessons import (
+    Advice,
+    FailureAnalysis,
+    FollowupRow,
+    PatternFact,
+    PatternFactKind,
+    SightingsRow,
+)
 from schemas.orders import BudgetRow
-from schemas.records import Command, CommandRow, Decision
+from schemas.records import Command, CommandRow, Decision, ExperimentRow, MetricRow
 from schemas.wire import Record
 from state.tables import Tables
 from streams.config import Settings
@@ -147,6 +154,35 @@ def _timeless(record: Record) -> Record:
             return replace(record, analysed_at=0)
         case FollowupRow():
             return replace(record, issued_at=0, ends_at=min(0, record.ends_at))
+        case ExperimentRow():
+            return _experiment(record)
+        case MetricRow():
+            return _metric(record)
+        case SightingsRow():
+            return replace(record, touched_at=0)
         case PatternFact() if record.kind == PatternFactKind.ACTION:
             return replace(record, occurred_at=0)
     return record
+
+
+def _experiment(row: ExperimentRow) -> ExperimentRow:
+    """When it began, is looked at, ended and leaves are moments of the broker's clock."""
+    return replace(
+        row,
+        begun_at=0,
+        due_at=min(0, row.due_at),
+        ended_at=min(0, row.ended_at),
+        leaves_at=min(0, row.leaves_at),
+        decided=tuple(replace(done, again_at=min(0, done.again_at)) for done in row.decided),
+        lacks=tuple(replace(lack, since=0, told_at=min(0, lack.told_at)) for lack in row.lacks),
+    )
+
+
+def _metric(row: MetricRow) -> MetricRow:
+    """Since when it is not judged, and when its versions were seen, are moments of the broker's clock."""
+    return replace(
+        row,
+        unjudged_at=min(0, row.unjudged_at),
+        unwatched_at=min(0, row.unwatched_at),
+        versions=tuple(replace(version, seen_at=0, again_at=min(0, version.again_at)) for version in row.versions),
+    )

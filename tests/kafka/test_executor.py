@@ -254,7 +254,7 @@ def test_a_forged_command_is_told_of_and_neither_obeyed_nor_answered(settings: S
 
 def test_what_keeps_it_from_starting_is_said_in_a_line(settings: Settings, tmp_path: Path) -> None:
     missing = tmp_path / "none.yaml"
-    assert error("executor", "--targets", missing).startswith(f"{missing} cannot be read: No such file")
+    assert error("executor", "--targets", missing) == f"There is no file {missing}. Name a YAML file."
     file = targets(settings, tmp_path, "http://127.0.0.1:1")
     assert error("executor", "--targets", file, "--bootstrap", "127.0.0.1:1").startswith(
         "No Kafka answers at 127.0.0.1:1."
