@@ -13,7 +13,7 @@ from agents.effects import Output
 from agents.fold import refresh
 from schemas.catalog import COMMANDS, DECISIONS, TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_METRICS, TOPICS
 from schemas.ids import partition_of
-from schemas.records import Command, Decision
+from schemas.records import Command, Decision, Outcome
 from schemas.wire import Codec, Record
 from state.table import row_key
 from state.tables import Tables
@@ -28,6 +28,8 @@ from streams.topics import check
 
 ID_CHARACTERS = 8  # of an id at least: eight hex digits tell apart some ten thousand decisions
 _NAMED = 5  # ids that an error lists
+# By the budget of all partitions, or by a person: nothing of the command comes of the record that was decided.
+_ISSUED_LATER = frozenset({Outcome.AWAITING_ADMISSION, Outcome.AWAITING_APPROVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ def explain(settings: Settings, wanted: str, told: Told = lambda _: None) -> Exp
     if again is not None and proofs(made := _decision(again.decision.record)) != proofs(decision):
         # What stands names another record as its proof, so the cut was not where the decision fell.
         again = _again(settings, codec, client, stored[0].partition, made, told)
+    with_it = [] if decision.outcome in _ISSUED_LATER else commands
     found = []
     for name, copies, output in (
         ("decision", stored, again and again.decision),
-        ("command", commands, again and again.command),
+        ("command", with_it, again and again.command),
     ):
         found += differences(name, copies, output.key if output else "", output.record if output else None, codec)
     return Explanation(stored, commands, again, found)

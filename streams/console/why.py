@@ -84,7 +84,8 @@ def show(found: Explanation, console: Console) -> None:
 
 def _verdict(found: Explanation, console: Console) -> None:
     if not found.differences:
-        what = "decision and command" if found.commands else "decision; no command was written for it"
+        with_it = found.again is not None and found.again.command is not None
+        what = "decision and command" if with_it else "decision; no command was written with it"
         console.print(words(f"byte-equal: {what}", style="bold green"))
         return
     differing = table("where", "field", "stored", "replayed", title="differs")

@@ -217,4 +217,6 @@ def test_a_journal_made_anew_is_refused(lived: Settings, tmp_path: Path) -> None
     assert wait_until(lambda: not set(gone) & set(client.list_topics(timeout=10.0).topics), SECONDS)
     topics.create(client, lived)
     with Threaded(changed(lived, group="never-used")) as worker:
+        # Of the partition that was cut above nothing is left to be taken in.
+        send(lived, RESULTS, [result(n, subject="bot-1") for n in range(200, 210)])
         worker.takes_in(ends_of(lived, RESULTS))

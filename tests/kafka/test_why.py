@@ -38,6 +38,7 @@ RECORDED = Policy(
     event_id=event_uuid("recorded"),
     policy_id="all",
     retrain=Autonomy.AUTO,
+    commands_per_hour=600,  # its subjects are new, and newcomers have a part of it
     reference_count=500,
     false_alarm_records=1e3,
 )
@@ -82,7 +83,7 @@ def given(tmp_path: Path) -> Callable[[str], Path]:
     """A file with a policy for all subjects that differs from the recorded one in these lines."""
 
     def write(lines: str) -> Path:
-        terms = {"retrain": "AUTO", "reference_count": "500", "false_alarm_records": "1000"}
+        terms = {"retrain": "AUTO", "commands_per_hour": "600", "reference_count": "500", "false_alarm_records": "1000"}
         terms |= dict(line.split(": ") for line in lines.splitlines())
         file = tmp_path / "policy.yaml"
         file.write_text("policy_id: other\n" + "".join(f"{name}: {value}\n" for name, value in terms.items()))
@@ -120,7 +121,7 @@ def test_an_ignored_spec_is_explained_by_the_terms_that_stood(settings: Settings
     (decision,) = decided(settings, "shop", Verdict.IGNORED_SPEC)
     code, report, said = cli("why", decision.decision_id)
     assert (code, report["equal"]) == (0, True)
-    assert "byte-equal: decision; no command was written for it" in said
+    assert "byte-equal: decision; no command was written with it" in said
     (experiment,) = report["replayed"]["rows"]["tables.experiments.v1"]
     # The spec after it, which ended the experiment, was not yet there, nor were the results after that.
     assert (experiment["alpha"], experiment["status"]) == (0.05, "RUNNING")
