@@ -73,10 +73,10 @@ CASES = (
         1_000,
     ),
     Case(
-        "A/A, p 0.01 0.10 0.50 and 0.05 to 0.10, 50/50 and 10 %, no shares stated",
+        "A/A, p 0.01 0.10 0.50 and 0.05 to 0.20, 50/50 and 10 %, no shares stated",
         tuple(
             partial(units, metric=CONVERSION, rates=(rate, rate), share=share, planned=False, grows=grows)
-            for rate, grows in ((0.01, 1.0), (0.1, 1.0), (0.5, 1.0), (0.05, 2.0))
+            for rate, grows in ((0.01, 1.0), (0.1, 1.0), (0.5, 1.0), (0.05, 4.0))
             for share in (0.5, 0.1)
         ),
         (FALSE,),
