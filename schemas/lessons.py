@@ -591,6 +591,14 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAlert:
+    """An alert that is not over, and after which another was raised."""
+
+    alert_id: str
+    raised_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRow:
     """Where one rule stands for one thing."""
 
@@ -605,3 +613,4 @@ class AlertRow:
     recent: tuple[int, ...] = ()  # of a storm's row: when alerts of the rule were raised
     crowd: str = ""  # whose alerts may be one storm: a tenant, or its newcomers; empty: the tenant that the key names
     about: str = ""  # of a command's end: order and target; it is over when such a command completes
+    earlier: tuple[OpenAlert, ...] = ()  # of a command's end: alerts before alert_id that are over together with it

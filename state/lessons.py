@@ -72,9 +72,7 @@ class Lessons:
         self.learning: Keyed[LearningRow] = Keyed(
             TABLES_LEARNING, "LearningRow", lambda row: row_key(row.tenant), leaves=leaving.learning
         )
-        self.alerts: Keyed[AlertRow] = Keyed(
-            TABLES_ALERTS, "AlertRow", lambda row: row_key(row.rule, row.key), leaves=leaving.alert
-        )
+        self.alerts: Keyed[AlertRow] = Keyed(TABLES_ALERTS, "AlertRow", alert_key, leaves=leaving.alert)
         # Worked out anew when rows were restored.
         self.event_time = 0  # of the latest failure folded into a pattern
         self.quiet = Agenda()  # patterns, by the event time at which they are dormant
@@ -102,3 +100,8 @@ class Lessons:
             self.heard_levels,
         )
         return {table.topic: table for table in tables}
+
+
+def alert_key(row: AlertRow) -> str:
+    """The key of an alert's row: rule and thing, and of a command's end what it is about."""
+    return row_key(row.rule, row.key, row.about) if row.about else row_key(row.rule, row.key)

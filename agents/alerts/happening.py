@@ -12,10 +12,12 @@ from agents.alerts.metrics import HAPPENED, AlertMetric, Kind, broken
 from agents.alerts.rules import rules_on
 from agents.effects import Output
 from agents.place import Place
-from schemas.lessons import Alert, AlertRow, AlertState
+from schemas.lessons import Alert, AlertRow, AlertState, OpenAlert
 from schemas.records import AlertRule, Policy
-from state.lessons import Lessons
+from state.lessons import Lessons, alert_key
 from state.table import row_key
+
+EARLIER_MOST = 100  # open alerts of one row before its last: of a command that fails each hour, those of four days
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,16 @@ def happened(one: Happening, place: Place, lessons: Lessons, policy: Policy) -> 
 
 
 def over(metric: AlertMetric, key: str, about: str, place: Place, lessons: Lessons, policy: Policy) -> list[Output]:
-    """What follows once that is done which an end had left undone."""
+    """What follows once that is done which ends had left undone: each alert of it that is open is over."""
     outputs = []
     for rule in rules_on(policy, metric):
-        row = lessons.alerts.get(row_key(rule.name, key))
-        if row is not None and row.state == AlertState.RAISED and row.about in ("", about):
-            if row.alert_id:  # it was told of
-                outputs.append(raising.told(row, rule, place, AlertState.RESOLVED))
-            lessons.alerts.put(replace(row, state=AlertState.RESOLVED, broken_at=-1, value=0.0))
+        # An older Mendstream kept one row of a rule and a key, whatever it was about.
+        for name in (row_key(rule.name, key, about), row_key(rule.name, key)):
+            row = lessons.alerts.get(name)
+            if row is not None and row.state == AlertState.RAISED and row.about in ("", about):
+                outputs += [_over(row, one, rule, place) for one in _open(row)]
+                lessons.alerts.drop(name)
+                lessons.alerts.put(replace(row, state=AlertState.RESOLVED, broken_at=-1, value=0.0, earlier=()))
     return outputs
 
 
@@ -68,14 +72,34 @@ def _told(rule: AlertRule, one: Happening, place: Place, lessons: Lessons) -> li
     )
     end = one.metric.kind == Kind.END
     count = 1 if end and not raising.of_newcomers(one.crowd) else raising.stormed(row, place, lessons)
-    if end:
-        lessons.alerts.put(row if count == 1 else replace(row, alert_id=""))
-    if count is None:
-        return []
-    if count > 1:
-        return [raising.storm(row, rule, place, one.said)]
-    output = raising.told(row, rule, place, AlertState.RAISED)
-    alert = output.record
-    assert isinstance(alert, Alert), "it was told as one"
-    said = replace(alert, message=f"{alert.message}: {one.said}")
-    return [replace(output, event_id=alert.alert_id, record=said)]
+    outputs = _kept(row if count == 1 else replace(row, alert_id=""), rule, place, lessons) if end else []
+    if count == 1:
+        output = raising.told(row, rule, place, AlertState.RAISED)
+        alert = output.record
+        assert isinstance(alert, Alert), "it was told as one"
+        said = replace(alert, message=f"{alert.message}: {one.said}")
+        outputs.append(replace(output, event_id=alert.alert_id, record=said))
+    elif count is not None:
+        outputs.append(raising.storm(row, rule, place, one.said))
+    return outputs
+
+
+def _kept(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> list[Output]:
+    """Keeps what was told last, and before it what is open still; the oldest is over where there are too many."""
+    before = lessons.alerts.get(alert_key(row))
+    open_still = _open(before) if before is not None and before.state == AlertState.RAISED else ()
+    lessons.alerts.put(replace(row, earlier=open_still[-EARLIER_MOST:]))
+    return [_over(row, one, rule, place) for one in open_still[:-EARLIER_MOST]]
+
+
+def _open(row: AlertRow) -> tuple[OpenAlert, ...]:
+    """The alerts of a raised row, in the order in which they were told; none of what a storm held."""
+    last = (OpenAlert(alert_id=row.alert_id, raised_at=row.raised_at),) if row.alert_id else ()
+    return (*row.earlier, *last)
+
+
+def _over(row: AlertRow, one: OpenAlert, rule: AlertRule, place: Place) -> Output:
+    output = raising.told(
+        replace(row, alert_id=one.alert_id, raised_at=one.raised_at), rule, place, AlertState.RESOLVED
+    )
+    return replace(output, event_id=place.event_id("alerts", f"{one.alert_id}|{AlertState.RESOLVED}"))

@@ -42,6 +42,7 @@ BOUNDS = {
     "agents/commander/budget.py _DENIED_MOST": "TOLD: the alert is raised from the first on",
     "agents/commands.py RATED": "SCALE: the last commands whose share of failures is looked at",
     "agents/commands.py _RATED": "SCALE: the phases of those",
+    "agents/alerts/happening.py EARLIER_MOST": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, and held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",

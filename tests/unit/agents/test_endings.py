@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.alerts.happening import EARLIER_MOST
 from agents.alerts.metrics import METRICS, Kind
 from agents.alerts.raising import STORM
 from agents.alerts.rules import DEFAULT_RULES
@@ -15,7 +16,7 @@ from agents.endings import TOLD, UNTOLD, told_how
 from agents.fold import apply_broadcast
 from agents.policy import check_policy
 from schemas.catalog import ALERTS, FAILURES, POLICIES, RESULTS, SPECS
-from schemas.lessons import Alert, AlertState, FailureAnalysis
+from schemas.lessons import Alert, AlertRow, AlertState, FailureAnalysis
 from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
     AlertRule,
@@ -29,7 +30,9 @@ from schemas.records import (
     Policy,
     Severity,
     Status,
+    SubjectRow,
 )
+from state.lessons import Lessons
 from tests.builders import CODEC, result, spec, tables
 from tests.life import Life
 from tests.loop import Loop
@@ -293,3 +296,78 @@ def test_a_rollback_that_is_halted_by_a_cancel_that_waits_for_approval_is_told_a
     assert life.phases() == [Phase.COMPENSATING, Phase.PENDING_APPROVAL]
     assert told(life) == [NOT_DONE]
     assert "is COMPENSATING by ann" in alerts(life)[-1].message
+
+
+def ids(life: Life, state: AlertState, rule: str = "rollback not done") -> list[str]:
+    return [one.alert_id for one in alerts(life) if one.rule == rule and one.state == state]
+
+
+def restarted(life: Life) -> None:
+    """Its alerts as a worker finds them that takes the partition over."""
+    table, fresh = life.tables.lessons.alerts, Lessons()
+    fresh.alerts.restore([(key, value) for key, value in table.snapshot(CODEC)], CODEC)
+    life.tables.lessons.alerts = fresh.alerts
+
+
+def test_what_completes_ends_each_alert_of_what_was_not_done_before() -> None:
+    life = Life()
+    for _ in range(3):
+        life.report(ordered(life), Status.REFUSED)
+        restarted(life)
+    raised = ids(life, AlertState.RAISED)
+    moments = [one.raised_at for one in alerts(life) if one.alert_id in raised]
+    life.report(ordered(life), Status.COMPLETED)
+    over = [one for one in alerts(life) if one.state == AlertState.RESOLVED]
+    assert [one.alert_id for one in over] == raised
+    assert [one.raised_at for one in over] == moments
+    assert len({out.event_id for out in life.outputs if out.topic == ALERTS}) == len(alerts(life))
+    life.report(ordered(life), Status.COMPLETED)
+    assert ids(life, AlertState.RESOLVED) == raised, "told once"
+
+
+def test_what_was_not_done_to_one_target_takes_nothing_from_another() -> None:
+    life = Life()
+    for environment in ("production", "staging"):
+        life.report(ordered(life, environment=environment), Status.REFUSED)
+    first, second = ids(life, AlertState.RAISED)
+    life.report(ordered(life, environment="production"), Status.COMPLETED)
+    assert ids(life, AlertState.RESOLVED) == [first]
+    life.report(ordered(life, environment="staging"), Status.COMPLETED)
+    assert ids(life, AlertState.RESOLVED) == [first, second]
+
+
+def test_an_alert_of_a_row_of_an_older_mendstream_is_over_too() -> None:
+    for about in ("", "ROLLBACK bot/production"):
+        life = Life()
+        old = AlertRow(
+            rule="rollback not done", key="bot", state=AlertState.RAISED, alert_id="old", broken_at=1, raised_at=1,
+            value=1.0, held=0, about=about,
+        )  # fmt: skip
+        life.tables.lessons.alerts.restore([("rollback not done|bot", CODEC.encode(old))], CODEC)
+        life.report(ordered(life), Status.REFUSED)
+        (raised,) = ids(life, AlertState.RAISED)
+        life.report(ordered(life), Status.COMPLETED)
+        assert sorted(ids(life, AlertState.RESOLVED)) == sorted((raised, "old"))
+        assert all(row.state == AlertState.RESOLVED for row in life.tables.lessons.alerts.rows() if row.alert_id)
+
+
+def test_of_very_many_open_alerts_the_oldest_is_over_when_another_is_raised() -> None:
+    life = Life(Policy(event_id="p", policy_id="p", commands_per_hour=1_000, subjects_share=1.0))
+    for _ in range(EARLIER_MOST + 2):
+        life.report(ordered(life), Status.REFUSED)
+    raised = ids(life, AlertState.RAISED)
+    assert ids(life, AlertState.RESOLVED) == raised[:1]
+    life.report(ordered(life), Status.COMPLETED)
+    assert ids(life, AlertState.RESOLVED) == raised
+
+
+def test_a_storm_of_newcomers_leaves_no_alert_open_that_was_told_of_before() -> None:
+    life = Life(Policy(event_id="p", policy_id="p", commands_per_hour=1_000, subjects_share=1.0))
+    life.tables.subjects.put(SubjectRow("bot", 0, 0, new_since=life.now))
+    life.tables.newcomers.put("default", life.now)
+    for _ in range(STORM + 1):
+        life.report(ordered(life), Status.REFUSED)
+    alone = [one.alert_id for one in alerts(life) if one.rule == "rollback not done" and one.count == 1]
+    life.report(ordered(life), Status.COMPLETED)
+    assert len(alone) == STORM - 1
+    assert ids(life, AlertState.RESOLVED) == alone

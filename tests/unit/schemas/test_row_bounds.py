@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agents.alerts.happening import EARLIER_MOST
 from agents.commander.targets import FLOOR, locked, next_number
 from agents.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT
 from agents.judge.vigil import LACKS_MOST
@@ -64,6 +65,7 @@ MOST: dict[str, int] = {
     "BudgetRow.spent": COMMANDS_MOST * NUMBER,
     "BudgetRow.denied": 1_000 * NUMBER,
     "AlertRow.recent": 1_000 * NUMBER,
+    "AlertRow.earlier": EARLIER_MOST * (NAME + NUMBER),
 }
 ROWS = [topic.record for topic in TOPICS.values() if topic.name.startswith("tables.") and topic.record]
 
