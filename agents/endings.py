@@ -10,6 +10,7 @@ from agents.alerts.happening import Happening, happened, over
 from agents.alerts.metrics import AlertMetric, Kind
 from agents.commander import book
 from agents.commander.book import Moves
+from agents.commander.order import takes_out_same
 from agents.effects import Output
 from agents.place import Place
 from schemas.orders import Transition
@@ -89,12 +90,11 @@ def _about(row: CommandRow) -> str:
 
 
 def _as_safe(row: CommandRow, issued: Iterable[RollbackCommand]) -> bool:
-    """Whether a command made way for a rollback of its target that went out: nothing is left undone."""
-    return (
-        row.phase == Phase.SUPERSEDED
-        and row.order == Order.ROLLBACK
-        and any(command.target == row.target and not command.dry_run for command in issued)
-    )
+    """Whether a rollback made way for one of the same thing that went out: nothing is left undone."""
+    if row.phase != Phase.SUPERSEDED or row.order != Order.ROLLBACK:
+        return False
+    real = [command for command in issued if command.target == row.target and not command.dry_run]
+    return any(takes_out_same(command, row) for command in real)
 
 
 def _said(row: CommandRow, moves: Moves) -> str:

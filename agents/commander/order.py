@@ -114,8 +114,8 @@ def never_served(finding: Finding, target: str, tables: Tables) -> bool:
 def _replaces(row: CommandRow, other: CommandRow) -> bool:
     """Whether a later order of a target takes the place of another command of it.
 
-    A deployment takes that of everything. A rollback takes that of deployments and of rollbacks of the same thing: what it
-    does not name is to be out of service as well.
+    A deployment takes that of everything. A rollback takes that of deployments, of rollbacks of the same thing (what it
+    does not name is to be out of service as well), and of rollbacks that would put in service what it takes out.
     """
     older = other.rank < row.rank or other.rank == row.rank == 0
     same = other.command_id in (row.command_id, row.compensates)
@@ -128,10 +128,16 @@ def _replaces(row: CommandRow, other: CommandRow) -> bool:
     if other.order == Order.DEPLOY:
         return other.phase != Phase.COMPENSATING  # it is rolled back already
     undone = other.phase == Phase.COMPENSATING  # by a deployment, which goes as well
-    return undone or (other.compensates is None and _same_thing(row, other))
+    return undone or (other.compensates is None and (takes_out_same(row, other) or _brings_back(row, other)))
 
 
-def _same_thing(row: CommandRow, other: CommandRow) -> bool:
+def _brings_back(row: CommandRow, other: CommandRow) -> bool:
+    """Whether an older rollback would put in service what a later one takes out."""
+    brought = book.stored(other).to_version if other.command is not None else None
+    return brought is not None and brought in (row.model_version, row.variant)
+
+
+def takes_out_same(row: CommandRow | RollbackCommand, other: CommandRow) -> bool:
     """Whether a rollback takes out what another does; one that names nothing takes out whatever there is."""
     if row.variant is None and row.model_version is None:
         return True

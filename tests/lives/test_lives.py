@@ -22,6 +22,7 @@ def test_no_walk_breaks_a_rule(seed: int) -> None:
     "seed",
     [
         pytest.param(13, id="a rollback that only took a candidate out counted as a deployment of its to_version"),
+        pytest.param(1940, id="an older rollback, approved late, brought back what a later one had taken out"),
         pytest.param(1012, id="what is the baseline already did not take the target from an older rollout"),
     ],
 )

@@ -121,6 +121,24 @@ def test_rollbacks_of_two_things_stand_beside_each_other_and_of_one_the_later_wi
     assert life.phases() == [Phase.SUPERSEDED, Phase.SUPERSEDED, Phase.SUPERSEDED, Phase.ISSUED]
 
 
+@pytest.mark.parametrize("outcome", [Outcome.AWAITING_APPROVAL, Outcome.ISSUED])
+def test_what_a_later_rollback_takes_out_no_older_rollback_brings_back(outcome: Outcome) -> None:
+    life = Life()
+    older = life.find(outcome=outcome, variant=None, model_version="v2", to_version="v3")
+    newer = life.find(variant=None, model_version="v3", to_version=None, ordinal="v3")
+    assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (Phase.SUPERSEDED, Phase.ISSUED)
+    told = [one.message for one in life.records(ALERTS) if getattr(one, "rule", "") == "rollback not done"]
+    assert len(told) == 1, "v2 was to be out of service, and is not"
+    assert str(older.command_id) in told[0]
+
+
+def test_a_rollback_to_another_version_than_a_later_one_takes_out_stands() -> None:
+    life = Life()
+    life.find(variant=None, model_version="v2", to_version="v1")
+    life.find(variant=None, model_version="v3", to_version=None, ordinal="v3")
+    assert life.phases() == [Phase.ISSUED, Phase.ISSUED]
+
+
 def test_a_persons_own_order_is_not_held_by_a_like_one_that_nobody_answers() -> None:
     life = Life()
     life.find()
