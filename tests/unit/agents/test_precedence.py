@@ -6,6 +6,7 @@ import pytest
 
 from schemas.catalog import ALERTS
 from schemas.ids import command_id
+from schemas.lessons import Alert
 from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
     Autonomy,
@@ -127,7 +128,8 @@ def test_what_a_later_rollback_takes_out_no_older_rollback_brings_back(outcome: 
     older = life.find(outcome=outcome, variant=None, model_version="v2", to_version="v3")
     newer = life.find(variant=None, model_version="v3", to_version=None, ordinal="v3")
     assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (Phase.SUPERSEDED, Phase.ISSUED)
-    told = [one.message for one in life.records(ALERTS) if getattr(one, "rule", "") == "rollback not done"]
+    alerts = [one for one in life.records(ALERTS) if isinstance(one, Alert)]
+    told = [one.message for one in alerts if one.rule == "rollback not done"]
     assert len(told) == 1, "v2 was to be out of service, and is not"
     assert str(older.command_id) in told[0]
 
