@@ -2,10 +2,16 @@
 
 from typing import Any
 
+from agents import commands
+from agents.again import unserved
+from agents.alerts import metrics
 from agents.effects import Output
+from agents.judge.again import unserved_of
 from agents.judge.leaving import leave
+from agents.judge.vigil import lasting
 from agents.place import Place
 from agents.trust.fold import forget
+from schemas.records import ExperimentRow
 from state.keyed import Keyed
 from state.tables import Tables
 
@@ -13,7 +19,8 @@ LEAVE_MOST = 1_000  # of one table at one tick; a tick is a second, and each is 
 
 
 def tick(place: Place, tables: Tables) -> list[Output]:
-    """What follows where rows leave: of an agent that is forgotten, that it is heard as any other."""
+    """What follows where rows leave: of an agent that is forgotten, that it is heard as any other; of an experiment, that
+    what was told to be wrong with it is over."""
     lessons = tables.lessons
     by_clock: tuple[Keyed[Any], ...] = (
         tables.metrics,
@@ -26,8 +33,22 @@ def tick(place: Place, tables: Tables) -> list[Output]:
     )
     for table in by_clock:
         table.expire(place.now, LEAVE_MOST)
-    leave(place.now, tables)
+    over = [out for row in leave(place.now, tables) for out in _over(row, place, tables)]
     by_event_time: tuple[Keyed[Any], ...] = (lessons.patterns, lessons.signals)
     for table in by_event_time:
         table.expire(lessons.event_time, LEAVE_MOST)
-    return [out for row in lessons.trust.expire(place.now, LEAVE_MOST) for out in forget(row, place, lessons)]
+    return over + [out for row in lessons.trust.expire(place.now, LEAVE_MOST) for out in forget(row, place, lessons)]
+
+
+def _over(row: ExperimentRow, place: Place, tables: Tables) -> list[Output]:
+    """What follows for the alerts of an experiment's subject, where the experiment has left."""
+    values = list[tuple[metrics.AlertMetric, int]]()
+    if any(lack.told_at >= 0 for lack in row.lacks):
+        values += [(metrics.LACKS[kind], count) for kind, count in lasting(row.subject, tables).items()]
+    if unserved_of(row):
+        values.append((metrics.UNSERVED, unserved(row.subject, tables)))
+    return [
+        output
+        for metric, value in values
+        for output in commands.observe(metric, row.subject, float(value), place, tables)
+    ]

@@ -585,7 +585,7 @@ class ExperimentRow:
     due_at: int = -1  # when it is looked at for what it lacks; -1: never
     lacks: tuple[Lack, ...] = ()
     mixed: int = 0  # records refused because their metric has the other kind
-    leaves_at: int = -1  # once it was stopped or ended: when it is looked at to leave the tables; -1: not known
+    leaves_at: int = -1  # when it is looked at to leave, once it is over or silent without a spec; -1: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ NEVER = -1
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 METRIC_MS = 30 * DAY_MS  # without a record; a segment that comes back later learns anew
-EXPERIMENT_MS = 30 * DAY_MS  # after it was stopped or ended, and after the last that came of it
+# After it was stopped or ended and after the last that came of it; of one that no spec names after the latter alone.
+EXPERIMENT_MS = 30 * DAY_MS
 COMMAND_MS = 90 * DAY_MS  # from its last issue on, as long as the topics of commands keep it
 SERVED_MS = (
     365 * DAY_MS
@@ -52,10 +53,14 @@ def metric(row: MetricRow) -> int:
 
 
 def experiment(row: ExperimentRow) -> int:
-    """What an older Mendstream stopped or ended is looked at when a tick comes: its row tells no moment."""
-    if row.status not in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED):
-        return NEVER
-    return max(0, row.leaves_at)
+    """What an older Mendstream began, stopped or ended is looked at when a tick comes: its row tells no moment.
+
+    A running experiment stays where a spec names it: what a person planned stands until a person stops it or its
+    `ends_at` passes, for without its terms a later result would be judged by others. One that only its results brought
+    about is named by whoever sends, so that such rows would be without an end.
+    """
+    planned = row.status == ExperimentStatus.RUNNING and row.specified
+    return NEVER if planned or row.status == ExperimentStatus.UNKNOWN else max(0, row.leaves_at)
 
 
 def rested(now: int) -> int:

@@ -14,6 +14,7 @@ from schemas.records import (
     Role,
     SubjectRow,
 )
+from state.leaving import rested
 from state.table import row_key
 from state.tables import Tables
 
@@ -96,6 +97,7 @@ def started(tables: Tables, subject: str, experiment_id: str, offset: int, occur
             begun_at=now,
             ordinal=row.experiments,
             discoveries=row.discoveries,
+            leaves_at=experiment.leaves_at if experiment.specified else rested(now),
         )
         experiment = vigilant(experiment, now, tables)
         tables.experiments.put(experiment)

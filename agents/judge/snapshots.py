@@ -67,8 +67,9 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
     row = tables.snapshots.get(key) or SnapshotRow(subject, experiment_id, metric, -1, 0, ())
     part = _part(one, variant, segment)
     over = tables.experiments.get(row_key(subject, experiment_id))
-    if over is not None and over.leaves_at >= 0:  # of sets that are not complete no arm tells when they came
-        tables.experiments.put(heard(over, int(one.now[0])))
+    # Of sets that are not complete no arm tells when they came.
+    if over is not None and (later := heard(over, int(one.now[0]))).leaves_at != over.leaves_at:
+        tables.experiments.put(later)
     if part.occurred_at < row.applied_at:
         tables.snapshots.put(replace(row, ignored=row.ignored + 1))
         return []
