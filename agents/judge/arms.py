@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents.judge.experiments import started, with_metric
+from agents.judge.experiments import hastened, started, with_metric
 from agents.judge.marks import next_mark
 from agents.judge.reading import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from agents.judge.relink import relink
@@ -29,6 +29,8 @@ def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: in
     whole = segment is None and step is None
     if whole and may_command(experiment, plan_of(experiment, metric), variant) and pair not in experiment.pairs:
         experiment = replace(experiment, pairs=(*experiment.pairs, pair))
+    if whole and experiment.lacks:
+        experiment = hastened(experiment, now, tables)  # it may be what was missing
     if experiment is not tables.experiments.get(row_key(subject, experiment_id)):
         tables.experiments.put(experiment)
     row = tables.arms.add(hashed, key)

@@ -13,7 +13,7 @@ import numpy as np
 from agents.judge import units
 from agents.judge.bases import end_burn_ins
 from agents.judge.burnin import learn
-from agents.judge.experiments import REST_MS
+from agents.judge.experiments import hastened
 from agents.judge.late import count_late, count_mixed, late_of
 from agents.judge.looks import looks_of
 from agents.judge.room import crowded, opened
@@ -82,10 +82,9 @@ def _hasten(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> None:
     for trial, at in zip(trials.tolist(), first.tolist(), strict=True):
         experiment = tables.experiments.get(tables.trials.key(trial))
         assert experiment is not None
-        due_at = int(facts.now[records[at]]) + REST_MS
-        if due_at < experiment.due_at:
-            tables.experiments.put(replace(experiment, due_at=due_at))
-            tables.vigil.put(tables.trials.key(trial), due_at)
+        sooner = hastened(experiment, int(facts.now[records[at]]), tables)
+        if sooner is not experiment:
+            tables.experiments.put(sooner)
 
 
 def _fold_observations(facts: Facts, tables: Tables) -> _Folded:

@@ -1,7 +1,8 @@
 """Looks after experiments that cannot be judged, and ends those whose time is over: what no result would ever tell.
 
 A result that does not come folds nothing, so the clock of the partition looks: each experiment at the moment at which
-something of it may be due, at most once a minute.
+something of it may be due, at most once a minute. What it lacks is looked at again after a tenth of the time that it has
+lasted, `missing_after_ms` at most; a first result of an arm or a metric, which may end it, has it looked at within a minute.
 """
 
 from dataclasses import dataclass, replace
@@ -140,12 +141,17 @@ def _rows_column(experiment: ExperimentRow, column: str, tables: Tables) -> list
 def _next(experiment: ExperimentRow, lacks: list[Lack], now: int, wait_ms: int, tables: Tables) -> int:
     """When something of it may be due: a lack that has lasted or is over, an arm that was silent for long, its end."""
     moments = [now + wait_ms]
-    moments += [lack.since + wait_ms for lack in lacks if lack.told_at < 0]
-    moments += [now for lack in lacks if lack.told_at >= 0]
+    moments += [_again(lack, now, wait_ms) for lack in lacks]
     moments += [at + wait_ms for at in _rows_column(experiment, "last_at", tables) if at >= 0 and now < at + wait_ms]
     if experiment.ends_at is not None:
         moments.append(experiment.ends_at)
     return max(now + REST_MS, min(moments))
+
+
+def _again(lack: Lack, now: int, wait_ms: int) -> int:
+    """When a lack may be told, or is looked at again: what has lasted for long may well last on."""
+    since = lack.since if lack.told_at >= 0 else lack.since + wait_ms
+    return since if now < since else now + min(wait_ms, (now - since) // 10)
 
 
 def _ends(experiment: ExperimentRow, now: int, tables: Tables) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from agents.fold import rebuild
+from agents.judge import vigil
+from agents.place import Place
 from schemas.catalog import ALERTS, DECISIONS, RESULTS, SPECS
 from schemas.lessons import Alert
 from schemas.records import (
@@ -30,6 +32,7 @@ from schemas.records import (
 )
 from schemas.terms import check_policy, check_spec
 from state.table import row_key
+from state.tables import Tables
 from tests.builders import NOON, result, spec
 from tests.life import Life
 
@@ -116,6 +119,72 @@ def test_it_is_told_once_and_resolved_when_it_is_over() -> None:
     assert len(decisions(life)) == 1
 
 
+def looks(life: Life, minutes: int, monkeypatch: pytest.MonkeyPatch, *arms: str) -> list[int]:
+    """The moments at which the experiment is looked at while the clock goes on by the minute and these arms send."""
+    at = list[int]()
+
+    def counted(key: str, place: Place, tables: Tables) -> vigil.Seen:
+        at.append(place.now)
+        return look_after(key, place, tables)
+
+    look_after = vigil.look_after
+    with monkeypatch.context() as patched:
+        patched.setattr(vigil, "look_after", counted)
+        for _ in range(minutes):
+            if arms:
+                send(life, *arms, n=50)
+            life.wait(MINUTE)
+    return at
+
+
+def test_what_was_told_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = alive(THREE)
+    send(life, "control", "b")
+    life.wait(30 * MINUTE)
+    first = looks(life, 60, monkeypatch)
+    assert 8 <= len(first) <= 14
+    assert len(looks(life, 24 * 60, monkeypatch)) <= 70
+    assert 46 <= len(looks(life, 24 * 60, monkeypatch)) <= 48, "every missing_after_ms, for as long as it lasts"
+    assert len(decisions(life)) == 1 + len([one for one in decisions(life) if one.variant != "c"])
+
+
+def test_a_spec_without_a_result_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = alive(spec())
+    life.wait(30 * MINUTE)
+    assert len(looks(life, 24 * 60, monkeypatch)) <= 70
+
+
+def test_what_is_not_told_yet_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arm that may have stopped, of which the others' units would tell, and these have stopped too."""
+    life = alive(spec())
+    for _ in range(10):
+        send(life, "control", "b", n=1_000)
+        life.wait(MINUTE)
+    life.wait(30 * MINUTE)
+    send(life, "control", n=50)
+    life.wait(30 * MINUTE)
+    assert [(one.kind, one.name, one.told_at) for one in row(life).lacks] == [("STOPPED", "b", -1)]
+    assert len(looks(life, 24 * 60, monkeypatch)) <= 70
+
+
+@pytest.mark.parametrize("lack", ["ARM", "CONTROL", "METRIC"])
+def test_a_lack_that_has_lasted_for_days_ends_within_a_minute_of_the_record_that_ends_it(lack: str) -> None:
+    plan = spec(metrics=(CONVERSION, ERROR)) if lack == "METRIC" else THREE if lack == "ARM" else spec()
+    sent = ("control", "b") if lack != "CONTROL" else ("b",)
+    life = alive(plan)
+    send(life, *sent)
+    for _ in range(200):
+        life.wait(30 * MINUTE)
+    assert row(life).due_at > life.now + 2 * MINUTE
+    mends: dict[str, Any] = {"ARM": {"variant": "c"}, "CONTROL": {"variant": "control"}, "METRIC": {"metric": "error"}}
+    for arm in ("control", "b") if lack == "METRIC" else ("",):
+        fields = mends[lack] if not arm else {"variant": arm, **mends[lack]}
+        send(life, "", n=50, **fields)
+    life.wait(MINUTE)
+    assert lack not in [one.kind for one in row(life).lacks]
+    assert alerts(life)[-1][1] == "RESOLVED"
+
+
 def test_nothing_is_told_before_the_others_have_the_units_that_a_verdict_needs() -> None:
     life = alive(THREE)
     send(life, "control", "b", n=50)
@@ -182,7 +251,7 @@ def test_an_arm_that_stops_while_others_go_on_is_told_and_resolved() -> None:
     assert (told.verdict, told.variant) == (Verdict.MISSING, "b")
     assert lacks(life) == [("STOPPED", "b", stopped)]
     send(life, "b", "control")
-    life.wait(2 * MINUTE)
+    life.wait(4 * MINUTE)  # a tenth of the time that it lasted
     assert alerts(life) == [("arms stopped", "RAISED"), ("arms stopped", "RESOLVED")]
 
 
