@@ -7,7 +7,7 @@ schemas or this program that broke, and who prefers to stop then may say so.
 
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,7 @@ LOOKED_AT = 1_000  # records of a source, or of a partition; half of them invali
 SOURCES_LEAST = 3  # of which all are bad before a partition is stopped; fewer may be one producer's doing
 SOURCES_MOST = 1_000  # told apart in a partition; more names than that are made up, and counted as one
 FORGOTTEN = 100_000  # records of a partition after which a source that sent none of them is forgotten
+QUIET_MS = 3_600_000  # of the partition's clock, after which a source that sent nothing is counted no more
 OTHERS = "all others"
 NO_KEY = "records without a readable key"
 _SHOWN = 100  # characters of a source's name in the log
@@ -35,12 +36,14 @@ class Keyed(Protocol):
 
 @dataclass(slots=True)
 class _Source:
-    """seen, bad: records of late, halved at each LOOKED_AT of them; last: the partition's count at its last record."""
+    """seen, bad: records of late, halved at each LOOKED_AT of them; last: the partition's count at its last record; at:
+    the partition's clock then, ms."""
 
     seen: int = 0
     bad: int = 0
     tripped: bool = False
     last: int = 0
+    at: int = 0
 
 
 @dataclass(slots=True)
@@ -74,8 +77,11 @@ class Breaker:
         found = self._partitions.get((topic, partition))
         return found is not None and found.opened
 
-    def trips(self, topic: str, partition: int, records: Collection[Keyed], refused: Collection[Key]) -> bool:
-        """Notes records, and the keys of those that were refused; True if the partition is to be paused."""
+    def trips(self, topic: str, partition: int, records: Collection[Keyed], refused: Collection[Key], now: int) -> bool:
+        """Notes records, and the keys of those that were refused; True if the partition is to be paused.
+
+        now: the partition's clock, ms.
+        """
         here = self._partitions.setdefault((topic, partition), _Partition())
         here.total += len(records)
         if not refused and not here.sources:
@@ -83,19 +89,34 @@ class Breaker:
             return False
         bad = Counter(map(source_of, refused))
         for name, count in Counter(source_of(record.key()) for record in records).items():
-            self._note(here, name, count, bad[name], f"{topic}/{partition}")
+            source = self._note(here, name, count, bad[name], f"{topic}/{partition}")
+            if source is not None:
+                source.at = now
         if here.total - here.swept_at >= FORGOTTEN:
             _sweep(here)
+        self._show(here, topic, partition, now)
         tripped = sum(source.tripped for source in here.sources.values())
-        GARBAGE_SOURCES.labels(topic, str(partition)).set(tripped)
         return self._stops(here, tripped, topic, partition)
 
-    def _note(self, here: _Partition, name: str, count: int, bad: int, place: str) -> None:
+    def passed(self, topics: Iterable[str], partition: int, now: int) -> None:
+        """Time passed in a partition: whoever has been quiet for long is counted no more, until it sends again."""
+        for topic in topics:
+            here = self._partitions.get((topic, partition))
+            if here is not None and here.sources:
+                self._show(here, topic, partition, now)
+
+    def _show(self, here: _Partition, topic: str, partition: int, now: int) -> None:
+        """Of a paused partition nothing comes, so that its sources are counted however long they are quiet."""
+        shown = [one for one in here.sources.values() if one.tripped and (here.opened or now - one.at < QUIET_MS)]
+        GARBAGE_SOURCES.labels(topic, str(partition)).set(len(shown))
+
+    def _note(self, here: _Partition, name: str, count: int, bad: int, place: str) -> _Source | None:
+        """Counts records of a source; returns it where it is followed."""
         source = here.sources.get(name)
         if source is None:
             if not bad:
                 here.clean_at = here.total  # who sends nothing wrong is not followed
-                return
+                return None
             name = name if len(here.sources) < SOURCES_MOST else OTHERS
             source = here.sources.setdefault(name, _Source())
         source.seen, source.bad, source.last = source.seen + count, source.bad + bad, here.total
@@ -118,6 +139,7 @@ class Breaker:
             source.seen, source.bad = source.seen // 2, source.bad // 2
         if not source.bad and not source.tripped:
             del here.sources[name]
+        return source
 
     def _stops(self, here: _Partition, tripped: int, topic: str, partition: int) -> bool:
         all_bad = tripped >= SOURCES_LEAST and here.total - here.clean_at >= LOOKED_AT

@@ -193,7 +193,9 @@ class Processor:
                 self._urgent.add(partition)
             if self._box.alone:
                 self._commit_all()
-        if self._breaker.trips(topic, partition, records, refused):
+        if topic == TICKS:
+            self._breaker.passed(self._topology.inputs, partition, owned.tables.now)
+        if self._breaker.trips(topic, partition, records, refused, owned.tables.now):
             self._consumer.pause([TopicPartition(topic, partition)])
 
     def _commit_all(self) -> None:

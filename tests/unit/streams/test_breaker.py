@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.breaker import FORGOTTEN, LOOKED_AT, NO_KEY, SOURCES_MOST, Breaker
+from streams.breaker import FORGOTTEN, LOOKED_AT, NO_KEY, QUIET_MS, SOURCES_MOST, Breaker
 from streams.telemetry import REGISTRY
-from tests.builders import Sent
+from tests.builders import NOON, Sent
 
 TOPIC = "experiments.results.v1"
 SLICE = 100
@@ -26,7 +26,7 @@ def keys(name: bytes | None, count: int) -> list[Sent]:
 def feed(breaker: Breaker, good: bytes | None, bad: bytes | None, rounds: int = 30, each: int = SLICE // 2) -> bool:
     """Slices of which one half is valid, of `good`, and one invalid, of `bad`; whether any paused the partition."""
     records = keys(good, each) + keys(bad, each)
-    tripped = [breaker.trips(TOPIC, 0, records, [bad] * each) for _ in range(rounds)]
+    tripped = [breaker.trips(TOPIC, 0, records, [bad] * each, NOON) for _ in range(rounds)]
     return any(tripped)
 
 
@@ -57,7 +57,7 @@ def test_even_a_flood_of_many_tenants_garbage_stops_nobody_who_sends_what_is_val
     bad = [b"evil%d/bot" % n for n in range(5)]
     for _ in range(100):
         records = [record for name in bad for record in keys(name, 180)] + keys(b"good/bot", 1)
-        assert not breaker.trips(TOPIC, 0, records, [name for name in bad for _ in range(180)])
+        assert not breaker.trips(TOPIC, 0, records, [name for name in bad for _ in range(180)], NOON)
     assert len(told.records) == len(bad)
 
 
@@ -65,7 +65,7 @@ def test_where_all_are_bad_it_pauses_only_if_it_is_told_to(told: pytest.LogCaptu
     for pauses in (False, True):
         breaker = Breaker(pauses)
         records = [record for n in range(3) for record in keys(b"tenant%d/bot" % n, SLICE)]
-        tripped = [breaker.trips(TOPIC, 0, records, [record.key() for record in records]) for _ in range(20)]
+        tripped = [breaker.trips(TOPIC, 0, records, [record.key() for record in records], NOON) for _ in range(20)]
         assert (any(tripped), breaker.opened(TOPIC, 0)) == (pauses, pauses)
         assert tripped.count(True) == pauses
     assert "paused, for all of its 3 sources" in told.records[-1].getMessage()
@@ -79,7 +79,7 @@ def test_a_source_that_is_mended_is_not_counted_any_more() -> None:
     feed(breaker, b"good/bot", b"ill/bot")
     assert sources() == 1.0
     for _ in range(2 * LOOKED_AT // SLICE):
-        breaker.trips(TOPIC, 0, keys(b"ill/bot", SLICE), [])
+        breaker.trips(TOPIC, 0, keys(b"ill/bot", SLICE), [], NOON)
     assert sources() == 0.0
 
 
@@ -87,8 +87,35 @@ def test_a_source_that_went_away_is_forgotten() -> None:
     breaker = Breaker()
     feed(breaker, b"good/bot", b"ill/bot")
     for _ in range(2 * FORGOTTEN // 1_000):
-        breaker.trips(TOPIC, 0, keys(b"good/bot", 1_000), [])
+        breaker.trips(TOPIC, 0, keys(b"good/bot", 1_000), [], NOON)
     assert sources() == 0.0
+
+
+def test_a_source_that_went_quiet_with_its_partition_is_counted_no_more_once_its_time_is_over() -> None:
+    breaker = Breaker()
+    feed(breaker, b"good/bot", b"ill/bot")
+    breaker.passed([TOPIC], 1, NOON + QUIET_MS)  # the clock of another partition
+    breaker.passed([TOPIC], 0, NOON + QUIET_MS - 1)
+    assert sources() == 1.0
+    breaker.passed(["models.metrics.v1", TOPIC], 0, NOON + QUIET_MS)
+    assert sources() == 0.0
+    breaker.trips(TOPIC, 0, keys(b"ill/bot", 1), [b"ill/bot"], NOON + 2 * QUIET_MS)
+    assert sources() == 1.0, "it is back, and as bad as it was"
+
+
+def test_one_that_goes_on_and_the_sources_of_a_paused_partition_are_counted_whatever_the_time() -> None:
+    breaker = Breaker()
+    feed(breaker, b"good/bot", b"ill/bot")
+    breaker.trips(TOPIC, 0, keys(b"ill/bot", 1), [b"ill/bot"], NOON + QUIET_MS - 1)
+    breaker.trips(TOPIC, 0, keys(b"good/bot", 1), [], NOON + QUIET_MS)
+    breaker.passed([TOPIC], 0, NOON + QUIET_MS)
+    assert sources() == 1.0
+    breaker = Breaker(pauses=True)
+    records = [record for n in range(3) for record in keys(b"tenant%d/bot" % n, SLICE)]
+    for _ in range(20):
+        breaker.trips(TOPIC, 0, records, [record.key() for record in records], NOON)
+    breaker.passed([TOPIC], 0, NOON + 2 * QUIET_MS)
+    assert (breaker.opened(TOPIC, 0), sources()) == (True, 3.0)
 
 
 def test_made_up_names_take_up_no_more_than_their_place(told: pytest.LogCaptureFixture) -> None:
@@ -96,7 +123,7 @@ def test_made_up_names_take_up_no_more_than_their_place(told: pytest.LogCaptureF
     for start in range(0, 5 * SOURCES_MOST, SLICE):
         names = [b"made-up-%d" % n for n in range(start, start + SLICE)]
         records = [record for name in names for record in keys(name, 1)]
-        assert not breaker.trips(TOPIC, 0, records, names)
+        assert not breaker.trips(TOPIC, 0, records, names, NOON)
     assert len(breaker._partitions[TOPIC, 0].sources) == SOURCES_MOST + 1
     (line,) = [record.getMessage() for record in told.records]
     assert "'all others'" in line
