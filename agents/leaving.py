@@ -6,11 +6,12 @@ from agents import commands
 from agents.again import unserved
 from agents.alerts import metrics
 from agents.effects import Output
+from agents.forget import forget, left
 from agents.judge.again import unserved_of
 from agents.judge.leaving import leave
 from agents.judge.vigil import lasting
 from agents.place import Place
-from agents.trust.fold import forget
+from agents.trust import fold as trust
 from schemas.records import ExperimentRow
 from state.keyed import Keyed
 from state.tables import Tables
@@ -22,9 +23,8 @@ def tick(place: Place, tables: Tables) -> list[Output]:
     """What follows where rows leave: of an agent that is forgotten, that it is heard as any other; of an experiment, that
     what was told to be wrong with it is over."""
     lessons = tables.lessons
+    gone = [row.subject for table in (tables.metrics, tables.commands) for row in table.expire(place.now, LEAVE_MOST)]
     by_clock: tuple[Keyed[Any], ...] = (
-        tables.metrics,
-        tables.commands,
         tables.budgets,
         lessons.alerts,
         lessons.sightings,
@@ -33,11 +33,16 @@ def tick(place: Place, tables: Tables) -> list[Output]:
     )
     for table in by_clock:
         table.expire(place.now, LEAVE_MOST)
-    over = [out for row in leave(place.now, tables) for out in _over(row, place, tables)]
+    experiments = leave(place.now, tables)
+    over = [out for row in experiments for out in _over(row, place, tables)]
+    left([*gone, *(row.subject for row in experiments)], tables)
+    forget(LEAVE_MOST, tables)
     by_event_time: tuple[Keyed[Any], ...] = (lessons.patterns, lessons.signals)
     for table in by_event_time:
         table.expire(lessons.event_time, LEAVE_MOST)
-    return over + [out for row in lessons.trust.expire(place.now, LEAVE_MOST) for out in forget(row, place, lessons)]
+    return over + [
+        out for row in lessons.trust.expire(place.now, LEAVE_MOST) for out in trust.forget(row, place, lessons)
+    ]
 
 
 def _over(row: ExperimentRow, place: Place, tables: Tables) -> list[Output]:

@@ -3,6 +3,7 @@
 from agents import commands, decider, findings, followups, leaving
 from agents.alerts import raising
 from agents.effects import Output, Refusal
+from agents.forget import rebuild as rebuild_forget
 from agents.known import rebuild as rebuild_known
 from agents.known import vouch
 from agents.learning import fold as learning
@@ -80,6 +81,7 @@ def apply(record: Rare, place: Place, tables: Tables) -> list[Output] | Refusal:
 def rebuild(tables: Tables) -> None:
     """What is derived of failures, trust and learning, after rows were restored."""
     rebuild_known(tables)
+    rebuild_forget(tables)
     commands.rebuild(tables)
     for agent in (followups, patterns, trust, learning, raising):
         agent.rebuild(tables.lessons)

@@ -120,6 +120,7 @@ class Tables:
             leaves=leaving.budget,
         )
         self.newcomers = Newcomers()  # subjects that nobody vouched for; worked out, never stored
+        self.bare = Agenda()  # of those the ones of which no row is left; all are due; worked out, never stored
         self.vigil = Agenda()  # experiments, by when they are looked at for what they lack; worked out, never stored
         self.again = Agenda()  # experiments, by when one of their verdicts is open again; worked out, never stored
         self.anew = Agenda()  # metrics, by when one of their versions is watched anew; worked out, never stored
