@@ -1,12 +1,18 @@
-"""A deployer with Faust: python -m examples.deployer_faust BOOTSTRAP KEYS-FILE STATE-FILE"""
+"""A deployer with Faust: python -m examples.deployer_faust BOOTSTRAP KEYS-FILE STATE-FILE [GROUP [MS]]
 
+GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of scheme 1 alone are refused.
+"""
+
+import asyncio
 import sys
 from typing import Any
 
 import faust
+from aiokafka.admin import AIOKafkaAdminClient
 
 from examples.duties import Duties
 from streams.executor.committed import Transport
+from streams.verifier import Origin
 
 TOPIC, STATUS_TOPIC = "commands.rollback.v1", "commands.status.v1"
 
@@ -16,8 +22,20 @@ def act(command: dict[str, Any]) -> None:
     print(command["command_id"], command["target"], "->", command["to_version"], flush=True)
 
 
-def application(bootstrap: str, keys_file: str, state_file: str) -> faust.App:
-    duties = Duties(keys_file, state_file, act)
+def duties_of(keys_file: str, state_file: str, cluster: str, group: str = "mendstream", until: str = "") -> Duties:
+    return Duties(keys_file, state_file, act, Origin(cluster, group), int(until) if until else None)
+
+
+async def cluster_of(bootstrap: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
+
+
+def application(bootstrap: str, state_file: str, duties: Duties) -> faust.App:
     app = faust.App("deployer-faust", broker=f"kafka://{bootstrap}", datadir=f"{state_file}.faust", web_enabled=False,
                     topic_allow_declare=False, topic_disable_leader=True, consumer_auto_offset_reset="earliest",
                     broker_session_timeout=6.0, broker_heartbeat_interval=2.0)  # fmt: skip
@@ -35,5 +53,11 @@ def application(bootstrap: str, keys_file: str, state_file: str) -> faust.App:
     return app
 
 
+def main(bootstrap: str, keys_file: str, state_file: str, *obeyed: str) -> None:
+    cluster = asyncio.new_event_loop().run_until_complete(cluster_of(bootstrap))
+    app = application(bootstrap, state_file, duties_of(keys_file, state_file, cluster, *obeyed))
+    faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+
+
 if __name__ == "__main__":
-    faust.Worker(application(*sys.argv[1:]), loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+    main(*sys.argv[1:])

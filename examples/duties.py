@@ -30,11 +30,12 @@ Act = Callable[[dict[str, Any]], None]
 class Duties:
     """act: changes what is in service; after a crash it may be asked again for the same command.
 
-    origin: whose commands are obeyed; without it a signature says neither whose it is nor how it is to be read.
+    origin: whose commands are obeyed; until_ms: from when on a signature has to say so, which is scheme 2; None: never.
     """
 
-    def __init__(self, keys_file: str, state_file: str, act: Act, origin: Origin | None = None) -> None:
-        self._keys, self._path, self._act, self._origin = load_keys(keys_file), Path(state_file), act, origin
+    def __init__(self, keys_file: str, state_file: str, act: Act, origin: Origin, until_ms: int | None = None) -> None:
+        self._keys, self._path, self._act = load_keys(keys_file), Path(state_file), act
+        self._terms = (origin, SCHEMA, until_ms)
         self._state = json.loads(self._path.read_text()) if self._path.exists() else {"done": [], "tokens": {}}
 
     def take(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Iterator[bytes]:
@@ -43,7 +44,7 @@ class Duties:
             return
         command: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), COMMAND, None)
         try:
-            verify(topic, key, value, headers, command, self._keys, int(time.time() * 1_000), self._origin, SCHEMA)
+            verify(topic, key, value, headers, command, self._keys, int(time.time() * 1_000), *self._terms)
             done = command["command_id"] in self._state["done"]
             if not done and command["fencing_token"] <= self._state["tokens"].get(command["target"], 0):
                 raise Refused("STALE_TOKEN", "a later command was here")

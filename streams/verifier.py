@@ -7,15 +7,19 @@ refused came from whoever holds the private key; whether the order is a wise one
 import base64
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+log = logging.getLogger("mendstream.verifier")
 
 # So that a signature of anything else never passes for one of a command. What scheme 1 signs does not say how the bytes are
 # to be read, nor whose they are: who owns the Schema Registry could swap two fields, who has another Kafka send them there.
@@ -167,7 +171,7 @@ def verify(
     """
     held = list(headers or ())
     second = origin is not None and any(each == SIGNATURE_2 for each, _ in held)
-    if origin is not None and not second and scheme_1_until_ms is not None and now_ms >= scheme_1_until_ms:
+    if not _scheme_1(origin, scheme_1_until_ms, now_ms) and not second:
         raise Refused(
             "UNSIGNED", f"it carries no {SIGNATURE_2}, and scheme 1 was accepted until {scheme_1_until_ms} ms"
         )
@@ -191,6 +195,28 @@ def verify(
         raise Refused("BAD_SIGNATURE", f"what it says is not what {name} signed") from error
     if now_ms >= (expires := _field(command, "expires_at")):
         raise Refused("EXPIRED", f"it expired at {expires} ms, {now_ms - expires} ms ago")
+
+
+def _scheme_1(origin: Origin | None, until_ms: int | None, now_ms: int) -> bool:
+    """Whether a signature of scheme 1 alone is accepted, which is said."""
+    if origin is not None and until_ms is not None:
+        if now_ms >= until_ms:
+            return False
+        warned(f"until {until_ms} ms, as scheme_1_until_ms says (of an executor MENDSTREAM_SIGNATURE_1_UNTIL)")
+    elif origin is not None:
+        warned("without an end: state one in scheme_1_until_ms (of an executor MENDSTREAM_SIGNATURE_1_UNTIL)")
+    else:
+        warned("without an end: give verify an origin and the schema, and state one in scheme_1_until_ms")
+    return True
+
+
+@cache
+def warned(how_long: str) -> None:
+    """Says once in the life of a process that scheme 1 is accepted."""
+    log.warning(
+        "commands with a signature of scheme 1 alone, which says neither whose they are nor how they are read, are accepted %s",
+        how_long,
+    )
 
 
 class Ledger:
