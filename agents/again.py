@@ -25,7 +25,7 @@ _SAID = {How.DENIED: "a person said no", How.OVERTAKEN: "a later order has its t
 
 def ended(row: CommandRow, place: Place, tables: Tables) -> tuple[list[Output], list[float]]:
     """The decision that a verdict is open again, and how many of its subject's wait so; nothing for other commands."""
-    policy = policy_for(row.subject, tables.policies.values())
+    policy = policy_for(row.subject, tables.policies)
     end = end_of(row, tables)
     if end.how == How.NOT_YET or row.compensates is not None:
         return [], []

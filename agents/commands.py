@@ -242,4 +242,4 @@ def _budgeted(values: list[tuple[AlertMetric, str, float]], place: Place, tables
 
 
 def _policy(subject: str, tables: Tables) -> Policy:
-    return policy_for(subject, tables.policies.values())
+    return policy_for(subject, tables.policies)

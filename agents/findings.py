@@ -43,7 +43,7 @@ _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
     """Everything that one finding asks for, in order."""
-    policy, at = policy_for(finding.subject, tables.policies.values()), finding.at
+    policy, at = policy_for(finding.subject, tables.policies), finding.at
     old = int(facts.now[at] - facts.appended[at]) > policy.max_age_ms
     place = Place(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
     return _acted(replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), tables, policy)
@@ -59,7 +59,7 @@ def again(place: Place, tables: Tables) -> list[Output]:
     for key in tables.again.due(place.now):
         experiment = tables.experiments.get(key)
         assert experiment is not None, f"{key} is due without a row"
-        policy = policy_for(experiment.subject, tables.policies.values())
+        policy = policy_for(experiment.subject, tables.policies)
         for finding in judged.due(key, place, tables, policy.max_age_ms):
             outputs += _acted(finding, place, place.now, tables, policy, told=True)
         outputs += commands.observe(
@@ -73,7 +73,7 @@ def missed(place: Place, tables: Tables) -> list[Output]:
     outputs: list[Output] = []
     for key in tables.vigil.due(place.now):
         seen = vigil.look_after(key, place, tables)
-        policy = policy_for(seen.subject, tables.policies.values())
+        policy = policy_for(seen.subject, tables.policies)
         for finding in seen.findings:
             decision = decider.decided(finding, policy, _experiment(finding, tables), place)
             outputs.append(Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now))
@@ -143,7 +143,7 @@ def _learnt(
 
 def follow(advice: Advice, place: Place, tables: Tables) -> list[Output]:
     """What follows from advice against a failure: a decision to improve, and the command by the autonomy in force."""
-    policy = policy_for(advice.subject, tables.policies.values())
+    policy = policy_for(advice.subject, tables.policies)
     finding = Finding(
         at=0,
         agent="patterns",
@@ -174,7 +174,7 @@ def follow(advice: Advice, place: Place, tables: Tables) -> list[Output]:
 
 def ask(request: Request, place: Place, tables: Tables) -> list[Output]:
     """What follows from a person's own order: a rollback to what served before at once, the rest as the policy has it."""
-    policy, kind = policy_for(request.subject, tables.policies.values()), Order(request.kind)
+    policy, kind = policy_for(request.subject, tables.policies), Order(request.kind)
     finding = Finding(
         at=0,
         agent="people",

@@ -48,6 +48,7 @@ from schemas.lessons import TrustLevel
 from schemas.records import Policy
 from schemas.refusals import DecodeError, Reason, Refused
 from schemas.wire import MAX_BYTES, Codec
+from state.policies import Policies
 from state.tables import Tables
 
 INPUTS = (  # co-partitioned; what is broadcast is not among them
@@ -132,7 +133,7 @@ def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> Refused |
 
 def rebuild(tables: Tables) -> None:
     """Works out everything derived, after rows were restored."""
-    tables.policies = {row.policy_id: row for row in tables.accepted.rows()}
+    tables.policies = Policies(tables.accepted.rows())
     tables.lessons.levels = {row.agent_id: row for row in tables.lessons.heard_levels.rows()}
     rebuild_arms(tables)
     rebuild_vigil(tables)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from agents.alerts import metrics
 from schemas import terms
 from schemas.records import Autonomy, Direction, MetricKind, MetricSpec, Order, Policy, Role
+from state.policies import Policies
 
 _UP, _DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EXPOSURE = "exposure"  # counts assigned units; feeds the check of the split
@@ -21,17 +22,18 @@ DEFAULT_METRICS = (
 DEFAULT_POLICY = Policy(event_id="", policy_id="default")
 
 
-def policy_for(subject: str, policies: Iterable[Policy]) -> Policy:
-    """The policy that names the subject most exactly, of several the first by its id; the built-in one where none does."""
-    best, length = DEFAULT_POLICY, -1
-    for policy in policies:
-        for pattern in policy.subjects:
-            exact = pattern == subject
-            fits = exact or (pattern.endswith("*") and subject.startswith(pattern[:-1]))
-            reach = len(pattern) + 1 if exact else len(pattern) - 1
-            if fits and (reach > length or (reach == length and policy.policy_id < best.policy_id)):
-                best, length = policy, reach
-    return best
+def policy_for(subject: str, policies: Policies | Iterable[Policy]) -> Policy:
+    """The policy that names the subject most exactly, of several the first by its id; the built-in one where none does.
+
+    Of `Policies` the work grows with the length of the subject's name, not with how many there are.
+    """
+    if not isinstance(policies, Policies):
+        policies = Policies(policies)
+    found = policies.naming(subject)
+    if found is not None:
+        return found
+    prefixes = (policies.naming(f"{subject[:length]}*") for length in range(len(subject), -1, -1))
+    return next((policy for policy in prefixes if policy is not None), DEFAULT_POLICY)
 
 
 def check_policy(policy: Policy) -> list[terms.Fault]:

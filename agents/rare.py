@@ -107,7 +107,7 @@ def _spec(spec: ExperimentSpec, place: Place, tables: Tables) -> list[Output]:
     ignored = apply_spec(spec, place.now, tables)
     if ignored is None:
         return []
-    policy = policy_for(spec.subject, tables.policies.values())
+    policy = policy_for(spec.subject, tables.policies)
     decision = Decision(
         decision_id=place.event_id("specs", spec.experiment_id),
         subject=spec.subject,
@@ -131,7 +131,7 @@ def _tick(place: Place, tables: Tables) -> list[Output]:
     lessons, policies = tables.lessons, tables.policies
 
     def policy_of(name: str) -> Policy:
-        return policy_for(name, policies.values())
+        return policy_for(name, policies)
 
     outputs = [*commands.tick(place, tables), *findings.again(place, tables), *findings.missed(place, tables)]
     outputs += followups.tick(place, lessons)

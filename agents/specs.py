@@ -23,7 +23,7 @@ def apply_spec(spec: ExperimentSpec, now: int, tables: Tables) -> str | None:
     row = tables.experiments.get(key)
     if row is not None and row.started_offset >= 0:
         return _end(spec, row, key, now, tables)
-    policy = policy_for(spec.subject, tables.policies.values())
+    policy = policy_for(spec.subject, tables.policies)
     judged = [metric.name for metric in spec.metrics if metric.role in (Role.GOAL, Role.GUARDRAIL)]
     taken = replace(
         new_experiment(spec.subject, spec.experiment_id, policy),

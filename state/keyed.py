@@ -1,6 +1,6 @@
 """Low-volume tables: frozen dataclasses in a dict."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from schemas.wire import Codec, Record
@@ -20,12 +20,16 @@ class Keyed(Generic[R]):
         key: Callable[[R], str],
         group: Callable[[R], str] | None = None,
         leaves: Callable[[R], int] | None = None,
+        marks: Mapping[str, Callable[[R], str | None]] | None = None,
     ) -> None:
         """group: what `rows_of` finds rows by; a row never changes its group.
 
+        marks: what `marked` finds rows by, by the name of each: the value that a row has as it stands, None for none.
         leaves: the moment from which on a row may go, by the row alone; NEVER where it may not as it stands.
         """
         self._leaves = leaves
+        self._marks = marks or {}
+        self._marked: dict[str, dict[str, dict[str, None]]] = {name: {} for name in self._marks}
         self._leaving = Agenda()  # rows by when they may go, or sooner; worked out, never stored
         self.topic = topic
         self._group = group
@@ -84,6 +88,10 @@ class Keyed(Generic[R]):
         """The rows of one group."""
         return len(self._groups.get(group, ()))
 
+    def marked(self, name: str, value: str) -> list[R]:
+        """The rows that have this value of a mark, by key: the order of putting is another after a restart."""
+        return [self._rows[key] for key in sorted(self._marked[name].get(value, ()))]
+
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         dirty, self._dirty = self._dirty, {}
         return [(key, codec.encode(self._rows[key]) if key in self._rows else None) for key in dirty]
@@ -101,6 +109,7 @@ class Keyed(Generic[R]):
     def _remove(self, key: str) -> bool:
         gone = self._rows.pop(key, None)
         self._leaving.drop(key)
+        self._mark(key, gone, None)
         if gone is not None and self._group is not None:
             group = self._group(gone)
             del self._groups[group][key]
@@ -111,9 +120,22 @@ class Keyed(Generic[R]):
     def _set(self, key: str, row: R) -> None:
         if self._group is not None and key not in self._rows:
             self._groups.setdefault(self._group(row), {})[key] = None
+        self._mark(key, self._rows.get(key), row)
         self._rows[key] = row
         if self._leaves is not None:
             at, known = self._leaves(row), self._leaving.at(key)
             # One that may go later than it was known to is looked at when that time comes.
             if at != NEVER and (known is None or at < known):
                 self._leaving.put(key, at)
+
+    def _mark(self, key: str, before: R | None, row: R | None) -> None:
+        for name, mark in self._marks.items():
+            marked = self._marked[name]
+            old = mark(before) if before is not None else None
+            new = mark(row) if row is not None else None
+            if old is not None and old != new:
+                del marked[old][key]
+                if not marked[old]:
+                    del marked[old]
+            if new is not None and old != new:
+                marked.setdefault(new, {})[key] = None

@@ -45,6 +45,7 @@ OPEN = frozenset(
         Phase.COMPENSATING,
     }
 )
+AT_WORK = OPEN - {Phase.UNKNOWN, Phase.PROPOSED, Phase.PENDING_APPROVAL, Phase.COMPENSATING}
 
 
 def metric(row: MetricRow) -> int:

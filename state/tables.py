@@ -23,12 +23,14 @@ from state.columnar import Columnar
 from state.keyed import Keyed
 from state.lessons import Lessons
 from state.newcomers import Newcomers
+from state.policies import Policies
 from state.seen import WINDOW, Seen
 from state.silence import Silence
 from state.table import Table, row_key
 from state.trials import Trials
 
 SLICE_MOST = 65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
+BUSY = "busy"  # mark of commands of automation that are at work: their tenant
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
@@ -68,6 +70,10 @@ def _subject(row: MetricRow | CommandRow | ExperimentRow) -> str:
     return row.subject
 
 
+def _busy(row: CommandRow) -> str | None:
+    return tenant_of(row.subject) if row.phase in leaving.AT_WORK and not row.requested_by else None
+
+
 def budget_key(tenant: str, shared: bool, newcomers: bool) -> str:
     """The key of a tenant's budget row; of its newcomers there are rows of their own."""
     return row_key(tenant, "shared" if shared else "own", *(["newcomers"] if newcomers else []))
@@ -103,7 +109,12 @@ class Tables:
             leaving.metric,
         )
         self.commands: Keyed[CommandRow] = Keyed(
-            TABLES_COMMANDS, "CommandRow", lambda row: row.command_id, _subject, leaving.command
+            TABLES_COMMANDS,
+            "CommandRow",
+            lambda row: row.command_id,
+            _subject,
+            leaving.command,
+            {BUSY: _busy},
         )
         self.subjects: Keyed[SubjectRow] = Keyed(
             TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject), lambda row: tenant_of(row.subject)
@@ -128,7 +139,7 @@ class Tables:
         self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
         self.accepted: Keyed[Policy] = Keyed(TABLES_POLICIES, "Policy", lambda row: row_key(row.policy_id))
-        self.policies: dict[str, Policy] = {}
+        self.policies = Policies()
         self.dedupe_window = dedupe_window
         self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
         self.unit_arms = Seen(dedupe_window, SLICE_MOST)  # units of metrics there, whichever arm they were in

@@ -80,7 +80,7 @@ class Life(Loop):
             decided_at=self.now,
             agents="",
         )
-        policy = policy_for(finding.subject, self.tables.policies.values())
+        policy = policy_for(finding.subject, self.tables.policies)
         decision, _, moves = order(decision, finding, place, self.tables, policy)
         self._take(commands.followed(moves, place, self.tables))
         return decision

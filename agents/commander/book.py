@@ -84,7 +84,7 @@ def issue(
 ) -> None:
     """Sends a command out, with a token of its own, and follows its deadline from now on."""
     attempt = row.attempt + (event == Event.RETRY)
-    patience_ms = policy_for(row.subject, tables.policies.values()).acknowledge_ms
+    patience_ms = policy_for(row.subject, tables.policies).acknowledge_ms
     token = _next_token(tables, row.subject, row.target)
     # A deployer that was away for as long as all tries take should not act on what is long past.
     times: dict[str, Any] = {"issued_at": place.now, "expires_at": place.now + sum(WAITS) * patience_ms}

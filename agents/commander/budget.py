@@ -8,7 +8,6 @@ a budget of their own, a part of the size, so that made-up names take nothing fr
 from dataclasses import replace
 
 from agents.alerts.metrics import NEWCOMERS_OVER_BUDGET, OVER_BUDGET, AlertMetric
-from agents.commander.life import AT_WORK
 from agents.effects import Output
 from agents.known import is_known, known_count
 from agents.place import Place
@@ -16,7 +15,7 @@ from schemas.catalog import ADMISSIONS, PROPOSALS
 from schemas.ids import tenant_of
 from schemas.orders import Admission, BudgetRow, Event, Proposal
 from schemas.records import CommandRow, Policy
-from state.tables import Tables, budget_key
+from state.tables import BUSY, Tables, budget_key
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 60_000  # a proposal that is not answered by then asks a person
@@ -123,13 +122,8 @@ def _row(tenant: str, shared: bool, newcomers: bool, place: Place, tables: Table
 
 def _busy(tenant: str, newcomers: bool, place: Place, tables: Tables) -> set[str]:
     """Known subjects of a tenant, or its newcomers, that automation is acting on."""
-    rows = (tables.commands.get(command_id) for command_id in tables.due)
     return {
         row.subject
-        for row in rows
-        if row is not None
-        and not row.requested_by
-        and row.phase in AT_WORK
-        and tenant_of(row.subject) == tenant
-        and is_known(row.subject, place.now, tables) != newcomers
+        for row in tables.commands.marked(BUSY, tenant)
+        if tables.due.at(row.command_id) is not None and is_known(row.subject, place.now, tables) != newcomers
     }

@@ -95,7 +95,7 @@ def precede(row: CommandRow, place: Place, tables: Tables, moves: Moves) -> None
         return
     if row.requested_by and (row.compensates is None or row.order == Order.DEPLOY):
         # Whoever takes a deployment back wants no more than that, and what is found meanwhile is to be ended too.
-        policy = policy_for(row.subject, tables.policies.values())
+        policy = policy_for(row.subject, tables.policies)
         lock(row.subject, row.target, place.now + policy.manual_lock_ms, tables)
     why = f"{row.order.lower()} {row.command_id} is ordered for the same target"
     for other in book.rows_of(row.subject, tables):

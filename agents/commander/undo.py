@@ -102,7 +102,7 @@ def _held(row: CommandRow, kind: Order, person: str, place: Place, tables: Table
         return hands_off(
             row.subject, row.target, place, tables, locks=False
         )  # the order that failed may have locked it
-    policy = policy_for(row.subject, tables.policies.values())
+    policy = policy_for(row.subject, tables.policies)
     if kind == Order.DEPLOY and not deploys_at_once(policy, PERSONS_RULE, environment_of(row.subject, row.target)):
         return "to undo a rollback puts a version in service, and the policy asks a person"
     return ""

@@ -63,7 +63,7 @@ def plan_of_experiment(tables: Tables, subject: str, experiment_id: str) -> Expe
     """The experiment's row, or what it would be if its first result came now."""
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     if experiment is None:
-        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies.values()))
+        experiment = new_experiment(subject, experiment_id, policy_for(subject, tables.policies))
     return experiment
 
 
@@ -84,7 +84,7 @@ def started(tables: Tables, subject: str, experiment_id: str, offset: int, occur
     """The experiment's row; its first result, at `offset`, freezes its place among the subject's experiments."""
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     if experiment is None:
-        policy = policy_for(subject, tables.policies.values())
+        policy = policy_for(subject, tables.policies)
         experiment = new_experiment(subject, experiment_id, policy)
     if experiment.started_offset < 0:
         row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
@@ -106,7 +106,7 @@ def started(tables: Tables, subject: str, experiment_id: str, offset: int, occur
 
 def vigilant(experiment: ExperimentRow, now: int, tables: Tables) -> ExperimentRow:
     """The row with the moment at which it is looked at for what it lacks, which is put down."""
-    policy = policy_for(experiment.subject, tables.policies.values())
+    policy = policy_for(experiment.subject, tables.policies)
     # What was told is looked at again soon: it may be over.
     due_at = now + REST_MS if experiment.lacks else max(now, experiment.begun_at + policy.missing_after_ms)
     if experiment.ends_at is not None:
@@ -133,5 +133,5 @@ def with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> Exper
         kind = MetricKind.COUNT if metric == EXPOSURE else MetricKind.MEAN
         spec = MetricSpec(metric, Role.SIGNAL, Direction.UNKNOWN, kind)
     else:
-        spec = metric_spec(metric, (), policy_for(experiment.subject, tables.policies.values()))
+        spec = metric_spec(metric, (), policy_for(experiment.subject, tables.policies))
     return replace(experiment, metrics=(*experiment.metrics, spec))

@@ -47,7 +47,7 @@ def look_after(key: str, place: Place, tables: Tables) -> Seen:
         return Seen(experiment.subject, [], any(lack.told_at >= 0 for lack in before.lacks))
     if _ends(experiment, place.now, tables):
         return _ended(experiment, place, tables)
-    wait_ms = policy_for(experiment.subject, tables.policies.values()).missing_after_ms
+    wait_ms = policy_for(experiment.subject, tables.policies).missing_after_ms
     found = sorted(lacks_of(experiment, tables, place.now, wait_ms), key=lambda one: (one.kind, one.name))
     known = {(lack.kind, lack.name): lack for lack in experiment.lacks}
     lacks, findings = list[Lack](), list[Finding]()

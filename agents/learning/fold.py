@@ -1,6 +1,5 @@
 """Folds recommendations and their outcomes, which come in any order, into runs; scores them, and runs cycles."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from agents.alerts import metrics
@@ -24,8 +23,8 @@ from schemas.lessons import (
     Trend,
     TrustFact,
 )
-from schemas.records import Policy
 from state.lessons import Lessons
+from state.policies import Policies
 from state.table import row_key
 
 MEMBERS_MOST = 256  # recommendations of a run; more are no run
@@ -33,8 +32,6 @@ VERDICTS_MOST = 64  # of a run that wait for what they judge
 KEPT_MS = 7 * 24 * 3_600_000  # since a run was last touched
 SCORES = {Judgement.APPROVED: 1.0, Judgement.PARTIAL: 0.5, Judgement.REJECTED: 0.0}
 DECLINING_MOST = 100  # agents named; the alert is raised long before
-
-Policies = Mapping[str, Policy]
 
 
 def fold_fact(fact: LearningFact, place: Place, lessons: Lessons, policies: Policies) -> list[Output] | Refusal:
@@ -174,7 +171,7 @@ def _level(row: LearningRow, fact: LearningFact, place: Place, lessons: Lessons,
         declining.add(fact.agent_id)
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MOST]))
     _keep(row, lessons)
-    policy = policy_for(row.tenant, policies.values())
+    policy = policy_for(row.tenant, policies)
     return observe(metrics.DECLINING, row.tenant, float(len(row.declining)), place, lessons, policy, row.tenant)
 
 
@@ -184,7 +181,7 @@ def _cycled(row: LearningRow, place: Place, lessons: Lessons, policies: Policies
         return []
     after, told, outputs = cycle(row, trigger, late, place, lessons)
     _keep(after, lessons)
-    policy = policy_for(row.tenant, policies.values())
+    policy = policy_for(row.tenant, policies)
     gauges = {
         metrics.LATE_MS: float(told.late_ms),
         metrics.QUALITY: told.quality,

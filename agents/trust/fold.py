@@ -1,6 +1,5 @@
 """Folds outcomes into trust, refreshes it as time passes, and tells every worker where it moved."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from agents.alerts import metrics
@@ -22,15 +21,13 @@ from schemas.lessons import (
     TrustRow,
 )
 from schemas.orders import Request
-from schemas.records import Policy
 from state.lessons import Lessons
+from state.policies import Policies
 from state.table import row_key
 
 TOLD_BOOST = 0.05  # a smaller change of the boost is not told to every worker
 REFRESH_MS = 6 * 3_600_000
 RATED_AFTER = 10  # outcomes; of fewer an approval rate says nothing
-
-Policies = Mapping[str, Policy]
 
 
 def fold_fact(fact: TrustFact, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
@@ -77,7 +74,7 @@ def rebuild(lessons: Lessons) -> None:
 
 
 def _moved(before: TrustRow, row: TrustRow, place: Place, lessons: Lessons, policies: Policies) -> list[Output]:
-    policy = policy_for(row.agent_id, policies.values())
+    policy = policy_for(row.agent_id, policies)
     row = scored(row, place.now, policy.disable_below)
     outputs, crowd = _told(before, row, place, lessons), tenant_of(row.agent_id)
     outputs += observe(metrics.TRUST, row.agent_id, row.overall, place, lessons, policy, crowd)

@@ -52,7 +52,7 @@ class _Known:
 
     def policy(self, subject: str) -> Policy:
         if subject not in self._policies:
-            self._policies[subject] = policy_for(subject, self._tables.policies.values())
+            self._policies[subject] = policy_for(subject, self._tables.policies)
         return self._policies[subject]
 
     def rows(self, subject: str, metric: str) -> Rows:

@@ -1,10 +1,15 @@
 """What automation may do in an hour, and to how many subjects at once; the rest waits for a person, under one alert."""
 
+import pytest
+
 from agents.commander.budget import ANSWER_MS, HOUR_MS, SUBJECTS_FREE
+from agents.known import is_known
 from schemas.catalog import ADMISSIONS, ALERTS, PROPOSALS
 from schemas.lessons import Alert
 from schemas.orders import Admission, Proposal
 from schemas.records import Outcome, Phase, Policy, Status, SubjectRow
+from state.agenda import Agenda
+from state.tables import Tables
 from tests.life import Life
 
 DISASTER = [f"shop/bot-{n}" for n in range(50)]
@@ -44,6 +49,26 @@ def test_an_hour_later_there_is_a_new_budget_and_the_alert_is_over() -> None:
     assert ("budget spent", "shop", "RESOLVED") not in alerts(life)  # one was denied a moment ago
     life.wait(HOUR_MS)
     assert ("budget spent", "shop", "RESOLVED") in alerts(life)
+
+
+def test_the_budget_looks_at_no_command_of_another_tenant_nor_at_one_that_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life, looked = Life(policy(commands_per_hour=1_000)), list[str]()
+    for number in range(30):
+        life.find(subject=f"other-{number}/bot")
+    life.find(subject="shop/over")
+    life.report(life.issued()[-1], Status.COMPLETED)
+    life.find(subject="shop/first")
+
+    def counted(subject: str, now: int, tables: Tables) -> bool:
+        looked.append(subject)
+        return is_known(subject, now, tables)
+
+    monkeypatch.setattr("agents.commander.budget.is_known", counted)
+    monkeypatch.setattr(Agenda, "__iter__", lambda _: pytest.fail("all open commands are looked at"))
+    life.find(subject="shop/second")
+    assert set(looked) == {"shop/first", "shop/second"}
 
 
 def test_no_more_than_a_share_of_the_subjects_is_acted_on_at_once() -> None:

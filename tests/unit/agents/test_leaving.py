@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.commander.life import FINAL, LIFE
+from agents.commander.life import AT_WORK, FINAL, LIFE
 from agents.fold import rebuild
 from agents.leaving import LEAVE_MOST
 from agents.trust.score import new_row
@@ -53,6 +53,7 @@ def restarted(loop: Loop) -> Loop:
 
 def test_what_is_open_is_what_the_life_of_commands_does_not_end() -> None:
     assert OPEN - {Phase.UNKNOWN} == LIFE.keys() - FINAL
+    assert leaving.AT_WORK == AT_WORK
 
 
 def test_a_dead_segment_leaves_and_what_serves_stays() -> None:

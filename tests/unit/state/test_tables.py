@@ -173,3 +173,32 @@ def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
     assert len(state.all()) == 19
     assert state.all()[TABLES_ARMS] is state.arms
     assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment", "step")
+
+
+def _marked() -> Keyed[SubjectRow]:
+    """Marked by how many experiments they had, where there was one."""
+    return Keyed(
+        "t",
+        "SubjectRow",
+        lambda row: row.subject,
+        marks={"n": lambda row: str(row.experiments) if row.experiments else None},
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), max_size=20))
+def test_rows_are_found_by_their_marks_as_they_stand_and_after_a_restart(changes: list[tuple[str, int]]) -> None:
+    """-1: the row is dropped."""
+    table, again, plain = _marked(), _marked(), dict[str, int]()
+    for name, count in changes:
+        if count < 0:
+            table.drop(name)
+            plain.pop(name, None)
+        else:
+            table.put(SubjectRow(name, count, 0))
+            plain[name] = count
+        again.restore(table.changed(CODEC), CODEC)
+        for each in (table, again):
+            for value in (1, 2):
+                found = [row.subject for row in each.marked("n", str(value))]
+                assert found == sorted(key for key, held in plain.items() if held == value)
+            assert each.marked("n", "0") == []

@@ -1,0 +1,42 @@
+"""The policies in force, by their ids and by the subjects that they name."""
+
+from collections.abc import Iterable, Iterator, MutableMapping
+
+from schemas.records import Policy
+
+
+class Policies(MutableMapping[str, Policy]):
+    """Finds the policies that name a pattern of subjects without looking at any other."""
+
+    def __init__(self, policies: Iterable[Policy] = ()) -> None:
+        self._rows: dict[str, Policy] = {}
+        self._naming: dict[str, dict[str, Policy]] = {}  # by pattern, then by id
+        for policy in policies:
+            self[policy.policy_id] = policy
+
+    def naming(self, pattern: str) -> Policy | None:
+        """The policy that names this pattern, of several the first by its id."""
+        named = self._naming.get(pattern)
+        return named[min(named)] if named else None
+
+    def __getitem__(self, policy_id: str) -> Policy:
+        return self._rows[policy_id]
+
+    def __setitem__(self, policy_id: str, policy: Policy) -> None:
+        if policy_id in self._rows:
+            del self[policy_id]
+        self._rows[policy_id] = policy
+        for pattern in policy.subjects:
+            self._naming.setdefault(pattern, {})[policy_id] = policy
+
+    def __delitem__(self, policy_id: str) -> None:
+        for pattern in set(self._rows.pop(policy_id).subjects):
+            del self._naming[pattern][policy_id]
+            if not self._naming[pattern]:
+                del self._naming[pattern]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
