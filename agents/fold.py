@@ -12,6 +12,7 @@ from agents.admit import COLUMNAR, Fates, admit_columns, admit_rare
 from agents.effects import Effects, Output, Refusal
 from agents.findings import act
 from agents.followups import serving
+from agents.heard import rebuild as rebuild_heard
 from agents.judge.arms import rebuild as rebuild_arms
 from agents.judge.fold import fold as fold_results
 from agents.judge.fold import remember as remember_units
@@ -136,6 +137,7 @@ def rebuild(tables: Tables) -> None:
     tables.policies = Policies(tables.accepted.rows())
     tables.lessons.levels = {row.agent_id: row for row in tables.lessons.heard_levels.rows()}
     rebuild_arms(tables)
+    rebuild_heard(tables)
     rebuild_vigil(tables)
     rebuild_lessons(tables)
 

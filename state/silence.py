@@ -1,9 +1,9 @@
 """Who has stopped sending: arms of experiments whose other arms go on, and subjects. Worked out, never stored.
 
-Nothing is decided by it: it is shown to people. After a restart the clock of each arm and subject begins anew.
+Nothing is decided by it: it is shown to people. After a restart the rows say when each arm and subject was heard last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
@@ -54,6 +54,12 @@ class Silence:
             if name in self._quiet:
                 del self._quiet[name]
                 self._due.put(name, now)
+
+    def restored(self, heard: Mapping[str, int], now: int) -> None:
+        """Subjects with the moments at which they were heard last before a restart, the latest of most worth."""
+        lately = ((-at, name) for name, at in heard.items() if at > 0 and at + FORGOTTEN_MS > now)
+        for negative, name in sorted(lately):
+            self.subjects([name], -negative)
 
     def ended(self, subject: str) -> None:
         """A person stopped an experiment of it: that it falls silent is no news."""
@@ -108,8 +114,8 @@ class Silence:
         opened = np.arange(self._known, len(self._arms))
         self._known = len(self._arms)
         for row in opened[self._arms["whole"][opened] == opened].tolist():
-            if not self._arms["heard"][row]:  # it was restored
-                self._arms["heard"][row] = now
+            if not self._arms["heard"][row]:  # it was restored; an older Mendstream may not have kept when it sent last
+                self._arms["heard"][row] = max(0, int(self._arms["last_at"][row])) or now
             heappush(self._heap, (int(self._arms["heard"][row]), row))
 
     def _goes_on(self, row: int, now: int, silent_ms: int) -> bool:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from schemas.catalog import METRICS, RESULTS
 from schemas.records import ExperimentStatus
 from state.tables import Tables
 from streams.owned import Owned
@@ -17,11 +18,11 @@ _PER_PARTITION = (SILENT_ARMS, SILENT_SUBJECTS, UNWATCHED_SUBJECTS)
 def measure(owned: Mapping[int, Owned], silent_ms: int) -> None:
     """Sets the figures of each owned partition, by its own clock: in a backlog nobody has stopped who is not read yet."""
     for number, one in owned.items():
-        tables = one.tables
-        if not isinstance(tables, Tables) or not one.ticked_at:
+        tables, now = one.tables, _read_until(one)
+        if not isinstance(tables, Tables) or not one.ticked_at or now is None:
             continue
-        arms = [arm for arm in tables.silence.stopped_arms(tables.now, silent_ms) if _open(tables, arm[0])]
-        subjects = tables.silence.stopped_subjects(tables.now, silent_ms)
+        arms = [arm for arm in tables.silence.stopped_arms(now, silent_ms) if _open(tables, arm[0])]
+        subjects = tables.silence.stopped_subjects(now, silent_ms)
         _say("arms", [f"{key} {variant}" for key, variant in arms], one)
         _say("subjects", subjects, one)
         SILENT_ARMS.labels(str(number)).set(len(arms))
@@ -33,6 +34,16 @@ def forget() -> None:
     """Lets go of all partitions: whoever has them next tells of them."""
     for gauge in _PER_PARTITION:
         gauge.clear()
+
+
+def _read_until(one: Owned) -> int | None:
+    """Up to which moment all that is sent to a partition is read; None where that is not known yet, after a restart.
+
+    Ticks go on while another input waits.
+    """
+    moments = [one.applied_until.get(topic) for topic in (RESULTS, METRICS)]
+    known = [at for at in moments if at is not None]
+    return min(one.tables.now, *known) if len(known) == len(moments) else None
 
 
 def _open(tables: Tables, key: str) -> bool:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from agents.fold import rebuild
 from schemas.catalog import METRICS, RESULTS, SPECS
 from schemas.records import ExperimentStatus
 from state import silence
 from state.silence import FORGOTTEN_MS, Silence
-from tests.builders import NOON, metric, result, spec
-from tests.loop import Loop
+from tests.builders import CODEC, NOON, metric, result, spec
+from tests.loop import Loop, rows
 
 MINUTE = 60_000
 SILENT = 30 * MINUTE
@@ -102,15 +103,83 @@ def test_metrics_of_a_live_model_are_heard_too(sent: Sent) -> None:
     assert sent.subjects() == ["ranker"]
 
 
-def test_after_a_restart_the_time_begins_anew_and_what_is_stored_is_watched(sent: Sent) -> None:
+def restarted(sent: Sent, now: int = 0) -> None:
+    """Another worker takes the partition over, from what is stored of it alone; now: when it goes on."""
+    stored, loop = rows(sent.loop.tables), Loop()
+    for topic, table in loop.tables.all().items():
+        table.restore(list(stored[topic].items()), CODEC)
+    loop.now, loop.tables.now = now or sent.loop.now, sent.loop.tables.now
+    rebuild(loop.tables)
+    sent.loop = loop
+
+
+def test_an_arm_that_stopped_before_a_restart_is_told_after_it_when_its_time_is_over(sent: Sent) -> None:
     sent.minutes(5, "control", "b")
-    tables, now = sent.loop.tables, sent.loop.now
-    tables.arms["heard"][: len(tables.arms)] = 0  # worked out, and so not restored
-    tables.silence = Silence(tables.arms, tables.trials)
+    sent.minutes(10, "control")
+    restarted(sent)
+    sent.minutes(19, "control")
     assert sent.arms() == []
-    sent.minutes(31, "control")
-    assert sent.loop.now > now
+    sent.minutes(1, "control")
     assert sent.arms() == [ARM]
+
+
+def test_of_arms_of_which_nothing_is_stored_the_time_begins_anew(sent: Sent) -> None:
+    sent.minutes(5, "control", "b")
+    sent.loop.tables.arms["last_at"][: len(sent.loop.tables.arms)] = -1
+    restarted(sent)
+    assert sent.arms() == []
+    sent.minutes(29, "control")
+    assert sent.arms() == []
+    sent.minutes(2, "control")
+    assert sent.arms() == [ARM]
+
+
+@pytest.mark.parametrize("subject", ["bot", "ranker"])
+def test_a_subject_that_was_silent_and_untold_at_a_restart_is_told_when_its_time_is_over(
+    sent: Sent, subject: str
+) -> None:
+    sent.minutes(3, "control", subject=subject)
+    sent.minutes(20)
+    assert sent.subjects() == []
+    restarted(sent)
+    sent.minutes(9)
+    assert sent.subjects() == []
+    sent.minutes(1)
+    assert sent.subjects() == [subject]
+
+
+def test_a_subject_is_told_after_a_restart_that_took_longer_and_one_that_was_told_goes_on_being_shown(
+    sent: Sent,
+) -> None:
+    sent.minutes(3, "control", "b")
+    restarted(sent, sent.loop.now + 3 * SILENT)
+    sent.minutes(1)
+    assert sent.subjects() == ["bot"]
+    restarted(sent)
+    assert sent.subjects() == ["bot"]
+    restarted(sent, sent.loop.now + FORGOTTEN_MS)
+    sent.minutes(1)
+    assert (sent.subjects(), sent.arms()) == ([], [])
+
+
+def test_a_subject_that_sends_again_after_a_restart_is_not_told_and_one_that_was_stopped_neither(sent: Sent) -> None:
+    sent.minutes(3, "control", "b")
+    sent.minutes(20)
+    restarted(sent)
+    sent.minutes(1, "control", "b")
+    sent.minutes(29)
+    assert sent.subjects() == []
+    sent.loop.send(SPECS, [spec(event_id="stop", status=ExperimentStatus.STOPPED)])
+    restarted(sent)
+    sent.minutes(40)
+    assert sent.subjects() == []
+
+
+def test_a_live_metric_that_is_not_judged_is_remembered_too(sent: Sent) -> None:
+    sent.loop.send(METRICS, [metric(0, subject="ranker", metric="visits")])
+    restarted(sent)
+    sent.minutes(31)
+    assert sent.subjects() == ["ranker"]
 
 
 def test_names_past_the_bound_are_counted_and_not_kept(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
