@@ -1,7 +1,7 @@
 """Which subjects are known: anybody may make up a name, and what is made up is never to displace what is not.
 
-A subject is a newcomer for the first day of its data, unless somebody vouched for it: a spec names it, a person orders
-something for it, or a deployer has carried out a command for it. Newcomers have a budget and storms of their own.
+A subject is a newcomer for a day from its first record that made sense, unless somebody vouched for it: a spec names it, a
+person orders something for it, or a deployer has carried out a command for it. Newcomers have a budget and storms of their own.
 """
 
 from collections import Counter
@@ -23,7 +23,9 @@ from state.windows import DAY_MS
 
 # Of a tenant in a partition that nobody vouched for, at 3 to 5 kB each: names can be made up without end.
 NEWCOMERS_MOST = 20_000
-NEW_MS = DAY_MS  # by the broker's clock: who makes up names has to keep it up for so long before they count
+# By the broker's clock, from the first record that was folded. It takes patience and nothing else: a made-up name of which one
+# record made sense is known a day later, whatever it sent since. So it puts off what made-up names do and does not end it.
+NEW_MS = DAY_MS
 
 Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[Refused]]]
 

@@ -34,13 +34,24 @@ def alerts(life: Life) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("topic", [RESULTS, METRICS])
-def test_a_subject_is_new_for_its_first_day_of_data(topic: str) -> None:
+def test_a_subject_is_new_for_a_day_from_its_first_record_that_made_sense(topic: str) -> None:
     life = Life()
     record = result(subject="bot") if topic == RESULTS else metric(subject="bot")
     life.send(topic, [record])
     assert not is_known("bot", NOON + NEW_MS - 1, life.tables)
     assert is_known("bot", NOON + NEW_MS, life.tables)
     assert [known_count("default", NOON + at, life.tables) for at in (NEW_MS - 1, NEW_MS)] == [0, 1]
+
+
+def test_records_that_make_no_sense_make_nobody_known() -> None:
+    life = Life()
+    life.send(SPECS, [spec(event_id="other", subject="other")])
+    life.send(RESULTS, [result(1, subject="bot", metric="conversion", sum=7.0)])
+    assert [one.partition(":")[0] for one in life.refused] == ["NOT_A_RATE"]
+    life.now += NEW_MS
+    life.send(RESULTS, [result(2, subject="bot", metric="conversion", sum=1.0)])
+    assert not is_known("bot", life.now, life.tables)
+    assert known_count("default", life.now, life.tables) == 1, "the one that a spec names"
 
 
 def test_a_spec_a_person_or_a_completed_command_makes_a_subject_known() -> None:
