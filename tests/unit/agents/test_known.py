@@ -47,7 +47,7 @@ def test_records_that_make_no_sense_make_nobody_known() -> None:
     life = Life()
     life.send(SPECS, [spec(event_id="other", subject="other")])
     life.send(RESULTS, [result(1, subject="bot", metric="conversion", sum=7.0)])
-    assert [one.partition(":")[0] for one in life.refused] == ["NOT_A_RATE"]
+    assert [one.partition(":")[0] for one in life.refused] == ["RATE_ABOVE_ONE"]
     life.now += NEW_MS
     life.send(RESULTS, [result(2, subject="bot", metric="conversion", sum=1.0)])
     assert not is_known("bot", life.now, life.tables)
