@@ -14,6 +14,7 @@ from agents.place import Place
 from agents.trust import fold as trust
 from schemas.records import ExperimentRow
 from state.keyed import Keyed
+from state.table import row_key
 from state.tables import Tables
 
 LEAVE_MOST = 1_000  # of one table at one tick; a tick is a second, and each is a record of a changelog
@@ -23,7 +24,12 @@ def tick(place: Place, tables: Tables) -> list[Output]:
     """What follows where rows leave: of an agent that is forgotten, that it is heard as any other; of an experiment, that
     what was told to be wrong with it is over."""
     lessons = tables.lessons
-    gone = [row.subject for table in (tables.metrics, tables.commands) for row in table.expire(place.now, LEAVE_MOST)]
+    unseen = tables.metrics.expire(place.now, LEAVE_MOST)
+    for row in unseen:
+        if row.segment is None:
+            tables.looked_at.pop(row_key(row.subject, row.metric), None)
+    gone = [row.subject for row in unseen]
+    gone += [row.subject for row in tables.commands.expire(place.now, LEAVE_MOST)]
     by_clock: tuple[Keyed[Any], ...] = (
         tables.budgets,
         lessons.alerts,

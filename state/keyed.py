@@ -20,11 +20,11 @@ class Keyed(Generic[R]):
         key: Callable[[R], str],
         group: Callable[[R], str] | None = None,
         leaves: Callable[[R], int] | None = None,
-        marks: Mapping[str, Callable[[R], str | None]] | None = None,
+        marks: Mapping[str, Callable[[R], Iterable[str]]] | None = None,
     ) -> None:
         """group: what `rows_of` finds rows by; a row never changes its group.
 
-        marks: what `marked` finds rows by, by the name of each: the value that a row has as it stands, None for none.
+        marks: what `marked` finds rows by, by the name of each: the values that a row has as it stands.
         leaves: the moment from which on a row may go, by the row alone; NEVER where it may not as it stands.
         """
         self._leaves = leaves
@@ -131,11 +131,11 @@ class Keyed(Generic[R]):
     def _mark(self, key: str, before: R | None, row: R | None) -> None:
         for name, mark in self._marks.items():
             marked = self._marked[name]
-            old = mark(before) if before is not None else None
-            new = mark(row) if row is not None else None
-            if old is not None and old != new:
-                del marked[old][key]
-                if not marked[old]:
-                    del marked[old]
-            if new is not None and old != new:
-                marked.setdefault(new, {})[key] = None
+            old = set(mark(before)) if before is not None else set()
+            new = set(mark(row)) if row is not None else set()
+            for value in old - new:
+                del marked[value][key]
+                if not marked[value]:
+                    del marked[value]
+            for value in new - old:
+                marked.setdefault(value, {})[key] = None

@@ -1,6 +1,6 @@
 """The memory of one partition: every table that its records fold into."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from schemas.catalog import (
     TABLES_ARMS,
@@ -31,6 +31,9 @@ from state.trials import Trials
 
 SLICE_MOST = 65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
 BUSY = "busy"  # mark of commands of automation that are at work: their tenant
+METRIC = "metric"  # mark of rows of live metrics: subject and metric
+# Mark of segments that took in records since a version was last suspected in the whole: subject, metric and version.
+BEHIND = "behind"
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
@@ -70,8 +73,19 @@ def _subject(row: MetricRow | CommandRow | ExperimentRow) -> str:
     return row.subject
 
 
-def _busy(row: CommandRow) -> str | None:
-    return tenant_of(row.subject) if row.phase in leaving.AT_WORK and not row.requested_by else None
+def _metric(row: MetricRow) -> Iterable[str]:
+    yield row_key(row.subject, row.metric)
+
+
+def _behind(row: MetricRow) -> Iterable[str]:
+    for one in row.versions if row.segment is not None else ():
+        if (one.whole_window_count, one.whole_window_bad) != (one.whole_judged, one.whole_bad):
+            yield row_key(row.subject, row.metric, one.model_version)
+
+
+def _busy(row: CommandRow) -> Iterable[str]:
+    if row.phase in leaving.AT_WORK and not row.requested_by:
+        yield tenant_of(row.subject)
 
 
 def budget_key(tenant: str, shared: bool, newcomers: bool) -> str:
@@ -107,6 +121,7 @@ class Tables:
             lambda row: row_key(row.subject, row.metric, row.segment),
             _subject,
             leaving.metric,
+            {METRIC: _metric, BEHIND: _behind},
         )
         self.commands: Keyed[CommandRow] = Keyed(
             TABLES_COMMANDS,
@@ -134,6 +149,7 @@ class Tables:
         self.bare = Agenda()  # of those the ones of which no row is left; all are due; worked out, never stored
         self.vigil = Agenda()  # experiments, by when they are looked at for what they lack; worked out, never stored
         self.again = Agenda()  # experiments, by when one of their verdicts is open again; worked out, never stored
+        self.looked_at: dict[str, object] = {}  # metrics: the rule by which all rows stand; worked out, never stored
         self.anew = Agenda()  # metrics, by when one of their versions is watched anew; worked out, never stored
         self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
         self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agents.ends import End, How
 from agents.place import Place
-from agents.watch.rows import barred, watched_anew
+from agents.watch.rows import barred, put, watched_anew
 from schemas.records import CommandRow, MetricRow, Policy, VersionWatch
 from state.table import row_key
 from state.tables import Tables
@@ -34,7 +34,7 @@ def ended(row: CommandRow, end: End, wait_ms: int, place: Place, tables: Tables,
                 found = replace(before, tries=before.tries + 1, again_at=place.now + wait_ms)
                 found = found if wait_ms else replace(watched_anew(found), again_at=place.now + FORGOTTEN_MS)
             metric = _with(metric, found)
-            tables.metrics.put(metric)
+            put(metric, tables)
             _plan(metric, tables)
     return found
 
@@ -58,7 +58,7 @@ def due(key: str, place: Place, tables: Tables) -> str | None:
             row = _with(row, replace(watched_anew(version), again_at=place.now + FORGOTTEN_MS))
         else:
             row = _with(row, replace(version, tries=0, again_at=-1))
-    tables.metrics.put(row)
+    put(row, tables)
     _plan(row, tables)
     return row.subject
 

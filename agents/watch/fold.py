@@ -1,8 +1,9 @@
 """Folds a slice of model metrics: references, e-detectors, and findings that say where the fault sits.
 
-One subject's metric is folded at a time (its whole, then its segments), so the cost grows with the metrics a slice names,
-not only with its records. RATE metrics are watched as they are, MEAN and LATENCY metrics by the share of records beyond a
-limit; SIGNAL and COUNT metrics are added up and shown.
+One subject's metric is folded at a time (its whole, then its segments), so the cost grows with the metrics and segments that a
+slice names, not only with its records. All segments of a metric are looked at where something is found, where the policy or
+a command changed how it is watched, and once after a restart. RATE metrics are watched as they are, MEAN and LATENCY metrics
+by the share of records beyond a limit; SIGNAL and COUNT metrics are added up and shown.
 """
 
 from bisect import bisect_left
@@ -12,9 +13,10 @@ import numpy as np
 
 from agents.policy import metric_spec, policy_for
 from agents.slice import Facts, Finding, Ints, Served
-from agents.watch.gauge import Columns, Gauge, Rows, codes, room
+from agents.watch.gauge import Columns, Gauge, codes, room
 from agents.watch.rule import Rule
-from schemas.records import MetricKind, MetricRow, MetricSpec, Policy
+from agents.watch.sheet import Rows, Sheet
+from schemas.records import MetricKind, MetricSpec, Policy
 from schemas.refusals import Refused
 from state.tables import Tables
 
@@ -35,9 +37,11 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding | Served], list[Ref
         sensible, bad_records = _sensible(columns, at, spec)
         refused += bad_records
         if len(sensible):
-            rows = known.rows(subject, metric)
-            findings += _fold_metric(facts, columns, (subject, metric), Rule.of(spec, policy), rows, sensible)
-            known.store(rows)
+            rule, named = Rule.of(spec, policy), (subject, metric)
+            sheet = Sheet(named, tables)
+            rows = sheet.rows(rule, columns.labels(sensible))
+            findings += _fold_metric(facts, columns, named, rule, rows, sheet, sensible)
+            sheet.store(rows, rule)
     findings.sort(key=lambda one: (one.at, isinstance(one, Finding)))
     return findings, sorted(refused, key=lambda one: one.index)
 
@@ -48,28 +52,11 @@ class _Known:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._policies: dict[str, Policy] = {}
-        self._rows: dict[str, dict[str, Rows]] = {}
 
     def policy(self, subject: str) -> Policy:
         if subject not in self._policies:
             self._policies[subject] = policy_for(subject, self._tables.policies)
         return self._policies[subject]
-
-    def rows(self, subject: str, metric: str) -> Rows:
-        if subject not in self._rows:
-            by_metric = self._rows.setdefault(subject, {})
-            for row in self._tables.metrics.rows_of(subject):
-                by_metric.setdefault(row.metric, {})[row.segment] = row
-        return dict(self._rows[subject].get(metric, {}))
-
-    def store(self, rows: Rows) -> None:
-        """Puts the rows that changed."""
-        for row in rows.values():
-            if row is not self._before(row):
-                self._tables.metrics.put(row)
-
-    def _before(self, row: MetricRow) -> MetricRow | None:
-        return self._rows[row.subject].get(row.metric, {}).get(row.segment)
 
 
 def _groups(group: Ints) -> list[Ints]:
@@ -81,13 +68,13 @@ def _groups(group: Ints) -> list[Ints]:
 
 
 def _fold_metric(
-    facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, at: Ints
+    facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, sheet: Sheet, at: Ints
 ) -> list[Finding | Served]:
     """Folds one metric's records into `rows`, stopping at each finding: its own record's rows word it."""
     findings: list[Finding | Served] = []
 
     def folded(n: int) -> tuple[Gauge, list[Finding]]:
-        gauge = Gauge(facts, columns, named, rule, rows, at[:n])
+        gauge = Gauge(facts, columns, named, rule, rows, sheet, at[:n])
         return gauge, gauge.fold()
 
     while len(at):

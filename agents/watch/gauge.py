@@ -13,13 +13,12 @@ from agents.watch.ledger import Ledger
 from agents.watch.records import Records
 from agents.watch.rows import barred, empty_row, learning_anew, served
 from agents.watch.rule import How, Rule
-from agents.watch.silence import is_mended, silent_finding, why_unjudged
+from agents.watch.sheet import Rows, Sheet, misfit
+from agents.watch.silence import silent_finding, why_unjudged
 from agents.watch.stream import Alarm, Stream
 from agents.watch.wording import drift_finding
 from schemas.ids import decision_id
 from schemas.records import MetricRow, Order, Verdict
-
-Rows = dict[str | None, MetricRow]  # of one metric, by segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,10 @@ class Columns:
         version, segment = codes(facts, "model_version"), codes(facts, "segment")
         return Columns(facts.ints("count"), facts.floats("sum"), *version, *segment, facts.ints("occurred_at"))
 
+    def labels(self, at: Ints) -> list[str]:
+        """The segments that these records name."""
+        return [self.segments[code] for code in np.unique(self.segment[at]).tolist() if code >= 0]
+
 
 def codes(facts: Facts, name: str) -> tuple[Ints, list[str]]:
     encoded = facts.batch.column(name).dictionary_encode()
@@ -50,16 +53,17 @@ class Gauge:
     """Folds records of one metric into its rows; the rows given are left as they are."""
 
     def __init__(
-        self, facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, at: Ints
+        self, facts: Facts, columns: Columns, named: tuple[str, str], rule: Rule, rows: Rows, sheet: Sheet, at: Ints
     ) -> None:
-        """named: subject and metric; at: positions of its records in the facts, ascending."""
-        self._facts, self._named, self._rule = facts, named, rule
+        """named: subject and metric; at: positions of its records in the facts, ascending; sheet: where more rows are."""
+        self._facts, self._named, self._rule, self._sheet = facts, named, rule, sheet
         self.serves = _awaited(rows, columns, at)
         if self.serves:
-            rows = {segment: served(row, self.serves) for segment, row in rows.items()}
-        if any(of_another_kind(row, rule) or is_mended(row, rule) for row in rows.values()):
+            rows = {segment: served(row, self.serves) for segment, row in (sheet.all() | rows).items()}
+        if misfit(rows.values(), rule):
             rows = {
-                segment: replace(learning_anew(row), limit=None, values=(), thin=1) for segment, row in rows.items()
+                segment: replace(learning_anew(row), limit=None, values=(), thin=1)
+                for segment, row in (sheet.all() | rows).items()
             }
         self._last = at[-1]
         rows = self._with_room(rows, columns, at)
@@ -82,16 +86,22 @@ class Gauge:
 
     def fold(self) -> list[Finding]:
         """Findings in the order of the log."""
-        ledger, streams = self._ledger, self._streams
+        ledger = self._ledger
         if not len(ledger.records):
             return self._crowded
         alarms, reference = self._whole.fold(ledger.records, ledger.names, self._rule)
         self._share(reference)
+        for name in self._whole.suspected_at:
+            self._take_up(self._sheet.behind(name))
+        if alarms:
+            self._take_up(self._sheet.all())
         findings = self._crowded + [self._finding(self._whole, alarm, self._change(alarm)) for alarm in alarms]
-        for label, stream in streams.items():
+        for label, stream in list(self._streams.items()):
             own = ledger.of_segment(label)
             if len(own):
                 alarms, _ = stream.fold(stream.measure(own, ledger.names, self._rule), ledger.names, self._rule)
+                if alarms:
+                    self._take_up(self._sheet.all())
                 findings += [self._finding(stream, alarm, None) for alarm in alarms]
             self._remember(label, stream)
         if any(one.verdict == Verdict.MIX_SHIFT for one in findings):
@@ -114,6 +124,13 @@ class Gauge:
         row = _with_silence(self._whole.row, self._rule)
         self._whole.row = replace(row, unjudged_at=int(self._facts.now[at]))
         return silent_finding(row, at)
+
+    def _take_up(self, rows: Rows) -> None:
+        """Takes up segments that none of the records names; those that are taken up already stand as they do."""
+        more = {label: row for label, row in rows.items() if label is not None and label not in self._streams}
+        self._ledger = replace(self._ledger, rows=self._ledger.rows | more)
+        opened = {label: self._open(label, row) for label, row in more.items()}
+        self._streams = dict(sorted((self._streams | opened).items()))
 
     def _with_room(self, rows: Rows, columns: Columns, at: Ints) -> Rows:
         """The rows as a version comes with the first record; `room` ends what is folded at once before each."""
@@ -200,7 +217,8 @@ class Gauge:
             version = stream.version(name)
             if version is not None:
                 count, bad = self._ledger.totals(label, at, name)
-                stream.put(replace(version, whole_window_count=count, whole_window_bad=bad))
+                if (count, bad) != (version.whole_window_count, version.whole_window_bad):
+                    stream.put(replace(version, whole_window_count=count, whole_window_bad=bad))
 
     def _begin_in_new_mix(self) -> None:
         """The whole is compared with the mix that is; a stated reference stands, and the finding with it.
@@ -233,17 +251,6 @@ class Gauge:
             return None
         bad = {one.model_version for each in streams for one in each.row.versions if barred(one)}
         return sound_before((asking or [stream])[0].row, name, bad, self._rule.sound_count)
-
-
-def of_another_kind(row: MetricRow, rule: Rule) -> bool:
-    """Whether the policy counts the metric in another way than it did: what was learned is of another quantity."""
-    if rule.how == How.RATE:
-        return row.limit is not None or bool(row.values)
-    if rule.how != How.LIMIT:
-        return False
-    if row.limit is None:
-        return row.reference_count > 0
-    return rule.limit is not None and row.limit != rule.limit
 
 
 def room(columns: Columns, now: Ints, rows: Rows, at: Ints) -> int:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from agents.watch.detector import empty_carry
 from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
+from state.table import row_key
 from state.tables import Tables
 
 
@@ -22,13 +23,19 @@ def restart(tables: Tables, command: CommandRow, made: str | None) -> str:
         for row in rows:
             versions = tuple(_out(v) if v.model_version == name else v for v in row.versions)
             if versions != row.versions:
-                tables.metrics.put(replace(row, versions=versions))
+                put(replace(row, versions=versions), tables)
         return ""
     asking = {row.metric for row in rows for v in row.versions if (v.model_version, v.asked) == (name, command.order)}
     answered = [row for row in rows if row.metric in asking]
     for row in answered:
-        tables.metrics.put(_answered(row, command, made, serves(tables, command.subject, made)))
+        put(_answered(row, command, made, serves(tables, command.subject, made)), tables)
     return _said(command, made, sorted({row.metric for row in answered}))
+
+
+def put(row: MetricRow, tables: Tables) -> None:
+    """Puts a row that another than its records has changed: with the next of them all of its metric are looked at."""
+    tables.metrics.put(row)
+    tables.looked_at.pop(row_key(row.subject, row.metric), None)
 
 
 def serves(tables: Tables, subject: str, version: str | None) -> bool:
@@ -41,7 +48,7 @@ def deployed(tables: Tables, subject: str, version: str) -> None:
     """A version is in service: what waits for it is watched anew."""
     for row in list(tables.metrics.rows_of(subject)):
         if row.awaits_version == version:
-            tables.metrics.put(served(row, version))
+            put(served(row, version), tables)
 
 
 def served(row: MetricRow, version: str) -> MetricRow:

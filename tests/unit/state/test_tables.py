@@ -181,7 +181,7 @@ def _marked() -> Keyed[SubjectRow]:
         "t",
         "SubjectRow",
         lambda row: row.subject,
-        marks={"n": lambda row: str(row.experiments) if row.experiments else None},
+        marks={"n": lambda row: [str(row.experiments)] * (row.experiments > 0)},
     )
 
 
