@@ -120,17 +120,22 @@ def faults_of(topic: Topic, config: Config) -> Iterator[Unmet]:
 
 
 def _retention(topic: Topic, config: Config) -> Iterator[Unmet]:
-    kept = int(config.get("retention.ms", "-1"))
+    """What is in force for the topic, of its own or of the broker for all topics that say nothing."""
+    kept, most = int(config.get("retention.ms", "-1")), int(config.get("retention.bytes", "-1"))
     if topic.name in _FOR_EVER:
         if kept != -1:
             yield Unmet(topic.name, "retention.ms", "-1", f"retention.ms is {kept}, and it must be kept for ever (-1)")
-        if int(config.get("retention.bytes", "-1")) != -1:
-            sentence = f"retention.bytes is {config['retention.bytes']}, and it must be kept for ever (-1)"
+        if most != -1:
+            sentence = f"retention.bytes is {most}, and it must be kept for ever (-1)"
             yield Unmet(topic.name, "retention.bytes", "-1", sentence)
-    elif topic.name in INPUTS and -1 < kept < INPUT_RETENTION_MS_LEAST:
-        sentence = f"retention.ms is {kept}, less than {INPUT_RETENTION_MS_LEAST}: what waits is gone after a night"
-        wanted = INPUT_RETENTION_MS_LEAST if topic.retention_days is None else topic.retention_days * 86_400_000
-        yield Unmet(topic.name, "retention.ms", str(wanted), sentence)
+    elif topic.name in INPUTS:
+        if -1 < kept < INPUT_RETENTION_MS_LEAST:
+            sentence = f"retention.ms is {kept}, less than {INPUT_RETENTION_MS_LEAST}: what waits is gone after a night"
+            wanted = INPUT_RETENTION_MS_LEAST if topic.retention_days is None else topic.retention_days * 86_400_000
+            yield Unmet(topic.name, "retention.ms", str(wanted), sentence)
+        if most != -1:
+            sentence = f"retention.bytes is {most}: what waits beyond that size is gone, however short it has waited"
+            yield Unmet(topic.name, "retention.bytes", "-1", sentence)
 
 
 def _sizes(topic: Topic, config: Config) -> Iterator[Unmet]:

@@ -40,6 +40,7 @@ def settings_of(topic: Topic, replication: int = 1) -> dict[str, str]:
             "delete.retention.ms": str(_DAY_MS),
         }
     else:
+        config["retention.bytes"] = "-1"  # a size that the broker has for all topics would cut the time short
         config["retention.ms"] = "-1" if topic.retention_days is None else str(topic.retention_days * _DAY_MS)
     return config
 

@@ -21,6 +21,7 @@ LOSING = {
     (JOURNAL, "retention.bytes"): "1000000",
     (REDRIVES, "retention.ms"): "604800000",
     **{(name, "retention.ms"): str(INPUT_RETENTION_MS_LEAST - 1) for name in INPUTS},
+    **{(name, "retention.bytes"): "1073741824" for name in INPUTS},
     **{(name, "max.message.bytes"): str(RECORD_BYTES - 1) for name in (*TABLES, JOURNAL) if name not in BROADCASTS},
     (DEAD_LETTERS, "max.message.bytes"): "1048588",
     (RESULTS, "unclean.leader.election.enable"): "true",
@@ -46,6 +47,21 @@ def test_each_setting_that_loses_records_is_a_fault_which_its_remedy_mends(place
 def test_a_longer_retention_and_shorter_segments_are_no_fault() -> None:
     config = settings_of(TOPICS[RESULTS]) | {"retention.ms": str(INPUT_RETENTION_MS_LEAST), "segment.bytes": "1048576"}
     assert list(faults_of(TOPICS[RESULTS], config)) == []
+
+
+def test_what_a_broker_keeps_by_size_for_all_topics_is_told_and_does_not_reach_what_we_create() -> None:
+    """What Kafka tells of a topic is what is in force for it, be it of the topic or of the broker."""
+    broker = {"retention.bytes": "1073741824"}
+    (fault,) = faults_of(TOPICS[RESULTS], broker)
+    assert (fault.setting, fault.wanted) == ("retention.bytes", "-1")
+    assert "1073741824" in fault.sentence
+    for topic in TOPICS.values():
+        assert list(faults_of(topic, broker | settings_of(topic))) == []
+    with still() as one:
+        one.kafka.configured[RESULTS] = broker
+        assert [(each.topic, each.setting) for each in unmet(admin(one.settings), one.settings)] == [
+            (RESULTS, "retention.bytes")
+        ]
 
 
 def test_a_worker_does_not_start_on_topics_that_lose_records() -> None:
