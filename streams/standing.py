@@ -1,21 +1,55 @@
 """A table as it stands: the last row of each key."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import TOPICS
 from schemas.refusals import DecodeError
 from schemas.wire import Codec, Record
+from streams.clock import wait_until
 from streams.config import Settings
 from streams.errors import MendstreamError
 from streams.kafka import admin, end_offsets, read, start_offsets
 from streams.topics import check
 
+Enough = Callable[[Mapping[str, Record]], bool]
+SETTLE_SECONDS = (
+    10.0  # in which a commit that was told of reaches every partition of it; a broker that lives takes far less
+)
 
-def standing(settings: Settings, codec: Codec, topic: str) -> dict[str, Record]:
-    """The last record of each key, without those deleted since."""
+
+def standing(settings: Settings, codec: Codec, topic: str, enough: Enough | None = None) -> dict[str, Record]:
+    """The last record of each key, without those deleted since.
+
+    enough: whether what is awaited is in it. Where it is not, a commit that was told of may not have reached these partitions,
+    for their brokers end it one by one: they are read again once all that was begun by then has ended. Raises
+    MendstreamError where it does not within SETTLE_SECONDS.
+    """
     client = admin(settings)
     check(client, settings)
     parts = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    rows = _read(settings, codec, topic, client, parts)
+    if enough is None or enough(rows):
+        return rows
+    begun = end_offsets(client, parts)
+
+    def ended() -> bool:
+        ends = end_offsets(client, parts, committed_only=True)
+        return all(ends[part] >= begun[part] for part in parts)
+
+    if not wait_until(ended, SETTLE_SECONDS):
+        raise MendstreamError(
+            f"What stands on {topic} cannot be seen: a transaction on it is open for more than {SETTLE_SECONDS:g} s.",
+            "Try again; see `mendstream_open_transaction_seconds` where it stays so.",
+        )
+    return _read(settings, codec, topic, client, parts)
+
+
+def _read(
+    settings: Settings, codec: Codec, topic: str, client: AdminClient, parts: Sequence[TopicPartition]
+) -> dict[str, Record]:
     starts, ends = start_offsets(client, parts), end_offsets(client, parts, committed_only=True)
     name = TOPICS[topic].record
     assert name is not None, f"{topic} is a table"

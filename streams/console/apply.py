@@ -1,7 +1,8 @@
 """`mendstream spec apply` and `mendstream policy apply`: what is written in YAML, onto its topic."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from schemas import terms
 from schemas.catalog import POLICIES, SPECS, TABLES_EXPERIMENTS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentRow, ExperimentSpec, Policy
+from schemas.wire import Record
 from state.table import row_key
 from streams.clock import now_ms
 from streams.codecs import codec_for
@@ -58,19 +60,27 @@ def apply_specs(given: Given, file: _File) -> int | None:
     """Publish experiment specs from a YAML file."""
     specs, settings = read_specs(file), given.settings()
     said = doubt(deliver(settings, SPECS, [(spec.subject, spec) for spec in specs]))
-    rows = {} if said else standing(settings, codec_for(settings), TABLES_EXPERIMENTS)
+    rows = {} if said else standing(settings, codec_for(settings), TABLES_EXPERIMENTS, partial(_all_in_force, specs))
     ignored = False
     for spec in specs:
-        row = rows.get(row_key(spec.subject, spec.experiment_id))
         name = f"spec {spec.experiment_id} of {spec.subject}"
         if said:
             say(f"{name} published, {said}")
-        elif isinstance(row, ExperimentRow) and in_force(spec, row):
+        elif _in_force(spec, rows):
             say(f"{name} applied ({spec.event_id})")
         else:
             ignored = True
             say(f"{name} ignored: it has results already, its terms stand; start a new experiment_id")
     return 1 if ignored else None
+
+
+def _all_in_force(specs: Sequence[ExperimentSpec], rows: Mapping[str, Record]) -> bool:
+    return all(_in_force(spec, rows) for spec in specs)
+
+
+def _in_force(spec: ExperimentSpec, rows: Mapping[str, Record]) -> bool:
+    row = rows.get(row_key(spec.subject, spec.experiment_id))
+    return isinstance(row, ExperimentRow) and in_force(spec, row)
 
 
 def apply_policies(given: Given, file: _File) -> None:
