@@ -3,6 +3,10 @@
 Every end but COMPLETED for real leaves what was proved unanswered. It is ordered again while it stands on the data: at
 once after the first such end, then after waits that double up to an hour; after a person's no only once the evidence has
 doubled and the person's time is over.
+
+An improvement ordered by advice against a failure is not: it serves no verdict that could be looked at again, only what helped
+against failures of its kind before. That the failure stands nobody says but its own finding, which has a command of its own, or
+the next failure of its pattern, which asks for advice anew and by then knows how this one ended. People are told of the end.
 """
 
 from agents import decider

@@ -437,3 +437,22 @@ def test_a_training_that_a_person_rejected_is_asked_for_again_after_an_hour_of_n
     life.wait(MINUTE)
     decay(life, 600, 0.6)
     assert len(life.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [(Status.FAILED, "work failed"), (Status.REFUSED, "work failed"), (None, "command unanswered")]
+)
+def test_an_improvement_by_advice_is_not_ordered_again_and_its_end_is_told(end: Status | None, told: str) -> None:
+    """None: nobody answers until it expires. It serves no verdict that could be looked at again."""
+    life = Life(AUTO)
+    life.find(kind=Order.IMPROVE, agent="patterns", experiment_id=None, variant=None, strategy="DATA", ordinal="f|DATA")
+    reported = 0
+    for _ in range(5):
+        for command in life.issued()[reported:] if end is not None else ():
+            life.report(command, end or Status.FAILED)
+            reported += 1
+        life.wait(100 * HOUR)
+    (row,) = life.rows()
+    assert row.phase in FINAL - {Phase.COMPLETED}
+    assert unserved(life) == []
+    assert alerts(life, told) == ["RAISED"]
