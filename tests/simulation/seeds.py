@@ -80,14 +80,20 @@ def _standing(world: World, topic: str, partition: int) -> list[tuple[int, bytes
     return [(at, each.value or b"") for at, each in enumerate(entries) if each.fate == Fate.COMMITTED]
 
 
-def simulate(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
-    """A run; workers 0: as many as the seed says, one to three."""
+def deciding(seed: int, faults: Faults | None = None, workers: int = 0) -> World:
+    """The whole of deciding, ready to run; workers 0: as many as the seed says, one to three."""
     rng = np.random.default_rng([seed, 1])
     workers = workers or int(rng.choice([1, 1, 2, 3]))
     world = World(seed, DECIDING, CODEC, list(_results(rng)), workers, faults or Faults())
     for experiment in range(EXPERIMENTS):
         terms = spec(event_id=event_uuid("spec", experiment), min_count=20, **_names(experiment))
         world.kafka.write((SPECS, partition_of(terms.subject, PARTITIONS)), None, CODEC.encode(terms))
+    return world
+
+
+def simulate(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
+    """A run; workers 0: as many as the seed says, one to three."""
+    world = deciding(seed, faults, workers)
     settings = world.run()
     reader = settings.model_copy(update={"bootstrap": f"{settings.bootstrap}/reader"})
     open_door(reader.bootstrap, CalmDoor(world.kafka))

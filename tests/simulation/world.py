@@ -57,7 +57,7 @@ class World:
         counts = {topic.name: partitions_of(topic, self._settings["w0"]) for topic in TOPICS.values()}
         self.kafka = MemoryKafka(counts, self.now_ms)
         self._topology, self._codec = topology, codec
-        self._inputs = inputs
+        self.inputs = inputs
         self._left = {"kill": faults.kills, "freeze": faults.freezes, "expire": faults.expiries}
         self._left |= {"time out": faults.time_outs, "request": faults.requests}
         self._later: list[tuple[int, Callable[[], None]]] = []
@@ -130,10 +130,10 @@ class World:
         for name in [name for name, until in self._thaw.items() if until <= now]:
             del self._thaw[name]
             self.strands.freeze(name, frozen=False)
-        if self._inputs and self.rng.random() < 0.1:
+        if self.inputs and self.rng.random() < 0.1:
             for _ in range(1 + int(self.rng.integers(8))):
-                if self._inputs:
-                    place, value = self._inputs.pop(0)
+                if self.inputs:
+                    place, value = self.inputs.pop(0)
                     self.kafka.write(place, None, value)
         if self.rng.random() < 0.03:
             self._fault()
@@ -180,7 +180,7 @@ class World:
     def _all_in(self) -> bool:
         offsets = self.kafka.group(GROUP).offsets
         wanted = [topic for topic in self._topology.inputs if topic != TICKS]
-        return not self._inputs and all(
+        return not self.inputs and all(
             offsets.get((topic, p), 0) >= self.kafka.logs[topic, p].last_end
             for topic in wanted
             for p in range(PARTITIONS)

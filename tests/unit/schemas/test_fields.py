@@ -80,7 +80,8 @@ READ: dict[str, dict[str, str]] = {
     },
     "Policy": {
         "agents/decider.py": "event_id",
-        "agents/policy.py": "policy_id subjects metrics autonomies rollback deploy retrain improve",
+        "state/policies.py": "policy_id subjects",
+        "agents/policy.py": "metrics autonomies rollback deploy retrain improve",
         "agents/judge/experiments.py": "alpha min_count missing_after_ms",
         "agents/watch/rule.py": "reference_count false_alarm_records references",
         "agents/failure/classify.py": "failure_threshold",

@@ -1,0 +1,103 @@
+"""The recorded logs: histories of the laws, the data sets of the demo, and seeds of the simulation.
+
+A log is generated from a seed or read from `data/`, so it need not be stored; its digest is, so that
+a changed generator is told from a changed decision.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from agents.slice import Slice
+from schemas.catalog import DEAD_LETTERS, POLICIES, SPECS
+from state.tables import Tables
+from streams.console.apply import read_policies, read_specs
+from streams.demo import datasets
+from streams.demo.datasets import DATA, Event
+from streams.memory.log import Fate
+from tests.builders import CODEC, NOON, Sent
+from tests.golden.behaviour import Behaviour, Written
+from tests.laws.histories import Folded, History, Step, Told, snapshot, take_all
+from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+from tests.simulation.seeds import deciding
+
+SEEDS = 200
+_SLICE = 2_000  # records, as a poll brings them
+_DATA_SETS: dict[str, Callable[[], Iterable[Event]]] = {
+    "employment": datasets.employment,
+    "shop": datasets.shop,
+    "car-loan": datasets.car_loan,
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A log and how to play it. quick: whether `make test` plays it too."""
+
+    name: str
+    play: Callable[[], Behaviour]
+    quick: bool
+
+
+def recordings() -> list[Recording]:
+    """All of them, in the order in which they are stored."""
+    laws = [Recording(f"law: {name}", partial(_play_law, name), True) for name in TELLING]
+    demo = [Recording(f"demo: {name}", partial(_play_data_set, name), True) for name in _DATA_SETS]
+    simulated = [
+        Recording(f"simulation: {seed}", partial(_play_simulation, seed), seed % 20 == 0) for seed in range(SEEDS)
+    ]
+    return [*laws, *demo, *simulated]
+
+
+def _play_law(name: str) -> Behaviour:
+    history = History.of(TELLING[name])
+    return _folded_behaviour(f"law: {name}", history.steps, history.folded, history.tables)
+
+
+def _play_data_set(name: str) -> Behaviour:
+    """A whole data set in one partition, after the policies and specs of the demo."""
+    policies = read_policies(DATA / "demo-policies.yaml")
+    steps: list[Step] = [Told(POLICIES, CODEC.encode(policy)) for policy in policies]
+    specs = [CODEC.encode(spec) for spec in read_specs(DATA / "demo-specs.yaml")]
+    steps.append(Slice.of(SPECS, 0, [Sent(value, at) for at, value in enumerate(specs)]))
+    events = list(_DATA_SETS[name]())
+    for start in range(0, len(events), _SLICE):
+        some = events[start : start + _SLICE]
+        sent = [Sent(CODEC.encode(event.record), at, NOON + at) for at, event in enumerate(some, start)]
+        steps.append(Slice.of(some[0].topic, 0, sent))
+    tables = Tables(0, 1)
+    folded = take_all(steps, tables)
+    return _folded_behaviour(f"demo: {name}", steps, folded, tables)
+
+
+def _folded_behaviour(name: str, steps: Iterable[Step], folded: Folded, tables: Tables) -> Behaviour:
+    log = [value for step in steps for value in _values(step)]
+    written: dict[str, list[Written]] = defaultdict(list)
+    for topic, key, event_id, value in folded.outputs:
+        written[topic].append((f"{key} {event_id}".encode(), value))
+    for refusal in folded.refused:
+        written[DEAD_LETTERS].append((None, repr(refusal).encode()))
+    for forwarded in folded.forwards:
+        written["forwarded"].append((None, repr(forwarded).encode()))
+    for topic, rows in snapshot(tables).items():
+        written[topic] += [(key.encode(), row) for key, row in rows.items()]
+    return Behaviour.of(name, log, written)
+
+
+def _values(step: Step) -> list[bytes | None]:
+    return [step.value] if isinstance(step, Told) else [record.value() for record in step.records]
+
+
+def _play_simulation(seed: int) -> Behaviour:
+    """Every committed record of every topic, after a run with the faults of its seed."""
+    logging.getLogger("mendstream").setLevel(logging.CRITICAL)
+    world = deciding(seed)
+    sent = [value for _, value in world.inputs]
+    world.run()
+    written: dict[str, list[Written]] = defaultdict(list)
+    for (topic, _), log in sorted(world.kafka.logs.items()):
+        committed = [entry for entry in log.entries if entry.fate == Fate.COMMITTED]
+        written[topic] += [(entry.key, entry.value) for entry in committed]
+    return Behaviour.of(f"simulation: {seed}", sent, written)
