@@ -22,7 +22,12 @@ from tests import containers
 from tests.containers import ContainerKafka
 from tests.data.shared import FOLDER
 
-CLOSED_ROOMS = {"unit", "laws", "data", "golden"}  # directories below tests/ whose tests reach nothing outside their process
+CLOSED_ROOMS = {
+    "unit",
+    "laws",
+    "data",
+    "golden",
+}  # directories below tests/ whose tests reach nothing outside their process
 SEED = os.environ.get("MENDSTREAM_SEED")
 REQUIRE_ALL = os.environ.get("MENDSTREAM_REQUIRE_ALL") == "1"
 

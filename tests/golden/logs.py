@@ -6,12 +6,15 @@ a changed generator is told from a changed decision.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from agents.slice import Slice
 from schemas.catalog import DEAD_LETTERS, POLICIES, SPECS
+from schemas.ids import event_uuid
+from schemas.records import ExperimentSpec, Policy
 from state.tables import Tables
 from streams.console.apply import read_policies, read_specs
 from streams.demo import datasets
@@ -24,6 +27,7 @@ from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
 from tests.simulation.seeds import deciding
 
 SEEDS = 200
+FromFile = TypeVar("FromFile", Policy, ExperimentSpec)
 _SLICE = 2_000  # records, as a poll brings them
 _DATA_SETS: dict[str, Callable[[], Iterable[Event]]] = {
     "employment": datasets.employment,
@@ -58,10 +62,11 @@ def _play_law(name: str) -> Behaviour:
 
 def _play_data_set(name: str) -> Behaviour:
     """A whole data set in one partition, after the policies and specs of the demo."""
-    policies = read_policies(DATA / "demo-policies.yaml")
+    policies = _with_fixed_ids(read_policies(DATA / "demo-policies.yaml"))
     steps: list[Step] = [Told(POLICIES, CODEC.encode(policy)) for policy in policies]
-    specs = [CODEC.encode(spec) for spec in read_specs(DATA / "demo-specs.yaml")]
-    steps.append(Slice.of(SPECS, 0, [Sent(value, at) for at, value in enumerate(specs)]))
+    specs = _with_fixed_ids(read_specs(DATA / "demo-specs.yaml"))
+    sent_specs = [Sent(CODEC.encode(spec), at) for at, spec in enumerate(specs)]
+    steps.append(Slice.of(SPECS, 0, sent_specs))
     events = list(_DATA_SETS[name]())
     for start in range(0, len(events), _SLICE):
         some = events[start : start + _SLICE]
@@ -70,6 +75,11 @@ def _play_data_set(name: str) -> Behaviour:
     tables = Tables(0, 1)
     folded = take_all(steps, tables)
     return _folded_behaviour(f"demo: {name}", steps, folded, tables)
+
+
+def _with_fixed_ids(records: Sequence[FromFile]) -> list[FromFile]:
+    """Records from a file get an id of the moment at which they are read; here they get the same in each run."""
+    return [replace(record, event_id=event_uuid("golden", at)) for at, record in enumerate(records)]
 
 
 def _folded_behaviour(name: str, steps: Iterable[Step], folded: Folded, tables: Tables) -> Behaviour:
