@@ -41,7 +41,13 @@ def sightings_of(subject: str, lessons: Lessons) -> tuple[Sighting, ...]:
 
 
 def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Lessons) -> list[Output]:
-    """Remembers a signal, and tells those who know what follows it."""
+    """Remembers a signal, and tells those who know what follows it.
+
+    One record may show a signal twice, in the whole and in a segment, which is one sighting of it.
+    """
+    row, sighting = lessons.sightings.get(row_key(subject)), Sighting(signal, occurred_at)
+    if row is not None and row.touched_at == place.now and sighting in row.signals:
+        return []
     fact = PatternFact(
         event_id=place.event_id("followups", f"signal|{signal}"),
         key=scoped(subject, signal),
@@ -50,7 +56,7 @@ def sight(subject: str, signal: str, occurred_at: int, place: Place, lessons: Le
         signal=scoped(subject, signal),
         occurred_at=occurred_at,
     )
-    kept = (*sightings_of(subject, lessons), Sighting(signal, occurred_at))
+    kept = (*sightings_of(subject, lessons), sighting)
     lessons.sightings.put(SightingsRow(subject, _kept(kept), place.now))
     return [_told(fact, place)]
 

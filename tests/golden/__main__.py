@@ -19,6 +19,7 @@ from tests.golden.behaviour import Behaviour, differences
 from tests.golden.logs import Recording, recordings
 
 _CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
+_SHOWN = 60  # differences; more of them are seldom read
 _USAGE = "usage: python -m tests.golden [record]"
 
 
@@ -40,8 +41,10 @@ def _check() -> int:
         before = recorded.get(found.name)
         changed += differences(before, found) if before else [f"{found.name}: was never recorded"]
     changed += [f"{name}: is recorded, but there is no such log" for name in recorded.keys() - played]
-    for line in changed:
+    for line in changed[:_SHOWN]:
         print(line)
+    if len(changed) > _SHOWN:
+        print(f"... and {len(changed) - _SHOWN} more")
     seconds = monotonic() - began
     print(f"{len(played)} recorded logs in {seconds:.0f} s, {len(changed)} differences")
     return 1 if changed else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from schemas.catalog import DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid, partition_of
-from schemas.records import ExperimentResult
+from schemas.records import ExperimentResult, ExperimentSpec
 from streams.door import close_door, open_door
 from streams.memory.log import Fate
 from streams.topology import DECIDING
@@ -80,13 +80,27 @@ def _standing(world: World, topic: str, partition: int) -> list[tuple[int, bytes
     return [(at, each.value or b"") for at, each in enumerate(entries) if each.fate == Fate.COMMITTED]
 
 
+def inputs_of(seed: int, partition: int) -> dict[str, list[bytes | None]]:
+    """What a run of the whole of deciding is sent in one partition, by topic: specs first."""
+    rng = np.random.default_rng([seed, 1])
+    rng.choice([1, 1, 2, 3])  # how many work, which is drawn first
+    results = [value for (_, home), value in _results(rng) if home == partition]
+    specs = [spec_of(experiment) for experiment in range(EXPERIMENTS)]
+    home = [terms for terms in specs if partition_of(terms.subject, PARTITIONS) == partition]
+    return {SPECS: [CODEC.encode(terms) for terms in home], RESULTS: results}
+
+
+def spec_of(experiment: int) -> ExperimentSpec:
+    return spec(event_id=event_uuid("spec", experiment), min_count=20, **_names(experiment))
+
+
 def deciding(seed: int, faults: Faults | None = None, workers: int = 0) -> World:
     """The whole of deciding, ready to run; workers 0: as many as the seed says, one to three."""
     rng = np.random.default_rng([seed, 1])
     workers = workers or int(rng.choice([1, 1, 2, 3]))
     world = World(seed, DECIDING, CODEC, list(_results(rng)), workers, faults or Faults())
     for experiment in range(EXPERIMENTS):
-        terms = spec(event_id=event_uuid("spec", experiment), min_count=20, **_names(experiment))
+        terms = spec_of(experiment)
         world.kafka.write((SPECS, partition_of(terms.subject, PARTITIONS)), None, CODEC.encode(terms))
     return world
 
