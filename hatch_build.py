@@ -1,7 +1,9 @@
-"""Puts a bill of materials into the wheel (PEP 770): all that the locks name, with versions and hashes.
+"""Puts a bill of materials into the wheel (PEP 770): all that the locks name, with versions and
+hashes.
 
-The locks are what `make setup` installs and what the embedded Kafka runs, tools for tests and style included; a lock does
-not say which those are. Nothing is asked of a network, and the same locks give the same bytes.
+The locks are what `make setup` installs and what the embedded Kafka runs, tools for tests and style
+included; a lock does not say which those are. Nothing is asked of a network, and the same locks
+give the same bytes.
 """
 
 import json
@@ -13,8 +15,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FILE = "mendstream.cdx.json"
-PACKAGES, JARS = "requirements.lock", "streams/kafka-jars.lock"
-_PACKAGE = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\\n]+?))?(?: \\)?")
+PACKAGES, JARS = "requirements.lock", "streams/kafka/embedded/kafka-jars.lock"
+_PACKAGE = re.compile(
+    r"(?P<name>[\w.-]+)(?:\[[^]]*\])?==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\\n]+?))?(?: \\)?"
+)
 _JAR = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>.+?)-(?P<version>\d[^/]*)\.jar")
 
 
@@ -26,7 +30,8 @@ class SbomHook(BuildHookInterface):  # type: ignore[type-arg]
         bill = bill_of_materials(
             self.metadata.name,
             self.metadata.version,
-            packages((root / PACKAGES).read_text(encoding="utf-8")) + jars((root / JARS).read_text(encoding="utf-8")),
+            packages((root / PACKAGES).read_text(encoding="utf-8"))
+            + jars((root / JARS).read_text(encoding="utf-8")),
         )
         self._stage = TemporaryDirectory()
         path = Path(self._stage.name, FILE)
@@ -63,15 +68,21 @@ def packages(lock: str) -> list[dict[str, Any]]:
             purl = f"pkg:pypi/{package['name'].lower()}@{package['version']}"
             component = _component(purl, package["name"], package["version"], [])
             if package["marker"]:
-                component["properties"] = [{"name": "mendstream:marker", "value": package["marker"].strip()}]
+                component["properties"] = [
+                    {"name": "mendstream:marker", "value": package["marker"].strip()}
+                ]
             found.append(component | {"purl": purl})
         elif line.strip():
-            raise ValueError(f"{PACKAGES}, line {number}: neither a pinned package nor a hash: {line!r}")
+            raise ValueError(
+                f"{PACKAGES}, line {number}: neither a pinned package nor a hash: {line!r}"
+            )
     return found
 
 
 def jars(lock: str) -> list[dict[str, Any]]:
-    """The components of kafka-jars.lock, which knows files but no Maven groups, so they have no package URL."""
+    """The components of kafka-jars.lock, which knows files but no Maven groups, so they have no
+    package URL.
+    """
     found = []
     for number, line in enumerate(lock.splitlines(), 1):
         jar = _JAR.fullmatch(line)

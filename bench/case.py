@@ -1,4 +1,6 @@
-"""What a case of the bench is: simulated worlds, how many, and the bars that what is found in them must meet."""
+"""What a case of the bench is: simulated worlds, how many, and the bars that what is found in them
+must meet.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -59,7 +61,9 @@ class Case:
     batch: int = 100
 
     def jobs(self, scale: float) -> list[Job]:
-        """The pieces of work, each with a seed of its own, so that how they are shared out changes no figure."""
+        """The pieces of work, each with a seed of its own, so that how they are shared out changes
+        no figure.
+        """
         runs, name = max(1, round(self.runs * scale)), crc32(self.name.encode())
         sizes = [min(self.batch, runs - start) for start in range(0, runs, self.batch)]
         return [

@@ -1,11 +1,22 @@
-"""Cases of counted events under a split that does not change: conversions, errors, assigned units."""
+"""Cases of counted events under a split that does not change: conversions, errors, assigned
+units.
+"""
 
 from functools import partial
 
 import numpy as np
 
-from agents.policy import EXPOSURE
-from bench.case import Bar, Case, falsely_decided, held, records_to_hold, records_to_rollback, rolled_back, worst
+from agents.core.policies import EXPOSURE
+from bench.case import (
+    Bar,
+    Case,
+    falsely_decided,
+    held,
+    records_to_hold,
+    records_to_rollback,
+    rolled_back,
+    worst,
+)
 from bench.experiments import CONVERSION, ERROR, experiment
 from bench.folding import Found, Records, judged
 from schemas.records import MetricSpec
@@ -23,10 +34,11 @@ def units(
     events: int = EVENTS,
     grows: float = 1.0,
 ) -> Found:
-    """Each unit falls to the treatment with chance `share`, as planned, and sends one record: 1 with its arm's rate, else 0.
+    """Each unit falls to the treatment with chance `share`, as planned, and sends one record: 1
+    with its arm's rate, else 0.
 
-    rates: of control and treatment, at first; over the run both grow evenly to `grows` times that. Without `planned` the
-    spec states no shares.
+    rates: of control and treatment, at first; over the run both grow evenly to `grows` times that.
+    Without `planned` the spec states no shares.
     """
     treated = rng.random((events, experiments)) < share
     grown = np.linspace(1.0, grows, events)[:, None]
@@ -35,47 +47,79 @@ def units(
     return judged(experiment(metric, *steps), Records((metric.name,), treated, value.astype(float)))
 
 
-def off_plan(rng: np.random.Generator, experiments: int, rate: float, share: float, events: int = 6_000) -> Found:
+def off_plan(
+    rng: np.random.Generator, experiments: int, rate: float, share: float, events: int = 6_000
+) -> Found:
     """An A/A test planned at 50/50 whose units really fall to the treatment with chance `share`.
 
-    Each unit sends its `exposure`, then its outcome, 1 with chance `rate` in both arms. Units end where all are held.
+    Each unit sends its `exposure`, then its outcome, 1 with chance `rate` in both arms. Units end
+    where all are held.
     """
     treated = rng.random((events, experiments)) < share
     value = np.ones((2 * events, experiments))
     value[1::2] = rng.random(treated.shape) < rate
     metric = np.broadcast_to(np.arange(2 * events)[:, None] % 2, value.shape)
     unit = np.broadcast_to(np.arange(2 * events)[:, None] // 2, value.shape)
-    records = Records((EXPOSURE, CONVERSION.name), np.repeat(treated, 2, axis=0), value, metric, unit=unit)
+    records = Records(
+        (EXPOSURE, CONVERSION.name), np.repeat(treated, 2, axis=0), value, metric, unit=unit
+    )
     return judged(experiment(CONVERSION, (0.5, None)), records)
 
 
 def assignments(rng: np.random.Generator, experiments: int, share: float) -> Found:
-    """Nothing but the `exposure` of units, planned at 50/50, that really fall to the treatment with chance `share`."""
+    """Nothing but the `exposure` of units, planned at 50/50, that really fall to the treatment with
+    chance `share`.
+    """
     treated = rng.random((EVENTS, experiments)) < share
-    return judged(experiment(CONVERSION, (0.5, None)), Records((EXPOSURE,), treated, np.ones(treated.shape)))
+    return judged(
+        experiment(CONVERSION, (0.5, None)), Records((EXPOSURE,), treated, np.ones(treated.shape))
+    )
 
 
 FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
 
 CASES = (
-    Case("binary A/A, p 0.10, 50/50", (partial(units, metric=CONVERSION, rates=(0.1, 0.1)),), (FALSE,), 4_000, 200),
+    Case(
+        "binary A/A, p 0.10, 50/50",
+        (partial(units, metric=CONVERSION, rates=(0.1, 0.1)),),
+        (FALSE,),
+        4_000,
+        200,
+    ),
     Case(
         "5 % canary A/A, conversion 1 %",
         (partial(units, metric=CONVERSION, rates=(0.01, 0.01), share=0.05),),
         (FALSE,),
         1_000,
     ),
-    # Without shares rates are compared as means, whose burn-in of 1 000 units is the treatment's first 20 000 events.
+    # Without shares rates are compared as means, whose burn-in of 1 000 units is the treatment's
+    # first 20 000 events.
     Case(
         "5 % canary A/A, conversion 1 %, no shares stated",
-        (partial(units, metric=CONVERSION, rates=(0.01, 0.01), share=0.05, planned=False, events=2 * EVENTS),),
+        (
+            partial(
+                units,
+                metric=CONVERSION,
+                rates=(0.01, 0.01),
+                share=0.05,
+                planned=False,
+                events=2 * EVENTS,
+            ),
+        ),
         (FALSE,),
         1_000,
     ),
     Case(
         "A/A, p 0.01 0.10 0.50 and 0.05 to 0.20, 50/50 and 10 %, no shares stated",
         tuple(
-            partial(units, metric=CONVERSION, rates=(rate, rate), share=share, planned=False, grows=grows)
+            partial(
+                units,
+                metric=CONVERSION,
+                rates=(rate, rate),
+                share=share,
+                planned=False,
+                grows=grows,
+            )
             for rate, grows in ((0.01, 1.0), (0.1, 1.0), (0.5, 1.0), (0.05, 4.0))
             for share in (0.5, 0.1)
         ),
@@ -85,7 +129,10 @@ CASES = (
     Case(
         "errors 0 -> 100 %, 50/50 and 10 %, no shares stated",
         # The 100 units of the smaller arm, and some luck.
-        tuple(partial(units, metric=ERROR, rates=(0.0, 1.0), share=share, planned=False) for share in (0.5, 0.1)),
+        tuple(
+            partial(units, metric=ERROR, rates=(0.0, 1.0), share=share, planned=False)
+            for share in (0.5, 0.1)
+        ),
         (Bar("median events to the rollback", 1_100, worst(records_to_rollback)),),
         100,
     ),
@@ -99,7 +146,11 @@ CASES = (
     Case(
         "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9",
         # Which arm got too much decides which way a rate is mistaken, so either may be the worse.
-        tuple(partial(off_plan, rate=rate, share=share) for rate in (0.1, 0.5, 0.9) for share in (0.55, 0.45)),
+        tuple(
+            partial(off_plan, rate=rate, share=share)
+            for rate in (0.1, 0.5, 0.9)
+            for share in (0.55, 0.45)
+        ),
         (Bar("rollback before the hold", 0.02, worst(rolled_back)),),
         1_000,
     ),
@@ -120,7 +171,11 @@ CASES = (
         (partial(units, metric=CONVERSION, rates=(0.20, 0.15)),),
         (
             Bar("rolled back within 20 000 events", 0.99, worst(rolled_back), at_least=True),
-            Bar("median events an arm to the rollback", 1_300, worst(lambda found: records_to_rollback(found) / 2.0)),
+            Bar(
+                "median events an arm to the rollback",
+                1_300,
+                worst(lambda found: records_to_rollback(found) / 2.0),
+            ),
         ),
         2_000,
     ),

@@ -15,10 +15,13 @@ STATED = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.LATENCY, limit=P
 LEARNED = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.LATENCY)
 
 
-def requests(rng: np.random.Generator, experiments: int, metric: MetricSpec, slow: float, events: int) -> Found:
+def requests(
+    rng: np.random.Generator, experiments: int, metric: MetricSpec, slow: float, events: int
+) -> Found:
     """Requests fall to the arms at 50/50, as planned; a latency is log-normal with sigma 0.5.
 
-    Of the treatment's, the share `slow` takes 4 times as long. A stated limit is control's true 99th percentile.
+    Of the treatment's, the share `slow` takes 4 times as long. A stated limit is control's true
+    99th percentile.
     """
     treated = rng.random((events, experiments)) < 0.5
     value = np.exp(SIGMA * rng.standard_normal(treated.shape))

@@ -18,23 +18,33 @@ GAUGE = MetricSpec("load", Role.GUARDRAIL, DOWN, MetricKind.MEAN)
 
 
 def revenue(
-    rng: np.random.Generator, experiments: int, metric: MetricSpec, share: float, factor: float, events: int
+    rng: np.random.Generator,
+    experiments: int,
+    metric: MetricSpec,
+    share: float,
+    factor: float,
+    events: int,
 ) -> Found:
-    """Each unit falls to the treatment with chance `share`, as planned, and sends one log-normal value of sigma 2.
+    """Each unit falls to the treatment with chance `share`, as planned, and sends one log-normal
+    value of sigma 2.
 
-    The treatment's values are multiplied by `factor`. A stated cap is control's true 99th percentile.
+    The treatment's values are multiplied by `factor`. A stated cap is control's true 99th
+    percentile.
     """
     treated = rng.random((events, experiments)) < share
     value = np.exp(SIGMA * rng.standard_normal(treated.shape)) * np.where(treated, factor, 1.0)
     return judged(experiment(metric, (share, None)), Records((metric.name,), treated, value))
 
 
-def gauges(rng: np.random.Generator, experiments: int, phi: float, shift: float, minutes: int = 20_000) -> Found:
+def gauges(
+    rng: np.random.Generator, experiments: int, phi: float, shift: float, minutes: int = 20_000
+) -> Found:
     """A minute is one value of control and then one of the treatment, without the name of a unit.
 
-    Each arm is a process x' = phi x + noise of its own, normal, stationary, mean 100, standard deviation 10; the
-    treatment's is higher by `shift` standard deviations. Two weeks are long enough for a judge that waits for the worth
-    of a hundred independent values, 3 900 minutes at 0.95 and more where that is not known exactly.
+    Each arm is a process x' = phi x + noise of its own, normal, stationary, mean 100, standard
+    deviation 10; the treatment's is higher by `shift` standard deviations. Two weeks are long
+    enough for a judge that waits for the worth of a hundred independent values, 3 900 minutes at
+    0.95 and more where that is not known exactly.
     """
     noise = rng.standard_normal((2, minutes, experiments)) * np.sqrt(1.0 - phi * phi)
     noise[:, 0] /= np.sqrt(1.0 - phi * phi)
@@ -43,14 +53,17 @@ def gauges(rng: np.random.Generator, experiments: int, phi: float, shift: float,
     value[1::2] += 10.0 * shift
     treated = np.broadcast_to(np.arange(2 * minutes)[:, None] % 2 == 1, value.shape)
     minute = np.broadcast_to(np.arange(2 * minutes)[:, None] // 2, value.shape)
-    return judged(experiment(GAUGE), Records((GAUGE.name,), treated, value, minute=minute, named=False))
+    return judged(
+        experiment(GAUGE), Records((GAUGE.name,), treated, value, minute=minute, named=False)
+    )
 
 
 FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
 GAINED = Bar("deployed by 20 000 events", 0.90, worst(deployed), at_least=True)
 
 CASES = (
-    # The treatment's 1 000 units of burn-in are the first 20 000 events; twice that lets it be looked at.
+    # The treatment's 1 000 units of burn-in are the first 20 000 events; twice that lets it be
+    # looked at.
     Case(
         "5 % canary A/A, log-normal sigma 2, cap stated",
         (partial(revenue, metric=CAPPED, share=0.05, factor=1.0, events=40_000),),

@@ -14,11 +14,13 @@ BASE, GROWN = 0.04, 0.12
 
 
 def ramp(rng: np.random.Generator, experiments: int, kept: float) -> Found:
-    """A unit a minute for 20 000 minutes; the treatment's share is 1, 5, 10, 25, 50 % for 4 000 of them each.
+    """A unit a minute for 20 000 minutes; the treatment's share is 1, 5, 10, 25, 50 % for 4 000 of
+    them each.
 
-    Conversion grows evenly from 4 to 12 % over the run; the treatment keeps `kept` of it. Who does not convert says so at
-    once; a conversion comes after a log-normal delay (sigma 1.5, median 800 minutes: 14 % take longer than a step), and
-    all come in. A record says when its unit was assigned.
+    Conversion grows evenly from 4 to 12 % over the run; the treatment keeps `kept` of it. Who does
+    not convert says so at once; a conversion comes after a log-normal delay (sigma 1.5, median 800
+    minutes: 14 % take longer than a step), and all come in. A record says when its unit was
+    assigned.
     """
     units = len(SHARES) * STEP
     assigned = np.broadcast_to(np.arange(units)[:, None], (units, experiments))
@@ -31,7 +33,9 @@ def ramp(rng: np.random.Generator, experiments: int, kept: float) -> Found:
     inputs = (treated, converted.astype(float), minute, assigned)
     treated, value, minute, assigned = (np.take_along_axis(each, order, axis=0) for each in inputs)
     steps = [(share, NOON + MINUTE * STEP * number) for number, share in enumerate(SHARES)]
-    records = Records((CONVERSION.name,), treated, value, minute=minute, assigned=assigned, unit=assigned)
+    records = Records(
+        (CONVERSION.name,), treated, value, minute=minute, assigned=assigned, unit=assigned
+    )
     return judged(experiment(CONVERSION, *steps), records)
 
 

@@ -1,6 +1,7 @@
 """Runs many simulated experiments side by side through the judge: real specs in, real findings out.
 
-Only the Avro codec is left out: the columns it would give are built here. No formula of the judge is repeated.
+Only the Avro codec is left out: the columns it would give are built here. No formula of the judge
+is repeated.
 """
 
 from dataclasses import dataclass, replace
@@ -9,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.judge.fold import fold
-from agents.slice import Facts, Finding
-from agents.specs import apply_spec
+from agents.core.batch import Facts, Finding
+from agents.experiments.fold_observations import fold
+from agents.experiments.plan.specs import apply_spec
 from schemas.catalog import RESULTS
-from schemas.flat import arrow_schema
+from schemas.codec.flat_schema import arrow_schema
 from schemas.records import ExperimentSpec, Order, Verdict
 from state.tables import Tables
 
@@ -21,7 +22,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-SLICE = 40_000  # records: what the processor's larger polls bring, and enough for numpy to work on whole arrays
+# records: what the processor's larger polls bring, and enough for numpy to work on whole arrays
+SLICE = 40_000
 NOON, MINUTE = 1_700_000_000_000, 60_000  # ms
 VARIANTS = pa.array(["control", "treatment"])
 KINDS = pa.array(["OBSERVATION"])
@@ -30,11 +32,13 @@ NEVER = 10**9  # records: more than any experiment sends, so that a median over 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The records of E experiments, n of each in the order of their log; every array has the shape (n, E).
+    """The records of E experiments, n of each in the order of their log; every array has the shape
+    (n, E).
 
-    treated: the arm; value: the sum of a record of count 1; metric: index into `metrics`, 0 where absent; minute: when
-    it occurred; assigned: the minute of its unit's assignment, absent: the same; unit: the unit's number, absent: one
-    unit a record; named: whether records carry their unit's name at all.
+    treated: the arm; value: the sum of a record of count 1; metric: index into `metrics`, 0 where
+    absent; minute: when it occurred; assigned: the minute of its unit's assignment, absent: the
+    same; unit: the unit's number, absent: one unit a record; named: whether records carry their
+    unit's name at all.
     """
 
     metrics: tuple[str, ...]
@@ -49,7 +53,9 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many records of each experiment had been folded at its finding, each shape (E,); NEVER: there was none."""
+    """How many records of each experiment had been folded at its finding, each shape (E,); NEVER:
+    there was none.
+    """
 
     rollback: Ints
     deploy: Ints
@@ -58,11 +64,14 @@ class Found:
     @staticmethod
     def joined(batches: list["Found"]) -> "Found":
         names = ("rollback", "deploy", "hold")
-        return Found(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in names))
+        return Found(
+            *(np.concatenate([getattr(batch, name) for batch in batches]) for name in names)
+        )
 
 
 def judged(spec: ExperimentSpec, records: Records) -> Found:
-    """What the judge finds in experiments of one spec, a subject each; what is decided sends no more records.
+    """What the judge finds in experiments of one spec, a subject each; what is decided sends no
+    more records.
 
     The logs are laid side by side: first the first record of every experiment, then the second.
     """
@@ -101,8 +110,12 @@ def _subject(number: int) -> str:
     return f"simulated-{number}"
 
 
-def _facts(spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Ints, rows: slice, offset: int) -> Facts:
-    """One slice of the live experiments as the columns that decoding would give, strings as dictionaries."""
+def _facts(
+    spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Ints, rows: slice, offset: int
+) -> Facts:
+    """One slice of the live experiments as the columns that decoding would give, strings as
+    dictionaries.
+    """
     treated = records.treated[rows][:, live]
     n = treated.size
     numbers = np.arange(rows.start, rows.stop)[:, None]
@@ -115,7 +128,8 @@ def _facts(spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Int
         "variant": _texts(treated.ravel().astype(np.int64), VARIANTS),
         "unit_id": pa.array(unit).cast(pa.string()) if records.named else pa.nulls(n, pa.string()),
         "metric": _texts(
-            _flat(records.metric, rows, live, np.zeros(treated.shape, np.int64)), pa.array(records.metrics)
+            _flat(records.metric, rows, live, np.zeros(treated.shape, np.int64)),
+            pa.array(records.metrics),
         ),
         "kind": _texts(np.zeros(n, np.int64), KINDS),
         "count": pa.array(np.ones(n, np.int64)),
@@ -126,7 +140,15 @@ def _facts(spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Int
     schema = arrow_schema("ExperimentResult")
     arrays = [known.get(field.name, pa.nulls(n, field.type)) for field in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
-    return Facts(RESULTS, 0, batch, np.arange(n), np.arange(offset, offset + n), np.full(n, NOON), np.full(n, NOON))
+    return Facts(
+        RESULTS,
+        0,
+        batch,
+        np.arange(n),
+        np.arange(offset, offset + n),
+        np.full(n, NOON),
+        np.full(n, NOON),
+    )
 
 
 def _flat(values: Ints | None, rows: slice, live: Ints, otherwise: Ints) -> Ints:

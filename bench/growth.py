@@ -1,6 +1,8 @@
-"""How cost grows: with keys, with workers, with the size of a poll. A real Kafka, `mendstream processor` in processes.
+"""How cost grows: with keys, with workers, with the size of a poll. A real Kafka, `mendstream
+processor` in processes.
 
-Time an event is wall-clock time between two commits; CPU is of the workers alone, without the broker beside them.
+Time an event is wall-clock time between two commits; CPU is of the workers alone, without the
+broker beside them.
 """
 
 import argparse
@@ -20,12 +22,12 @@ from bench.peers.peers import PEERS, Run
 from bench.peers.rounds import log_of, started
 from bench.statistics import table
 from schemas.catalog import RESULTS, local_ids
-from schemas.wire import Codec
+from schemas.codec.framing import Codec
 from streams.bench.workload import EXPERIMENTS, Workload
-from streams.broker import EmbeddedKafka
-from streams.config import Settings
-from streams.kafka import admin, start_offsets
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin, start_offsets
+from streams.runtime.settings import Settings
 
 REPORT = Path(__file__).with_name("report.json")
 RECORDS = 1_000_000
@@ -40,7 +42,9 @@ PROCESSOR = next(peer for peer in PEERS if peer.name == "mendstream")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """us: of wall-clock time an event; cpu_us: of the workers' CPU an event; rss_mb: of all workers, at the end."""
+    """us: of wall-clock time an event; cpu_us: of the workers' CPU an event; rss_mb: of all
+    workers, at the end.
+    """
 
     keys: int
     workers: int
@@ -51,8 +55,14 @@ class Point:
     rss_mb: float
 
     def __str__(self) -> str:
-        where = f"{self.keys:,} keys, {self.workers} workers on {self.partitions} partitions, {self.batch:,} a poll"
-        return f"{where}: {self.us:.2f} us an event, {self.cpu_us:.2f} us of CPU, {self.rss_mb:,.0f} MB"
+        where = (
+            f"{self.keys:,} keys, {self.workers} workers on {self.partitions} partitions, "
+            f"{self.batch:,} a poll"
+        )
+        return (
+            f"{where}: {self.us:.2f} us an event, {self.cpu_us:.2f} us of CPU, "
+            f"{self.rss_mb:,.0f} MB"
+        )
 
 
 def points(records: int, folder: Path) -> Iterator[Point]:
@@ -66,7 +76,12 @@ def points(records: int, folder: Path) -> Iterator[Point]:
 
 
 def measured(
-    workload: Workload, records: int, folder: Path, workers: int = 1, partitions: int = 4, batch: int = BATCH
+    workload: Workload,
+    records: int,
+    folder: Path,
+    workers: int = 1,
+    partitions: int = 4,
+    batch: int = BATCH,
 ) -> Point:
     """Each key once and again, to warm up; then records of keys at random, which are timed."""
     with EmbeddedKafka(heap_mb=1024) as kafka:
@@ -92,7 +107,9 @@ def measured(
     return _point(workload, workers, partitions, batch, found, rss)
 
 
-def _point(workload: Workload, workers: int, partitions: int, batch: int, found: Pace, rss: int) -> Point:
+def _point(
+    workload: Workload, workers: int, partitions: int, batch: int, found: Pace, rss: int
+) -> Point:
     us, cpu = round(1e6 / found.rate, 3), round(found.cpu_us, 3)
     point = Point(workload.keys, workers, partitions, batch, us, cpu, round(rss / 1e6))
     print(point, file=sys.stderr, flush=True)
@@ -106,7 +123,9 @@ def resident(pid: int) -> int:
 
 
 def bars(found: Sequence[Point]) -> list[Figure]:
-    by_keys = {point.keys: point.us for point in found if point.partitions == 4 and point.batch == BATCH}
+    by_keys = {
+        point.keys: point.us for point in found if point.partitions == 4 and point.batch == BATCH
+    }
     ratio = by_keys[max(by_keys)] / by_keys[min(by_keys)]
     case = f"time an event at {max(by_keys):,} keys / at {min(by_keys):,}, at most"
     return [Figure(case, round(ratio, 2), MOST, ratio <= MOST)]
@@ -115,7 +134,9 @@ def bars(found: Sequence[Point]) -> list[Figure]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__)
     parser.add_argument("--records", type=int, default=RECORDS, help="that are timed at each point")
-    parser.add_argument("--json", type=Path, default=REPORT, help="the report to which the points are added")
+    parser.add_argument(
+        "--json", type=Path, default=REPORT, help="the report to which the points are added"
+    )
     given = parser.parse_args()
     if "MENDSTREAM_BOOTSTRAP" in os.environ:
         parser.error("MENDSTREAM_BOOTSTRAP is set; the bench brings brokers of its own")
@@ -123,7 +144,10 @@ def main() -> int:
         found = list(points(given.records, Path(folder)))
     report = json.loads(given.json.read_text()) if given.json.exists() else {}
     figures = bars(found)
-    report |= {"growth": [asdict(point) for point in found], "growth_bars": [asdict(one) for one in figures]}
+    report |= {
+        "growth": [asdict(point) for point in found],
+        "growth_bars": [asdict(one) for one in figures],
+    }
     given.json.write_text(json.dumps(report, indent=1) + "\n")
     print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1

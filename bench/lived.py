@@ -1,6 +1,8 @@
-"""Writes the log that a group leaves behind which knows many arms: rows, ids on the input, a journal that agrees.
+"""Writes the log that a group leaves behind which knows many arms: rows, ids on the input, a
+journal that agrees.
 
-The rows are made column by column, as no fold makes them so fast, and encoded by the processor's own codec.
+The rows are made column by column, as no fold makes them so fast, and encoded by the processor's
+own codec.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,25 +13,35 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from agents.judge.experiments import new_experiment, with_metric
-from agents.judge.terms import may_command
-from agents.policy import policy_for
-from schemas.catalog import JOURNAL, RESULTS, TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_SUBJECTS, local_ids
-from schemas.columns import encode_batch
-from schemas.flat import arrow_schema
+from agents.core.policies import policy_for
+from agents.experiments.plan.frozen_plan import new_experiment, with_metric
+from agents.experiments.plan.terms import may_command
+from schemas.catalog import (
+    JOURNAL,
+    RESULTS,
+    TABLES_ARMS,
+    TABLES_EXPERIMENTS,
+    TABLES_SUBJECTS,
+    local_ids,
+)
+from schemas.codec.columns import encode_batch
+from schemas.codec.flat_schema import arrow_schema
+from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentRow, JournalEntry, Pair, SubjectRow
-from schemas.wire import Codec
-from state.table import row_key
+from state.storage.table import row_key
 from state.tables import ARM_NAMES, NULLABLE, Tables
-from streams.clock import now_ms
-from streams.config import Settings
-from streams.kafka import admin, end_offsets
-from streams.topology import DECIDING
+from streams.engine.topology import DECIDING
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.clock import now_ms
+from streams.runtime.settings import Settings
 
 METRICS = ("conversion", "error", "revenue", "latency", "clicks")
 VARIANTS = ("control", "b")
-SEGMENTS = (None, *(f"country={code}" for code in ("at", "be", "ch", "de", "es", "fr", "it", "nl", "pl")))
+SEGMENTS = (
+    None,
+    *(f"country={code}" for code in ("at", "be", "ch", "de", "es", "fr", "it", "nl", "pl")),
+)
 ROWS_EACH = len(METRICS) * len(VARIANTS) * len(SEGMENTS)  # of an experiment
 EXPERIMENTS_EACH = 25  # of a subject
 _CHUNK = 25_000
@@ -39,7 +51,9 @@ Rows = list[tuple[str, bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """rows: of the hot table, over all partitions; ids: records on each partition of the results."""
+    """rows: of the hot table, over all partitions; ids: records on each partition of the
+    results.
+    """
 
     rows: int
     ids: int = 0
@@ -91,7 +105,9 @@ def _send(producer: Producer, topic: str, partition: int, rows: Rows) -> None:
 
 
 def _commit(settings: Settings, parts: list[TopicPartition]) -> None:
-    consumer = Consumer(settings.client(**{"group.id": settings.group, "enable.auto.commit": False}))
+    consumer = Consumer(
+        settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
+    )
     consumer.commit(offsets=parts, asynchronous=False)
     consumer.close()
 
@@ -112,10 +128,17 @@ def _experiments(subjects: Sequence[str]) -> Iterator[ExperimentRow]:
     for subject in subjects:
         for number in range(EXPERIMENTS_EACH):
             policy = policy_for(subject, ())
-            row = replace(new_experiment(subject, f"{subject}-{number:05d}", policy), ordinal=number + 1)
+            row = replace(
+                new_experiment(subject, f"{subject}-{number:05d}", policy), ordinal=number + 1
+            )
             for name in METRICS:
                 row = with_metric(row, name, tables)
-            judged = [spec for spec in row.metrics for variant in VARIANTS if may_command(row, spec, variant)]
+            judged = [
+                spec
+                for spec in row.metrics
+                for variant in VARIANTS
+                if may_command(row, spec, variant)
+            ]
             pairs = tuple(Pair(VARIANTS[1], spec.name) for spec in judged)
             yield replace(row, pairs=pairs, started_offset=number)
 
@@ -123,17 +146,25 @@ def _experiments(subjects: Sequence[str]) -> Iterator[ExperimentRow]:
 def _rows(subjects: Sequence[str], codec: Codec) -> Iterator[tuple[str, Rows]]:
     """The rows of the tables of a partition, by topic, in pieces."""
     experiments = list(_experiments(subjects))
-    yield TABLES_SUBJECTS, [(row_key(s), codec.encode(SubjectRow(s, EXPERIMENTS_EACH, 0))) for s in subjects]
+    yield (
+        TABLES_SUBJECTS,
+        [(row_key(s), codec.encode(SubjectRow(s, EXPERIMENTS_EACH, 0))) for s in subjects],
+    )
     yield (
         TABLES_EXPERIMENTS,
         [(row_key(row.subject, row.experiment_id), codec.encode(row)) for row in experiments],
     )
     rng = np.random.default_rng(len(experiments))
     for start in range(0, len(experiments), _CHUNK // ROWS_EACH):
-        yield TABLES_ARMS, _arms(experiments[start : start + _CHUNK // ROWS_EACH], start * ROWS_EACH, rng, codec)
+        yield (
+            TABLES_ARMS,
+            _arms(experiments[start : start + _CHUNK // ROWS_EACH], start * ROWS_EACH, rng, codec),
+        )
 
 
-def _arms(experiments: Sequence[ExperimentRow], first: int, rng: np.random.Generator, codec: Codec) -> Rows:
+def _arms(
+    experiments: Sequence[ExperimentRow], first: int, rng: np.random.Generator, codec: Codec
+) -> Rows:
     names = [
         (row.subject, row.experiment_id, metric, variant, segment, None)
         for row in experiments
@@ -142,19 +173,35 @@ def _arms(experiments: Sequence[ExperimentRow], first: int, rng: np.random.Gener
         for variant in VARIANTS
     ]
     n = len(names)
-    values: dict[str, Any] = {field.name: np.zeros(n, field.type.to_pandas_dtype()) for field in arrow_schema("ArmRow")}
+    values: dict[str, Any] = {
+        field.name: np.zeros(n, field.type.to_pandas_dtype()) for field in arrow_schema("ArmRow")
+    }
     values |= dict(zip(ARM_NAMES, zip(*names, strict=True), strict=True))
     count = rng.integers(100, 100_000, n)
     hits = rng.binomial(count, 0.1)
-    values |= {"count": count, "hits": hits, "sum": hits.astype(float), "sum_squares": hits.astype(float)}
-    values |= {"first_offset": np.arange(first, first + n), "applied_offset": np.arange(first, first + n) + 1_000_000}
+    values |= {
+        "count": count,
+        "hits": hits,
+        "sum": hits.astype(float),
+        "sum_squares": hits.astype(float),
+    }
+    values |= {
+        "first_offset": np.arange(first, first + n),
+        "applied_offset": np.arange(first, first + n) + 1_000_000,
+    }
     for name in ("unnamed_offset", "harm_offset", "gain_offset", "unstable_offset", "base_offset"):
         values[name] = np.full(n, -1)
     for name in NULLABLE:
         values[name] = rng.normal(0.0, 0.01, n)
-    values |= {"state": ["WAIT"] * n, "log_e_harm": rng.normal(0, 1, n), "log_e_gain": rng.normal(0, 1, n)}
+    values |= {
+        "state": ["WAIT"] * n,
+        "log_e_harm": rng.normal(0, 1, n),
+        "log_e_gain": rng.normal(0, 1, n),
+    }
     schema = arrow_schema("ArmRow")
-    batch = pa.RecordBatch.from_arrays([pa.array(values[each.name], each.type) for each in schema], schema=schema)
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(values[each.name], each.type) for each in schema], schema=schema
+    )
     keys = [row_key(*parts) for parts in names]
     return list(zip(keys, encode_batch(batch, "ArmRow", codec), strict=True))
 
@@ -164,7 +211,10 @@ def _results(subjects: Sequence[str], n: int, codec: Codec) -> Iterator[list[byt
     schema, rng = arrow_schema("ExperimentResult"), np.random.default_rng(n)
     for start in range(0, n, _CHUNK):
         size = min(_CHUNK, n - start)
-        which, number = rng.integers(len(subjects), size=size), rng.integers(EXPERIMENTS_EACH, size=size)
+        which, number = (
+            rng.integers(len(subjects), size=size),
+            rng.integers(EXPERIMENTS_EACH, size=size),
+        )
         values: dict[str, Any] = {
             "event_id": [event_uuid(subjects[0], start + i) for i in range(size)],
             "subject": [subjects[s] for s in which],
@@ -181,4 +231,6 @@ def _results(subjects: Sequence[str], n: int, codec: Codec) -> Iterator[list[byt
             "assigned_at": [None] * size,
         }
         arrays = [pa.array(values[each.name], each.type) for each in schema]
-        yield encode_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), "ExperimentResult", codec)
+        yield encode_batch(
+            pa.RecordBatch.from_arrays(arrays, schema=schema), "ExperimentResult", codec
+        )

@@ -1,8 +1,10 @@
-"""Measures what the rolling tables of failures and trust answer in, with 100 000 patterns and 10 000 agents in them.
+"""Measures what the rolling tables of failures and trust answer in, with 100 000 patterns and 10
+000 agents in them.
 
-A real Kafka with `mendstream processor` on it, a real Redis, and the fold itself. Times are the 95th percentile of many
-single calls, in ms: of tracking a recommendation from the call to Kafka's acknowledgement, of an agent's trust asked of
-Redis by name, and of the 50 patterns with most failures; a learning cycle is timed over 1 000 recommendations.
+A real Kafka with `mendstream processor` on it, a real Redis, and the fold itself. Times are the
+95th percentile of many single calls, in ms: of tracking a recommendation from the call to Kafka's
+acknowledgement, of an agent's trust asked of Redis by name, and of the 50 patterns with most
+failures; a learning cycle is timed over 1 000 recommendations.
 """
 
 import argparse
@@ -17,14 +19,21 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from agents.fold import fold
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.flow.pipeline import fold
 from bench.case import Figure
 from bench.restore import Worker
 from bench.statistics import table
-from schemas.catalog import LEARNING_FACTS, RECOMMENDATIONS, TABLES_PATTERNS, TABLES_TRUST, local_ids
+from schemas.catalog import (
+    LEARNING_FACTS,
+    RECOMMENDATIONS,
+    TABLES_PATTERNS,
+    TABLES_TRUST,
+    local_ids,
+)
+from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
-from schemas.lessons import (
+from schemas.records import (
     AgentKind,
     Bucket,
     Judgement,
@@ -37,18 +46,17 @@ from schemas.lessons import (
     PatternStatus,
     Recommendation,
 )
-from schemas.wire import Codec
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, VIEWS, Change
 from state.tables import Tables
-from streams.bench.delivered import Delivered
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic, now_ms, wait_until
-from streams.config import Settings
-from streams.kafka import admin
-from streams.publishing import Publisher
-from streams.show import plain
-from streams.topics import create
+from streams.bench.delivered import DeliveredRecord
+from streams.files.rendering import plain
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.publisher import Publisher
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic, now_ms, wait_until
+from streams.runtime.settings import Settings
 
 RESULT = Path(__file__).with_name("memory.json")
 PATTERNS, AGENTS, RECOMMENDED = 100_000, 10_000, 1_000
@@ -71,10 +79,19 @@ def main() -> int:
         parser.error("MENDSTREAM_BOOTSTRAP is set; the bench brings a broker of its own")
     redis = which("redis-server")
     if redis is None:
-        parser.error("there is no redis-server: install Redis (on Debian: apt-get install redis-server)")
+        parser.error(
+            "there is no redis-server: install Redis (on Debian: apt-get install redis-server)"
+        )
     with TemporaryDirectory(prefix="mendstream-memory-") as folder:
-        found = {"track_ms": tracked(Path(folder)), **asked(redis, Path(folder)), "cycle_seconds": cycled()}
-    figures = [Figure(WORDS[name], round(value, 3), BARS[name], value <= BARS[name]) for name, value in found.items()]
+        found = {
+            "track_ms": tracked(Path(folder)),
+            **asked(redis, Path(folder)),
+            "cycle_seconds": cycled(),
+        }
+    figures = [
+        Figure(WORDS[name], round(value, 3), BARS[name], value <= BARS[name])
+        for name, value in found.items()
+    ]
     report = {name: round(value, 3) for name, value in found.items()}
     given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(table(figures))
@@ -101,15 +118,30 @@ def tracked(folder: Path) -> float:
 def asked(redis: str, folder: Path) -> dict[str, float]:
     """Rows by name and by rank, of a Redis that holds all of them."""
     socket = folder / "redis.sock"
-    command = [redis, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
-    with (folder / "redis.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+    command = [
+        redis,
+        "--port",
+        "0",
+        "--unixsocket",
+        str(socket),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]
+    with (
+        (folder / "redis.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as server,
+    ):
         try:
             assert wait_until(socket.exists, 10.0), (folder / "redis.log").read_text()
             store = RedisStore(f"unix://{socket}")
             tell(f"filling {AGENTS:,} agents and {PATTERNS:,} patterns in ...")
             trust, patterns = VIEWS[TABLES_TRUST].name, VIEWS[TABLES_PATTERNS].name
             store.apply([Change(trust, f"agent {n}", trusted(n)) for n in range(AGENTS)])
-            store.apply([Change(patterns, f"ACCURACY|m{n}||", plain(pattern(n))) for n in range(PATTERNS)])
+            store.apply(
+                [Change(patterns, f"ACCURACY|m{n}||", plain(pattern(n))) for n in range(PATTERNS)]
+            )
             found = {
                 "trust_ms": p95(lambda n: store.get(trust, f"agent {n * 7_919 % AGENTS}")),
                 "patterns_ms": p95(lambda n: store.top(patterns, RANKS[patterns][0], 50, start=n)),
@@ -137,7 +169,11 @@ def cycled() -> float:
 
 def step(facts: list[LearningFact], tables: Tables, codec: Codec, now: int) -> list[str]:
     first = 0 if len(facts) > 1 else 2 * RECOMMENDED
-    piece = Slice.of(LEARNING_FACTS, 0, [Delivered(codec.encode(fact), first + n, now) for n, fact in enumerate(facts)])
+    piece = Slice.of(
+        LEARNING_FACTS,
+        0,
+        [DeliveredRecord(codec.encode(fact), first + n, now) for n, fact in enumerate(facts)],
+    )
     effects = fold(piece, tables, codec)
     assert effects.refused == ()
     return [output.topic for output in effects.outputs]
@@ -198,7 +234,9 @@ def trusted(n: int) -> dict[str, object]:
 
 def pattern(n: int) -> PatternRow:
     now = now_ms()
-    buckets = tuple(Bucket(now - now % (6 * HOUR) - k * 6 * HOUR, 1 + (n + k) % 3) for k in range(28, 0, -1))
+    buckets = tuple(
+        Bucket(now - now % (6 * HOUR) - k * 6 * HOUR, 1 + (n + k) % 3) for k in range(28, 0, -1)
+    )
     return PatternRow(
         pattern=f"ACCURACY|m{n}||", parent="ACCURACY", status=PatternStatus.CONFIRMED, total=n, first_at=now, last_at=now,
         buckets=buckets, day=1, week=7, month=n % 977, subjects=tuple(f"bot-{k}" for k in range(8)), loss=0.2, actions=(),

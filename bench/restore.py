@@ -1,7 +1,8 @@
-"""Measures how soon a worker that holds a million hot rows is back after its death, and what a row takes in memory.
+"""Measures how soon a worker that holds a million hot rows is back after its death, and what a row
+takes in memory.
 
-A real Kafka, real rows, and `mendstream processor` in a process of its own, from its start to the moment it says that it
-is ready. Seconds are of this machine with the broker on it.
+A real Kafka, real rows, and `mendstream processor` in a process of its own, from its start to the
+moment it says that it is ready. Seconds are of this machine with the broker on it.
 """
 
 import argparse
@@ -19,16 +20,20 @@ from tempfile import TemporaryDirectory
 from bench.case import Figure
 from bench.lived import Lived
 from bench.statistics import table
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.settings import Settings
 
 RESULT = Path(__file__).with_name("restore.json")
-REPORT = Path(__file__).with_name("report.json")  # of the whole bench, to which two figures are added
+REPORT = Path(__file__).with_name(
+    "report.json"
+)  # of the whole bench, to which two figures are added
 ROWS = 1_000_000
-WINDOW = 1_000_000  # ids that a worker remembers of each input partition; a restore reads them again
+WINDOW = (
+    1_000_000  # ids that a worker remembers of each input partition; a restore reads them again
+)
 SECONDS, BYTES = 10.0, 600.0  # the bars
 PATIENCE = 300.0
 KILLED_AT = (0.25, 0.5, 0.75)  # of the time that a restore takes
@@ -60,7 +65,9 @@ class Worker:
         wait_until(lambda: self._said("restored in") or self._process.poll() is not None, PATIENCE)
         took = monotonic() - self._began
         if not self._said("restored in"):
-            raise SystemExit(f"The processor was not ready within {took:.0f} s:\n{self._log.read_text()[-2000:]}")
+            raise SystemExit(
+                f"The processor was not ready within {took:.0f} s:\n{self._log.read_text()[-2000:]}"
+            )
         return took
 
     def restored(self) -> float:
@@ -108,22 +115,35 @@ def _rows_alone(rows: int, idle: int, folder: Path) -> Iterator[Figure]:
             took, lasts = worker.ready(), worker.restored()
             resident, peak = worker.memory(), worker.memory(peak=True)
         yield _at_most(f"{rows:,} rows: seconds from start to ready", took, SECONDS)
-        yield _at_most(f"{rows:,} rows: bytes a row above an idle worker", (resident - idle) / rows, BYTES)
-        yield _at_most(f"{rows:,} rows: bytes a row above an idle worker, at the peak", (peak - idle) / rows, BYTES)
+        yield _at_most(
+            f"{rows:,} rows: bytes a row above an idle worker", (resident - idle) / rows, BYTES
+        )
+        yield _at_most(
+            f"{rows:,} rows: bytes a row above an idle worker, at the peak",
+            (peak - idle) / rows,
+            BYTES,
+        )
         for share in KILLED_AT:
             while not Worker(settings, folder / "killed.log").dies(share * lasts):
                 lasts /= 2  # it was measured when the machine was busier
         with Worker(settings, folder / "again.log") as worker:
-            yield _at_most(f"{rows:,} rows: seconds after {len(KILLED_AT)} kills", worker.ready(), SECONDS)
+            yield _at_most(
+                f"{rows:,} rows: seconds after {len(KILLED_AT)} kills", worker.ready(), SECONDS
+            )
 
 
 def _with_ids(rows: int, window: int, folder: Path) -> Iterator[Figure]:
     with broker() as settings:
-        _tell(f"writing {rows:,} rows and {window:,} records on each of {settings.partitions} partitions ...")
+        _tell(
+            f"writing {rows:,} rows and {window:,} records on each of {settings.partitions} "
+            "partitions ..."
+        )
         Lived(rows, window).write(settings)
         with Worker(settings, folder / "ids.log") as worker:
             took = worker.ready()
-        yield _at_most(f"{rows:,} rows, {window:,} ids a partition: seconds from start to ready", took, SECONDS)
+        yield _at_most(
+            f"{rows:,} rows, {window:,} ids a partition: seconds from start to ready", took, SECONDS
+        )
 
 
 def _at_most(case: str, value: float, bar: float) -> Figure:
@@ -146,15 +166,24 @@ def _tell(progress: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.restore", description=__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS, help="of the hot table, over all partitions")
-    parser.add_argument("--window", type=int, default=WINDOW, help="ids to read again of each partition of the results")
+    parser.add_argument(
+        "--rows", type=int, default=ROWS, help="of the hot table, over all partitions"
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=WINDOW,
+        help="ids to read again of each partition of the results",
+    )
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures are written")
     given = parser.parse_args()
     if "MENDSTREAM_BOOTSTRAP" in os.environ:
         parser.error("MENDSTREAM_BOOTSTRAP is set; the bench brings brokers of its own")
     with TemporaryDirectory(prefix="mendstream-restore-") as folder:
         figures = measure(given.rows, given.window, Path(folder))
-    given.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8")
+    given.json.write_text(
+        json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8"
+    )
     _add_to_report(figures, given.rows)
     print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1

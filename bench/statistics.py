@@ -1,6 +1,7 @@
 """Simulates every case on which the judge's error rates are promised, and says which promises hold.
 
-The figures that other methods reach, and where the bars come from, are the cases' own business; this runs them.
+The figures that other methods reach, and where the bars come from, are the cases' own business;
+this runs them.
 """
 
 import argparse
@@ -32,7 +33,9 @@ def measure(cases: Sequence[Case], scale: float) -> list[Figure]:
     # A forked child would inherit the locks of Arrow's threads, but not the threads.
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
     try:
-        waiting = [[(job.number, pool.submit(job.run)) for job in case.jobs(scale)] for case in cases]
+        waiting = [
+            [(job.number, pool.submit(job.run)) for job in case.jobs(scale)] for case in cases
+        ]
         for case, batches in zip(cases, waiting, strict=True):
             done = []
             for world, batch in batches:
@@ -56,21 +59,34 @@ def _tell(progress: str) -> None:
 def table(figures: Sequence[Figure]) -> str:
     width = max(len(figure.case) for figure in figures)
     head = f"{'case':{width}} {'value':>10} {'bar':>8}  holds"
-    rows = [f"{one.case:{width}} {one.value:>10.6g} {one.bar:>8g}  {'yes' if one.holds else 'NO'}" for one in figures]
+    rows = [
+        f"{one.case:{width}} {one.value:>10.6g} {one.bar:>8g}  {'yes' if one.holds else 'NO'}"
+        for one in figures
+    ]
     return "\n".join([head, *rows])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.statistics", description=__doc__)
-    parser.add_argument("--runs-scale", type=float, default=1.0, help="multiplies the runs of every case")
-    parser.add_argument("--case", action="append", default=[], help="only cases whose name contains this")
+    parser.add_argument(
+        "--runs-scale", type=float, default=1.0, help="multiplies the runs of every case"
+    )
+    parser.add_argument(
+        "--case", action="append", default=[], help="only cases whose name contains this"
+    )
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures are written")
     given = parser.parse_args()
-    cases = [case for case in CASES if not given.case or any(part in case.name for part in given.case)]
+    cases = [
+        case for case in CASES if not given.case or any(part in case.name for part in given.case)
+    ]
     if not cases:
-        parser.error("no case has that in its name; there are: " + ", ".join(case.name for case in CASES))
+        parser.error(
+            "no case has that in its name; there are: " + ", ".join(case.name for case in CASES)
+        )
     figures = measure(cases, given.runs_scale)
-    given.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8")
+    given.json.write_text(
+        json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8"
+    )
     print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1
 

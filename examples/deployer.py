@@ -1,6 +1,8 @@
-"""A deployer with plain confluent-kafka: python -m examples.deployer BOOTSTRAP KEYS-FILE STATE-FILE [GROUP [MS]]
+"""A deployer with plain confluent-kafka: python -m examples.deployer BOOTSTRAP KEYS-FILE STATE-FILE
+[GROUP [MS]]
 
-GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of scheme 1 alone are refused.
+GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of
+scheme 1 alone are refused.
 """
 
 import sys
@@ -19,14 +21,20 @@ def act(command: dict[str, Any]) -> None:
     print(command["command_id"], command["target"], "->", command["to_version"], flush=True)
 
 
-def duties_of(keys_file: str, state_file: str, cluster: str, group: str = "mendstream", until: str = "") -> Duties:
+def duties_of(
+    keys_file: str, state_file: str, cluster: str, group: str = "mendstream", until: str = ""
+) -> Duties:
     return Duties(keys_file, state_file, act, Origin(cluster, group), int(until) if until else None)
 
 
 def main(bootstrap: str, keys_file: str, state_file: str, *obeyed: str) -> None:
     kafka = {"bootstrap.servers": bootstrap}
     producer = Producer(kafka | {"enable.idempotence": True, "partitioner": "murmur2_random"})
-    reading = {"isolation.level": "read_committed", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    reading = {
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
     consumer = Consumer(kafka | {"group.id": "deployer", "session.timeout.ms": 6_000} | reading)
     consumer.subscribe([TOPIC])
     cluster = str(consumer.list_topics(timeout=10.0).cluster_id)

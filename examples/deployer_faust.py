@@ -1,6 +1,8 @@
-"""A deployer with Faust: python -m examples.deployer_faust BOOTSTRAP KEYS-FILE STATE-FILE [GROUP [MS]]
+"""A deployer with Faust: python -m examples.deployer_faust BOOTSTRAP KEYS-FILE STATE-FILE [GROUP
+[MS]]
 
-GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of scheme 1 alone are refused.
+GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of
+scheme 1 alone are refused.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import faust
 from aiokafka.admin import AIOKafkaAdminClient
 
 from examples.duties import Duties
-from streams.executor.committed import Transport
+from streams.executor.faust_transport import Transport
 from streams.verifier import Origin
 
 TOPIC, STATUS_TOPIC = "commands.rollback.v1", "commands.status.v1"
@@ -22,7 +24,9 @@ def act(command: dict[str, Any]) -> None:
     print(command["command_id"], command["target"], "->", command["to_version"], flush=True)
 
 
-def duties_of(keys_file: str, state_file: str, cluster: str, group: str = "mendstream", until: str = "") -> Duties:
+def duties_of(
+    keys_file: str, state_file: str, cluster: str, group: str = "mendstream", until: str = ""
+) -> Duties:
     return Duties(keys_file, state_file, act, Origin(cluster, group), int(until) if until else None)
 
 
@@ -39,8 +43,15 @@ def application(bootstrap: str, state_file: str, duties: Duties) -> faust.App:
     app = faust.App("deployer-faust", broker=f"kafka://{bootstrap}", datadir=f"{state_file}.faust", web_enabled=False,
                     topic_allow_declare=False, topic_disable_leader=True, consumer_auto_offset_reset="earliest",
                     broker_session_timeout=6.0, broker_heartbeat_interval=2.0)  # fmt: skip
-    app.transport = Transport(app.conf.broker_consumer, app)  # Faust's own reads what was aborted, too
-    raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+    app.transport = Transport(
+        app.conf.broker_consumer, app
+    )  # Faust's own reads what was aborted, too
+    raw: dict[str, Any] = {
+        "key_type": bytes,
+        "value_type": bytes,
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+    }
     statuses = app.topic(STATUS_TOPIC, **raw)
 
     @app.agent(app.topic(TOPIC, **raw))

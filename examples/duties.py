@@ -1,4 +1,5 @@
-"""What a deployer owes for a command: it verifies, acts once, and answers. Of Mendstream it needs two schemas and verifier.py.
+"""What a deployer owes for a command: it verifies, acts once, and answers. Of Mendstream it needs
+two schemas and verifier.py.
 
 Without a Schema Registry the values are framed with the local id of their schema, as here.
 """
@@ -18,7 +19,8 @@ from streams.verifier import Origin, Refused, load_keys, verify
 
 AVRO = Path(__file__).parents[1] / "schemas" / "avro"
 COMMAND, STATUS = (
-    fastavro.schema.load_schema(str(AVRO / f"{name}.avsc")) for name in ("RollbackCommand", "CommandStatus")
+    fastavro.schema.load_schema(str(AVRO / f"{name}.avsc"))
+    for name in ("RollbackCommand", "CommandStatus")
 )
 SCHEMA = (
     AVRO / "RollbackCommand.avsc"
@@ -30,26 +32,51 @@ Act = Callable[[dict[str, Any]], None]
 class Duties:
     """act: changes what is in service; after a crash it may be asked again for the same command.
 
-    origin: whose commands are obeyed; until_ms: from when on a signature has to say so, which is scheme 2; None: never.
+    origin: whose commands are obeyed; until_ms: from when on a signature has to say so, which is
+    scheme 2; None: never.
     """
 
-    def __init__(self, keys_file: str, state_file: str, act: Act, origin: Origin, until_ms: int | None = None) -> None:
+    def __init__(
+        self, keys_file: str, state_file: str, act: Act, origin: Origin, until_ms: int | None = None
+    ) -> None:
         self._keys, self._path, self._act = load_keys(keys_file), Path(state_file), act
         self._terms = (origin, SCHEMA, until_ms)
-        self._state = json.loads(self._path.read_text()) if self._path.exists() else {"done": [], "tokens": {}}
+        self._state = (
+            json.loads(self._path.read_text())
+            if self._path.exists()
+            else {"done": [], "tokens": {}}
+        )
 
-    def take(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Iterator[bytes]:
-        """Does what a command asks for; gives the statuses, each to be sent before the next is asked for."""
+    def take(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Any
+    ) -> Iterator[bytes]:
+        """Does what a command asks for; gives the statuses, each to be sent before the next is
+        asked for.
+        """
         if value is None:
             return
         command: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), COMMAND, None)
         try:
-            verify(topic, key, value, headers, command, self._keys, int(time.time() * 1_000), *self._terms)
+            verify(
+                topic,
+                key,
+                value,
+                headers,
+                command,
+                self._keys,
+                int(time.time() * 1_000),
+                *self._terms,
+            )
             done = command["command_id"] in self._state["done"]
-            if not done and command["fencing_token"] <= self._state["tokens"].get(command["target"], 0):
+            if not done and command["fencing_token"] <= self._state["tokens"].get(
+                command["target"], 0
+            ):
                 raise Refused("STALE_TOKEN", "a later command was here")
         except Refused as refused:
-            if refused.reason in ("EXPIRED", "STALE_TOKEN"):  # what is forged may bear the id of a real command
+            if refused.reason in (
+                "EXPIRED",
+                "STALE_TOKEN",
+            ):  # what is forged may bear the id of a real command
                 yield _status(command, "REFUSED", refused.reason)
             return
         if not done:

@@ -60,7 +60,9 @@ JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
 
-Writer = Literal["processor", "producer", "recommender", "deployer", "operator", "approver", "redriver"]
+Writer = Literal[
+    "processor", "producer", "recommender", "deployer", "operator", "approver", "redriver"
+]
 Compatibility = Literal["BACKWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id with this bit
 
@@ -69,8 +71,9 @@ _LOCAL_IDS = 0x40000000  # a registry counts up from 1, so it cannot meet an id 
 class Topic:
     """One topic.
 
-    record: None where the bytes are not ours. retention_days: None keeps everything (a compacted topic: each key's
-    last). partitions: "co" for the count that all co-partitioned topics share. writer: the role that writes it.
+    record: None where the bytes are not ours. retention_days: None keeps everything (a compacted
+    topic: each key's last). partitions: "co" for the count that all co-partitioned topics share.
+    writer: the role that writes it.
     """
 
     name: str
@@ -87,7 +90,8 @@ def _table(name: str, record: str) -> Topic:
 
 
 def _command(order: str, record: str) -> Topic:
-    # Deployers and Mendstream are upgraded in any order, so each must read the other's older and newer commands.
+    # Deployers and Mendstream are upgraded in any order, so each must read the other's older and
+    # newer commands.
     return Topic(COMMANDS[order], record, "delete", 90, compatibility="FULL_TRANSITIVE")
 
 
@@ -137,7 +141,8 @@ TOPICS = {
         _table(TABLES_LEARNING, "LearningRow"),
         _table(TABLES_BUDGETS, "BudgetRow"),
         _table(TABLES_ALERTS, "AlertRow"),
-        # What was accepted of the broadcast topics: their compaction keeps the last of a key, which may be a refused one.
+        # What was accepted of the broadcast topics: their compaction keeps the last of a key, which
+        # may be a refused one.
         _table(TABLES_POLICIES, "Policy"),
         _table(TABLES_TRUST_LEVELS, "TrustLevel"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
@@ -148,18 +153,26 @@ TOPICS = {
 }
 BROADCASTS = {POLICIES: "Policy", TRUST_LEVELS: "TrustLevel"}  # read whole by every worker
 _OURS = ("processor", "redriver")
-FOREIGN = frozenset(t.name for t in TOPICS.values() if t.writer not in _OURS)  # so never to be trusted
-RECORDS = tuple(dict.fromkeys(topic.record for topic in TOPICS.values() if topic.record is not None))
+FOREIGN = frozenset(
+    t.name for t in TOPICS.values() if t.writer not in _OURS
+)  # so never to be trusted
+RECORDS = tuple(
+    dict.fromkeys(topic.record for topic in TOPICS.values() if topic.record is not None)
+)
 
 
 @cache
 def schema_text(record: str) -> str:
-    """The Avro schema of a record as written in schemas/avro, FileNotFoundError where there is none."""
+    """The Avro schema of a record as written in schemas/avro, FileNotFoundError where there is
+    none.
+    """
     return files(__package__).joinpath("avro", f"{record}.avsc").read_text(encoding="utf-8")
 
 
 def plain_schema(text: str) -> dict[str, Any]:
-    """A schema as a dict without documentation and logical types: moments are the longs that they are on the wire."""
+    """A schema as a dict without documentation and logical types: moments are the longs that they
+    are on the wire.
+    """
     schema: dict[str, Any] = _plain(json.loads(text))
     return schema
 
@@ -167,7 +180,11 @@ def plain_schema(text: str) -> dict[str, Any]:
 def _plain(schema: Any) -> Any:
     match schema:
         case dict():
-            return {key: _plain(value) for key, value in schema.items() if key not in ("doc", "logicalType")}
+            return {
+                key: _plain(value)
+                for key, value in schema.items()
+                if key not in ("doc", "logicalType")
+            }
         case list():
             return [_plain(item) for item in schema]
     return schema
@@ -175,7 +192,9 @@ def _plain(schema: Any) -> Any:
 
 @cache
 def local_schema_id(record: str) -> int:
-    """The schema id where there is no registry: 0x40000000 plus 30 bits of the canonical form's SHA-256."""
+    """The schema id where there is no registry: 0x40000000 plus 30 bits of the canonical form's
+    SHA-256.
+    """
     canonical = to_parsing_canonical_form(json.loads(schema_text(record)))
     fingerprint = hashlib.sha256(canonical.encode()).digest()
     return _LOCAL_IDS | int.from_bytes(fingerprint[:4], "big") >> 2

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.strings import utf8_parts
+from schemas.codec.utf8 import utf8_parts
 
 _NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
 DEFAULT_TENANT = "default"
@@ -16,13 +16,15 @@ _MASK32 = 0xFFFFFFFF
 _M32 = 0x5BD1E995
 _M64 = np.uint64(0xC6A4A7935BD1E995)
 _R64 = np.uint64(47)
-_LONG = 256  # bytes; longer strings are hashed one by one, so that one of them cannot cost a step for each word
+# bytes; longer strings are hashed one by one, so that one of them cannot cost a step for each word
+_LONG = 256
 _PADDING = np.zeros(8, np.uint8)
 _TAILS = np.array([(1 << (8 * size)) - 1 for size in range(8)], np.uint64)  # masks of 0 to 7 bytes
 
 
 def event_uuid(*parts: str | int) -> str:
-    """A UUID of the parts; other parts, another order or an int in place of its text give another UUID.
+    """A UUID of the parts; other parts, another order or an int in place of its text give another
+    UUID.
 
     >>> event_uuid("a", "bc") == event_uuid("ab", "c")
     False
@@ -32,7 +34,9 @@ def event_uuid(*parts: str | int) -> str:
 
 
 def decision_id(topic: str, partition: int, offset: int, agent: str, ordinal: str) -> str:
-    """The id of an agent's decision on one input record; `ordinal` tells several on the same record apart."""
+    """The id of an agent's decision on one input record; `ordinal` tells several on the same record
+    apart.
+    """
     return event_uuid("decision", topic, partition, offset, agent, ordinal)
 
 
@@ -52,7 +56,8 @@ def tenant_of(name: str) -> str:
 
 
 def target_of(subject: str, environment: str) -> str:
-    """What a command of a subject acts on; no other subject's is named so, because an environment holds no slash.
+    """What a command of a subject acts on; no other subject's is named so, because an environment
+    holds no slash.
 
     >>> target_of("acme/support-bot", "production")
     'acme/support-bot/production'
@@ -70,7 +75,8 @@ def environment_of(subject: str, target: str) -> str:
 
 
 def digest_of(text: str) -> str:
-    """Sixteen hexadecimal digits by which equal texts are known; blanks around and between words do not count.
+    """Sixteen hexadecimal digits by which equal texts are known; blanks around and between words do
+    not count.
 
     >>> digest_of("roll  back ") == digest_of("roll back")
     True
@@ -84,7 +90,9 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 def murmur2(key: bytes) -> int:
-    """Kafka's hash of a key: a signed 32-bit int, equal to org.apache.kafka.common.utils.Utils.murmur2."""
+    """Kafka's hash of a key: a signed 32-bit int, equal to
+    org.apache.kafka.common.utils.Utils.murmur2.
+    """
     length = len(key)
     h = (0x9747B28C ^ length) & _MASK32
     whole = length & ~3
@@ -105,15 +113,18 @@ def partition_of(subject: str, partitions: int) -> int:
 
 
 def hash64(strings: pa.Array) -> NDArray[np.uint64]:
-    """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every machine.
+    """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every
+    machine.
 
-    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian; a BLAKE2b digest where there are more than 256
-    of them. The array must be utf8 without nulls.
+    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian; a BLAKE2b digest where there
+    are more than 256 of them. The array must be utf8 without nulls.
     """
     assert strings.null_count == 0, f"{strings.null_count} nulls among {len(strings)} strings"
     data, starts, lengths = utf8_parts(strings)
     # Long strings go through as if empty, then get their digest.
-    hashes = _murmur64(np.concatenate([data, _PADDING]), starts, np.where(lengths <= _LONG, lengths, 0))
+    hashes = _murmur64(
+        np.concatenate([data, _PADDING]), starts, np.where(lengths <= _LONG, lengths, 0)
+    )
     for row in np.flatnonzero(lengths > _LONG):
         text = data[starts[row] : starts[row] + lengths[row]].tobytes()
         hashes[row] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
@@ -121,12 +132,16 @@ def hash64(strings: pa.Array) -> NDArray[np.uint64]:
     return hashes
 
 
-def _murmur64(data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _murmur64(
+    data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint64]:
     """The hash of each string of `data`, which ends in 8 bytes of padding."""
     hashes: NDArray[np.uint64] = lengths.astype(np.uint64) * _M64
     if not len(lengths):
         return hashes
-    words: NDArray[np.uint64] = np.ndarray(len(data) - 7, "<u8", data.data, 0, (1,))  # that which begins at each byte
+    words: NDArray[np.uint64] = np.ndarray(
+        len(data) - 7, "<u8", data.data, 0, (1,)
+    )  # that which begins at each byte
     shortest, longest = int(lengths.min()), int(lengths.max())
     # All of one length, as UUIDs are, lie a stride apart, which is read much faster than a gather.
     stride = shortest if shortest == longest else 0
@@ -136,7 +151,9 @@ def _murmur64(data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArr
         rows = np.flatnonzero(lengths >= at + 8)
         hashes[rows] = _mixed(hashes[rows], words[starts[rows] + at])
     sizes = lengths & 7
-    tails = words[stride & ~7 :: stride][: len(lengths)] if stride else words[starts + (lengths & ~7)]
+    tails = (
+        words[stride & ~7 :: stride][: len(lengths)] if stride else words[starts + (lengths & ~7)]
+    )
     tails = tails & _TAILS[sizes]
     hashes = np.where(sizes > 0, (hashes ^ tails) * _M64, hashes)
     hashes ^= hashes >> _R64

@@ -1,4 +1,6 @@
-"""Why a record is refused: reason codes for counters and dead letters, and the sentence a person reads."""
+"""Why a record is refused: reason codes for counters and dead letters, and the sentence a person
+reads.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,8 +41,10 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """One record of a batch: its index in the batch as given, a Reason (or another room's code), a sentence."""
+class RefusedRecord:
+    """One record of a batch: its index in the batch as given, a Reason (or another room's code), a
+    sentence.
+    """
 
     index: int
     reason: str

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 
 class Newcomers:
-    """When each newcomer of a tenant was first met, ascending: eight bytes each, for names can be made up."""
+    """When each newcomer of a tenant was first met, ascending: eight bytes each, for names can be
+    made up.
+    """
 
     def __init__(self) -> None:
         self._since: dict[str, array[int]] = {}

@@ -14,25 +14,35 @@ from schemas.catalog import (
     TABLES_SUBJECTS,
 )
 from schemas.ids import tenant_of
-from schemas.orders import BudgetRow
-from schemas.records import CommandRow, ExperimentRow, MetricRow, Policy, SnapshotRow, SubjectRow
-from state import leaving
-from state.agenda import Agenda
-from state.buffers import Buffer, Buffers
-from state.columnar import Columnar
-from state.keyed import Keyed
-from state.lessons import Lessons
+from schemas.records import (
+    BudgetRow,
+    CommandRow,
+    ExperimentRow,
+    MetricRow,
+    Policy,
+    SnapshotRow,
+    SubjectRow,
+)
+from state import row_expiry
+from state.burn_in_buffers import Buffer, BurnInBuffers
+from state.deadline_queue import DeadlineQueue
+from state.experiment_arms import ExperimentIndex
+from state.learning_tables import Lessons
 from state.newcomers import Newcomers
 from state.policies import Policies
-from state.seen import WINDOW, Seen
-from state.silence import Silence
-from state.table import Table, row_key
-from state.trials import Trials
+from state.seen_ids import WINDOW, SeenIds
+from state.silent_senders import Silence
+from state.storage.columnar_table import ColumnarTable
+from state.storage.keyed_table import KeyedTable
+from state.storage.table import Table, row_key
 
-SLICE_MOST = 65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
+SLICE_MAX = (
+    65_536  # offsets; more than a slice spans, within which subjects are folded one after the other
+)
 BUSY = "busy"  # mark of commands of automation that are at work: their tenant
 METRIC = "metric"  # mark of rows of live metrics: subject and metric
-# Mark of segments that took in records since a version was last suspected in the whole: subject, metric and version.
+# Mark of segments that took in records since a version was last suspected in the whole: subject,
+# metric and version.
 BEHIND = "behind"
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
@@ -57,8 +67,8 @@ _ARM_DERIVED = {
 NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
 
 
-def arms_table() -> Columnar:
-    return Columnar(
+def arms_table() -> ColumnarTable:
+    return ColumnarTable(
         TABLES_ARMS,
         "ArmRow",
         ARM_NAMES,
@@ -84,7 +94,7 @@ def _behind(row: MetricRow) -> Iterable[str]:
 
 
 def _busy(row: CommandRow) -> Iterable[str]:
-    if row.phase in leaving.AT_WORK and not row.requested_by:
+    if row.phase in row_expiry.AT_WORK and not row.requested_by:
         yield tenant_of(row.subject)
 
 
@@ -96,73 +106,101 @@ def budget_key(tenant: str, shared: bool, newcomers: bool) -> str:
 class Tables:
     """All tables of a partition, the ids seen on its inputs, and the policies in force.
 
-    `now` is the highest broker append time applied, in ms. Policies are a broadcast input of which each partition keeps
-    what it accepted; `policies` are the same by their ids, worked out anew when rows were restored.
+    `now` is the highest broker append time applied, in ms. Policies are a broadcast input of which
+    each partition keeps what it accepted; `policies` are the same by their ids, worked out anew
+    when rows were restored.
     """
 
-    def __init__(self, partition: int, partitions: int, dedupe_window: int = WINDOW, learning: bool = True) -> None:
+    def __init__(
+        self, partition: int, partitions: int, dedupe_window: int = WINDOW, learning: bool = True
+    ) -> None:
         self.partition = partition
         self.partitions = partitions
         self.now = 0
         self.arms = arms_table()
-        self.trials = Trials(self.arms)
+        self.trials = ExperimentIndex(self.arms)
         self.silence = Silence(self.arms, self.trials)
         self.pending: set[int] = set()  # trials with a latched verdict and no decision yet
-        self.experiments: Keyed[ExperimentRow] = Keyed(
+        self.experiments: KeyedTable[ExperimentRow] = KeyedTable(
             TABLES_EXPERIMENTS,
             "ExperimentRow",
             lambda row: row_key(row.subject, row.experiment_id),
             _subject,
-            leaving.experiment,
+            row_expiry.experiment,
         )
-        self.metrics: Keyed[MetricRow] = Keyed(
+        self.metrics: KeyedTable[MetricRow] = KeyedTable(
             TABLES_METRICS,
             "MetricRow",
             lambda row: row_key(row.subject, row.metric, row.segment),
             _subject,
-            leaving.metric,
+            row_expiry.metric,
             {METRIC: _metric, BEHIND: _behind},
         )
-        self.commands: Keyed[CommandRow] = Keyed(
+        self.commands: KeyedTable[CommandRow] = KeyedTable(
             TABLES_COMMANDS,
             "CommandRow",
             lambda row: row.command_id,
             _subject,
-            leaving.command,
+            row_expiry.command,
             {BUSY: _busy},
         )
-        self.subjects: Keyed[SubjectRow] = Keyed(
-            TABLES_SUBJECTS, "SubjectRow", lambda row: row_key(row.subject), lambda row: tenant_of(row.subject)
+        self.subjects: KeyedTable[SubjectRow] = KeyedTable(
+            TABLES_SUBJECTS,
+            "SubjectRow",
+            lambda row: row_key(row.subject),
+            lambda row: tenant_of(row.subject),
         )
-        self.burn_ins = Buffers(TABLES_BURN_INS)
-        self.learning: dict[int, Buffer] = {}  # of the arms' rows that fill one; worked out, never stored
-        self.snapshots: Keyed[SnapshotRow] = Keyed(
-            TABLES_SNAPSHOTS, "SnapshotRow", lambda row: row_key(row.subject, row.experiment_id, row.metric)
+        self.burn_ins = BurnInBuffers(TABLES_BURN_INS)
+        self.learning: dict[
+            int, Buffer
+        ] = {}  # of the arms' rows that fill one; worked out, never stored
+        self.snapshots: KeyedTable[SnapshotRow] = KeyedTable(
+            TABLES_SNAPSHOTS,
+            "SnapshotRow",
+            lambda row: row_key(row.subject, row.experiment_id, row.metric),
         )
-        self.budgets: Keyed[BudgetRow] = Keyed(
+        self.budgets: KeyedTable[BudgetRow] = KeyedTable(
             TABLES_BUDGETS,
             "BudgetRow",
             lambda row: budget_key(row.tenant, row.shared, row.newcomers),
-            leaves=leaving.budget,
+            leaves=row_expiry.budget,
         )
         self.newcomers = Newcomers()  # subjects that nobody vouched for; worked out, never stored
-        self.bare = Agenda()  # of those the ones of which no row is left; all are due; worked out, never stored
-        self.vigil = Agenda()  # experiments, by when they are looked at for what they lack; worked out, never stored
-        self.again = Agenda()  # experiments, by when one of their verdicts is open again; worked out, never stored
-        self.looked_at: dict[str, object] = {}  # metrics: the rule by which all rows stand; worked out, never stored
-        self.anew = Agenda()  # metrics, by when one of their versions is watched anew; worked out, never stored
-        self.due = Agenda()  # commands, by when they move by themselves; worked out, never stored
-        self.sober = Agenda()  # budgets that denied a command, by when the hour of it is over
+        self.bare = (
+            DeadlineQueue()
+        )  # of those the ones of which no row is left; all are due; worked out, never stored
+        self.vigil = (
+            DeadlineQueue()
+        )  # experiments, by when they are looked at for what they lack; worked out, never stored
+        self.again = (
+            DeadlineQueue()
+        )  # experiments, by when one of their verdicts is open again; worked out, never stored
+        self.looked_at: dict[
+            str, object
+        ] = {}  # metrics: the rule by which all rows stand; worked out, never stored
+        self.anew = (
+            DeadlineQueue()
+        )  # metrics, by when one of their versions is watched anew; worked out, never stored
+        self.due = (
+            DeadlineQueue()
+        )  # commands, by when they move by themselves; worked out, never stored
+        self.sober = (
+            DeadlineQueue()
+        )  # budgets that denied a command, by when the hour of it is over
         self.lessons = Lessons(learning)
-        self.accepted: Keyed[Policy] = Keyed(TABLES_POLICIES, "Policy", lambda row: row_key(row.policy_id))
+        self.accepted: KeyedTable[Policy] = KeyedTable(
+            TABLES_POLICIES, "Policy", lambda row: row_key(row.policy_id)
+        )
         self.policies = Policies()
         self.dedupe_window = dedupe_window
-        self.units = Seen(dedupe_window, SLICE_MOST)  # units of arms on the results' partition
-        self.unit_arms = Seen(dedupe_window, SLICE_MOST)  # units of metrics there, whichever arm they were in
-        self._seen: dict[str, Seen] = {}
+        self.units = SeenIds(dedupe_window, SLICE_MAX)  # units of arms on the results' partition
+        self.unit_arms = SeenIds(
+            dedupe_window, SLICE_MAX
+        )  # units of metrics there, whichever arm they were in
+        self._seen: dict[str, SeenIds] = {}
 
-    def seen(self, topic: str) -> Seen:
-        return self._seen.setdefault(topic, Seen(self.dedupe_window))
+    def seen(self, topic: str) -> SeenIds:
+        return self._seen.setdefault(topic, SeenIds(self.dedupe_window))
 
     def all(self) -> Mapping[str, Table]:
         """The tables with a changelog, by topic."""

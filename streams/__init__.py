@@ -1,1 +1,3 @@
-"""Hands: Kafka, HTTP, processes, clocks, the command line. Knows everything below; judges nothing."""
+"""Hands: Kafka, HTTP, processes, clocks, the command line. Knows everything below; judges
+nothing.
+"""

@@ -1,5 +1,5 @@
 """Lets `python -m streams` be `mendstream`."""
 
-from streams.cli import main
+from streams.cli.app import main
 
 main()

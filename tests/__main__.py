@@ -1,4 +1,5 @@
-"""Runs the whole suite in two processes at once: the closed rooms beside the tests that wait for a Kafka.
+"""Runs the whole suite in two processes at once: the closed rooms beside the tests that wait for a
+Kafka.
 
 `python -m tests [PYTEST-ARGUMENTS]`. The closed rooms (`conftest.CLOSED_ROOMS` and the simulation)
 only compute; the others mostly wait for brokers and sessions. Beside each other they take little

@@ -7,10 +7,11 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.slice import Slice
+from agents.core.batch import Slice
 from schemas.catalog import local_ids
-from schemas.columns import encode_batch
-from schemas.flat import arrow_schema
+from schemas.codec.columns import encode_batch
+from schemas.codec.flat_schema import arrow_schema
+from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
     Direction,
@@ -23,7 +24,6 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from schemas.wire import Codec, Record
 from state.tables import Tables
 
 NOON = 1_700_000_000_000  # ms
@@ -57,7 +57,9 @@ class Sent:
         return 2, self.appended
 
 
-def sent(records: Iterable[Record | bytes | None], start: int = 0, appended: int = NOON, step: int = 1) -> list[Sent]:
+def sent(
+    records: Iterable[Record | bytes | None], start: int = 0, appended: int = NOON, step: int = 1
+) -> list[Sent]:
     """Records at offsets start, start + step, ..., appended one ms apart."""
     values = [CODEC.encode(r) if r is not None and not isinstance(r, bytes) else r for r in records]
     return [Sent(value, start + i * step, appended + i) for i, value in enumerate(values)]
@@ -68,14 +70,21 @@ def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:
 
 
 def many(
-    record: ExperimentResult | ModelMetric, n: int, start: int = 0, **columns: Sequence[Any] | NDArray[Any]
+    record: ExperimentResult | ModelMetric,
+    n: int,
+    start: int = 0,
+    **columns: Sequence[Any] | NDArray[Any],
 ) -> list[Sent]:
-    """n copies of a record with other values in some columns, each with an id of its own; quick for large n."""
+    """n copies of a record with other values in some columns, each with an id of its own; quick for
+    large n.
+    """
     name = type(record).__name__
     same = {field.name: [getattr(record, field.name)] * n for field in arrow_schema(name)}
     values = {**same, "event_id": [f"{name} {start + i}" for i in range(n)], **columns}
     arrays = [pa.array(values[field.name], field.type) for field in arrow_schema(name)]
-    encoded = encode_batch(pa.RecordBatch.from_arrays(arrays, names=arrow_schema(name).names), name, CODEC)
+    encoded = encode_batch(
+        pa.RecordBatch.from_arrays(arrays, names=arrow_schema(name).names), name, CODEC
+    )
     return [Sent(value, start + i, NOON + i) for i, value in enumerate(encoded)]
 
 

@@ -1,8 +1,10 @@
-"""Gives tests one Kafka, closed sockets where none belong, and the same generated examples in every run.
+"""Gives tests one Kafka, closed sockets where none belong, and the same generated examples in every
+run.
 
-Environment: MENDSTREAM_BOOTSTRAP names a Kafka to use instead of starting one; MENDSTREAM_TEST_KAFKA=container (or the option
---kafka=container) runs the tests' brokers in containers, for those who have Docker; MENDSTREAM_REQUIRE_ALL=1 makes each
-skipped test fail, but for those on data that the project may not contain; MENDSTREAM_TEST_DATA names the folder of such
+Environment: MENDSTREAM_BOOTSTRAP names a Kafka to use instead of starting one;
+MENDSTREAM_TEST_KAFKA=container (or the option --kafka=container) runs the tests' brokers in
+containers, for those who have Docker; MENDSTREAM_REQUIRE_ALL=1 makes each skipped test fail, but
+for those on data that the project may not contain; MENDSTREAM_TEST_DATA names the folder of such
 data; MENDSTREAM_SEED=<integer> draws more and other Hypothesis examples, from that seed.
 """
 
@@ -15,9 +17,9 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-from streams import redaction
-from streams.broker import EmbeddedKafka
-from streams.errors import MendstreamError
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime import redaction
+from streams.runtime.errors import MendstreamError
 from tests import containers
 from tests.containers import ContainerKafka
 from tests.data.shared import FOLDER
@@ -34,7 +36,9 @@ REQUIRE_ALL = os.environ.get("MENDSTREAM_REQUIRE_ALL") == "1"
 _DATA_MISSING = pytest.StashKey[bool]()
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True, max_examples=1000)
+settings.register_profile(
+    "explore", derandomize=False, deadline=None, print_blob=True, max_examples=1000
+)
 settings.load_profile("explore" if SEED else "ci")
 
 
@@ -43,13 +47,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kafka",
         choices=("embedded", "container"),
         default=os.environ.get(containers.VARIABLE) or "embedded",
-        help=f"what the tests' brokers are: processes of this machine, or containers of {containers.IMAGE} (needs Docker)",
+        help="what the tests' brokers are: processes of this machine, or containers of "
+        f"{containers.IMAGE} (needs Docker)",
     )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no Kafka first; last of all those whose processors end by errors, which leave their clients behind."""
-    items.sort(key=lambda item: ("security" in item.path.parts, item.get_closest_marker("kafka") is not None))
+    """What needs no Kafka first; last of all those whose processors end by errors, which leave
+    their clients behind.
+    """
+    items.sort(
+        key=lambda item: (
+            "security" in item.path.parts,
+            item.get_closest_marker("kafka") is not None,
+        )
+    )
     if containers.asked() and (reason := containers.no_engine()):
         for item in items:
             if item.get_closest_marker("kafka") is not None:
@@ -58,7 +70,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the option after this."""
+    """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the
+    option after this.
+    """
     if SEED and config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
     try:
@@ -71,7 +85,9 @@ def pytest_report_header() -> str:
     profile = f"explore, seed {SEED}" if SEED else "ci"
     skips = "fail the run" if REQUIRE_ALL else "are allowed"
     kafka = (
-        f"container {containers.IMAGE}" if containers.asked() else os.environ.get("MENDSTREAM_BOOTSTRAP", "embedded")
+        f"container {containers.IMAGE}"
+        if containers.asked()
+        else os.environ.get("MENDSTREAM_BOOTSTRAP", "embedded")
     )
     return f"mendstream: Kafka {kafka}; examples {profile}; skips {skips}"
 
@@ -85,7 +101,9 @@ def no_secrets() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """The bootstrap address of one Kafka for the whole run; tests choose their own topic and group names."""
+    """The bootstrap address of one Kafka for the whole run; tests choose their own topic and group
+    names.
+    """
     if bootstrap := os.environ.get("MENDSTREAM_BOOTSTRAP"):
         yield bootstrap
         return
@@ -118,21 +136,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in [name for marker in item.iter_markers("shared_data") for name in marker.args]:
         if not (FOLDER / name).is_file():
             item.stash[_DATA_MISSING] = True
-            pytest.skip(f"{name} is missing: it may not be part of the project; MENDSTREAM_TEST_DATA names its folder")
+            pytest.skip(
+                f"{name} is missing: it may not be part of the project; MENDSTREAM_TEST_DATA names "
+                "its folder"
+            )
 
 
 @pytest.fixture(autouse=True)
 def _closed_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test of a closed room at once when Python code connects or binds a socket.
 
-    `pytest.fail` raises a BaseException's child that no `except OSError` in the code under test can swallow. librdkafka
-    opens its sockets in C, past this guard; that the core does not import it is the import contracts' matter.
+    `pytest.fail` raises a BaseException's child that no `except OSError` in the code under test can
+    swallow. librdkafka opens its sockets in C, past this guard; that the core does not import it is
+    the import contracts' matter.
     """
     if Path(request.path).relative_to(Path(__file__).parent).parts[0] not in CLOSED_ROOMS:
         return
 
     def refuse(opened: socket.socket, address: object) -> NoReturn:
-        opened.close()  # the code under test may close it only after an OSError, and the next test would be blamed
+        # the code under test may close it only after an OSError, and the next test would be blamed
+        opened.close()
         pytest.fail(f"a test outside tests/kafka and tests/faults opened a socket to {address}")
 
     for way in ("connect", "connect_ex", "bind"):
@@ -140,7 +163,9 @@ def _closed_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if not item.stash.get(_DATA_MISSING, False):
         _fail_if_skipped(report, item.nodeid)
@@ -157,8 +182,12 @@ def pytest_make_collect_report(
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport, nodeid: str) -> None:
-    """Under MENDSTREAM_REQUIRE_ALL=1 a skip becomes a failure that names the test and its reason; xfail stays."""
+    """Under MENDSTREAM_REQUIRE_ALL=1 a skip becomes a failure that names the test and its reason;
+    xfail stays.
+    """
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"{nodeid} was skipped, and MENDSTREAM_REQUIRE_ALL=1 allows no skip: {reason}"
+        report.longrepr = (
+            f"{nodeid} was skipped, and MENDSTREAM_REQUIRE_ALL=1 allows no skip: {reason}"
+        )

@@ -1,6 +1,8 @@
-"""A Kafka in a container, for those who have Docker: the tests' brokers in the image that compose.yaml starts.
+"""A Kafka in a container, for those who have Docker: the tests' brokers in the image that
+compose.yaml starts.
 
-Asked for with `pytest --kafka=container` or MENDSTREAM_TEST_KAFKA=container; nothing here runs otherwise.
+Asked for with `pytest --kafka=container` or MENDSTREAM_TEST_KAFKA=container; nothing here runs
+otherwise.
 """
 
 import gc
@@ -13,10 +15,10 @@ from typing import Any, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.clock import wait_until
-from streams.errors import MendstreamError
-from streams.jars import VERSION
-from streams.kraft import SETTINGS, claimed
+from streams.kafka.embedded.jars import VERSION
+from streams.kafka.embedded.storage import SETTINGS, claimed
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
 
 VARIABLE = "MENDSTREAM_TEST_KAFKA"
 IMAGE = f"apache/kafka:{VERSION}"
@@ -30,19 +32,25 @@ def asked() -> bool:
 
 def choose(kafka: str) -> None:
     """Makes this the choice of the run. Raises MendstreamError for what cannot be meant."""
-    if kafka not in ("embedded", "container"):  # a default from the environment is not checked as an option is
+    if kafka not in (
+        "embedded",
+        "container",
+    ):  # a default from the environment is not checked as an option is
         raise MendstreamError(f"{VARIABLE} is {kafka!r}.", "It is `embedded` or `container`.")
     if kafka == "embedded":
         return
     if "MENDSTREAM_BOOTSTRAP" in os.environ:
         raise MendstreamError(
-            "--kafka=container starts a Kafka, MENDSTREAM_BOOTSTRAP names one.", "Leave one of them out."
+            "--kafka=container starts a Kafka, MENDSTREAM_BOOTSTRAP names one.",
+            "Leave one of them out.",
         )
     os.environ[VARIABLE] = kafka  # what starts a broker of its own reads it there
 
 
 def variables(host: str, port: int, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The image's environment for a broker that is like the embedded one and reached at host:port."""
+    """The image's environment for a broker that is like the embedded one and reached at
+    host:port.
+    """
     lines = SETTINGS | {
         "listeners": f"CLIENT://0.0.0.0:{_PORT},INTERNAL://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093",
         "advertised.listeners": f"CLIENT://{host}:{port},INTERNAL://127.0.0.1:19092",
@@ -50,7 +58,10 @@ def variables(host: str, port: int, settings: Mapping[str, str] | None = None) -
         "controller.quorum.voters": "1@127.0.0.1:19093",
         "log.dirs": "/tmp/kafka-data",
     }
-    return {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in (lines | dict(settings or {})).items()}
+    return {
+        f"KAFKA_{name.upper().replace('.', '_')}": value
+        for name, value in (lines | dict(settings or {})).items()
+    }
 
 
 def no_engine() -> str:
@@ -75,7 +86,9 @@ def no_engine() -> str:
 
 
 class ContainerKafka:
-    """What tests ask of a broker (`streams.broker.EmbeddedKafka`), by a container. A context manager."""
+    """What tests ask of a broker (`streams.kafka.embedded.broker.EmbeddedKafka`), by a container. A
+    context manager.
+    """
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self._settings = settings
@@ -90,7 +103,9 @@ class ContainerKafka:
         self.stop()
 
     def start(self) -> None:
-        """Raises MendstreamError where no engine answers, or Kafka does not within START_SECONDS."""
+        """Raises MendstreamError where no engine answers, or Kafka does not within
+        START_SECONDS.
+        """
         if reason := no_engine():
             raise MendstreamError(f"There is {reason}.", "The embedded Kafka needs no Docker.")
         from testcontainers.core.container import DockerContainer

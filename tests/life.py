@@ -1,19 +1,20 @@
-"""Commands for tests: what automation finds, what people ask for, what deployers report, in one partition."""
+"""Commands for tests: what automation finds, what people ask for, what deployers report, in one
+partition.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from agents import commands
-from agents.commander.order import order
-from agents.effects import Output
-from agents.fold import INPUTS
-from agents.place import Place
-from agents.policy import policy_for
-from agents.slice import Finding
+from agents.commands.ordering import order
+from agents.core.batch import Finding
+from agents.core.effects import Output
+from agents.core.policies import policy_for
+from agents.core.provenance import Provenance
+from agents.flow import command_effects
+from agents.flow.pipeline import INPUTS
 from schemas.catalog import REQUESTS, RESULTS, REVIEWS, STATUS, TRANSITIONS
 from schemas.ids import decision_id, event_uuid
-from schemas.orders import Request, RequestKind, Review, ReviewVerdict, Transition
 from schemas.records import (
     Command,
     CommandRow,
@@ -23,7 +24,12 @@ from schemas.records import (
     Outcome,
     Phase,
     Policy,
+    Request,
+    RequestKind,
+    Review,
+    ReviewVerdict,
     Status,
+    Transition,
     Verdict,
 )
 from tests.loop import Loop
@@ -53,15 +59,19 @@ class Life(Loop):
     """A partition whose commands are ordered and answered for by hand."""
 
     def __init__(self, policy: Policy | None = None, reads_back: bool = True) -> None:
-        """reads_back: whether what automation finds comes back as input, as it does where the partition is alive."""
+        """reads_back: whether what automation finds comes back as input, as it does where the
+        partition is alive.
+        """
         super().__init__(policy)
         self._reads_back = reads_back
         self._number = 0
 
-    def find(self, kind: Order = Order.ROLLBACK, outcome: Outcome = Outcome.ISSUED, **fields: Any) -> Decision:
+    def find(
+        self, kind: Order = Order.ROLLBACK, outcome: Outcome = Outcome.ISSUED, **fields: Any
+    ) -> Decision:
         """What automation makes of a finding of its own; returns the decision as written."""
         finding = replace(FINDING, order=kind, **fields)
-        place = Place(RESULTS, 0, self._next(), self.now)
+        place = Provenance(RESULTS, 0, self._next(), self.now)
         decision = Decision(
             decision_id=decision_id(place.topic, 0, place.offset, finding.agent, finding.ordinal),
             subject=finding.subject,
@@ -82,7 +92,7 @@ class Life(Loop):
         )
         policy = policy_for(finding.subject, self.tables.policies)
         decision, _, moves = order(decision, finding, place, self.tables, policy)
-        self._take(commands.followed(moves, place, self.tables))
+        self._take(command_effects.followed(moves, place, self.tables))
         return decision
 
     def ask(self, kind: RequestKind, by: str = "ann", **fields: Any) -> None:
@@ -93,7 +103,9 @@ class Life(Loop):
         )  # fmt: skip
         self.send(REQUESTS, [asked])
 
-    def review(self, row: CommandRow, verdict: ReviewVerdict, by: str = "bob", digest: str | None = None) -> None:
+    def review(
+        self, row: CommandRow, verdict: ReviewVerdict, by: str = "bob", digest: str | None = None
+    ) -> None:
         said = Review(
             event_id=event_uuid("review", self._next()), subject=row.subject, command_id=row.command_id, verdict=verdict,
             digest=row.digest if digest is None else digest, reviewer=by, reviewed_at=self.now,
@@ -116,7 +128,11 @@ class Life(Loop):
         return [out.record for out in self.outputs if isinstance(out.record, Command)]
 
     def moved(self, command_id: str | None = None) -> list[Transition]:
-        found = [out.record for out in self.outputs if out.topic == TRANSITIONS and isinstance(out.record, Transition)]
+        found = [
+            out.record
+            for out in self.outputs
+            if out.topic == TRANSITIONS and isinstance(out.record, Transition)
+        ]
         return [one for one in found if command_id in (None, one.command_id)]
 
     def row(self, command_id: str | None) -> CommandRow:

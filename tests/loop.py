@@ -1,17 +1,19 @@
-"""One partition that reads what it writes, as it does over Kafka: what is keyed for an input comes back as a record of it."""
+"""One partition that reads what it writes, as it does over Kafka: what is keyed for an input comes
+back as a record of it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-from agents.effects import Output
-from agents.fold import INPUTS, apply_broadcast, fold, refresh
+from agents.core.effects import Output
+from agents.flow.pipeline import INPUTS, apply_broadcast, fold, refresh
 from schemas.catalog import BROADCASTS, TICKS
+from schemas.codec.framing import Record
 from schemas.records import Policy, Tick
-from schemas.wire import Record
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent, piece
 
-TURNS_MOST = 100  # of records that follow from each other; more would never end
+TURNS_MAX = 100  # of records that follow from each other; more would never end
 
 
 class Loop:
@@ -28,14 +30,20 @@ class Loop:
 
     def send(self, topic: str, records: Iterable[Record]) -> list[Output]:
         """Everything that follows, in order."""
-        waiting: list[tuple[str, list[bytes]]] = [(topic, [CODEC.encode(record) for record in records])]
+        waiting: list[tuple[str, list[bytes]]] = [
+            (topic, [CODEC.encode(record) for record in records])
+        ]
         found: list[Output] = []
-        for _ in range(TURNS_MOST):
+        for _ in range(TURNS_MAX):
             if not waiting:
                 break
             outputs = [output for name, values in waiting for output in self._fold(name, values)]
             found += outputs
-            back = [(one.topic, [CODEC.encode(one.record)]) for one in outputs if one.topic in (*INPUTS, *BROADCASTS)]
+            back = [
+                (one.topic, [CODEC.encode(one.record)])
+                for one in outputs
+                if one.topic in (*INPUTS, *BROADCASTS)
+            ]
             waiting = back
         assert not waiting, f"it goes on: {waiting[0][0]}"
         self.outputs += found
@@ -58,7 +66,9 @@ class Loop:
         first = self._offsets[topic]
         self._offsets[topic] += len(values)
         effects = fold(
-            piece(topic, [Sent(value, first + i, self.now) for i, value in enumerate(values)]), self.tables, CODEC
+            piece(topic, [Sent(value, first + i, self.now) for i, value in enumerate(values)]),
+            self.tables,
+            CODEC,
         )
         self.refused += [f"{one.reason}: {one.sentence}" for one in effects.refused]
         return effects.outputs

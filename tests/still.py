@@ -1,4 +1,6 @@
-"""A Kafka in memory where nothing goes wrong, and a worker on it that is turned by hand: the whole engine in process."""
+"""A Kafka in memory where nothing goes wrong, and a worker on it that is turned by hand: the whole
+engine in process.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -9,58 +11,72 @@ from typing import Any
 from unittest.mock import patch
 
 from schemas.catalog import TOPICS
-from schemas.wire import Record
-from streams import processor
-from streams.blackbox import BlackBox
-from streams.config import ClientConfig, Settings
-from streams.door import close_door, open_door
-from streams.memory.broker import MemoryKafka
-from streams.memory.clients import MemoryAdmin, MemoryProducer
-from streams.memory.consumer import MemoryConsumer
-from streams.processor import Processor
-from streams.topics import partitions_of
+from schemas.codec.framing import Record
+from streams.engine import processor
+from streams.engine.processor import Processor
+from streams.engine.quarantine import BlackBox
+from streams.kafka.admin.topics import partitions_of
+from streams.kafka.backend import close_door, open_door
+from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
+from streams.kafka.memory.consumer import MemoryConsumer
+from streams.kafka.memory.memory_broker import MemoryKafka
+from streams.runtime.settings import ClientConfig, Settings
 from tests.builders import CODEC, NOON
 
 _NUMBERS = count()
-TURNS_MOST = 500  # of a worker until what is waited for; more would never end
+TURNS_MAX = 500  # of a worker until what is waited for; more would never end
 
 
 class Still:
-    """One partition of every topic. `now` is the broker's clock, ms; it moves on with each turn of a worker."""
+    """One partition of every topic. `now` is the broker's clock, ms; it moves on with each turn of
+    a worker.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.now = NOON
-        self.kafka = MemoryKafka({t.name: partitions_of(t, settings) for t in TOPICS.values()}, lambda: self.now)
+        self.kafka = MemoryKafka(
+            {t.name: partitions_of(t, settings) for t in TOPICS.values()}, lambda: self.now
+        )
 
     def send(self, topic: str, record: Record | bytes | None, key: str | None = None) -> int:
         """Appends a record; returns its offset."""
-        value = CODEC.encode(record) if record is not None and not isinstance(record, bytes) else record
+        value = (
+            CODEC.encode(record) if record is not None and not isinstance(record, bytes) else record
+        )
         self.kafka.write((topic, 0), None if key is None else key.encode(), value)
         return len(self.kafka.logs[topic, 0].entries) - 1
 
     def values(self, topic: str) -> list[bytes | None]:
         """What stands on a topic, transaction markers aside."""
-        return [entry.value for entry in self.kafka.logs[topic, 0].entries if entry.fate.name == "COMMITTED"]
+        return [
+            entry.value
+            for entry in self.kafka.logs[topic, 0].entries
+            if entry.fate.name == "COMMITTED"
+        ]
 
     def records(self, topic: str) -> list[Any]:
         name = TOPICS[topic].record
         assert name is not None
-        return [CODEC.decode(name, value, own=True) for value in self.values(topic) if value is not None]
+        return [
+            CODEC.decode(name, value, own=True) for value in self.values(topic) if value is not None
+        ]
 
     def worker(self, box: BlackBox | None = None) -> "Turned":
         return Turned(Processor(self.settings, CODEC, box=box), self)
 
 
 class Turned:
-    """A worker that takes a turn when it is told to; it is started by its first, and just dropped where it is to crash."""
+    """A worker that takes a turn when it is told to; it is started by its first, and just dropped
+    where it is to crash.
+    """
 
     def __init__(self, worker: Processor, still: Still) -> None:
         self.worker, self._still = worker, still
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Raises what ends the worker."""
-        for _ in range(TURNS_MOST):
+        for _ in range(TURNS_MAX):
             self.worker._turn()
             self.worker._transactions.join()
             self._still.now += 200
@@ -71,13 +87,21 @@ class Turned:
     def takes_in(self, topic: str) -> None:
         """Takes turns until everything on a topic is committed."""
         group = self._still.kafka.group(self._still.settings.group)
-        self.until(lambda: group.offsets.get((topic, 0), 0) >= self._still.kafka.logs[topic, 0].last_end)
+        self.until(
+            lambda: group.offsets.get((topic, 0), 0) >= self._still.kafka.logs[topic, 0].last_end
+        )
 
 
 @contextmanager
 def still(**settings: Any) -> Iterator[Still]:
     """A Kafka in memory under an address of its own."""
-    chosen = Settings(bootstrap=f"still:{next(_NUMBERS)}", partitions=1, commit_ms=1, dedupe_window=1_000, **settings)
+    chosen = Settings(
+        bootstrap=f"still:{next(_NUMBERS)}",
+        partitions=1,
+        commit_ms=1,
+        dedupe_window=1_000,
+        **settings,
+    )
     made = Still(chosen)
     no_gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
     open_door(chosen.bootstrap, _Door(made))

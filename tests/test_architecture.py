@@ -32,32 +32,63 @@ def imported(*folders: str) -> set[str]:
 
 
 def names(requirements: list[str]) -> set[str]:
-    return {requirement.split("[")[0].split(">")[0].split("<")[0].lower() for requirement in requirements}
+    return {
+        requirement.split("[")[0].split(">")[0].split("<")[0].lower()
+        for requirement in requirements
+    }
 
 
 def test_the_import_contracts_hold() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
-        [linter], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        [linter],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+ENTRIES_MAX = 15  # modules and folders in one folder: what a reader takes in at a glance
+MORE_ENTRIES = {"streams/cli": 25, "streams/executor": 25}  # one module a command; many small parts
+
+
+def test_no_folder_holds_more_than_a_reader_takes_in() -> None:
+    for room in ROOMS:
+        for folder in [ROOT / room, *(path for path in (ROOT / room).rglob("*") if path.is_dir())]:
+            entries = [
+                path.name
+                for path in folder.iterdir()
+                if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+            ]
+            shown = [name for name in entries if name not in ("__init__.py", "__pycache__")]
+            name = str(folder.relative_to(ROOT))
+            assert len(shown) <= MORE_ENTRIES.get(name, ENTRIES_MAX), f"{name}: {sorted(shown)}"
 
 
 def test_no_other_distribution_supplies_a_room() -> None:
     distributions = packages_distributions()
     for room in (*ROOMS, "tests"):
-        assert set(distributions.get(room, ())) <= {"mendstream"}, f"{room} comes from {distributions[room]}"
+        assert set(distributions.get(room, ())) <= {"mendstream"}, (
+            f"{room} comes from {distributions[room]}"
+        )
 
 
 def test_every_runtime_dependency_is_used_by_a_room() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     used = imported(*ROOMS)
-    unused = {name for name in names(project["dependencies"]) if MODULE_OF.get(name, name) not in used}
+    unused = {
+        name for name in names(project["dependencies"]) if MODULE_OF.get(name, name) not in used
+    }
     assert unused == set()
 
 
 def test_every_test_dependency_is_used_by_a_test() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     used = imported("tests")
     wanted = {name for name in names(project["test"]) if not name.startswith("types-")} - TOOLS
     assert {name for name in wanted if MODULE_OF.get(name, name) not in used} == set()
@@ -67,4 +98,6 @@ def test_the_readme_says_why_each_dependency_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     readme = (ROOT / "README.md").read_text().lower()
     wanted = names(project["dependencies"]) | names(project["optional-dependencies"]["test"])
-    assert {name for name in wanted if not name.startswith("types-") and name not in readme} == set()
+    assert {
+        name for name in wanted if not name.startswith("types-") and name not in readme
+    } == set()

@@ -1,19 +1,20 @@
-"""Looks at a value under each rule on it: raises an alert once, says when the rule holds again, and groups storms."""
+"""Looks at a value under each rule on it: raises an alert once, says when the rule holds again, and
+groups storms.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
-from agents.alerts.metrics import AlertMetric, broken
+from agents.alerts.alert_metrics import AlertMetric, broken
 from agents.alerts.rules import WARNING_SEVERITY, named, rules_on, warning_of
-from agents.effects import Output
-from agents.place import Place
+from agents.core.effects import Output
+from agents.core.provenance import Provenance
 from schemas.catalog import ALERTS
 from schemas.ids import tenant_of
-from schemas.lessons import Alert, AlertRow, AlertState
-from schemas.records import AlertRule, Policy
-from state.lessons import Lessons
-from state.table import row_key
+from schemas.records import Alert, AlertRow, AlertRule, AlertState, Policy
+from state.learning_tables import Lessons
+from state.storage.table import row_key
 
 STORM = 5  # things that break one rule within STORM_MS become one alert
 STORM_MS = 10 * 60_000
@@ -24,7 +25,9 @@ PolicyOf = Callable[[str], Policy]  # the policy of a subject, an agent or a ten
 
 
 def crowd_of(tenant: str, newcomers: bool = False) -> str:
-    """Whose alerts may be one storm; those of others are not held with them. No tenant's name holds a slash."""
+    """Whose alerts may be one storm; those of others are not held with them. No tenant's name holds
+    a slash.
+    """
     return f"{tenant}/" if newcomers else tenant
 
 
@@ -34,15 +37,27 @@ def of_newcomers(crowd: str) -> bool:
 
 
 def observe(
-    metric: AlertMetric, key: str, value: float, place: Place, lessons: Lessons, policy: Policy, crowd: str
+    metric: AlertMetric,
+    key: str,
+    value: float,
+    place: Provenance,
+    lessons: Lessons,
+    policy: Policy,
+    crowd: str,
 ) -> list[Output]:
-    """What follows from a value of a metric of one thing; a value that is no number breaks nothing."""
+    """What follows from a value of a metric of one thing; a value that is no number breaks
+    nothing.
+    """
     if not isfinite(value):
         return []
-    return [output for rule in rules_on(policy, metric) for output in _look(rule, key, value, place, lessons, crowd)]
+    return [
+        output
+        for rule in rules_on(policy, metric)
+        for output in _look(rule, key, value, place, lessons, crowd)
+    ]
 
 
-def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]:
+def lasting(place: Provenance, lessons: Lessons, policy_of: PolicyOf) -> list[Output]:
     """What follows for rules that are broken still, and have been for long enough."""
     outputs: list[Output] = []
     for name in lessons.broken.due(place.now):
@@ -50,12 +65,16 @@ def lasting(place: Place, lessons: Lessons, policy_of: PolicyOf) -> list[Output]
         assert row is not None, f"{name} is due without a row"
         rule = named(row.rule, policy_of(row.key))
         if rule is not None:
-            outputs += _look(rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key))
+            outputs += _look(
+                rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key)
+            )
     return outputs
 
 
 def rebuild(lessons: Lessons) -> None:
-    """What is derived, after rows were restored. Policies come later: a rule that is looked at too soon is put back."""
+    """What is derived, after rows were restored. Policies come later: a rule that is looked at too
+    soon is put back.
+    """
     lessons.broken.rebuild(
         (row_key(row.rule, row.key), max(row.broken_at, row.raised_at))
         for row in lessons.alerts.rows()
@@ -63,7 +82,9 @@ def rebuild(lessons: Lessons) -> None:
     )
 
 
-def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, message: str) -> Output:
+def warning(
+    place: Provenance, subject: str, signal: str, pattern: str, rate: float, message: str
+) -> Output:
     """An alert that a failure is to be expected."""
     alert = Alert(
         alert_id=place.event_id("patterns", f"warning|{pattern}"),
@@ -80,15 +101,24 @@ def warning(place: Place, subject: str, signal: str, pattern: str, rate: float, 
     return Output(ALERTS, subject, alert.alert_id, alert, place.now)
 
 
-def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lessons, crowd: str) -> list[Output]:
+def _look(
+    rule: AlertRule, key: str, value: float, place: Provenance, lessons: Lessons, crowd: str
+) -> list[Output]:
     name = row_key(rule.name, key)
     row = replace(lessons.alerts.get(name) or _whole(rule.name, key), crowd=crowd)
     breaks = broken(rule.operator, rule.threshold, value)
     if not breaks and row.broken_at < 0:
         return []
-    row = replace(row, value=value, broken_at=(row.broken_at if row.broken_at >= 0 else place.now) if breaks else -1)
+    row = replace(
+        row,
+        value=value,
+        broken_at=(row.broken_at if row.broken_at >= 0 else place.now) if breaks else -1,
+    )
     outputs: list[Output] = []
-    due = max(row.broken_at + rule.duration_ms, row.raised_at + rule.cooldown_ms if row.raised_at >= 0 else 0)
+    due = max(
+        row.broken_at + rule.duration_ms,
+        row.raised_at + rule.cooldown_ms if row.raised_at >= 0 else 0,
+    )
     lessons.broken.drop(name)
     if breaks and row.state != AlertState.RAISED:
         if place.now >= due:
@@ -102,8 +132,12 @@ def _look(rule: AlertRule, key: str, value: float, place: Place, lessons: Lesson
     return outputs
 
 
-def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> tuple[AlertRow, list[Output]]:
-    """Raises an alert, unless so many of its rule and crowd were raised lately that they are one."""
+def _raised(
+    row: AlertRow, rule: AlertRule, place: Provenance, lessons: Lessons
+) -> tuple[AlertRow, list[Output]]:
+    """Raises an alert, unless so many of its rule and crowd were raised lately that they are
+    one.
+    """
     count = stormed(row, place, lessons)
     alone = count == 1
     alert_id = place.event_id("alerts", row_key(rule.name, row.key)) if alone else ""
@@ -113,9 +147,10 @@ def _raised(row: AlertRow, rule: AlertRule, place: Place, lessons: Lessons) -> t
     return row, [told(row, rule, place, AlertState.RAISED) if alone else storm(row, rule, place)]
 
 
-def stormed(row: AlertRow, place: Place, lessons: Lessons) -> int | None:
-    """Counts an alert that is about to be raised: 1 where it stands alone, STORM where it stands for a storm that begins,
-    None where the storm of its rule and crowd was told of."""
+def stormed(row: AlertRow, place: Provenance, lessons: Lessons) -> int | None:
+    """Counts an alert that is about to be raised: 1 where it stands alone, STORM where it stands
+    for a storm that begins, None where the storm of its rule and crowd was told of.
+    """
     storm_of = _STORM + row.rule
     before = lessons.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
     recent = (*(at for at in before.recent if at > place.now - STORM_MS), place.now)[-STORM:]
@@ -126,19 +161,23 @@ def stormed(row: AlertRow, place: Place, lessons: Lessons) -> int | None:
     return None if before.held else STORM
 
 
-def storm(row: AlertRow, rule: AlertRule, place: Place, said: str = "") -> Output:
+def storm(row: AlertRow, rule: AlertRule, place: Provenance, said: str = "") -> Output:
     """The one alert of a storm, with what it would have been alone."""
     whole = replace(row, alert_id=place.event_id("alerts", row_key(_STORM + rule.name, row.crowd)))
     output = told(whole, rule, place, AlertState.RAISED)
     alert = output.record
     assert isinstance(alert, Alert)
     message = (
-        f"{STORM} alerts of the rule {rule.name!r} within {STORM_MS // 60_000} minutes, more are held: {alert.message}"
+        f"{STORM} alerts of the rule {rule.name!r} within {STORM_MS // 60_000} minutes, more "
+        f"are held: {alert.message}"
     )
-    return replace(output, record=replace(alert, count=STORM, message=f"{message}: {said}" if said else message))
+    return replace(
+        output,
+        record=replace(alert, count=STORM, message=f"{message}: {said}" if said else message),
+    )
 
 
-def told(row: AlertRow, rule: AlertRule, place: Place, state: AlertState) -> Output:
+def told(row: AlertRow, rule: AlertRule, place: Provenance, state: AlertState) -> Output:
     """The alert of a row, raised or over."""
     message = rule.template.format(key=row.key, value=row.value, threshold=rule.threshold)
     alert = Alert(
@@ -159,4 +198,6 @@ def told(row: AlertRow, rule: AlertRule, place: Place, state: AlertState) -> Out
 
 
 def _whole(rule: str, key: str) -> AlertRow:
-    return AlertRow(rule=rule, key=key, state=AlertState.UNKNOWN, broken_at=-1, raised_at=-1, value=0.0, held=0)
+    return AlertRow(
+        rule=rule, key=key, state=AlertState.UNKNOWN, broken_at=-1, raised_at=-1, value=0.0, held=0
+    )

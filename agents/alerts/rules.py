@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import groupby
 
-from agents.alerts.metrics import AlertMetric
+from agents.alerts.alert_metrics import AlertMetric
 from schemas.records import AlertRule, Operator, Policy, Severity
 
 _BELOW, _ABOVE = Operator.BELOW, Operator.ABOVE
@@ -48,11 +48,13 @@ DEFAULT_RULES = (
     ),
     AlertRule(
         "budget spent", "commands.over_budget", _ABOVE, 0.0, Severity.CRITICAL,
-        "commands of {key} wait for a person: what automation may do in an hour, or to how many subjects at once, is spent",
+        "commands of {key} wait for a person: what automation may do in an hour, or to how many "
+            "subjects at once, is spent",
     ),
     AlertRule(
         "newcomers' budget spent", "commands.newcomers_over_budget", _ABOVE, 0.0, Severity.HIGH,
-        "commands of subjects of {key} that nobody vouched for wait for a person: what automation may do to them is spent; "
+        "commands of subjects of {key} that nobody vouched for wait for a person: what automation "
+            "may do to them is spent; "
         "a spec makes a subject known",
     ),
     AlertRule(
@@ -69,7 +71,8 @@ DEFAULT_RULES = (
     ),
     AlertRule(
         "verdict unserved", "verdicts.unserved", _ABOVE, 0.0, Severity.CRITICAL,
-        "{value:.0f} verdicts of {key} stand and nothing was done: its decisions say why, and when it is ordered again",
+        "{value:.0f} verdicts of {key} stand and nothing was done: its decisions say why, and when "
+            "it is ordered again",
     ),
     AlertRule(
         "results missing", "experiments.results_missing", _ABOVE, 0.0, Severity.MEDIUM,
@@ -81,7 +84,8 @@ DEFAULT_RULES = (
     ),
     AlertRule(
         "arms missing", "experiments.arms_missing", _ABOVE, 0.0, Severity.HIGH,
-        "{value:.0f} arms of experiments of {key} send nothing while others do: nothing is judged of them",
+        "{value:.0f} arms of experiments of {key} send nothing while others do: nothing is judged "
+            "of them",
     ),
     AlertRule(
         "arms stopped", "experiments.arms_stopped", _ABOVE, 0.0, Severity.HIGH,
@@ -105,7 +109,8 @@ DEFAULT_RULES = (
     ),
     AlertRule(
         "kinds mixed", "experiments.kinds_mixed", _ABOVE, 0.0, Severity.MEDIUM,
-        "{value:.0f} experiments of {key} send observations and snapshots of one metric: some are refused",
+        "{value:.0f} experiments of {key} send observations and snapshots of one metric: some are "
+            "refused",
     ),
     AlertRule(
         "command not undone", "commands.not_undone", _ABOVE, 0.0, Severity.CRITICAL,
@@ -128,7 +133,8 @@ DEFAULT_RULES = (
         "a command of {key} ended without being done", cooldown_ms=0,
     ),
     AlertRule(
-        "rollback issued", "rollbacks.issued", _ABOVE, 0.0, Severity.HIGH, "{key} is rolled back", cooldown_ms=0,
+        "rollback issued", "rollbacks.issued", _ABOVE, 0.0, Severity.HIGH, "{key} is rolled "
+            "back", cooldown_ms=0,
     ),
     AlertRule(
         "rollback completed", "rollbacks.completed", _ABOVE, 0.0, Severity.MEDIUM, "{key} was rolled back",
@@ -146,7 +152,9 @@ WARNING = "precursor of "  # begins the names of warnings, which no rule raises;
 WARNING_SEVERITY = Severity.HIGH
 _BY_METRIC = {
     metric: tuple(rules)
-    for metric, rules in groupby(sorted(DEFAULT_RULES, key=lambda rule: rule.metric), lambda rule: rule.metric)
+    for metric, rules in groupby(
+        sorted(DEFAULT_RULES, key=lambda rule: rule.metric), lambda rule: rule.metric
+    )
 }
 
 

@@ -1,1 +1,3 @@
-"""What a tenant learns of its recommendations: which kinds are approved, and how well that is foreseen."""
+"""What a tenant learns of its recommendations: which kinds are approved, and how well that is
+foreseen.
+"""

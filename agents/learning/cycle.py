@@ -1,13 +1,15 @@
-"""A learning cycle: believes patterns that proved themselves, drops those that did not, and says how well it foresaw."""
+"""A learning cycle: believes patterns that proved themselves, drops those that did not, and says
+how well it foresaw.
+"""
 
 from dataclasses import replace
 
-from agents.effects import Output
-from agents.learning.lessons import BELIEVED_AFTER, judged
-from agents.place import Place
+from agents.core.effects import Output
+from agents.core.provenance import Provenance
+from agents.learning.recommendation_patterns import BELIEVED_AFTER, judged
 from schemas.catalog import CYCLES
-from schemas.lessons import CycleTrigger, LearningCycle, LearningRow, LessonRow, LessonStatus, Trend
-from state.lessons import Lessons
+from schemas.records import CycleTrigger, LearningCycle, LearningRow, LessonRow, LessonStatus, Trend
+from state.learning_tables import Lessons
 
 OUTCOMES = 100  # new ones after which a cycle is due
 HOURLY_MS = 3_600_000  # at most
@@ -29,7 +31,9 @@ def due(row: LearningRow, now: int) -> tuple[CycleTrigger | None, int]:
 
 
 def due_at(row: LearningRow) -> int | None:
-    """The first moment at which a cycle is due as the row stands; None where there is nothing new."""
+    """The first moment at which a cycle is due as the row stands; None where there is nothing
+    new.
+    """
     if not row.fresh:
         return None
     nightly = ((row.cycled_at - NIGHTLY_MS) // DAY_MS + 1) * DAY_MS + NIGHTLY_MS
@@ -37,7 +41,7 @@ def due_at(row: LearningRow) -> int | None:
 
 
 def cycle(
-    row: LearningRow, trigger: CycleTrigger, late_ms: int, place: Place, lessons: Lessons
+    row: LearningRow, trigger: CycleTrigger, late_ms: int, place: Provenance, lessons: Lessons
 ) -> tuple[LearningRow, LearningCycle, list[Output]]:
     """The row afterwards, and what was found."""
     base = row.approved / max(1, row.outcomes)
@@ -49,9 +53,13 @@ def cycle(
         if status != lesson.status:
             (confirmed if status == LessonStatus.CONFIRMED else dropped).append(_name(lesson))
             lessons.lessons.put(replace(lesson, status=status))
-    believed = [one for one in lessons.lessons.rows_of(row.tenant) if one.status == LessonStatus.CONFIRMED]
+    believed = [
+        one for one in lessons.lessons.rows_of(row.tenant) if one.status == LessonStatus.CONFIRMED
+    ]
     accuracy = row.correct / row.covered if row.covered else None
-    accuracies = (*row.accuracies, accuracy)[-ACCURACIES_KEPT:] if accuracy is not None else row.accuracies
+    accuracies = (
+        (*row.accuracies, accuracy)[-ACCURACIES_KEPT:] if accuracy is not None else row.accuracies
+    )
     told = LearningCycle(
         cycle_id=place.event_id("learning", f"cycle|{row.tenant}"),
         tenant=row.tenant,
@@ -93,13 +101,22 @@ def _trend(accuracies: tuple[float, ...]) -> Trend:
     if half < 1:
         return Trend.UNKNOWN
     change = sum(accuracies[-half:]) / half - sum(accuracies[:half]) / half
-    return Trend.IMPROVING if change > STEADY else Trend.DECLINING if change < -STEADY else Trend.STABLE
+    return (
+        Trend.IMPROVING
+        if change > STEADY
+        else Trend.DECLINING
+        if change < -STEADY
+        else Trend.STABLE
+    )
 
 
 def _insights(believed: list[LessonRow], base: float) -> tuple[str, ...]:
-    """What a person may do about it: the patterns that are most above what all recommendations reach."""
+    """What a person may do about it: the patterns that are most above what all recommendations
+    reach.
+    """
     best = sorted(believed, key=lambda one: (-(one.approved / one.outcomes), one.name))[:INSIGHTS]
     return tuple(
-        f"{_name(one)} reaches {one.approved / one.outcomes:.0%} of {one.outcomes}, all together {base:.0%}"
+        f"{_name(one)} reaches {one.approved / one.outcomes:.0%} of {one.outcomes}, all together "
+        f"{base:.0%}"
         for one in best
     )

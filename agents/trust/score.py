@@ -1,9 +1,10 @@
 """The formulas of trust. Times are the broker's, ms.
 
 overall = 0.40 accuracy + 0.20 consistency + 0.15 timeliness + 0.25 reliability, all in [0, 1]:
-accuracy is the mean of a Beta posterior with prior 2/2 whose outcomes fade with a half-life of 14 days and count for at
-most 20 together, so that an agent that turns is known by it within ten outcomes; consistency is 1 - min(1, sd / 0.5) of
-quality; timeliness is an EWMA of exp(-max(0, lateness) / SLO); reliability one of no error.
+accuracy is the mean of a Beta posterior with prior 2/2 whose outcomes fade with a half-life of 14
+days and count for at most 20 together, so that an agent that turns is known by it within ten
+outcomes; consistency is 1 - min(1, sd / 0.5) of quality; timeliness is an EWMA of exp(-max(0,
+lateness) / SLO); reliability one of no error.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from math import exp, sqrt
 import numpy as np
 from scipy.special import betaincinv
 
-from schemas.lessons import AgentKind, Level, Priority, Trend, TrustFact, TrustRow
+from schemas.records import AgentKind, Level, Priority, Trend, TrustFact, TrustRow
 
 DAY_MS = 24 * 3_600_000
 HALF_LIFE_MS = 14 * DAY_MS
@@ -24,8 +25,11 @@ SPREAD = 0.5  # standard deviation of what cannot be relied on at all
 SLO_MS = 3_600_000  # late by this, an outcome counts exp(-1)
 EWMA = 0.1  # weight of the latest outcome
 HALF_CREDIT = 10  # outcomes at which half of the boost is given
-BOOST_MOST = 0.5
-RISE, FALL = 0.02, 0.05  # most change of the boost by one update: trust is lost sooner than regained
+BOOST_MAX = 0.5
+RISE, FALL = (
+    0.02,
+    0.05,
+)  # most change of the boost by one update: trust is lost sooner than regained
 CRITICAL, LOW = 0.2, -0.2  # boosts, strictly beyond
 DISTRUSTED = 0.3  # overall
 DISABLED_AFTER = 20  # outcomes
@@ -91,9 +95,11 @@ def scored(row: TrustRow, now: int, disable_below: float | None) -> TrustRow:
     spread = sqrt(row.spread_squares / row.spread_weight) if row.spread_weight > 1.0 else 0.0
     accuracy, consistency = a / (a + b), 1.0 - min(1.0, spread / SPREAD)
     parts = (accuracy, consistency, row.timeliness, row.reliability)
-    overall = min(1.0, max(0.0, sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True))))
+    overall = min(
+        1.0, max(0.0, sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)))
+    )
     known = row.good + row.bad
-    aimed = min(BOOST_MOST, max(-BOOST_MOST, overall - 0.5)) * known / (known + HALF_CREDIT)
+    aimed = min(BOOST_MAX, max(-BOOST_MAX, overall - 0.5)) * known / (known + HALF_CREDIT)
     boost = min(row.boost + RISE, max(row.boost - FALL, aimed))
     levels = _levelled(row.levels, now, overall)
     slope = _slope(levels)
@@ -118,7 +124,12 @@ def strength(overall: float) -> str:
     ['weak', 'moderate', 'strong', 'very strong']
     """
     return next(
-        (word for most, word in ((0.4, "weak"), (0.6, "moderate"), (0.8, "strong")) if overall < most), "very strong"
+        (
+            word
+            for most, word in ((0.4, "weak"), (0.6, "moderate"), (0.8, "strong"))
+            if overall < most
+        ),
+        "very strong",
     )
 
 
@@ -148,4 +159,6 @@ def _slope(levels: Sequence[Level]) -> float | None:
 def _trend(slope: float | None) -> Trend:
     if slope is None:
         return Trend.UNKNOWN
-    return Trend.IMPROVING if slope > STEADY else Trend.DECLINING if slope < -STEADY else Trend.STABLE
+    return (
+        Trend.IMPROVING if slope > STEADY else Trend.DECLINING if slope < -STEADY else Trend.STABLE
+    )

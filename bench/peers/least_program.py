@@ -1,7 +1,9 @@
-"""The job of the bench on Mendstream's engine: a job of its own, folded by columns, in place of the deciding one.
+"""The job of the bench on Mendstream's engine: a job of its own, folded by columns, in place of the
+deciding one.
 
-Count, mean and sum of squared deviations of each (experiment, variant, metric), exactly once, with a changelog, and each
-changed row put out at each commit. Settings come from the environment, as for `mendstream processor`.
+Count, mean and sum of squared deviations of each (experiment, variant, metric), exactly once, with
+a changelog, and each changed row put out at each commit. Settings come from the environment, as for
+`mendstream processor`.
 """
 
 import logging
@@ -11,18 +13,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.effects import Effects
-from agents.slice import Slice
-from schemas import columns
+from agents.core.batch import Slice
+from agents.core.effects import Effects
 from schemas.catalog import RESULTS, local_ids
-from schemas.wire import Codec
-from state.columnar import combine, hash_part
-from state.hashmap import HashMap64
-from state.keys import Keys
-from state.table import Table
-from streams.config import Settings
-from streams.processor import Processor
-from streams.topology import Topology
+from schemas.codec import columns
+from schemas.codec.framing import Codec
+from state.storage.columnar_table import combine, hash_part
+from state.storage.hash_map import HashMap64
+from state.storage.name_codes import Keys
+from state.storage.table import Table
+from streams.engine.processor import Processor
+from streams.engine.topology import Topology
+from streams.runtime.settings import Settings
 
 CHANGELOG, ROWS = "bench.least-changelog", "bench.rows"
 NAMES = ("experiment_id", "variant", "metric")
@@ -47,7 +49,9 @@ class Statistics:
         return len(self._keys)
 
     def add(self, named: Sequence[pa.DictionaryArray], values: NDArray[np.float64]) -> None:
-        """Folds values, shape (n,), into the rows that columns of names say; Chan's step for a group at once."""
+        """Folds values, shape (n,), into the rows that columns of names say; Chan's step for a
+        group at once.
+        """
         hashes = combine([hash_part(column) for column in named])
         rows = self._index.get(hashes)
         if (rows < 0).any():
@@ -62,28 +66,39 @@ class Statistics:
         apart = mean - old["mean"]
         self._rows["count"][touched] = total
         self._rows["mean"][touched] = old["mean"] + apart * n / total
-        self._rows["squares"][touched] = old["squares"] + squares + apart**2 * old["count"] * n / total
+        self._rows["squares"][touched] = (
+            old["squares"] + squares + apart**2 * old["count"] * n / total
+        )
         self._dirty[touched] = True
 
     def changed(self, _codec: Codec) -> Pairs:
         rows = np.flatnonzero(self._dirty[: len(self)])
         self._dirty[rows] = False
         raw, size = self._rows[rows].astype(_ROW).tobytes(), _ROW.itemsize
-        pairs: Pairs = [(key, raw[at * size : (at + 1) * size]) for at, key in enumerate(self._keys.texts(rows))]
+        pairs: Pairs = [
+            (key, raw[at * size : (at + 1) * size]) for at, key in enumerate(self._keys.texts(rows))
+        ]
         self.put_out.waiting = pairs
         return pairs
 
     def restore(self, rows: Sequence[tuple[str, bytes | None]], _codec: Codec) -> None:
         latest = dict(rows)
-        named = [pa.array(names).dictionary_encode() for names in zip(*(key.split("|") for key in latest), strict=True)]
+        named = [
+            pa.array(names).dictionary_encode()
+            for names in zip(*(key.split("|") for key in latest), strict=True)
+        ]
         hashes = combine([hash_part(column) for column in named])
         self._open(named, hashes, np.flatnonzero(self._index.get(hashes) < 0))
-        self._rows[self._index.get(hashes)] = np.frombuffer(b"".join(filter(None, latest.values())), _ROW)
+        self._rows[self._index.get(hashes)] = np.frombuffer(
+            b"".join(filter(None, latest.values())), _ROW
+        )
 
     def snapshot(self, _codec: Codec) -> Iterable[tuple[str, bytes]]:
         return ()
 
-    def _open(self, named: Sequence[pa.DictionaryArray], hashes: NDArray[np.uint64], at: NDArray[np.int64]) -> None:
+    def _open(
+        self, named: Sequence[pa.DictionaryArray], hashes: NDArray[np.uint64], at: NDArray[np.int64]
+    ) -> None:
         fresh, first = np.unique(hashes[at], return_index=True)
         start = len(self)
         self._keys.extend(named, at[first])

@@ -12,7 +12,7 @@ from pathlib import Path
 import confluent_kafka
 
 from schemas.catalog import RESULTS
-from streams.jars import VERSION as KAFKA
+from streams.kafka.embedded.jars import VERSION as KAFKA
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -20,12 +20,16 @@ JAVA = HERE / "java"
 JARS = JAVA / "target"
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 ROWS = "bench.rows"  # where each puts out the rows that changed
-SEVERAL = 2  # threads of Kafka Streams, workers of ours: as many as the machine of the published figures has cores
+# threads of Kafka Streams, workers of ours: as many as the machine of the published figures has
+# cores
+SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a peer is told: where Kafka is, its group, a directory for its state, a file with the input's schema."""
+    """What a peer is told: where Kafka is, its group, a directory for its state, a file with the
+    input's schema.
+    """
 
     bootstrap: str
     group: str
@@ -35,8 +39,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """processes: workers of the group. share: of the records of a run that it is given, for the slow would take all night;
-    the rate does not depend on it.
+    """processes: workers of the group. share: of the records of a run that it is given, for the
+    slow would take all night; the rate does not depend on it.
 
     missing: what it needs and is not here, and how to get it; "" if nothing.
     """
@@ -97,7 +101,10 @@ def _kafka_streams(store: str, threads: int) -> Callable[[Run], list[str]]:
 
 def _no_java() -> str:
     if not shutil.which("java") or not shutil.which("javac") or not shutil.which("mvn"):
-        return "needs a JDK >= 17 and Maven: on Debian, `apt-get install openjdk-17-jdk-headless maven`"
+        return (
+            "needs a JDK >= 17 and Maven: on Debian, `apt-get install openjdk-17-jdk-headless "
+            "maven`"
+        )
     if not (JARS / "jars").is_dir():
         return "was not built: `mvn package` failed, see above"
     return ""
@@ -117,14 +124,25 @@ def _in_python(program: str) -> Callable[[Run], list[str]]:
 
 
 def _no_python() -> str:
-    return "" if PEERS_PYTHON.exists() else "its environment is missing: `make bench` makes it in .venv-peers"
+    return (
+        ""
+        if PEERS_PYTHON.exists()
+        else "its environment is missing: `make bench` makes it in .venv-peers"
+    )
 
 
 def _python_versions(*packages: str) -> Callable[[], str]:
     def versions() -> str:
-        asks = f"import importlib.metadata as m, json; print(json.dumps([m.version(p) for p in {packages!r}]))"
-        said = subprocess.run([PEERS_PYTHON, "-c", asks], capture_output=True, text=True, check=True).stdout
-        return ", ".join(f"{name} {version}" for name, version in zip(packages, json.loads(said), strict=True))
+        asks = (
+            "import importlib.metadata as m, json; print(json.dumps([m.version(p) for p in "
+            f"{packages!r}]))"
+        )
+        said = subprocess.run(
+            [PEERS_PYTHON, "-c", asks], capture_output=True, text=True, check=True
+        ).stdout
+        return ", ".join(
+            f"{name} {version}" for name, version in zip(packages, json.loads(said), strict=True)
+        )
 
     return versions
 
@@ -137,19 +155,35 @@ def built() -> None:
 
 
 def _mendstream(name: str, title: str, command: Callable[[Run], list[str]]) -> tuple[Peer, Peer]:
-    several = Peer(name, f"{title}, {SEVERAL} workers", command, _ours, _nothing_missing, _our_versions, SEVERAL)
+    several = Peer(
+        name,
+        f"{title}, {SEVERAL} workers",
+        command,
+        _ours,
+        _nothing_missing,
+        _our_versions,
+        SEVERAL,
+    )
     return several, replace(several, name=f"{name}_alone", title=f"{title}, 1 worker", processes=1)
 
 
 def _streams(store: str, threads: int) -> Peer:
     name = f"kafka_streams_{store}" + ("" if threads == SEVERAL else "_alone")
     title = f"Kafka Streams, {store}, {threads} thread{'s' if threads > 1 else ''}"
-    return Peer(name, title, _kafka_streams(store, threads), _no_environment, _no_java, _java_versions)
+    return Peer(
+        name, title, _kafka_streams(store, threads), _no_environment, _no_java, _java_versions
+    )
 
 
 PEERS = (
-    Peer("plain_consume", "plain consume()", _plain, _no_environment, _nothing_missing, _our_versions),
-    *_mendstream("mendstream_same_job", "Mendstream's engine, the same job", _module("bench.peers.least_program")),
+    Peer(
+        "plain_consume", "plain consume()", _plain, _no_environment, _nothing_missing, _our_versions
+    ),
+    *_mendstream(
+        "mendstream_same_job",
+        "Mendstream's engine, the same job",
+        _module("bench.peers.least_program"),
+    ),
     *_mendstream("mendstream", "Mendstream, everything on", _processor),
     _streams("memory", SEVERAL),
     _streams("memory", 1),

@@ -7,7 +7,7 @@ import sys
 
 from confluent_kafka import Consumer
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 
 AT_ONCE = 20_000
 COMMIT_SECONDS = 0.1
@@ -23,7 +23,8 @@ def main(bootstrap: str, group: str, source: str) -> None:
             "auto.offset.reset": "earliest",
             "queued.min.messages": 200_000,
             "queued.max.messages.kbytes": 131_072,
-            "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
+            # the default, a second, is how long a full queue would starve the loop
+            "fetch.queue.backoff.ms": 2,
             "fetch.message.max.bytes": 4_194_304,
         }
     )

@@ -16,7 +16,8 @@ from streams.bench.latency import P50_MS, P99_MS, RATES, Latency
 TITLES = {peer.name: peer.title for peer in PEERS}
 LEAST, FULL, PLAIN = "mendstream_same_job", "mendstream", "plain_consume"
 STREAMS = "kafka_streams_memory"
-# Ours, over whom, how many times at least. As many workers as Kafka Streams has threads, which is taken as it was faster,
+# Ours, over whom, how many times at least. As many workers as Kafka Streams has threads, which is
+# taken as it was faster,
 # with several or with one; who runs as one process is compared with one worker.
 RATIOS: tuple[tuple[str, tuple[str, ...], float], ...] = (
     (LEAST, (STREAMS, f"{STREAMS}_alone"), 3.0),
@@ -46,47 +47,86 @@ class Report:
 
     def ratio(self, ours: str, *theirs: str) -> float | None:
         """The median of the rounds' ratios, to the fastest of them in each round."""
-        mine, others = self.paces.get(ours, ()), [self.paces[name] for name in theirs if self.paces.get(name)]
+        mine, others = (
+            self.paces.get(ours, ()),
+            [self.paces[name] for name in theirs if self.paces.get(name)],
+        )
         rounds = list(zip(mine, *others, strict=True)) if mine and others else []
-        return median(one.rate / max(other.rate for other in rest) for one, *rest in rounds) if rounds else None
+        return (
+            median(one.rate / max(other.rate for other in rest) for one, *rest in rounds)
+            if rounds
+            else None
+        )
 
     def bars(self) -> Iterator[Figure]:
         """What was promised of what was measured."""
         for ours, theirs, least in RATIOS:
             ratio = self.ratio(ours, *theirs)
             if ratio is not None:
-                yield Figure(f"{ours} / {' or '.join(theirs)}, at least", round(ratio, 3), least, ratio >= least)
+                yield Figure(
+                    f"{ours} / {' or '.join(theirs)}, at least",
+                    round(ratio, 3),
+                    least,
+                    ratio >= least,
+                )
         for late in self.latencies:
             if late.peer == FULL and late.rate == max(RATES):
-                yield Figure(f"p50 ms at {late.rate:,}/s, at most", round(late.p50, 1), P50_MS, late.p50 <= P50_MS)
-                yield Figure(f"p99 ms at {late.rate:,}/s, at most", round(late.p99, 1), P99_MS, late.p99 <= P99_MS)
+                yield Figure(
+                    f"p50 ms at {late.rate:,}/s, at most",
+                    round(late.p50, 1),
+                    P50_MS,
+                    late.p50 <= P50_MS,
+                )
+                yield Figure(
+                    f"p99 ms at {late.rate:,}/s, at most",
+                    round(late.p99, 1),
+                    P99_MS,
+                    late.p99 <= P99_MS,
+                )
 
     def as_json(self) -> dict[str, Any]:
         rates = {name: round(rate) for name in TITLES if (rate := self.rate(name)) is not None}
         ours = [late for late in self.latencies if late.peer == FULL and late.rate == max(RATES)]
         return {
             **rates,
-            **({"latency_ms": {"p50": round(ours[0].p50, 1), "p99": round(ours[0].p99, 1)}} if ours else {}),
-            "cpu_us": {name: round(median(p.cpu_us for p in paces), 3) for name, paces in self.paces.items()},
+            **(
+                {"latency_ms": {"p50": round(ours[0].p50, 1), "p99": round(ours[0].p99, 1)}}
+                if ours
+                else {}
+            ),
+            "cpu_us": {
+                name: round(median(p.cpu_us for p in paces), 3)
+                for name, paces in self.paces.items()
+            },
             "latencies": [asdict(late) for late in self.latencies],
             "bars": [asdict(bar) for bar in self.bars()],
             "left_out": self.left_out,
             "versions": self.versions,
-            "machine": f"{os.cpu_count()} cores, the broker on them, {platform.system()} {platform.machine()}",
+            "machine": f"{os.cpu_count()} cores, the broker on them, {platform.system()} "
+            f"{platform.machine()}",
         }
 
 
 def table(report: Report) -> str:
-    lines = [f"{'records a second, median of the rounds':42} {'rate':>11} {'of plain':>9} {'CPU us':>7}"]
-    for name, paces in sorted(report.paces.items(), key=lambda pair: -(report.rate(pair[0]) or 0.0)):
+    lines = [
+        f"{'records a second, median of the rounds':42} {'rate':>11} {'of plain':>9} {'CPU us':>7}"
+    ]
+    for name, paces in sorted(
+        report.paces.items(), key=lambda pair: -(report.rate(pair[0]) or 0.0)
+    ):
         share = report.ratio(name, PLAIN)
         of_plain = f"{share:.1%}" if share is not None else ""
         cost = median(pace.cpu_us for pace in paces)
-        lines.append(f"{TITLES[name]:42} {report.rate(name) or 0.0:>11,.0f} {of_plain:>9} {cost:>7.2f}")
+        lines.append(
+            f"{TITLES[name]:42} {report.rate(name) or 0.0:>11,.0f} {of_plain:>9} {cost:>7.2f}"
+        )
     lines += [f"{TITLES[name]:42} left out: it {why}" for name, why in report.left_out.items()]
     lines += ["", *(f"{name}: {said}" for name, said in report.versions.items()), ""]
     lines += [str(late) for late in report.latencies]
-    lines += [f"{one.case:90} {one.value:>9g} {one.bar:>6g}  {'yes' if one.holds else 'NO'}" for one in report.bars()]
+    lines += [
+        f"{one.case:90} {one.value:>9g} {one.bar:>6g}  {'yes' if one.holds else 'NO'}"
+        for one in report.bars()
+    ]
     return "\n".join(lines)
 
 
@@ -94,7 +134,9 @@ _WIDTH, _ROW, _LEFT, _BAR = 860, 34, 290, 430  # pixels
 
 
 def picture(report: Report) -> str:
-    """Bars on a linear scale, the fastest first; the figure stands beside each, for the slow are hardly to be seen."""
+    """Bars on a linear scale, the fastest first; the figure stands beside each, for the slow are
+    hardly to be seen.
+    """
     rates = {name: rate for name in TITLES if (rate := report.rate(name)) is not None}
     most = max(rates.values(), default=1.0)
     rows = []
@@ -108,8 +150,10 @@ def picture(report: Report) -> str:
         )
     height = 70 + len(rates) * _ROW
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+        'font-family="sans-serif" '
         f'font-size="14"><rect width="100%" height="100%" fill="#ffffff"/>'
-        f'<text x="20" y="30" font-size="16" font-weight="bold">Records a second, exactly once unless said otherwise '
+        '<text x="20" y="30" font-size="16" font-weight="bold">Records a second, exactly once '
+        "unless said otherwise "
         f"({os.cpu_count()} cores, with the broker)</text>" + "".join(rows) + "</svg>\n"
     )

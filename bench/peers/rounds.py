@@ -13,19 +13,23 @@ from bench.peers.least_program import CHANGELOG
 from bench.peers.pace import Committed, Pace, TooSlow, pace
 from bench.peers.peers import ROOT, ROWS, Peer, Run
 from schemas.catalog import JOURNAL, RESULTS, TOPICS, local_ids
-from schemas.wire import Codec
-from streams import topics
+from schemas.codec.framing import Codec
 from streams.bench.running import running
 from streams.bench.workload import Workload
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.kafka import admin, end_offsets, start_offsets
+from streams.kafka.admin import topics
+from streams.kafka.reading import admin, end_offsets, start_offsets
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 
 PATIENCE = 300.0
 _OURS = (
     JOURNAL,
-    *(name for name, topic in TOPICS.items() if topic.cleanup == "compact" and name.startswith("tables.")),
+    *(
+        name
+        for name, topic in TOPICS.items()
+        if topic.cleanup == "compact" and name.startswith("tables.")
+    ),
 )
 
 
@@ -47,15 +51,22 @@ class Rounds:
     def write(self, number: int) -> None:
         """New records; those before are gone."""
         ends = end_offsets(self._client, self._parts)
-        gone = [TopicPartition(part.topic, part.partition, end) for part, end in ends.items() if end]
+        gone = [
+            TopicPartition(part.topic, part.partition, end) for part, end in ends.items() if end
+        ]
         for future in self._client.delete_records(gone).values() if gone else ():
             future.result()
         Workload().write(self.settings, self._codec, 2 * self._records, number)
 
     def run(self, peer: Peer, number: int) -> Pace:
-        """A peer through the records of a round. Raises SystemExit with what it said if it does not come to the end."""
+        """A peer through the records of a round. Raises SystemExit with what it said if it does not
+        come to the end.
+        """
         self._forget()
-        starts, ends = start_offsets(self._client, self._parts), end_offsets(self._client, self._parts)
+        starts, ends = (
+            start_offsets(self._client, self._parts),
+            end_offsets(self._client, self._parts),
+        )
         starts = {part: end - int((end - starts[part]) * peer.share) for part, end in ends.items()}
         total = sum(ends[part] - start for part, start in starts.items())
         group = f"{peer.name.replace('_', '-')}-{number}"
@@ -68,7 +79,9 @@ class Rounds:
             try:
                 return pace(committed, pids, total // 2, total, PATIENCE)
             except TooSlow as error:
-                raise SystemExit(f"{peer.title}: {error}\n{log_of(run).read_text()[-3_000:]}") from error
+                raise SystemExit(
+                    f"{peer.title}: {error}\n{log_of(run).read_text()[-3_000:]}"
+                ) from error
 
     def _forget(self) -> None:
         """Our tables and journal begin anew: a journal belongs to one group."""
@@ -84,13 +97,20 @@ def log_of(run: Run) -> Path:
 
 
 @contextmanager
-def started(peer: Peer, run: Run, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[list[int]]:
-    """The ids of a peer's processes, with more in their environment; they are stopped on the way out."""
+def started(
+    peer: Peer, run: Run, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[list[int]]:
+    """The ids of a peer's processes, with more in their environment; they are stopped on the way
+    out.
+    """
     with ExitStack() as stack:
         yield [
             stack.enter_context(
                 running(
-                    peer.command(run), {**peer.environment(run), "MENDSTREAM_SLOT": str(n), **more}, log_of(run), ROOT
+                    peer.command(run),
+                    {**peer.environment(run), "MENDSTREAM_SLOT": str(n), **more},
+                    log_of(run),
+                    ROOT,
                 )
             )
             for n in range(peer.processes)

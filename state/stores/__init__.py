@@ -1,1 +1,3 @@
-"""Where views of tables are kept for dashboards: in memory, or in Redis, to which this is the only door."""
+"""Where views of tables are kept for dashboards: in memory, or in Redis, to which this is the only
+door.
+"""

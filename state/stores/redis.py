@@ -16,7 +16,9 @@ T = TypeVar("T")
 class RedisStore:
     """Names begin with a prefix, so that several deployments may share a Redis."""
 
-    def __init__(self, url: str, prefix: str = "mendstream", timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, url: str, prefix: str = "mendstream", timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         """Raises ValueError for what is no URL; connects at the first use."""
         self._redis = redis.Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, decode_responses=True
@@ -34,11 +36,16 @@ class RedisStore:
     def top(self, view: str, rank: str, count: int, start: int = 0) -> list[Row]:
         assert rank in RANKS[view], f"{view} is not ranked by {rank}"
         keys = cast(
-            list[str], self._asked(lambda: self._redis.zrevrange(self._ranked(view, rank), start, start + count - 1))
+            list[str],
+            self._asked(
+                lambda: self._redis.zrevrange(self._ranked(view, rank), start, start + count - 1)
+            ),
         )
         if not keys:
             return []
-        texts = cast(list[str | None], self._asked(lambda: self._redis.hmget(self._rows(view), keys)))
+        texts = cast(
+            list[str | None], self._asked(lambda: self._redis.hmget(self._rows(view), keys))
+        )
         return [json.loads(text) for text in texts if text is not None]
 
     def keys(self, view: str) -> set[str]:
@@ -54,7 +61,9 @@ class RedisStore:
         self._redis.close()
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        pipe: Any = self._redis.pipeline(transaction=True)  # a reader sees a row and its ranks together
+        pipe: Any = self._redis.pipeline(
+            transaction=True
+        )  # a reader sees a row and its ranks together
         for change in changes:
             rows, ranks = self._rows(change.view), RANKS[change.view]
             if change.row is None:

@@ -15,7 +15,9 @@ class StoreDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One table as dashboards ask for it. ranks: the fields that rows are ranked by, the highest first."""
+    """One table as dashboards ask for it. ranks: the fields that rows are ranked by, the highest
+    first.
+    """
 
     name: str
     ranks: tuple[str, ...]
@@ -51,7 +53,9 @@ class Store(Protocol):
         ...
 
     def top(self, view: str, rank: str, count: int, start: int = 0) -> list[Row]:
-        """The rows with the highest values of a rank, from the start-th on; of equals the later name first."""
+        """The rows with the highest values of a rank, from the start-th on; of equals the later
+        name first.
+        """
         ...
 
     def keys(self, view: str) -> set[str]:
@@ -59,7 +63,9 @@ class Store(Protocol):
         ...
 
     def mark(self, text: str) -> None:
-        """Notes what the views were built from; `marked` gives it back until the store forgets it all."""
+        """Notes what the views were built from; `marked` gives it back until the store forgets it
+        all.
+        """
         ...
 
     def marked(self) -> str | None: ...
@@ -84,7 +90,9 @@ class MemoryStore:
 
     def top(self, view: str, rank: str, count: int, start: int = 0) -> list[Row]:
         assert rank in RANKS[view], f"{view} is not ranked by {rank}"
-        ordered = sorted(self._rows[view].items(), key=lambda item: (float(item[1][rank]), item[0]), reverse=True)
+        ordered = sorted(
+            self._rows[view].items(), key=lambda item: (float(item[1][rank]), item[0]), reverse=True
+        )
         return [row for _, row in ordered[start : start + count]]
 
     def keys(self, view: str) -> set[str]:

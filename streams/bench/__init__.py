@@ -1,1 +1,3 @@
-"""Benches that need nothing but an installation: `mendstream bench` and `mendstream bench latency`."""
+"""Benches that need nothing but an installation: `mendstream bench` and `mendstream bench
+latency`.
+"""

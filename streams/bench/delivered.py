@@ -1,7 +1,7 @@
 """Records that no broker has seen, for folding in this process."""
 
 
-class Delivered:
+class DeliveredRecord:
     """A record as a consumer would hand it over."""
 
     def __init__(self, value: bytes, offset: int, appended: int) -> None:

@@ -1,4 +1,6 @@
-"""From the moment a record is handed to the producer to the moment a read_committed consumer holds what follows from it."""
+"""From the moment a record is handed to the producer to the moment a read_committed consumer holds
+what follows from it.
+"""
 
 import json
 import subprocess
@@ -12,16 +14,23 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from schemas.catalog import COMMANDS, local_ids
+from schemas.codec.framing import Codec
 from schemas.records import Order
-from schemas.wire import Codec
 from streams.bench.load import READY
-from streams.bench.prober import EVERY_SECONDS, GONE_SECONDS, PROBES, SETTLE_SECONDS, Approvals, Probes
+from streams.bench.prober import (
+    EVERY_SECONDS,
+    GONE_SECONDS,
+    PROBES,
+    SETTLE_SECONDS,
+    Approvals,
+    Probes,
+)
 from streams.bench.running import running
 from streams.bench.workload import Workload
-from streams.broker import EmbeddedKafka
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.settings import Settings
 
 RATES = (1_000, 20_000)  # records a second in the background
 P50_MS, P99_MS = 15.0, 50.0  # what is aimed at
@@ -46,14 +55,29 @@ class Latency:
 
 
 def main(json_file: Path | None, rates: tuple[int, ...] = RATES, probes: int = PROBES) -> int:
-    """Prints p50 and p99 from event to command and from approval to issue, at each rate; writes them as JSON."""
+    """Prints p50 and p99 from event to command and from approval to issue, at each rate; writes
+    them as JSON.
+    """
     found = []
     for name, kind in WAYS:
         for rate in rates:
-            with EmbeddedKafka(heap_mb=1024) as kafka, TemporaryDirectory(prefix="mendstream-bench-") as folder:
+            with (
+                EmbeddedKafka(heap_mb=1024) as kafka,
+                TemporaryDirectory(prefix="mendstream-bench-") as folder,
+            ):
                 settings = Settings(bootstrap=kafka.bootstrap, crash_directory=folder)
                 create(admin(settings), settings)
-                found.append(measured(name, kind, settings, COMMANDS[Order.ROLLBACK], rate, _workers(settings), probes))
+                found.append(
+                    measured(
+                        name,
+                        kind,
+                        settings,
+                        COMMANDS[Order.ROLLBACK],
+                        rate,
+                        _workers(settings),
+                        probes,
+                    )
+                )
             print(f"{found[-1]} (aimed at: {P50_MS:g} and {P99_MS:g})", flush=True)
     if json_file is not None:
         json_file.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
@@ -70,7 +94,9 @@ def measured(
     probes: int = PROBES,
 ) -> Latency:
     """working: who answers, for as long as it is open. watched: the topic of the answers."""
-    Workload().write(settings, Codec(local_ids()), 20_000, 0)  # the background's specs, and something to start with
+    Workload().write(
+        settings, Codec(local_ids()), 20_000, 0
+    )  # the background's specs, and something to start with
     with kind(settings, watched, probes) as prober:
         prober.prepare(experiments=watched in COMMANDS.values())
         with _load(settings.bootstrap, rate, probes) as begin, working:
@@ -88,7 +114,10 @@ def _workers(settings: Settings) -> Iterator[None]:
     }
     with ExitStack() as stack:
         for number in range(WORKERS):
-            slot, log = {"MENDSTREAM_SLOT": str(number)}, Path(settings.crash_directory) / f"{number}.log"
+            slot, log = (
+                {"MENDSTREAM_SLOT": str(number)},
+                Path(settings.crash_directory) / f"{number}.log",
+            )
             stack.enter_context(running(command, own | slot, log))
         yield
 

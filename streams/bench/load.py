@@ -1,4 +1,5 @@
-"""Sends results at a steady rate, from a process of its own; they are made before the first is sent, which it says.
+"""Sends results at a steady rate, from a process of its own; they are made before the first is
+sent, which it says.
 
 usage: python -m streams.bench.load BOOTSTRAP RECORDS-A-SECOND SECONDS
 """
@@ -11,10 +12,10 @@ import numpy as np
 from confluent_kafka import Producer
 
 from schemas.catalog import RESULTS, local_ids
-from schemas.wire import Codec
+from schemas.codec.framing import Codec
 from streams.bench.workload import Workload
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.settings import Settings
 
 AT_A_TIME = 0.01  # seconds
 READY = "ready"
@@ -46,7 +47,9 @@ def _made(settings: Settings, records: int) -> list[list[dict[str, str | bytes]]
         if min(map(len, made)) >= records // settings.partitions:
             return made
         keys = rng.integers(workload.keys, size=_CHUNK)
-        for partition, pairs in workload.results(codec, settings.partitions, _FIRST + start, keys, rng):
+        for partition, pairs in workload.results(
+            codec, settings.partitions, _FIRST + start, keys, rng
+        ):
             made[partition] += [{"key": key, "value": value} for key, value in pairs]
     raise AssertionError
 

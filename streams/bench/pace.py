@@ -1,4 +1,6 @@
-"""How much of plain consuming is left with everything on: one broker, one topic, one run, printed as a ratio."""
+"""How much of plain consuming is left with everything on: one broker, one topic, one run, printed
+as a ratio.
+"""
 
 import json
 import statistics
@@ -8,18 +10,20 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.catalog import RESULTS, local_ids
-from schemas.wire import Codec
+from schemas.codec.framing import Codec
 from streams.bench.workload import EXPERIMENTS, METRICS, Workload
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic
-from streams.config import Settings
-from streams.kafka import admin, end_offsets
-from streams.processor import Processor
-from streams.topics import create
+from streams.engine.processor import Processor
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 
 
 def main(settings: Settings | None, records: int, json_file: Path | None, runs: int = 3) -> int:
-    """Prints plain consuming, the processor, and the ratio, each the median of `runs`; writes them as JSON."""
+    """Prints plain consuming, the processor, and the ratio, each the median of `runs`; writes them
+    as JSON.
+    """
     if settings is not None:
         return _run(settings, records, json_file, runs)
     with EmbeddedKafka(heap_mb=1024) as kafka:
@@ -29,7 +33,10 @@ def main(settings: Settings | None, records: int, json_file: Path | None, runs: 
 def _run(settings: Settings, records: int, json_file: Path | None, runs: int) -> int:
     client, codec = admin(settings), Codec(local_ids())
     create(client, settings)
-    _say(f"{records:,} results a run: {EXPERIMENTS} experiments x 2 variants x {len(METRICS)} metrics, exactly once")
+    _say(
+        f"{records:,} results a run: {EXPERIMENTS} experiments x 2 variants x {len(METRICS)} "
+        "metrics, exactly once"
+    )
     parts = [TopicPartition(RESULTS, p) for p in range(settings.partitions)]
     plain, full = [], []
     for run in range(runs + 1):
@@ -37,12 +44,17 @@ def _run(settings: Settings, records: int, json_file: Path | None, runs: int) ->
         Workload().write(settings, codec, records, run)
         ends = end_offsets(client, parts)
         consumed = _plain(settings, starts, records)
-        processed = _processor(settings, codec, {(p.topic, p.partition): end for p, end in ends.items()}, records)
+        processed = _processor(
+            settings, codec, {(p.topic, p.partition): end for p, end in ends.items()}, records
+        )
         if run:  # the first is a warm-up
             plain.append(consumed)
             full.append(processed)
         name = f"run {run}" if run else "warm-up"
-        _say(f"{name}: plain consume {consumed:,.0f}/s, processor {processed:,.0f}/s, {processed / consumed:.0%}")
+        _say(
+            f"{name}: plain consume {consumed:,.0f}/s, processor {processed:,.0f}/s, "
+            f"{processed / consumed:.0%}"
+        )
     ratio = statistics.median(f / p for f, p in zip(full, plain, strict=True))
     report = {
         "records": records,
@@ -72,12 +84,15 @@ def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) 
                 "auto.offset.reset": "earliest",
                 "queued.min.messages": 200_000,
                 "queued.max.messages.kbytes": 131_072,
-                "fetch.queue.backoff.ms": 2,  # the default, a second, is how long a full queue would starve the loop
+                # the default, a second, is how long a full queue would starve the loop
+                "fetch.queue.backoff.ms": 2,
                 "fetch.message.max.bytes": 4_194_304,
             }
         )
     )
-    consumer.assign([TopicPartition(part.topic, part.partition, start) for part, start in starts.items()])
+    consumer.assign(
+        [TopicPartition(part.topic, part.partition, start) for part, start in starts.items()]
+    )
     seen, began = 0, 0.0
     while seen < records:
         asked = monotonic()
@@ -90,7 +105,9 @@ def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) 
     return records / took
 
 
-def _processor(settings: Settings, codec: Codec, ends: dict[tuple[str, int], int], records: int) -> float:
+def _processor(
+    settings: Settings, codec: Codec, ends: dict[tuple[str, int], int], records: int
+) -> float:
     """Records a second that the real processor, restored and waiting, applies and commits."""
     began = ended = 0.0
 

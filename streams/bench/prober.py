@@ -7,14 +7,13 @@ import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.catalog import POLICIES, RESULTS, REVIEWS, SPECS, TABLES_COMMANDS, local_ids
+from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
-from schemas.orders import Review, ReviewVerdict
-from schemas.records import Autonomy, CommandRow, Phase
-from schemas.wire import Codec
+from schemas.records import Autonomy, CommandRow, Phase, Review, ReviewVerdict
 from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
-from streams.clock import monotonic, now_ms, wait_until
-from streams.config import Settings
-from streams.standing import standing
+from streams.kafka.table_reader import standing
+from streams.runtime.clock import monotonic, now_ms, wait_until
+from streams.runtime.settings import Settings
 
 PROBES = 300
 EVERY_SECONDS = 0.05
@@ -33,12 +32,21 @@ class Probes:
         self._settings, self._codec = settings, Codec(local_ids())
         self._producer = Producer(settings.client(**{"linger.ms": 0}))
         self._consumer = Consumer(
-            settings.client(**{"group.id": "probes", "enable.auto.commit": False, "isolation.level": "read_committed"})
+            settings.client(
+                **{
+                    "group.id": "probes",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                }
+            )
         )
         self._consumer.assign([TopicPartition(watched, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}
         self.sent: dict[str, float] = {}
-        self._values = [[self._codec.encode(one) for one in records_of(n, now_ms())] for n in range(1 + self.probes)]
+        self._values = [
+            [self._codec.encode(one) for one in records_of(n, now_ms())]
+            for n in range(1 + self.probes)
+        ]
 
     def __enter__(self) -> "Probes":
         return self
@@ -49,7 +57,9 @@ class Probes:
     def prepare(self, experiments: bool) -> None:
         """Brings every experiment to within a record of its end; the first of them ends at once."""
         if experiments:  # each probe is to be answered at once, however many an hour
-            self._producer.produce(POLICIES, self._codec.encode(self.policy), self.policy.policy_id, 0)
+            self._producer.produce(
+                POLICIES, self._codec.encode(self.policy), self.policy.policy_id, 0
+            )
             self._producer.flush()
         for number in range(1 + self.probes) if experiments else ():
             self._send(SPECS, number, self._codec.encode(spec_of(number)))
@@ -70,7 +80,10 @@ class Probes:
             self._bring_about(number)
             self._for(EVERY_SECONDS)
         self._until(sent.keys(), GONE_SECONDS)
-        return [1e3 * min(self._seen.get(name, np.inf) - began, GONE_SECONDS) for name, began in sent.items()]
+        return [
+            1e3 * min(self._seen.get(name, np.inf) - began, GONE_SECONDS)
+            for name, began in sent.items()
+        ]
 
     def _bring_about(self, number: int) -> None:
         self._send(RESULTS, number, self._values[number][-1])
@@ -97,7 +110,9 @@ class Probes:
         name = subject_of(number)
         while True:
             try:
-                self._producer.produce(topic, value, name, partition_of(name, self._settings.partitions))
+                self._producer.produce(
+                    topic, value, name, partition_of(name, self._settings.partitions)
+                )
             except BufferError:
                 self._producer.poll(0.1)
             else:
@@ -117,7 +132,9 @@ class Approvals(Probes):
         if not wait_until(lambda: len(self._waiting()) == 1 + self.probes, PATIENCE):
             return [GONE_SECONDS * 1e3] * self.probes
         rows = self._waiting()
-        self._reviews = [self._codec.encode(_approval(rows[subject_of(n)])) for n in range(1 + self.probes)]
+        self._reviews = [
+            self._codec.encode(_approval(rows[subject_of(n)])) for n in range(1 + self.probes)
+        ]
         return super().take(load)
 
     def _bring_about(self, number: int) -> None:
@@ -125,7 +142,11 @@ class Approvals(Probes):
 
     def _waiting(self) -> dict[str, CommandRow]:
         rows = standing(self._settings, self._codec, TABLES_COMMANDS).values()
-        return {row.subject: row for row in rows if isinstance(row, CommandRow) and row.phase == Phase.PENDING_APPROVAL}
+        return {
+            row.subject: row
+            for row in rows
+            if isinstance(row, CommandRow) and row.phase == Phase.PENDING_APPROVAL
+        }
 
 
 def _approval(row: CommandRow) -> Review:

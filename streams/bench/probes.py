@@ -1,8 +1,11 @@
-"""Records that are waited for: each brings an experiment of its own over the line, so that a command must follow."""
+"""Records that are waited for: each brings an experiment of its own over the line, so that a
+command must follow.
+"""
 
-from agents.fold import fold
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS, local_ids
+from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
     Decision,
@@ -16,12 +19,13 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from schemas.terms import COMMANDS_MOST
-from schemas.wire import Codec, Record
+from schemas.validation.specs_and_policies import COMMANDS_MAX
 from state.tables import Tables
-from streams.bench.delivered import Delivered
+from streams.bench.delivered import DeliveredRecord
 
-POLICY = Policy(event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MOST, subjects_share=1.0)
+POLICY = Policy(
+    event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MAX, subjects_share=1.0
+)
 _CONTROL, _TREATMENT = "control", "treatment"
 _CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 _LONGEST = 2_000  # records, in which an experiment of which half fails must have been stopped
@@ -46,7 +50,9 @@ def spec_of(number: int) -> ExperimentSpec:
 
 
 def records_of(number: int, moment: int, length: int = 0) -> list[ExperimentResult]:
-    """What the experiment sends, to the record that proves the harm; the last occurred at this moment, ms."""
+    """What the experiment sends, to the record that proves the harm; the last occurred at this
+    moment, ms.
+    """
     name, length = subject_of(number), length or LENGTH
     return [
         ExperimentResult(
@@ -64,12 +70,20 @@ def records_of(number: int, moment: int, length: int = 0) -> list[ExperimentResu
 
 
 def _length() -> int:
-    """The number of records after which the judge, asked here, finds harm: every treated unit fails, no other does."""
+    """The number of records after which the judge, asked here, finds harm: every treated unit
+    fails, no other does.
+    """
     codec, tables = Codec(local_ids()), Tables(0, 1)
 
     def found(topic: str, records: list[Record], first: int) -> bool:
-        sent = [Delivered(codec.encode(record), first + at, _MOMENT_MS) for at, record in enumerate(records)]
-        return any(isinstance(one.record, Decision) for one in fold(Slice.of(topic, 0, sent), tables, codec).outputs)
+        sent = [
+            DeliveredRecord(codec.encode(record), first + at, _MOMENT_MS)
+            for at, record in enumerate(records)
+        ]
+        return any(
+            isinstance(one.record, Decision)
+            for one in fold(Slice.of(topic, 0, sent), tables, codec).outputs
+        )
 
     found(SPECS, [spec_of(0)], 0)
     for at, record in enumerate(records_of(0, _MOMENT_MS, _LONGEST)):

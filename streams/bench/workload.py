@@ -10,12 +10,20 @@ from confluent_kafka import Producer
 from numpy.typing import NDArray
 
 from schemas.catalog import RESULTS, SPECS
-from schemas.columns import encode_batch
+from schemas.codec.columns import encode_batch
+from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
-from schemas.records import Direction, ExperimentSpec, MetricKind, MetricSpec, Role, Share, ShareStep
-from schemas.wire import Codec
-from streams.clock import now_ms
-from streams.config import Settings
+from schemas.records import (
+    Direction,
+    ExperimentSpec,
+    MetricKind,
+    MetricSpec,
+    Role,
+    Share,
+    ShareStep,
+)
+from streams.runtime.clock import now_ms
+from streams.runtime.settings import Settings
 
 EXPERIMENTS = 200
 VARIANTS = ("control", "b")
@@ -29,7 +37,9 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Results of experiments without any effect; as many keys as experiments x 2 variants x 3 metrics."""
+    """Results of experiments without any effect; as many keys as experiments x 2 variants x 3
+    metrics.
+    """
 
     experiments: int = EXPERIMENTS
 
@@ -37,38 +47,66 @@ class Workload:
     def keys(self) -> int:
         return self.experiments * len(VARIANTS) * len(METRICS)
 
-    def write(self, settings: Settings, codec: Codec, records: int, run: int, sweep: bool = False) -> None:
-        """Specs of the experiments, and so many results of them; runs of other numbers hold other records.
+    def write(
+        self, settings: Settings, codec: Codec, records: int, run: int, sweep: bool = False
+    ) -> None:
+        """Specs of the experiments, and so many results of them; runs of other numbers hold other
+        records.
 
         sweep: key after key, in place of keys at random.
         """
         producer = Producer(
-            settings.client(**{"linger.ms": 20, "batch.size": 1_000_000, "queue.buffering.max.messages": 2_000_000})
+            settings.client(
+                **{
+                    "linger.ms": 20,
+                    "batch.size": 1_000_000,
+                    "queue.buffering.max.messages": 2_000_000,
+                }
+            )
         )
         for spec in self._specs() if run == 0 else ():
             _send(
-                producer, SPECS, partition_of(spec.subject, settings.partitions), [(spec.subject, codec.encode(spec))]
+                producer,
+                SPECS,
+                partition_of(spec.subject, settings.partitions),
+                [(spec.subject, codec.encode(spec))],
             )
         assert producer.flush(60.0) == 0
         rng = np.random.default_rng(run)
         for start in range(0, records, _CHUNK):
             n = min(_CHUNK, records - start)
-            keys = np.arange(start, start + n) % self.keys if sweep else rng.integers(self.keys, size=n)
-            for partition, pairs in self.results(codec, settings.partitions, (run << 32) + start, keys, rng):
+            keys = (
+                np.arange(start, start + n) % self.keys
+                if sweep
+                else rng.integers(self.keys, size=n)
+            )
+            for partition, pairs in self.results(
+                codec, settings.partitions, (run << 32) + start, keys, rng
+            ):
                 _send(producer, RESULTS, partition, pairs)
         assert producer.flush(60.0) == 0
 
     def results(
-        self, codec: Codec, partitions: int, first: int, keys: NDArray[np.int64], rng: np.random.Generator
+        self,
+        codec: Codec,
+        partitions: int,
+        first: int,
+        keys: NDArray[np.int64],
+        rng: np.random.Generator,
     ) -> Iterator[tuple[int, list[tuple[str, bytes]]]]:
-        """Subjects and framed results of these keys, by partition; ids are made of numbers from `first` on."""
+        """Subjects and framed results of these keys, by partition; ids are made of numbers from
+        `first` on.
+        """
         n = len(keys)
         experiment, variant, metric = keys // 6, keys % 2, keys // 2 % 3
         sums = np.where(metric == 2, rng.exponential(10.0, n), rng.random(n) < 0.1)
         subjects = [f"bot-{one}" for one in range(self._subjects)]
         subject = experiment % self._subjects
         columns = {
-            "event_id": [f"{i >> 32:08x}-0000-4000-8000-{i & 0xFFFFFFFF:012x}" for i in range(first, first + n)],
+            "event_id": [
+                f"{i >> 32:08x}-0000-4000-8000-{i & 0xFFFFFFFF:012x}"
+                for i in range(first, first + n)
+            ],
             "subject": [subjects[one] for one in subject],
             "experiment_id": [f"exp-{one}" for one in experiment],
             "variant": [VARIANTS[one] for one in variant],
@@ -82,7 +120,9 @@ class Workload:
             "occurred_at": np.full(n, now_ms()),
             "assigned_at": pa.nulls(n, pa.int64()),
         }
-        batch = pa.RecordBatch.from_pydict({name: pa.array(values) for name, values in columns.items()})
+        batch = pa.RecordBatch.from_pydict(
+            {name: pa.array(values) for name, values in columns.items()}
+        )
         homes = np.array([partition_of(name, partitions) for name in subjects])[subject]
         for partition in range(partitions):
             part = batch.filter(pa.array(homes == partition))

@@ -8,15 +8,16 @@ from pathlib import Path
 from schemas.catalog import METRICS, RESULTS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentResult, ModelMetric
-from streams.errors import MendstreamError
-from streams.rows import Row, rows_of
+from streams.files.tabular import Row, rows_of
+from streams.runtime.errors import MendstreamError
 
 DATA = Path(__file__).parents[2] / "data"
 EMPLOYMENT, CAR_LOAN, SHOP = "employment", "car-loan", ("shop-men", "shop-women", "shop-all")
 CONTROL = "random"  # the shop's policy that shows items by chance
 SUBJECTS = (EMPLOYMENT, CAR_LOAN, *SHOP)
 
-# RELP of the Census Bureau's public use microdata, 2010 to 2018: relation to the reference person of the household.
+# RELP of the Census Bureau's public use microdata, 2010 to 2018: relation to the reference person
+# of the household.
 _GROUP_QUARTERS = "group quarters"
 RELATIONS = {
     "0": "reference person",
@@ -41,25 +42,30 @@ RELATIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class DemoEvent:
     """A record and where it goes."""
 
     topic: str
     record: ExperimentResult | ModelMetric
 
 
-def events() -> list[Event]:
-    """All records; each subject's in event time, all subjects from their first to their last record side by side."""
+def events() -> list[DemoEvent]:
+    """All records; each subject's in event time, all subjects from their first to their last record
+    side by side.
+    """
     sets = [list(employment()), list(shop()), list(car_loan())]
     placed = [
-        ((at + 0.5) / len(each), number, event) for number, each in enumerate(sets) for at, event in enumerate(each)
+        ((at + 0.5) / len(each), number, event)
+        for number, each in enumerate(sets)
+        for at, event in enumerate(each)
     ]
     placed.sort(key=lambda place: place[:2])
     return [event for _, _, event in placed]
 
 
-def employment() -> Iterator[Event]:
-    """The error of an employment model on 80 000 people, by relation to the household's reference person.
+def employment() -> Iterator[DemoEvent]:
+    """The error of an employment model on 80 000 people, by relation to the household's reference
+    person.
 
     The file has only a year: the rows of each are spread evenly over it, in file order.
     """
@@ -74,20 +80,33 @@ def employment() -> Iterator[Event]:
         occurred_at = start + (end - start) * met[year] / counts[year]
         met[year] += 1
         wrong = row["prediction"] != row["employed"]
-        yield _metric(EMPLOYMENT, number, "lightgbm-2018", wrong, int(occurred_at * 1_000), RELATIONS[row["RELP"]])
+        yield _metric(
+            EMPLOYMENT,
+            number,
+            "lightgbm-2018",
+            wrong,
+            int(occurred_at * 1_000),
+            RELATIONS[row["RELP"]],
+        )
 
 
-def car_loan() -> Iterator[Event]:
-    """The error of a car loan model; the first 50 000 records are its reference, by the demo's policy."""
+def car_loan() -> Iterator[DemoEvent]:
+    """The error of a car loan model; the first 50 000 records are its reference, by the demo's
+    policy.
+    """
     for number, row in enumerate(_rows("car_loan_predictions.csv.xz"), 1):
         wrong = float(row["y_pred"]) != float(row["repaid"])
         yield _metric(CAR_LOAN, number, "v1", wrong, _milliseconds(row["timestamp"]), None)
 
 
-def shop() -> Iterator[Event]:
-    """Clicks on 60 000 recommendations: three campaigns, each under a random policy (control) and a learning one."""
+def shop() -> Iterator[DemoEvent]:
+    """Clicks on 60 000 recommendations: three campaigns, each under a random policy (control) and a
+    learning one.
+    """
     rows = _rows("obd_policy_ab.csv.gz")
-    timed = sorted((_milliseconds(row["timestamp"]), number, row) for number, row in enumerate(rows, 1))
+    timed = sorted(
+        (_milliseconds(row["timestamp"]), number, row) for number, row in enumerate(rows, 1)
+    )
     for occurred_at, number, row in timed:
         result = ExperimentResult(
             event_id=event_uuid("demo", "shop", number),
@@ -98,10 +117,12 @@ def shop() -> Iterator[Event]:
             sum=float(row["click"]),
             occurred_at=occurred_at,
         )
-        yield Event(RESULTS, result)
+        yield DemoEvent(RESULTS, result)
 
 
-def _metric(subject: str, number: int, version: str, wrong: bool, occurred_at: int, segment: str | None) -> Event:
+def _metric(
+    subject: str, number: int, version: str, wrong: bool, occurred_at: int, segment: str | None
+) -> DemoEvent:
     metric = ModelMetric(
         event_id=event_uuid("demo", subject, number),
         subject=subject,
@@ -111,13 +132,16 @@ def _metric(subject: str, number: int, version: str, wrong: bool, occurred_at: i
         segment=segment,
         occurred_at=occurred_at,
     )
-    return Event(METRICS, metric)
+    return DemoEvent(METRICS, metric)
 
 
 def _rows(name: str) -> list[Row]:
     path = DATA / name
     if not path.is_file():
-        raise MendstreamError(f"The demo's data are not there: {path}.", "Run the demo from a clone of the repository.")
+        raise MendstreamError(
+            f"The demo's data are not there: {path}.",
+            "Run the demo from a clone of the repository.",
+        )
     with rows_of(path) as rows:
         return list(rows)
 

@@ -7,20 +7,23 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import COMMANDS, JOURNAL, METRICS, RESULTS, TABLES_ARMS, TABLES_METRICS, TOPICS
+from schemas.codec.framing import Codec
 from schemas.records import ArmRow, Command, JournalEntry, MetricRow
-from schemas.wire import Codec
-from streams.config import Settings
 from streams.demo.datasets import SUBJECTS
-from streams.kafka import READER, end_offsets, explained
+from streams.kafka.error_messages import explained
+from streams.kafka.reading import READER, end_offsets
+from streams.runtime.settings import Settings
 
 _ORDERS = {topic: order for order, topic in COMMANDS.items()}
 _TOPICS = (JOURNAL, TABLES_ARMS, TABLES_METRICS, *COMMANDS.values())
-_BACK = 20  # offsets: at least one journal entry stands among them, beside the transactions' markers
+_BACK = (
+    20  # offsets: at least one journal entry stands among them, beside the transactions' markers
+)
 _BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Fates:
+class RecordCounts:
     """What became of records, as the journal counts them. Ticks and specs are applied too."""
 
     applied: int = 0
@@ -28,8 +31,8 @@ class Fates:
     forwarded: int = 0
     dead_letters: int = 0
 
-    def since(self, before: "Fates") -> "Fates":
-        return Fates(
+    def since(self, before: "RecordCounts") -> "RecordCounts":
+        return RecordCounts(
             self.applied - before.applied,
             self.duplicates - before.duplicates,
             self.forwarded - before.forwarded,
@@ -38,7 +41,7 @@ class Fates:
 
 
 @dataclass(slots=True)
-class View:
+class DemoView:
     """What is known so far."""
 
     entries: dict[int, JournalEntry] = field(default_factory=dict)
@@ -46,9 +49,9 @@ class View:
     metrics: dict[str, MetricRow] = field(default_factory=dict)
     commands: list[tuple[str, Command]] = field(default_factory=list)
 
-    def fates(self) -> Fates:
+    def fates(self) -> RecordCounts:
         all_ = self.entries.values()
-        return Fates(
+        return RecordCounts(
             sum(entry.applied for entry in all_),
             sum(entry.duplicates for entry in all_),
             sum(entry.forwarded for entry in all_),
@@ -69,7 +72,9 @@ class View:
         )
 
     def reached(self, ends: Mapping[tuple[str, int], int]) -> bool:
-        return all(self.position(topic, partition) >= end for (topic, partition), end in ends.items())
+        return all(
+            self.position(topic, partition) >= end for (topic, partition), end in ends.items()
+        )
 
 
 class Feed:
@@ -77,7 +82,7 @@ class Feed:
 
     def __init__(self, settings: Settings, codec: Codec, client: AdminClient) -> None:
         self._settings, self._codec = settings, codec
-        self.view = View()
+        self.view = DemoView()
         parts = [TopicPartition(topic, p) for topic in _TOPICS for p in range(settings.partitions)]
         self._ends = {(p.topic, p.partition): end for p, end in end_offsets(client, parts).items()}
         self._consumer = Consumer(
@@ -92,8 +97,12 @@ class Feed:
                 }
             )
         )
-        starts = {key: max(0, end - _BACK) if key[0] == JOURNAL else 0 for key, end in self._ends.items()}
-        self._consumer.assign([TopicPartition(topic, p, start) for (topic, p), start in starts.items()])
+        starts = {
+            key: max(0, end - _BACK) if key[0] == JOURNAL else 0 for key, end in self._ends.items()
+        }
+        self._consumer.assign(
+            [TopicPartition(topic, p, start) for (topic, p), start in starts.items()]
+        )
 
     def __enter__(self) -> "Feed":
         return self
@@ -151,7 +160,14 @@ def faults(commands: Iterable[tuple[str, Command]]) -> list[str]:
         for order, command in given
         if order == "ROLLBACK" and command.subject.startswith("shop-")
     ]
-    improve = [command for order, command in given if order == "IMPROVE" and command.subject == "employment"]
+    improve = [
+        command
+        for order, command in given
+        if order == "IMPROVE" and command.subject == "employment"
+    ]
     if len(improve) != 1 or "group quarters" not in improve[0].reason:
-        found.append(f"{len(improve)} improvements were ordered for employment, not one that names group quarters")
+        found.append(
+            f"{len(improve)} improvements were ordered for employment, not one that names group "
+            "quarters"
+        )
     return found

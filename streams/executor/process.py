@@ -1,4 +1,6 @@
-"""The executor as a process: puts its parts together, runs until it is told to stop or cannot report any more."""
+"""The executor as a process: puts its parts together, runs until it is told to stop or cannot
+report any more.
+"""
 
 import asyncio
 import logging
@@ -7,25 +9,25 @@ import signal
 import aiohttp
 
 from schemas.catalog import ALERTS, COMMANDS, STATUS
-from schemas.wire import Codec
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.executor.app import Hands, application
-from streams.executor.calls import Caller
-from streams.executor.committed import backlog
-from streams.executor.desk import Alarm, Desk, Gate, open_gate, silent
-from streams.executor.forged import Forgeries
+from schemas.codec.framing import Codec
+from streams.executor.dispatcher import Alarm, Dispatcher, Gate, open_gate, silent
+from streams.executor.faust_app import Hands, application
+from streams.executor.faust_transport import backlog
+from streams.executor.forgery_alerts import Forgeries
+from streams.executor.http_client import Caller
 from streams.executor.notify.notifier import Notifier
 from streams.executor.notify.routes import RoutesFile
-from streams.executor.report import ToKafka
-from streams.executor.sites import TargetsFile, sites_of
-from streams.executor.waiting import SystemClock
-from streams.health import Health
-from streams.kafka import admin
-from streams.publishing import Publisher
-from streams.roles import executor_group
-from streams.telemetry import BACKLOG
-from streams.topics import check
+from streams.executor.reporter import ToKafka
+from streams.executor.retry import SystemClock
+from streams.executor.targets_config import TargetsFile, sites_of
+from streams.kafka.admin.acls import executor_group
+from streams.kafka.admin.topics import check
+from streams.kafka.publisher import Publisher
+from streams.kafka.reading import admin
+from streams.runtime.errors import MendstreamError
+from streams.runtime.health import Health
+from streams.runtime.metrics import BACKLOG
+from streams.runtime.settings import Settings
 
 log = logging.getLogger("mendstream.executor")
 
@@ -49,20 +51,26 @@ async def serve(
         loop.add_signal_handler(number, stopping.set)
     failed: asyncio.Future[None] = loop.create_future()
     async with aiohttp.ClientSession() as session:
-        hands = _hands(settings, codec, targets, routes, gate, Caller(session, SystemClock()), failed)
+        hands = _hands(
+            settings, codec, targets, routes, gate, Caller(session, SystemClock()), failed
+        )
         app = application(settings, hands)
         stopped = asyncio.ensure_future(stopping.wait())
         try:
             await app.start()
             log.info("carrying commands out, in group %s", executor_group(settings.group))
-            log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
+            log.info(
+                "/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port
+            )
             health.ready = True
             while not stopped.done() and not failed.done() and not app.should_stop:
                 health.alive()
                 BACKLOG.clear()
                 for place, offsets in backlog(app).items():
                     BACKLOG.labels(place.topic, place.partition).set(offsets)
-                await asyncio.wait((stopped, failed), timeout=_TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (stopped, failed), timeout=_TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
             stopped.cancel()
             for each in hands.values():
@@ -72,7 +80,8 @@ async def serve(
             failed.result()
         if not stopping.is_set():
             raise MendstreamError(
-                f"Faust ended: {app.crash_reason!r}.", "Start it again; what is under way is gone on with."
+                f"Faust ended: {app.crash_reason!r}.",
+                "Start it again; what is under way is gone on with.",
             )
 
 
@@ -93,5 +102,7 @@ def _hands(
         notifier = Notifier(codec, routes.made(caller), routes.route(), caller.clock)
         alarm = Forgeries(notifier.tell, caller.clock)
         told[ALERTS] = Hands(notifier.take, failed, notifier.most)
-    desk = Desk(codec, sites_of(targets, caller), publish, caller.clock, reporter, gate, alarm)
+    desk = Dispatcher(
+        codec, sites_of(targets, caller), publish, caller.clock, reporter, gate, alarm
+    )
     return {topic: Hands(desk.take, failed) for topic in COMMANDS.values()} | told

@@ -1,9 +1,10 @@
-"""A trainer behind HTTP, for retraining and improvement: one job for each command, however often it is asked for.
+"""A trainer behind HTTP, for retraining and improvement: one job for each command, however often it
+is asked for.
 
-POST of the command with its id as Idempotency-Key begins the job, or finds the one begun before; GET of <url>/<id> tells how
-far it is: {"state": "RUNNING" | "DONE" | "FAILED", "detail": "...", "progress": 0.4,
-"model_version": "v8"}, the last of what it made, once it is done. A job that failed may be begun anew
-for a higher `attempt`.
+POST of the command with its id as Idempotency-Key begins the job, or finds the one begun before;
+GET of <url>/<id> tells how far it is: {"state": "RUNNING" | "DONE" | "FAILED", "detail": "...",
+"progress": 0.4, "model_version": "v8"}, the last of what it made, once it is done. A job that
+failed may be begun anew for a higher `attempt`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,10 +14,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from schemas.records import Command, FailureCause, Status
-from streams.executor.calls import Answer, Caller
-from streams.executor.carry import Ending, expired
-from streams.executor.target import Unreachable, Unusable
-from streams.show import plain
+from streams.executor.http_client import Answer, Caller
+from streams.executor.placement import Unreachable, Unusable
+from streams.executor.rollout.controller import Ending, expired
+from streams.files.rendering import plain
 
 ASK_SECONDS = 10.0  # between two questions how far a job is; trainings take minutes to days
 _ANSWERS = {"DONE": Status.COMPLETED, "FAILED": Status.FAILED}
@@ -29,7 +30,9 @@ class Job(BaseModel):
 
     state: Literal["RUNNING", "DONE", "FAILED"]
     detail: str = ""
-    model_version: str | None = Field(None, min_length=1, max_length=512)  # that it made, once it is done
+    model_version: str | None = Field(
+        None, min_length=1, max_length=512
+    )  # that it made, once it is done
     progress: float | None = Field(None, ge=0, le=1)
 
 
@@ -48,7 +51,10 @@ class Trainer:
             if job is None:
                 return expired(command)
             while job.state == "RUNNING":
-                await say(_told(job), f"training {0 if job.progress is None else round(job.progress * 100)}")
+                await say(
+                    _told(job),
+                    f"training {0 if job.progress is None else round(job.progress * 100)}",
+                )
                 await self._caller.clock.rest(ASK_SECONDS)
                 job = await self._patiently(command, say, job)
         except Unusable as error:
@@ -68,7 +74,9 @@ class Trainer:
         return _job(answer)
 
     async def _patiently(self, command: Command, say: Tell, job: Job) -> Job:
-        """How far the job is; as far as before while its trainer is away, because the job may well go on."""
+        """How far the job is; as far as before while its trainer is away, because the job may well
+        go on.
+        """
         try:
             return await self._ask(command)
         except Unreachable as error:
@@ -76,7 +84,9 @@ class Trainer:
             return job
 
     async def _ask(self, command: Command) -> Job:
-        return await self._found(command) or await self._begin(command)  # begun anew where the trainer has forgotten it
+        return await self._found(command) or await self._begin(
+            command
+        )  # begun anew where the trainer has forgotten it
 
     async def _found(self, command: Command) -> Job | None:
         answer = await self._caller.call(

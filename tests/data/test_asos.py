@@ -1,9 +1,11 @@
-"""Eight experiments of a clothes shop, sent as the running totals that were published, every half day.
+"""Eight experiments of a clothes shop, sent as the running totals that were published, every half
+day.
 
-ASOS Digital Experiments Dataset, Liu et al. 2021. What the metrics are was not published, only that more is better; each
-experiment has four. The first is taken for the goal, the others for guardrails: by the formulas of the means alone (four
-hypotheses, looked at in each snapshot) harm shows in the first of e4c4a1 at day 7.5, gain in the first of fdaf62 at day 5
-with every guardrail's interval within its margin, and nothing in the others.
+ASOS Digital Experiments Dataset, Liu et al. 2021. What the metrics are was not published, only that
+more is better; each experiment has four. The first is taken for the goal, the others for
+guardrails: by the formulas of the means alone (four hypotheses, looked at in each snapshot) harm
+shows in the first of e4c4a1 at day 7.5, gain in the first of fdaf62 at day 5 with every guardrail's
+interval within its margin, and nothing in the others.
 """
 
 from collections import defaultdict
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agents.policy import EXPOSURE
+from agents.core.policies import EXPOSURE
 from schemas.records import (
     Direction,
     ExperimentSpec,
@@ -31,14 +33,21 @@ FILE = "asos_experiments.csv.gz"
 DAY = 86_400_000  # ms
 START = NOON - 100 * DAY  # all of it is past when it is sent
 METRICS = tuple(
-    MetricSpec(f"metric-{n}", Role.GOAL if n == 1 else Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN)
+    MetricSpec(
+        f"metric-{n}",
+        Role.GOAL if n == 1 else Role.GUARDRAIL,
+        Direction.HIGHER_IS_BETTER,
+        MetricKind.MEAN,
+    )
     for n in range(1, 5)
 )
 pytestmark = pytest.mark.shared_data(FILE)
 
 
 def asos(experiment_id: str) -> tuple[ExperimentSpec, list[Sent]]:
-    """Its spec, with equal shares, and its snapshots: a set for each moment, exposures first, empty ones left out."""
+    """Its spec, with equal shares, and its snapshots: a set for each moment, exposures first, empty
+    ones left out.
+    """
     moments: dict[int, dict[tuple[str, str], tuple[int, float, float]]] = defaultdict(dict)
     for row in rows_of(FILE):
         if row["experiment_id"] != experiment_id:
@@ -51,7 +60,9 @@ def asos(experiment_id: str) -> tuple[ExperimentSpec, list[Sent]]:
                 squares = variance * (count - 1) + count * mean * mean
                 totals[f"metric-{row['metric_id']}", variant] = count, mean * count, squares
                 totals[EXPOSURE, variant] = count, float(count), float(count)
-    variants = sorted({variant for totals in moments.values() for _, variant in totals} - {"control"})
+    variants = sorted(
+        {variant for totals in moments.values() for _, variant in totals} - {"control"}
+    )
     known = [
         (at, *key, *totals)
         for at in sorted(moments)
@@ -60,9 +71,16 @@ def asos(experiment_id: str) -> tuple[ExperimentSpec, list[Sent]]:
     names = ("occurred_at", "metric", "variant", "count", "sum", "sum_squares")
     columns: dict[str, Any] = dict(zip(names, map(list, zip(*known, strict=True)), strict=True))
     share = 1.0 / (len(variants) + 1)
-    even = ShareStep(from_=None, shares=tuple(Share(variant, share) for variant in ("control", *variants)))
+    even = ShareStep(
+        from_=None, shares=tuple(Share(variant, share) for variant in ("control", *variants))
+    )
     return (
-        spec(experiment_id=experiment_id, treatments=tuple(variants), metrics=METRICS, share_steps=(even,)),
+        spec(
+            experiment_id=experiment_id,
+            treatments=tuple(variants),
+            metrics=METRICS,
+            share_steps=(even,),
+        ),
         many(result(experiment_id=experiment_id, kind=ResultKind.SNAPSHOT), len(known), **columns),
     )
 
@@ -94,6 +112,10 @@ def test_the_arms_of_64dc88_are_smaller_than_planned_and_held() -> None:
 
 def _records_until(day: float, experiment_id: str) -> int:
     """How many snapshots a day's end leaves behind."""
-    days = {float(row["time_since_start"]) for row in rows_of(FILE) if row["experiment_id"] == experiment_id}
+    days = {
+        float(row["time_since_start"])
+        for row in rows_of(FILE)
+        if row["experiment_id"] == experiment_id
+    }
     each = 2 * (len(METRICS) + 1)  # of both arms, with their exposure
     return each * sum(one <= day for one in days)

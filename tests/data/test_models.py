@@ -1,15 +1,24 @@
-"""Language models compared on real questions: each question asked of both arms, one after the other.
+"""Language models compared on real questions: each question asked of both arms, one after the
+other.
 
-LLMDrift (Chen, Zaharia and Zou 2023) asked the March and the June version of the same model; RouteLLM asked a champion and
-a cheaper challenger.
+LLMDrift (Chen, Zaharia and Zou 2023) asked the March and the June version of the same model;
+RouteLLM asked a champion and a cheaper challenger.
 """
 
 from collections.abc import Sequence
 
 import pytest
 
-from schemas.lessons import CauseKind, FailureAnalysis, FailureType
-from schemas.records import Direction, MetricKind, MetricSpec, Order, Role
+from schemas.records import (
+    CauseKind,
+    Direction,
+    FailureAnalysis,
+    FailureType,
+    MetricKind,
+    MetricSpec,
+    Order,
+    Role,
+)
 from tests.builders import Sent, many, result, spec
 from tests.data.shared import orders_of, outputs_of, rows_of
 
@@ -22,7 +31,13 @@ def answers(control: Sequence[float], treatment: Sequence[float]) -> list[Sent]:
     assert len(control) == len(treatment)
     values = [value for pair in zip(control, treatment, strict=True) for value in pair]
     units = [f"question {n // 2} {n % 2}" for n in range(len(values))]
-    return many(result(metric="ok"), len(values), variant=["control", "b"] * len(control), sum=values, unit_id=units)
+    return many(
+        result(metric="ok"),
+        len(values),
+        variant=["control", "b"] * len(control),
+        sum=values,
+        unit_id=units,
+    )
 
 
 @pytest.mark.shared_data(VERSIONS)
@@ -48,8 +63,12 @@ def test_a_version_is_the_first_cause_and_slower_is_told_from_wrong(
     before: str, after: str, first: FailureType, failing: set[str]
 ) -> None:
     """Of counting happy numbers: GPT-4 got worse and shorter, GPT-3.5 better and slower."""
-    slower = MetricSpec("latency_s", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.LATENCY, limit=30.0)
-    dearer = MetricSpec("cost_usd", Role.SIGNAL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=1.0)
+    slower = MetricSpec(
+        "latency_s", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.LATENCY, limit=30.0
+    )
+    dearer = MetricSpec(
+        "cost_usd", Role.SIGNAL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=1.0
+    )
     described = spec(metrics=(OK, slower, dearer), candidate_version=after, baseline_version=before)
     outputs = outputs_of(described, measured(before, after))
     analysis = next(one.record for one in outputs if isinstance(one.record, FailureAnalysis))
@@ -58,7 +77,9 @@ def test_a_version_is_the_first_cause_and_slower_is_told_from_wrong(
     changes = {change.metric: change for change in analysis.changes}
     assert set(changes) == {"ok", "latency_s", "cost_usd"}
     assert failing <= {name for name, change in changes.items() if change.failing}
-    assert (first == FailureType.ACCURACY) == ("ok" in {name for name, change in changes.items() if change.failing})
+    assert (first == FailureType.ACCURACY) == (
+        "ok" in {name for name, change in changes.items() if change.failing}
+    )
 
 
 def measured(before: str, after: str) -> list[Sent]:
@@ -71,20 +92,27 @@ def measured(before: str, after: str) -> list[Sent]:
         for metric in ("ok", "latency_s", "cost_usd")
     ]
     metrics, variants, sums, units = zip(*values, strict=True)
-    return many(result(metric="ok"), len(values), metric=metrics, variant=variants, sum=sums, unit_id=units)
+    return many(
+        result(metric="ok"), len(values), metric=metrics, variant=variants, sum=sums, unit_id=units
+    )
 
 
 @pytest.mark.shared_data(HEAD_TO_HEAD)
 def test_a_challenger_that_answers_worse_does_not_replace_the_champion() -> None:
     rows = rows_of(HEAD_TO_HEAD)
     champion, challenger = (
-        [float(row[model]) for row in rows] for model in ("gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1")
+        [float(row[model]) for row in rows]
+        for model in ("gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1")
     )
-    assert orders_of(outputs_of(spec(metrics=(OK,)), answers(champion, challenger))) == [Order.ROLLBACK]
+    assert orders_of(outputs_of(spec(metrics=(OK,)), answers(champion, challenger))) == [
+        Order.ROLLBACK
+    ]
 
 
 def _answers(dataset: str, model: str) -> list[float]:
-    """Whether each question was answered rightly, by the questions' names, so that two models' stand side by side."""
+    """Whether each question was answered rightly, by the questions' names, so that two models'
+    stand side by side.
+    """
     return [float(row["ok"]) for row in _rows(dataset, model)]
 
 

@@ -1,8 +1,18 @@
-"""A shop's campaigns: a learning policy against chance, whose clicks are too few to prove anything either way."""
+"""A shop's campaigns: a learning policy against chance, whose clicks are too few to prove anything
+either way.
+"""
 
 import pytest
 
-from schemas.records import Direction, ExperimentResult, MetricKind, MetricSpec, Role, Share, ShareStep
+from schemas.records import (
+    Direction,
+    ExperimentResult,
+    MetricKind,
+    MetricSpec,
+    Role,
+    Share,
+    ShareStep,
+)
 from streams.demo.datasets import CONTROL, SHOP, shop
 from tests.builders import sent, spec
 from tests.data.shared import decisions_of, outputs_of

@@ -1,4 +1,6 @@
-"""What executors are tested with: commands, a clock that is turned, a target in memory, and one that dies with its executor."""
+"""What executors are tested with: commands, a clock that is turned, a target in memory, and one
+that dies with its executor.
+"""
 
 import asyncio
 import heapq
@@ -7,11 +9,18 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from schemas.records import Command, DeployCommand, ImproveCommand, Order, RetrainCommand, RollbackCommand
-from streams.executor.carry import Carrier, Ending
-from streams.executor.promotion import Traffic
-from streams.executor.rollout import Plan
-from streams.executor.target import Placed, Target, fence
+from schemas.records import (
+    Command,
+    DeployCommand,
+    ImproveCommand,
+    Order,
+    RetrainCommand,
+    RollbackCommand,
+)
+from streams.executor.placement import Target, TargetState, fence
+from streams.executor.rollout.controller import Carrier, Ending
+from streams.executor.rollout.promotion import Traffic
+from streams.executor.rollout.state_machine import RolloutPlan
 from tests.builders import NOON
 
 TYPES: dict[Order, type[Command]] = {
@@ -21,7 +30,7 @@ TYPES: dict[Order, type[Command]] = {
     Order.IMPROVE: ImproveCommand,
 }
 SHOP = "shop/production"
-_DAYS_MOST = 10
+_DAYS_MAX = 10
 _TURNS = 20  # of the event loop, in which whoever was woken comes to rest again
 
 
@@ -43,7 +52,9 @@ def command(order: Order, token: int = 1, **fields: Any) -> Command:
 
 
 class TurnedClock:
-    """Goes on to the next moment that somebody waits for once everybody rests; things can be set to happen at one."""
+    """Goes on to the next moment that somebody waits for once everybody rests; things can be set to
+    happen at one.
+    """
 
     def __init__(self, now: int = NOON) -> None:
         self.began = self._now = now
@@ -69,7 +80,7 @@ class TurnedClock:
                     happens()
                 await asyncio.sleep(0)
             self._now = max(self._now, mine[0])
-            assert self._now < self.began + _DAYS_MOST * 86_400_000, "it goes on for ever"
+            assert self._now < self.began + _DAYS_MAX * 86_400_000, "it goes on for ever"
         finally:
             self._waiting.remove(mine)
             heapq.heapify(self._waiting)
@@ -81,21 +92,23 @@ class TurnedClock:
 
 
 class MemoryTarget:
-    """A target that forgets with its process. sick: whether its candidate is; away: raised instead of any answer."""
+    """A target that forgets with its process. sick: whether its candidate is; away: raised instead
+    of any answer.
+    """
 
     def __init__(self, **standing: Any) -> None:
-        self.placed: dict[str, Placed] = {SHOP: Placed(**standing)}
-        self.effects: list[Placed] = []
-        self.sick: Callable[[Placed], bool] = lambda _: False
+        self.placed: dict[str, TargetState] = {SHOP: TargetState(**standing)}
+        self.effects: list[TargetState] = []
+        self.sick: Callable[[TargetState], bool] = lambda _: False
         self.away: Exception | None = None
 
-    async def read(self, name: str) -> Placed:
+    async def read(self, name: str) -> TargetState:
         self._answer()
-        return self.placed.get(name, Placed())
+        return self.placed.get(name, TargetState())
 
-    async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
+    async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         self._answer()
-        stands = self.placed.get(name, Placed())
+        stands = self.placed.get(name, TargetState())
         fence(name, stands, wanted)
         if stands not in (expected, wanted):
             return False
@@ -104,7 +117,7 @@ class MemoryTarget:
         self.placed[name] = wanted
         return True
 
-    def share(self, placed: Placed) -> float:
+    def share(self, placed: TargetState) -> float:
         return placed.share / 100
 
     async def healthy(self, name: str) -> bool:
@@ -126,16 +139,16 @@ class Mortal:
     def __init__(self, target: Target, dies_at: int, after: bool) -> None:
         self._target, self._left, self._after = target, dies_at, after
 
-    async def read(self, name: str) -> Placed:
+    async def read(self, name: str) -> TargetState:
         return await self._target.read(name)
 
-    def share(self, placed: Placed) -> float:
+    def share(self, placed: TargetState) -> float:
         return self._target.share(placed)
 
     async def healthy(self, name: str) -> bool:
         return await self._target.healthy(name)
 
-    async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
+    async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Killed
@@ -148,7 +161,9 @@ class Mortal:
 class Carried:
     """What carrying a command out told, and how it ended."""
 
-    def __init__(self, order: Order, given: Command, target: Target, plan: Plan, clock: TurnedClock) -> None:
+    def __init__(
+        self, order: Order, given: Command, target: Target, plan: RolloutPlan, clock: TurnedClock
+    ) -> None:
         self.told: list[tuple[str, str]] = []
         self.traffic: list[Traffic] = []
         self._carrier = Carrier(order, given, target, plan, clock, self._say)
@@ -164,5 +179,11 @@ class Carried:
         return asyncio.run(self.run())
 
 
-def carried(order: Order, given: Command, target: Target, plan: Plan, clock: TurnedClock | None = None) -> Ending:
+def carried(
+    order: Order,
+    given: Command,
+    target: Target,
+    plan: RolloutPlan,
+    clock: TurnedClock | None = None,
+) -> Ending:
     return Carried(order, given, target, plan, clock or TurnedClock()).ending()

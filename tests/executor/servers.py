@@ -10,7 +10,7 @@ from typing import TypeVar
 import aiohttp
 from aiohttp import web
 
-from streams.executor.calls import Caller
+from streams.executor.http_client import Caller
 from tests.executor.fakes import TurnedClock
 
 T = TypeVar("T")
@@ -37,7 +37,9 @@ class Recorded:
     async def middleware(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        self.asked.append(Asked(request.method, request.path_qs, dict(request.headers), await request.read()))
+        self.asked.append(
+            Asked(request.method, request.path_qs, dict(request.headers), await request.read())
+        )
         return self.first.pop(0) if self.first else await handler(request)
 
 
@@ -75,7 +77,9 @@ async def serving(app: web.Application, timeout_seconds: float = 10.0) -> AsyncI
         await runner.cleanup()
 
 
-def served(app: web.Application, test: Callable[[Running], Awaitable[T]], timeout_seconds: float = 10.0) -> T:
+def served(
+    app: web.Application, test: Callable[[Running], Awaitable[T]], timeout_seconds: float = 10.0
+) -> T:
     """What a coroutine gives while the application runs."""
 
     async def run() -> T:
@@ -87,7 +91,9 @@ def served(app: web.Application, test: Callable[[Running], Awaitable[T]], timeou
 
 @contextmanager
 def apart(app: web.Application) -> Iterator[str]:
-    """The application's address while it runs in a thread, beside a test that waits for another process."""
+    """The application's address while it runs in a thread, beside a test that waits for another
+    process.
+    """
     loop, ready, address = asyncio.new_event_loop(), threading.Event(), list[str]()
     stopping = asyncio.Event()
 

@@ -11,7 +11,9 @@ USUAL = {"DATA": "354 go on", "QUIT": "221 bye", "AUTH": "235 welcome", "STARTTL
 
 @dataclass
 class MailServer:
-    """answers: given in place of the usual ones, by command, the first one first. tls: offered by STARTTLS."""
+    """answers: given in place of the usual ones, by command, the first one first. tls: offered by
+    STARTTLS.
+    """
 
     answers: dict[str, list[str]] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
@@ -29,11 +31,15 @@ class MailServer:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 here\r\n")
         with suppress(OSError):  # a client that does not like the certificate leaves
-            while (line := (await reader.readline()).decode().strip()) and await self._answer(line, reader, writer):
+            while (line := (await reader.readline()).decode().strip()) and await self._answer(
+                line, reader, writer
+            ):
                 pass
         writer.close()
 
-    async def _answer(self, line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(
+        self, line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Whether there is more to say."""
         command = line.split()[0].upper()
         self.said.append(line)

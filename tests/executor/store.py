@@ -22,7 +22,9 @@ class Store(Recorded):
         self.lose_answers = 0
         self.after_get: bytes | None = None  # what somebody else writes right after the next GET
         self.effects: list[dict[str, Any]] = []
-        self.after_put: Callable[[dict[str, Any]], None] = lambda _: None  # before the answer is sent
+        self.after_put: Callable[[dict[str, Any]], None] = lambda _: (
+            None
+        )  # before the answer is sent
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self.middleware])
@@ -49,7 +51,10 @@ class Store(Recorded):
         return answer
 
     async def _put(self, request: web.Request) -> web.Response:
-        condition, creating = request.headers.get("If-Match"), request.headers.get("If-None-Match") == "*"
+        condition, creating = (
+            request.headers.get("If-Match"),
+            request.headers.get("If-None-Match") == "*",
+        )
         assert bool(condition) != creating, "every PUT has one condition"
         if (creating and self.document is not None) or (condition and condition != self._tag):
             return web.Response(status=412)

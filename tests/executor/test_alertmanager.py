@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from schemas.lessons import Alert, AlertState
-from streams.clock import now_ms, wait_until
-from streams.executor.calls import Caller
+from schemas.records import Alert, AlertState
+from streams.executor.http_client import Caller
 from streams.executor.notify.alertmanager import Alertmanager
+from streams.runtime.clock import now_ms, wait_until
 from tests.executor.fakes import TurnedClock
 from tests.executor.servers import Receiver, apart
 from tests.executor.test_notify import RAISED
@@ -30,15 +30,23 @@ SECONDS = 30.0
 def alertmanager(directory: Path, hook: str) -> Iterator[str]:
     """Its address; it passes every alert on to an address at once."""
     if BINARY is None:
-        pytest.skip("no Alertmanager on this machine (on Debian: apt-get install prometheus-alertmanager)")
+        pytest.skip(
+            "no Alertmanager on this machine (on Debian: apt-get install prometheus-alertmanager)"
+        )
     config, log = directory / "config.yml", directory / "log"
     config.write_text(
         "route: {receiver: hook, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n"
         f"receivers: [{{name: hook, webhook_configs: [{{url: '{hook}'}}]}}]"
     )
-    given = ("--web.listen-address=127.0.0.1:0", "--cluster.listen-address=", f"--storage.path={directory}")
+    given = (
+        "--web.listen-address=127.0.0.1:0",
+        "--cluster.listen-address=",
+        f"--storage.path={directory}",
+    )
     with log.open("w") as file:
-        process = subprocess.Popen([BINARY, f"--config.file={config}", *given], stdout=file, stderr=file)
+        process = subprocess.Popen(
+            [BINARY, f"--config.file={config}", *given], stdout=file, stderr=file
+        )
     try:
         listening = re.compile(r"Listening on.* address=(127\.0\.0\.1:[1-9]\d*)")
         assert wait_until(lambda: bool(listening.search(log.read_text())), SECONDS), log.read_text()
@@ -60,7 +68,10 @@ def tell(url: str, alert: Alert) -> None:
 
 def standing(url: str) -> list[dict[str, Any]]:
     async def ask() -> Any:
-        async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v2/alerts") as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{url}/api/v2/alerts") as answer,
+        ):
             return await answer.json()
 
     found = asyncio.run(ask())
@@ -73,14 +84,20 @@ def test_it_takes_an_alert_passes_it_on_and_lets_it_go(tmp_path: Path) -> None:
 
     def passed_on(status: str) -> bool:
         bodies = [json.loads(each.body) for each in receiver.asked]
-        return any(each["status"] == status and each["alerts"][0]["labels"]["key"] == "shop <b>" for each in bodies)
+        return any(
+            each["status"] == status and each["alerts"][0]["labels"]["key"] == "shop <b>"
+            for each in bodies
+        )
 
     with apart(receiver.app()) as hook, alertmanager(tmp_path, f"{hook}/hook") as url:
         raised = replace(RAISED, raised_at=now_ms())
         tell(url, raised)
         assert wait_until(lambda: passed_on("firing"), SECONDS), receiver.asked
         (one,) = standing(url)
-        assert (one["labels"]["alertname"], one["annotations"]["summary"]) == (raised.rule, raised.message)
+        assert (one["labels"]["alertname"], one["annotations"]["summary"]) == (
+            raised.rule,
+            raised.message,
+        )
         tell(url, replace(raised, state=AlertState.RESOLVED, resolved_at=now_ms()))
         assert wait_until(lambda: passed_on("resolved"), SECONDS), receiver.asked
         assert standing(url) == []

@@ -9,22 +9,25 @@ import pytest
 from aiohttp import web
 
 from schemas.records import Order, Status
-from streams.executor.carry import Ending
-from streams.executor.http import HttpTarget
-from streams.executor.rollout import Plan, Strategy
-from streams.executor.target import Placed, StaleToken, Unreachable, Unusable
+from streams.executor.placement import StaleToken, TargetState, Unreachable, Unusable
+from streams.executor.rollout.controller import Ending
+from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
+from streams.executor.targets.http_target import HttpTarget
 from streams.executor.trainer import Trainer
 from tests.executor.fakes import SHOP, Carried, command
 from tests.executor.servers import Recorded, Running, served
 from tests.executor.store import Store
 
-FIRST = Placed(baseline="v1", command_id="a", attempt=1, fencing_token=2, share=5)
+FIRST = TargetState(baseline="v1", command_id="a", attempt=1, fencing_token=2, share=5)
 OTHER = replace(FIRST, command_id="b", fencing_token=3)
 
 
 def target(running: Running) -> HttpTarget:
     return HttpTarget(
-        running.caller, f"{running.url}/targets/{{target}}", f"{running.url}/health?of={{target}}", "Bearer abc"
+        running.caller,
+        f"{running.url}/targets/{{target}}",
+        f"{running.url}/health?of={{target}}",
+        "Bearer abc",
     )
 
 
@@ -32,23 +35,27 @@ def test_a_rollout_leaves_one_document_for_each_step() -> None:
     store = Store()
 
     async def test(running: Running) -> Ending:
-        plan = Plan(Strategy.CANARY, bake_seconds=20)
-        return await Carried(Order.DEPLOY, command(Order.DEPLOY), target(running), plan, running.clock).run()
+        plan = RolloutPlan(RolloutStrategy.CANARY, bake_seconds=20)
+        return await Carried(
+            Order.DEPLOY, command(Order.DEPLOY), target(running), plan, running.clock
+        ).run()
 
     assert served(store.app(), test) == Ending(Status.COMPLETED, "v2 is the baseline: share=100%")
     assert [one["share"] for one in store.puts()] == [1, 5, 10, 25, 50, 100, 0]
     assert {one.headers["Authorization"] for one in store.asked} == {"Bearer abc"}
-    assert {one.headers["Content-Type"] for one in store.asked if one.method == "PUT"} == {"application/json"}
+    assert {one.headers["Content-Type"] for one in store.asked if one.method == "PUT"} == {
+        "application/json"
+    }
 
 
 def test_what_was_written_is_read_and_written_again_without_a_put() -> None:
     store = Store()
 
     async def test(running: Running) -> None:
-        assert await target(running).read(SHOP) == Placed()
-        assert await target(running).write(SHOP, Placed(), FIRST)
+        assert await target(running).read(SHOP) == TargetState()
+        assert await target(running).write(SHOP, TargetState(), FIRST)
         assert await target(running).read(SHOP) == FIRST
-        assert await target(running).write(SHOP, Placed(), FIRST)
+        assert await target(running).write(SHOP, TargetState(), FIRST)
 
     served(store.app(), test)
     assert len(store.puts()) == 1
@@ -58,7 +65,7 @@ def test_something_else_stands() -> None:
     store = Store()
 
     async def test(running: Running) -> None:
-        await target(running).write(SHOP, Placed(), FIRST)
+        await target(running).write(SHOP, TargetState(), FIRST)
         assert not await target(running).write(SHOP, replace(FIRST, share=1), OTHER)
         with pytest.raises(StaleToken):
             await target(running).write(SHOP, FIRST, replace(FIRST, fencing_token=1))
@@ -71,10 +78,12 @@ def test_somebody_else_writes_between_the_reading_and_the_writing() -> None:
     store = Store()
 
     async def test(running: Running) -> None:
-        await target(running).write(SHOP, Placed(), FIRST)
+        await target(running).write(SHOP, TargetState(), FIRST)
         store.after_get = json.dumps(replaced(json.loads(store.document or b""), share=50)).encode()
         assert not await target(running).write(SHOP, FIRST, replace(FIRST, share=10))
-        store.after_get = json.dumps(replaced(json.loads(store.document or b""), fencing_token=9)).encode()
+        store.after_get = json.dumps(
+            replaced(json.loads(store.document or b""), fencing_token=9)
+        ).encode()
         with pytest.raises(StaleToken):
             await target(running).write(SHOP, replace(FIRST, share=50), replace(FIRST, share=10))
 
@@ -86,7 +95,7 @@ def test_a_lost_answer_is_not_a_lost_race() -> None:
     store = Store()
 
     async def test(running: Running) -> None:
-        await target(running).write(SHOP, Placed(), FIRST)
+        await target(running).write(SHOP, TargetState(), FIRST)
         store.lose_answers = 1
         assert await target(running).write(SHOP, FIRST, OTHER)
 
@@ -100,7 +109,7 @@ def test_a_server_that_recovers_is_asked_again_after_longer_and_longer_rests() -
 
     async def test(running: Running) -> int:
         began = running.clock.now_ms()
-        assert await target(running).read(SHOP) == Placed()
+        assert await target(running).read(SHOP) == TargetState()
         return running.clock.now_ms() - began
 
     assert served(store.app(), test) == 1_000 + 2_000 + 4_000
@@ -222,7 +231,9 @@ def train(jobs: Jobs) -> tuple[Ending, list[tuple[str, str]]]:
 
 def test_a_training_is_followed_to_its_end_and_begun_once() -> None:
     jobs = Jobs(
-        {"state": "RUNNING"}, {"state": "RUNNING", "progress": 0.5}, {"state": "DONE", "detail": "v3 is trained"}
+        {"state": "RUNNING"},
+        {"state": "RUNNING", "progress": 0.5},
+        {"state": "DONE", "detail": "v3 is trained"},
     )
     ending, told = train(jobs)
     assert ending == Ending(Status.COMPLETED, "v3 is trained")
@@ -232,7 +243,10 @@ def test_a_training_is_followed_to_its_end_and_begun_once() -> None:
 
 
 def test_the_version_that_a_training_made_is_told_once_it_is_done() -> None:
-    jobs = Jobs({"state": "RUNNING", "model_version": "v3"}, {"state": "DONE", "detail": "ok", "model_version": "v3"})
+    jobs = Jobs(
+        {"state": "RUNNING", "model_version": "v3"},
+        {"state": "DONE", "detail": "ok", "model_version": "v3"},
+    )
     assert train(jobs)[0] == Ending(Status.COMPLETED, "ok", made_version="v3")
     failed = Jobs({"state": "FAILED", "detail": "no data", "model_version": "v3"})
     assert train(failed)[0] == Ending(Status.FAILED, "no data")
@@ -246,7 +260,10 @@ def test_a_trainer_that_has_forgotten_is_asked_anew() -> None:
 
 def test_a_trainer_that_is_away_meanwhile_has_not_failed() -> None:
     jobs = Jobs({"state": "RUNNING"}, {"state": "DONE"})
-    jobs.first = [web.json_response({"state": "RUNNING"}), *(web.Response(status=500) for _ in range(7))]
+    jobs.first = [
+        web.json_response({"state": "RUNNING"}),
+        *(web.Response(status=500) for _ in range(7)),
+    ]
     ending, told = train(jobs)
     assert ending.status == Status.COMPLETED
     assert told[1][1] == "out of reach"

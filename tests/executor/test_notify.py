@@ -1,4 +1,6 @@
-"""Alerts to real receivers on this machine: each channel gets each alert, whatever the others do."""
+"""Alerts to real receivers on this machine: each channel gets each alert, whatever the others
+do.
+"""
 
 import asyncio
 import json
@@ -14,19 +16,18 @@ import pytest
 from aiohttp import web
 
 from schemas.catalog import ALERTS
-from schemas.lessons import Alert, AlertState
-from schemas.records import Severity
-from streams.errors import MendstreamError
+from schemas.records import Alert, AlertState, Severity
+from streams.executor.config_files import read_written
 from streams.executor.notify.alertmanager import Alertmanager
-from streams.executor.notify.channel import Channel, Refused
+from streams.executor.notify.channel import Channel, ChannelRefused
 from streams.executor.notify.mail import Mail, Mailbox
 from streams.executor.notify.notifier import Notifier
 from streams.executor.notify.routes import RoutesFile
 from streams.executor.notify.slack import Slack
 from streams.executor.notify.webhook import SIGNATURE, TIMESTAMP, Webhook, signature
-from streams.executor.waiting import NotNow
-from streams.executor.yamls import read_written
-from streams.telemetry import REGISTRY
+from streams.executor.retry import NotNow
+from streams.runtime.errors import MendstreamError
+from streams.runtime.metrics import REGISTRY
 from tests.builders import CODEC, NOON
 from tests.executor.fakes import TurnedClock
 from tests.executor.servers import Asked, Receiver, Running, served
@@ -48,7 +49,9 @@ RAISED = Alert(
 RESOLVED = replace(RAISED, state=AlertState.RESOLVED, resolved_at=NOON + 60_000)
 
 
-def received(make: Callable[[Running], Channel], *alerts: Alert, first: tuple[web.Response, ...] = ()) -> list[Asked]:
+def received(
+    make: Callable[[Running], Channel], *alerts: Alert, first: tuple[web.Response, ...] = ()
+) -> list[Asked]:
     """What a receiver gets of alerts sent through one channel."""
     receiver = Receiver(first=[*first])
 
@@ -62,7 +65,9 @@ def received(make: Callable[[Running], Channel], *alerts: Alert, first: tuple[we
 
 
 def test_a_webhook_is_signed_over_its_moment_and_its_body() -> None:
-    (asked,) = received(lambda running: Webhook(running.caller, f"{running.url}/hook", "s3cret"), RAISED)
+    (asked,) = received(
+        lambda running: Webhook(running.caller, f"{running.url}/hook", "s3cret"), RAISED
+    )
     assert asked.headers[TIMESTAMP] == str(NOON // 1_000)
     assert asked.headers[SIGNATURE] == signature("s3cret", NOON // 1_000, asked.body)
     assert asked.headers["Idempotency-Key"] == "a-1.raised"
@@ -73,18 +78,25 @@ def test_a_webhook_is_signed_over_its_moment_and_its_body() -> None:
 def test_a_signature_is_what_openssl_would_make() -> None:
     # printf '1700000000.{}' | openssl dgst -sha256 -hmac key
     assert (
-        signature("key", 1_700_000_000, b"{}") == "v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
+        signature("key", 1_700_000_000, b"{}")
+        == "v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
     )
 
 
 def test_slack_gets_a_line_without_markup_of_strangers() -> None:
-    raised, resolved = received(lambda running: Slack(running.caller, f"{running.url}/T/B/x"), RAISED, RESOLVED)
-    assert json.loads(raised.body) == {"text": "HIGH model-failing of shop &lt;b&gt;: error rose &amp; rose"}
+    raised, resolved = received(
+        lambda running: Slack(running.caller, f"{running.url}/T/B/x"), RAISED, RESOLVED
+    )
+    assert json.loads(raised.body) == {
+        "text": "HIGH model-failing of shop &lt;b&gt;: error rose &amp; rose"
+    }
     assert json.loads(resolved.body)["text"].startswith("RESOLVED model-failing of")
 
 
 def test_alertmanager_is_told_when_an_alert_began_and_ends() -> None:
-    raised, resolved = received(lambda running: Alertmanager(running.caller, f"{running.url}/"), RAISED, RESOLVED)
+    raised, resolved = received(
+        lambda running: Alertmanager(running.caller, f"{running.url}/"), RAISED, RESOLVED
+    )
     assert raised.path == "/api/v2/alerts"
     (first,), (second,) = json.loads(raised.body), json.loads(resolved.body)
     assert (
@@ -97,17 +109,29 @@ def test_alertmanager_is_told_when_an_alert_began_and_ends() -> None:
             "severity": "high",
         }
     )
-    assert (first["startsAt"], first["endsAt"]) == ("2023-11-14T22:13:20.000Z", "2023-11-15T22:13:20.000Z")
-    assert (second["startsAt"], second["endsAt"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:14:20.000Z")
+    assert (first["startsAt"], first["endsAt"]) == (
+        "2023-11-14T22:13:20.000Z",
+        "2023-11-15T22:13:20.000Z",
+    )
+    assert (second["startsAt"], second["endsAt"]) == (
+        "2023-11-14T22:13:20.000Z",
+        "2023-11-14T22:14:20.000Z",
+    )
     assert first["annotations"]["summary"] == "error rose & rose"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(503, NotNow), (429, NotNow), (404, Refused), (302, Refused)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(503, NotNow), (429, NotNow), (404, ChannelRefused), (302, ChannelRefused)]
+)
 def test_a_receiver_that_says_no_for_now_is_told_apart_from_one_that_says_never(
     status: int, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind, match=str(status)):
-        received(lambda running: Slack(running.caller, running.url), RAISED, first=(web.Response(status=status),))
+        received(
+            lambda running: Slack(running.caller, running.url),
+            RAISED,
+            first=(web.Response(status=status),),
+        )
 
 
 def mailed(server: MailServer, **box: Any) -> None:
@@ -131,7 +155,11 @@ def test_a_mail_says_what_is_the_matter() -> None:
     (text,) = server.mails
     mail = message_from_string(text, policy=default)
     assert mail["Subject"] == "HIGH model-failing of shop <b>: error rose & rose"
-    assert (mail["From"], mail["To"], mail["Message-ID"]) == ("m@x.org", "a@x.org, b@x.org", "<a-1.raised@mendstream>")
+    assert (mail["From"], mail["To"], mail["Message-ID"]) == (
+        "m@x.org",
+        "a@x.org, b@x.org",
+        "<a-1.raised@mendstream>",
+    )
     assert "metric: error 0.25, threshold 0.1" in mail.get_content()
     assert [line for line in server.said if line.upper().startswith("RCPT")] == [
         "rcpt TO:<a@x.org>",
@@ -143,20 +171,22 @@ def test_a_mail_says_what_is_the_matter() -> None:
     ("answers", "kind"),
     [
         ({"MAIL": ["451 later"]}, NotNow),
-        ({"MAIL": ["550 never"]}, Refused),
+        ({"MAIL": ["550 never"]}, ChannelRefused),
         ({"RCPT": ["450 later"]}, NotNow),
-        ({"RCPT": ["550 nobody"]}, Refused),
+        ({"RCPT": ["550 nobody"]}, ChannelRefused),
         ({"DATA": ["452 full"]}, NotNow),
     ],
 )
-def test_a_mail_server_that_says_no_for_now_is_told_apart_too(answers: dict[str, list[str]], kind: type) -> None:
+def test_a_mail_server_that_says_no_for_now_is_told_apart_too(
+    answers: dict[str, list[str]], kind: type
+) -> None:
     with pytest.raises(kind):
         mailed(MailServer(answers))
 
 
 def test_a_mail_server_without_tls_is_not_spoken_to_in_the_clear() -> None:
     server = MailServer()
-    with pytest.raises(Refused, match="does not speak"):
+    with pytest.raises(ChannelRefused, match="does not speak"):
         mailed(server, tls="starttls")
     assert server.mails == []
 
@@ -168,7 +198,7 @@ def test_a_password_is_said_to_whoever_proves_its_name_and_to_nobody_else(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.issue("mail"))
     asked = {"tls": "starttls", "username": "u", "password": "p"}
-    with pytest.raises(Refused, match="does not speak"):
+    with pytest.raises(ChannelRefused, match="does not speak"):
         mailed(MailServer(tls=context), **asked)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     server = MailServer(tls=context)
@@ -200,13 +230,17 @@ class Notified:
 
     def __init__(self, **channels: Scripted) -> None:
         self.clock = TurnedClock()
-        self._names = {name: f"{name} {id(self)}" for name in channels}  # counted apart from other tests' channels
+        self._names = {
+            name: f"{name} {id(self)}" for name in channels
+        }  # counted apart from other tests' channels
         by_name = {self._names[name]: channel for name, channel in channels.items()}
         self.notifier = Notifier(CODEC, by_name, lambda _: tuple(by_name), self.clock)
 
     def take(self, *alerts: Alert) -> None:
         async def all_of_them() -> None:
-            await asyncio.gather(*(self.notifier.take(ALERTS, None, CODEC.encode(alert), []) for alert in alerts))
+            await asyncio.gather(
+                *(self.notifier.take(ALERTS, None, CODEC.encode(alert), []) for alert in alerts)
+            )
 
         asyncio.run(all_of_them())
 
@@ -224,7 +258,11 @@ def test_a_channel_that_fails_is_tried_again_and_does_not_hold_up_the_others() -
     assert arrived == [2], "the good channel has both while the bad one rests for the first time"
     assert bad.got == good.got == [("a-1", AlertState.RAISED), ("a-2", AlertState.RAISED)]
     assert notified.clock.now_ms() - NOON == (1 + 2 + 4 + 8 + 16) * 1_000
-    assert (notified.count("bad", "FAILED"), notified.count("bad", "SENT"), notified.count("good", "FAILED")) == (
+    assert (
+        notified.count("bad", "FAILED"),
+        notified.count("bad", "SENT"),
+        notified.count("good", "FAILED"),
+    ) == (
         5,
         2,
         0,
@@ -237,7 +275,7 @@ def test_what_is_resolved_is_not_raised_again_by_a_late_try() -> None:
     assert channel.got == [("a-1", AlertState.RAISED), ("a-1", AlertState.RESOLVED)]
 
 
-@pytest.mark.parametrize("fault", [Refused("404"), ZeroDivisionError("ours")])
+@pytest.mark.parametrize("fault", [ChannelRefused("404"), ZeroDivisionError("ours")])
 def test_an_alert_that_will_never_be_taken_does_not_hold_up_the_next(fault: Exception) -> None:
     channel = Scripted(fault)
     notified = Notified(one=channel)
@@ -258,7 +296,8 @@ def test_old_news_and_what_is_no_alert_are_passed_over() -> None:
     channel = Scripted()
     notified = Notified(one=channel)
     notified.take(
-        replace(RAISED, raised_at=NOON - 86_400_001), replace(RAISED, raised_at=NOON - 86_400_000, alert_id="a-2")
+        replace(RAISED, raised_at=NOON - 86_400_001),
+        replace(RAISED, raised_at=NOON - 86_400_000, alert_id="a-2"),
     )
     asyncio.run(notified.notifier.take(ALERTS, None, b"nonsense", []))
     assert channel.got == [("a-2", AlertState.RAISED)]
@@ -270,13 +309,17 @@ def routes(tmp_path: Path, text: str) -> RoutesFile:
     return read_written(RoutesFile, path)
 
 
-CHANNELS = "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}, pager: {kind: slack, url_file: secret}}\n"
+CHANNELS = (
+    "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}, pager: {kind: slack, "
+    "url_file: secret}}\n"
+)
 
 
 def test_an_alert_goes_where_its_rule_and_its_severity_lead(tmp_path: Path) -> None:
     route = routes(
         tmp_path,
-        CHANNELS + "routes: [{channels: [am]}, {rule: 'model-*', severity: high, channels: [pager, am]}]\n"
+        CHANNELS
+        + "routes: [{channels: [am]}, {rule: 'model-*', severity: high, channels: [pager, am]}]\n"
         "policy_rules: [model-failing]",
     ).route()
     assert route(RAISED) == ("am", "pager")
@@ -291,14 +334,21 @@ def test_an_alert_goes_where_its_rule_and_its_severity_lead(tmp_path: Path) -> N
     [
         (CHANNELS + "routes: [{channels: [mail]}]", "a route leads to 'mail'; there are am, pager"),
         (CHANNELS, "routes.yaml, routes: Field required"),
-        (CHANNELS + "routes: [{channels: [am], severity: bad}]", "routes.0.severity: Input should be"),
-        (CHANNELS + "routes: [{channels: [am], rule: 'model-*'}]", "no alert is named 'model-*': write one of agent dist"),
-        (CHANNELS + "routes: [{channels: [am], rule: rollback failed}]", "no alert is named 'rollback failed'"),
-        (CHANNELS + "routes: [{channels: [am], rule: quality low, severity: HIGH}]", "is HIGH or worse, but LOW at most"),
-        (CHANNELS + "routes: [{channels: [am], rule: 'precursor of '}]", "no alert is named 'precursor of '"),
-        ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], tls: none, username: u}}\nroutes: [{channels: [m]}]",
+        (CHANNELS + "routes: [{channels: [am], severity: "
+            "bad}]", "routes.0.severity: Input should be"),
+        (CHANNELS + "routes: [{channels: [am], rule: "
+            "'model-*'}]", "no alert is named 'model-*': write one of agent dist"),
+        (CHANNELS + "routes: [{channels: [am], rule: rollback "
+            "failed}]", "no alert is named 'rollback failed'"),
+        (CHANNELS + "routes: [{channels: [am], rule: quality low, severity: "
+            "HIGH}]", "is HIGH or worse, but LOW at most"),
+        (CHANNELS + "routes: [{channels: [am], rule: 'precursor of "
+            "'}]", "no alert is named 'precursor of '"),
+        ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], tls: none, username: "
+            "u}}\nroutes: [{channels: [m]}]",
          "a password is not sent without TLS"),
-        ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], username: u}}\nroutes: [{channels: [m]}]",
+        ("channels: {m: {kind: email, host: h, from: a@b, to: [c@d], username: u}}\nroutes: "
+            "[{channels: [m]}]",
          "username and password_file go together"),
     ],
 )  # fmt: skip
@@ -329,4 +379,7 @@ def test_routes_make_their_channels_with_the_secrets_in_their_files(tmp_path: Pa
     (tmp_path / "secret").write_text("http://127.0.0.1:1/T/B/x\n")
     text = CHANNELS.replace("secret", str(tmp_path / "secret")) + "routes: [{channels: [am]}]"
     made = routes(tmp_path, text).made(None)  # type: ignore[arg-type]
-    assert {name: type(channel) for name, channel in made.items()} == {"am": Alertmanager, "pager": Slack}
+    assert {name: type(channel) for name, channel in made.items()} == {
+        "am": Alertmanager,
+        "pager": Slack,
+    }

@@ -1,6 +1,8 @@
-"""No secret of a targets or routes file is ever said: not in a status, a log line, an alert or an exception's text.
+"""No secret of a targets or routes file is ever said: not in a status, a log line, an alert or an
+exception's text.
 
-The servers here do their worst: they answer with all that they were asked, headers and address included.
+The servers here do their worst: they answer with all that they were asked, headers and address
+included.
 """
 
 import asyncio
@@ -16,15 +18,14 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from schemas.catalog import COMMANDS
-from schemas.lessons import Alert, AlertState
-from schemas.records import CommandStatus, Order, Severity
-from streams.console.run import _JsonLine
-from streams.executor.desk import Desk
+from schemas.records import Alert, AlertState, CommandStatus, Order, Severity
+from streams.cli.processor_commands import _JsonLine
+from streams.executor.config_files import read_written
+from streams.executor.dispatcher import Dispatcher
 from streams.executor.notify import notifier
 from streams.executor.notify.notifier import Notifier
 from streams.executor.notify.routes import RoutesFile
-from streams.executor.sites import TargetsFile, sites_of
-from streams.executor.yamls import read_written
+from streams.executor.targets_config import TargetsFile, sites_of
 from tests.builders import CODEC, NOON
 from tests.executor.fakes import SHOP, command
 from tests.executor.servers import Recorded, Running, served, serving
@@ -93,10 +94,25 @@ def models_in(kind: Any) -> Iterator[type[BaseModel]]:
 
 
 def test_each_secret_that_a_file_can_name_is_tried_below() -> None:
-    tried = {("BehindHttp", field) for name, fields in TARGETS.items() if "http" in name for field in fields}
-    tried |= {("InKubernetes", field) for name, fields in TARGETS.items() if "kube" in name for field in fields}
+    tried = {
+        ("BehindHttp", field)
+        for name, fields in TARGETS.items()
+        if "http" in name
+        for field in fields
+    }
+    tried |= {
+        ("InKubernetes", field)
+        for name, fields in TARGETS.items()
+        if "kube" in name
+        for field in fields
+    }
     tried |= {("TrainedAt", field) for fields in TRAINERS.values() for field in fields}
-    names = {"webhook": "ToWebhook", "slack": "ToSlack", "alertmanager": "ToAlertmanager", "email": "ToMail"}
+    names = {
+        "webhook": "ToWebhook",
+        "slack": "ToSlack",
+        "alertmanager": "ToAlertmanager",
+        "email": "ToMail",
+    }
     tried |= {(names[name], field) for name, fields in CHANNELS.items() for field in fields}
     assert {*secret_fields(TargetsFile), *secret_fields(RoutesFile)} <= tried
 
@@ -132,7 +148,9 @@ class Echo(Recorded):
             self.echoed += said
             filler = "x" * (195 - said.find("canary") if self.kind == "far" else 0)
             status = {"400": 400, "503": 503, "far": 400}.get(self.kind, 200)
-            return web.Response(status=status, text="{}" if self.kind == "untagged" else filler + said)
+            return web.Response(
+                status=status, text="{}" if self.kind == "untagged" else filler + said
+            )
 
         app = web.Application(middlewares=[self.middleware])
         app.router.add_route("*", "/{path:.*}", answer)
@@ -140,13 +158,18 @@ class Echo(Recorded):
 
 
 def filled(fields: Any, running: Running, folder: Path, away: bool) -> Any:
-    """The fields of an entry, with an address that answers or not, and files that hold the secret."""
+    """The fields of an entry, with an address that answers or not, and files that hold the
+    secret.
+    """
     host = "127.0.0.1:1" if away else running.url.removeprefix("http://")
     (folder / "secret").write_text(CANARY + "\n")
     (folder / "address").write_text(f"http://{host}/services/{QUOTED}\n")
     known = {"scheme": "http://", "host": host, "quoted": QUOTED}
     known |= {"file": str(folder / "secret"), "address": str(folder / "address")}
-    return {name: value.format(**known) if isinstance(value, str) else value for name, value in fields.items()}
+    return {
+        name: value.format(**known) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
 
 
 def check(said: list[str], caplog: pytest.LogCaptureFixture) -> None:
@@ -175,7 +198,7 @@ def test_what_a_target_or_trainer_answers_betrays_nothing(
             written = {"targets": [{"match": "*", "kind": kind, **fields}]}
         (path := tmp_path / "targets.yaml").write_text(json.dumps(written))
         sites = sites_of(read_written(TargetsFile, path), running.caller)
-        desk = Desk(CODEC, sites, publish, running.clock, "executor-0")
+        desk = Dispatcher(CODEC, sites, publish, running.clock, "executor-0")
         order = Order.DEPLOY if entry in TARGETS else Order.RETRAIN
         work = desk.take(COMMANDS[order], b"shop", CODEC.encode(command(order)), [])
         if "health" in entry:  # it waits for what becomes of it, and has asked by then
@@ -193,7 +216,11 @@ def test_what_a_target_or_trainer_answers_betrays_nothing(
 @pytest.mark.parametrize("answers", ANSWERS)
 @pytest.mark.parametrize("entry", CHANNELS)
 def test_what_a_channel_answers_betrays_nothing(
-    entry: str, answers: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    entry: str,
+    answers: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(notifier, "GIVE_UP_SECONDS", 3.0)
@@ -208,7 +235,9 @@ def test_what_a_channel_answers_betrays_nothing(
                 json.dumps({"channels": {entry: fields}, "routes": [{"channels": [entry]}]})
             )
             routes = read_written(RoutesFile, path)
-            await Notifier(CODEC, routes.made(running.caller), routes.route(), running.clock).tell(ALERT)
+            await Notifier(CODEC, routes.made(running.caller), routes.route(), running.clock).tell(
+                ALERT
+            )
 
     served(Echo(answers).app(), test)
     check([], caplog)

@@ -1,1 +1,3 @@
-"""Faults that a processor must survive, each a case that says what it lost, doubled or got wrong."""
+"""Faults that a processor must survive, each a case that says what it lost, doubled or got
+wrong.
+"""

@@ -1,4 +1,5 @@
-"""Does every fault at full size, shows what came of each, and keeps the last result of each in report.json beside this file.
+"""Does every fault at full size, shows what came of each, and keeps the last result of each in
+report.json beside this file.
 
 usage: python -m tests.faults [TEXT-IN-THE-NAME-OF-A-FAULT ...]
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 from tests.faults.case import Case, Setting
 from tests.faults.cases import CASES
 
@@ -31,7 +32,9 @@ class Row:
 
 
 def main(wanted: list[str]) -> int:
-    """Returns how many cases lost, doubled or got something wrong, recovered too late, or did not come to an end."""
+    """Returns how many cases lost, doubled or got something wrong, recovered too late, or did not
+    come to an end.
+    """
     cases = [case for case in CASES if not wanted or any(text in case.fault for text in wanted)]
     rows, bad = _known(), 0
     for number, case in enumerate(cases, 1):
@@ -49,7 +52,8 @@ def main(wanted: list[str]) -> int:
         bad += late or row.lost + row.duplicated + row.wrong > 0
         rows[case.fault] = row
         print(
-            f"   {row.runs} runs: lost {row.lost}, duplicated {row.duplicated}, wrong {row.wrong}, recovered in "
+            f"   {row.runs} runs: lost {row.lost}, duplicated {row.duplicated}, wrong {row.wrong}, "
+            "recovered in "
             f"{row.recovered_seconds:.2f} s (at most {case.within:g}){' TOO LATE' if late else ''} "
             f"[{monotonic() - began:.0f} s]",
             flush=True,

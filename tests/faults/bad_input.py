@@ -1,7 +1,9 @@
-"""Faults 13 and 15: one record in a hundred of every kind of corruption, and numbers that no one can have measured.
+"""Faults 13 and 15: one record in a hundred of every kind of corruption, and numbers that no one
+can have measured.
 
-Each bad record is one dead letter with its bytes, key and headers; the good ones fold as if the bad were not there: as if
-in the place of each stood a copy of the first record of its partition, which is a duplicate and changes nothing.
+Each bad record is one dead letter with its bytes, key and headers; the good ones fold as if the bad
+were not there: as if in the place of each stood a copy of the first record of its partition, which
+is a duplicate and changes nothing.
 """
 
 from collections import defaultdict
@@ -16,9 +18,9 @@ from confluent_kafka import Message, Producer
 from schemas.catalog import DEAD_LETTERS, RESULTS
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.dead import ERRORS, REASON
+from streams.kafka.dead_letters import ERRORS, REASON
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.builders import Sent
 from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.corruption import KINDS, refusal
@@ -40,13 +42,20 @@ def flood(setting: Setting) -> Outcome:
         with Child(settings, setting.directory / "log") as child:
             bad = _send(settings, count)
             ends = ends_of(settings, RESULTS)
-            assert wait_until(lambda: child.ended or taken_in(settings, ends), SECONDS), child.log.read_text()
+            assert wait_until(lambda: child.ended or taken_in(settings, ends), SECONDS), (
+                child.log.read_text()
+            )
             with Recovery(settings) as recovery:
-                _produce(settings, [(each, CODEC.encode(each), "after", ()) for each in islice(results(17), 8)])
+                _produce(
+                    settings,
+                    [(each, CODEC.encode(each), "after", ()) for each in islice(results(17), 8)],
+                )
                 recovery.ended()
                 assert wait_until(recovery.seen, SECONDS), child.log.read_text()
             ends = ends_of(settings, RESULTS)
-            assert wait_until(lambda: child.ended or taken_in(settings, ends), SECONDS), child.log.read_text()
+            assert wait_until(lambda: child.ended or taken_in(settings, ends), SECONDS), (
+                child.log.read_text()
+            )
         harm = judged(settings, ends, _without_the_bad).plus(replayed(settings, setting.directory))
         return Outcome(bad, harm.plus(_letters(settings)), recovery.seconds or 0.0)
 
@@ -60,7 +69,9 @@ def _send(settings: Settings, count: int) -> int:
     chosen[100 : 100 + len(KINDS)] = range(len(KINDS))  # each kind comes, however few there are
     others = [CODEC.encode(each) for each in islice(results(99), 8)]
 
-    def made() -> Iterator[tuple[ExperimentResult, bytes | None, str | None, Sequence[tuple[str, bytes | None]]]]:
+    def made() -> Iterator[
+        tuple[ExperimentResult, bytes | None, str | None, Sequence[tuple[str, bytes | None]]]
+    ]:
         for record, at in zip(results(), chosen.tolist(), strict=False):
             if at == len(KINDS):
                 yield record, CODEC.encode(record), record.subject, ()
@@ -70,12 +81,16 @@ def _send(settings: Settings, count: int) -> int:
             yield record, kind.make(record, rng, others), kind.name if kind.keyed else None, whence
 
     _produce(settings, made())
-    return sum(int((chosen == at).sum()) for at, kind in enumerate(KINDS) if kind.reason is not None)
+    return sum(
+        int((chosen == at).sum()) for at, kind in enumerate(KINDS) if kind.reason is not None
+    )
 
 
 def _produce(settings: Settings, made: Any) -> None:
     producer = Producer(
-        settings.client(**{"message.max.bytes": 100_000_000, "compression.type": "lz4", "linger.ms": 20})
+        settings.client(
+            **{"message.max.bytes": 100_000_000, "compression.type": "lz4", "linger.ms": 20}
+        )
     )
     for record, value, key, whence in made:
         home = partition_of(record.subject, settings.partitions)
@@ -115,11 +130,15 @@ def _kind(message: Message) -> Any:
 
 
 def _letters(settings: Settings) -> Harm:
-    """Bad records without a letter, with several, or with one that is not what was sent; each is printed."""
+    """Bad records without a letter, with several, or with one that is not what was sent; each is
+    printed.
+    """
     found: dict[tuple[str, str], list[Message]] = defaultdict(list)
     for letter in messages(settings, DEAD_LETTERS):
         why = dict(headers(letter)[-7:])
-        found[(why[ERRORS + "partition"] or b"").decode(), (why[ERRORS + "offset"] or b"").decode()].append(letter)
+        found[
+            (why[ERRORS + "partition"] or b"").decode(), (why[ERRORS + "offset"] or b"").decode()
+        ].append(letter)
     lost = duplicated = wrong = 0
     for sent in messages(settings, RESULTS):
         kind = _kind(sent)
@@ -128,13 +147,24 @@ def _letters(settings: Settings) -> Harm:
             wrong += _told(len(letters), f"good and refused: {sent.partition()}/{sent.offset()}")
             continue
         lost += _told(not letters, f"no letter: {kind.name} {sent.partition()}/{sent.offset()}")
-        duplicated += _told(len(letters) > 1, f"{len(letters)} letters: {kind.name} {sent.partition()}/{sent.offset()}")
-        wrong += sum(_told(not _same(sent, letter), f"another letter: {kind.name}") for letter in letters)
-    return Harm(lost, duplicated, wrong + _told(len(found), f"letters of nothing that was sent: {list(found)[:5]}"))
+        duplicated += _told(
+            len(letters) > 1,
+            f"{len(letters)} letters: {kind.name} {sent.partition()}/{sent.offset()}",
+        )
+        wrong += sum(
+            _told(not _same(sent, letter), f"another letter: {kind.name}") for letter in letters
+        )
+    return Harm(
+        lost,
+        duplicated,
+        wrong + _told(len(found), f"letters of nothing that was sent: {list(found)[:5]}"),
+    )
 
 
 def _same(sent: Message, letter: Message) -> bool:
-    """Whether a letter is the record, byte for byte, with the six headers and the reason behind its own."""
+    """Whether a letter is the record, byte for byte, with the six headers and the reason behind its
+    own.
+    """
     reason = _kind(sent).reason or refusal(sent.value())
     why = dict(headers(letter)[-7:])
     expected = {
@@ -147,7 +177,8 @@ def _same(sent: Message, letter: Message) -> bool:
         REASON: reason.encode(),
     }
     return (
-        (letter.value(), letter.key(), headers(letter)[:-7]) == (sent.value(), sent.key(), headers(sent))
+        (letter.value(), letter.key(), headers(letter)[:-7])
+        == (sent.value(), sent.key(), headers(sent))
         and letter.partition() == sent.partition()
         and why == expected
     )

@@ -1,11 +1,13 @@
-"""One broker that restarts, dies, freezes: the processor waits or crashes, and goes on where its commits ended."""
+"""One broker that restarts, dies, freezes: the processor waits or crashes, and goes on where its
+commits ended.
+"""
 
 import os
 import signal
 from collections.abc import Callable
 
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime.clock import wait_until
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged
 from tests.faults.work import at_work
@@ -13,7 +15,9 @@ from tests.kafka.running import own_kafka
 
 FREEZE_SECONDS = 15.0
 WITHIN_SECONDS = 10.0
-REMEMBERED = 1_000_000  # offsets: a load that comes again after a broker's death is known for what it is
+REMEMBERED = (
+    1_000_000  # offsets: a load that comes again after a broker's death is known for what it is
+)
 
 
 def restarts(broker: EmbeddedKafka) -> None:

@@ -1,13 +1,15 @@
-"""Three brokers: leaders and coordinators die under load, and too few replicas stay in sync to write anything."""
+"""Three brokers: leaders and coordinators die under load, and too few replicas stay in sync to
+write anything.
+"""
 
 from collections.abc import Callable
 
 from schemas.catalog import JOURNAL
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.kafka import admin
-from streams.kraft import SETTINGS
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.storage import SETTINGS
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.cluster import BROKERS, Cluster
 from tests.faults.judge import judged
@@ -35,7 +37,9 @@ def group_coordinator_dies(cluster: Cluster, settings: Settings) -> None:
 
 
 def replicas_die(cluster: Cluster, _: Settings) -> None:
-    """Two of three: what is left refuses to write. It ends when two are in sync again everywhere."""
+    """Two of three: what is left refuses to write. It ends when two are in sync again
+    everywhere.
+    """
     for node in BROKERS[1:]:
         cluster.kill(node)
     cluster.thins(in_sync=1)
@@ -57,16 +61,25 @@ STRIKES: tuple[Strike, ...] = (
 
 
 def coordinator(cluster: Cluster, topic: str, name: str) -> int:
-    """Who coordinates a transactional id or a group: the leader of the partition that Java's hash of its name gives."""
+    """Who coordinates a transactional id or a group: the leader of the partition that Java's hash
+    of its name gives.
+    """
     hashed = 0
     for letter in name:
         hashed = (31 * hashed + ord(letter)) & 0xFFFF_FFFF
-    setting = {"__transaction_state": "transaction.state.log", "__consumer_offsets": "offsets.topic"}[topic]
-    return cluster.leader(topic, (hashed & 0x7FFF_FFFF) % int(SETTINGS[f"{setting}.num.partitions"]))
+    setting = {
+        "__transaction_state": "transaction.state.log",
+        "__consumer_offsets": "offsets.topic",
+    }[topic]
+    return cluster.leader(
+        topic, (hashed & 0x7FFF_FFFF) % int(SETTINGS[f"{setting}.num.partitions"])
+    )
 
 
 def strike_all(setting: Setting) -> Outcome:
-    """The dead stay dead until the processor has recovered; each strike falls on a whole cluster."""
+    """The dead stay dead until the processor has recovered; each strike falls on a whole
+    cluster.
+    """
     with Cluster(setting.directory) as cluster:
         settings = Settings(bootstrap=cluster.bootstrap, replication=len(BROKERS))
         create(admin(settings), settings)
@@ -86,5 +99,10 @@ def strike_all(setting: Setting) -> Outcome:
 
 
 CASES = (
-    Case("three brokers: leaders and coordinators change, replicas fall out of sync", strike_all, WITHIN, quick=False),
+    Case(
+        "three brokers: leaders and coordinators change, replicas fall out of sync",
+        strike_all,
+        WITHIN,
+        quick=False,
+    ),
 )

@@ -1,4 +1,6 @@
-"""Three brokers and the controller that leads them, each a JVM of its own, to be killed one by one."""
+"""Three brokers and the controller that leads them, each a JVM of its own, to be killed one by
+one.
+"""
 
 import signal
 from pathlib import Path
@@ -8,13 +10,22 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from streams.clock import wait_until
-from streams.jars import kafka_jars
-from streams.jvm import Jvm, java
-from streams.kraft import HOST, SETTINGS, claimed, formatted, new_id, write_properties
+from streams.kafka.embedded.jars import kafka_jars
+from streams.kafka.embedded.jvm import Jvm, java
+from streams.kafka.embedded.storage import (
+    HOST,
+    SETTINGS,
+    claimed,
+    formatted,
+    new_id,
+    write_properties,
+)
+from streams.runtime.clock import wait_until
 
 BROKERS = (1, 2, 3)
-CONTROLLER = 9  # apart from the brokers: two of them may die, and a majority of voters is still there
+CONTROLLER = (
+    9  # apart from the brokers: two of them may die, and a majority of voters is still there
+)
 SECONDS = 60.0
 LOOK_SECONDS = 0.2
 SAFE = {
@@ -24,8 +35,10 @@ SAFE = {
     "offsets.topic.replication.factor": "3",
     "transaction.state.log.replication.factor": "3",
     "transaction.state.log.min.isr": "2",
-    "broker.session.timeout.ms": "3000",  # four JVMs on two cores: half of it is now and then not enough
-    "replica.lag.time.max.ms": "3000",  # how long a frozen follower holds up what waits for all in sync; 30 s by default
+    # four JVMs on two cores: half of it is now and then not enough
+    "broker.session.timeout.ms": "3000",
+    # how long a frozen follower holds up what waits for all in sync; 30 s by default
+    "replica.lag.time.max.ms": "3000",
 }
 
 
@@ -34,7 +47,9 @@ class Cluster:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ports = claimed((0,) * (2 * len(BROKERS) + 1))  # two of each broker, then the controller's
+        self._ports = claimed(
+            (0,) * (2 * len(BROKERS) + 1)
+        )  # two of each broker, then the controller's
         self._cluster = new_id()
         self._jvms: dict[int, Jvm] = {}
         self._admin = self._asking()
@@ -65,7 +80,9 @@ class Cluster:
         jars = kafka_jars()
         formatted(home / "data", jars, str(node), self._cluster)
         memory = f"-Xmx{128 if node == CONTROLLER else 256}m", f"-Djava.io.tmpdir={home}"
-        self._jvms[node] = Jvm(java(jars, *memory, "kafka.Kafka", str(properties)), home, home / "kafka.log")
+        self._jvms[node] = Jvm(
+            java(jars, *memory, "kafka.Kafka", str(properties)), home, home / "kafka.log"
+        )
 
     def kill(self, node: int) -> None:
         self._jvms.pop(node).end(signal.SIGKILL)
@@ -81,7 +98,9 @@ class Cluster:
 
     def heals(self, in_sync: int = len(BROKERS)) -> None:
         """Waits until every partition has a leader and so many replicas in sync."""
-        assert wait_until(lambda: self._in_sync() >= in_sync, SECONDS), f"no healing; see the logs in {self._directory}"
+        assert wait_until(lambda: self._in_sync() >= in_sync, SECONDS), (
+            f"no healing; see the logs in {self._directory}"
+        )
 
     def thins(self, in_sync: int) -> None:
         """Waits until some partition has no more than so many replicas in sync."""
@@ -103,12 +122,17 @@ class Cluster:
         return found
 
     def _in_sync(self) -> int:
-        """The fewest replicas in sync of any partition; 0 where one has no leader or nobody answers."""
+        """The fewest replicas in sync of any partition; 0 where one has no leader or nobody
+        answers.
+        """
         there = self._metadata()
         if there is None:
             return 0
         parts = [part for topic in there.topics.values() for part in topic.partitions.values()]
-        return min((len(part.isrs) if part.leader in BROKERS else 0 for part in parts), default=len(there.brokers))
+        return min(
+            (len(part.isrs) if part.leader in BROKERS else 0 for part in parts),
+            default=len(there.brokers),
+        )
 
     def _metadata(self) -> ClusterMetadata | None:
         """What the brokers know, asked a few times a second at most: they have enough to do."""
@@ -131,7 +155,10 @@ class Cluster:
         }
         if node == CONTROLLER:
             del lines["inter.broker.listener.name"]
-            return lines | {"process.roles": "controller", "listeners": f"CONTROLLER://{controller}"}
+            return lines | {
+                "process.roles": "controller",
+                "listeners": f"CONTROLLER://{controller}",
+            }
         client, internal = self._ports[2 * (node - 1) : 2 * node]
         listeners = f"CLIENT://{HOST}:{client},INTERNAL://{HOST}:{internal}"
         return lines | {"process.roles": "broker", "listeners": listeners}

@@ -1,4 +1,5 @@
-"""Commands are carried out while executor and processor are killed at random; counts what is missing, twice or unfinished.
+"""Commands are carried out while executor and processor are killed at random; counts what is
+missing, twice or unfinished.
 
 usage: python -m tests.faults.commands [COMMANDS] [KILLS]; writes commands.json beside this file
 """
@@ -16,14 +17,22 @@ from typing import Self
 
 import numpy as np
 
-from agents.commander.life import FINAL
+from agents.commands.lifecycle import FINAL
 from schemas.catalog import ALERTS, POLICIES, REQUESTS, TABLES_COMMANDS, TRANSITIONS
 from schemas.ids import event_uuid
-from schemas.lessons import Alert
-from schemas.orders import Request, RequestKind, Transition
-from schemas.records import Autonomy, AutonomyRule, CommandRow, Order, Phase
-from streams.clock import monotonic, now_ms, wait_until
-from streams.config import Settings
+from schemas.records import (
+    Alert,
+    Autonomy,
+    AutonomyRule,
+    CommandRow,
+    Order,
+    Phase,
+    Request,
+    RequestKind,
+    Transition,
+)
+from streams.runtime.clock import monotonic, now_ms, wait_until
+from streams.runtime.settings import Settings
 from tests.executor.servers import Receiver, apart
 from tests.faults.load import UNBOUND
 from tests.kafka.logs import CODEC, messages, send, send_harm, table
@@ -38,8 +47,10 @@ PERSONS_SHARE = 5  # every fifth subject is deployed by a person's order; the ot
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """missing: commands without their effect, and alerts that nobody was told of; twice: commands of more than one effect,
-    or that stand twice on their topic; unfinished: commands that have no final state, or more than one."""
+    """missing: commands without their effect, and alerts that nobody was told of; twice: commands
+    of more than one effect, or that stand twice on their topic; unfinished: commands that have no
+    final state, or more than one.
+    """
 
     commands: int
     kills: int
@@ -56,14 +67,22 @@ class Victims:
         (directory / "secret").write_text("chaos")
         (directory / "secret").chmod(0o600)
         (directory / "targets.yaml").write_text(
-            f"targets: [{{kind: file, match: '*', directory: '{directory}/targets', strategy: immediate}}]"
+            f"targets: [{{kind: file, match: '*', directory: '{directory}/targets', strategy: "
+            "immediate}]"
         )
         (directory / "routes.yaml").write_text(
-            f"channels: {{hook: {{kind: webhook, url: '{webhook}', secret_file: '{directory}/secret'}}}}\n"
+            f"channels: {{hook: {{kind: webhook, url: '{webhook}', secret_file: "
+            f"'{directory}/secret'}}}}\n"
             "routes: [{channels: [hook]}]"
         )
         (directory / "targets").mkdir()
-        executor = ("executor", "--targets", f"{directory}/targets.yaml", "--routes", f"{directory}/routes.yaml")
+        executor = (
+            "executor",
+            "--targets",
+            f"{directory}/targets.yaml",
+            "--routes",
+            f"{directory}/routes.yaml",
+        )
         self._programs = {"processor": ("processor",), "executor": executor}
         self._ends = ExitStack()
         self._running: dict[str, Child] = {}
@@ -73,13 +92,20 @@ class Victims:
             self._start(name)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._ends.__exit__(kind, error, at)
 
     def kill(self, name: str) -> None:
         self._running[name].send(signal.SIGKILL)
         ended = self._running[name].wait()
-        assert ended == -signal.SIGKILL, f"{name} ended by itself: {ended}; {self._running[name].log}"
+        assert ended == -signal.SIGKILL, (
+            f"{name} ended by itself: {ended}; {self._running[name].log}"
+        )
         self._start(name)
 
     def alive(self) -> bool:
@@ -97,7 +123,10 @@ class Victims:
 def chaos(commands: int, kills: int, directory: Path) -> Found:
     receiver = Receiver()
     with (
-        own_kafka(EAGER | STEADY, session_timeout_ms=2_000, transaction_timeout_ms=4_000) as (_, settings),
+        own_kafka(EAGER | STEADY, session_timeout_ms=2_000, transaction_timeout_ms=4_000) as (
+            _,
+            settings,
+        ),
         apart(receiver.app()) as url,
     ):
         free = AutonomyRule(order=Order.DEPLOY, autonomy=Autonomy.AUTO)
@@ -105,7 +134,9 @@ def chaos(commands: int, kills: int, directory: Path) -> Found:
         send(settings, POLICIES, [policy], [policy.policy_id])
         with Victims(settings, directory, f"{url}/hook") as victims:
             _order_and_kill(settings, victims, commands, kills)
-            ended = wait_until(lambda: victims.alive() and _ended(settings, commands, receiver), SECONDS)
+            ended = wait_until(
+                lambda: victims.alive() and _ended(settings, commands, receiver), SECONDS
+            )
         if not ended:
             print(f"not everything came to its end within {SECONDS:.0f} s", flush=True)
         return _found(settings, directory / "targets", receiver, commands, kills)
@@ -122,7 +153,11 @@ def _order_and_kill(settings: Settings, victims: Victims, commands: int, kills: 
         until = monotonic() + life
         wait_until(lambda until=until: monotonic() > until, 2 * life)  # type: ignore[misc]
         victims.kill(name)
-        print(f"[{kill + 1}/{kills}] killed the {name} after {life:.1f} s [{monotonic() - begun:.0f} s]", flush=True)
+        print(
+            f"[{kill + 1}/{kills}] killed the {name} after {life:.1f} s [{monotonic() - begun:.0f} "
+            "s]",
+            flush=True,
+        )
 
 
 def _give_rise(settings: Settings, numbers: range) -> None:
@@ -166,7 +201,9 @@ def _ended(settings: Settings, commands: int, receiver: Receiver) -> bool:
     return over and _alerts(settings) <= _heard(receiver)
 
 
-def _found(settings: Settings, targets: Path, receiver: Receiver, commands: int, kills: int) -> Found:
+def _found(
+    settings: Settings, targets: Path, receiver: Receiver, commands: int, kills: int
+) -> Found:
     rows = _rows(settings)
     effects = Counter(
         each["command_id"]
@@ -175,10 +212,18 @@ def _found(settings: Settings, targets: Path, receiver: Receiver, commands: int,
         if each["phase"] in ("ROLLED_BACK", "PROMOTED")
     )
     issued = Counter((each.command_id, each.attempt) for each in ordered(settings))
-    moves = [CODEC.decode("Transition", message.value()) for message in messages(settings, TRANSITIONS)]
-    ends = Counter(one.command_id for one in moves if isinstance(one, Transition) and one.after in FINAL)
+    moves = [
+        CODEC.decode("Transition", message.value()) for message in messages(settings, TRANSITIONS)
+    ]
+    ends = Counter(
+        one.command_id for one in moves if isinstance(one, Transition) and one.after in FINAL
+    )
     untold = _alerts(settings) - _heard(receiver)
-    missing = [row.command_id for row in rows if row.phase == Phase.COMPLETED and not effects[row.command_id]]
+    missing = [
+        row.command_id
+        for row in rows
+        if row.phase == Phase.COMPLETED and not effects[row.command_id]
+    ]
     return Found(
         commands=len(rows),
         kills=kills,

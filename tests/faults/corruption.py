@@ -1,4 +1,6 @@
-"""What a broken producer sends: every kind of bad record with the reason that it must be refused for."""
+"""What a broken producer sends: every kind of bad record with the reason that it must be refused
+for.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from schemas.codec.framing import frame
 from schemas.records import ExperimentResult
 from schemas.refusals import DecodeError
-from schemas.wire import frame
-from streams.clock import now_ms
+from streams.runtime.clock import now_ms
 from tests.kafka.logs import CODEC
 from tests.laws.mutation import mutated
 
@@ -21,7 +23,9 @@ Maker = Callable[[ExperimentResult, np.random.Generator, Sequence[bytes]], bytes
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """reason: of the refusal; "": as the value decoded alone is refused; None: it is good, and folds as `like` has it."""
+    """reason: of the refusal; "": as the value decoded alone is refused; None: it is good, and
+    folds as `like` has it.
+    """
 
     name: str
     make: Maker
@@ -39,7 +43,9 @@ def bytes_of(change: Callable[[bytes], bytes | None]) -> Maker:
 
 
 def damaged(record: ExperimentResult, rng: np.random.Generator, others: Sequence[bytes]) -> bytes:
-    """Mutated until it shows: damage within a text or a number that leaves another good record cannot be told."""
+    """Mutated until it shows: damage within a text or a number that leaves another good record
+    cannot be told.
+    """
     whole = CODEC.encode(record)
     while True:
         kind, at, size = rng.integers(0, 1 << 20, 3).tolist()
@@ -59,12 +65,20 @@ def refusal(value: bytes | None) -> str:
 
 KINDS = (
     Kind("corrupt", damaged, ""),
-    Kind("truncated", lambda r, rng, _: (v := CODEC.encode(r))[: int(rng.integers(5, len(v)))], "TRUNCATED"),
+    Kind(
+        "truncated",
+        lambda r, rng, _: (v := CODEC.encode(r))[: int(rng.integers(5, len(v)))],
+        "TRUNCATED",
+    ),
     Kind("trailing bytes", bytes_of(lambda value: value + b"\x00"), "TRAILING_BYTES"),
     Kind("two in one", bytes_of(lambda value: value + value), "TRAILING_BYTES"),
     Kind("unknown schema id", bytes_of(lambda value: frame(77, value[5:])), "UNKNOWN_SCHEMA"),
     Kind("wrong magic", bytes_of(lambda value: b"\x01" + value[1:]), "NOT_FRAMED"),
-    Kind("bad text", bytes_of(lambda value: value.replace(b"conversion", b"conver\xffion")), "BAD_UTF8"),
+    Kind(
+        "bad text",
+        bytes_of(lambda value: value.replace(b"conversion", b"conver\xffion")),
+        "BAD_UTF8",
+    ),
     Kind("JSON", lambda _r, _rng, _others: b'{"event_id": "1", "subject": "bot"}', "NOT_FRAMED"),
     Kind("empty", lambda _r, _rng, _others: b"", "NOT_FRAMED"),
     Kind("tombstone", lambda _r, _rng, _others: None, "TOMBSTONE"),
@@ -75,7 +89,11 @@ KINDS = (
     Kind("1e308", with_fields(sum=1e308), "NOT_A_COUNT"),
     Kind("negative sum", with_fields(sum=-1.0), "NOT_A_COUNT"),
     Kind("negative count", with_fields(count=-3), "BAD_COUNT"),
-    Kind("a wrong clock", lambda r, _rng, _: CODEC.encode(replace(r, occurred_at=now_ms() + 86_400_000)), "FUTURE"),
+    Kind(
+        "a wrong clock",
+        lambda r, _rng, _: CODEC.encode(replace(r, occurred_at=now_ms() + 86_400_000)),
+        "FUTURE",
+    ),
     Kind("bad without a key", with_fields(variant=""), "EMPTY_FIELD", keyed=False),
     Kind("large", with_fields(segment="x" * LARGE_BYTES), "TOO_LARGE", share=0.001),
     Kind("vast", lambda _r, _rng, _others: bytes(VAST_BYTES), "TOO_LARGE", share=0.00005),

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged
 from tests.faults.work import at_work
@@ -51,7 +51,9 @@ class Small:
 
 
 class Limited:
-    """Any file system, where none may be mounted: the broker may not write past its first byte, and gets EFBIG."""
+    """Any file system, where none may be mounted: the broker may not write past its first byte, and
+    gets EFBIG.
+    """
 
     def fill(self, broker: EmbeddedKafka) -> None:
         assert broker.pid is not None
@@ -79,7 +81,9 @@ def disk(directory: Path) -> Iterator[Disk]:
 def fills(broker: EmbeddedKafka, disk: Disk) -> None:
     """It ends when Kafka, which ended itself, was started again and answers."""
     disk.fill(broker)
-    assert wait_until(lambda: broker.ended, SECONDS), f"Kafka goes on with a full disk; its log is {broker.log}"
+    assert wait_until(lambda: broker.ended, SECONDS), (
+        f"Kafka goes on with a full disk; its log is {broker.log}"
+    )
     disk.free()
     broker.restart()
 

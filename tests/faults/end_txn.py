@@ -1,4 +1,6 @@
-"""Fault 4, KAFKA-17754: an EndTxn is held up on the way and arrives while the next transaction is open."""
+"""Fault 4, KAFKA-17754: an EndTxn is held up on the way and arrives while the next transaction is
+open.
+"""
 
 import signal
 from pathlib import Path
@@ -6,8 +8,8 @@ from pathlib import Path
 from confluent_kafka import TopicPartition
 
 from schemas.catalog import JOURNAL, RESULTS
-from streams.config import Settings
-from streams.kafka import admin, end_offsets
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged, replayed
 from tests.faults.load import Recovery, announce, results, take_in
@@ -26,13 +28,17 @@ def delayed_end(setting: Setting) -> Outcome:
         load = loaded(settings)
         slowest = 0.0
         for run in range(runs):
-            answer, seconds = hold_up(proxy, settings, load, setting.directory / f"{run}.log", abort=run % 2 == 1)
+            answer, seconds = hold_up(
+                proxy, settings, load, setting.directory / f"{run}.log", abort=run % 2 == 1
+            )
             assert answer in REFUSED, f"the broker answered the late EndTxn with {answer}"
             slowest = max(slowest, seconds)
         load.feed(1_000)
         ends = ends_of(settings, RESULTS)
         take_in(settings, ends, setting.directory / "last.log")
-        return Outcome(runs, judged(settings, ends).plus(replayed(settings, setting.directory)), slowest)
+        return Outcome(
+            runs, judged(settings, ends).plus(replayed(settings, setting.directory)), slowest
+        )
 
 
 def loaded(settings: Settings) -> Feeder:
@@ -46,10 +52,12 @@ def loaded(settings: Settings) -> Feeder:
 def hold_up(
     proxy: Proxy, settings: Settings, load: Feeder, log: Path, abort: bool, plan: Plan | None = None
 ) -> tuple[int, float]:
-    """Lets the late EndTxn arrive when the records of the next transaction stand, but not yet its offsets.
+    """Lets the late EndTxn arrive when the records of the next transaction stand, but not yet its
+    offsets.
 
-    A late commit would show what stands so far; the worker is then killed, and nothing of it may be seen. A late abort
-    would take it away, while the worker goes on. Returns the broker's answer, and the seconds to the next commit.
+    A late commit would show what stands so far; the worker is then killed, and nothing of it may be
+    seen. A late abort would take it away, while the worker goes on. Returns the broker's answer,
+    and the seconds to the next commit.
     """
     with Child(settings, log, *(plan or Plan()).program()) as child:
         load.until(lambda: child.says("restored") or child.ended, lambda: child.state)
@@ -74,7 +82,10 @@ def hold_up(
 
 def _open(settings: Settings) -> bool:
     """Whether records of an open transaction stand in the journal."""
-    parts, client = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)], admin(settings)
+    parts, client = (
+        [TopicPartition(JOURNAL, p) for p in range(settings.partitions)],
+        admin(settings),
+    )
     return end_offsets(client, parts) != end_offsets(client, parts, committed_only=True)
 
 

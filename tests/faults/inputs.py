@@ -1,4 +1,6 @@
-"""Faults 12, 16 and 17: records that come several times, out of order and late; clocks that jump."""
+"""Faults 12, 16 and 17: records that come several times, out of order and late; clocks that
+jump.
+"""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -11,8 +13,8 @@ import numpy as np
 from schemas.catalog import RESULTS, TABLES_ARMS
 from schemas.ids import partition_of
 from schemas.records import ArmRow, ExperimentResult
-from streams.clock import now_ms
-from streams.config import Settings
+from streams.runtime.clock import now_ms
+from streams.runtime.settings import Settings
 from tests.builders import NOON
 from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.load import Recovery, announce, ended_well, results
@@ -35,7 +37,9 @@ class Repeated:
         self._rng = np.random.default_rng(seed)
 
     def records(self) -> Iterator[ExperimentResult]:
-        again: list[tuple[int, int, ExperimentResult]] = []  # when, a number that tells equal times apart, what
+        again: list[
+            tuple[int, int, ExperimentResult]
+        ] = []  # when, a number that tells equal times apart, what
         number, at = count(), 0
         for record in results():
             self.distinct += 1
@@ -74,18 +78,28 @@ def disordered(setting: Setting) -> Outcome:
 
 
 def at_odd_times(seed: int = 8) -> Iterator[ExperimentResult]:
-    """What producers send whose clocks jump; those beyond the broker's next five minutes are dead letters."""
+    """What producers send whose clocks jump; those beyond the broker's next five minutes are dead
+    letters.
+    """
     rng = np.random.default_rng(seed)
     for record in results():
         jump = int(rng.choice([0, 240_000, 3_600_000, -3_600_000, -365 * DAY_MS, 10_000 * DAY_MS]))
-        yield replace(record, occurred_at=max(0, now_ms() + jump) if rng.random() < 0.05 else record.occurred_at)
+        yield replace(
+            record,
+            occurred_at=max(0, now_ms() + jump) if rng.random() < 0.05 else record.occurred_at,
+        )
 
 
 def clocks_jump(setting: Setting) -> Outcome:
     return _fed(setting, at_odd_times(), Plan(jumps=True), None)
 
 
-def _fed(setting: Setting, records: Iterator[ExperimentResult], plan: Plan | None, applied: Applied | None) -> Outcome:
+def _fed(
+    setting: Setting,
+    records: Iterator[ExperimentResult],
+    plan: Plan | None,
+    applied: Applied | None,
+) -> Outcome:
     """Workers killed and started again while such records come.
 
     applied: how many records the arms must have counted of what was sent.
@@ -104,7 +118,9 @@ def _fed(setting: Setting, records: Iterator[ExperimentResult], plan: Plan | Non
 
 
 def _life(setting: Setting, settings: Settings, load: Feeder, plan: Plan | None, run: int) -> float:
-    """A worker's life under load until it is killed; the seconds from its start until every partition had a commit."""
+    """A worker's life under load until it is killed; the seconds from its start until every
+    partition had a commit.
+    """
     program = plan.program() if plan else ()
     with (
         Recovery(settings, every=True) as recovery,

@@ -1,7 +1,8 @@
 """Holds what a read_committed reader finds after a run against the same log folded in one piece.
 
-The invariants are numbered as in the text on reliability: I1 outputs equal, I2 none twice, I3 journal, group and tables
-agree, I4 each input record had one fate, I5 everything before `ends` was taken in.
+The invariants are numbered as in the text on reliability: I1 outputs equal, I2 none twice, I3
+journal, group and tables agree, I4 each input record had one fate, I5 everything before `ends` was
+taken in.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,16 +11,24 @@ from pathlib import Path
 
 from confluent_kafka import Message, TopicPartition
 
-from agents.admit import FORWARDED_FROM
-from agents.fold import INPUTS
-from schemas.catalog import ADVICE, COMMANDS, DEAD_LETTERS, DECISIONS, FAILURES, PATTERN_FACTS, TOPICS
+from agents.flow.ingress import FORWARDED_FROM
+from agents.flow.pipeline import INPUTS
+from schemas.catalog import (
+    ADVICE,
+    COMMANDS,
+    DEAD_LETTERS,
+    DECISIONS,
+    FAILURES,
+    PATTERN_FACTS,
+    TOPICS,
+)
 from schemas.records import JournalEntry
 from state.tables import Tables
-from streams.config import Settings
-from streams.door import door
-from streams.kafka import admin, committed
-from streams.replay import main as replay
-from streams.stored import messages
+from streams.history.replay import main as replay
+from streams.kafka.backend import door
+from streams.kafka.reading import admin, committed
+from streams.kafka.stored_records import messages
+from streams.runtime.settings import Settings
 from tests.faults.case import Harm
 from tests.faults.reference import Found, Mend, folded
 from tests.kafka.logs import CODEC, Place, headers, journal
@@ -30,19 +39,25 @@ OUTPUTS = (DECISIONS, *COMMANDS.values(), FAILURES, PATTERN_FACTS, ADVICE)
 
 
 def judged(settings: Settings, ends: Mapping[Place, int], mend: Mend = list) -> Harm:
-    """Counts every difference, and prints each; `ends` are the ends of all inputs that were to be taken in.
+    """Counts every difference, and prints each; `ends` are the ends of all inputs that were to be
+    taken in.
 
     mend: what outputs and rows must come of, if not of the log as it is.
     AssertionError where the log gives too few commands to say anything.
     """
     entries = journal(settings)
     nexts = {
-        (topic, p): offset for p, each in entries.items() if each for topic, offset in each[-1].next_offsets.items()
+        (topic, p): offset
+        for p, each in entries.items()
+        if each
+        for topic, offset in each[-1].next_offsets.items()
     }
     upto = nexts | {place: max(end, nexts.get(place, 0)) for place, end in ends.items()}
     expected, found = folded(settings, upto, mend), _standing(settings)
     commands = len(expected.commands())
-    assert commands >= FEWEST_COMMANDS, f"{commands} commands come of this log: too few to say anything"
+    assert commands >= FEWEST_COMMANDS, (
+        f"{commands} commands come of this log: too few to say anything"
+    )
     wrong = [
         *_other_outputs(expected, found),
         *_other_rows(expected, found),
@@ -92,7 +107,10 @@ def _other_outputs(expected: Found, found: Found) -> Iterator[str]:
             yield f"{who} follows from no record"
         elif any(record != right[0] for record in records):
             yield f"{who} is {records}, not {right}"
-    yield from (f"{who} is missing" for who in expected.outputs.keys() - found.outputs.keys() - expected.commands())
+    yield from (
+        f"{who} is missing"
+        for who in expected.outputs.keys() - found.outputs.keys() - expected.commands()
+    )
 
 
 def _other_rows(expected: Found, found: Found) -> Iterator[str]:
@@ -133,9 +151,13 @@ def _fateless(
     letters = sum(1 for each in _messages(settings, DEAD_LETTERS) if _whence(each) in INPUTS)
     delivered = forwarded = 0
     for each in _messages(settings, *INPUTS):
-        delivered += (each.offset() or 0) < nexts.get((each.topic() or "", each.partition() or 0), 0)
+        delivered += (each.offset() or 0) < nexts.get(
+            (each.topic() or "", each.partition() or 0), 0
+        )
         forwarded += any(name == FORWARDED_FROM for name, _ in headers(each))
-    counted = sum(last.applied + last.duplicates + last.forwarded + last.dead_letters for last in lasts)
+    counted = sum(
+        last.applied + last.duplicates + last.forwarded + last.dead_letters for last in lasts
+    )
     if counted != delivered:
         yield f"{delivered} records had {counted} fates"
     if (dead := sum(last.dead_letters for last in lasts)) != letters:
@@ -145,5 +167,7 @@ def _fateless(
 
 
 def _whence(letter: Message) -> str:
-    """The topic that a dead letter came from; policies are counted nowhere, having no partition of ours."""
+    """The topic that a dead letter came from; policies are counted nowhere, having no partition of
+    ours.
+    """
     return (dict(headers(letter)).get("__streams.errors.topic") or b"").decode()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from schemas.catalog import RESULTS
-from streams.clock import monotonic
-from streams.config import Settings
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged, replayed
 from tests.faults.load import Recovery, announce, results, take_in
@@ -16,9 +16,11 @@ from tests.faults.victim import POINTS, Plan
 from tests.kafka.logs import ends_of
 from tests.kafka.running import STEADY, Child, Feeder, own_kafka
 
-WITHIN = 5.0  # a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
+# a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
+WITHIN = 5.0
 AT_ANY_TIME = 3.0  # seconds of a life, most of it start and restore
-# More than the load comes to, 300 records each and at most 500 records a second: a kill in a commit that holds decisions
+# More than the load comes to, 300 records each and at most 500 records a second: a kill in a commit
+# that holds decisions
 # never comes about once there is nothing left to decide.
 EXPERIMENTS = 2_000
 COMMIT_MS = 5  # small transactions: a kill hits the one that it is meant for
@@ -35,7 +37,9 @@ def kill(setting: Setting) -> Outcome:
             with Recovery(settings) as recovery:
                 _live(settings, plan, load, recovery, setting.directory / f"{number}.log")
             if number:
-                slowest = max(slowest, recovery.seconds or 0.0)  # 0: killed again before it had recovered
+                slowest = max(
+                    slowest, recovery.seconds or 0.0
+                )  # 0: killed again before it had recovered
         load.feed(1_000)
         ends = ends_of(settings, RESULTS)
         with Recovery(settings) as recovery:
@@ -45,7 +49,9 @@ def kill(setting: Setting) -> Outcome:
 
 
 def plans(kills: int, rng: np.random.Generator) -> Iterator[Plan | float]:
-    """Each point in turn, every other time in a commit that holds decisions; between them lives of some length."""
+    """Each point in turn, every other time in a commit that holds decisions; between them lives of
+    some length.
+    """
     for turn in range(kills):
         if turn % 4 < 3:
             point = POINTS[(turn // 4 * 3 + turn % 4) % len(POINTS)]
@@ -54,7 +60,9 @@ def plans(kills: int, rng: np.random.Generator) -> Iterator[Plan | float]:
             yield float(rng.uniform(0.5, AT_ANY_TIME))
 
 
-def _live(settings: Settings, plan: Plan | float, load: Feeder, recovery: Recovery, log: Path) -> None:
+def _live(
+    settings: Settings, plan: Plan | float, load: Feeder, recovery: Recovery, log: Path
+) -> None:
     """One life under load, until it kills itself or its time is over."""
     program = plan.program() if isinstance(plan, Plan) else ()
     recovery.ended()

@@ -1,4 +1,6 @@
-"""What every case does: writes input with planted harm, lets a processor take it in, and times a recovery."""
+"""What every case does: writes input with planted harm, lets a processor take it in, and times a
+recovery.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,22 +13,23 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.catalog import JOURNAL, POLICIES, RESULTS, SPECS
 from schemas.records import ExperimentResult, ExperimentSpec, Policy
-from schemas.terms import COMMANDS_MOST
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
-from streams.kafka import admin, end_offsets
+from schemas.validation.specs_and_policies import COMMANDS_MAX
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.settings import Settings
 from tests.builders import result, spec
 from tests.faults.case import Harm
 from tests.faults.judge import group_offsets, judged, replayed
 from tests.kafka.logs import Place, ends_of, send
 from tests.kafka.running import Child, Feeder, own_kafka
 
-# What is compared with a run without faults must not depend on what fell into an hour, or on who answers in time.
+# What is compared with a run without faults must not depend on what fell into an hour, or on who
+# answers in time.
 UNBOUND = Policy(
     event_id="unbound",
     policy_id="unbound",
-    commands_per_hour=COMMANDS_MOST,
+    commands_per_hour=COMMANDS_MAX,
     subjects_share=1.0,
     acknowledge_ms=86_400_000,
 )
@@ -49,7 +52,8 @@ def announce(settings: Settings, experiments: int = 400) -> None:
 def results(seed: int = 11) -> Iterator[ExperimentResult]:
     """Endless results of one experiment after the other, of which every second must be rolled back.
 
-    Four at a time, 300 records each: so decisions fall all along the log, two among some 600 records.
+    Four at a time, 300 records each: so decisions fall all along the log, two among some 600
+    records.
     """
     rng = np.random.default_rng(seed)
     for block in count():
@@ -115,7 +119,9 @@ def take_in(
 
 
 class Recovery:
-    """Times from the end of a fault to the next commit. Make it while the fault lasts, after the last commit before."""
+    """Times from the end of a fault to the next commit. Make it while the fault lasts, after the
+    last commit before.
+    """
 
     def __init__(self, settings: Settings, every: bool = False) -> None:
         """every: until each partition had its commit; there are ticks in each once a second."""
@@ -125,12 +131,22 @@ class Recovery:
         ends = end_offsets(admin(settings), parts)
         self._journal = Consumer(
             settings.client(
-                **{"group.id": "recovery", "enable.auto.commit": False, "isolation.level": "read_committed"}
-                | {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 20, "reconnect.backoff.max.ms": 100}
+                **{
+                    "group.id": "recovery",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                }
+                | {
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": 20,
+                    "reconnect.backoff.max.ms": 100,
+                }
             )
         )
         # A transaction that was open lies before these ends, so that its end alone is no recovery.
-        self._journal.assign([TopicPartition(part.topic, part.partition, ends[part]) for part in parts])
+        self._journal.assign(
+            [TopicPartition(part.topic, part.partition, ends[part]) for part in parts]
+        )
         self._ended = monotonic()
         self.seconds: float | None = None  # None while no commit came
 

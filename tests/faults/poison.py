@@ -1,12 +1,14 @@
-"""Fault 23: a record that ends the process three times becomes a dead letter, and the others are applied."""
+"""Fault 23: a record that ends the process three times becomes a dead letter, and the others are
+applied.
+"""
 
 import signal
 from collections.abc import Iterator, Mapping
 
 from schemas.catalog import RESULTS
 from schemas.records import ExperimentResult
-from streams.clock import wait_until
-from streams.config import Settings
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.faults.case import Case, Harm, Outcome, Setting
 from tests.faults.load import SECONDS, Recovery, announce, ended_well, results, taken_in
@@ -43,14 +45,17 @@ def quarantined(setting: Setting) -> Outcome:
 
 
 def _life(settings: Settings, setting: Setting, ends: Mapping[Place, int]) -> tuple[bool, float]:
-    """Whether a worker died before it had taken all in, and the seconds from its start to a commit, if there was one.
+    """Whether a worker died before it had taken all in, and the seconds from its start to a commit,
+    if there was one.
 
     One that took it in is started once more: what was set aside may not end a restore either.
     """
     log, program = setting.directory / "lives.log", Plan(poison=True).program()
     with Recovery(settings) as recovery, Child(settings, log, *program) as child:
         recovery.ended()
-        assert wait_until(lambda: any((child.ended, recovery.seen() and taken_in(settings, ends))), SECONDS)
+        assert wait_until(
+            lambda: any((child.ended, recovery.seen() and taken_in(settings, ends))), SECONDS
+        )
         if child.ended:
             assert child.wait() in (1, -signal.SIGSEGV), log.read_text()
             return True, recovery.seconds or 0.0

@@ -1,7 +1,8 @@
-"""A Kafka that is reached through a proxy of ours, which knows requests by their kind and can hold them up.
+"""A Kafka that is reached through a proxy of ours, which knows requests by their kind and can hold
+them up.
 
-Holding one up is what a slow network does to it: its sender's connection breaks and the sender asks again, while the
-request itself arrives at the broker later, on the connection that it was sent on.
+Holding one up is what a slow network does to it: its sender's connection breaks and the sender asks
+again, while the request itself arrives at the broker later, on the connection that it was sent on.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic
-from streams.config import Settings
-from streams.kafka import admin
-from streams.kraft import HOST, claimed
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.embedded.storage import HOST, claimed
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 from tests.kafka.running import SECONDS, SMALL
 
 END_TXN = 26
@@ -27,7 +28,9 @@ REFUSED = (47, 90)  # INVALID_PRODUCER_EPOCH, PRODUCER_FENCED
 
 T = TypeVar("T")
 _HEAD = struct.Struct(">ihhi")  # length, kind of request, its version, correlation id
-_ANSWER = struct.Struct(">iiih")  # length, correlation id, throttle time, error: the answer to an EndTxn
+_ANSWER = struct.Struct(
+    ">iiih"
+)  # length, correlation id, throttle time, error: the answer to an EndTxn
 _GONE = (ConnectionError, asyncio.IncompleteReadError)
 
 
@@ -53,7 +56,9 @@ class _Held:
 
 
 class Proxy:
-    """Passes everything on to a port of this machine. A context manager; the steps below are for one request each."""
+    """Passes everything on to a port of this machine. A context manager; the steps below are for
+    one request each.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -66,7 +71,9 @@ class Proxy:
         self._then_stop: int | None = None
         self._held: _Held | None = None
         self._stopped: tuple[Request, asyncio.StreamWriter] | None = None
-        self.seen: list[tuple[float, int]] = []  # when requests of the kinds looked for came, and which
+        self.seen: list[
+            tuple[float, int]
+        ] = []  # when requests of the kinds looked for came, and which
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -82,7 +89,9 @@ class Proxy:
         self._do(self._listen(port))
 
     def hold(self, kind: int, then_stop: int | None = None) -> None:
-        """Holds up the next request of a kind and breaks its sender's connection; then stops one of another kind."""
+        """Holds up the next request of a kind and breaks its sender's connection; then stops one of
+        another kind.
+        """
         self._hold, self._then_stop, self.seen = kind, then_stop, []
 
     @property
@@ -94,7 +103,9 @@ class Proxy:
         return self._stopped is not None
 
     def arrive(self, abort: bool = False) -> int:
-        """Lets the held request arrive, or its like that aborts; returns the broker's error code."""
+        """Lets the held request arrive, or its like that aborts; returns the broker's error
+        code.
+        """
         held, self._held = self._held, None
         assert held is not None, "nothing is held"
         request = held.request.aborting() if abort else held.request
@@ -118,7 +129,8 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in self._writers:
-            writer.transport.abort()  # whoever is at the other end may be gone, and would never take what waits
+            # whoever is at the other end may be gone, and would never take what waits
+            writer.transport.abort()
         await asyncio.sleep(0)  # lets the loop close them
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,9 +158,14 @@ class Proxy:
                 broker_writer.close()
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, broker_reader: asyncio.StreamReader, broker: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        broker_reader: asyncio.StreamReader,
+        broker: asyncio.StreamWriter,
     ) -> bool:
-        """Passes requests on until one is held up: True, and the connection to the broker must stay."""
+        """Passes requests on until one is held up: True, and the connection to the broker must
+        stay.
+        """
         while True:
             request = await _request(reader)
             if request.kind in (END_TXN, TXN_OFFSET_COMMIT):
@@ -159,7 +176,10 @@ class Proxy:
                 return True
             if self._held is not None and request.kind == self._then_stop:
                 self._then_stop = None
-                self._stopped = request, broker  # those behind it overtake it; librdkafka knows answers by number
+                self._stopped = (
+                    request,
+                    broker,
+                )  # those behind it overtake it; librdkafka knows answers by number
                 continue
             broker.write(request.frame)
             await broker.drain()
@@ -195,7 +215,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextmanager
 def kafka_behind_proxy(**settings: Any) -> Iterator[tuple[Proxy, Settings]]:
-    """A broker whose advertised address is the proxy's, so that every request of every client passes through it."""
+    """A broker whose advertised address is the proxy's, so that every request of every client
+    passes through it.
+    """
     door, client, internal, controller = claimed((0, 0, 0, 0))
     addresses: Mapping[str, str] = {
         "listeners": f"CLIENT://{HOST}:{client},INTERNAL://{HOST}:{internal},CONTROLLER://{HOST}:{controller}",

@@ -7,8 +7,8 @@ from typing import Any
 
 from confluent_kafka import Message, TopicPartition
 
-from agents.fold import INPUTS, apply_policy, fold, refresh
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.flow.pipeline import INPUTS, apply_policy, fold, refresh
 from schemas.catalog import (
     ADMISSIONS,
     ADVICE,
@@ -27,30 +27,37 @@ from schemas.catalog import (
     TABLES_TRUST,
     TOPICS,
 )
-from schemas.lessons import (
+from schemas.codec.framing import Record
+from schemas.records import (
     Advice,
+    BudgetRow,
+    Command,
+    CommandRow,
+    Decision,
+    ExperimentRow,
     FailureAnalysis,
     FollowupRow,
+    MetricRow,
     PatternFact,
     PatternFactKind,
     SightingsRow,
 )
-from schemas.orders import BudgetRow
-from schemas.records import Command, CommandRow, Decision, ExperimentRow, MetricRow
-from schemas.wire import Record
 from state.tables import Tables
-from streams.config import Settings
-from streams.kafka import admin, end_offsets, read, start_offsets
+from streams.kafka.reading import admin, end_offsets, read, start_offsets
+from streams.runtime.settings import Settings
 from tests.kafka.logs import CODEC, Place, headers, messages, reason
 
 # A tick moves the clock alone.
 ORDER = (SPECS, METRICS, RESULTS, PATTERN_FACTS, ADVICE, PROPOSALS, ADMISSIONS, STATUS)
-# All of it derives from the broker's clock, and nothing that does is compared; a replay holds it to the byte.
+# All of it derives from the broker's clock, and nothing that does is compared; a replay holds it to
+# the byte.
 CLOCKED = (TABLES_TRUST, TABLES_RUNS, TABLES_LESSONS, TABLES_LEARNING, TABLES_ALERTS)
 _OUTPUTS = (Decision, Command, FailureAnalysis, PatternFact, Advice)
 Identity = tuple[str, str, int]  # kind of record, id, attempt
 Row = tuple[str, int, str]  # topic, partition, key
-Mend = Callable[[list[Message]], Sequence[Any]]  # one input partition; offsets and times are to stay
+Mend = Callable[
+    [list[Message]], Sequence[Any]
+]  # one input partition; offsets and times are to stay
 
 
 @dataclass(slots=True)
@@ -80,9 +87,11 @@ class Found:
 
 
 def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> Found:
-    """What the inputs before these offsets come to when nothing disturbs, each log as `mend` leaves it.
+    """What the inputs before these offsets come to when nothing disturbs, each log as `mend` leaves
+    it.
 
-    Policies count from the beginning, specs before all else, statuses last: so a case must write them, or wait.
+    Policies count from the beginning, specs before all else, statuses last: so a case must write
+    them, or wait.
     """
     found, log = Found(), _log(settings, upto)
     policies = messages(settings, POLICIES)
@@ -102,12 +111,17 @@ def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> 
 
 
 def set_aside(settings: Settings) -> dict[tuple[bytes, ...], Message]:
-    """The letters of records that ended workers, by topic, partition and offset; a case must say which may be."""
+    """The letters of records that ended workers, by topic, partition and offset; a case must say
+    which may be.
+    """
     found = {}
     for letter in messages(settings, DEAD_LETTERS):
         if reason(letter) == "QUARANTINED":
             whence = dict(headers(letter))
-            place = tuple(whence[f"__streams.errors.{name}"] or b"" for name in ("topic", "partition", "offset"))
+            place = tuple(
+                whence[f"__streams.errors.{name}"] or b""
+                for name in ("topic", "partition", "offset")
+            )
             found[place] = letter
     return found
 
@@ -116,13 +130,20 @@ def _log(settings: Settings, upto: Mapping[Place, int]) -> dict[Place, list[Mess
     parts = [TopicPartition(topic, p) for topic in INPUTS for p in range(settings.partitions)]
     client = admin(settings)
     starts, ends = start_offsets(client, parts), end_offsets(client, parts)
-    ranges = {(x.topic, x.partition): (starts[x], min(ends[x], upto.get((x.topic, x.partition), 0))) for x in parts}
+    ranges = {
+        (x.topic, x.partition): (starts[x], min(ends[x], upto.get((x.topic, x.partition), 0)))
+        for x in parts
+    }
     log: dict[Place, list[Message]] = defaultdict(list)
     aside = set_aside(settings)
     for batch in read(settings, ranges):
         for message in batch:
             topic, partition = message.topic() or "", message.partition() or 0
-            if (topic.encode(), str(partition).encode(), str(message.offset()).encode()) not in aside:
+            if (
+                topic.encode(),
+                str(partition).encode(),
+                str(message.offset()).encode(),
+            ) not in aside:
                 log[topic, partition].append(message)
     return log
 
@@ -179,10 +200,15 @@ def _experiment(row: ExperimentRow) -> ExperimentRow:
 
 
 def _metric(row: MetricRow) -> MetricRow:
-    """Since when it is not judged, and when its versions were seen, are moments of the broker's clock."""
+    """Since when it is not judged, and when its versions were seen, are moments of the broker's
+    clock.
+    """
     return replace(
         row,
         unjudged_at=min(0, row.unjudged_at),
         unwatched_at=min(0, row.unwatched_at),
-        versions=tuple(replace(version, seen_at=0, again_at=min(0, version.again_at)) for version in row.versions),
+        versions=tuple(
+            replace(version, seen_at=0, again_at=min(0, version.again_at))
+            for version in row.versions
+        ),
     )

@@ -1,11 +1,13 @@
-"""The Schema Registry goes away: a processor goes on with the ids that it knows, and a new one waits until it is back."""
+"""The Schema Registry goes away: a processor goes on with the ids that it knows, and a new one
+waits until it is back.
+"""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 from schemas.catalog import local_ids, schema_text
-from streams.clock import wait_until
-from streams.codecs import register
+from streams.kafka.schema_ids import register
+from streams.runtime.clock import wait_until
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged
 from tests.faults.work import Work, at_work
@@ -16,7 +18,9 @@ WITHIN = 10.0
 
 
 class Absent:
-    """A registry that comes and goes, always at the same address. It gives the ids that the tests' codec knows."""
+    """A registry that comes and goes, always at the same address. It gives the ids that the tests'
+    codec knows.
+    """
 
     def __init__(self) -> None:
         self._first = Registry()
@@ -39,7 +43,9 @@ class Absent:
 
 
 def go_away(setting: Setting) -> Outcome:
-    """Several times under a processor that works, once under one that dies and cannot start while nobody answers."""
+    """Several times under a processor that works, once under one that dies and cannot start while
+    nobody answers.
+    """
     times = 10 if setting.full else 2
     registry = Absent()
     try:
@@ -48,7 +54,9 @@ def go_away(setting: Setting) -> Outcome:
             register(settings)
             with at_work(settings, setting.directory) as work:
                 slowest = max(_at_work(work, registry) for _ in range(times))
-                slowest = max(slowest, _at_the_start(work, registry, setting.directory / "processor.log"))
+                slowest = max(
+                    slowest, _at_the_start(work, registry, setting.directory / "processor.log")
+                )
                 ends = work.finishes()
             return Outcome(times + 1, judged(settings, ends), slowest)
     finally:
@@ -70,7 +78,9 @@ def _at_the_start(work: Work, registry: Absent, log: Path) -> float:
         begun = log.stat().st_size
         work.kills()
         said = b"No Schema Registry answers"
-        assert wait_until(lambda: said in log.read_bytes()[begun:], SECONDS), "it started without a registry"
+        assert wait_until(lambda: said in log.read_bytes()[begun:], SECONDS), (
+            "it started without a registry"
+        )
         registry.returns()
 
     return work.suffers(dies)

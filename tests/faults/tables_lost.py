@@ -1,4 +1,6 @@
-"""Fault 19: a table topic is deleted. A worker refuses to start, also on an empty one, until its rows are back."""
+"""Fault 19: a table topic is deleted. A worker refuses to start, also on an empty one, until its
+rows are back.
+"""
 
 import signal
 from pathlib import Path
@@ -16,10 +18,10 @@ from schemas.catalog import (
     TABLES_EXPERIMENTS,
     TABLES_SUBJECTS,
 )
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.load import Recovery, announce, ended_well, results
 from tests.kafka.logs import standing
@@ -29,7 +31,11 @@ WITHIN = 5.0
 
 
 def deleted(setting: Setting) -> Outcome:
-    tables = (TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_COMMANDS, TABLES_SUBJECTS) if setting.full else (TABLES_ARMS,)
+    tables = (
+        (TABLES_ARMS, TABLES_EXPERIMENTS, TABLES_COMMANDS, TABLES_SUBJECTS)
+        if setting.full
+        else (TABLES_ARMS,)
+    )
     with own_kafka(STEADY, commit_ms=20, dedupe_window=200_000) as (_, settings):
         announce(settings, 100)
         load = Feeder(settings, RESULTS, results(), each=50)
@@ -38,7 +44,9 @@ def deleted(setting: Setting) -> Outcome:
 
 
 def _lost_and_found(settings: Settings, load: Feeder, table: str, directory: Path) -> float:
-    """The seconds from the start of the worker that finds the rows in place again to its first commit."""
+    """The seconds from the start of the worker that finds the rows in place again to its first
+    commit.
+    """
     with Child(settings, directory / f"{table}.log") as child, Recovery(settings) as recovery:
         begun = load.sent
         load.until(lambda: recovery.seen() and load.sent > begun + 3_000)
@@ -73,7 +81,10 @@ def _refused(settings: Settings, log: Path, said: str) -> None:
 
 
 def _written(settings: Settings) -> list[list[tuple[int, str, bytes]]]:
-    return [standing(settings, topic) for topic in (JOURNAL, DECISIONS, DEAD_LETTERS, *COMMANDS.values())]
+    return [
+        standing(settings, topic)
+        for topic in (JOURNAL, DECISIONS, DEAD_LETTERS, *COMMANDS.values())
+    ]
 
 
 CASES = (Case("a table topic is deleted", deleted, WITHIN, quick=False),)

@@ -10,4 +10,6 @@ pytestmark = pytest.mark.kafka
 
 
 def test_each_command_has_one_effect_and_one_end_whoever_dies(tmp_path: Path) -> None:
-    assert chaos(commands=20, kills=4, directory=tmp_path) == Found(20, 4, missing=0, twice=0, unfinished=0)
+    assert chaos(commands=20, kills=4, directory=tmp_path) == Found(
+        20, 4, missing=0, twice=0, unfinished=0
+    )

@@ -1,4 +1,6 @@
-"""The judge of the faults sees each kind of harm, one after the other, and says nothing where there is too little."""
+"""The judge of the faults sees each kind of harm, one after the other, and says nothing where there
+is too little.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.catalog import COMMANDS, DEAD_LETTERS, RESULTS, TABLES_ARMS
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.faults.case import Harm
 from tests.faults.judge import judged
 from tests.faults.load import announce, take_in
@@ -23,10 +25,14 @@ def settings() -> Iterator[Settings]:
         yield chosen
 
 
-def test_what_a_calm_run_leaves_is_without_harm_until_somebody_does_some(settings: Settings, tmp_path: Path) -> None:
+def test_what_a_calm_run_leaves_is_without_harm_until_somebody_does_some(
+    settings: Settings, tmp_path: Path
+) -> None:
     announce(settings)
     send(settings, RESULTS, planted(500))
-    with pytest.raises(AssertionError, match=r"^0 commands come of this log: too few to say anything"):
+    with pytest.raises(
+        AssertionError, match=r"^0 commands come of this log: too few to say anything"
+    ):
         judged(settings, ends_of(settings, RESULTS))
     ends = send_planted(settings, 30_000)  # with 500 ids that were there already
     take_in(settings, ends, tmp_path / "log")

@@ -1,9 +1,11 @@
-"""A rolling upgrade and the way back: workers of two releases in one group, with other schemas and other agents."""
+"""A rolling upgrade and the way back: workers of two releases in one group, with other schemas and
+other agents.
+"""
 
 import signal
 
 from schemas.catalog import JOURNAL, RESULTS
-from schemas.wire import unframe
+from schemas.codec.framing import unframe
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.judge import judged
 from tests.faults.load import taken_in, under_load
@@ -17,7 +19,9 @@ NEWER, OLDER = Plan(release="newer"), Plan(release="older")
 
 
 def upgraded(setting: Setting) -> Outcome:
-    """Older, both, newer, both, older; each handover is a kill, and a worker reads the rows that the other wrote."""
+    """Older, both, newer, both, older; each handover is a kill, and a worker reads the rows that
+    the other wrote.
+    """
     rounds = 4 if setting.full else 1
     with (
         under_load(600 if setting.full else 200, 12, BROKER, **FAST) as (_, settings, load),
@@ -35,7 +39,9 @@ def upgraded(setting: Setting) -> Outcome:
         fleet.until(lambda: taken_in(settings, ends))
         fleet.close()
         written = {unframe(value)[0] for _, _, value in standing(settings, JOURNAL)}
-        assert written == {codec.schema_id("JournalEntry") for codec in (newer_codec(), older_codec())}
+        assert written == {
+            codec.schema_id("JournalEntry") for codec in (newer_codec(), older_codec())
+        }
         return Outcome(2 * rounds, judged(settings, ends), max(seconds))
 
 

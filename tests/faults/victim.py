@@ -1,4 +1,5 @@
-"""A processor to which something is done from within, at a named point of a commit; a program for the faults.
+"""A processor to which something is done from within, at a named point of a commit; a program for
+the faults.
 
 usage: victim OPTIONS-JSON, with the settings in the environment as for `mendstream processor`.
 """
@@ -11,35 +12,44 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from agents.effects import Effects
-from agents.slice import Slice
-from schemas.wire import Codec
-from streams import telemetry, transaction
-from streams.blackbox import black_box
-from streams.clock import monotonic, now_ms
-from streams.config import Settings
-from streams.door import Librdkafka
-from streams.errors import MendstreamError
-from streams.processor import Processor
-from streams.topology import DECIDING, Topology
-from streams.transaction import Crash
+from agents.core.batch import Slice
+from agents.core.effects import Effects
+from schemas.codec.framing import Codec
+from streams.engine import transaction
+from streams.engine.processor import Processor
+from streams.engine.quarantine import black_box
+from streams.engine.topology import DECIDING, Topology
+from streams.engine.transaction import Crash
+from streams.kafka.backend import Librdkafka
+from streams.runtime import metrics
+from streams.runtime.clock import monotonic, now_ms
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.kafka.older import newer_codec, older_codec
 
 POISON, RAISE = b"poison", b"raise"
-POINTS = ("experiments.results.v1", "begun", "outputs", "rows", "offsets", "committed")  # in the order of a commit
+POINTS = (
+    "experiments.results.v1",
+    "begun",
+    "outputs",
+    "rows",
+    "offsets",
+    "committed",
+)  # in the order of a commit
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is done, and when.
 
-    point: where; "" for nowhere. after: so many commits of this process come first. decisive: not before one that
-    holds decisions. armed: not before whoever started it says so, with SIGUSR1. signal: what the process sends itself
-    there. statistics_ms: of the
-    producer, other than the engine's; very long, and it has no way out of a delayed EndTxn. jumps: the
-    clock goes to another hour, day or year every second. poison: a record with POISON in it ends the process, whoever
-    looks at it; with RAISE beside it by an exception, as a bug of our own would, else as one of a library in C.
-    release: "older" or "newer"; the older has other agents and older schemas, and each can read the other's.
+    point: where; "" for nowhere. after: so many commits of this process come first. decisive: not
+    before one that holds decisions. armed: not before whoever started it says so, with SIGUSR1.
+    signal: what the process sends itself there. statistics_ms: of the producer, other than the
+    engine's; very long, and it has no way out of a delayed EndTxn. jumps: the clock goes to another
+    hour, day or year every second. poison: a record with POISON in it ends the process, whoever
+    looks at it; with RAISE beside it by an exception, as a bug of our own would, else as one of a
+    library in C. release: "older" or "newer"; the older has other agents and older schemas, and
+    each can read the other's.
     """
 
     point: str = ""
@@ -88,7 +98,7 @@ def _decisions() -> float:
     """How many decisions this process has put into its transactions."""
     return sum(
         sample.value
-        for metric in telemetry.DECISIONS.collect()
+        for metric in metrics.DECISIONS.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")
     )

@@ -1,4 +1,6 @@
-"""A processor at work under load and under its supervisor, while a fault is done to what it needs."""
+"""A processor at work under load and under its supervisor, while a fault is done to what it
+needs.
+"""
 
 import os
 import signal
@@ -10,15 +12,16 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.catalog import RESULTS
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
-from streams.worker import Worker
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.settings import Settings
+from streams.runtime.supervisor import Worker
 from tests.faults.load import announce, results
 from tests.kafka.logs import Place
 from tests.kafka.running import SECONDS, Feeder
 
 MANY = 100  # crashes in a row: faults come faster here than a supervisor calls soon
-BETWEEN = 1_000  # records committed between two faults, so that each hits work and not the start of a processor
+# records committed between two faults, so that each hits work and not the start of a processor
+BETWEEN = 1_000
 
 ANSWER_SECONDS = 0.5  # of a broker that lives
 
@@ -43,8 +46,9 @@ class Work:
     def suffers(self, fault: Callable[[], None]) -> float:
         """Does a fault while work goes on.
 
-        Returns the seconds from its end until each partition has committed a record that was written after it: a commit
-        that was on its way before, and is only finished by Kafka, does not count.
+        Returns the seconds from its end until each partition has committed a record that was
+        written after it: a commit that was on its way before, and is only finished by Kafka, does
+        not count.
         """
         self._moves_on(BETWEEN)
         ended = self.goes_on(fault)
@@ -67,7 +71,9 @@ class Work:
         """Ends the load and waits until all of it is committed; returns the ends of the results."""
         self._load.feed(0)
         ends = self._committed.ends()
-        assert wait_until(lambda: self._watched() and self._committed.past(ends), SECONDS), "it does not catch up"
+        assert wait_until(lambda: self._watched() and self._committed.past(ends), SECONDS), (
+            "it does not catch up"
+        )
         return ends
 
     def _moves_on(self, records: int) -> None:
@@ -99,22 +105,30 @@ class Committed:
     def past(self, ends: Mapping[Place, int]) -> bool:
         """Whether each partition is committed up to its end; no answer is a no."""
         try:
-            found = self._consumer.committed([TopicPartition(*place) for place in ends], timeout=ANSWER_SECONDS)
+            found = self._consumer.committed(
+                [TopicPartition(*place) for place in ends], timeout=ANSWER_SECONDS
+            )
         except KafkaException:
             self._consumer.close()
             self._consumer = self._asking()  # one whose coordinator died may ask the dead for ever
             return False
-        return all(part.error is None and part.offset >= ends[part.topic, part.partition] for part in found)
+        return all(
+            part.error is None and part.offset >= ends[part.topic, part.partition] for part in found
+        )
 
     def ends(self) -> dict[Place, int]:
-        """The ends of the results; a broker that died is not waited for as long as Kafka's own clients would."""
+        """The ends of the results; a broker that died is not waited for as long as Kafka's own
+        clients would.
+        """
         found: dict[Place, int] = {}
 
         def told() -> bool:
             consumer = self._asking()
             try:
                 for p in range(self._settings.partitions):
-                    known = consumer.get_watermark_offsets(TopicPartition(RESULTS, p), timeout=ANSWER_SECONDS)
+                    known = consumer.get_watermark_offsets(
+                        TopicPartition(RESULTS, p), timeout=ANSWER_SECONDS
+                    )
                     found[RESULTS, p] = known[1] if known else -1
             except KafkaException:
                 return False
@@ -126,8 +140,13 @@ class Committed:
         return found
 
     def _asking(self) -> Consumer:
-        # Uncommitted: what transactions under way will commit is not waited for; it is not shown either.
-        reader = {"group.id": self._settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
+        # Uncommitted: what transactions under way will commit is not waited for; it is not shown
+        # either.
+        reader = {
+            "group.id": self._settings.group,
+            "isolation.level": "read_uncommitted",
+            "enable.auto.commit": False,
+        }
         return Consumer(self._settings.client(**reader))
 
 

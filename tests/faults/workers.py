@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
 
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.faults.case import Case, Outcome, Setting
 from tests.faults.load import Recovery, ended_well, under_load
 from tests.faults.victim import Plan
@@ -49,8 +49,12 @@ class Fleet:
         begun = self.load.sent
         self.until(lambda: self.load.sent > begun + records)
 
-    def recovered(self, end: Callable[[], object], also: Callable[[], bool] = lambda: True) -> float:
-        """Ends a fault; the seconds until each partition had a commit. Waits for something else too."""
+    def recovered(
+        self, end: Callable[[], object], also: Callable[[], bool] = lambda: True
+    ) -> float:
+        """Ends a fault; the seconds until each partition had a commit. Waits for something else
+        too.
+        """
         with Recovery(self._settings, every=True) as recovery:
             recovery.ended()
             end()
@@ -81,8 +85,9 @@ def frozen_at_any_time(setting: Setting) -> Outcome:
 def frozen_before_its_end_txn(setting: Setting) -> Outcome:
     """It wakes up and sends the EndTxn of a transaction that Kafka has aborted meanwhile.
 
-    It freezes at its first commit after it is told to: by a count of its own its successor, which begins to count when it
-    joins, might come first, and would freeze before anybody had replaced it.
+    It freezes at its first commit after it is told to: by a count of its own its successor, which
+    begins to count when it joins, might come first, and would freeze before anybody had replaced
+    it.
     """
 
     def freeze(fleet: Fleet, worker: Child) -> None:
@@ -93,14 +98,20 @@ def frozen_before_its_end_txn(setting: Setting) -> Outcome:
 
 
 def _zombies(
-    setting: Setting, plan: Plan | None, freeze: Callable[[Fleet, Child], None], may_return: bool = False
+    setting: Setting,
+    plan: Plan | None,
+    freeze: Callable[[Fleet, Child], None],
+    may_return: bool = False,
 ) -> Outcome:
-    """Each worker in turn freezes, is replaced, and wakes up; it must then end, having done no harm.
+    """Each worker in turn freezes, is replaced, and wakes up; it must then end, having done no
+    harm.
 
-    Each of these is waited for before the next begins. A worker that is replaced while it still works would share the
-    partitions with its successor, and what it does then depends on who of the two is quicker.
+    Each of these is waited for before the next begins. A worker that is replaced while it still
+    works would share the partitions with its successor, and what it does then depends on who of the
+    two is quicker.
 
-    may_return: one that had committed all that it folded may also be let in again, and must then restore.
+    may_return: one that had committed all that it folded may also be let in again, and must then
+    restore.
     """
     runs = 12 if setting.full else 1
     with (
@@ -126,7 +137,9 @@ def _woken(fleet: Fleet, frozen: Child, other: Child, may_return: bool) -> float
     def returned() -> bool:
         return may_return and len(frozen.restored) > before
 
-    seconds = fleet.recovered(lambda: frozen.send(signal.SIGCONT), lambda: frozen.ended or returned())
+    seconds = fleet.recovered(
+        lambda: frozen.send(signal.SIGCONT), lambda: frozen.ended or returned()
+    )
     if not frozen.ended:
         frozen.send(signal.SIGTERM)
         fleet.until(lambda: frozen.ended)
@@ -135,7 +148,8 @@ def _woken(fleet: Fleet, frozen: Child, other: Child, may_return: bool) -> float
 
 
 def one_slot(setting: Setting) -> Outcome:
-    """A second worker with the slot of the first; every other time two at once, which may fence each other.
+    """A second worker with the slot of the first; every other time two at once, which may fence
+    each other.
 
     If none is left another is started, as whatever runs them in production would.
     """
@@ -195,7 +209,12 @@ def _three_one(fleet: Fleet, first: Child) -> float:
 
 
 CASES = (
-    Case("a worker frozen past its session wakes up as a zombie", frozen_at_any_time, 5.0, quick=False),
+    Case(
+        "a worker frozen past its session wakes up as a zombie",
+        frozen_at_any_time,
+        5.0,
+        quick=False,
+    ),
     Case("a zombie between its offsets and its EndTxn", frozen_before_its_end_txn, 5.0),
     Case("two workers with one slot", one_slot, 10.0, quick=False),
     Case("workers 1 -> 3 -> 1 under load", one_three_one, 12.0, quick=False),

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from agents.decider import VERSION
-from streams.clock import monotonic
+from agents.commands.autonomy import VERSION
+from streams.runtime.clock import monotonic
 from tests.golden import store
 from tests.golden.behaviour import Behaviour, differences
 from tests.golden.logs import Recording, recordings
@@ -24,7 +24,9 @@ _USAGE = "usage: python -m tests.golden [record]"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0 where all is as recorded, or was recorded; 1 where not; 2 where it was called wrongly."""
+    """Returns 0 where all is as recorded, or was recorded; 1 where not; 2 where it was called
+    wrongly.
+    """
     if list(arguments) == ["record"]:
         return _record()
     if arguments:
@@ -40,7 +42,9 @@ def _check() -> int:
         played.add(found.name)
         before = recorded.get(found.name)
         changed += differences(before, found) if before else [f"{found.name}: was never recorded"]
-    changed += [f"{name}: is recorded, but there is no such log" for name in recorded.keys() - played]
+    changed += [
+        f"{name}: is recorded, but there is no such log" for name in recorded.keys() - played
+    ]
     for line in changed[:_SHOWN]:
         print(line)
     if len(changed) > _SHOWN:
@@ -69,10 +73,12 @@ def refusal_to_record(recorded: str, version: str, changelog: str) -> str:
     if recorded == version:
         return (
             f"Agents of version {version} are recorded already. A change of what is decided or "
-            "written wants a new VERSION in agents/decider.py."
+            "written wants a new VERSION in agents/commands/autonomy.py."
         )
     if f"agents' version {version}" not in changelog:
-        return f"CHANGELOG.md does not say what changed: no heading names agents' version {version}."
+        return (
+            f"CHANGELOG.md does not say what changed: no heading names agents' version {version}."
+        )
     return ""
 
 

@@ -45,7 +45,9 @@ class Behaviour:
         return Behaviour(**fields, decisions=decisions, commands=commands)
 
     @staticmethod
-    def of(name: str, log: Iterable[bytes | None], written: Mapping[str, Sequence[Written]]) -> "Behaviour":
+    def of(
+        name: str, log: Iterable[bytes | None], written: Mapping[str, Sequence[Written]]
+    ) -> "Behaviour":
         """The behaviour that the records written to each topic, in their order, show.
 
         written: by topic; of several partitions one after the other.
@@ -79,7 +81,9 @@ def digest(values: Iterable[bytes | None]) -> str:
 
 
 def differences(recorded: Behaviour, found: Behaviour) -> list[str]:
-    """How the behaviour found differs from the recorded one, the most telling first; empty where it does not."""
+    """How the behaviour found differs from the recorded one, the most telling first; empty where it
+    does not.
+    """
     if recorded.log != found.log:
         return [f"{found.name}: the log itself is another one: what generates it has changed"]
     told = _lines_that_differ(found.name, "decision", recorded.decisions, found.decisions)
@@ -91,7 +95,9 @@ def differences(recorded: Behaviour, found: Behaviour) -> list[str]:
     return told
 
 
-def _lines_that_differ(name: str, kind: str, recorded: tuple[str, ...], found: tuple[str, ...]) -> list[str]:
+def _lines_that_differ(
+    name: str, kind: str, recorded: tuple[str, ...], found: tuple[str, ...]
+) -> list[str]:
     missing, new = Counter(recorded) - Counter(found), Counter(found) - Counter(recorded)
     told = [f"{name}: {kind} is missing: {line}" for line in missing.elements()]
     told += [f"{name}: {kind} is new: {line}" for line in new.elements()]
@@ -106,7 +112,9 @@ def _describe_decision(value: bytes) -> str:
     offset = decision.evidence[-1].last_offset if decision.evidence else "-"
     about = [decision.experiment_id, decision.variant, decision.model_version, decision.metric]
     where = "/".join(part or "-" for part in (decision.subject, *about))
-    return f"{offset} {decision.verdict} {decision.order} {decision.outcome} {where} {decision.rule}"
+    return (
+        f"{offset} {decision.verdict} {decision.order} {decision.outcome} {where} {decision.rule}"
+    )
 
 
 def _describe_command(topic: Topic, value: bytes) -> str:
@@ -115,4 +123,7 @@ def _describe_command(topic: Topic, value: bytes) -> str:
     assert isinstance(command, Command)
     about = [command.experiment_id, command.variant, command.model_version, command.to_version]
     where = "/".join(part or "-" for part in (command.target, *about))
-    return f"{topic.record} {where} attempt {command.attempt} token {command.fencing_token} {command.command_id}"
+    return (
+        f"{topic.record} {where} attempt {command.attempt} token {command.fencing_token} "
+        f"{command.command_id}"
+    )

@@ -1,7 +1,7 @@
 """The recorded logs: histories of the laws, the data sets of the demo, and seeds of the simulation.
 
-A log is generated from a seed or read from `data/`, so it need not be stored; its digest is, so that
-a changed generator is told from a changed decision.
+A log is generated from a seed or read from `data/`, so it need not be stored; its digest is, so
+that a changed generator is told from a changed decision.
 """
 
 import logging
@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from agents.slice import Slice
+from agents.core.batch import Slice
 from schemas.catalog import DEAD_LETTERS, POLICIES, SPECS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentSpec, Policy
 from state.tables import Tables
-from streams.console.apply import read_policies, read_specs
+from streams.cli.apply_commands import read_policies, read_specs
 from streams.demo import datasets
-from streams.demo.datasets import DATA, Event
-from streams.memory.log import Fate
+from streams.demo.datasets import DATA, DemoEvent
+from streams.kafka.memory.log import Fate
 from tests.builders import CODEC, NOON, Sent
 from tests.golden.behaviour import Behaviour, Written
 from tests.laws.histories import Folded, History, Step, Told, snapshot, take_all
@@ -32,7 +32,7 @@ ENGINE_SEEDS = 20
 QUICK_ENGINE_SEEDS = 4
 FromFile = TypeVar("FromFile", Policy, ExperimentSpec)
 _SLICE = 2_000  # records, as a poll brings them
-_DATA_SETS: dict[str, Callable[[], Iterable[Event]]] = {
+_DATA_SETS: dict[str, Callable[[], Iterable[DemoEvent]]] = {
     "employment": datasets.employment,
     "shop": datasets.shop,
     "car-loan": datasets.car_loan,
@@ -52,7 +52,10 @@ def recordings() -> list[Recording]:
     """All of them, in the order in which they are stored."""
     laws = [Recording(f"law: {name}", partial(_play_law, name), True) for name in TELLING]
     demo = [Recording(f"demo: {name}", partial(_play_data_set, name), True) for name in _DATA_SETS]
-    simulated = [Recording(f"simulation: {seed}", partial(_play_inputs, seed), seed % 10 == 0) for seed in range(SEEDS)]
+    simulated = [
+        Recording(f"simulation: {seed}", partial(_play_inputs, seed), seed % 10 == 0)
+        for seed in range(SEEDS)
+    ]
     engine = [
         Recording(f"engine: {seed}", partial(_play_engine, seed), seed < QUICK_ENGINE_SEEDS)
         for seed in range(ENGINE_SEEDS)
@@ -75,7 +78,9 @@ def _play_data_set(name: str) -> Behaviour:
     events = list(_DATA_SETS[name]())
     for start in range(0, len(events), _SLICE):
         some = events[start : start + _SLICE]
-        sent = [Sent(CODEC.encode(event.record), at, NOON + at) for at, event in enumerate(some, start)]
+        sent = [
+            Sent(CODEC.encode(event.record), at, NOON + at) for at, event in enumerate(some, start)
+        ]
         steps.append(Slice.of(some[0].topic, 0, sent))
     tables = Tables(0, 1)
     folded = take_all(steps, tables)
@@ -83,11 +88,15 @@ def _play_data_set(name: str) -> Behaviour:
 
 
 def _with_fixed_ids(records: Sequence[FromFile]) -> list[FromFile]:
-    """Records from a file get an id of the moment at which they are read; here they get the same in each run."""
+    """Records from a file get an id of the moment at which they are read; here they get the same in
+    each run.
+    """
     return [replace(record, event_id=event_uuid("golden", at)) for at, record in enumerate(records)]
 
 
-def _folded_behaviour(name: str, steps: Iterable[Step], folded: Folded, tables: Tables) -> Behaviour:
+def _folded_behaviour(
+    name: str, steps: Iterable[Step], folded: Folded, tables: Tables
+) -> Behaviour:
     log = [value for step in steps for value in _values(step)]
     return Behaviour.of(name, log, _written(folded, tables))
 
@@ -116,7 +125,9 @@ def _play_inputs(seed: int) -> Behaviour:
     for partition in range(PARTITIONS):
         inputs = inputs_of(seed, partition)
         steps: list[Step] = [
-            Slice.of(topic, partition, [Sent(value, at, NOON + at) for at, value in enumerate(values)])
+            Slice.of(
+                topic, partition, [Sent(value, at, NOON + at) for at, value in enumerate(values)]
+            )
             for topic, values in inputs.items()
             if values
         ]

@@ -1,4 +1,6 @@
-"""Where recorded behaviour is kept: one JSON object a line, and the agents' version that decided it."""
+"""Where recorded behaviour is kept: one JSON object a line, and the agents' version that decided
+it.
+"""
 
 import json
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.decider import VERSION
+from agents.commands.autonomy import VERSION
 from tests.golden import store
 from tests.golden.__main__ import refusal_to_record
 from tests.golden.behaviour import Behaviour, differences
@@ -36,7 +36,10 @@ def behaviour(**changed: object) -> Behaviour:
     ("found", "told"),
     [
         (behaviour(), []),
-        (behaviour(log="2e", decisions=()), ["a log: the log itself is another one: what generates it has changed"]),
+        (
+            behaviour(log="2e", decisions=()),
+            ["a log: the log itself is another one: what generates it has changed"],
+        ),
         (
             behaviour(decisions=("10 HARM",)),
             ["a log: decision is missing: 9 HARM", "a log: decision is new: 10 HARM"],

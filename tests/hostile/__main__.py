@@ -1,4 +1,5 @@
-"""Has a stranger do every case, then weighs a million made-up names, and keeps what came of it in report.json beside this file.
+"""Has a stranger do every case, then weighs a million made-up names, and keeps what came of it in
+report.json beside this file.
 
 usage: python -m tests.hostile [TEXT-IN-THE-NAME-OF-A-CASE ...]
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 from tests.hostile import names
 from tests.hostile.cases import Case, cases
 from tests.hostile.world import World
@@ -30,7 +31,10 @@ def run(wanted: list[Case], told: Any = print) -> list[dict[str, Any]]:
         try:
             for number, case in enumerate(wanted, 1):
                 row = world.do(case)
-                took = f"{row.seconds:.2f} s, {row.cpu_seconds:.2f} of the worker's processor, {row.rss_mb:.0f} MB"
+                took = (
+                    f"{row.seconds:.2f} s, {row.cpu_seconds:.2f} of the worker's processor, "
+                    f"{row.rss_mb:.0f} MB"
+                )
                 told(f"[{number}/{len(wanted)}] {case.name}: {took} {row.notes or ''}")
             return world.judged()
         finally:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.fold import INPUTS
+from agents.flow.pipeline import INPUTS
 from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TOPICS
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Tick
-from schemas.wire import Record
 from tests.builders import metric, result, spec
 from tests.hostile.shapes import OUTSIDE, base, broken, largest, strangest, wrong
 from tests.kafka.logs import CODEC
@@ -19,7 +19,8 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where the stranger aims: a key of its own on the partition of the good tenant's subject, and what it knows of that.
+    """Where the stranger aims: a key of its own on the partition of the good tenant's subject, and
+    what it knows of that.
 
     ids: the event ids that the good tenant is going to use; good: its subject; now: ms.
     """
@@ -35,7 +36,9 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A record as the stranger sends it; partition None: that of the key. stamp: the message's own time, ms; 0: of now."""
+    """A record as the stranger sends it; partition None: that of the key. stamp: the message's own
+    time, ms; 0: of now.
+    """
 
     topic: str
     value: bytes | None
@@ -64,10 +67,19 @@ def cases() -> list[Case]:
             Case(f"{topic}: the strangest valid names", _strangest(topic), quick=topic == SPECS),
             Case(f"{topic}: each field at each edge", _wrong(topic), quick=topic == RESULTS),
             Case(f"{topic}: keys, headers and partitions that do not fit", _misplaced(topic)),
-            Case(f"{topic}: the ids of the good tenant's records", _ids(topic), quick=topic == RESULTS),
+            Case(
+                f"{topic}: the ids of the good tenant's records",
+                _ids(topic),
+                quick=topic == RESULTS,
+            ),
         ]
     found += [
-        Case(f"{topic}: bytes that are no record", _broken(topic), refused=True, quick=topic in (RESULTS, STATUS))
+        Case(
+            f"{topic}: bytes that are no record",
+            _broken(topic),
+            refused=True,
+            quick=topic in (RESULTS, STATUS),
+        )
         for topic in (*INPUTS, POLICIES)
     ]
     found += [
@@ -77,9 +89,17 @@ def cases() -> list[Case]:
     found += [
         Case("clocks of a message at 1970, at the end of time and going back", _clocks),
         Case(f"{RESULTS}: garbage, 20 000 records", _garbage, refused=True, quick=True),
-        Case(f"{STATUS}: reports of commands that nobody issued, 3 000", _statuses, refused=True, quick=True),
+        Case(
+            f"{STATUS}: reports of commands that nobody issued, 3 000",
+            _statuses,
+            refused=True,
+            quick=True,
+        ),
         Case(f"{RESULTS}: made-up subjects, 3 000", _named("subject", RESULTS)),
-        Case(f"{RESULTS}: made-up experiments of one subject, 3 000", _named("experiment_id", RESULTS)),
+        Case(
+            f"{RESULTS}: made-up experiments of one subject, 3 000",
+            _named("experiment_id", RESULTS),
+        ),
         Case(f"{RESULTS}: made-up variants, 3 000", _named("variant", RESULTS)),
         Case(f"{RESULTS}: made-up metrics, 3 000", _named("metric", RESULTS)),
         Case(f"{RESULTS}: made-up segments, 3 000", _named("segment", RESULTS)),
@@ -171,7 +191,9 @@ def _broken(topic: str) -> Callable[[Aim], Iterator[Shot]]:
         valid = CODEC.encode(base(topic, aim.key, 0, aim.now) if topic in OUTSIDE else sample(name))
         other = CODEC.encode(metric() if topic != METRICS else result())
         partition = 0 if topic == POLICIES else aim.partition
-        harmless = set() if topic in OUTSIDE else {"large"}  # what we write ourselves has another bound
+        harmless = (
+            set() if topic in OUTSIDE else {"large"}
+        )  # what we write ourselves has another bound
         harmless |= {"bad text"} if topic == TICKS else set()  # a tick has no text
         for what, value in broken(valid, other).items():
             if what not in harmless:
@@ -222,8 +244,14 @@ def _wide_specs(aim: Aim) -> Iterator[Shot]:
         )  # fmt: skip
         yield _shot(SPECS, made, aim.key)
         for number in range(20):
-            one = result(number, subject=aim.key, experiment_id=f"wide-{count}", variant=arms[number % count])
-            yield _shot(RESULTS, replace(one, event_id=event_uuid("wide", aim.number, count, number)), aim.key)
+            one = result(
+                number, subject=aim.key, experiment_id=f"wide-{count}", variant=arms[number % count]
+            )
+            yield _shot(
+                RESULTS,
+                replace(one, event_id=event_uuid("wide", aim.number, count, number)),
+                aim.key,
+            )
 
 
 def _harms(aim: Aim) -> Iterator[Shot]:
@@ -242,7 +270,9 @@ def _harms(aim: Aim) -> Iterator[Shot]:
 
 def _ticks(aim: Aim) -> Iterator[Shot]:
     for at in (0, 1, aim.now + 10**12, 2**62):
-        yield Shot(TICKS, CODEC.encode(Tick(aim.partition, at)), b"0", aim.partition, stamp=max(at, 1))
+        yield Shot(
+            TICKS, CODEC.encode(Tick(aim.partition, at)), b"0", aim.partition, stamp=max(at, 1)
+        )
 
 
 def home_of(aim: Aim, shot: Shot) -> int:

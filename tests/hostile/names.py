@@ -1,4 +1,6 @@
-"""A million names made up by one tenant: what the worker weighs, and how long the other tenant waits for its commands."""
+"""A million names made up by one tenant: what the worker weighs, and how long the other tenant
+waits for its commands.
+"""
 
 import threading
 from collections.abc import Callable
@@ -11,25 +13,38 @@ import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.catalog import COMMANDS, METRICS, RESULTS, local_ids
+from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
-from schemas.wire import Codec
 from streams.bench import prober
-from streams.clock import monotonic, now_ms, wait_until
-from streams.config import Settings
-from streams.kafka import committed
+from streams.kafka.reading import committed
+from streams.runtime.clock import monotonic, now_ms, wait_until
+from streams.runtime.settings import Settings
 from tests.builders import metric, result
 from tests.hostile.world import peak_mb
 from tests.kafka.running import Child, own_kafka
 
 CASE = "a million made-up names of one tenant"
 NAMES = 1_000_000
-SECONDS = 450.0  # in which they are sent, at an even pace: each of them makes a row or a dead letter
+SECONDS = (
+    450.0  # in which they are sent, at an even pace: each of them makes a row or a dead letter
+)
 PROBES = 600
-PROBE_SECONDS = 0.2  # between two where nothing else comes; else they are spread over the stranger's time
-RATIO_MOST = 2.0  # of the other tenant's 99th percentile with and without the stranger
+PROBE_SECONDS = (
+    0.2  # between two where nothing else comes; else they are spread over the stranger's time
+)
+RATIO_MAX = 2.0  # of the other tenant's 99th percentile with and without the stranger
 RSS_MB = 1_536  # of the worker under all of it
 PARTITIONS = 2
-_KINDS = ("subject", "variant", "segment", "unit_id", "experiment_id", "metric", "model_version", "event_id")
+_KINDS = (
+    "subject",
+    "variant",
+    "segment",
+    "unit_id",
+    "experiment_id",
+    "metric",
+    "model_version",
+    "event_id",
+)
 CODEC = Codec(local_ids())
 
 
@@ -41,7 +56,7 @@ def run(count: int = NAMES, probes: int = PROBES) -> dict[str, Any]:
     return {
         "case": CASE,
         "survived": loud["alive"],
-        "others_unharmed": ratio <= RATIO_MOST and loud["answered"] == probes,
+        "others_unharmed": ratio <= RATIO_MAX and loud["answered"] == probes,
         "told": loud["taken"] and loud["rss_mb"] <= RSS_MB,
         "records": count,
         "p99_ms_without": round(calm["p99_ms"], 1),
@@ -55,8 +70,12 @@ def run(count: int = NAMES, probes: int = PROBES) -> dict[str, Any]:
     }
 
 
-def _measured(made: Callable[[int, int], tuple[str, str, bytes]] | None, count: int, probes: int) -> dict[str, Any]:
-    """Latencies of the other tenant's commands while these names come, and what the worker weighs at the end."""
+def _measured(
+    made: Callable[[int, int], tuple[str, str, bytes]] | None, count: int, probes: int
+) -> dict[str, Any]:
+    """Latencies of the other tenant's commands while these names come, and what the worker weighs
+    at the end.
+    """
     with (
         TemporaryDirectory() as directory,
         own_kafka(partitions=PARTITIONS, dedupe_window=1_000_000) as (_, settings),
@@ -81,7 +100,9 @@ def _measured(made: Callable[[int, int], tuple[str, str, bytes]] | None, count: 
 
 
 class _Probes(prober.Probes):
-    """The other tenant, with a pause between its probes that spreads them over all of the stranger's time."""
+    """The other tenant, with a pause between its probes that spreads them over all of the
+    stranger's time.
+    """
 
     pause = PROBE_SECONDS
 
@@ -93,7 +114,10 @@ class _Stranger:
     """Sends names at an even pace in a thread of its own."""
 
     def __init__(
-        self, settings: Settings, made: Callable[[int, int], tuple[str, str, bytes]] | None, count: int
+        self,
+        settings: Settings,
+        made: Callable[[int, int], tuple[str, str, bytes]] | None,
+        count: int,
     ) -> None:
         self._settings, self._made, self._count = settings, made, count
         self._ends: dict[tuple[str, int], int] = {}
@@ -114,10 +138,14 @@ class _Stranger:
         """Whether the worker has committed all of it."""
         if not self._ends:
             return True
-        settings = self._settings.client(**{"group.id": self._settings.group, "enable.auto.commit": False})
+        settings = self._settings.client(
+            **{"group.id": self._settings.group, "enable.auto.commit": False}
+        )
         consumer = Consumer(settings)
         try:
-            reached = committed(consumer, [TopicPartition(*place) for place in self._ends], self._settings)
+            reached = committed(
+                consumer, [TopicPartition(*place) for place in self._ends], self._settings
+            )
         finally:
             consumer.close()
         return all(reached.get(place, 0) >= end for place, end in self._ends.items())
@@ -137,7 +165,11 @@ class _Stranger:
             while True:
                 try:
                     producer.produce(
-                        topic, value, key, partition_of(key, self._settings.partitions), on_delivery=delivered
+                        topic,
+                        value,
+                        key,
+                        partition_of(key, self._settings.partitions),
+                        on_delivery=delivered,
                     )
                     break
                 except BufferError:
@@ -152,11 +184,19 @@ def _made_up(number: int, now: int) -> tuple[str, str, bytes]:
     """(topic, key, value): each kind of name in turn, every one of them another."""
     kind, name = _KINDS[number % len(_KINDS)], f"made up {number}"
     event_id = event_uuid("made up", number)
-    if kind == "model_version" or (kind in ("segment", "metric", "subject") and number % 16 >= len(_KINDS)):
+    if kind == "model_version" or (
+        kind in ("segment", "metric", "subject") and number % 16 >= len(_KINDS)
+    ):
         one = metric(event_id=event_id, subject="evil/bot", occurred_at=now)
         one = replace(one, **{kind: f"evil/{name}" if kind == "subject" else name})  # type: ignore[arg-type]
         return METRICS, one.subject, CODEC.encode(one)
-    other = result(event_id=event_id, subject="evil/bot", experiment_id="exp", occurred_at=now, unit_id=str(number))
+    other = result(
+        event_id=event_id,
+        subject="evil/bot",
+        experiment_id="exp",
+        occurred_at=now,
+        unit_id=str(number),
+    )
     if kind != "event_id":
         other = replace(other, **{kind: f"evil/{name}" if kind == "subject" else name})  # type: ignore[arg-type]
     return RESULTS, other.subject, CODEC.encode(other)

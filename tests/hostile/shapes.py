@@ -1,4 +1,6 @@
-"""Records of every input, made from its schema: as large as they may be, as strange as they may be, and wrong."""
+"""Records of every input, made from its schema: as large as they may be, as strange as they may be,
+and wrong.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -16,12 +18,20 @@ from schemas.catalog import (
     SPECS,
     STATUS,
 )
+from schemas.codec.framing import MAX_BYTES, Record
 from schemas.ids import event_uuid
-from schemas.lessons import Judgement, Recommendation, RecommendationOutcome
-from schemas.orders import Request, RequestKind, Review, ReviewVerdict
-from schemas.records import CommandStatus, Status
-from schemas.texts import MAX_CHARACTERS
-from schemas.wire import MAX_BYTES, Record
+from schemas.records import (
+    CommandStatus,
+    Judgement,
+    Recommendation,
+    RecommendationOutcome,
+    Request,
+    RequestKind,
+    Review,
+    ReviewVerdict,
+    Status,
+)
+from schemas.validation.text import MAX_CHARACTERS
 from tests.builders import metric, result, spec
 
 KEYED = {RECOMMENDATIONS: "agent_id", OUTCOMES: "agent_id"}  # the others by subject
@@ -85,14 +95,28 @@ def with_texts(record: Any, text: str, kept: tuple[str, ...] = ()) -> Any:
 
 
 def largest(topic: str, key: str, number: int, now: int) -> Record:
-    """Each text as long as a name may be, in the widest characters; what is free text fills the value to its bound."""
+    """Each text as long as a name may be, in the widest characters; what is free text fills the
+    value to its bound.
+    """
     record = cast("Any", base(topic, key, number, now))
     keyed = KEYED.get(topic, "subject")
-    optional = {"segment": "s", "unit_id": "u", "experiment_id": "e", "variant": "v", "to_version": "t"}
+    optional = {
+        "segment": "s",
+        "unit_id": "u",
+        "experiment_id": "e",
+        "variant": "v",
+        "to_version": "t",
+    }
     have = {each.name for each in fields(record)}
     record = replace(record, **{name: text for name, text in optional.items() if name in have})
-    record = with_texts(record, _WIDE * MAX_CHARACTERS, (keyed, "event_id", "control", "treatments", "share_steps"))
-    free = [name for name in ("detail", "content", "reasoning", "feedback", "comment", "hypothesis") if name in have]
+    record = with_texts(
+        record, _WIDE * MAX_CHARACTERS, (keyed, "event_id", "control", "treatments", "share_steps")
+    )
+    free = [
+        name
+        for name in ("detail", "content", "reasoning", "feedback", "comment", "hypothesis")
+        if name in have
+    ]
     if free:
         record = replace(record, **{free[0]: "x" * (MAX_BYTES - 2_048 * len(have))})
     return cast("Record", record)
@@ -104,11 +128,18 @@ def strangest(topic: str, key: str, number: int, now: int) -> Iterator[tuple[str
         keyed = KEYED.get(topic, "subject")
         named = f"{key}{text}"
         record: Any = base(topic, named, number * 1_000 + at, now)
-        yield named, with_texts(record, text or "e", (keyed, "event_id", "control", "treatments", "share_steps"))
+        yield (
+            named,
+            with_texts(
+                record, text or "e", (keyed, "event_id", "control", "treatments", "share_steps")
+            ),
+        )
 
 
 def wrong(topic: str, key: str, number: int, now: int) -> Iterator[Record]:
-    """A valid record with one field at a time at each edge of its type, or beyond what it can mean."""
+    """A valid record with one field at a time at each edge of its type, or beyond what it can
+    mean.
+    """
     record: Any = base(topic, key, number, now)
     hints, keyed = get_type_hints(type(record)), KEYED.get(topic, "subject")
     for at, each in enumerate(fields(record)):

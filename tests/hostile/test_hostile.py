@@ -1,4 +1,6 @@
-"""A part of `make hostile`: the worker lives, the other tenant is served as ever, and each record has its fate."""
+"""A part of `make hostile`: the worker lives, the other tenant is served as ever, and each record
+has its fate.
+"""
 
 import pytest
 

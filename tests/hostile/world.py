@@ -1,4 +1,6 @@
-"""Two tenants on a real Kafka with one worker in a process of its own: what the stranger does, and what the other one sees."""
+"""Two tenants on a real Kafka with one worker in a process of its own: what the stranger does, and
+what the other one sees.
+"""
 
 import json
 import os
@@ -10,19 +12,28 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
-from agents.fold import INPUTS, apply_policy, fold, refresh
-from schemas.catalog import COMMANDS, DEAD_LETTERS, POLICIES, RESULTS, SPECS, TABLES_ARMS, TABLES_EXPERIMENTS, local_ids
+from agents.flow.pipeline import INPUTS, apply_policy, fold, refresh
+from schemas.catalog import (
+    COMMANDS,
+    DEAD_LETTERS,
+    POLICIES,
+    RESULTS,
+    SPECS,
+    TABLES_ARMS,
+    TABLES_EXPERIMENTS,
+    local_ids,
+)
+from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, ExperimentSpec, Policy
-from schemas.terms import COMMANDS_MOST
-from schemas.wire import Codec, Record
+from schemas.validation.specs_and_policies import COMMANDS_MAX
 from state.tables import Tables
-from streams.audit.audit import audit
 from streams.bench.probes import LENGTH, records_of, spec_of
-from streams.clock import monotonic, now_ms, wait_until
-from streams.config import Settings
-from streams.dead import letter
-from streams.kafka import committed
+from streams.kafka.dead_letters import letter
+from streams.kafka.reading import committed
+from streams.operations.audit.audit import audit
+from streams.runtime.clock import monotonic, now_ms, wait_until
+from streams.runtime.settings import Settings
 from tests.builders import Sent, piece
 from tests.hostile.cases import Aim, Case, Shot, home_of
 from tests.kafka.logs import ends_of, messages, table
@@ -30,21 +41,34 @@ from tests.kafka.running import Child
 
 ROLLBACK = COMMANDS["ROLLBACK"]
 CODEC = Codec(local_ids())
-# From the good tenant's deciding record to its command, all of the stranger's records before it. Of the worker's own
-# processor time, so that it does not matter what else the machine does; the time on the wall stands beside it.
+# From the good tenant's deciding record to its command, all of the stranger's records before it. Of
+# the worker's own
+# processor time, so that it does not matter what else the machine does; the time on the wall stands
+# beside it.
 LATENCY_SECONDS = 5.0
-RSS_MB = 1_024  # of the worker, at any time: some 250 MB at rest, a fetch queue of 128 MB, and the tables
+# of the worker, at any time: some 250 MB at rest, a fetch queue of 128 MB, and the tables
+RSS_MB = 1_024
 PATIENCE = 60.0  # for what should take less than a second
-POLICY = Policy(event_id="good", policy_id="good", subjects=("good/*",), commands_per_hour=COMMANDS_MOST,
+POLICY = Policy(event_id="good", policy_id="good", subjects=("good/*",), commands_per_hour=COMMANDS_MAX,
                 subjects_share=1.0, acknowledge_ms=86_400_000)  # fmt: skip
-_OF_A_RUN = ("offset", "_at", "_id", "token", "partition", "subject", "target")  # parts of names of what differs by run
+_OF_A_RUN = (
+    "offset",
+    "_at",
+    "_id",
+    "token",
+    "partition",
+    "subject",
+    "target",
+)  # parts of names of what differs by run
 
 Place = tuple[str, int, int]
 
 
 @dataclass(slots=True)
 class Row:
-    """What came of a case. places: where the stranger's records lie; refused_by_kafka: those that no broker took."""
+    """What came of a case. places: where the stranger's records lie; refused_by_kafka: those that
+    no broker took.
+    """
 
     case: Case
     subject: str
@@ -58,18 +82,29 @@ class Row:
 
 
 class World:
-    """A worker at work; `do` has the stranger do one case, `judged` says at the end what came of all."""
+    """A worker at work; `do` has the stranger do one case, `judged` says at the end what came of
+    all.
+    """
 
     def __init__(self, settings: Settings, directory: Path, cases: int) -> None:
-        """cases: how many there will be; the good tenant's specs are taken in before any result, as no order is kept
-        between topics."""
+        """cases: how many there will be; the good tenant's specs are taken in before any result, as
+        no order is kept between topics.
+        """
         self._settings, self._directory = settings, directory
         self._child = Child(settings, directory / "worker.log")
         self._child.awaits("restored")
         self._good = Producer(settings.client(**{"linger.ms": 0}))
-        self._offsets = Consumer(settings.client(**{"group.id": settings.group, "enable.auto.commit": False}))
+        self._offsets = Consumer(
+            settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
+        )
         self._commands = Consumer(
-            settings.client(**{"group.id": "hostile", "enable.auto.commit": False, "isolation.level": "read_committed"})
+            settings.client(
+                **{
+                    "group.id": "hostile",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                }
+            )
         )
         self._commands.assign([TopicPartition(ROLLBACK, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}
@@ -77,7 +112,9 @@ class World:
         self._send([(POLICIES, POLICY, POLICY.policy_id)])
         self._send([(SPECS, good_spec(number), f"good/bot-{number}") for number in range(cases)])
         ends = ends_of(settings, SPECS)
-        assert wait_until(lambda: self._reached(ends), PATIENCE), "the good tenant's specs are not taken in"
+        assert wait_until(lambda: self._reached(ends), PATIENCE), (
+            "the good tenant's specs are not taken in"
+        )
 
     def close(self) -> None:
         self._child.__exit__()
@@ -85,7 +122,9 @@ class World:
         self._commands.close()
 
     def do(self, case: Case) -> Row:
-        """The good tenant's experiment to within a record of its end, the stranger's records, then the last one."""
+        """The good tenant's experiment to within a record of its end, the stranger's records, then
+        the last one.
+        """
         number = len(self.rows)
         row = Row(case, f"good/bot-{number}")
         self.rows.append(row)
@@ -111,12 +150,18 @@ class World:
 
     def judged(self) -> list[dict[str, Any]]:
         """One row for each case, after the worker has come to rest."""
-        reasons = {one.place: one.reason for one in map(_told, messages(self._settings, DEAD_LETTERS)) if one}
+        reasons = {
+            one.place: one.reason
+            for one in map(_told, messages(self._settings, DEAD_LETTERS))
+            if one
+        }
         audited = audit(self._settings, quick=True, told=lambda _: None)
         for check in audited.checks:
             if check.found:
                 print(f"audit: {check.as_json()}", flush=True)
-        arms, experiments = (table(self._settings, name) for name in (TABLES_ARMS, TABLES_EXPERIMENTS))
+        arms, experiments = (
+            table(self._settings, name) for name in (TABLES_ARMS, TABLES_EXPERIMENTS)
+        )
         standing = _by_subject([*arms.values(), *experiments.values()])
         commands: dict[str, list[Record]] = {}
         for message in messages(self._settings, ROLLBACK):
@@ -124,7 +169,10 @@ class World:
             assert isinstance(order, Command)
             commands.setdefault(order.subject, []).append(order)
         wanted = Reference()
-        return [self._verdict(row, reasons, audited.found, standing, commands, wanted) for row in self.rows]
+        return [
+            self._verdict(row, reasons, audited.found, standing, commands, wanted)
+            for row in self.rows
+        ]
 
     def _verdict(
         self,
@@ -154,7 +202,11 @@ class World:
             "rss_mb": round(row.rss_mb),
             "notes": [
                 *row.notes,
-                *([] if same_commands else ["the good tenant's commands are not as without the stranger"]),
+                *(
+                    []
+                    if same_commands
+                    else ["the good tenant's commands are not as without the stranger"]
+                ),
                 *([] if same_rows else ["the good tenant's rows are not as without the stranger"]),
             ],
         }
@@ -170,7 +222,11 @@ class World:
     def _shoot(self, case: Case, shots: Iterable[Shot], aim: Aim, row: Row) -> None:
         producer = Producer(
             self._settings.client(
-                **{"compression.type": case.compression, "message.max.bytes": 100_000_000, "linger.ms": 20}
+                **{
+                    "compression.type": case.compression,
+                    "message.max.bytes": 100_000_000,
+                    "linger.ms": 20,
+                }
             )
         )
 
@@ -178,7 +234,9 @@ class World:
             if error is not None:
                 row.refused_by_kafka[error.name()] += 1
             else:
-                row.places.append((message.topic() or "", message.partition() or 0, message.offset() or 0))
+                row.places.append(
+                    (message.topic() or "", message.partition() or 0, message.offset() or 0)
+                )
 
         for shot in shots:
             _produce(producer, shot, home_of(aim, shot), delivered, row)
@@ -208,7 +266,9 @@ class World:
     def _reached(self, ends: dict[tuple[str, int], int]) -> bool:
         """Whether the group has committed all before these offsets."""
         try:
-            reached = committed(self._offsets, [TopicPartition(*place) for place in ends], self._settings)
+            reached = committed(
+                self._offsets, [TopicPartition(*place) for place in ends], self._settings
+            )
         except KafkaException:
             return False
         return all(reached.get(place, 0) >= end for place, end in ends.items())
@@ -232,12 +292,17 @@ def _produce(producer: Producer, shot: Shot, partition: int, delivered: Any, row
 
 
 class Reference:
-    """What the good tenant's experiment comes to where nobody else is: the same records, folded here."""
+    """What the good tenant's experiment comes to where nobody else is: the same records, folded
+    here.
+    """
 
     def __init__(self) -> None:
         tables, now = Tables(0, 1), now_ms()
         assert apply_policy(CODEC.encode(POLICY), tables, CODEC) is None
-        values: list[tuple[str, Record]] = [(SPECS, good_spec(0)), *((RESULTS, one) for one in good_results(0, now))]
+        values: list[tuple[str, Record]] = [
+            (SPECS, good_spec(0)),
+            *((RESULTS, one) for one in good_results(0, now)),
+        ]
         found: list[Record] = []
         for at, (topic, record) in enumerate(values):
             effects = fold(piece(topic, [Sent(CODEC.encode(record), at, now)]), tables, CODEC)
@@ -253,7 +318,9 @@ class Reference:
 
 def good_spec(number: int) -> ExperimentSpec:
     name = f"good/bot-{number}"
-    return replace(spec_of(0), subject=name, experiment_id="exp", event_id=event_uuid("good", "spec", number))
+    return replace(
+        spec_of(0), subject=name, experiment_id="exp", event_id=event_uuid("good", "spec", number)
+    )
 
 
 def good_results(number: int, moment: int) -> list[ExperimentResult]:
@@ -267,13 +334,22 @@ def good_results(number: int, moment: int) -> list[ExperimentResult]:
 
 
 def masked(records: Iterable[Any]) -> list[str]:
-    """Records as text, sorted, without what differs from run to run: offsets, moments, ids and names of the subject."""
-    return sorted(json.dumps(_masked(asdict(one)), sort_keys=True).replace(one.subject, "SUBJECT") for one in records)
+    """Records as text, sorted, without what differs from run to run: offsets, moments, ids and
+    names of the subject.
+    """
+    return sorted(
+        json.dumps(_masked(asdict(one)), sort_keys=True).replace(one.subject, "SUBJECT")
+        for one in records
+    )
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _masked(each) for name, each in value.items() if not any(part in name for part in _OF_A_RUN)}
+        return {
+            name: _masked(each)
+            for name, each in value.items()
+            if not any(part in name for part in _OF_A_RUN)
+        }
     return [_masked(each) for each in value] if isinstance(value, list | tuple) else value
 
 

@@ -14,7 +14,11 @@ SECONDS = 60.0  # the deadline of a command; most take one or two
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """This environment without settings of Mendstream, the place of the jars excepted."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("MENDSTREAM_") or k == "MENDSTREAM_CACHE"}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith("MENDSTREAM_") or k == "MENDSTREAM_CACHE"
+    }
     return kept | {"COLUMNS": "120"} | dict(more or {})
 
 
@@ -35,7 +39,9 @@ def mendstream(
 def output(*arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
     """What a command prints; it must succeed."""
     done = mendstream(*arguments, env=env)
-    assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    assert done.returncode == 0, (
+        f"{arguments}: {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    )
     return done.stdout
 
 
@@ -47,7 +53,9 @@ def lines(*arguments: str | Path, env: Mapping[str, str] | None = None) -> list[
 def error(*arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
     """The one line that a failing command says, without `error: `."""
     done = mendstream(*arguments, env=env)
-    assert done.returncode == 1, f"{arguments}: {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    assert done.returncode == 1, (
+        f"{arguments}: {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    )
     assert "Traceback" not in done.stderr + done.stdout
     said = done.stderr.splitlines()
     assert len(said) == 1, done.stderr

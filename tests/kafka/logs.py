@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from confluent_kafka import Message, Producer, TopicPartition
 
-from agents.fold import INPUTS, apply_policy, fold
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.flow.pipeline import INPUTS, apply_policy, fold
 from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
+from schemas.codec.framing import Codec, Record
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
-from schemas.wire import Codec, Record
 from state.tables import Tables
-from streams.config import Settings
-from streams.kafka import admin, end_offsets, read, start_offsets
-from streams.restore import last_entries
+from streams.engine.restore import last_entries
+from streams.kafka.reading import admin, end_offsets, read, start_offsets
+from streams.runtime.settings import Settings
 from tests.builders import result, spec
 from tests.kafka.older import newer_codec
 
@@ -40,13 +40,18 @@ def planted(n: int, seed: int = 7, experiments: int = 24) -> Iterable[Experiment
 
 
 def specs(experiments: int = 24) -> list[ExperimentSpec]:
-    return [spec(event_id=f"spec-{e}", subject=f"bot-{e % 12}", experiment_id=f"exp-{e}") for e in range(experiments)]
+    return [
+        spec(event_id=f"spec-{e}", subject=f"bot-{e % 12}", experiment_id=f"exp-{e}")
+        for e in range(experiments)
+    ]
 
 
 def send_harm(settings: Settings, numbers: Iterable[int], codec: Codec = CODEC) -> None:
     """Writes for each number an experiment of a subject of its own, which must be rolled back."""
     known = [*numbers]
-    started = [spec(event_id=f"spec-{n}", subject=f"bot-{n}", experiment_id=f"exp-{n}") for n in known]
+    started = [
+        spec(event_id=f"spec-{n}", subject=f"bot-{n}", experiment_id=f"exp-{n}") for n in known
+    ]
     send(settings, SPECS, started, codec=codec)
     send(settings, RESULTS, (each for n in known for each in _harm(n)), codec=codec)
 
@@ -71,13 +76,19 @@ def send(
     subjects: Sequence[str] | None = None,
     codec: Codec = CODEC,
 ) -> None:
-    """Writes records to their partitions and waits until they are acknowledged; policies have but one."""
+    """Writes records to their partitions and waits until they are acknowledged; policies have but
+    one.
+    """
     partitions = 1 if topic in BROADCASTS else settings.partitions
-    producer = Producer(settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000}))
+    producer = Producer(
+        settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+    )
     for i, record in enumerate(records):
         subject = subjects[i] if subjects is not None else record.subject  # type: ignore[union-attr]
         value = record if isinstance(record, bytes) else codec.encode(record)
-        producer.produce(topic, value=value, key=subject, partition=partition_of(subject, partitions))
+        producer.produce(
+            topic, value=value, key=subject, partition=partition_of(subject, partitions)
+        )
         producer.poll(0)
     assert producer.flush(60.0) == 0
 
@@ -91,7 +102,10 @@ def send_planted(settings: Settings, n: int) -> dict[Place, int]:
 
 def ends_of(settings: Settings, topic: str) -> dict[Place, int]:
     parts = [TopicPartition(topic, p) for p in range(settings.partitions)]
-    return {(part.topic, part.partition): end for part, end in end_offsets(admin(settings), parts).items()}
+    return {
+        (part.topic, part.partition): end
+        for part, end in end_offsets(admin(settings), parts).items()
+    }
 
 
 def as_json(ends: dict[Place, int]) -> str:
@@ -106,7 +120,9 @@ def messages(settings: Settings, topic: str) -> list[Message]:
     starts, ends = start_offsets(client, parts), end_offsets(client, parts)
     ranges = {(p.topic, p.partition): (starts[p], ends[p]) for p in parts}
     found = [message for batch in read(settings, ranges) for message in batch]
-    return sorted(found, key=lambda each: each.partition() or 0)  # stable: the order within a partition stays
+    return sorted(
+        found, key=lambda each: each.partition() or 0
+    )  # stable: the order within a partition stays
 
 
 def headers(message: Message) -> list[tuple[str, bytes | None]]:
@@ -143,7 +159,8 @@ def commands(settings: Settings) -> list[Command]:
 
 
 def calm(settings: Settings) -> list[Command]:
-    """The commands that the log of specs and results gives when nothing disturbs: folded here, in one piece.
+    """The commands that the log of specs and results gives when nothing disturbs: folded here, in
+    one piece.
 
     Policies count from the beginning.
     """
@@ -156,7 +173,11 @@ def calm(settings: Settings) -> list[Command]:
             records = [each for each in messages(settings, topic) if each.partition() == p]
             effects = fold(Slice.of(topic, p, records), tables, CODEC) if records else None  # type: ignore[arg-type]
             found += [output.record for output in effects.outputs] if effects else []
-    return [replace(record, issued_at=0, expires_at=0) for record in found if isinstance(record, Command)]
+    return [
+        replace(record, issued_at=0, expires_at=0)
+        for record in found
+        if isinstance(record, Command)
+    ]
 
 
 def by_id(found: Iterable[Command]) -> list[Command]:

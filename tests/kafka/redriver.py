@@ -1,4 +1,5 @@
-"""A redrive that kills itself with SIGKILL at a named point of a transaction; a program for the tests.
+"""A redrive that kills itself with SIGKILL at a named point of a transaction; a program for the
+tests.
 
 usage: redriver BOOTSTRAP POINT NUMBER LETTERS
 
@@ -9,8 +10,8 @@ import os
 import signal
 import sys
 
-from streams.config import Settings
-from streams.redrive import Wanted, redrive
+from streams.operations.redrive import Wanted, redrive
+from streams.runtime.settings import Settings
 
 
 def main() -> None:

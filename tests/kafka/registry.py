@@ -9,7 +9,9 @@ from typing import Any
 
 
 class Registry(ThreadingHTTPServer):
-    """Subjects with their schemas by version, ids that count up from 1, and the compatibility that was set."""
+    """Subjects with their schemas by version, ids that count up from 1, and the compatibility that
+    was set.
+    """
 
     daemon_threads = True
 
@@ -66,10 +68,17 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, body
             case "POST", ["subjects", subject, "versions"]:
                 if subject in self.server.incompatible:
-                    return 409, {"error_code": 409, "message": "Schema being registered is incompatible"}
+                    return 409, {
+                        "error_code": 409,
+                        "message": "Schema being registered is incompatible",
+                    }
                 return 200, {"id": self.server.add(subject, body["schema"])}
-            case "POST", ["subjects", subject] if body["schema"] in self.server.versions.get(subject, []):
-                return 200, self._version(subject, self.server.versions[subject].index(body["schema"]))
+            case "POST", ["subjects", subject] if body["schema"] in self.server.versions.get(
+                subject, []
+            ):
+                return 200, self._version(
+                    subject, self.server.versions[subject].index(body["schema"])
+                )
             case "GET", ["subjects", subject, "versions"]:
                 return 200, [n + 1 for n in range(len(self.server.versions[subject]))]
             case "GET", ["subjects", subject, "versions", number]:
@@ -78,7 +87,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _version(self, subject: str, at: int) -> dict[str, Any]:
         schema = self.server.versions[subject][at]
-        return {"subject": subject, "version": at + 1, "id": self.server.ids[schema], "schema": schema}
+        return {
+            "subject": subject,
+            "version": at + 1,
+            "id": self.server.ids[schema],
+            "schema": schema,
+        }
 
 
 @contextmanager

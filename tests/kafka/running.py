@@ -1,4 +1,6 @@
-"""Processors under test: in a thread of this process, or in a process of their own that can be killed."""
+"""Processors under test: in a thread of this process, or in a process of their own that can be
+killed.
+"""
 
 import gc
 import os
@@ -16,33 +18,42 @@ from pydantic import SecretStr
 
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.health import Health
-from streams.kafka import admin
-from streams.processor import Processor
-from streams.topics import create
-from streams.topology import DECIDING, Topology
+from streams.engine.processor import Processor
+from streams.engine.topology import DECIDING, Topology
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.health import Health
+from streams.runtime.settings import Settings
 from tests.containers import ContainerKafka, asked
 from tests.kafka.console import ROOT, environment
 from tests.kafka.logs import CODEC, Place, as_json
 
 SECONDS = 60.0  # the deadline of everything that is waited for; most of it takes less than one
 SMALL = {"dedupe_window": 1_000}
-# A broker that is not to die: beside other work it may miss its heartbeats for seconds, and its controller would then take
+# A broker that is not to die: beside other work it may miss its heartbeats for seconds, and its
+# controller would then take
 # the leaders of all its partitions from it, the coordinators' among them, again and again.
 STEADY = {"broker.session.timeout.ms": "30000"}
-EAGER = {"group.min.session.timeout.ms": "1000"}  # of the broker, so that a dead worker is missed soon
+EAGER = {
+    "group.min.session.timeout.ms": "1000"
+}  # of the broker, so that a dead worker is missed soon
 
 
 @contextmanager
-def own_kafka(broker: Mapping[str, str] | None = None, **settings: Any) -> Iterator[tuple[EmbeddedKafka, Settings]]:
-    """A broker with its topics, all of it one run's own; a container where --kafka=container asks for one.
+def own_kafka(
+    broker: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[tuple[EmbeddedKafka, Settings]]:
+    """A broker with its topics, all of it one run's own; a container where --kafka=container asks
+    for one.
 
-    A container has of an EmbeddedKafka what tests that pytest runs ask of it: its address, `kill` and `restart`.
+    A container has of an EmbeddedKafka what tests that pytest runs ask of it: its address, `kill`
+    and `restart`.
     """
-    chosen_broker = cast(EmbeddedKafka, ContainerKafka(broker)) if asked() else EmbeddedKafka(settings=broker)
+    chosen_broker = (
+        cast(EmbeddedKafka, ContainerKafka(broker)) if asked() else EmbeddedKafka(settings=broker)
+    )
     with chosen_broker as embedded:
         chosen = Settings(bootstrap=embedded.bootstrap, **(SMALL | settings))
         create(admin(chosen), chosen)
@@ -57,14 +68,19 @@ def changed(settings: Settings, **more: Any) -> Settings:
 def environment_of(settings: Settings) -> dict[str, str]:
     """What was set, as environment variables; secrets in plain text."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    plain = {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in given.items()}
+    plain = {
+        name: each.get_secret_value() if isinstance(each, SecretStr) else each
+        for name, each in given.items()
+    }
     return {f"MENDSTREAM_{name.upper()}": str(value) for name, value in plain.items()}
 
 
 class Threaded:
     """A processor in a thread. Leaving it stops the processor, and raises what ended it before."""
 
-    def __init__(self, settings: Settings, health: Health | None = None, topology: Topology = DECIDING) -> None:
+    def __init__(
+        self, settings: Settings, health: Health | None = None, topology: Topology = DECIDING
+    ) -> None:
         self._health = health or Health()
         self.processor = Processor(settings, CODEC, self._health, topology=topology)
         self.error: BaseException | None = None
@@ -77,7 +93,9 @@ class Threaded:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.processor.stop()
         self._thread.join(SECONDS)
-        gc.unfreeze()  # a processor keeps what it began with out of the collector's sight, here with what its tests left
+        # a processor keeps what it began with out of the collector's sight, here with what its
+        # tests left
+        gc.unfreeze()
         gc.collect()
         assert not self._thread.is_alive(), "a processor that was asked to stop goes on"
         if self.error is not None and kind is None:
@@ -85,7 +103,9 @@ class Threaded:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Waits for a condition; raises what ended the processor before it came about."""
-        assert wait_until(lambda: self.error is not None or condition(), SECONDS), "it never came about"
+        assert wait_until(lambda: self.error is not None or condition(), SECONDS), (
+            "it never came about"
+        )
         if self.error is not None:
             error, self.error = self.error, None
             raise error
@@ -95,7 +115,9 @@ class Threaded:
         return self._health.ready
 
     def takes_in(self, ends: Mapping[Place, int]) -> None:
-        """Waits until everything before these offsets is committed; the last of each partition must be a record."""
+        """Waits until everything before these offsets is committed; the last of each partition must
+        be a record.
+        """
         self.until(lambda: self.processor.progress(ends) >= sum(ends.values()))
 
     def _run(self) -> None:
@@ -106,7 +128,9 @@ class Threaded:
 
 
 class Child:
-    """`mendstream processor` in a process of its own, or another program of Python's with the same settings."""
+    """`mendstream processor` in a process of its own, or another program of Python's with the same
+    settings.
+    """
 
     def __init__(self, settings: Settings, log: Path, *program: str) -> None:
         self.log = log
@@ -150,7 +174,10 @@ class Child:
     def state(self) -> str:
         """How it stands, in a line for a person who asks why something did not come about."""
         how = "ended" if self.ended else "stopped" if self.stopped else "runs"
-        last = next((line for line in reversed(self.log.read_text().splitlines()) if line.strip()), "nothing")
+        last = next(
+            (line for line in reversed(self.log.read_text().splitlines()) if line.strip()),
+            "nothing",
+        )
         return f"{self.log.name}: {how}, restored {self.restored}, said last: {last}"
 
     def says(self, text: str, times: int = 1) -> bool:
@@ -158,7 +185,9 @@ class Child:
 
     def awaits(self, text: str, times: int = 1) -> None:
         """Waits for a text in what it says."""
-        assert wait_until(lambda: self.says(text, times) or self.ended, SECONDS), self.log.read_text()
+        assert wait_until(lambda: self.says(text, times) or self.ended, SECONDS), (
+            self.log.read_text()
+        )
         assert self.says(text, times), self.log.read_text()
 
     def send(self, number: signal.Signals) -> None:
@@ -170,9 +199,23 @@ class Child:
 
 def victim(settings: Settings, point: str, share: float, ends: Mapping[Place, int]) -> int:
     """Runs a processor that dies at a point; returns how it ended (see victim.py)."""
-    given = [f"{name}={getattr(settings, name)}" for name in settings.model_fields_set if name != "bootstrap"]
-    command = [sys.executable, "-m", "tests.kafka.victim", settings.bootstrap, point, str(share), as_json(dict(ends))]
-    done = subprocess.run([*command, *given], cwd=ROOT, timeout=SECONDS, capture_output=True, text=True, check=False)
+    given = [
+        f"{name}={getattr(settings, name)}"
+        for name in settings.model_fields_set
+        if name != "bootstrap"
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.kafka.victim",
+        settings.bootstrap,
+        point,
+        str(share),
+        as_json(dict(ends)),
+    ]
+    done = subprocess.run(
+        [*command, *given], cwd=ROOT, timeout=SECONDS, capture_output=True, text=True, check=False
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
     return done.returncode
 
@@ -188,16 +231,23 @@ class Feeder:
         each: int = 100,
         stamped: bool = False,
     ) -> None:
-        """stamped: with the record's own time as the message's, as a producer would whose clock is wrong."""
+        """stamped: with the record's own time as the message's, as a producer would whose clock is
+        wrong.
+        """
         self._stamped = stamped
         self._settings, self._topic, self._records, self._each = settings, topic, records, each
         self._producer = Producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
 
     def until(self, condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:
-        """Sends until a condition holds. told: what stands in the way, for who reads that it never came about."""
+        """Sends until a condition holds. told: what stands in the way, for who reads that it never
+        came about.
+        """
         came = wait_until(lambda: self._feed() and condition(), SECONDS)
-        assert came, f"it never came about under load of {self.sent} records within {SECONDS:.0f} s\n{told()}"
+        assert came, (
+            f"it never came about under load of {self.sent} records within {SECONDS:.0f} "
+            f"s\n{told()}"
+        )
 
     def feed(self, records: int) -> None:
         """Sends some more and waits until they are acknowledged."""
@@ -211,7 +261,9 @@ class Feeder:
             record = next(self._records)
             partition = partition_of(record.subject, self._settings.partitions)
             stamp = record.occurred_at if self._stamped else 0  # 0: the time of this machine
-            self._producer.produce(self._topic, CODEC.encode(record), record.subject, partition, timestamp=stamp)
+            self._producer.produce(
+                self._topic, CODEC.encode(record), record.subject, partition, timestamp=stamp
+            )
             self.sent += 1
         self._producer.poll(0)
         return True

@@ -1,4 +1,6 @@
-"""What the command line says of the records that it wrote, against a real Kafka with a processor and without."""
+"""What the command line says of the records that it wrote, against a real Kafka with a processor
+and without.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -7,12 +9,21 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.cli import application
+from streams.cli.app import application
 from tests.kafka.running import Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
 ROWS = 300
-SHOP = ("--to", "results", "--map", "subject:=shop", "--map", "variant=arm", "--map", "occurred_at=ts")
+SHOP = (
+    "--to",
+    "results",
+    "--map",
+    "subject:=shop",
+    "--map",
+    "variant=arm",
+    "--map",
+    "occurred_at=ts",
+)
 EXPERIMENT = ("--map", "experiment_id:=wide")
 SPEC = """\
 experiment_id: {name}
@@ -33,7 +44,9 @@ def at() -> Iterator[tuple[str, ...]]:
 
 def run(*arguments: str | Path) -> Result:
     """A command in this process, which costs a tenth of one of its own."""
-    return CliRunner().invoke(application(), [*map(str, arguments)], env={"COLUMNS": "120"}, catch_exceptions=False)
+    return CliRunner().invoke(
+        application(), [*map(str, arguments)], env={"COLUMNS": "120"}, catch_exceptions=False
+    )
 
 
 def output(*arguments: str | Path) -> str:
@@ -48,7 +61,9 @@ def wide(path: Path, day: int) -> Path:
         writer = csv.writer(file)
         writer.writerow(["ts", "arm", "conversion", "revenue", "load"])
         for n in range(ROWS):
-            writer.writerow([f"2024-05-{day:02} 00:{n // 60:02}:{n % 60:02}", "ab"[n % 2], n % 2, n % 7, n % 5])
+            writer.writerow(
+                [f"2024-05-{day:02} 00:{n // 60:02}:{n % 60:02}", "ab"[n % 2], n % 2, n % 7, n % 5]
+            )
     return path
 
 
@@ -59,7 +74,9 @@ def last(*arguments: str | Path) -> str:
 def test_three_metrics_two_days_and_twice_the_same(at: tuple[str, ...], tmp_path: Path) -> None:
     path = wide(tmp_path / "day.csv", 1)
     for metric in ("conversion", "revenue", "load"):
-        said = last(path, *SHOP, *EXPERIMENT, "--map", f"metric:={metric}", "--map", f"sum={metric}", *at)
+        said = last(
+            path, *SHOP, *EXPERIMENT, "--map", f"metric:={metric}", "--map", f"sum={metric}", *at
+        )
         assert said == f"{ROWS} new, 0 known already, 0 refused, 0 not taken in yet"
     conversion = ("--map", "metric:=conversion", "--map", "sum=conversion")
     again = last(path, *SHOP, *EXPERIMENT, *conversion, *at)
@@ -72,7 +89,16 @@ def test_what_is_refused_is_told_with_its_reason(at: tuple[str, ...], tmp_path: 
     path = tmp_path / "half.csv"
     path.write_text("ts,arm,error\n1700000000000,a,0.5\n1700000000001,b,1\n")
     done = run(
-        "publish", path, *SHOP, "--map", "experiment_id:=half", "--map", "metric:=error", "--map", "sum=error", *at
+        "publish",
+        path,
+        *SHOP,
+        "--map",
+        "experiment_id:=half",
+        "--map",
+        "metric:=error",
+        "--map",
+        "sum=error",
+        *at,
     )
     reason, told = done.output.splitlines()
     assert done.exit_code == 1
@@ -80,7 +106,9 @@ def test_what_is_refused_is_told_with_its_reason(at: tuple[str, ...], tmp_path: 
     assert told.endswith("1 new, 0 known already, 1 refused (NOT_A_COUNT 1), 0 not taken in yet")
 
 
-def test_the_last_spec_stands_whatever_was_applied_before(at: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_last_spec_stands_whatever_was_applied_before(
+    at: tuple[str, ...], tmp_path: Path
+) -> None:
     path = tmp_path / "spec.yaml"
     for least in (100, 200, 100):
         path.write_text(SPEC.format(name="aba", least=least))
@@ -88,11 +116,32 @@ def test_the_last_spec_stands_whatever_was_applied_before(at: tuple[str, ...], t
         assert f'"min_count": {least}' in output("table", "experiments", "--subject", "bot", *at)
 
 
-def test_a_spec_that_comes_too_late_is_not_called_applied(at: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_spec_that_comes_too_late_is_not_called_applied(
+    at: tuple[str, ...], tmp_path: Path
+) -> None:
     path, rows = tmp_path / "spec.yaml", tmp_path / "rows.csv"
     rows.write_text("ts,arm,error\n1700000000000,old,0\n")
-    bot = ("--to", "results", "--map", "subject:=bot", "--map", "variant=arm", "--map", "occurred_at=ts")
-    last(rows, *bot, "--map", "experiment_id:=late", "--map", "metric:=error", "--map", "sum=error", *at)
+    bot = (
+        "--to",
+        "results",
+        "--map",
+        "subject:=bot",
+        "--map",
+        "variant=arm",
+        "--map",
+        "occurred_at=ts",
+    )
+    last(
+        rows,
+        *bot,
+        "--map",
+        "experiment_id:=late",
+        "--map",
+        "metric:=error",
+        "--map",
+        "sum=error",
+        *at,
+    )
     path.write_text(SPEC.format(name="late", least=300))
     done = run("spec", "apply", path, *at)
     assert (done.exit_code, "its terms stand" in done.output) == (1, True)
@@ -103,7 +152,9 @@ def test_an_id_that_came_before_is_said(at: tuple[str, ...], tmp_path: Path) -> 
     path = tmp_path / "spec.yaml"
     path.write_text("event_id: one\n" + SPEC.format(name="given", least=100))
     assert "applied" in output("spec", "apply", path, *at)
-    assert "known already: a record with the same event_id came before" in output("spec", "apply", path, *at)
+    assert "known already: a record with the same event_id came before" in output(
+        "spec", "apply", path, *at
+    )
 
 
 def test_without_a_processor_nothing_is_called_applied(tmp_path: Path) -> None:

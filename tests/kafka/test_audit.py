@@ -1,4 +1,6 @@
-"""An audit of a sound deployment finds nothing, at rest and at work; each way of tampering with one is found by name."""
+"""An audit of a sound deployment finds nothing, at rest and at work; each way of tampering with one
+is found by name.
+"""
 
 import json
 from collections.abc import Iterator
@@ -12,11 +14,11 @@ from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, JOURNAL, RESULTS,
 from schemas.ids import partition_of
 from schemas.records import ArmRow, JournalEntry, RollbackCommand, Step
 from state.tables import Tables
-from streams.audit.audit import audit
-from streams.audit.checks import Check
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.kafka import admin
+from streams.kafka.reading import admin
+from streams.operations.audit.audit import audit
+from streams.operations.audit.checks import Check
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.faults.judge import group_offsets
 from tests.kafka.console import mendstream
 from tests.kafka.logs import (
@@ -42,7 +44,9 @@ ROLLBACKS = COMMANDS["ROLLBACK"]
 
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Settings]:
-    """A broker on which a worker decided and left. The tests below make it worse from one to the next."""
+    """A broker on which a worker decided and left. The tests below make it worse from one to the
+    next.
+    """
     with own_kafka(dedupe_window=100_000, transaction_timeout_ms=60_000) as (_, settings):
         with Threaded(settings) as worker:
             send(settings, SPECS, [b"no spec"], ["bot-1"])
@@ -62,7 +66,14 @@ def told(settings: Settings, *more: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def write(settings: Settings, topic: str, partition: int, key: str | None, value: bytes | None, **more: Any) -> None:
+def write(
+    settings: Settings,
+    topic: str,
+    partition: int,
+    key: str | None,
+    value: bytes | None,
+    **more: Any,
+) -> None:
     """Writes past the processor, as nobody should be able to."""
     producer = Producer(settings.client())
     producer.produce(topic, value, key, partition, **more)
@@ -111,18 +122,22 @@ def test_it_says_how_much_it_looked_at(lived: Settings) -> None:
     assert code == 0
     assert looked == {
         "journal": f"{entries} entries of 4 partitions",
-        "offsets": f"{sum(len(each[-1].next_offsets) for each in journal(lived).values())} next offsets of group "
+        "offsets": f"{sum(len(each[-1].next_offsets) for each in journal(lived).values())} next "
+        "offsets of group "
         "'mendstream'",
         "fates": f"{delivered(lived)} records of the inputs",
         "dead letters": "1 dead letters",
         "commands": f"{rollbacks} commands",
-        "replay": f"{delivered(lived)} records in {entries} transactions, {rollbacks} commands, {4 * TABLES} tables",
+        "replay": f"{delivered(lived)} records in {entries} transactions, {rollbacks} commands, "
+        f"{4 * TABLES} tables",
     }
     assert [check["unchecked"] for check in report["checks"]] == [[]] * 6
 
 
 def test_a_deployment_at_work_is_sound_while_it_commits(lived: Settings) -> None:
-    records = (replace(each, event_id=f"later {n}") for n, each in enumerate(planted(10_000_000, seed=8)))
+    records = (
+        replace(each, event_id=f"later {n}") for n, each in enumerate(planted(10_000_000, seed=8))
+    )
     feeder = Feeder(lived, RESULTS, records)
     looked: list[dict[str, Check]] = []
     with Threaded(lived) as worker:
@@ -132,7 +147,10 @@ def test_a_deployment_at_work_is_sound_while_it_commits(lived: Settings) -> None
             before = sum(each[-1].number for each in journal(lived).values())
             feeder.feed(2_000)
             looked.append(checks(lived, quick=len(looked) != 1))
-            return len(looked) >= 3 and sum(each[-1].number for each in journal(lived).values()) > before
+            return (
+                len(looked) >= 3
+                and sum(each[-1].number for each in journal(lived).values()) > before
+            )
 
         feeder.until(audits)
         feeder.feed(10)
@@ -149,7 +167,9 @@ def test_an_offset_that_somebody_moved_is_found_until_it_is_put_back(lived: Sett
     code, report = told(lived, "--quick")
     assert code == 1
     assert report["found"] == 1
-    (finding,) = next(check["findings"] for check in report["checks"] if check["check"] == "offsets")
+    (finding,) = next(
+        check["findings"] for check in report["checks"] if check["check"] == "offsets"
+    )
     assert finding.startswith("partition 0: the journal ends at {")
     assert f"'{RESULTS}': {right - 1}" in finding.partition(" the group 'mendstream' at ")[2]
     set_offset(lived, TopicPartition(RESULTS, 0, right))
@@ -191,7 +211,9 @@ def test_a_command_twice_is_found_and_one_with_another_content_too(lived: Settin
     named = f"command {command.command_id} attempt 1"
     assert len(found) == 3
     assert found[0].startswith(f"{named} stands twice: at {ROLLBACKS}/{partition} offset 0 and at ")
-    assert found[1].startswith(f"{named} has two contents: at {ROLLBACKS}/{partition} offset 0 and at ")
+    assert found[1].startswith(
+        f"{named} has two contents: at {ROLLBACKS}/{partition} offset 0 and at "
+    )
     assert "cannot be read: 10 bytes that begin b'roll '" in found[2]
 
 
@@ -201,7 +223,9 @@ def test_dead_letters_that_are_forged_or_doubled_are_found(lived: Settings) -> N
     write(lived, DEAD_LETTERS, partition, None, true.value(), headers=headers(true))
     write(lived, DEAD_LETTERS, partition, "letter", b"forged")
     found = checks(lived)["dead letters"]
-    assert sorted(sentence.partition(" ")[2].split(" ", 1)[1].split(" ", 1)[1] for sentence in found.findings) == [
+    assert sorted(
+        sentence.partition(" ")[2].split(" ", 1)[1].split(" ", 1)[1] for sentence in found.findings
+    ) == [
         "does not say where it came from: somebody else wrote it",
         f"is the second dead letter of {SPECS}/{partition} offset 0",
     ]
@@ -215,11 +239,17 @@ def test_records_that_retention_took_are_told_as_unchecked(lived: Settings) -> N
     assert found["fates"].findings == []
     (sentence,) = found["fates"].unchecked
     assert sentence.startswith("partition 0: records of ")
-    assert found["replay"].unchecked[0].startswith(f"{RESULTS}/0 begins at offset 100; the journal needs ")
+    assert (
+        found["replay"]
+        .unchecked[0]
+        .startswith(f"{RESULTS}/0 begins at offset 100; the journal needs ")
+    )
 
 
 def append(settings: Settings, partition: int, entry: JournalEntry) -> list[str]:
-    """Appends an entry to a journal; returns what the audit then finds of the journal that it did not find before."""
+    """Appends an entry to a journal; returns what the audit then finds of the journal that it did
+    not find before.
+    """
     before = set(checks(settings)["journal"].findings)
     write(settings, JOURNAL, partition, str(partition), CODEC.encode(entry))
     return [
@@ -242,10 +272,16 @@ def test_a_journal_with_a_gap_is_found(lived: Settings) -> None:
 def test_a_journal_that_goes_back_is_found(lived: Settings) -> None:
     last = journal(lived)[2][-1]
     end = last.next_offsets[RESULTS]
-    back = replace(last, number=last.number + 1, steps=(Step(RESULTS, end - 5, end - 2),), applied=last.applied - 1)
+    back = replace(
+        last,
+        number=last.number + 1,
+        steps=(Step(RESULTS, end - 5, end - 2),),
+        applied=last.applied - 1,
+    )
     assert append(lived, 2, back) == [
         f"{RESULTS} went back from {end} to {end - 5}",
-        f"its slices end at {last.next_offsets | {RESULTS: end - 2}}, its next offsets say {last.next_offsets}",
+        f"its slices end at {last.next_offsets | {RESULTS: end - 2}}, its next offsets say "
+        f"{last.next_offsets}",
         f"applied went back from {last.applied} to {last.applied - 1}",
     ]
 
@@ -253,27 +289,48 @@ def test_a_journal_that_goes_back_is_found(lived: Settings) -> None:
 def test_records_without_a_fate_and_fates_without_a_record_are_found(lived: Settings) -> None:
     last = journal(lived)[3][-1]
     end = last.next_offsets[RESULTS]
-    send(lived, RESULTS, [CODEC.encode(each) for each in planted(40, seed=9)], [_home(lived, 3)] * 40)
+    send(
+        lived, RESULTS, [CODEC.encode(each) for each in planted(40, seed=9)], [_home(lived, 3)] * 40
+    )
     after = {**last.next_offsets, RESULTS: end + 40}
     step = Step(RESULTS, end + 10, end + 40)
     entry = replace(
-        last, number=last.number + 1, steps=(step,), next_offsets=after, dead_letters=last.dead_letters + 31
+        last,
+        number=last.number + 1,
+        steps=(step,),
+        next_offsets=after,
+        dead_letters=last.dead_letters + 31,
     )
     assert append(lived, 3, entry) == []
     found = checks(lived)
-    assert [sentence for sentence in found["fates"].findings if "/3 " in sentence or "partition 3" in sentence] == [
-        *(f"{RESULTS}/3 offset {offset} was passed over: no entry applied it" for offset in range(end, end + 10)),
+    assert [
+        sentence
+        for sentence in found["fates"].findings
+        if "/3 " in sentence or "partition 3" in sentence
+    ] == [
+        *(
+            f"{RESULTS}/3 offset {offset} was passed over: no entry applied it"
+            for offset in range(end, end + 10)
+        ),
         f"partition 3, entry {entry.number}: its slices hold 30 records, it gave 31 a fate",
     ]
-    assert f"partition 3: the journal counts {entry.dead_letters} dead letters, {last.dead_letters} stand" in (
-        found["dead letters"].findings
+    assert (
+        f"partition 3: the journal counts {entry.dead_letters} dead letters, {last.dead_letters} "
+        "stand" in (found["dead letters"].findings)
     )
-    assert any(sentence.startswith("partition 3: the journal ends at ") for sentence in found["offsets"].findings)
+    assert any(
+        sentence.startswith("partition 3: the journal ends at ")
+        for sentence in found["offsets"].findings
+    )
 
 
 def _home(settings: Settings, partition: int) -> str:
     """A subject of that partition."""
-    return next(each.subject for each in specs() if partition_of(each.subject, settings.partitions) == partition)
+    return next(
+        each.subject
+        for each in specs()
+        if partition_of(each.subject, settings.partitions) == partition
+    )
 
 
 def test_a_journal_ahead_of_its_inputs_is_found_at_once(lived: Settings) -> None:
@@ -281,7 +338,10 @@ def test_a_journal_ahead_of_its_inputs_is_found_at_once(lived: Settings) -> None
     end = ends_of(lived, RESULTS)[RESULTS, 0]
     step = Step(RESULTS, end, end + 1_000)
     ahead = replace(
-        last, number=last.number + 1, steps=(step,), next_offsets={**last.next_offsets, RESULTS: end + 1_000}
+        last,
+        number=last.number + 1,
+        steps=(step,),
+        next_offsets={**last.next_offsets, RESULTS: end + 1_000},
     )
     assert append(lived, 0, ahead) == []
     assert f"{RESULTS}/0 ends at {end}, the journal at {end + 1_000}: was the topic made anew?" in (

@@ -16,7 +16,9 @@ def test_the_bench_reports_both_rates_and_their_ratio(tmp_path: Path) -> None:
     assert main(None, 20_000, report, runs=1) == 0
     figures = json.loads(report.read_text())
     assert figures["records"] == 20_000
-    assert figures["ratio"] == pytest.approx(figures["mendstream"] / figures["plain_consume"], abs=0.001)
+    assert figures["ratio"] == pytest.approx(
+        figures["mendstream"] / figures["plain_consume"], abs=0.001
+    )
     assert figures["mendstream"] > 0
 
 

@@ -1,4 +1,6 @@
-"""Garbage on a partition that several tenants share: it stops nobody, unless all are bad and stopping was asked for."""
+"""Garbage on a partition that several tenants share: it stops nobody, unless all are bad and
+stopping was asked for.
+"""
 
 from collections.abc import Iterator
 
@@ -7,9 +9,9 @@ import pytest
 from schemas.catalog import RESULTS, TABLES_ARMS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, ExperimentResult
-from streams.config import Settings
-from streams.replay import main as replay
-from streams.telemetry import REGISTRY
+from streams.history.replay import main as replay
+from streams.runtime.metrics import REGISTRY
+from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.logs import ends_of, fates, send, table
 from tests.kafka.running import Threaded, changed, own_kafka
@@ -19,8 +21,12 @@ SLICE = 200
 GARBAGE = 1_200  # of each of three tenants
 PARTITIONS = 4
 PLACE = partition_of("ill", PARTITIONS)
-ILL = [name for name in (f"ill{n}/bot" for n in range(99)) if partition_of(name, PARTITIONS) == PLACE][:3]
-WELL = next(name for name in (f"well{n}/bot" for n in range(99)) if partition_of(name, PARTITIONS) == PLACE)
+ILL = [
+    name for name in (f"ill{n}/bot" for n in range(99)) if partition_of(name, PARTITIONS) == PLACE
+][:3]
+WELL = next(
+    name for name in (f"well{n}/bot" for n in range(99)) if partition_of(name, PARTITIONS) == PLACE
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,9 @@ def settings() -> Iterator[Settings]:
 
 
 def good(count: int, start: int = 0) -> list[ExperimentResult]:
-    return [result(n, subject=WELL, event_id=event_uuid(WELL, n)) for n in range(start, start + count)]
+    return [
+        result(n, subject=WELL, event_id=event_uuid(WELL, n)) for n in range(start, start + count)
+    ]
 
 
 def counted(settings: Settings) -> int:
@@ -42,10 +50,14 @@ def counted(settings: Settings) -> int:
 
 
 def gauge(name: str) -> float | None:
-    return REGISTRY.get_sample_value(f"mendstream_{name}", {"topic": RESULTS, "partition": str(PLACE)})
+    return REGISTRY.get_sample_value(
+        f"mendstream_{name}", {"topic": RESULTS, "partition": str(PLACE)}
+    )
 
 
-def test_asked_to_it_stops_where_all_are_bad_and_a_restart_takes_in_a_thousand_more(settings: Settings) -> None:
+def test_asked_to_it_stops_where_all_are_bad_and_a_restart_takes_in_a_thousand_more(
+    settings: Settings,
+) -> None:
     stopping = changed(settings, breaker=True)
     with Threaded(stopping) as worker:
         worker.until(lambda: gauge("breaker_open") == 1.0)
@@ -54,7 +66,9 @@ def test_asked_to_it_stops_where_all_are_bad_and_a_restart_takes_in_a_thousand_m
     assert fates(settings).dead_letters < 3 * GARBAGE
 
 
-def test_as_it_comes_it_goes_on_and_reaches_what_waits_behind_the_garbage(settings: Settings) -> None:
+def test_as_it_comes_it_goes_on_and_reaches_what_waits_behind_the_garbage(
+    settings: Settings,
+) -> None:
     with Threaded(settings) as worker:
         worker.takes_in(ends_of(settings, RESULTS))
         assert gauge("breaker_open") == 0.0

@@ -1,4 +1,6 @@
-"""Holds the embedded Kafka to its word: it keeps what it acknowledged, refuses strangers and leaves nothing."""
+"""Holds the embedded Kafka to its word: it keeps what it acknowledged, refuses strangers and leaves
+nothing.
+"""
 
 import os
 import shutil
@@ -16,10 +18,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams import jars
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
-from streams.errors import MendstreamError
+from streams.kafka.embedded import jars
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
 
 pytestmark = pytest.mark.kafka
 SECONDS = 30.0  # the deadline of every wait here; each takes a fraction of it
@@ -36,7 +38,9 @@ def kafka_jars() -> Path:
 def test_a_new_kafka_answers_and_leaves_nothing_behind() -> None:
     with EmbeddedKafka() as broker:
         home, pid = broker.log.parent, broker.pid
-        assert AdminClient(broker.client_config()).list_topics(timeout=SECONDS).brokers.keys() == {1}
+        assert AdminClient(broker.client_config()).list_topics(timeout=SECONDS).brokers.keys() == {
+            1
+        }
     assert pid is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -50,7 +54,10 @@ def test_transactions_run_with_the_features_of_a_new_cluster() -> None:
         _create_topic(broker, "facts")
         producer = Producer(broker.client_config() | {"transactional.id": "writer"})
         producer.init_transactions(SECONDS)
-        for value, finish in ((b"aborted", producer.abort_transaction), (b"committed", producer.commit_transaction)):
+        for value, finish in (
+            (b"aborted", producer.abort_transaction),
+            (b"committed", producer.commit_transaction),
+        ):
             producer.begin_transaction()
             producer.produce("facts", value)
             producer.flush(SECONDS)
@@ -80,9 +87,12 @@ def test_a_given_directory_keeps_records_for_the_next_kafka(tmp_path: Path) -> N
 
 def test_kafka_ends_with_the_process_that_started_it() -> None:
     program = (
-        "from streams.broker import EmbeddedKafka as K; k = K(); k.start(); print(k.bootstrap, k.pid, k.log); input()"
+        "from streams.kafka.embedded.broker import EmbeddedKafka as K; k = K(); k.start(); "
+        "print(k.bootstrap, k.pid, k.log); input()"
     )
-    owner = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert owner.stdout is not None
     bootstrap, pid, log = owner.stdout.readline().split()
     address = ("127.0.0.1", int(bootstrap.split(":")[1]))
@@ -108,7 +118,9 @@ def test_a_taken_port_is_named_in_one_sentence() -> None:
 
 def test_a_kafka_that_ends_at_its_start_is_quoted(tmp_path: Path) -> None:
     broker = EmbeddedKafka(directory=tmp_path, settings={"num.io.threads": "0"})
-    with pytest.raises(MendstreamError, match=r"Kafka ended as it started: .*num\.io\.threads") as raised:
+    with pytest.raises(
+        MendstreamError, match=r"Kafka ended as it started: .*num\.io\.threads"
+    ) as raised:
         broker.start()
     assert str(tmp_path / "kafka.log") in raised.value.remedy
     assert broker.pid is None
@@ -119,7 +131,8 @@ def test_a_wrong_password_is_refused_by_the_broker() -> None:
         assert AdminClient(broker.client_config()).list_topics(timeout=SECONDS).brokers
         errors: list[KafkaError] = []
         wrong = AdminClient(
-            broker.client_config() | {"sasl.password": "wrong", "error_cb": errors.append, "log_level": 0}
+            broker.client_config()
+            | {"sasl.password": "wrong", "error_cb": errors.append, "log_level": 0}
         )
 
         def refused() -> bool:
@@ -173,10 +186,14 @@ def test_jars_that_differ_from_the_lock_are_refused(
         jars.kafka_jars()
 
 
-def test_without_a_network_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MENDSTREAM_CACHE", str(tmp_path))
     for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")  # every request ends there: nothing listens on port 1
+        monkeypatch.setenv(
+            name, "http://127.0.0.1:1"
+        )  # every request ends there: nothing listens on port 1
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(MendstreamError, match=r"cannot be fetched .* set MENDSTREAM_BOOTSTRAP"):
@@ -207,14 +224,22 @@ def _write(broker: EmbeddedKafka, topic: str, values: list[bytes]) -> None:
     refused: list[KafkaError] = []
     producer = Producer(broker.client_config() | {"acks": "all"})
     for value in values:
-        producer.produce(topic, value, on_delivery=lambda error, _: refused.append(error) if error else None)
+        producer.produce(
+            topic, value, on_delivery=lambda error, _: refused.append(error) if error else None
+        )
     assert producer.flush(SECONDS) == 0
     assert refused == []
 
 
 def _read(broker: EmbeddedKafka, topic: str, until: int) -> list[bytes]:
-    """The committed values of the topic's one partition, in order, as soon as there are `until` of them."""
-    config = {"group.id": "reader", "enable.auto.commit": "false", "isolation.level": "read_committed"}
+    """The committed values of the topic's one partition, in order, as soon as there are `until` of
+    them.
+    """
+    config = {
+        "group.id": "reader",
+        "enable.auto.commit": "false",
+        "isolation.level": "read_committed",
+    }
     consumer = Consumer(broker.client_config() | config)
     consumer.assign([TopicPartition(topic, 0, 0)])
     values: list[bytes] = []

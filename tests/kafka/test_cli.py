@@ -13,13 +13,13 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, METRICS, RESULTS
-from schemas.wire import frame
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.kafka import admin, end_offsets
-from streams.worker import Worker
+from schemas.codec.framing import frame
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
+from streams.runtime.supervisor import Worker
 from tests.kafka.console import ROOT, environment, lines, output
 
 pytestmark = pytest.mark.kafka
@@ -82,8 +82,12 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A broker where a policy, a spec and the clicks were published, and a processor has taken them in."""
+def judged(
+    here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """A broker where a policy, a spec and the clicks were published, and a processor has taken them
+    in.
+    """
     home = tmp_path_factory.mktemp("files")
     (home / "spec.yaml").write_text(SPEC)
     (home / "policy.yaml").write_text(POLICY)
@@ -95,7 +99,9 @@ def judged(here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPat
     journal = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
     with Worker(settings, home / "log"):
         assert wait_until(lambda: min(end_offsets(admin(settings), journal).values()) > 0, SECONDS)
-        assert "policy shop for shop applied" in output("policy", "apply", home / "policy.yaml", *here)
+        assert "policy shop for shop applied" in output(
+            "policy", "apply", home / "policy.yaml", *here
+        )
         assert "spec checkout of shop applied" in output("spec", "apply", home / "spec.yaml", *here)
         said = output(*here, "publish", clicks, *CLICKS, *COLUMNS)
         assert said.startswith(f"8000 records to {RESULTS}")
@@ -140,9 +146,17 @@ def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, str], cli
     assert (first["variant"], first["sum"], first["occurred_at"]) == ("old", 1.0, 1_714_521_600_000)
 
 
-def test_json_lines_need_no_map_where_fields_have_their_names(here: tuple[str, str], tmp_path: Path) -> None:
+def test_json_lines_need_no_map_where_fields_have_their_names(
+    here: tuple[str, str], tmp_path: Path
+) -> None:
     rows = [
-        {"subject": "lines", "model_version": "v1", "metric": "error", "sum": 1, "occurred_at": 1_700_000_000_000},
+        {
+            "subject": "lines",
+            "model_version": "v1",
+            "metric": "error",
+            "sum": 1,
+            "occurred_at": 1_700_000_000_000,
+        },
         {
             "subject": "lines",
             "model_version": "v1",
@@ -154,7 +168,10 @@ def test_json_lines_need_no_map_where_fields_have_their_names(here: tuple[str, s
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     output("publish", tmp_path / "rows.jsonl", "--to", "metrics", *here)
-    found = [record["value"] for record in lines("watch", "models.metrics", "--no-follow", "--key", "lines", *here)]
+    found = [
+        record["value"]
+        for record in lines("watch", "models.metrics", "--no-follow", "--key", "lines", *here)
+    ]
     assert [(each["sum"], each["segment"], each["occurred_at"]) for each in found] == [
         (1.0, None, 1_700_000_000_000),
         (0.0, "a", 1_704_067_200_000),
@@ -162,12 +179,24 @@ def test_json_lines_need_no_map_where_fields_have_their_names(here: tuple[str, s
 
 
 def test_a_dry_run_publishes_nothing(here: tuple[str, str], clicks: Path) -> None:
-    said = output("publish", clicks, "--dry-run", "--map", "subject:=dry", *CLICKS[:2], *CLICKS[4:], *COLUMNS, *here)
+    said = output(
+        "publish",
+        clicks,
+        "--dry-run",
+        "--map",
+        "subject:=dry",
+        *CLICKS[:2],
+        *CLICKS[4:],
+        *COLUMNS,
+        *here,
+    )
     assert said.startswith("8000 rows of clicks.csv.gz are good")
     assert lines("watch", RESULTS, "--no-follow", "--key", "dry", *here) == []
 
 
-def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(judged: tuple[str, str]) -> None:
+def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(
+    judged: tuple[str, str],
+) -> None:
     _send(judged[1], METRICS, frame(77, b"\xff\x1b[2J"), "odd")
     (unknown,) = lines("watch", METRICS, "--no-follow", "--key", "odd", *judged)
     assert unknown["unknown_schema_id"] == 77
@@ -178,8 +207,21 @@ def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(judged: tu
 
 
 def test_following_waits_for_the_next_record(here: tuple[str, str]) -> None:
-    command = [sys.executable, "-m", "streams", "watch", RESULTS, "--key", "late", "--limit", "1", *here]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as watching:
+    command = [
+        sys.executable,
+        "-m",
+        "streams",
+        "watch",
+        RESULTS,
+        "--key",
+        "late",
+        "--limit",
+        "1",
+        *here,
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as watching:
         _send(here[1], RESULTS, b"anything", "late")
         said, _ = watching.communicate(timeout=SECONDS)
     assert watching.returncode == 0
@@ -189,7 +231,9 @@ def test_following_waits_for_the_next_record(here: tuple[str, str]) -> None:
 def test_settings_say_where_they_come_from_and_hide_secrets(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("partitions: 12\ngroup: from-file\n")
     env = {"MENDSTREAM_GROUP": "from-env", "MENDSTREAM_SASL_PASSWORD": "opensesame"}
-    said = output("config", "--json", "--config", tmp_path / "settings.yaml", "--slot", "7", env=env)
+    said = output(
+        "config", "--json", "--config", tmp_path / "settings.yaml", "--slot", "7", env=env
+    )
     shown = json.loads(said)
     assert shown["partitions"] == {"value": "12", "from": str(tmp_path / "settings.yaml")}
     assert shown["group"] == {"value": "from-env", "from": "MENDSTREAM_GROUP"}
@@ -209,7 +253,9 @@ def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
     log = tmp_path / "said"
     with log.open("wb") as file:
         command = [sys.executable, "-m", "streams", "dev", "--port", "0"]
-        with subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=file, start_new_session=True) as running:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stderr=file, start_new_session=True
+        ) as running:
             try:
                 assert wait_until(lambda: "restored" in log.read_text(), SECONDS), log.read_text()
                 said = log.read_text()

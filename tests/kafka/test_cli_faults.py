@@ -1,4 +1,6 @@
-"""Each fault outside Mendstream is one sentence that says what is wrong and what to do, exit code 1, no traceback."""
+"""Each fault outside Mendstream is one sentence that says what is wrong and what to do, exit code
+1, no traceback.
+"""
 
 import socket
 from collections.abc import Iterator
@@ -6,18 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 from tests.kafka.console import error, mendstream
 
 pytestmark = pytest.mark.kafka
 
 ROWS = "when,arm,clicked\n2024-05-01T10:00:00Z,old,1\n2024-05-01T10:00:01Z,new,{}\n"
 MAPS = (
-    *("--to", "results", "--map", "subject:=faults", "--map", "experiment_id:=e", "--map", "metric:=conversion"),
+    *(
+        "--to",
+        "results",
+        "--map",
+        "subject:=faults",
+        "--map",
+        "experiment_id:=e",
+        "--map",
+        "metric:=conversion",
+    ),
     *("--map", "variant=arm", "--map", "sum=clicked", "--map", "occurred_at=when"),
 )
 
@@ -52,13 +63,22 @@ def test_an_unknown_file_is_named(here: tuple[str, str]) -> None:
 
 def test_a_wrong_map_is_answered_with_what_there_is(clicks: Path) -> None:
     def said(*maps: str) -> str:
-        return error("publish", clicks, "--to", "results", *(part for text in maps for part in ("--map", text)))
+        return error(
+            "publish",
+            clicks,
+            "--to",
+            "results",
+            *(part for text in maps for part in ("--map", text)),
+        )
 
     assert "names no column of the file. Its columns are when, arm, clicked." in said("sum=clicks")
-    assert "names no field of ExperimentResult. Its fields are event_id, subject," in said("summe=clicked")
+    assert "names no field of ExperimentResult. Its fields are event_id, subject," in said(
+        "summe=clicked"
+    )
     assert "Write field=column, or field:=value" in said("sum")
-    assert "Nothing says where subject, experiment_id, metric, sum, occurred_at of ExperimentResult come from." in said(
-        "variant=arm"
+    assert (
+        "Nothing says where subject, experiment_id, metric, sum, occurred_at of ExperimentResult "
+        "come from." in said("variant=arm")
     )
 
 
@@ -68,9 +88,13 @@ def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: P
         "Row 2 of clicks.csv, column 'clicked': 'yes' is no number."
     )
     clicks.write_text(ROWS.format("nan"))
-    assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv, column 'clicked': sum is nan.")
+    assert error("publish", clicks, *MAPS, *here).startswith(
+        "Row 2 of clicks.csv, column 'clicked': sum is nan."
+    )
     clicks.write_text(ROWS.format(""))
-    assert error("publish", clicks, *MAPS, *here).startswith("Row 2 of clicks.csv, column 'clicked': it is empty.")
+    assert error("publish", clicks, *MAPS, *here).startswith(
+        "Row 2 of clicks.csv, column 'clicked': it is empty."
+    )
     clicks.write_text(ROWS.format("1,2,3"))
     assert error("publish", clicks, *MAPS, *here).startswith(
         "Row 2 of clicks.csv has not the columns of the first line."
@@ -80,9 +104,13 @@ def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: P
 def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -> None:
     packed = tmp_path / "clicks.csv.gz"
     packed.write_text("not packed")
-    assert "clicks.csv.gz cannot be read: Not a gzipped file" in error("publish", packed, *MAPS, *here)
+    assert "clicks.csv.gz cannot be read: Not a gzipped file" in error(
+        "publish", packed, *MAPS, *here
+    )
     (tmp_path / "rows.jsonl").write_text("{")
-    assert "rows.jsonl cannot be read as JSON lines" in error("publish", tmp_path / "rows.jsonl", *MAPS, *here)
+    assert "rows.jsonl cannot be read as JSON lines" in error(
+        "publish", tmp_path / "rows.jsonl", *MAPS, *here
+    )
     (tmp_path / "empty.csv").write_text("")
     assert "empty.csv has no rows." in error("publish", tmp_path / "empty.csv", *MAPS, *here)
 
@@ -100,7 +128,9 @@ def test_a_wrong_spec_is_not_applied(here: tuple[str, str], tmp_path: Path) -> N
     path.write_text("a: [")
     assert "spec.yaml is not YAML" in error("spec", "apply", path, *here)
     path.write_text("policy_id: p\nrollback: SOMETIMES\n")
-    assert "spec.yaml, rollback: 'SOMETIMES' is none of OBSERVE, PROPOSE," in error("policy", "apply", path, *here)
+    assert "spec.yaml, rollback: 'SOMETIMES' is none of OBSERVE, PROPOSE," in error(
+        "policy", "apply", path, *here
+    )
 
 
 def test_another_partition_count_is_refused(here: tuple[str, str]) -> None:
@@ -130,7 +160,12 @@ def test_a_wrong_password_is_told() -> None:
         for command in (("topics", "create"), ("processor",), ("demo",)):
             said = error(*command, env=env)
             assert "refused the name or password of 'ann'. Set MENDSTREAM_SASL_USERNAME" in said
-        assert mendstream("topics", "create", env=env | {"MENDSTREAM_SASL_PASSWORD": "secret"}).returncode == 0
+        assert (
+            mendstream(
+                "topics", "create", env=env | {"MENDSTREAM_SASL_PASSWORD": "secret"}
+            ).returncode
+            == 0
+        )
 
 
 def test_a_taken_port_is_told(here: tuple[str, str]) -> None:
@@ -138,14 +173,32 @@ def test_a_taken_port_is_told(here: tuple[str, str]) -> None:
         held.bind(("127.0.0.1", 0))
         held.listen()
         port = held.getsockname()[1]
-        said = error("processor", *here, "--group", "faults", "--slot", "port", env={"MENDSTREAM_HTTP_PORT": str(port)})
-        assert said == f"Port {port} on 127.0.0.1 is taken. Set MENDSTREAM_HTTP_PORT to a free one, or to 0 for any."
-        assert error("dev", "--port", str(port)).startswith(f"Port {port} of 127.0.0.1 cannot be used:")
+        said = error(
+            "processor",
+            *here,
+            "--group",
+            "faults",
+            "--slot",
+            "port",
+            env={"MENDSTREAM_HTTP_PORT": str(port)},
+        )
+        assert (
+            said
+            == f"Port {port} on 127.0.0.1 is taken. Set MENDSTREAM_HTTP_PORT to a free one, or to "
+            "0 for any."
+        )
+        assert error("dev", "--port", str(port)).startswith(
+            f"Port {port} of 127.0.0.1 cannot be used:"
+        )
 
 
 def test_no_network_for_the_jars_is_told(tmp_path: Path, nobody: str) -> None:
-    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{nobody}")
-    done = mendstream("demo", env=proxies | {"MENDSTREAM_CACHE": str(tmp_path), "no_proxy": "", "NO_PROXY": ""})
+    proxies = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{nobody}"
+    )
+    done = mendstream(
+        "demo", env=proxies | {"MENDSTREAM_CACHE": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -154,8 +207,12 @@ def test_no_network_for_the_jars_is_told(tmp_path: Path, nobody: str) -> None:
 
 
 def test_an_unknown_topic_is_answered_with_those_there_are(here: tuple[str, str]) -> None:
-    assert error("watch", "command", *here).startswith("There is no topic 'command'. There are commands, experiments.")
+    assert error("watch", "command", *here).startswith(
+        "There is no topic 'command'. There are commands, experiments."
+    )
 
 
 def test_a_setting_out_of_range_is_told() -> None:
-    assert error("config", env={"MENDSTREAM_COMMIT_MS": "soon"}).startswith("The setting 'commit_ms' is wrong:")
+    assert error("config", env={"MENDSTREAM_COMMIT_MS": "soon"}).startswith(
+        "The setting 'commit_ms' is wrong:"
+    )

@@ -1,4 +1,6 @@
-"""Schema ids from a Schema Registry: a small real HTTP server speaks as much of its API as is used."""
+"""Schema ids from a Schema Registry: a small real HTTP server speaks as much of its API as is
+used.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.catalog import RESULTS, TOPICS, schema_text
-from schemas.wire import unframe
-from streams.codecs import codec_for, register
-from streams.config import Settings
-from streams.errors import MendstreamError
+from schemas.codec.framing import unframe
+from streams.kafka.schema_ids import codec_for, register
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.registry import Registry, serving
 
@@ -26,8 +28,12 @@ def registry() -> Iterator[Registry]:
 def test_registering_gives_each_subject_its_schema_and_compatibility(registry: Registry) -> None:
     register(Settings(registry_url=registry.url))
     named = {f"{topic.name}-value": topic for topic in TOPICS.values() if topic.record is not None}
-    assert registry.compatibility == {subject: topic.compatibility for subject, topic in named.items()}
-    assert {subject: len(versions) for subject, versions in registry.versions.items()} == dict.fromkeys(named, 1)
+    assert registry.compatibility == {
+        subject: topic.compatibility for subject, topic in named.items()
+    }
+    assert {
+        subject: len(versions) for subject, versions in registry.versions.items()
+    } == dict.fromkeys(named, 1)
 
 
 def test_values_bear_the_registrys_ids(registry: Registry) -> None:
@@ -48,7 +54,9 @@ def test_older_versions_of_a_subject_are_read(registry: Registry) -> None:
     codec = codec_for(settings)
     present = codec.encode(result(1))
     body = unframe(present)[1][:-1]  # without assigned_at, which is one byte: absent
-    assert codec.decode("ExperimentResult", b"\0" + schema_id.to_bytes(4, "big") + body) == result(1)
+    assert codec.decode("ExperimentResult", b"\0" + schema_id.to_bytes(4, "big") + body) == result(
+        1
+    )
 
 
 def test_a_registry_without_the_schemas_says_what_to_run(registry: Registry) -> None:
@@ -58,7 +66,10 @@ def test_a_registry_without_the_schemas_says_what_to_run(registry: Registry) -> 
 
 def test_an_incompatible_schema_is_one_sentence(registry: Registry) -> None:
     registry.incompatible.add(SUBJECT)
-    with pytest.raises(MendstreamError, match=r"refuses the schema of ExperimentResult: it is not BACKWARD_TRANSITIVE"):
+    with pytest.raises(
+        MendstreamError,
+        match=r"refuses the schema of ExperimentResult: it is not BACKWARD_TRANSITIVE",
+    ):
         register(Settings(registry_url=registry.url))
 
 

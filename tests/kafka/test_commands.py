@@ -1,4 +1,6 @@
-"""The life of a command over a real Kafka, at the command line: approved, issued, answered for, undone; frozen everywhere."""
+"""The life of a command over a real Kafka, at the command line: approved, issued, answered for,
+undone; frozen everywhere.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,18 +11,44 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from confluent_kafka import Message
 from jsonschema import Draft7Validator
 
-from schemas.catalog import ALERTS, COMMANDS, DECISIONS, POLICIES, STATUS, TABLES_COMMANDS, TOPICS, TRANSITIONS
+from schemas.catalog import (
+    ALERTS,
+    COMMANDS,
+    DECISIONS,
+    POLICIES,
+    STATUS,
+    TABLES_COMMANDS,
+    TOPICS,
+    TRANSITIONS,
+)
 from schemas.ids import event_uuid
-from schemas.lessons import Alert, AlertState
-from schemas.orders import Transition
-from schemas.records import Command, CommandRow, CommandStatus, Phase, Policy, Status
-from streams.asyncapi.document import document
-from streams.asyncapi.messages import is_cloud_event
-from streams.clock import now_ms, utc
-from streams.config import Settings
-from streams.replay import main as replay
+from schemas.records import (
+    Alert,
+    AlertState,
+    Command,
+    CommandRow,
+    CommandStatus,
+    Phase,
+    Policy,
+    Status,
+    Transition,
+)
+from streams.history.replay import main as replay
+from streams.operations.asyncapi.document import document
+from streams.operations.asyncapi.messages import is_cloud_event
+from streams.runtime.clock import now_ms, utc
+from streams.runtime.settings import Settings
 from tests.kafka.console import error, lines, output
-from tests.kafka.logs import CODEC, commands, headers, messages, send, send_harm, send_planted, table
+from tests.kafka.logs import (
+    CODEC,
+    commands,
+    headers,
+    messages,
+    send,
+    send_harm,
+    send_planted,
+    table,
+)
 from tests.kafka.running import Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
@@ -57,34 +85,54 @@ def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settin
     at = ("--bootstrap", settings.bootstrap)
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
-        said = output("deploy", "acme/bot", "--variant", "b", "--to-version", "v2", "--by", "ann", *at)
+        said = output(
+            "deploy", "acme/bot", "--variant", "b", "--to-version", "v2", "--by", "ann", *at
+        )
         command_id, _, phase = said.strip().partition(": ")
         assert phase == "PENDING_APPROVAL, because the policy asks a person"
         assert "asked for" in error("approve", command_id, "--by", "ann", *at)
         assert (
-            output("approve", command_id[:8], "--by", "bob", *at).strip() == f"{command_id}: PENDING_APPROVAL -> ISSUED"
+            output("approve", command_id[:8], "--by", "bob", *at).strip()
+            == f"{command_id}: PENDING_APPROVAL -> ISSUED"
         )
         assert "does not wait" in error("reject", command_id, "--by", "bob", *at)
         (deployment,) = commands(settings)
         send(settings, STATUS, [completed(deployment)])
         worker.until(lambda: row(settings, command_id).phase == Phase.COMPLETED)
-        assert output("cancel", command_id, "--by", "bob", *at).strip() == f"{command_id}: COMPLETED -> COMPENSATING"
+        assert (
+            output("cancel", command_id, "--by", "bob", *at).strip()
+            == f"{command_id}: COMPLETED -> COMPENSATING"
+        )
         undo = max(commands(settings), key=lambda one: one.fencing_token)
         assert (undo.compensates, undo.fencing_token) == (command_id, deployment.fencing_token + 1)
         send(settings, STATUS, [completed(undo)])
         worker.until(lambda: row(settings, command_id).phase == Phase.COMPENSATED)
-    told = [CODEC.decode("Transition", message.value()) for message in messages(settings, TRANSITIONS)]
-    moves = [one.after for one in told if isinstance(one, Transition) and one.command_id == command_id]
-    assert moves == [Phase.PENDING_APPROVAL, Phase.ISSUED, Phase.COMPLETED, Phase.COMPENSATING, Phase.COMPENSATED]
+    told = [
+        CODEC.decode("Transition", message.value()) for message in messages(settings, TRANSITIONS)
+    ]
+    moves = [
+        one.after for one in told if isinstance(one, Transition) and one.command_id == command_id
+    ]
+    assert moves == [
+        Phase.PENDING_APPROVAL,
+        Phase.ISSUED,
+        Phase.COMPLETED,
+        Phase.COMPENSATING,
+        Phase.COMPENSATED,
+    ]
     assert replay(settings) == 0
 
 
-def test_a_freeze_of_everything_reaches_every_partition_and_outlives_a_restart(settings: Settings) -> None:
+def test_a_freeze_of_everything_reaches_every_partition_and_outlives_a_restart(
+    settings: Settings,
+) -> None:
     at, before = ("--bootstrap", settings.bootstrap), len(commands(settings))
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         assert output("freeze", "--by", "ann", *at).strip() == "*: freeze asked by ann"
-        worker.until(lambda: sum(one["frozen_by"] == "ann" for one in lines("table", "subjects", *at)) >= 1)
+        worker.until(
+            lambda: sum(one["frozen_by"] == "ann" for one in lines("table", "subjects", *at)) >= 1
+        )
     with Threaded(settings) as worker:
         worker.takes_in(send_planted(settings, 30_000))
         worker.until(lambda: len(waiting(settings)) > 4)
@@ -100,7 +148,9 @@ def test_a_freeze_of_everything_reaches_every_partition_and_outlives_a_restart(s
 def test_a_storm_stays_within_the_budget_and_the_rest_waits_under_one_alert() -> None:
     storm, budget = 50, 20
     with own_kafka() as (_, settings):
-        policy = Policy(event_id="tight", policy_id="tight", commands_per_hour=budget, subjects_share=1.0)
+        policy = Policy(
+            event_id="tight", policy_id="tight", commands_per_hour=budget, subjects_share=1.0
+        )
         send(settings, POLICIES, [policy], [policy.policy_id])
         with Threaded(settings) as worker:
             worker.until(lambda: worker.ready)
@@ -111,15 +161,19 @@ def test_a_storm_stays_within_the_budget_and_the_rest_waits_under_one_alert() ->
             output("approve", first.command_id, "--by", "bob", "--bootstrap", settings.bootstrap)
             assert len(commands(settings)) == budget + 1
         told = [CODEC.decode("Alert", message.value()) for message in messages(settings, ALERTS)]
-        assert [(one.key, one.state) for one in told if isinstance(one, Alert) and one.rule == "budget spent"] == [
-            ("default", AlertState.RAISED)
-        ]
+        assert [
+            (one.key, one.state)
+            for one in told
+            if isinstance(one, Alert) and one.rule == "budget spent"
+        ] == [("default", AlertState.RAISED)]
         assert replay(settings) == 0
 
 
 def waiting(settings: Settings) -> list[CommandRow]:
     rows = table(settings, TABLES_COMMANDS).values()
-    return [one for one in rows if isinstance(one, CommandRow) and one.phase == Phase.PENDING_APPROVAL]
+    return [
+        one for one in rows if isinstance(one, CommandRow) and one.phase == Phase.PENDING_APPROVAL
+    ]
 
 
 def event_of(message: Message) -> Any:
@@ -132,8 +186,19 @@ def event_of(message: Message) -> Any:
 def test_a_consumer_of_cloud_events_reads_what_was_written(settings: Settings) -> None:
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
-        said = output("rollback", "acme/events", "--version", "v2", "--by", "ann", "--bootstrap", settings.bootstrap)
-    (message,) = [each for each in messages(settings, COMMANDS["ROLLBACK"]) if each.key() == b"acme/events"]
+        said = output(
+            "rollback",
+            "acme/events",
+            "--version",
+            "v2",
+            "--by",
+            "ann",
+            "--bootstrap",
+            settings.bootstrap,
+        )
+    (message,) = [
+        each for each in messages(settings, COMMANDS["ROLLBACK"]) if each.key() == b"acme/events"
+    ]
     event, command = event_of(message), CODEC.decode("RollbackCommand", message.value())
     assert isinstance(command, Command)
     assert said.startswith(command.command_id)
@@ -147,7 +212,10 @@ def test_a_consumer_of_cloud_events_reads_what_was_written(settings: Settings) -
     (moved,) = [each for each in messages(settings, TRANSITIONS) if each.key() == b"acme/events"]
     told = CODEC.decode("Transition", moved.value())
     assert isinstance(told, Transition)
-    assert (event_of(moved).get_id(), event_of(moved).get_time()) == (told.event_id, utc(told.moved_at))
+    assert (event_of(moved).get_id(), event_of(moved).get_time()) == (
+        told.event_id,
+        utc(told.moved_at),
+    )
 
 
 def test_the_headers_are_those_that_the_asyncapi_document_tells_of(settings: Settings) -> None:
@@ -161,6 +229,8 @@ def test_the_headers_are_those_that_the_asyncapi_document_tells_of(settings: Set
                 Draft7Validator(described[topic.record]["headers"]).validate(texts)
                 event = event_of(message)
                 assert event.get_type() == f"mendstream.{topic.record}.v1"
-                assert set(event.get_attributes()) == CLOUD_EVENT | {"partitionkey"}, "no extension that is not told of"
+                assert set(event.get_attributes()) == CLOUD_EVENT | {"partitionkey"}, (
+                    "no extension that is not told of"
+                )
                 seen.add(topic.name)
     assert {COMMANDS["ROLLBACK"], DECISIONS, TRANSITIONS} <= seen

@@ -1,4 +1,6 @@
-"""Topics that somebody else configured, on a real Kafka: refused, told, and mended by the command that is named."""
+"""Topics that somebody else configured, on a real Kafka: refused, told, and mended by the command
+that is named.
+"""
 
 from typing import Any
 
@@ -8,12 +10,12 @@ from confluent_kafka.admin._resource import ResourceType
 from typer.testing import CliRunner
 
 from schemas.catalog import RESULTS, TABLES_COMMANDS
-from streams.cli import application
-from streams.clock import wait_until
-from streams.conditions import FIX, unmet
-from streams.errors import MendstreamError
-from streams.kafka import admin
-from streams.processor import Processor
+from streams.cli.app import application
+from streams.engine.processor import Processor
+from streams.kafka.admin.topic_conditions import FIX, unmet
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
 from tests.kafka.logs import CODEC
 from tests.kafka.running import SECONDS, own_kafka
 
@@ -33,11 +35,17 @@ def test_topics_that_lose_records_are_refused_told_and_mended() -> None:
             for future in client.incremental_alter_configs(asked).values():
                 future.result()
         assert wait_until(lambda: len(unmet(client, settings)) == 2, SECONDS)
-        with pytest.raises(MendstreamError, match=r"cleanup\.policy is delete, so rows are deleted by age"):
+        with pytest.raises(
+            MendstreamError, match=r"cleanup\.policy is delete, so rows are deleted by age"
+        ):
             Processor(settings, CODEC)
         check = [*FIX.split()[1:-1], "--bootstrap", embedded.bootstrap, "--partitions", "1"]
         told = CliRunner().invoke(application(), check)
         assert (told.exit_code, "2 conditions are not met" in told.output) == (1, True)
         mended = CliRunner().invoke(application(), [*check, "--fix"])
         assert (mended.exit_code, "set to LogAppendTime" in mended.output) == (0, True)
-        assert CliRunner().invoke(application(), check).output.endswith("all topics are there with 1 partitions\n")
+        assert (
+            CliRunner()
+            .invoke(application(), check)
+            .output.endswith("all topics are there with 1 partitions\n")
+        )

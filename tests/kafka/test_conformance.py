@@ -1,4 +1,6 @@
-"""The executor and the two examples pass the trial of deployers; a careless one is found wanting in each point."""
+"""The executor and the two examples pass the trial of deployers; a careless one is found wanting in
+each point.
+"""
 
 import os
 import shlex
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.kafka.console import ROOT, environment, mendstream, output
 from tests.kafka.running import EAGER, environment_of, own_kafka
 
@@ -42,7 +44,8 @@ def deployer(directory: Path, *program: str, place: Path = ROOT) -> Iterator[str
     restart = directory / "restart.sh"
     restart.write_text(
         f"[ ! -f pid ] || kill -9 $(cat pid)\ncd {place}\n"
-        f"nohup {shlex.join((sys.executable, *program))} < /dev/null >> {directory}/log 2>> {directory}/errors &\n"
+        f"nohup {shlex.join((sys.executable, *program))} < /dev/null >> {directory}/log 2>> "
+        f"{directory}/errors &\n"
         f"echo $! > {directory}/pid\n"
     )
     command = f"cd {directory} && sh restart.sh"
@@ -56,30 +59,56 @@ def deployer(directory: Path, *program: str, place: Path = ROOT) -> Iterator[str
 
 def tried(settings: Settings, key: Path, restart: str, effects: str) -> tuple[int, list[str]]:
     """The exit code, and what is said of each case."""
-    given = ("conformance", "--key", key, "--restart", restart, "--effects", effects, "--seconds", "30")
+    given = (
+        "conformance",
+        "--key",
+        key,
+        "--restart",
+        restart,
+        "--effects",
+        effects,
+        "--seconds",
+        "30",
+    )
     done = mendstream(*given, env=environment_of(settings), seconds=400.0)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout.splitlines()
 
 
 def printed(directory: Path) -> str:
-    """A shell command that gives the ids of what an example acted on; Faust makes its log of what is printed."""
-    return f"grep -oh '[0-9a-f-]\\{{36\\}} conformance-[^ ]* ->' {directory}/log {directory}/errors | cut -d ' ' -f 1"
+    """A shell command that gives the ids of what an example acted on; Faust makes its log of what
+    is printed.
+    """
+    return (
+        f"grep -oh '[0-9a-f-]\\{{36\\}} conformance-[^ ]* ->' {directory}/log "
+        f"{directory}/errors | cut -d ' ' -f 1"
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_passes(settings: Settings, tmp_path: Path, key: Path, example: str) -> None:
     state = str(tmp_path / "state")
-    with deployer(tmp_path, "-m", example, settings.bootstrap, str(tmp_path / "keys"), state) as restart:
+    with deployer(
+        tmp_path, "-m", example, settings.bootstrap, str(tmp_path / "keys"), state
+    ) as restart:
         code, said = tried(settings, key, restart, printed(tmp_path))
     assert (code, said[-1]) == (0, f"{TOTAL} of {TOTAL} passed"), "\n".join(said)
 
 
 def test_the_executor_passes(settings: Settings, tmp_path: Path, key: Path) -> None:
     (tmp_path / "targets.yaml").write_text(
-        f"targets: [{{kind: file, match: 'conformance-*', directory: {tmp_path}, strategy: immediate}}]"
+        f"targets: [{{kind: file, match: 'conformance-*', directory: {tmp_path}, strategy: "
+        "immediate}]"
     )
-    program = ("-m", "streams", "executor", "--targets", f"{tmp_path}/targets.yaml", "--keys", f"{tmp_path}/keys")
+    program = (
+        "-m",
+        "streams",
+        "executor",
+        "--targets",
+        f"{tmp_path}/targets.yaml",
+        "--keys",
+        f"{tmp_path}/keys",
+    )
     with deployer(tmp_path, *program, "--bootstrap", settings.bootstrap) as restart:
         ids = f"""sed -n 's/.*"command_id": *"\\([^"]*\\)".*/\\1/p' {tmp_path}/*.effects.jsonl"""
         code, said = tried(settings, key, restart, ids)
@@ -92,10 +121,18 @@ def test_a_careless_deployer_is_found_wanting_in_every_point_but_one(
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "schemas").symlink_to(ROOT / "schemas")
     (tmp_path / "streams").symlink_to(ROOT / "streams")
-    careless(tmp_path / "examples" / "duties.py", '["command_id"] in self._state["done"]', '["target"] is None')
+    careless(
+        tmp_path / "examples" / "duties.py",
+        '["command_id"] in self._state["done"]',
+        '["target"] is None',
+    )
     careless(tmp_path / "examples" / "duties.py", " verify(topic", " (lambda *_: None)(topic")
     careless(tmp_path / "examples" / "duties.py", '["fencing_token"] <= ', '["fencing_token"] < -')
-    careless(tmp_path / "examples" / "duties.py", "f\"{command['attempt']} {status}\"", "str(time.time())")
+    careless(
+        tmp_path / "examples" / "duties.py",
+        "f\"{command['attempt']} {status}\"",
+        "str(time.time())",
+    )
     careless(tmp_path / "examples" / "deployer.py", "read_committed", "read_uncommitted")
     state = str(tmp_path / "state")
     program = ("-m", EXAMPLES[0], settings.bootstrap, str(tmp_path / "keys"), state)
@@ -103,7 +140,10 @@ def test_a_careless_deployer_is_found_wanting_in_every_point_but_one(
         code, said = tried(settings, key, restart, printed(tmp_path))
     passed = [line.removeprefix("pass  ") for line in said if line.startswith("pass")]
     assert code == 1
-    assert passed == ["carries a good command out and says so", "goes on where it was after a crash"], "\n".join(said)
+    assert passed == [
+        "carries a good command out and says so",
+        "goes on where it was after a crash",
+    ], "\n".join(said)
 
 
 def careless(file: Path, careful: str, otherwise: str) -> None:

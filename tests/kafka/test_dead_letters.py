@@ -1,4 +1,6 @@
-"""What cannot be used becomes a dead letter, whole and with its reason; its neighbours are applied."""
+"""What cannot be used becomes a dead letter, whole and with its reason; its neighbours are
+applied.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -9,19 +11,33 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from schemas.catalog import DEAD_LETTERS, METRICS, RESULTS, SPECS, STATUS, TABLES_ARMS, TICKS
+from schemas.codec.framing import frame
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, CommandStatus, ExperimentResult, ResultKind, Status, Tick
-from schemas.wire import frame
-from streams.clock import now_ms
-from streams.config import Settings
-from streams.replay import main as replay
-from streams.telemetry import REGISTRY
+from streams.history.replay import main as replay
+from streams.runtime.clock import now_ms
+from streams.runtime.metrics import REGISTRY
+from streams.runtime.settings import Settings
 from tests.builders import metric, result, spec
-from tests.kafka.logs import CODEC, delivered, ends_of, fates, headers, messages, reason, send, table
+from tests.kafka.logs import (
+    CODEC,
+    delivered,
+    ends_of,
+    fates,
+    headers,
+    messages,
+    reason,
+    send,
+    table,
+)
 from tests.kafka.running import Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
-WHENCE: list[tuple[str, str | bytes | None]] = [("trace", b"\x00\xff"), ("trace", b"again"), ("nothing", None)]
+WHENCE: list[tuple[str, str | bytes | None]] = [
+    ("trace", b"\x00\xff"),
+    ("trace", b"again"),
+    ("nothing", None),
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +71,10 @@ def bad_results() -> dict[str, tuple[str, bytes | None]]:
         "unknown kind": ("UNKNOWN_KIND", {"kind": ResultKind.UNKNOWN}),
     }
     senseless = {
-        name: (expected, CODEC.encode(result(subject="mixed", event_id=event_uuid(name), **changed)))
+        name: (
+            expected,
+            CODEC.encode(result(subject="mixed", event_id=event_uuid(name), **changed)),
+        )
         for name, (expected, changed) in fields.items()
     }
     return senseless | {
@@ -81,7 +100,9 @@ def counted(settings: Settings, subject: str) -> int:
     return sum(row.count for row in rows if row.subject == subject)
 
 
-def test_each_bad_result_is_one_dead_letter_and_its_neighbours_are_applied(settings: Settings) -> None:
+def test_each_bad_result_is_one_dead_letter_and_its_neighbours_are_applied(
+    settings: Settings,
+) -> None:
     bad = bad_results()
     home = partition_of("mixed", settings.partitions)
     producer = Producer(settings.client(**{"linger.ms": 50}))
@@ -127,18 +148,29 @@ def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) 
         reporter="nobody",
     )
     bad = {
-        METRICS: [(b"\x00\x00", "NOT_FRAMED"), (CODEC.encode(metric(subject="odd", sum=3.0)), "NOT_A_RATE")],
+        METRICS: [
+            (b"\x00\x00", "NOT_FRAMED"),
+            (CODEC.encode(metric(subject="odd", sum=3.0)), "NOT_A_RATE"),
+        ],
         SPECS: [
             (b"spec", "NOT_FRAMED"),
             (CODEC.encode(spec(subject="odd", treatments=(), share_steps=())), "NO_TREATMENTS"),
             (CODEC.encode(spec(subject="odd", alpha=nan)), "OUT_OF_RANGE"),
         ],
-        STATUS: [(CODEC.encode(spec(subject="odd")), "UNKNOWN_SCHEMA"), (CODEC.encode(report), "UNKNOWN_COMMAND")],
+        STATUS: [
+            (CODEC.encode(spec(subject="odd")), "UNKNOWN_SCHEMA"),
+            (CODEC.encode(report), "UNKNOWN_COMMAND"),
+        ],
         TICKS: [(b"tick", "NOT_FRAMED")],
     }
     for topic, records in bad.items():
         send(settings, topic, [value for value, _ in records], ["odd"] * len(records))
-    ends = {place: end for topic in bad if topic != TICKS for place, end in ends_of(settings, topic).items()}
+    ends = {
+        place: end
+        for topic in bad
+        if topic != TICKS
+        for place, end in ends_of(settings, topic).items()
+    }
     with Threaded(settings) as worker:
         worker.takes_in(ends)
         worker.until(lambda: len(letters(settings, TICKS)) == 1)
@@ -147,9 +179,13 @@ def test_a_bad_record_of_any_other_input_is_one_dead_letter(settings: Settings) 
         assert found == records
 
 
-def test_what_a_broker_took_compressed_is_a_dead_letter_whatever_its_size(settings: Settings) -> None:
+def test_what_a_broker_took_compressed_is_a_dead_letter_whatever_its_size(
+    settings: Settings,
+) -> None:
     sizes = {"big": 10_000_000, "vast": 40_000_000}
-    producer = Producer(settings.client(**{"message.max.bytes": 100_000_000, "compression.type": "lz4"}))
+    producer = Producer(
+        settings.client(**{"message.max.bytes": 100_000_000, "compression.type": "lz4"})
+    )
     for name, size in sizes.items():
         producer.produce(RESULTS, bytes(size), name, partition_of(name, settings.partitions))
     assert producer.flush(10.0) == 0
@@ -172,7 +208,9 @@ def of_reason(settings: Settings, wanted: str) -> list[Message]:
 def test_a_source_of_which_half_is_garbage_is_told_of_and_stops_nobody(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    well = next(name for name in map(str, range(99)) if places(settings, name) == places(settings, "ill"))
+    well = next(
+        name for name in map(str, range(99)) if places(settings, name) == places(settings, "ill")
+    )
     bad = [CODEC.encode(good(n, "ill")) if n % 2 else b"garbage" for n in range(1_200)]
     with Threaded(settings) as worker, caplog.at_level(logging.ERROR, "mendstream.breaker"):
         send(settings, RESULTS, bad, ["ill"] * len(bad))
@@ -180,7 +218,9 @@ def test_a_source_of_which_half_is_garbage_is_told_of_and_stops_nobody(
         worker.until(lambda: counted(settings, well) == 500)
         worker.until(lambda: counted(settings, "ill") == 600)
         assert sources(settings, "ill") == 1.0
-        (line,) = [record.getMessage() for record in caplog.records if record.name == "mendstream.breaker"]
+        (line,) = [
+            record.getMessage() for record in caplog.records if record.name == "mendstream.breaker"
+        ]
         assert line.startswith(f"{RESULTS}/{places(settings, 'ill')}: ")
         assert "records of 'ill' were invalid. The others go on." in line
         send(settings, RESULTS, [good(n, "ill") for n in range(2_000, 4_500)])

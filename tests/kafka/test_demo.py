@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from streams import jars
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic, wait_until
-from streams.errors import MendstreamError
+from streams.kafka.embedded import jars
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.errors import MendstreamError
 from tests.kafka.console import ROOT, environment, error, lines, mendstream
 
 pytestmark = pytest.mark.kafka
@@ -35,7 +35,9 @@ def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_the_demo_orders_the_right_commands_in_time(temporary: dict[str, str], tmp_path: Path) -> None:
+def test_the_demo_orders_the_right_commands_in_time(
+    temporary: dict[str, str], tmp_path: Path
+) -> None:
     began = monotonic()
     done = mendstream("demo", "--json", tmp_path / "demo.json", env=temporary, seconds=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,27 +57,43 @@ def test_the_demo_orders_the_right_commands_in_time(temporary: dict[str, str], t
     assert all(each["reason"] in done.stdout for each in outcome["commands"])
 
 
-def test_a_second_demo_on_the_same_kafka_finds_only_duplicates(temporary: dict[str, str], tmp_path: Path) -> None:
+def test_a_second_demo_on_the_same_kafka_finds_only_duplicates(
+    temporary: dict[str, str], tmp_path: Path
+) -> None:
     with EmbeddedKafka() as broker:
         here = ("--bootstrap", broker.bootstrap)
         outcomes = []
         for run in ("first", "second"):
-            done = mendstream("demo", *here, "--json", tmp_path / run, env=temporary, seconds=SECONDS)
+            done = mendstream(
+                "demo", *here, "--json", tmp_path / run, env=temporary, seconds=SECONDS
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             outcomes.append(json.loads((tmp_path / run).read_text()))
-        assert [each["duplicates"] for each in outcomes] == [0, 240_000]  # a spec is applied anew each time
+        assert [each["duplicates"] for each in outcomes] == [
+            0,
+            240_000,
+        ]  # a spec is applied anew each time
         assert outcomes[0]["commands"] == outcomes[1]["commands"]
 
 
-def test_a_kept_demo_can_be_looked_at_and_ends_with_ctrl_c(temporary: dict[str, str], tmp_path: Path) -> None:
+def test_a_kept_demo_can_be_looked_at_and_ends_with_ctrl_c(
+    temporary: dict[str, str], tmp_path: Path
+) -> None:
     said = tmp_path / "said"
     with said.open("wb") as file:
         command = [sys.executable, "-m", "streams", "demo", "--keep"]
         with subprocess.Popen(
-            command, cwd=ROOT, env=environment(temporary), stdout=file, stderr=file, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment(temporary),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         ) as running:
             try:
-                assert wait_until(lambda: "Ctrl-C ends it." in said.read_text(), SECONDS), said.read_text()
+                assert wait_until(lambda: "Ctrl-C ends it." in said.read_text(), SECONDS), (
+                    said.read_text()
+                )
                 bootstrap = said.read_text().split("table arms --bootstrap ")[1].split()[0]
                 arms = lines("table", "arms", "--bootstrap", bootstrap)
                 assert sum(row["count"] for row in arms) == 60_000
@@ -93,7 +111,9 @@ def test_a_killed_demo_leaves_no_process(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "streams", "demo"]
         (tmp_path / "temporary").mkdir()
         env = environment({"TMPDIR": str(tmp_path / "temporary")})
-        with subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=file, start_new_session=True) as running:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=file, stderr=file, start_new_session=True
+        ) as running:
             assert wait_until(lambda: "published" in said.read_text(), SECONDS), said.read_text()
             started = _descendants(running.pid)
             assert len(started) >= 3  # Kafka, its watchdog, the processor
@@ -103,12 +123,16 @@ def test_a_killed_demo_leaves_no_process(tmp_path: Path) -> None:
 
 def test_the_demo_says_where_it_cannot_write(tmp_path: Path) -> None:
     said = error("demo", "--json", tmp_path / "nowhere" / "demo.json")
-    assert said.startswith(f"{tmp_path / 'nowhere' / 'demo.json'} cannot be written: No such file or directory.")
+    assert said.startswith(
+        f"{tmp_path / 'nowhere' / 'demo.json'} cannot be written: No such file or directory."
+    )
 
 
 def _descendants(pid: int) -> set[int]:
     """The processes that a process started, and those that they did."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    ).stdout
     parents = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -117,6 +141,10 @@ def _descendants(pid: int) -> set[int]:
 
 
 def _gone(pids: set[int]) -> bool:
-    listed = subprocess.run(["ps", "-eo", "pid=,stat="], capture_output=True, text=True, check=True).stdout
-    running = {int(pid) for pid, state in map(str.split, listed.splitlines()) if not state.startswith("Z")}
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,stat="], capture_output=True, text=True, check=True
+    ).stdout
+    running = {
+        int(pid) for pid, state in map(str.split, listed.splitlines()) if not state.startswith("Z")
+    }
     return not pids & running

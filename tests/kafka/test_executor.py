@@ -13,11 +13,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.ids import partition_of
-from schemas.lessons import Alert, AlertState
-from schemas.records import Command, CommandStatus, Order, Severity, Status
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
-from streams.kafka import committed
+from schemas.records import Alert, AlertState, Command, CommandStatus, Order, Severity, Status
+from streams.kafka.reading import committed
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.settings import Settings
 from tests.executor.fakes import command
 from tests.executor.servers import Receiver, apart
 from tests.executor.store import Store
@@ -30,7 +29,9 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """One broker; each test has a group and a target of its own, and leaves the commands of the others alone."""
+    """One broker; each test has a group and a target of its own, and leaves the commands of the
+    others alone.
+    """
     with own_kafka(EAGER, session_timeout_ms=2_000) as (_, chosen):
         yield chosen
 
@@ -46,10 +47,17 @@ def ordered(settings: Settings, order: Order, token: int, **fields: Any) -> Comm
 
 
 def targets(
-    settings: Settings, directory: Path, url: str, strategy: str = "immediate", bake_seconds: float = 0.0
+    settings: Settings,
+    directory: Path,
+    url: str,
+    strategy: str = "immediate",
+    bake_seconds: float = 0.0,
 ) -> Path:
     path = directory / "targets.yaml"
-    site = f"{{kind: http, match: {target_of(settings)}, url: '{url}/targets/{{target}}', strategy: {strategy}, "
+    site = (
+        f"{{kind: http, match: {target_of(settings)}, url: '{url}/targets/{{target}}', "
+        f"strategy: {strategy}, "
+    )
     path.write_text(f"targets: [{site} bake_seconds: {bake_seconds}}}]")
     return path
 
@@ -62,7 +70,9 @@ class Executor(Child):
 
 def reports(settings: Settings, command_id: str) -> list[CommandStatus]:
     found = [CODEC.decode("CommandStatus", each.value()) for each in messages(settings, STATUS)]
-    return [each for each in found if isinstance(each, CommandStatus) and each.command_id == command_id]
+    return [
+        each for each in found if isinstance(each, CommandStatus) and each.command_id == command_id
+    ]
 
 
 def ends(settings: Settings, command_id: str) -> list[Status]:
@@ -76,12 +86,18 @@ def until(condition: Callable[[], bool], executor: Executor) -> None:
 
 
 def of(store: Store, command_id: str) -> list[tuple[str, int]]:
-    return [(each["phase"], each["share"]) for each in store.effects if each["command_id"] == command_id]
+    return [
+        (each["phase"], each["share"]) for each in store.effects if each["command_id"] == command_id
+    ]
 
 
 def transact(settings: Settings, sent: Command, commit: bool) -> None:
     """Publishes a command in a transaction, as the processor does."""
-    producer = Producer(settings.client(**{"transactional.id": f"test-{sent.command_id}", "compression.type": "lz4"}))
+    producer = Producer(
+        settings.client(
+            **{"transactional.id": f"test-{sent.command_id}", "compression.type": "lz4"}
+        )
+    )
     producer.init_transactions(SECONDS)
     producer.begin_transaction()
     part = partition_of(sent.subject, settings.partitions)
@@ -99,21 +115,41 @@ def group_offset(settings: Settings, topic: str) -> int:
         consumer.close()
 
 
-def test_what_was_aborted_is_not_acted_upon_and_what_was_committed_is_once(settings: Settings, tmp_path: Path) -> None:
+def test_what_was_aborted_is_not_acted_upon_and_what_was_committed_is_once(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = changed(settings, group="aborts")
     store = Store(target_of(own))
     with apart(store.app()) as url:
         file = targets(own, tmp_path, url)
         with Executor(own, file) as executor:
             executor.awaits("carrying commands out")
-            transact(own, ordered(own, Order.DEPLOY, 1, command_id="aborted", model_version="bad"), commit=False)
+            transact(
+                own,
+                ordered(own, Order.DEPLOY, 1, command_id="aborted", model_version="bad"),
+                commit=False,
+            )
             transact(own, ordered(own, Order.DEPLOY, 2, command_id="committed"), commit=True)
             until(lambda: ends(own, "committed") == [Status.COMPLETED], executor)
-            transact(own, ordered(own, Order.DEPLOY, 3, command_id="aborted too", model_version="bad"), commit=False)
-            transact(own, ordered(own, Order.DEPLOY, 4, command_id="last", model_version="v3"), commit=True)
+            transact(
+                own,
+                ordered(own, Order.DEPLOY, 3, command_id="aborted too", model_version="bad"),
+                commit=False,
+            )
+            transact(
+                own,
+                ordered(own, Order.DEPLOY, 4, command_id="last", model_version="v3"),
+                commit=True,
+            )
             until(lambda: ends(own, "last") == [Status.COMPLETED], executor)
-            (last,) = [each for each in messages(own, COMMANDS["DEPLOY"]) if command_of(each.value()) == "last"]
-            until(lambda: group_offset(own, COMMANDS["DEPLOY"]) == (last.offset() or 0) + 1, executor)
+            (last,) = [
+                each
+                for each in messages(own, COMMANDS["DEPLOY"])
+                if command_of(each.value()) == "last"
+            ]
+            until(
+                lambda: group_offset(own, COMMANDS["DEPLOY"]) == (last.offset() or 0) + 1, executor
+            )
             assert listening(executor) == 1, "only /metrics, /live and /ready are served"
             executor.send(signal.SIGTERM)
             assert executor.wait() == 0
@@ -124,7 +160,16 @@ def test_what_was_aborted_is_not_acted_upon_and_what_was_committed_is_once(setti
             send(
                 own,
                 COMMANDS["ROLLBACK"],
-                [ordered(own, Order.ROLLBACK, 6, command_id="rollback", model_version="v3", to_version="v2")],
+                [
+                    ordered(
+                        own,
+                        Order.ROLLBACK,
+                        6,
+                        command_id="rollback",
+                        model_version="v3",
+                        to_version="v2",
+                    )
+                ],
             )
             until(lambda: ends(own, "rollback") == [Status.COMPLETED], executor)
         assert len(messages(own, STATUS)) == told + 2, "what was answered for did not come again"
@@ -162,14 +207,18 @@ def test_killed_between_act_and_report_it_acts_once_and_reports_once(
         store.after_put = lambda _: None
         with Executor(own, file) as executor:
             until(lambda: ends(own, given.command_id) != [], executor)
-            later = replace(given, command_id=f"{given.command_id}, later", fencing_token=11, model_version="v8")
+            later = replace(
+                given, command_id=f"{given.command_id}, later", fencing_token=11, model_version="v8"
+            )
             send(own, COMMANDS["DEPLOY"], [later])
             until(lambda: ends(own, later.command_id) == [Status.COMPLETED], executor)
     assert of(store, given.command_id) == [("BAKING", 100), ("PROMOTED", 0)]
     assert ends(own, given.command_id) == [Status.COMPLETED]
 
 
-def test_killed_again_and_again_a_canary_goes_up_its_ramp_once(settings: Settings, tmp_path: Path) -> None:
+def test_killed_again_and_again_a_canary_goes_up_its_ramp_once(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = changed(settings, group="canary")
     store = Store(target_of(own))
     given = ordered(own, Order.DEPLOY, 20, command_id="canary", model_version="v20")
@@ -179,7 +228,9 @@ def test_killed_again_and_again_a_canary_goes_up_its_ramp_once(settings: Setting
         for share in (1, 25, 100):
             with Executor(own, file) as executor:
 
-                def kill(effect: Mapping[str, Any], dying: Executor = executor, at: int = share) -> None:
+                def kill(
+                    effect: Mapping[str, Any], dying: Executor = executor, at: int = share
+                ) -> None:
                     if (effect["command_id"], effect["share"]) == (given.command_id, at):
                         dying.send(signal.SIGKILL)
 
@@ -192,7 +243,9 @@ def test_killed_again_and_again_a_canary_goes_up_its_ramp_once(settings: Setting
     assert of(store, given.command_id) == [*ramp, ("PROMOTED", 0)]
 
 
-def test_a_rollout_moves_to_another_executor_and_a_rollback_stops_it_there(settings: Settings, tmp_path: Path) -> None:
+def test_a_rollout_moves_to_another_executor_and_a_rollback_stops_it_there(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = changed(settings, group="moved")
     store = Store(target_of(own))
     given = ordered(own, Order.DEPLOY, 30, command_id="moved", model_version="v30")
@@ -205,7 +258,9 @@ def test_a_rollout_moves_to_another_executor_and_a_rollback_stops_it_there(setti
             first.send(signal.SIGKILL)
             assert first.wait() == -signal.SIGKILL
             send(
-                own, COMMANDS["ROLLBACK"], [ordered(own, Order.ROLLBACK, 31, command_id="stopped", model_version="v30")]
+                own,
+                COMMANDS["ROLLBACK"],
+                [ordered(own, Order.ROLLBACK, 31, command_id="stopped", model_version="v30")],
             )
             until(lambda: ends(own, "stopped") == [Status.COMPLETED], second)
             until(lambda: ends(own, given.command_id) != [], second)
@@ -214,7 +269,9 @@ def test_a_rollout_moves_to_another_executor_and_a_rollback_stops_it_there(setti
     assert ends(own, given.command_id) in ([Status.FAILED], [Status.REFUSED])
 
 
-def test_alerts_are_told_of_and_told_again_where_nobody_took_them(settings: Settings, tmp_path: Path) -> None:
+def test_alerts_are_told_of_and_told_again_where_nobody_took_them(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = changed(settings, group="alerts")
     receiver = Receiver(first=[web.Response(status=503)])
     alert = Alert(
@@ -224,7 +281,9 @@ def test_alerts_are_told_of_and_told_again_where_nobody_took_them(settings: Sett
     with apart(receiver.app()) as url:
         file = targets(own, tmp_path, url)
         routes = tmp_path / "routes.yaml"
-        routes.write_text(f"channels: {{am: {{kind: alertmanager, url: '{url}'}}}}\nroutes: [{{channels: [am]}}]")
+        routes.write_text(
+            f"channels: {{am: {{kind: alertmanager, url: '{url}'}}}}\nroutes: [{{channels: [am]}}]"
+        )
         with Executor(own, file, "--routes", str(routes)) as executor:
             send(own, ALERTS, [alert], [alert.key])
             until(lambda: len(receiver.asked) == 2, executor)
@@ -232,7 +291,9 @@ def test_alerts_are_told_of_and_told_again_where_nobody_took_them(settings: Sett
     assert receiver.asked[0].body == receiver.asked[1].body
 
 
-def test_a_forged_command_is_told_of_and_neither_obeyed_nor_answered(settings: Settings, tmp_path: Path) -> None:
+def test_a_forged_command_is_told_of_and_neither_obeyed_nor_answered(
+    settings: Settings, tmp_path: Path
+) -> None:
     own = changed(settings, group="forged")
     receiver, store = Receiver(), Store(target_of(own))
 
@@ -245,8 +306,12 @@ def test_a_forged_command_is_told_of_and_neither_obeyed_nor_answered(settings: S
     (tmp_path / "keys").write_text(output("keys", "public", tmp_path / "key.pem"))
     with apart(receiver.app()) as hook, apart(store.app()) as url:
         file, routes = targets(own, tmp_path, url), tmp_path / "routes.yaml"
-        routes.write_text(f"channels: {{am: {{kind: alertmanager, url: '{hook}'}}}}\nroutes: [{{channels: [am]}}]")
-        with Executor(own, file, "--routes", str(routes), "--keys", str(tmp_path / "keys")) as executor:
+        routes.write_text(
+            f"channels: {{am: {{kind: alertmanager, url: '{hook}'}}}}\nroutes: [{{channels: [am]}}]"
+        )
+        with Executor(
+            own, file, "--routes", str(routes), "--keys", str(tmp_path / "keys")
+        ) as executor:
             send(own, COMMANDS["DEPLOY"], [ordered(own, Order.DEPLOY, 40, command_id="forged")])
             until(lambda: forged() == ["UNSIGNED"], executor)
     assert (store.effects, reports(own, "forged")) == ([], [])
@@ -254,12 +319,16 @@ def test_a_forged_command_is_told_of_and_neither_obeyed_nor_answered(settings: S
 
 def test_what_keeps_it_from_starting_is_said_in_a_line(settings: Settings, tmp_path: Path) -> None:
     missing = tmp_path / "none.yaml"
-    assert error("executor", "--targets", missing) == f"There is no file {missing}. Name a YAML file."
+    assert (
+        error("executor", "--targets", missing) == f"There is no file {missing}. Name a YAML file."
+    )
     file = targets(settings, tmp_path, "http://127.0.0.1:1")
     assert error("executor", "--targets", file, "--bootstrap", "127.0.0.1:1").startswith(
         "No Kafka answers at 127.0.0.1:1."
     )
-    said = error("executor", "--targets", file, "--partitions", "9", "--bootstrap", settings.bootstrap)
+    said = error(
+        "executor", "--targets", file, "--partitions", "9", "--bootstrap", settings.bootstrap
+    )
     assert "has 4 partitions, 9 are configured." in said
 
 
@@ -274,4 +343,7 @@ def listening(executor: Executor) -> int:
     table = Path("/proc/net/tcp").read_text().splitlines()[1:]
     open_to_all = {fields[9] for fields in (line.split() for line in table) if fields[3] == "0A"}
     links = (Path(f"/proc/{executor.pid}/fd")).iterdir()
-    return sum(f"{link.readlink()}".removeprefix("socket:[").removesuffix("]") in open_to_all for link in links)
+    return sum(
+        f"{link.readlink()}".removeprefix("socket:[").removesuffix("]") in open_to_all
+        for link in links
+    )

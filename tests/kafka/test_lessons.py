@@ -1,4 +1,6 @@
-"""Failures, patterns and trust over a real Kafka: facts that change partition, levels that every worker hears, replays."""
+"""Failures, patterns and trust over a real Kafka: facts that change partition, levels that every
+worker hears, replays.
+"""
 
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -6,15 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from schemas.catalog import DECISIONS, FAILURES, JOURNAL, TABLES_PATTERNS, TABLES_TRUST, TRUST_FACTS, TRUST_LEVELS
+from schemas.catalog import (
+    DECISIONS,
+    FAILURES,
+    JOURNAL,
+    TABLES_PATTERNS,
+    TABLES_TRUST,
+    TRUST_FACTS,
+    TRUST_LEVELS,
+)
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid
-from schemas.lessons import AgentKind, FailureAnalysis, PatternRow, TrustFact, TrustRow
-from schemas.records import Decision, JournalEntry, Outcome, Verdict
-from schemas.wire import Record
+from schemas.records import (
+    AgentKind,
+    Decision,
+    FailureAnalysis,
+    JournalEntry,
+    Outcome,
+    PatternRow,
+    TrustFact,
+    TrustRow,
+    Verdict,
+)
 from state.tables import Tables
-from streams.clock import now_ms
-from streams.config import Settings
-from streams.replay import main as replay
+from streams.history.replay import main as replay
+from streams.runtime.clock import now_ms
+from streams.runtime.settings import Settings
 from tests.kafka.console import error, lines, output
 from tests.kafka.logs import CODEC, commands, messages, send, send_planted
 from tests.kafka.running import Threaded, changed, own_kafka
@@ -30,7 +49,11 @@ def settings() -> Iterator[Settings]:
 
 
 def decoded(settings: Settings, topic: str, name: str) -> list[Record]:
-    return [CODEC.decode(name, message.value()) for message in messages(settings, topic) if message.value() is not None]
+    return [
+        CODEC.decode(name, message.value())
+        for message in messages(settings, topic)
+        if message.value() is not None
+    ]
 
 
 def rows(settings: Settings, topic: str, name: str) -> dict[str, Record]:
@@ -44,10 +67,14 @@ def rows(settings: Settings, topic: str, name: str) -> dict[str, Record]:
     return found
 
 
-def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_advice(settings: Settings) -> None:
+def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_advice(
+    settings: Settings,
+) -> None:
     def advised() -> list[Decision]:
         found = decoded(settings, DECISIONS, "Decision")
-        return [one for one in found if isinstance(one, Decision) and one.verdict == Verdict.FAILURE]
+        return [
+            one for one in found if isinstance(one, Decision) and one.verdict == Verdict.FAILURE
+        ]
 
     with Threaded(settings) as worker:
         worker.takes_in(send_planted(settings, 30_000))
@@ -58,14 +85,19 @@ def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_adv
     assert len({message.partition() for message in messages(settings, FAILURES)}) > 1
     assert {one.outcome for one in advised()} == {Outcome.PROPOSED}
     patterns = rows(settings, TABLES_PATTERNS, "PatternRow")
-    parent, own = patterns["CONVERSION"], next(row for key, row in patterns.items() if key != "CONVERSION")
+    parent, own = (
+        patterns["CONVERSION"],
+        next(row for key, row in patterns.items() if key != "CONVERSION"),
+    )
     assert isinstance(parent, PatternRow)
     assert isinstance(own, PatternRow)
     assert (parent.total, own.total, own.parent) == (rollbacks, rollbacks, "CONVERSION")
     assert {one.pattern for one in failures if isinstance(one, FailureAnalysis)} == {own.pattern}
 
 
-def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(settings: Settings) -> None:
+def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
+    settings: Settings,
+) -> None:
     facts = [
         TrustFact(
             event_id=event_uuid("kafka trust", n), agent_id="planner", kind=AgentKind.RECOMMENDER, score=1.0, quality=1.0,
@@ -76,10 +108,16 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(settin
 
     def heard() -> bool:
         last = {
-            one.partition: one for one in decoded(settings, JOURNAL, "JournalEntry") if isinstance(one, JournalEntry)
+            one.partition: one
+            for one in decoded(settings, JOURNAL, "JournalEntry")
+            if isinstance(one, JournalEntry)
         }
         told = len(messages(settings, TRUST_LEVELS))
-        return bool(told) and len(last) == settings.partitions and all(one.levels_offset > 0 for one in last.values())
+        return (
+            bool(told)
+            and len(last) == settings.partitions
+            and all(one.levels_offset > 0 for one in last.values())
+        )
 
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
@@ -94,7 +132,9 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(settin
             event_id=event_uuid("kafka trust", 20), agent_id="planner", kind=AgentKind.RECOMMENDER, score=0.0, quality=0.0,
             about="20", occurred_at=now_ms(),
         )  # fmt: skip
-        send(settings, TRUST_FACTS, [more, *facts[-1:]], ["planner"] * 2)  # the last one again is a duplicate
+        send(
+            settings, TRUST_FACTS, [more, *facts[-1:]], ["planner"] * 2
+        )  # the last one again is a duplicate
 
         def counted() -> bool:
             now = rows(settings, TABLES_TRUST, "TrustRow")["planner"]
@@ -109,7 +149,9 @@ def test_what_people_say_at_the_command_line_becomes_trust(settings: Settings) -
         worker.until(lambda: worker.ready)
         say = ("--kind", "strategy", "--content", "roll back", "--confidence", "0.9", *at)
         said = output("recommend", "acme/writer", "run-1", *say).strip()
-        assert output("recommend", "acme/writer", "run-1", *say).strip() == said  # the same again is the same
+        assert (
+            output("recommend", "acme/writer", "run-1", *say).strip() == said
+        )  # the same again is the same
         output("recommend", "acme/reader", "run-1", *say)
         judged = ("--quality", "0.8", "--by", "ann", *at)
         output("outcome", "acme/writer", "run-1", "approved", *judged)
@@ -125,7 +167,9 @@ def test_what_people_say_at_the_command_line_becomes_trust(settings: Settings) -
         (learning,) = (row for row in lines("table", "learning", *at) if row["tenant"] == "acme")
         assert (learning["outcomes"], learning["tracked"]) == (2, 0)
         consensus = {
-            (row["category"], row["name"]) for row in lines("table", "lessons", *at) if row["tenant"] == "acme"
+            (row["category"], row["name"])
+            for row in lines("table", "lessons", *at)
+            if row["tenant"] == "acme"
         }
         assert ("CONSENSUS", "strategy") in consensus
         output("initialise-trust", "acme/writer", "--by", "ann", *at)
@@ -163,5 +207,7 @@ def test_without_learning_recommendations_change_nothing_and_decisions_go_on() -
             worker.takes_in(send_planted(silent, 30_000))
         assert len(messages(silent, FAILURES)) == len(commands(silent)) > 4
         assert messages(silent, TABLES_TRUST) == messages(silent, TRUST_LEVELS) == []
-        with Threaded(changed(silent, learning_enabled=True)) as worker:  # it may be turned on and off
+        with Threaded(
+            changed(silent, learning_enabled=True)
+        ) as worker:  # it may be turned on and off
             worker.until(lambda: worker.ready)

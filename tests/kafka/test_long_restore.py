@@ -1,4 +1,6 @@
-"""A restore that outlasts the session costs nobody a partition, though another worker joins in the middle of it."""
+"""A restore that outlasts the session costs nobody a partition, though another worker joins in the
+middle of it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,9 +10,9 @@ import pytest
 
 from schemas.catalog import RESULTS
 from state.tables import Tables
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
-from streams.topology import DECIDING
+from streams.engine.topology import DECIDING
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.logs import ends_of, send
 from tests.kafka.running import EAGER, SECONDS, Child, Threaded, changed, own_kafka
@@ -21,7 +23,9 @@ SESSION_SECONDS = 1.5
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    with own_kafka(EAGER, session_timeout_ms=int(SESSION_SECONDS * 1_000), transaction_timeout_ms=5_000) as (_, given):
+    with own_kafka(
+        EAGER, session_timeout_ms=int(SESSION_SECONDS * 1_000), transaction_timeout_ms=5_000
+    ) as (_, given):
         send(given, RESULTS, [result(n, subject=f"bot-{n % 9}") for n in range(100)])
         yield given
 
@@ -32,7 +36,9 @@ def test_a_restore_longer_than_the_session_keeps_its_partitions_while_another_jo
     restored: list[int] = []  # partitions, in the order in which they were
 
     def slowly(tables: Tables) -> None:
-        until = monotonic() + SESSION_SECONDS  # of one partition, so that all of them take a few sessions
+        until = (
+            monotonic() + SESSION_SECONDS
+        )  # of one partition, so that all of them take a few sessions
         wait_until(lambda: monotonic() > until, SECONDS)
         DECIDING.rebuild(tables)
         restored.append(tables.partition)
@@ -47,7 +53,12 @@ def test_a_restore_longer_than_the_session_keeps_its_partitions_while_another_jo
             mine = {place: end for place, end in ends.items() if place[1] in restored[4:]}
             began = monotonic()
             # Time enough for whoever was thought dead to be thrown out, and for another round.
-            slow.until(lambda: slow.processor.progress(mine) == sum(mine.values()) and monotonic() - began > 2.0)
+            slow.until(
+                lambda: (
+                    slow.processor.progress(mine) == sum(mine.values())
+                    and monotonic() - began > 2.0
+                )
+            )
             assert restored[:4] == [0, 1, 2, 3], "it began anew before it was ready"
             assert len(restored) == 6, "it restored what it had"
             assert other.log.read_text().count(" restored in ") == 1

@@ -1,4 +1,6 @@
-"""A stranger's transaction that is open when a processor starts is not waited for, and counts once it has ended."""
+"""A stranger's transaction that is open when a processor starts is not waited for, and counts once
+it has ended.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +10,7 @@ from confluent_kafka import Producer
 
 from schemas.catalog import POLICIES, REQUESTS, REVIEWS, SPECS, STATUS
 from schemas.records import Policy
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.builders import CODEC, spec
 from tests.kafka.running import SECONDS, Threaded, own_kafka
 
@@ -18,8 +20,12 @@ POLICY = Policy(event_id="late", policy_id="late")
 
 @contextmanager
 def held(settings: Settings) -> Iterator[None]:
-    """Holds a policy and a spec, and stands open on all else that is read before any result; committed in the end."""
-    stranger = Producer(settings.client(**{"transactional.id": "a stranger", "transaction.timeout.ms": 300_000}))
+    """Holds a policy and a spec, and stands open on all else that is read before any result;
+    committed in the end.
+    """
+    stranger = Producer(
+        settings.client(**{"transactional.id": "a stranger", "transaction.timeout.ms": 300_000})
+    )
     stranger.init_transactions(SECONDS)
     stranger.begin_transaction()
     stranger.produce(POLICIES, CODEC.encode(POLICY), POLICY.policy_id, 0)

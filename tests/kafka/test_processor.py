@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 import pytest
 from confluent_kafka import Producer
 
-from agents.admit import FORWARDED_FROM
+from agents.flow.ingress import FORWARDED_FROM
 from schemas.catalog import (
     COMMANDS,
     DEAD_LETTERS,
@@ -41,14 +41,14 @@ from schemas.records import (
     RetrainCommand,
     Status,
 )
-from state.table import row_key
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.health import Health
-from streams.replay import main as replay
-from streams.telemetry import REGISTRY
-from streams.topology import DECIDING
+from state.storage.table import row_key
+from streams.engine.topology import DECIDING
+from streams.history.replay import main as replay
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.health import Health
+from streams.runtime.metrics import REGISTRY
+from streams.runtime.settings import Settings
 from tests.builders import metric, result, spec
 from tests.kafka.logs import (
     CODEC,
@@ -71,7 +71,9 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """One broker; each test has subjects of its own, and the last ones look at all that was left."""
+    """One broker; each test has subjects of its own, and the last ones look at all that was
+    left.
+    """
     with own_kafka() as (_, chosen):
         yield chosen
 
@@ -98,20 +100,26 @@ def test_an_event_that_comes_again_and_again_is_applied_once(settings: Settings)
         worker.takes_in(ends_of(settings, RESULTS))
     send(settings, RESULTS, [*events, *results("again", range(50, 60))])
     ends = ends_of(settings, RESULTS)
-    assert victim(settings, "rows", 0.0, ends) == -signal.SIGKILL  # its transaction is not to be seen
+    assert (
+        victim(settings, "rows", 0.0, ends) == -signal.SIGKILL
+    )  # its transaction is not to be seen
     assert victim(settings, "committed", 2.0, ends) == 0
     assert total(settings, "again") == 60
     assert fates(settings).duplicates - before.duplicates == len(sent) - 50 + 50 + 50
 
 
-def test_the_window_of_duplicates_is_measured_in_offsets_across_a_restart(settings: Settings) -> None:
+def test_the_window_of_duplicates_is_measured_in_offsets_across_a_restart(
+    settings: Settings,
+) -> None:
     near, far, *filler = results("window", range(1_000))
     with Threaded(settings) as worker:
         send(settings, RESULTS, [near, far, *filler])
         worker.takes_in(ends_of(settings, RESULTS))
     (late,) = results("window", range(1_000, 1_001))
     with Threaded(settings) as worker:
-        send(settings, RESULTS, [near, late, far])  # 1 000 and 1 001 offsets after their first selves
+        send(
+            settings, RESULTS, [near, late, far]
+        )  # 1 000 and 1 001 offsets after their first selves
         worker.takes_in(ends_of(settings, RESULTS))
     assert total(settings, "window") == 1_000 + 1 + 1
 
@@ -135,26 +143,43 @@ def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -
     with Threaded(settings) as worker:
         worker.until(lambda: total(settings, "astray") == 1)
         worker.until(lambda: behind(RESULTS, home) == 0)
-    with Threaded(settings) as worker:  # which begins at the marker of the transaction that sent it home
+    with Threaded(
+        settings
+    ) as worker:  # which begins at the marker of the transaction that sent it home
         worker.until(lambda: behind(RESULTS, home) == 0)
     after = fates(settings)
     assert (after.forwarded - before.forwarded, after.dead_letters - before.dead_letters) == (1, 1)
-    (sent_on,) = [each for each in messages(settings, RESULTS) if each.key() == b"astray" and each.partition() == home]
+    (sent_on,) = [
+        each
+        for each in messages(settings, RESULTS)
+        if each.key() == b"astray" and each.partition() == home
+    ]
     assert sent_on.value() == CODEC.encode(lost)
     (offset,) = [
         each.offset()
         for each in messages(settings, RESULTS)
         if each.partition() == wrong and each.headers() == [("trace", b"1")]
     ]
-    assert sent_on.headers() == [("trace", b"1"), (FORWARDED_FROM, f"{RESULTS}/{wrong}/{offset}".encode())]
+    assert sent_on.headers() == [
+        ("trace", b"1"),
+        (FORWARDED_FROM, f"{RESULTS}/{wrong}/{offset}".encode()),
+    ]
     (dead,) = [each for each in messages(settings, DEAD_LETTERS) if each.key() == b"astray"]
     assert reason(dead) == "FORWARDED_TWICE"
     assert dead.value() == CODEC.encode(stubborn)
 
 
 def test_a_spec_that_waits_beside_results_is_taken_before_them(settings: Settings) -> None:
-    send(settings, RESULTS, [each for e in range(20) for each in results(f"early-{e}", range(20), variant="b")])
-    send(settings, SPECS, [spec(event_id=event_uuid("early", e), subject=f"early-{e}") for e in range(20)])
+    send(
+        settings,
+        RESULTS,
+        [each for e in range(20) for each in results(f"early-{e}", range(20), variant="b")],
+    )
+    send(
+        settings,
+        SPECS,
+        [spec(event_id=event_uuid("early", e), subject=f"early-{e}") for e in range(20)],
+    )
     with Threaded(settings) as worker:
         worker.takes_in(ends_of(settings, RESULTS))
     rows = table(settings, TABLES_EXPERIMENTS)
@@ -163,13 +188,21 @@ def test_a_spec_that_waits_beside_results_is_taken_before_them(settings: Setting
 
 
 def test_a_policy_is_seen_by_every_partition_and_applied_once(settings: Settings) -> None:
-    policy = Policy(event_uuid("policy"), "models", ("model-*",), retrain=Autonomy.AUTO, reference_count=200)
+    policy = Policy(
+        event_uuid("policy"), "models", ("model-*",), retrain=Autonomy.AUTO, reference_count=200
+    )
     wrong = Policy(event_uuid("wrong"), "wrong", alpha=7.0)
     first = len(messages(settings, POLICIES))
     with Threaded(settings) as worker:
         send(settings, POLICIES, [policy, wrong, b"no policy"], ["models", "wrong", "none"])
-        worker.until(lambda: all(one.broadcast_offset == first + 3 for one in last(settings).values()))
-    letters = [each for each in messages(settings, DEAD_LETTERS) if each.key() in (b"models", b"wrong", b"none")]
+        worker.until(
+            lambda: all(one.broadcast_offset == first + 3 for one in last(settings).values())
+        )
+    letters = [
+        each
+        for each in messages(settings, DEAD_LETTERS)
+        if each.key() in (b"models", b"wrong", b"none")
+    ]
     reasons = {each.key(): reason(each) for each in letters}
     assert len(letters) == 2
     assert reasons == {b"wrong": "OUT_OF_RANGE", b"none": "NOT_FRAMED"}
@@ -178,14 +211,29 @@ def test_a_policy_is_seen_by_every_partition_and_applied_once(settings: Settings
         worker.takes_in(ends_of(settings, RESULTS))
     for entries in journal(settings).values():
         taken = [
-            (step.first_offset, step.record) for entry in entries for step in entry.steps if step.topic == POLICIES
+            (step.first_offset, step.record)
+            for entry in entries
+            for step in entry.steps
+            if step.topic == POLICIES
         ]
-        assert taken == [(first, CODEC.encode(policy)), (first + 1, CODEC.encode(wrong)), (first + 2, b"no policy")]
-    assert len([each for each in messages(settings, DEAD_LETTERS) if each.key() in (b"wrong", b"none")]) == 2
+        assert taken == [
+            (first, CODEC.encode(policy)),
+            (first + 1, CODEC.encode(wrong)),
+            (first + 2, b"no policy"),
+        ]
+    assert (
+        len(
+            [each for each in messages(settings, DEAD_LETTERS) if each.key() in (b"wrong", b"none")]
+        )
+        == 2
+    )
 
 
 def errors(numbers: range, every: int) -> list[ModelMetric]:
-    return [metric(n, subject="model-a", event_id=event_uuid("model-a", n), sum=float(n % every == 0)) for n in numbers]
+    return [
+        metric(n, subject="model-a", event_id=event_uuid("model-a", n), sum=float(n % every == 0))
+        for n in numbers
+    ]
 
 
 def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> None:
@@ -196,7 +244,10 @@ def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> N
         worker.takes_in(ends_of(settings, METRICS))
         (ordered,) = [each for each in commands(settings) if each.subject == "model-a"]
         assert isinstance(ordered, RetrainCommand)
-        for status, phase in ((Status.ACKNOWLEDGED, Phase.ACKNOWLEDGED), (Status.COMPLETED, Phase.COMPLETED)):
+        for status, phase in (
+            (Status.ACKNOWLEDGED, Phase.ACKNOWLEDGED),
+            (Status.COMPLETED, Phase.COMPLETED),
+        ):
             report = CommandStatus(
                 event_id=event_uuid(status),
                 command_id=ordered.command_id,
@@ -255,7 +306,9 @@ def test_readiness_begins_with_the_restored_tables(settings: Settings) -> None:
             assert set(meanwhile) == {1.0}
             assert "\nmendstream_restoring 0.0\n" in metrics
         assert answer(health.port, "/ready")[0] == 503, "a worker that left is not ready"
-        with pytest.raises(MendstreamError, match=rf"^Port {health.port} on 127\.0\.0\.1 is taken\. "):
+        with pytest.raises(
+            MendstreamError, match=rf"^Port {health.port} on 127\.0\.0\.1 is taken\. "
+        ):
             Health().serve("127.0.0.1", health.port)
     for name in (
         "records_total",
@@ -275,7 +328,9 @@ def test_readiness_begins_with_the_restored_tables(settings: Settings) -> None:
         assert f"mendstream_{name}" in metrics
 
 
-def test_sigterm_finishes_the_open_transaction_and_leaves(settings: Settings, tmp_path: Path) -> None:
+def test_sigterm_finishes_the_open_transaction_and_leaves(
+    settings: Settings, tmp_path: Path
+) -> None:
     patient = changed(settings, commit_ms=5_000)
     with Child(patient, tmp_path / "log") as child:
         child.awaits("restored")
@@ -283,7 +338,11 @@ def test_sigterm_finishes_the_open_transaction_and_leaves(settings: Settings, tm
         send(settings, RESULTS, results("leaving", range(500)))
 
         def folded() -> bool:
-            taken = [line for line in answer(port, "/metrics")[1].splitlines() if 'fate="applied",topic="exp' in line]
+            taken = [
+                line
+                for line in answer(port, "/metrics")[1].splitlines()
+                if 'fate="applied",topic="exp' in line
+            ]
             return any(line.split()[-1] == "500.0" for line in taken)
 
         assert wait_until(folded, 4.0)
@@ -303,8 +362,12 @@ def test_the_replay_gives_the_same_bytes_until_somebody_writes_a_command(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replay(settings) == 0
-    (ordered,) = [value for _, key, value in standing(settings, COMMANDS["RETRAIN"]) if key == "model-a"]
-    send(settings, COMMANDS["RETRAIN"], [ordered], ["model-a"])  # a forgery, without a decision in the log
+    (ordered,) = [
+        value for _, key, value in standing(settings, COMMANDS["RETRAIN"]) if key == "model-a"
+    ]
+    send(
+        settings, COMMANDS["RETRAIN"], [ordered], ["model-a"]
+    )  # a forgery, without a decision in the log
     capsys.readouterr()
     assert replay(settings, tmp_path / "report.json") == 1
     place = f"{COMMANDS['RETRAIN']}/{partition_of('model-a', settings.partitions)}"

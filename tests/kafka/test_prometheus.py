@@ -1,4 +1,6 @@
-"""Clocks and senders that stand still, caused: Debian's Prometheus raises our alerts, and ends them once it is over."""
+"""Clocks and senders that stand still, caused: Debian's Prometheus raises our alerts, and ends them
+once it is over.
+"""
 
 import os
 import re
@@ -12,9 +14,9 @@ from confluent_kafka import Producer
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentStatus
-from streams.broker import EmbeddedKafka
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.settings import Settings
 from tests.builders import CODEC, result, spec
 from tests.kafka.logs import send
 from tests.kafka.prometheus import Prometheus, prometheus
@@ -48,9 +50,12 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    # A worker that is frozen for seconds keeps its partitions, so that it is the clock that stands and nobody's else.
+    # A worker that is frozen for seconds keeps its partitions, so that it is the clock that stands
+    # and nobody's else.
     with (
-        own_kafka(STEADY, silent_ms=SILENT_MS, session_timeout_ms=60_000, transaction_timeout_ms=60_000) as (
+        own_kafka(
+            STEADY, silent_ms=SILENT_MS, session_timeout_ms=60_000, transaction_timeout_ms=60_000
+        ) as (
             kafka,
             own,
         ),
@@ -75,7 +80,11 @@ class Sender:
     """Sends results of an experiment of its own, in which the arms are alike."""
 
     def __init__(self, settings: Settings, subject: str) -> None:
-        self._settings, self._spec, self._number = settings, spec(subject=subject, event_id=subject), 0
+        self._settings, self._spec, self._number = (
+            settings,
+            spec(subject=subject, event_id=subject),
+            0,
+        )
         send(settings, SPECS, [self._spec], [subject])
 
     def sends(self, *arms: str) -> bool:
@@ -93,7 +102,9 @@ class Sender:
 
     def stops(self) -> None:
         """By a person, so that its silence is no news."""
-        stopped = replace(self._spec, event_id=f"{self._spec.subject} stops", status=ExperimentStatus.STOPPED)
+        stopped = replace(
+            self._spec, event_id=f"{self._spec.subject} stops", status=ExperimentStatus.STOPPED
+        )
         send(self._settings, SPECS, [stopped], [stopped.subject])
 
 
@@ -116,7 +127,9 @@ def test_commits_that_stop_are_seen(watched: Watched) -> None:
     watched.prometheus.ends("MendstreamNoCommits")
 
 
-def test_a_strangers_transaction_that_hangs_is_seen_while_the_lag_says_nothing(watched: Watched) -> None:
+def test_a_strangers_transaction_that_hangs_is_seen_while_the_lag_says_nothing(
+    watched: Watched,
+) -> None:
     stranger = Producer(watched.settings.client(**{"transactional.id": "a stranger"}))
     stranger.init_transactions(SECONDS)
     stranger.begin_transaction()
@@ -137,7 +150,9 @@ def test_an_arm_that_stops_is_seen_while_another_goes_on(watched: Watched) -> No
     watched.caused("MendstreamArmsStopped", lambda: sender.sends("control"))
     assert not watched.prometheus.firing("MendstreamSubjectsStopped")
     firing = watched.prometheus.firing
-    assert wait_until(lambda: sender.sends("control", "b") and not firing("MendstreamArmsStopped"), SECONDS)
+    assert wait_until(
+        lambda: sender.sends("control", "b") and not firing("MendstreamArmsStopped"), SECONDS
+    )
     sender.stops()
 
 

@@ -1,4 +1,6 @@
-"""Workers come, go, freeze and die under load, and so does the broker: the commands are those of a calm run."""
+"""Workers come, go, freeze and die under load, and so does the broker: the commands are those of a
+calm run.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -10,10 +12,10 @@ from confluent_kafka import Consumer
 
 from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
 from schemas.records import ArmRow
-from streams.broker import EmbeddedKafka
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.replay import main as replay
+from streams.history.replay import main as replay
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.kafka.logs import (
     by_id,
     calm,
@@ -32,7 +34,12 @@ from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafk
 
 pytestmark = pytest.mark.kafka
 EXPERIMENTS = 12  # four of them with planted harm
-FAST = {"session_timeout_ms": 1_500, "transaction_timeout_ms": 5_000, "commit_ms": 20, "dedupe_window": 1_000_000}
+FAST = {
+    "session_timeout_ms": 1_500,
+    "transaction_timeout_ms": 5_000,
+    "commit_ms": 20,
+    "dedupe_window": 1_000_000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +67,21 @@ def worker(settings: Settings, slot: str, folder: Path) -> Child:
 def taken_in(settings: Settings) -> bool:
     """Whether all results are committed."""
     found = {p: entry.next_offsets for p, entry in last(settings).items()}
-    return all(found.get(p, {}).get(topic, 0) >= end for (topic, p), end in ends_of(settings, RESULTS).items())
+    return all(
+        found.get(p, {}).get(topic, 0) >= end
+        for (topic, p), end in ends_of(settings, RESULTS).items()
+    )
 
 
 def settled(settings: Settings, load: Feeder) -> None:
     """All that was sent is applied once, and nothing tells that anything happened meanwhile."""
     load.feed(0)
     assert wait_until(lambda: taken_in(settings), SECONDS)
-    rows = [row for row in table(settings, TABLES_ARMS).values() if isinstance(row, ArmRow) and row.segment is None]
+    rows = [
+        row
+        for row in table(settings, TABLES_ARMS).values()
+        if isinstance(row, ArmRow) and row.segment is None
+    ]
     assert sum(row.count for row in rows) == load.sent
     found = commands(settings)
     assert by_id(found) == by_id(calm(settings))
@@ -97,7 +111,9 @@ def test_a_worker_that_joins_takes_half_and_gives_it_back_as_it_leaves(
         assert a.wait(5.0) == 0
 
 
-def test_the_older_of_two_workers_with_one_slot_ends(settings: Settings, load: Feeder, tmp_path: Path) -> None:
+def test_the_older_of_two_workers_with_one_slot_ends(
+    settings: Settings, load: Feeder, tmp_path: Path
+) -> None:
     with worker(settings, "a", tmp_path) as older:
         older.awaits("restored")
         (tmp_path / "newer").mkdir()
@@ -144,13 +160,17 @@ def test_a_group_shared_with_a_stranger_is_refused(settings: Settings, tmp_path:
         said = [line for line in refusing.log.read_text().splitlines() if not line.startswith("{")]
     stranger.close()
     assert len(said) == 1
-    assert said[0].startswith("error: The group gave this worker different partitions of the inputs: ")
+    assert said[0].startswith(
+        "error: The group gave this worker different partitions of the inputs: "
+    )
 
 
 def test_a_broker_that_dies_in_the_middle_costs_no_record(
     broker: tuple[EmbeddedKafka, Settings], load: Feeder, tmp_path: Path
 ) -> None:
-    """A worker may ride it out or crash; one that waited for ever for the end of its commit did neither."""
+    """A worker may ride it out or crash; one that waited for ever for the end of its commit did
+    neither.
+    """
     embedded, settings = broker
     with ExitStack() as ends:
         workers = [ends.enter_context(worker(settings, "a", tmp_path))]
@@ -175,7 +195,9 @@ def test_a_broker_that_dies_in_the_middle_costs_no_record(
         assert "Traceback" not in workers[-1].log.read_text()
 
 
-def test_after_all_of_it_each_record_had_one_fate_and_the_replay_gives_the_same_bytes(settings: Settings) -> None:
+def test_after_all_of_it_each_record_had_one_fate_and_the_replay_gives_the_same_bytes(
+    settings: Settings,
+) -> None:
     assert fates(settings).all() == delivered(settings)
     assert len(commands(settings)) >= 3, "the planted harm must be found, or this says nothing"
     assert replay(settings) == 0

@@ -1,4 +1,6 @@
-"""A processor that cannot trust what it left behind refuses to start; a broker that dies costs nothing."""
+"""A processor that cannot trust what it left behind refuses to start; a broker that dies costs
+nothing.
+"""
 
 import json
 import threading
@@ -6,20 +8,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, RESULTS, STATUS, TABLES_ARMS, TICKS, TOPICS
 from schemas.ids import partition_of
-from streams import topics
-from streams.clock import monotonic, wait_until
-from streams.config import Settings
-from streams.kafka import BEGIN_ANEW, admin
-from streams.replay import main as replay
-from streams.telemetry import REGISTRY
-from streams.topics import settings_of
-from streams.transaction import Crash, Outbox, Transactions
+from streams.engine.transaction import Crash, Outbox, Transactions
+from streams.history.replay import main as replay
+from streams.kafka.admin import topics
+from streams.kafka.admin.topics import settings_of
+from streams.kafka.error_messages import BEGIN_ANEW
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic, wait_until
+from streams.runtime.metrics import REGISTRY
+from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.logs import (
     ends_of,
@@ -35,7 +44,9 @@ FAST = {"session_timeout_ms": 1_000, "transaction_timeout_ms": 5_000}
 
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Settings]:
-    """A broker on which a processor took in 100 results and left. The tests below make it worse from one to the next."""
+    """A broker on which a processor took in 100 results and left. The tests below make it worse
+    from one to the next.
+    """
     with own_kafka(EAGER, **FAST) as (_, settings):
         with Threaded(settings) as worker:
             send(settings, RESULTS, [result(n, subject=f"bot-{n % 9}") for n in range(100)])
@@ -90,7 +101,9 @@ def make_anew(client: AdminClient, settings: Settings, topic: str) -> None:
     assert wait_until(created, SECONDS)
 
 
-def test_offsets_reset_behind_its_back_are_refused_until_they_are_put_right(lived: Settings, tmp_path: Path) -> None:
+def test_offsets_reset_behind_its_back_are_refused_until_they_are_put_right(
+    lived: Settings, tmp_path: Path
+) -> None:
     partition, entries = next(
         (p, entries) for p, entries in journal(lived).items() if RESULTS in entries[-1].next_offsets
     )
@@ -106,7 +119,9 @@ def test_offsets_reset_behind_its_back_are_refused_until_they_are_put_right(live
     assert replay(lived) == 0
 
 
-def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(lived: Settings, tmp_path: Path) -> None:
+def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(
+    lived: Settings, tmp_path: Path
+) -> None:
     rows = standing(lived, TABLES_ARMS)
     make_anew(admin(lived), lived, TABLES_ARMS)
     said = refusal(lived, tmp_path / "log")
@@ -121,9 +136,15 @@ def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(lived: Setti
     assert replay(lived) == 0
 
 
-def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way out of KAFKA-17754, with the statistics that librdkafka gives after a lost connection."""
-    monkeypatch.setattr("streams.transaction.STATISTICS_MS", 600_000)  # none but those that are given below
+def test_a_lost_coordinator_makes_the_producer_anew_once(
+    lived: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way out of KAFKA-17754, with the statistics that librdkafka gives after a lost
+    connection.
+    """
+    monkeypatch.setattr(
+        "streams.engine.transaction.STATISTICS_MS", 600_000
+    )  # none but those that are given below
     consumer = Consumer(lived.client(**{"group.id": "another"}))
     transactions = Transactions(lived, lambda _point: None)
     made = made_anew()
@@ -136,11 +157,18 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings, monkey
 
     commit(1)
     assert made_anew() == made
-    lost = {"brokers": {"TxnCoordinator": {"disconnects": 1, "req_timeouts": 0}, "127.0.0.1:1/1": {"disconnects": 9}}}
+    lost = {
+        "brokers": {
+            "TxnCoordinator": {"disconnects": 1, "req_timeouts": 0},
+            "127.0.0.1:1/1": {"disconnects": 9},
+        }
+    }
     transactions._watch_brokers(json.dumps(lost))
     commit(2)
     assert made_anew() == made + 1
-    transactions._watch_brokers(json.dumps({"brokers": {"TxnCoordinator": {"disconnects": 0, "req_timeouts": 0}}}))
+    transactions._watch_brokers(
+        json.dumps({"brokers": {"TxnCoordinator": {"disconnects": 0, "req_timeouts": 0}}})
+    )
     commit(3)
     commit(4)
     assert made_anew() == made + 1
@@ -153,13 +181,17 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(lived: Settings, monkey
 def test_a_commit_without_end_is_given_up_soon_after_a_broker_was_lost(
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What librdkafka does where the group's coordinator dies between the offsets and their commit."""
+    """What librdkafka does where the group's coordinator dies between the offsets and their
+    commit.
+    """
     over = threading.Event()
-    transactions = Transactions(lived, lambda point: assert_set(over) if point == "offsets" else None)
+    transactions = Transactions(
+        lived, lambda point: assert_set(over) if point == "offsets" else None
+    )
     consumer = Consumer(lived.client(**{"group.id": "another"}))
     transactions.submit(Outbox(), consumer.consumer_group_metadata(), lambda: None)
     lost = json.dumps({"brokers": {"127.0.0.1:1/1": {"disconnects": 1}}})
-    monkeypatch.setattr("streams.transaction.CUT_OFF_SECONDS", 0.2)
+    monkeypatch.setattr("streams.engine.transaction.CUT_OFF_SECONDS", 0.2)
     monkeypatch.setattr(transactions, "_serve", lambda: transactions._watch_brokers(lost))
     began = monotonic()
     with pytest.raises(Crash, match="a commit did not end after a broker was lost"):
@@ -186,21 +218,34 @@ def test_ticks_that_retention_took_are_not_missed(lived: Settings) -> None:
         worker.takes_in(ends_of(lived, RESULTS))
 
 
-def test_other_records_that_retention_took_before_they_were_read_are_missed(lived: Settings, tmp_path: Path) -> None:
-    for topic in (RESULTS, STATUS):  # a status is read before anything is assigned, by a way of its own
+def test_other_records_that_retention_took_before_they_were_read_are_missed(
+    lived: Settings, tmp_path: Path
+) -> None:
+    for topic in (
+        RESULTS,
+        STATUS,
+    ):  # a status is read before anything is assigned, by a way of its own
         send(lived, topic, [b"unread"], ["bot-1"])
-        (place,) = [(topic, p) for p in range(lived.partitions) if p == partition_of("bot-1", lived.partitions)]
+        (place,) = [
+            (topic, p)
+            for p in range(lived.partitions)
+            if p == partition_of("bot-1", lived.partitions)
+        ]
         end = ends_of(lived, topic)[place]
         forget(lived, [TopicPartition(*place, end)])
         said = refusal(lived, tmp_path / topic)
-        assert said.startswith("Records that group 'mendstream' had not read yet are gone from the log: ")
+        assert said.startswith(
+            "Records that group 'mendstream' had not read yet are gone from the log: "
+        )
         assert f"{topic}/{place[1]} begins at {end}, " in said
 
 
 def test_a_row_of_an_unknown_schema_is_refused(lived: Settings, tmp_path: Path) -> None:
     send(lived, TABLES_ARMS, [b"\x00\x7f\xff\xff\xffof another release"], ["bot-1"])
     said = refusal(lived, tmp_path / "log")
-    assert said.startswith(f"What the tables or the journal hold cannot be read: a row of {TABLES_ARMS}: ")
+    assert said.startswith(
+        f"What the tables or the journal hold cannot be read: a row of {TABLES_ARMS}: "
+    )
     assert "use that release, or the Schema Registry" in said
 
 

@@ -1,4 +1,6 @@
-"""Signed commands on a real Kafka: a deployer takes what processors wrote and nothing else, and a replay is still clean."""
+"""Signed commands on a real Kafka: a deployer takes what processors wrote and nothing else, and a
+replay is still clean.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -12,9 +14,9 @@ from confluent_kafka import Message, Producer
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentResult, RollbackCommand
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
-from streams.verifier import KEY_ID, SIGNATURE, TYPES, Ledger, Refused, load_keys, verify
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.settings import Settings
+from streams.signing.verifier import KEY_ID, SIGNATURE, TYPES, Ledger, Refused, load_keys, verify
 from tests.builders import result, spec
 from tests.kafka.console import output
 from tests.kafka.logs import CODEC, ends_of, headers, messages, send
@@ -26,7 +28,9 @@ TOPIC = COMMANDS["ROLLBACK"]
 
 @dataclass(frozen=True)
 class Signed:
-    """A broker on which commands stand that were signed with two keys, and the keys that a deployer trusts."""
+    """A broker on which commands stand that were signed with two keys, and the keys that a deployer
+    trusts.
+    """
 
     settings: Settings
     keys: Path  # trusts both
@@ -49,37 +53,57 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
             child.awaits(f"commands are signed with key {new}")
             child.awaits("restored")
             send(settings, RESULTS, _harmed("late"))
-            assert wait_until(lambda: child.ended or len(_written(settings)) == 2, SECONDS), child.log.read_text()
+            assert wait_until(lambda: child.ended or len(_written(settings)) == 2, SECONDS), (
+                child.log.read_text()
+            )
             child.send(signal.SIGTERM)
             assert child.wait() == 0, child.log.read_text()
         yield Signed(settings, home / "keys.txt", (old, new))
 
 
-def test_a_deployer_takes_what_the_processors_wrote_and_a_replay_gives_the_same(signed: Signed) -> None:
+def test_a_deployer_takes_what_the_processors_wrote_and_a_replay_gives_the_same(
+    signed: Signed,
+) -> None:
     found = _written(signed.settings)
     assert [_refusal(message, signed, Ledger()) for message in found] == ["", ""]
     ids = {bytes(message.key() or b""): dict(headers(message))[KEY_ID] for message in found}
     assert ids == {b"early": signed.ids[0].encode(), b"late": signed.ids[1].encode()}
-    assert not any({KEY_ID, SIGNATURE} & dict(headers(each)).keys() for each in messages(signed.settings, DECISIONS))
+    assert not any(
+        {KEY_ID, SIGNATURE} & dict(headers(each)).keys()
+        for each in messages(signed.settings, DECISIONS)
+    )
     here = "--bootstrap", signed.settings.bootstrap
     assert output("replay", *here).splitlines()[-1].endswith(" tables: byte-equal")
     output("audit", *here)  # ends with 0: nothing was found
-    assert "byte-equal: decision and command" in output("why", _decoded(found[0])["decision_id"], *here)
+    assert "byte-equal: decision and command" in output(
+        "why", _decoded(found[0])["decision_id"], *here
+    )
 
 
 def test_a_deployer_refuses_what_somebody_else_writes_there(signed: Signed) -> None:
-    """A thief who may write to the topic, and has read what stands there, sends it again, altered, and unsigned."""
+    """A thief who may write to the topic, and has read what stands there, sends it again, altered,
+    and unsigned.
+    """
     own = _written(signed.settings)[0]
     command = CODEC.decode(TYPES[TOPIC], own.value())
     assert isinstance(command, RollbackCommand)
     altered = CODEC.encode(replace(command, variant="control"))
     producer = Producer(signed.settings.client())
-    for value, kept in ((own.value(), headers(own)), (altered, headers(own)), (altered, headers(own)[:-2])):
+    for value, kept in (
+        (own.value(), headers(own)),
+        (altered, headers(own)),
+        (altered, headers(own)[:-2]),
+    ):
         producer.produce(TOPIC, value, own.key(), own.partition() or 0, headers=list(kept))
     assert producer.flush(SECONDS) == 0
     found = [each for each in _written(signed.settings) if each.partition() == own.partition()]
     ledger = Ledger()
-    assert [_refusal(each, signed, ledger) for each in (own, *found[-3:])] == ["", "SEEN", "BAD_SIGNATURE", "UNSIGNED"]
+    assert [_refusal(each, signed, ledger) for each in (own, *found[-3:])] == [
+        "",
+        "SEEN",
+        "BAD_SIGNATURE",
+        "UNSIGNED",
+    ]
 
 
 def _written(settings: Settings) -> list[Message]:

@@ -1,4 +1,6 @@
-"""A batch that a disk damaged stops a worker, which says where; a person skips it, and the worker goes on."""
+"""A batch that a disk damaged stops a worker, which says where; a person skips it, and the worker
+goes on.
+"""
 
 from pathlib import Path
 
@@ -7,13 +9,13 @@ from confluent_kafka import TopicPartition
 from typer.testing import CliRunner
 
 from schemas.catalog import DEAD_LETTERS, RESULTS, TABLES_ARMS
-from streams.cli import application
-from streams.clock import wait_until
-from streams.codecs import codec_for
-from streams.dead import letter
-from streams.kafka import admin, end_offsets, read
-from streams.publishing import Publisher
-from streams.standing import standing
+from streams.cli.app import application
+from streams.kafka.dead_letters import letter
+from streams.kafka.publisher import Publisher
+from streams.kafka.reading import admin, end_offsets, read
+from streams.kafka.schema_ids import codec_for
+from streams.kafka.table_reader import standing
+from streams.runtime.clock import wait_until
 from tests.builders import result
 from tests.kafka.logs import CODEC
 from tests.kafka.running import SECONDS, Child, Threaded, own_kafka
@@ -59,7 +61,9 @@ def test_what_a_disk_damaged_is_skipped_by_a_person(tmp_path: Path) -> None:
             "--partitions",
             "1",
         ]
-        wrong = CliRunner().invoke(application(), [word if word != "1" else "2" for word in asked[:4]] + asked[4:])
+        wrong = CliRunner().invoke(
+            application(), [word if word != "1" else "2" for word in asked[:4]] + asked[4:]
+        )
         assert wrong.exit_code == 1
         assert wait_until(lambda: CliRunner().invoke(application(), asked).exit_code == 0, SECONDS)
         with Threaded(settings) as running:
@@ -68,7 +72,9 @@ def test_what_a_disk_damaged_is_skipped_by_a_person(tmp_path: Path) -> None:
         assert arm.count == 2  # type: ignore[attr-defined]
         part = TopicPartition(DEAD_LETTERS, 0)
         end = end_offsets(admin(settings), [part])[part]
-        (one,) = [letter(m) for batch in read(settings, {(DEAD_LETTERS, 0): (0, end)}) for m in batch]
+        (one,) = [
+            letter(m) for batch in read(settings, {(DEAD_LETTERS, 0): (0, end)}) for m in batch
+        ]
         assert one is not None
         assert (one.topic, one.origin_offset, one.reason) == (RESULTS, 1, "SKIPPED")
         assert one.sentence == "YOU skipped it: WHY"

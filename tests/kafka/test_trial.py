@@ -1,4 +1,6 @@
-"""A person's trial, from end to end: rolled out, its shares told to the judge, promoted or stopped by what these prove."""
+"""A person's trial, from end to end: rolled out, its shares told to the judge, promoted or stopped
+by what these prove.
+"""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.catalog import COMMANDS, POLICIES, REQUESTS, RESULTS, SPECS, STATUS, TABLES_COMMANDS, TABLES_EXPERIMENTS
+from schemas.catalog import (
+    COMMANDS,
+    POLICIES,
+    REQUESTS,
+    RESULTS,
+    SPECS,
+    STATUS,
+    TABLES_COMMANDS,
+    TABLES_EXPERIMENTS,
+)
 from schemas.ids import event_uuid
-from schemas.orders import Request, RequestKind
 from schemas.records import (
     Autonomy,
     CommandRow,
@@ -18,10 +28,12 @@ from schemas.records import (
     ExperimentRow,
     Phase,
     Policy,
+    Request,
+    RequestKind,
     Status,
 )
-from streams.clock import now_ms
-from streams.config import Settings
+from streams.runtime.clock import now_ms
+from streams.runtime.settings import Settings
 from tests.builders import result, spec
 from tests.kafka.logs import CODEC, messages, send, table
 from tests.kafka.running import EAGER, Child, Threaded, own_kafka
@@ -63,7 +75,11 @@ def begin(settings: Settings, subject: str) -> None:
 
 
 def experiment(settings: Settings, subject: str) -> ExperimentRow | None:
-    rows = [row for row in table(settings, TABLES_EXPERIMENTS).values() if isinstance(row, ExperimentRow)]
+    rows = [
+        row
+        for row in table(settings, TABLES_EXPERIMENTS).values()
+        if isinstance(row, ExperimentRow)
+    ]
     return next((row for row in rows if row.subject == subject), None)
 
 
@@ -92,7 +108,11 @@ def ends(settings: Settings, subject: str) -> list[tuple[str, Status]]:
     final = (Status.COMPLETED, Status.FAILED, Status.REFUSED)
     found = [CODEC.decode("CommandStatus", each.value()) for each in messages(settings, STATUS)]
     mine = [one for one in found if isinstance(one, CommandStatus) and one.subject == subject]
-    return [(one.detail, one.status) for one in mine if one.status in final and "superseded" not in one.detail]
+    return [
+        (one.detail, one.status)
+        for one in mine
+        if one.status in final and "superseded" not in one.detail
+    ]
 
 
 def phases(settings: Settings, subject: str) -> set[tuple[str, Phase]]:
@@ -113,15 +133,20 @@ def test_a_trial_ends_as_its_shares_prove(
     subject = f"shop-{order.lower()}"
     store, file = tmp_path / "state", tmp_path / "targets.yaml"
     file.write_text(
-        f"targets: [{{kind: file, match: {subject}/production, directory: {store}, bake_seconds: 0, settle_seconds: 0}}]"
+        f"targets: [{{kind: file, match: {subject}/production, directory: {store}, bake_seconds: "
+        "0, settle_seconds: 0}]"
     )
     program = ("-m", "streams", "executor", "--targets", str(file))
     with Threaded(settings) as running, Child(settings, tmp_path / "log", *program) as executor:
         begin(settings, subject)
         running.until(lambda: executor.ended or holds_half(settings, subject))
-        assert len(messages(settings, COMMANDS[order])) == (order == "DEPLOY"), "nothing is proved yet"
+        assert len(messages(settings, COMMANDS[order])) == (order == "DEPLOY"), (
+            "nothing is proved yet"
+        )
         send(settings, RESULTS, results(subject, rate))
-        running.until(lambda: executor.ended or ends(settings, subject) == [(detail, Status.COMPLETED)])
+        running.until(
+            lambda: executor.ended or ends(settings, subject) == [(detail, Status.COMPLETED)]
+        )
         running.until(lambda: (order, Phase.COMPLETED) in phases(settings, subject))
     assert phases(settings, subject) == {("DEPLOY", Phase.SUPERSEDED), (order, Phase.COMPLETED)}
     (stands,) = store.glob("*.json")

@@ -1,4 +1,6 @@
-"""Decisions made again from log and journal on a real Kafka, and what other policies would have made of the same log."""
+"""Decisions made again from log and journal on a real Kafka, and what other policies would have
+made of the same log.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,9 +27,9 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from streams.cli import application
-from streams.config import Settings
-from streams.kafka import admin
+from streams.cli.app import application
+from streams.kafka.reading import admin
+from streams.runtime.settings import Settings
 from tests.builders import NOON, metric, result, spec
 from tests.kafka.console import error, output
 from tests.kafka.logs import CODEC, commands, ends_of, send, standing
@@ -47,12 +49,18 @@ Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """A broker on which a worker decided on five subjects and a deployer answered; nobody works there any more."""
+    """A broker on which a worker decided on five subjects and a deployer answered; nobody works
+    there any more.
+    """
     with own_kafka() as (_, chosen):
         send(chosen, POLICIES, [RECORDED], [RECORDED.policy_id])
         send(chosen, SPECS, [_spec("shop"), _spec("altered")])
         with Threaded(chosen) as worker:
-            send(chosen, RESULTS, [*_arms("shop", 4_000, 5), *_arms("altered", 4_000, 5), *_arms("plain", 4_000, 4)])
+            send(
+                chosen,
+                RESULTS,
+                [*_arms("shop", 4_000, 5), *_arms("altered", 4_000, 5), *_arms("plain", 4_000, 4)],
+            )
             send(chosen, RESULTS, _arms("faint", 1_400, 4))
             send(chosen, METRICS, _drift("model"))
             worker.takes_in(ends_of(chosen, RESULTS) | ends_of(chosen, METRICS))
@@ -60,7 +68,9 @@ def settings() -> Iterator[Settings]:
             send(chosen, SPECS, [replace(_spec("shop"), event_id="again", alpha=0.01), ended])
             send(chosen, STATUS, [_completed(chosen, "shop")])
             send(chosen, RESULTS, _arms("shop", 200, 5, start=4_000))
-            worker.takes_in(ends_of(chosen, SPECS) | ends_of(chosen, STATUS) | ends_of(chosen, RESULTS))
+            worker.takes_in(
+                ends_of(chosen, SPECS) | ends_of(chosen, STATUS) | ends_of(chosen, RESULTS)
+            )
         yield chosen
 
 
@@ -71,7 +81,9 @@ def cli(settings: Settings, tmp_path: Path) -> Cli:
     def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
         file = tmp_path / "report.json"
         given = [*map(str, arguments), "--json", str(file), "--bootstrap", settings.bootstrap]
-        done = CliRunner().invoke(application(), given, env={"COLUMNS": "120"}, catch_exceptions=False)
+        done = CliRunner().invoke(
+            application(), given, env={"COLUMNS": "120"}, catch_exceptions=False
+        )
         assert done.stderr == ""
         return done.exit_code, json.loads(file.read_text()), done.stdout
 
@@ -83,10 +95,17 @@ def given(tmp_path: Path) -> Callable[[str], Path]:
     """A file with a policy for all subjects that differs from the recorded one in these lines."""
 
     def write(lines: str) -> Path:
-        terms = {"retrain": "AUTO", "commands_per_hour": "600", "reference_count": "500", "false_alarm_records": "1000"}
+        terms = {
+            "retrain": "AUTO",
+            "commands_per_hour": "600",
+            "reference_count": "500",
+            "false_alarm_records": "1000",
+        }
         terms |= dict(line.split(": ") for line in lines.splitlines())
         file = tmp_path / "policy.yaml"
-        file.write_text("policy_id: other\n" + "".join(f"{name}: {value}\n" for name, value in terms.items()))
+        file.write_text(
+            "policy_id: other\n" + "".join(f"{name}: {value}\n" for name, value in terms.items())
+        )
         return file
 
     return write
@@ -104,7 +123,8 @@ def test_a_rollback_is_made_again_byte_for_byte(settings: Settings, cli: Cli) ->
     assert report["replayed"]["after"] == f"{RESULTS}/{proof.partition} offset {proof.last_offset}"
     arms = report["replayed"]["rows"]["tables.arms.v1"]
     assert {arm["variant"] for arm in arms} == {"control", "b"}
-    # As they stood: all units of the evidence and none after it, and the numbers that the decision quotes.
+    # As they stood: all units of the evidence and none after it, and the numbers that the decision
+    # quotes.
     assert sum(arm["count"] for arm in arms) == proof.count < 8_000
     assert proof.log_e in {value for arm in arms for value in arm.values()}
     assert report["replayed"]["command"]["command_id"] == decision.command_id
@@ -123,13 +143,16 @@ def test_an_ignored_spec_is_explained_by_the_terms_that_stood(settings: Settings
     assert (code, report["equal"]) == (0, True)
     assert "byte-equal: decision; no command was written with it" in said
     (experiment,) = report["replayed"]["rows"]["tables.experiments.v1"]
-    # The spec after it, which ended the experiment, was not yet there, nor were the results after that.
+    # The spec after it, which ended the experiment, was not yet there, nor were the results after
+    # that.
     assert (experiment["alpha"], experiment["status"]) == (0.05, "RUNNING")
     assert report["replayed"]["after"].startswith(f"{SPECS}/")
     assert sum(arm["count"] for arm in report["replayed"]["rows"]["tables.arms.v1"]) == 8_000
 
 
-def test_a_watch_decision_is_explained_by_the_row_of_its_metric(settings: Settings, cli: Cli) -> None:
+def test_a_watch_decision_is_explained_by_the_row_of_its_metric(
+    settings: Settings, cli: Cli
+) -> None:
     (decision,) = decided(settings, "model", Verdict.DRIFT)
     code, report, _ = cli("why", decision.decision_id)
     assert (code, report["equal"]) == (0, True)
@@ -137,7 +160,9 @@ def test_a_watch_decision_is_explained_by_the_row_of_its_metric(settings: Settin
     (proof,) = decision.evidence
     (version,) = row["versions"]
     assert (row["subject"], row["metric"], version["model_version"]) == ("model", "error", "v1")
-    assert {proof.last_offset, proof.log_e} <= {value for value in version.values() if not isinstance(value, list)}
+    assert {proof.last_offset, proof.log_e} <= {
+        value for value in version.values() if not isinstance(value, list)
+    }
 
 
 def test_an_unknown_id_says_where_the_known_ones_are(settings: Settings) -> None:
@@ -146,15 +171,22 @@ def test_an_unknown_id_says_where_the_known_ones_are(settings: Settings) -> None
         "No decision in decisions.v1 has an id that begins with 'ffffffff-nothing'. "
         "`mendstream watch decisions --no-follow` lists all decisions."
     )
-    assert error("why", "0123456", *here).startswith("'0123456' is too short for an id. Give 8 characters or more;")
+    assert error("why", "0123456", *here).startswith(
+        "'0123456' is too short for an id. Give 8 characters or more;"
+    )
 
 
-def test_the_recorded_policy_itself_changes_nothing(settings: Settings, cli: Cli, given: Callable[[str], Path]) -> None:
+def test_the_recorded_policy_itself_changes_nothing(
+    settings: Settings, cli: Cli, given: Callable[[str], Path]
+) -> None:
     code, report, _ = cli("backtest", "--policy", given("rollback: AUTO"))
     everything = len(standing(settings, DECISIONS))
     assert code == 0
     assert report["counts"] == counts(SAME=everything)
-    assert report["commands"] == {"recorded": len(commands(settings)), "other": len(commands(settings))}
+    assert report["commands"] == {
+        "recorded": len(commands(settings)),
+        "other": len(commands(settings)),
+    }
     assert (report["differences"], report["statuses_refused"]) == ([], 0)
 
 
@@ -165,7 +197,9 @@ def test_a_policy_that_only_observes_issues_no_rollback(
     assert code == 0
     rollbacks = [each for each in decisions(settings) if each.order == Order.ROLLBACK]
     assert len(rollbacks) == 4
-    changed = {(each["recorded"]["outcome"], each["other"]["outcome"]) for each in report["differences"]}
+    changed = {
+        (each["recorded"]["outcome"], each["other"]["outcome"]) for each in report["differences"]
+    }
     assert changed == {("ISSUED", "OBSERVED")}
     assert {each["command"] for each in report["differences"]} == {"not issued"}
     assert report["counts"] == counts(CHANGED=4, SAME=len(decisions(settings)) - 4)
@@ -179,7 +213,9 @@ def test_under_a_stricter_level_a_rollback_falls_later_or_never(
 ) -> None:
     code, report, _ = cli("backtest", "--policy", given("alpha: 0.000001"))
     assert code == 0
-    by_subject = {(each["recorded"] or each["other"])["subject"]: each for each in report["differences"]}
+    by_subject = {
+        (each["recorded"] or each["other"])["subject"]: each for each in report["differences"]
+    }
     assert {subject: each["kind"] for subject, each in by_subject.items()} == {
         "plain": "LATER",
         "faint": "ONLY_RECORDED",
@@ -191,11 +227,15 @@ def test_under_a_stricter_level_a_rollback_falls_later_or_never(
     assert (plain["command"], by_subject["faint"]["command"]) == ("issued", "not issued")
 
 
-def test_a_forged_decision_is_told_by_the_field_that_was_changed(settings: Settings, cli: Cli) -> None:
+def test_a_forged_decision_is_told_by_the_field_that_was_changed(
+    settings: Settings, cli: Cli
+) -> None:
     (decision,) = decided(settings, "altered", Verdict.HARM)
     (proof,) = decision.evidence
     # Its evidence names an earlier record, so that a fold which trusts it would stop too early.
-    forged = replace(decision, rule="a feeling", evidence=(replace(proof, last_offset=proof.last_offset - 3),))
+    forged = replace(
+        decision, rule="a feeling", evidence=(replace(proof, last_offset=proof.last_offset - 3),)
+    )
     send(settings, DECISIONS, [forged])
     code, report, said = cli("why", decision.decision_id)
     changed = {
@@ -214,7 +254,11 @@ def test_a_forged_decision_is_told_by_the_field_that_was_changed(settings: Setti
 
 def test_a_decision_that_the_log_does_not_give_is_told(settings: Settings, cli: Cli) -> None:
     (decision,) = decided(settings, "plain", Verdict.HARM)
-    send(settings, DECISIONS, [replace(decision, decision_id="invented-decision", outcome=Outcome.HELD)])
+    send(
+        settings,
+        DECISIONS,
+        [replace(decision, decision_id="invented-decision", outcome=Outcome.HELD)],
+    )
     code, report, said = cli("why", "invented-decision")
     assert (code, report["replayed"]) == (1, None)
     assert "Neither log nor journal gives this decision" in said
@@ -227,7 +271,9 @@ def test_a_decision_that_the_log_does_not_give_is_told(settings: Settings, cli: 
 
 def test_a_forged_command_is_told_by_its_field(settings: Settings, cli: Cli) -> None:
     (decision,) = decided(settings, "plain", Verdict.HARM)
-    (stands,) = [value for _, key, value in standing(settings, COMMANDS["ROLLBACK"]) if key == "plain"]
+    (stands,) = [
+        value for _, key, value in standing(settings, COMMANDS["ROLLBACK"]) if key == "plain"
+    ]
     command = CODEC.decode("RollbackCommand", stands)
     send(settings, COMMANDS["ROLLBACK"], [replace(command, variant="control")])
     code, report, _ = cli("why", decision.decision_id)
@@ -239,7 +285,10 @@ def test_a_log_that_was_not_kept_is_told(settings: Settings, tmp_path: Path) -> 
     (decision,) = decided(settings, "faint", Verdict.HARM)
     partition = partition_of("faint", settings.partitions)
     _forget(settings, RESULTS, partition, 5)
-    wanted = f"{RESULTS}/{partition} begins at offset 5; the journal needs 0. The log was not kept that long"
+    wanted = (
+        f"{RESULTS}/{partition} begins at offset 5; the journal needs 0. The log was not kept "
+        "that long"
+    )
     here = "--bootstrap", settings.bootstrap
     assert error("why", decision.decision_id, *here).startswith(wanted)
     (tmp_path / "policy.yaml").write_text("policy_id: other\n")
@@ -262,10 +311,16 @@ def decisions(settings: Settings) -> list[Decision]:
 
 
 def decided(settings: Settings, subject: str, verdict: Verdict) -> list[Decision]:
-    """The decisions of a subject as the worker wrote them; forged ones come later, and say the same verdict."""
+    """The decisions of a subject as the worker wrote them; forged ones come later, and say the same
+    verdict.
+    """
     found: dict[str, Decision] = {}
     for each in decisions(settings):
-        if each.subject == subject and each.verdict == verdict and not each.decision_id.startswith("invented"):
+        if (
+            each.subject == subject
+            and each.verdict == verdict
+            and not each.decision_id.startswith("invented")
+        ):
             found.setdefault(each.decision_id, each)
     return list(found.values())
 
@@ -284,7 +339,12 @@ def _spec(subject: str) -> Any:
 def _arms(subject: str, n: int, every: int, start: int = 0) -> list[ExperimentResult]:
     """n results of each arm: of control every third succeeds, of b one of `every`."""
     return [
-        result(subject=subject, event_id=event_uuid(subject, i, variant), variant=variant, sum=float(i % each == 0))
+        result(
+            subject=subject,
+            event_id=event_uuid(subject, i, variant),
+            variant=variant,
+            sum=float(i % each == 0),
+        )
         for i in range(start, start + n)
         for variant, each in (("control", 3), ("b", every))
     ]

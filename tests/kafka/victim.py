@@ -1,9 +1,10 @@
-"""A processor that kills itself with SIGKILL at a named point of a commit; a program for the fault tests.
+"""A processor that kills itself with SIGKILL at a named point of a commit; a program for the fault
+tests.
 
 usage: victim BOOTSTRAP POINT SHARE END-OFFSETS-JSON [SETTING=VALUE ...]
 
-Dies at the first commit that reaches POINT after SHARE of the records before the end offsets was committed; with SHARE
-above 1 it never does, and leaves when everything is committed.
+Dies at the first commit that reaches POINT after SHARE of the records before the end offsets was
+committed; with SHARE above 1 it never does, and leaves when everything is committed.
 """
 
 import json
@@ -13,9 +14,9 @@ import sys
 from typing import Any
 
 from schemas.catalog import local_ids
-from schemas.wire import Codec
-from streams.config import Settings
-from streams.processor import Processor
+from schemas.codec.framing import Codec
+from streams.engine.processor import Processor
+from streams.runtime.settings import Settings
 
 
 def main() -> None:

@@ -5,9 +5,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from schemas.catalog import LEARNING_FACTS, OUTCOMES, PATTERN_FACTS, RECOMMENDATIONS, REQUESTS, TRUST_FACTS
+from schemas.catalog import (
+    LEARNING_FACTS,
+    OUTCOMES,
+    PATTERN_FACTS,
+    RECOMMENDATIONS,
+    REQUESTS,
+    TRUST_FACTS,
+)
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid, partition_of
-from schemas.lessons import (
+from schemas.records import (
     AgentKind,
     FailureType,
     Hypothesis,
@@ -18,25 +26,33 @@ from schemas.lessons import (
     PatternFactKind,
     Recommendation,
     RecommendationOutcome,
+    Request,
+    RequestKind,
     Trend,
     TrustFact,
 )
-from schemas.orders import Request, RequestKind
-from schemas.wire import Record
 from tests.builders import CODEC, NOON, Sent
 
 PARTITIONS = 3
 _NAMES = [f"bot-{n}" for n in range(20)]
 HOME = [name for name in _NAMES if partition_of(name, PARTITIONS) == 0]
 AWAY = next(name for name in _NAMES if partition_of(name, PARTITIONS) != 0)
-TENANTS = [name for name in (f"tenant-{n}" for n in range(20)) if partition_of(name, PARTITIONS) == 0][:2]
+TENANTS = [
+    name for name in (f"tenant-{n}" for n in range(20)) if partition_of(name, PARTITIONS) == 0
+][:2]
 AGENTS = [
-    next(agent for agent in (f"{tenant}/{n}" for n in range(at, 100)) if partition_of(agent, PARTITIONS) == 0)
+    next(
+        agent
+        for agent in (f"{tenant}/{n}" for n in range(at, 100))
+        if partition_of(agent, PARTITIONS) == 0
+    )
     for tenant in TENANTS
     for at in (0, 20, 40)
 ]
 PARENTS = [kind for kind in FailureType if partition_of(kind, PARTITIONS) == 0]
-SIGNALS = [name for name in (f"m{n} DRIFT" for n in range(20)) if partition_of(name, PARTITIONS) == 0][:3]
+SIGNALS = [
+    name for name in (f"m{n} DRIFT" for n in range(20)) if partition_of(name, PARTITIONS) == 0
+][:3]
 HOUR, DAY = 3_600_000, 24 * 3_600_000
 T = TypeVar("T")
 Sendable = Record | bytes | Sent | None
@@ -69,7 +85,9 @@ def _one(rng: np.random.Generator, event_id: str, at: int) -> tuple[str, Record]
         case 4:
             return LEARNING_FACTS, _level(rng, event_id, agent, when)
     kind = RequestKind.INITIALISE_TRUST if rng.random() < 0.7 else RequestKind.UNKNOWN
-    return REQUESTS, Request(event_id=event_id, subject=agent, kind=kind, requested_by="ann", requested_at=when)
+    return REQUESTS, Request(
+        event_id=event_id, subject=agent, kind=kind, requested_by="ann", requested_at=when
+    )
 
 
 def _recommendation(rng: np.random.Generator, event_id: str, agent: str, at: int) -> Recommendation:
@@ -127,7 +145,10 @@ def _pattern_fact(rng: np.random.Generator, event_id: str, when: int) -> Pattern
     kind = _of([kind for kind in PatternFactKind if kind != PatternFactKind.UNKNOWN], rng)
     parent, signal = _of(PARENTS, rng), _of(SIGNALS, rng)
     about_signal = kind in (PatternFactKind.SIGNAL, PatternFactKind.FOLLOWED)
-    choices = (Hypothesis("retrain", "train it", 0.1, 8.0), Hypothesis("targeted data", "more data", 0.2, 16.0))
+    choices = (
+        Hypothesis("retrain", "train it", 0.1, 8.0),
+        Hypothesis("targeted data", "more data", 0.2, 16.0),
+    )
     return PatternFact(
         event_id=event_id,
         key=signal if about_signal else parent,

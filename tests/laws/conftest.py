@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.watch import measure
+from agents.drift import judged_records
 
 
 @pytest.fixture(autouse=True, scope="module")
 def few_values_freeze_a_limit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "LEARNED", 80)
+        patch.setattr(judged_records, "LEARNED", 80)
         yield

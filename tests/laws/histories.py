@@ -1,7 +1,9 @@
-"""Histories for the laws: what a partition was sent, from a few knobs that Hypothesis turns, and ways to fold it.
+"""Histories for the laws: what a partition was sent, from a few knobs that Hypothesis turns, and
+ways to fold it.
 
-A chapter says what happens; its records are drawn from its own seed, so a chapter left out changes no other. Statuses
-answer the commands that the chapters before them led to, so a history is folded while it is written.
+A chapter says what happens; its records are drawn from its own seed, so a chapter left out changes
+no other. Statuses answer the commands that the chapters before them led to, so a history is folded
+while it is written.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from agents.fold import INPUTS, apply_broadcast, fold, refresh
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.flow.pipeline import INPUTS, apply_broadcast, fold, refresh
 from schemas.catalog import METRICS, POLICIES, REQUESTS, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid
 from schemas.records import (
     Autonomy,
@@ -34,7 +37,6 @@ from schemas.records import (
     Status,
     Tick,
 )
-from schemas.wire import Record
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent
 from tests.laws import people
@@ -61,10 +63,22 @@ def _shares(**shares: float) -> tuple[ShareStep, ...]:
 
 
 def _spec(
-    name: str, subject: str, treatments: tuple[str, ...], steps: tuple[ShareStep, ...], *metrics: MetricSpec
+    name: str,
+    subject: str,
+    treatments: tuple[str, ...],
+    steps: tuple[ShareStep, ...],
+    *metrics: MetricSpec,
 ) -> ExperimentSpec:
     return ExperimentSpec(
-        event_uuid("spec", name), name, subject, "control", treatments, steps, metrics, alpha=0.2, min_count=20
+        event_uuid("spec", name),
+        name,
+        subject,
+        "control",
+        treatments,
+        steps,
+        metrics,
+        alpha=0.2,
+        min_count=20,
     )
 
 
@@ -95,7 +109,10 @@ SPECIFIED = (
         "ramped",
         HOME[0],
         ("b",),
-        (*_shares(control=0.9, b=0.1), ShareStep(from_=NOON, shares=(Share("control", 0.5), Share("b", 0.5)))),
+        (
+            *_shares(control=0.9, b=0.1),
+            ShareStep(from_=NOON, shares=(Share("control", 0.5), Share("b", 0.5))),
+        ),
         _CONVERSION,
         MetricSpec("revenue", _GOAL, _UP, MetricKind.MEAN, cap=40.0),
     ),
@@ -117,9 +134,13 @@ SPECIFIED = (
     ),
     replace(_spec("rolled", HOME[0], ("b",), (), _CONVERSION, _ERROR), follows_rollout=True),
 )
-# (experiment, subject, arms, metrics sent); what is not SPECIFIED is judged by policy, and so is what is too late.
+# (experiment, subject, arms, metrics sent); what is not SPECIFIED is judged by policy, and so is
+# what is too late.
 EXPERIMENTS = (
-    *((s.experiment_id, s.subject, (s.control, *s.treatments), tuple(m.name for m in s.metrics)) for s in SPECIFIED),
+    *(
+        (s.experiment_id, s.subject, (s.control, *s.treatments), tuple(m.name for m in s.metrics))
+        for s in SPECIFIED
+    ),
     ("plain", HOME[0], ("control", "b", "c"), ("conversion", "error", "revenue", "latency")),
     ("simple", HOME[1], ("control", "b"), ("error",)),
 )
@@ -142,7 +163,9 @@ _RATES = ("conversion", "error", "accuracy")
 
 @dataclass(frozen=True)
 class Results:
-    """n results of one experiment; change: of treatment b, among _LEVELS; coarse: records sum up many units."""
+    """n results of one experiment; change: of treatment b, among _LEVELS; coarse: records sum up
+    many units.
+    """
 
     seed: int
     experiment: int
@@ -156,9 +179,11 @@ class Results:
 
 @dataclass(frozen=True)
 class Metrics:
-    """n model metrics of one subject; what changes half-way: nothing, a segment decays, the mix shifts.
+    """n model metrics of one subject; what changes half-way: nothing, a segment decays, the mix
+    shifts.
 
-    Latencies decay with the segment; those of an odd seed follow each other, as one value a minute does.
+    Latencies decay with the segment; those of an odd seed follow each other, as one value a minute
+    does.
     """
 
     seed: int
@@ -194,7 +219,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Advisers:
-    """n recommendations, outcomes, requests and facts of a few agents, patterns and tenants, some of them wrong."""
+    """n recommendations, outcomes, requests and facts of a few agents, patterns and tenants, some
+    of them wrong.
+    """
 
     seed: int
     n: int
@@ -215,7 +242,9 @@ class People:
 
 @dataclass(frozen=True)
 class Rolled:
-    """A person deploys what "rolled" tries, and n reports tell of its share, some of times to come."""
+    """A person deploys what "rolled" tries, and n reports tell of its share, some of times to
+    come.
+    """
 
     seed: int
     n: int
@@ -238,7 +267,9 @@ Step = Slice | Told
 
 @dataclass
 class Folded:
-    """What folding came to, in bytes and by offsets, so that it does not depend on how the log was cut."""
+    """What folding came to, in bytes and by offsets, so that it does not depend on how the log was
+    cut.
+    """
 
     outputs: list[tuple[str, str, str, bytes]] = field(default_factory=list)
     forwards: list[tuple[str, int, int, str]] = field(default_factory=list)
@@ -264,8 +295,12 @@ def take(step: Step, tables: Tables, into: Folded) -> None:
         verdict = getattr(one.record, "verdict", None)
         into.verdicts += [f"{verdict} {one.record.order} {one.record.outcome}"] if verdict else []  # type: ignore[attr-defined]
     offsets = [record.offset() for record in step.records]
-    into.forwards += [(step.topic, offsets[one.index], one.partition, one.subject) for one in effects.forwards]
-    into.refused += [(step.topic, offsets[one.index], one.reason, one.sentence) for one in effects.refused]
+    into.forwards += [
+        (step.topic, offsets[one.index], one.partition, one.subject) for one in effects.forwards
+    ]
+    into.refused += [
+        (step.topic, offsets[one.index], one.reason, one.sentence) for one in effects.refused
+    ]
     into.applied += effects.applied
     into.duplicates += effects.duplicates
     into.records += len(step.records)
@@ -305,11 +340,15 @@ def telling_offsets(tables: Tables) -> dict[str, set[int]]:
     results = {int(offset) for column in columns for offset in arms[column][:n]}
     results |= {done.offset for row in tables.experiments.rows() for done in row.decided}
     versions = [version for row in tables.metrics.rows() for version in row.versions]
-    metrics = {offset for v in versions for offset in (v.first_offset, v.applied_offset, v.window_offset)}
+    metrics = {
+        offset for v in versions for offset in (v.first_offset, v.applied_offset, v.window_offset)
+    }
     return {RESULTS: results, METRICS: metrics}
 
 
-def cut_anywhere(steps: Sequence[Step], telling: dict[str, set[int]], rng: np.random.Generator) -> Iterator[Step]:
+def cut_anywhere(
+    steps: Sequence[Step], telling: dict[str, set[int]], rng: np.random.Generator
+) -> Iterator[Step]:
     """Every slice cut at a few places: before or after telling records, and at random."""
     for step in steps:
         if isinstance(step, Told):
@@ -352,7 +391,10 @@ class History:
             case Metrics():
                 self._send(METRICS, list(_metrics(chapter, number)), chapter.seed)
             case Specs():
-                specs = [_varied(SPECIFIED[i % len(SPECIFIED)], chapter.terms, number) for i in chapter.which]
+                specs = [
+                    _varied(SPECIFIED[i % len(SPECIFIED)], chapter.terms, number)
+                    for i in chapter.which
+                ]
                 self._send(SPECS, [*specs, b"not a spec", *specs[:1]], 0)
             case Answers():
                 self._send(STATUS, list(self._answers(chapter, number)), 0)
@@ -385,7 +427,9 @@ class History:
             if isinstance(record, Sent):
                 delivered.append(replace(record, at=offset, appended=appended))
             else:
-                raw = record if record is None or isinstance(record, bytes) else CODEC.encode(record)
+                raw = (
+                    record if record is None or isinstance(record, bytes) else CODEC.encode(record)
+                )
                 delivered.append(Sent(raw, offset, appended))
             offset += 1 + int(rng.random() < 0.05)  # a transaction marker
         self._offsets[topic] = offset
@@ -425,9 +469,16 @@ class History:
 
     def _shares(self, chapter: Rolled, number: int) -> Iterator[Record | bytes | Sent | None]:
         rng = np.random.default_rng([chapter.seed, number])
-        rows = [row for row in self.tables.commands.rows() if row.experiment_id == _ROLLED[1] and row.fencing_token]
+        rows = [
+            row
+            for row in self.tables.commands.rows()
+            if row.experiment_id == _ROLLED[1] and row.fencing_token
+        ]
         for at in range(chapter.n if rows else 0):
-            row, begins = rows[int(rng.integers(len(rows)))], NOON + int(rng.integers(-1_000, 1_000))
+            row, begins = (
+                rows[int(rng.integers(len(rows)))],
+                NOON + int(rng.integers(-1_000, 1_000)),
+            )
             yield CommandStatus(
                 event_id=event_uuid("share", number, at),
                 command_id=row.command_id,
@@ -457,10 +508,18 @@ def _results(chapter: Results, number: int) -> Iterator[Record | bytes | Sent | 
     standing: dict[tuple[str, str, str | None], ExperimentResult] = {}
     for at in range(chapter.n):
         event_id = event_uuid("result", number, at, chapter.seed)
-        record = _result(chapter, rng, sent[named[at]], arms[variants[at]], (event_id, subject, name))
+        record = _result(
+            chapter, rng, sent[named[at]], arms[variants[at]], (event_id, subject, name)
+        )
         if name == "snapped" and rng.random() < 0.98:
-            record = _snapshot(record, standing, number * 1_000_000 + at // 8 - int(rng.random() < 0.1) * 20)
-        yield _soiled(record, rng, chapter.seed, number, at) if chapter.dirty and rng.random() < 0.1 else record
+            record = _snapshot(
+                record, standing, number * 1_000_000 + at // 8 - int(rng.random() < 0.1) * 20
+            )
+        yield (
+            _soiled(record, rng, chapter.seed, number, at)
+            if chapter.dirty and rng.random() < 0.1
+            else record
+        )
 
 
 def _result(
@@ -490,7 +549,9 @@ def _result(
         count=count,
         sum=total,
         sum_squares=squares,
-        unit_id=f"unit {int(rng.integers(0, 2 * chapter.n))}" if chapter.units and rng.random() < 0.98 else None,
+        unit_id=f"unit {int(rng.integers(0, 2 * chapter.n))}"
+        if chapter.units and rng.random() < 0.98
+        else None,
         segment=(None, "de", "fr")[int(rng.integers(0, 3))],
         occurred_at=NOON,
         assigned_at=NOON + int(rng.integers(*_ASSIGNED[ids[2]]))
@@ -500,9 +561,13 @@ def _result(
 
 
 def _snapshot(
-    record: ExperimentResult, standing: dict[tuple[str, str, str | None], ExperimentResult], moment: int
+    record: ExperimentResult,
+    standing: dict[tuple[str, str, str | None], ExperimentResult],
+    moment: int,
 ) -> ExperimentResult:
-    """The record added to what stood of its arm and metric; the moments of snapshots come out of order at times."""
+    """The record added to what stood of its arm and metric; the moments of snapshots come out of
+    order at times.
+    """
     segment = record.segment if record.metric == "revenue" else None
     before = standing.get((record.variant, record.metric, segment))
     squares = record.sum_squares if record.sum_squares is not None else record.sum**2
@@ -510,7 +575,11 @@ def _snapshot(
         squares += before.sum_squares or 0.0
         record = replace(record, count=record.count + before.count, sum=record.sum + before.sum)
     record = replace(
-        record, kind=ResultKind.SNAPSHOT, segment=segment, sum_squares=squares, occurred_at=NOON - 10**9 + moment
+        record,
+        kind=ResultKind.SNAPSHOT,
+        segment=segment,
+        sum_squares=squares,
+        occurred_at=NOON - 10**9 + moment,
     )
     standing[record.variant, record.metric, segment] = record
     return record
@@ -567,10 +636,20 @@ def _metrics(chapter: Metrics, number: int) -> Iterator[Record | bytes | Sent | 
             metric=name,
             count=count,
             sum=float({"error": bad, "accuracy": count - bad, "latency": slow}[name]),
-            segment=None if rng.random() < 0.1 else "large" if large else "small" if rng.random() < 0.9 else "tiny",
+            segment=None
+            if rng.random() < 0.1
+            else "large"
+            if large
+            else "small"
+            if rng.random() < 0.9
+            else "tiny",
             occurred_at=NOON,
         )
-        yield _soiled_metric(record, rng, chapter.seed, number, at) if chapter.dirty and rng.random() < 0.1 else record
+        yield (
+            _soiled_metric(record, rng, chapter.seed, number, at)
+            if chapter.dirty and rng.random() < 0.1
+            else record
+        )
 
 
 def _soiled_metric(
@@ -596,7 +675,9 @@ def _varied(spec: ExperimentSpec, terms: int, number: int) -> ExperimentSpec:
     if terms == 1:
         return replace(spec, status=ExperimentStatus.STOPPED)
     if terms == 2:
-        return replace(spec, alpha=0.01, treatments=("b", "z"), share_steps=(), autonomy=Autonomy.APPROVE)
+        return replace(
+            spec, alpha=0.01, treatments=("b", "z"), share_steps=(), autonomy=Autonomy.APPROVE
+        )
     return spec
 
 
@@ -606,11 +687,16 @@ def _policy(kind: int) -> Policy:
         replace(policy, policy_id="one", subjects=(HOME[0],), rollback=Autonomy.APPROVE, alpha=0.4),
         replace(policy, policy_id="one", subjects=(HOME[0],), reference_count=100, min_count=50),
         replace(
-            policy, policy_id="two", subjects=("bot*",), references=(Reference(metric="error", count=400, sum=30.0),)
+            policy,
+            policy_id="two",
+            subjects=("bot*",),
+            references=(Reference(metric="error", count=400, sum=30.0),),
         ),
         replace(policy, retrain=Autonomy.OBSERVE, improve=Autonomy.PROPOSE),
         replace(policy, metrics=(MetricSpec("mood", _GUARD, _UP, MetricKind.MEAN),)),
-        replace(policy, commands_per_hour=2, subjects_share=0.0, max_age_ms=1, deploy=Autonomy.APPROVE),
+        replace(
+            policy, commands_per_hour=2, subjects_share=0.0, max_age_ms=1, deploy=Autonomy.APPROVE
+        ),
     )
     return ways[kind % len(ways)]
 
@@ -642,7 +728,9 @@ _specs_chapters = st.builds(
     terms=st.sampled_from((0, 0, 0, 1, 2)),
 )
 _answers = st.builds(
-    Answers, status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]), attempt=st.integers(1, 2)
+    Answers,
+    status=st.sampled_from([s for s in Status if s != Status.UNKNOWN]),
+    attempt=st.integers(1, 2),
 )
 _people = st.builds(People, seed=_SEEDS, n=st.integers(1, 12))
 _rolled = st.builds(Rolled, seed=_SEEDS, n=st.integers(0, 5))
@@ -661,16 +749,22 @@ def experiment_histories() -> st.SearchStrategy[list[Chapter]]:
     everything: tuple[Chapter, ...] = (Specs(tuple(range(len(SPECIFIED))), 0),)
     either = st.one_of(_results_chapters, _results_chapters, _specs_chapters, _others, _rolled)
     some = st.lists(either, min_size=1, max_size=8)
-    return st.builds(lambda first, rest: [*first, *rest], st.sampled_from((everything, everything, ())), some)
+    return st.builds(
+        lambda first, rest: [*first, *rest], st.sampled_from((everything, everything, ())), some
+    )
 
 
 def metric_histories() -> st.SearchStrategy[list[Chapter]]:
     completed: st.SearchStrategy[Chapter] = st.just(Answers(Status.COMPLETED, 1))
-    return st.lists(st.one_of(_metrics_chapters, _metrics_chapters, _others, completed), min_size=1, max_size=9)
+    return st.lists(
+        st.one_of(_metrics_chapters, _metrics_chapters, _others, completed), min_size=1, max_size=9
+    )
 
 
 def lesson_histories() -> st.SearchStrategy[list[Chapter]]:
-    return st.lists(st.one_of(_advisers, _advisers, _others, _metrics_chapters), min_size=1, max_size=9)
+    return st.lists(
+        st.one_of(_advisers, _advisers, _others, _metrics_chapters), min_size=1, max_size=9
+    )
 
 
 def all_histories() -> st.SearchStrategy[list[Chapter]]:

@@ -1,14 +1,15 @@
-"""What people say of commands, for the laws: orders of their own, reviews right and wrong, freezes, cancellations."""
+"""What people say of commands, for the laws: orders of their own, reviews right and wrong, freezes,
+cancellations.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from schemas.catalog import REQUESTS, REVIEWS
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid
-from schemas.orders import Request, RequestKind, Review, ReviewVerdict
-from schemas.records import CommandRow
-from schemas.wire import Record
+from schemas.records import CommandRow, Request, RequestKind, Review, ReviewVerdict
 from tests.builders import NOON
 
 _ORDERS = (RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.RETRAIN, RequestKind.IMPROVE)

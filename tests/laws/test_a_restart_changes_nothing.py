@@ -1,4 +1,6 @@
-"""Restore: tables rebuilt from what commits wrote, and from the input for the ids, go on to the same bytes."""
+"""Restore: tables rebuilt from what commits wrote, and from the input for the ids, go on to the
+same bytes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.fold import rebuild, refresh, remember
+from agents.flow.pipeline import rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from state.tables import Tables
 from tests.builders import CODEC, piece, result, sent
@@ -86,7 +88,9 @@ def assert_restarts_change_nothing(history: History, seed: int, restarts: float)
 
 @settings(max_examples=40)
 @given(all_histories(), st.integers(0, 2**32 - 1))
-def test_tables_restored_from_their_changelog_go_on_as_if_never_restarted(chapters: list[Chapter], seed: int) -> None:
+def test_tables_restored_from_their_changelog_go_on_as_if_never_restarted(
+    chapters: list[Chapter], seed: int
+) -> None:
     assert_restarts_change_nothing(History.of(chapters), seed, 0.1)
 
 
@@ -97,8 +101,12 @@ def test_a_restart_near_any_telling_record_changes_nothing(name: str) -> None:
         assert_restarts_change_nothing(history, seed, 0.5)
 
 
-def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_after_a_restart() -> None:
-    """Compaction keeps rows in the order of their last change, which is not the order in which arms came."""
+def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_after_a_restart() -> (
+    None
+):
+    """Compaction keeps rows in the order of their last change, which is not the order in which arms
+    came.
+    """
     before, after, records = fresh_tables(), list[Tables](), []
     terms = replace(SPECIFIED[2], metrics=SPECIFIED[2].metrics[:1], min_count=500)
     for at, (variant, count, total) in enumerate(
@@ -106,14 +114,22 @@ def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_af
     ):
         records.append(
             result(
-                at, subject=HOME[0], experiment_id="three", metric="accuracy", variant=variant, count=count, sum=total
+                at,
+                subject=HOME[0],
+                experiment_id="three",
+                metric="accuracy",
+                variant=variant,
+                count=count,
+                sum=total,
             )
         )
     take(piece(SPECS, sent([terms])), before, Folded())
     take(piece(RESULTS, sent(records[:3])), before, Folded())
     rows = snapshot(before)
     for order in (1, -1):
-        written: dict[str, Rows] = {topic: [(k, v) for k, v in [*rows[topic].items()][::order]] for topic in rows}
+        written: dict[str, Rows] = {
+            topic: [(k, v) for k, v in [*rows[topic].items()][::order]] for topic in rows
+        }
         after.append(restored(written, before, []))
     decided = [Folded() for _ in after]
     for tables, folded in zip(after, decided, strict=True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from agents.fold import refresh
+from agents.flow.pipeline import refresh
 from schemas.records import Status
 from state.tables import Tables
 from tests.builders import CODEC
@@ -39,7 +39,9 @@ EVERYTHING = Specs((0, 1, 2, 3, 4, 5, 6, 7), 0)
 
 
 def results(seed: int, experiment: int, n: int, change: int, **knobs: bool) -> Results:
-    return Results(seed, experiment, n, change, **{"skewed": False, "coarse": False, "dirty": False, **knobs})
+    return Results(
+        seed, experiment, n, change, **{"skewed": False, "coarse": False, "dirty": False, **knobs}
+    )
 
 
 TELLING: dict[str, list[Chapter]] = {
@@ -54,7 +56,12 @@ TELLING: dict[str, list[Chapter]] = {
             1,
             results(21, 0, 300, 1),
         ),
-        *(Answers(Status.REFUSED, 1), results(22, 0, 300, 1, dirty=True), 61, results(23, 0, 100, 1)),
+        *(
+            Answers(Status.REFUSED, 1),
+            results(22, 0, 300, 1, dirty=True),
+            61,
+            results(23, 0, 100, 1),
+        ),
         *(Answers(Status.COMPLETED, 1), results(24, 0, 100, 1)),
     ],
     "a deploy that harms": [
@@ -62,26 +69,68 @@ TELLING: dict[str, list[Chapter]] = {
         results(3, 1, 800, 2, dirty=True),
         results(25, 1, 1_500, 1, dirty=True, units=True),
     ],
-    "an arm that is not there": [results(26, 9, 60, 0), 1_800, results(27, 8, 300, 0, units=True), 1_900, 90_000],
+    "an arm that is not there": [
+        results(26, 9, 60, 0),
+        1_800,
+        results(27, 8, 300, 0, units=True),
+        1_900,
+        90_000,
+    ],
     "a broken split": [EVERYTHING, results(4, 2, 2_000, 0, skewed=True)],
     "two treatments": [EVERYTHING, results(5, 2, 900, 1, coarse=True, dirty=True)],
     "means": [EVERYTHING, results(6, 3, 300, 2, coarse=True)],
     "no spec": [results(7, 8, 700, 1, dirty=True), EVERYTHING, results(8, 9, 400, 1)],
-    "a ramp": [EVERYTHING, results(9, 4, 900, 1, units=True), results(10, 4, 400, 1, coarse=True, dirty=True)],
-    "a rollout that helps": [EVERYTHING, Rolled(3, 2), results(17, 7, 2_000, 2, dirty=True), Rolled(2, 2)],
+    "a ramp": [
+        EVERYTHING,
+        results(9, 4, 900, 1, units=True),
+        results(10, 4, 400, 1, coarse=True, dirty=True),
+    ],
+    "a rollout that helps": [
+        EVERYTHING,
+        Rolled(3, 2),
+        results(17, 7, 2_000, 2, dirty=True),
+        Rolled(2, 2),
+    ],
     "a rollout that harms": [
         *(EVERYTHING, results(18, 7, 100, 1), Rolled(7, 2), results(19, 7, 1_500, 1, units=True)),
         *(Answers(Status.FAILED, 1), Rolled(4, 3), results(20, 7, 300, 0, coarse=True, dirty=True)),
     ],
-    "a burn-in": [EVERYTHING, results(11, 5, 2_500, 0, dirty=True), results(12, 5, 2_500, 1, units=True)],
-    "snapshots": [EVERYTHING, results(13, 6, 400, 1, coarse=True, dirty=True), results(14, 6, 200, 2, coarse=True)],
+    "a burn-in": [
+        EVERYTHING,
+        results(11, 5, 2_500, 0, dirty=True),
+        results(12, 5, 2_500, 1, units=True),
+    ],
+    "snapshots": [
+        EVERYTHING,
+        results(13, 6, 400, 1, coarse=True, dirty=True),
+        results(14, 6, 200, 2, coarse=True),
+    ],
     "units": [EVERYTHING, results(15, 1, 900, 2, units=True)],
-    "an effect that drifts": [EVERYTHING, *(results(16 + n, 3, 250, 2 - n % 2, coarse=True) for n in range(3))],
-    "a decay": [Metrics(1, 700, 0, 1, 0, False), Metrics(2, 500, 1, 1, 0, True), Answers(Status.COMPLETED, 1)],
-    "a mix shift": [Metrics(3, 700, 0, 1, 0, False), Metrics(4, 500, 2, 2, 3, True), Answers(Status.COMPLETED, 1)],
+    "an effect that drifts": [
+        EVERYTHING,
+        *(results(16 + n, 3, 250, 2 - n % 2, coarse=True) for n in range(3)),
+    ],
+    "a decay": [
+        Metrics(1, 700, 0, 1, 0, False),
+        Metrics(2, 500, 1, 1, 0, True),
+        Answers(Status.COMPLETED, 1),
+    ],
+    "a mix shift": [
+        Metrics(3, 700, 0, 1, 0, False),
+        Metrics(4, 500, 2, 2, 3, True),
+        Answers(Status.COMPLETED, 1),
+    ],
     "many versions": [Metrics(5, 400, 0, 1, 12, False), Metrics(6, 400, 1, 2, 12, False)],
-    "a bad version": [Metrics(7, 700, 0, 1, 0, False), Metrics(22, 150, 1, 2, 0, False), Answers(Status.COMPLETED, 1)],
-    "a slow model": [Metrics(10, 1_600, 0, 1, 0, True), Metrics(10, 900, 1, 1, 3, False), Answers(Status.COMPLETED, 1)],
+    "a bad version": [
+        Metrics(7, 700, 0, 1, 0, False),
+        Metrics(22, 150, 1, 2, 0, False),
+        Answers(Status.COMPLETED, 1),
+    ],
+    "a slow model": [
+        Metrics(10, 1_600, 0, 1, 0, True),
+        Metrics(10, 900, 1, 1, 3, False),
+        Answers(Status.COMPLETED, 1),
+    ],
     "lessons": [
         Advisers(1, 400),
         Feedback(),
@@ -126,23 +175,31 @@ def assert_cuts_change_nothing(chapters: list[Chapter], seed: int) -> None:
 
 @settings(max_examples=40)
 @given(experiment_histories(), st.integers(0, 2**32 - 1))
-def test_results_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: list[Chapter], seed: int) -> None:
+def test_results_fold_to_the_same_bytes_wherever_their_slices_are_cut(
+    chapters: list[Chapter], seed: int
+) -> None:
     assert_cuts_change_nothing(chapters, seed)
 
 
 @settings(max_examples=40)
 @given(metric_histories(), st.integers(0, 2**32 - 1))
-def test_metrics_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: list[Chapter], seed: int) -> None:
+def test_metrics_fold_to_the_same_bytes_wherever_their_slices_are_cut(
+    chapters: list[Chapter], seed: int
+) -> None:
     assert_cuts_change_nothing(chapters, seed)
 
 
 @settings(max_examples=40)
 @given(lesson_histories(), st.integers(0, 2**32 - 1))
-def test_lessons_fold_to_the_same_bytes_wherever_their_slices_are_cut(chapters: list[Chapter], seed: int) -> None:
+def test_lessons_fold_to_the_same_bytes_wherever_their_slices_are_cut(
+    chapters: list[Chapter], seed: int
+) -> None:
     assert_cuts_change_nothing(chapters, seed)
 
 
-@pytest.mark.parametrize("name", ["two treatments", "means", "no spec", "a mix shift", "many versions", "a slow model"])
+@pytest.mark.parametrize(
+    "name", ["two treatments", "means", "no spec", "a mix shift", "many versions", "a slow model"]
+)
 def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
     history = History.of(TELLING[name])
     singly = [
@@ -156,7 +213,9 @@ def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
 
 
 def test_the_histories_reach_every_verdict() -> None:
-    reached = Counter(verdict for chapters in TELLING.values() for verdict in History.of(chapters).folded.verdicts)
+    reached = Counter(
+        verdict for chapters in TELLING.values() for verdict in History.of(chapters).folded.verdicts
+    )
     assert {verdict for verdict in WANTED if not reached[verdict]} == set()
 
 
@@ -188,6 +247,7 @@ def test_what_commits_wrote_last_is_what_stands_in_the_end(name: str) -> None:
     commit(tables, written)
     assert folded == history.folded
     standing = {
-        topic: {key: value for key, value in rows.items() if value is not None} for topic, rows in written.items()
+        topic: {key: value for key, value in rows.items() if value is not None}
+        for topic, rows in written.items()
     }
     assert standing == snapshot(tables) == snapshot(history.tables)

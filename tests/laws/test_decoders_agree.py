@@ -8,11 +8,11 @@ from typing import Any, get_args, get_type_hints
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.columns import decode, encode_batch
-from schemas.datums import named_class
-from schemas.flat import arrow_schema
+from schemas.codec.columns import decode, encode_batch
+from schemas.codec.flat_schema import arrow_schema
+from schemas.codec.framing import Record
+from schemas.codec.record_conversion import named_class
 from schemas.records import ExperimentResult
-from schemas.wire import Record
 from tests.builders import CODEC, result
 from tests.laws.decoding import each_alone, exact
 
@@ -36,14 +36,20 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any]:
 def _records(draw: st.DrawFn, name: str) -> Record:
     record = named_class(name)
     hints = get_type_hints(record)
-    filled: Record = record(**{each.name: draw(_values(hints[each.name], each.name)) for each in fields(record)})
+    filled: Record = record(
+        **{each.name: draw(_values(hints[each.name], each.name)) for each in fields(record)}
+    )
     return filled
 
 
 @st.composite
 def _mangled(draw: st.DrawFn, value: bytes) -> bytes | None:
-    """A value cut, extended, overwritten or with bytes put in; now and then as it was, or none at all."""
-    match draw(st.sampled_from(["whole", "none", "cut", "longer", "overwritten", "inserted", "any"])):
+    """A value cut, extended, overwritten or with bytes put in; now and then as it was, or none at
+    all.
+    """
+    match draw(
+        st.sampled_from(["whole", "none", "cut", "longer", "overwritten", "inserted", "any"])
+    ):
         case "none":
             return None
         case "cut":
@@ -55,7 +61,11 @@ def _mangled(draw: st.DrawFn, value: bytes) -> bytes | None:
             return value[:at] + put + value[at + len(put) :]
         case "inserted":
             at = draw(st.integers(5, len(value)))
-            return value[:at] + draw(st.binary(min_size=1, max_size=12) | st.just(b"\x80")) + value[at:]
+            return (
+                value[:at]
+                + draw(st.binary(min_size=1, max_size=12) | st.just(b"\x80"))
+                + value[at:]
+            )
         case "any":
             return value[:5] + draw(st.binary(max_size=80))
     return value
@@ -64,7 +74,9 @@ def _mangled(draw: st.DrawFn, value: bytes) -> bytes | None:
 @st.composite
 def _batches(draw: st.DrawFn) -> tuple[str, list[bytes | None]]:
     name = draw(st.sampled_from(FLAT))
-    whole = [CODEC.encode(record) for record in draw(st.lists(_records(name), min_size=1, max_size=6))]
+    whole = [
+        CODEC.encode(record) for record in draw(st.lists(_records(name), min_size=1, max_size=6))
+    ]
     mangled = draw(st.sets(st.integers(0, len(whole) - 1)))
     return name, [draw(_mangled(value)) if n in mangled else value for n, value in enumerate(whole)]
 
@@ -86,7 +98,9 @@ def test_columns_written_anew_say_the_same(batch: tuple[str, list[bytes | None]]
     name, values = batch
     decoded = decode(values, name, CODEC)
     again = decode(encode_batch(decoded.batch, name, CODEC), name, CODEC)
-    assert [exact(row) for row in again.batch.to_pylist()] == [exact(row) for row in decoded.batch.to_pylist()]
+    assert [exact(row) for row in again.batch.to_pylist()] == [
+        exact(row) for row in decoded.batch.to_pylist()
+    ]
     assert again.refused == ()
 
 

@@ -1,11 +1,13 @@
-"""Folding is a function of the slices: nothing else goes in, nothing else is changed, and ids follow from evidence."""
+"""Folding is a function of the slices: nothing else goes in, nothing else is changed, and ids
+follow from evidence.
+"""
 
 from collections import Counter
 from copy import deepcopy
 
 from hypothesis import example, given, settings
 
-from agents.again import RULE as UNSERVED
+from agents.flow.reopened_verdicts import RULE as UNSERVED
 from schemas.catalog import COMMANDS, DECISIONS
 from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Status, Verdict
@@ -47,7 +49,9 @@ def test_folding_leaves_its_slices_as_they_were(chapters: list[Chapter]) -> None
 @settings(max_examples=30)
 @given(all_histories())
 def test_every_record_meets_exactly_one_fate(chapters: list[Chapter]) -> None:
-    folded = History.of(chapters).folded  # which counts the fates of each slice, and that none has two
+    folded = History.of(
+        chapters
+    ).folded  # which counts the fates of each slice, and that none has two
     fates = folded.applied + folded.duplicates + len(folded.forwards) + len(folded.refused)
     assert fates == folded.records
     fated = Counter([(topic, offset) for topic, offset, *_ in (*folded.forwards, *folded.refused)])
@@ -84,10 +88,14 @@ def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Cha
                     ordinal += f"|{decision.metric}"
                 elif decision.verdict == Verdict.GAIN and decision.order == Order.NONE:
                     ordinal += f"|{decision.metric}|waits"
-                assert event_id == decision_id(at.topic, at.partition, at.last_offset, "judge", ordinal)
+                assert event_id == decision_id(
+                    at.topic, at.partition, at.last_offset, "judge", ordinal
+                )
     for topic, key, event_id, value in outputs:
         if topic in COMMANDS.values():
-            command = CODEC.decode(f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value)
+            command = CODEC.decode(
+                f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value
+            )
             assert isinstance(command, Command)
             decision = decisions[command.decision_id]
             again = event_uuid("attempt", command.command_id, command.attempt)
@@ -95,7 +103,11 @@ def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Cha
             if command.compensates is not None:
                 assert command.command_id == command_id(command.compensates, "UNDO")
             else:
-                assert command.command_id == decision.command_id == command_id(decision.decision_id, decision.order)
+                assert (
+                    command.command_id
+                    == decision.command_id
+                    == command_id(decision.decision_id, decision.order)
+                )
             assert (key, command.reason) == (decision.subject, decision.reason)
 
 
@@ -105,7 +117,9 @@ def test_fencing_tokens_of_a_target_only_grow(chapters: list[Chapter]) -> None:
     latest: dict[str, int] = {}
     for topic, _, _, value in History.of(chapters).folded.outputs:
         if topic in COMMANDS.values():
-            command = CODEC.decode(f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value)
+            command = CODEC.decode(
+                f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value
+            )
             assert isinstance(command, Command)
             assert command.fencing_token > latest.get(command.target, 0)
             latest[command.target] = command.fencing_token
@@ -114,7 +128,9 @@ def test_fencing_tokens_of_a_target_only_grow(chapters: list[Chapter]) -> None:
 @settings(max_examples=30)
 @given(all_histories())
 def test_a_treatment_has_one_order_until_its_command_has_failed_it(chapters: list[Chapter]) -> None:
-    """Or until what is deployed is found to harm; and nothing is found of what nobody has moved once its split broke."""
+    """Or until what is deployed is found to harm; and nothing is found of what nobody has moved
+    once its split broke.
+    """
     standing: dict[tuple[str, str | None, str | None], Order] = {}
     moved: set[tuple[str, str | None, str | None]] = set()
     broken: set[tuple[str, str | None]] = set()

@@ -1,6 +1,8 @@
-"""Whatever happens, in any order: no illegal move, no second effect, no dead end; the newest order of a target wins.
+"""Whatever happens, in any order: no illegal move, no second effect, no dead end; the newest order
+of a target wins.
 
-The rules are stated here a second time, by hand, so that a fault of the product's own table is no answer to them.
+The rules are stated here a second time, by hand, so that a fault of the product's own table is no
+answer to them.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schemas.orders import RequestKind, ReviewVerdict, Transition
 from schemas.records import (
     Autonomy,
     Command,
@@ -19,18 +20,26 @@ from schemas.records import (
     Outcome,
     Phase,
     Policy,
+    RequestKind,
+    ReviewVerdict,
     RollbackCommand,
     Status,
+    Transition,
 )
 from tests.life import Life
 
 DAY = 24 * 3_600_000
-POLICY = Policy(event_id="p", policy_id="p", deploy=Autonomy.AUTO, commands_per_hour=6, subjects_share=0.5)
-_ORDERS = st.sampled_from([Order.ROLLBACK, Order.DEPLOY, Order.DEPLOY, Order.RETRAIN, Order.IMPROVE])
+POLICY = Policy(
+    event_id="p", policy_id="p", deploy=Autonomy.AUTO, commands_per_hour=6, subjects_share=0.5
+)
+_ORDERS = st.sampled_from(
+    [Order.ROLLBACK, Order.DEPLOY, Order.DEPLOY, Order.RETRAIN, Order.IMPROVE]
+)
 _SUBJECTS = st.sampled_from(["bot", "shop/bot"])
 _VARIANTS = st.sampled_from(["b", "c", "d"])
 _PICK = st.integers(0, 99)
-# What may become of a command in each phase. Nobody works on what waits; what works may end in any way; an end is for good,
+# What may become of a command in each phase. Nobody works on what waits; what works may end in any
+# way; an end is for good,
 # but that what acted, or may have, can be undone once.
 _WAITS = {Phase.CANCELLED, Phase.SUPERSEDED, Phase.STALE}
 _WORKS = {
@@ -45,7 +54,13 @@ _NEXT: dict[Phase, set[Phase]] = {
     Phase.ISSUED: {Phase.ACKNOWLEDGED, Phase.IN_PROGRESS} | _WORKS,
     Phase.ACKNOWLEDGED: {Phase.IN_PROGRESS} | _WORKS,
     Phase.IN_PROGRESS: _WORKS,
-    Phase.RETRYING: {Phase.ISSUED, Phase.FAILED, Phase.CANCELLED, Phase.SUPERSEDED, Phase.COMPENSATING},
+    Phase.RETRYING: {
+        Phase.ISSUED,
+        Phase.FAILED,
+        Phase.CANCELLED,
+        Phase.SUPERSEDED,
+        Phase.COMPENSATING,
+    },
     Phase.COMPENSATING: {Phase.COMPENSATED, Phase.COMPENSATION_FAILED, Phase.SUPERSEDED},
     Phase.COMPLETED: {Phase.COMPENSATING},
     Phase.FAILED: {Phase.COMPENSATING},
@@ -96,7 +111,12 @@ class Lives(RuleBasedStateMachine):
         issued = self.life.issued()
         self.life.report(issued[-1 - pick % min(3, len(issued))], Status.COMPLETED)
 
-    @rule(pick=_PICK, verdict=st.sampled_from([ReviewVerdict.APPROVE, ReviewVerdict.APPROVE, ReviewVerdict.REJECT]))
+    @rule(
+        pick=_PICK,
+        verdict=st.sampled_from(
+            [ReviewVerdict.APPROVE, ReviewVerdict.APPROVE, ReviewVerdict.REJECT]
+        ),
+    )
     @precondition(lambda self: self.life.rows())
     def review(self, pick: int, verdict: ReviewVerdict) -> None:
         rows = self.life.rows()
@@ -154,7 +174,9 @@ class Lives(RuleBasedStateMachine):
                 self._newest_wins(one)
 
     def _newest_wins(self, new: Command) -> None:
-        """Where a deployment is issued, nothing that was issued to its target before is open any more."""
+        """Where a deployment is issued, nothing that was issued to its target before is open any
+        more.
+        """
         for command_id in self.order[new.target]:
             if command_id not in (new.command_id, new.compensates):
                 assert self.life.row(command_id).phase not in _ISSUED
@@ -170,7 +192,9 @@ class Lives(RuleBasedStateMachine):
                 assert undone.phase == Phase.COMPLETED
             if row.phase == Phase.SUPERSEDED:
                 self.replaced.add(row.command_id)
-                assert not undone or undone.phase == Phase.SUPERSEDED, "what is replaced undoes nothing"
+                assert not undone or undone.phase == Phase.SUPERSEDED, (
+                    "what is replaced undoes nothing"
+                )
 
 
 TestLives = Lives.TestCase

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.effects import Output
-from agents.fold import apply_policy, fold, refresh
+from agents.core.effects import Output
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import COMMANDS, RESULTS, SPECS, TABLES_ARMS
 from schemas.records import (
     ArmRow,
@@ -49,7 +49,9 @@ def commands(records: list[ExperimentResult], *specs: ExperimentSpec) -> list[st
     return [one.topic for one in play(records, *specs)[0] if one.topic in COMMANDS.values()]
 
 
-def both(n: int, metric: str, control: dict[str, Any], b: dict[str, Any], start: int = 0) -> list[ExperimentResult]:
+def both(
+    n: int, metric: str, control: dict[str, Any], b: dict[str, Any], start: int = 0
+) -> list[ExperimentResult]:
     """n records of each arm, in turn."""
     arms = [("control", control), ("b", b)]
     return [
@@ -79,7 +81,10 @@ def test_the_difference_that_these_tests_take_away_does_command() -> None:
 @pytest.mark.parametrize("metric", ["conversion", "error", "revenue", "exposure"])
 def test_a_silent_arm_commands_nothing(silent: str, specified: bool, metric: str) -> None:
     records = both(
-        60, metric, {"count": 100, "sum": 1.0, "sum_squares": 9.0}, {"count": 100, "sum": 90.0, "sum_squares": 99.0}
+        60,
+        metric,
+        {"count": 100, "sum": 1.0, "sum_squares": 9.0},
+        {"count": 100, "sum": 90.0, "sum_squares": 99.0},
     )
     heard = [record for record in records if record.variant != silent]
     assert play(heard, *([terms(CONVERSION, ERROR, REVENUE)] if specified else []))[0] == []
@@ -95,7 +100,8 @@ def test_means_without_their_squares_command_nothing() -> None:
     )
     for some in (terms(REVENUE), terms(REVENUE, shares=False)):
         assert commands(lost, some) == []
-        # One record is enough to lose the variance, if it is tested: those of the burn-in (500 units of control) are not.
+        # One record is enough to lose the variance, if it is tested: those of the burn-in (500
+        # units of control) are not.
         assert commands([*kept[:40], lost[40], *kept[41:]], some) == []
         assert commands([*kept[:41], lost[41], *kept[42:]], some) == []
         assert commands([*lost[:10], *kept[10:]], some) == [COMMANDS["DEPLOY"]]
@@ -113,7 +119,10 @@ def test_counts_compared_as_means_need_their_squares_too() -> None:
 def test_counts_that_lost_some_squares_are_not_compared_by_what_is_left_of_them() -> None:
     defects = MetricSpec("defects", Role.GUARDRAIL, DOWN, MetricKind.COUNT, margin=9.0)
     few = {"count": 50, "sum": 10.0, "sum_squares": 100.0}
-    full, lost = both(40, "defects", few, few), both(40, "defects", few, {**few, "sum_squares": None})
+    full, lost = (
+        both(40, "defects", few, few),
+        both(40, "defects", few, {**few, "sum_squares": None}),
+    )
     gain = both(40, "conversion", BAD, GOOD, start=10_000)
     by_means = terms(CONVERSION, defects, shares=False)
     assert commands([*full, *gain], by_means) == [COMMANDS["DEPLOY"]]
@@ -128,11 +137,14 @@ def test_a_goal_is_not_deployed_past_a_guardrail_that_lost_its_squares() -> None
     cost = MetricSpec("cost", Role.GUARDRAIL, DOWN, MetricKind.MEAN, margin=5.0)
     gain = both(40, "conversion", BAD, GOOD, start=10_000)
     squares = {"count": 50, "sum": 100.0, "sum_squares": 210.0}
-    assert commands([*both(40, "cost", squares, squares), *gain], terms(CONVERSION, cost)) == [COMMANDS["DEPLOY"]]
+    assert commands([*both(40, "cost", squares, squares), *gain], terms(CONVERSION, cost)) == [
+        COMMANDS["DEPLOY"]
+    ]
     lost = {"count": 50, "sum": 100.0}
     assert (
         commands(
-            [*both(40, "cost", squares, squares, 500), *both(1, "cost", squares, lost), *gain], terms(CONVERSION, cost)
+            [*both(40, "cost", squares, squares, 500), *both(1, "cost", squares, lost), *gain],
+            terms(CONVERSION, cost),
         )
         == []
     )
@@ -140,15 +152,23 @@ def test_a_goal_is_not_deployed_past_a_guardrail_that_lost_its_squares() -> None
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_a_mean_without_variance_is_no_missing_one(value: float) -> None:
-    """Fifteen hundred times the same value in each arm: what differs there is proved, and what does not is not."""
-    for control, b, ordered in ((value, 7.0, ["DEPLOY"]), (7.0, value, ["ROLLBACK"]), (value, value, [])):
+    """Fifteen hundred times the same value in each arm: what differs there is proved, and what does
+    not is not.
+    """
+    for control, b, ordered in (
+        (value, 7.0, ["DEPLOY"]),
+        (7.0, value, ["ROLLBACK"]),
+        (value, value, []),
+    ):
         sent_by_both = both(1500, "revenue", {"sum": control}, {"sum": b})
         assert commands(sent_by_both, terms(REVENUE)) == [COMMANDS[order] for order in ordered]
 
 
 def test_a_guardrail_that_only_control_sends_promotes_nothing() -> None:
     control_only = [
-        one for one in both(40, "error", {"count": 50, "sum": 5.0}, GOOD, 20_000) if one.variant == "control"
+        one
+        for one in both(40, "error", {"count": 50, "sum": 5.0}, GOOD, 20_000)
+        if one.variant == "control"
     ]
     gain = both(40, "conversion", BAD, GOOD)
     assert commands([*control_only, *gain]) == []
@@ -164,23 +184,37 @@ def test_a_guardrail_that_nobody_sends_promotes_nothing_if_the_spec_names_it() -
 def test_a_guardrail_on_too_few_records_of_control_promotes_nothing() -> None:
     few = both(40, "error", {"count": 1, "sum": 1.0}, {"count": 50, "sum": 20.0}, 20_000)
     few = [one for one in few if one.variant == "b"] + few[:10:2]
-    assert commands([*few, *both(40, "conversion", BAD, GOOD)], terms(CONVERSION, replace(ERROR, margin=9.0))) == []
+    assert (
+        commands(
+            [*few, *both(40, "conversion", BAD, GOOD)],
+            terms(CONVERSION, replace(ERROR, margin=9.0)),
+        )
+        == []
+    )
 
 
-def test_a_guardrail_that_started_at_zero_promotes_nothing_until_its_units_bound_what_it_may_be() -> None:
+def test_a_guardrail_that_started_at_zero_promotes_nothing_until_its_units_bound_what_it_may_be() -> (
+    None
+):
     """None of 100 may be one in fifty; none of 2 000 is less than one in a hundred."""
     none = {"count": 50, "sum": 0.0}
     gain = both(40, "conversion", BAD, GOOD, start=10_000)
     assert commands([*both(2, "error", none, none), *gain], terms(CONVERSION, ERROR)) == []
-    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, ERROR)) == [COMMANDS["DEPLOY"]]
+    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, ERROR)) == [
+        COMMANDS["DEPLOY"]
+    ]
     nothing_allowed = replace(ERROR, absolute_margin=0.0)
-    assert commands([*both(40, "error", none, none), *gain], terms(CONVERSION, nothing_allowed)) == []
+    assert (
+        commands([*both(40, "error", none, none), *gain], terms(CONVERSION, nothing_allowed)) == []
+    )
 
 
 def test_errors_that_started_at_zero_still_roll_back() -> None:
     records = both(40, "error", {"count": 50, "sum": 0.0}, {"count": 50, "sum": 3.0})
     assert commands(records, terms(ERROR)) == [COMMANDS["ROLLBACK"]]
-    assert commands(both(60, "error", {"count": 50, "sum": 0.0}, {"count": 50, "sum": 3.0})) == [COMMANDS["ROLLBACK"]]
+    assert commands(both(60, "error", {"count": 50, "sum": 0.0}, {"count": 50, "sum": 3.0})) == [
+        COMMANDS["ROLLBACK"]
+    ]
 
 
 def test_an_unknown_metric_commands_nothing() -> None:
@@ -193,7 +227,9 @@ def test_an_unknown_metric_commands_nothing() -> None:
 def test_numbers_too_large_to_add_up_command_nothing() -> None:
     for large in (1e152, 1e153, 1e154):
         records = both(1500, "revenue", {"sum": 1.0}, {"sum": large})
-        records = [replace(one, sum=one.sum * (1.0 + 0.1 * (i % 3))) for i, one in enumerate(records)]
+        records = [
+            replace(one, sum=one.sum * (1.0 + 0.1 * (i % 3))) for i, one in enumerate(records)
+        ]
         assert commands(records, terms(replace(REVENUE, cap=1e300))) == []
 
 
@@ -204,7 +240,9 @@ def test_a_treatment_without_a_share_in_a_ramp_commands_nothing() -> None:
     )
     ramp = replace(terms(CONVERSION), share_steps=steps)
     early = both(40, "conversion", GOOD, BAD)
-    assert commands(early, ramp) == []  # who is in a step before it has a share there came by another way
+    assert (
+        commands(early, ramp) == []
+    )  # who is in a step before it has a share there came by another way
     later = [replace(one, assigned_at=NOON + 1) for one in early]
     assert commands(later, ramp) == [COMMANDS["ROLLBACK"]]
 
@@ -231,7 +269,14 @@ def test_whatever_is_sent_no_row_and_no_decision_has_a_number_that_is_none(
     if specified:
         fold(piece(SPECS, sent([terms(CONVERSION, ERROR, REVENUE)])), state, CODEC)
     records = [
-        result(i, variant=variant, metric=metric, count=count, sum=float(int(rate * count)), sum_squares=squares)
+        result(
+            i,
+            variant=variant,
+            metric=metric,
+            count=count,
+            sum=float(int(rate * count)),
+            sum_squares=squares,
+        )
         for i, (variant, metric, count, rate, squares) in enumerate(drawn)
     ]
     outputs = list(fold(piece(RESULTS, sent(records)), state, CODEC).outputs) if records else []

@@ -1,4 +1,6 @@
-"""Law: damage stays where it is. A hundred thousand mutated values in mixed batches, each judged as it is alone."""
+"""Law: damage stays where it is. A hundred thousand mutated values in mixed batches, each judged as
+it is alone.
+"""
 
 from collections import Counter
 
@@ -7,14 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.columns import decode
+from schemas.codec.columns import decode
 from tests.builders import CODEC
 from tests.laws.decoding import Verdict, alone, exact
 from tests.laws.mutation import KINDS, mutated, sound
 from tests.laws.test_decoders_agree import FLAT
 
 MUTATED = 100_000
-SHARES = (0.002, 0.02, 0.2, 0.7, 1.0)  # of a batch: one bad value among hundreds, up to nothing else
+SHARES = (
+    0.002,
+    0.02,
+    0.2,
+    0.7,
+    1.0,
+)  # of a batch: one bad value among hundreds, up to nothing else
 SEED = 20_250_611
 LARGEST = 500
 
@@ -44,7 +52,9 @@ def test_a_mutated_value_is_judged_as_alone_and_disturbs_no_neighbour(name: str)
         bad = rng.random(size) < share
         numbers = rng.integers(0, 1 << 20, (size, 7)).tolist()
         values: list[bytes | None] = []
-        for is_bad, (base, kind, at, length, again, kind_2, at_2) in zip(bad.tolist(), numbers, strict=True):
+        for is_bad, (base, kind, at, length, again, kind_2, at_2) in zip(
+            bad.tolist(), numbers, strict=True
+        ):
             value = whole[base % len(whole)]
             if is_bad:
                 value = mutated(value, kind, at, length, others)
@@ -56,16 +66,30 @@ def test_a_mutated_value_is_judged_as_alone_and_disturbs_no_neighbour(name: str)
             assert said == should, f"{name}, value {index} of {size}: {values[index]!r}"
         left -= int(bad.sum())
         met.update(verdict[0] for good, verdict in right if not good)
-        met["good"] += sum(good for (good, _), is_bad in zip(right, bad.tolist(), strict=True) if is_bad)
+        met["good"] += sum(
+            good for (good, _), is_bad in zip(right, bad.tolist(), strict=True) if is_bad
+        )
     seldom = {reason for reason, count in met.items() if count < 20}
-    assert {"NOT_FRAMED", "UNKNOWN_SCHEMA", "TRUNCATED", "TRAILING_BYTES", "good"} <= met.keys() - seldom, met
+    assert {
+        "NOT_FRAMED",
+        "UNKNOWN_SCHEMA",
+        "TRUNCATED",
+        "TRAILING_BYTES",
+        "good",
+    } <= met.keys() - seldom, met
 
 
 _NUMBERS = st.tuples(st.integers(0, KINDS - 1), st.integers(0, 400), st.integers(0, 200))
 
 
-@given(st.sampled_from(FLAT), st.integers(0, 9), st.lists(st.lists(_NUMBERS, max_size=3), min_size=1, max_size=8))
-def test_the_smallest_batch_that_breaks_the_law(name: str, seed: int, damage: list[list[tuple[int, int, int]]]) -> None:
+@given(
+    st.sampled_from(FLAT),
+    st.integers(0, 9),
+    st.lists(st.lists(_NUMBERS, max_size=3), min_size=1, max_size=8),
+)
+def test_the_smallest_batch_that_breaks_the_law(
+    name: str, seed: int, damage: list[list[tuple[int, int, int]]]
+) -> None:
     """The same law where a failure shrinks to few values with little damage."""
     rng = np.random.default_rng(seed)
     others, values = [sound(each, rng) for each in FLAT], list[bytes | None]()

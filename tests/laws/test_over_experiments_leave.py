@@ -1,11 +1,13 @@
-"""Experiments that are over leave the tables with their arms: wherever the log is cut and the partition restarted, alike."""
+"""Experiments that are over leave the tables with their arms: wherever the log is cut and the
+partition restarted, alike.
+"""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Status
-from state.leaving import DAY_MS, EXPERIMENT_MS
+from state.row_expiry import DAY_MS, EXPERIMENT_MS
 from tests.laws.histories import (
     SPECIFIED,
     Answers,
@@ -22,7 +24,11 @@ from tests.laws.histories import (
     telling_offsets,
 )
 from tests.laws.test_a_restart_changes_nothing import assert_restarts_change_nothing
-from tests.laws.test_any_cut_gives_the_same_bytes import EVERYTHING, assert_cuts_change_nothing, results
+from tests.laws.test_any_cut_gives_the_same_bytes import (
+    EVERYTHING,
+    assert_cuts_change_nothing,
+    results,
+)
 
 MONTH = (EXPERIMENT_MS + DAY_MS) // 1_000  # seconds
 ALL = tuple(range(len(SPECIFIED)))
@@ -45,10 +51,17 @@ LIVES: list[Chapter] = [
 
 def test_lives_after_lives_are_the_same_bytes_wherever_they_are_cut() -> None:
     history = History.of(LIVES)
-    ordinals = {row.experiment_id: row.ordinal for row in history.tables.experiments.rows() if row.started_offset >= 0}
+    ordinals = {
+        row.experiment_id: row.ordinal
+        for row in history.tables.experiments.rows()
+        if row.started_offset >= 0
+    }
     assert max(ordinals.values()) > 6  # some had a second life
     rng, tables = np.random.default_rng(1), fresh_tables()
-    assert take_all(cut_anywhere(history.steps, telling_offsets(history.tables), rng), tables) == history.folded
+    assert (
+        take_all(cut_anywhere(history.steps, telling_offsets(history.tables), rng), tables)
+        == history.folded
+    )
     assert snapshot(tables) == snapshot(history.tables)
 
 
@@ -62,7 +75,10 @@ def test_a_restart_between_or_within_lives_changes_nothing() -> None:
     experiment_histories(),
     st.lists(st.sampled_from(ALL), min_size=1, max_size=8, unique=True).map(tuple),
     st.lists(
-        st.builds(results, st.integers(0, 99), st.integers(0, 9), st.integers(1, 300), st.integers(0, 2)), max_size=5
+        st.builds(
+            results, st.integers(0, 99), st.integers(0, 9), st.integers(1, 300), st.integers(0, 2)
+        ),
+        max_size=5,
     ),
     st.integers(0, 2**32 - 1),
 )
@@ -71,4 +87,6 @@ def test_any_histories_with_a_month_between_them_fold_alike(
 ) -> None:
     chapters = [*before, *over(which), *after]
     assert_cuts_change_nothing(chapters, seed)
-    assert_restarts_change_nothing(History.of(chapters), seed, float(np.random.default_rng(seed).random()) / 4)
+    assert_restarts_change_nothing(
+        History.of(chapters), seed, float(np.random.default_rng(seed).random()) / 4
+    )

@@ -1,4 +1,6 @@
-"""The ids seen equal a plain dict of ids to offsets, and the hash map a dict, however they are asked."""
+"""The ids seen equal a plain dict of ids to offsets, and the hash map a dict, however they are
+asked.
+"""
 
 from itertools import pairwise
 
@@ -6,10 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.hashmap import HashMap64
-from state.seen import Seen
+from state.seen_ids import SeenIds
+from state.storage.hash_map import HashMap64
 
-IDS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 4)), max_size=120)  # id, and the step to its offset
+IDS = st.lists(
+    st.tuples(st.integers(1, 30), st.integers(1, 4)), max_size=120
+)  # id, and the step to its offset
 
 
 def reference(ids: list[int], offsets: list[int], window: int) -> list[bool]:
@@ -27,7 +31,7 @@ def test_a_duplicate_is_an_id_within_the_window_whatever_the_batches(
 ) -> None:
     ids = [one for one, _ in drawn]
     offsets = (start + np.cumsum([step for _, step in drawn], dtype=np.int64)).tolist()
-    seen, found = Seen(window), list[bool]()
+    seen, found = SeenIds(window), list[bool]()
     bounds = sorted({0, len(ids), *(cut for cut in cuts if cut < len(ids))})
     for first, last in pairwise(bounds):
         batch = np.array(ids[first:last], np.uint64), np.array(offsets[first:last], np.int64)
@@ -36,14 +40,18 @@ def test_a_duplicate_is_an_id_within_the_window_whatever_the_batches(
 
 
 def test_the_set_holds_at_most_two_and_a_half_windows() -> None:
-    seen = Seen(1_000)
+    seen = SeenIds(1_000)
     for first in range(0, 20_000, 250):
         offsets = np.arange(first, first + 250)
         assert not seen.duplicates((offsets + 1).astype(np.uint64), offsets).any()
         assert len(seen._last) <= 2_500
 
 
-KEYS = st.integers(1, 40) | st.integers(2**64 - 40, 2**64 - 1) | st.integers(1, 40).map(lambda n: n << 54)
+KEYS = (
+    st.integers(1, 40)
+    | st.integers(2**64 - 40, 2**64 - 1)
+    | st.integers(1, 40).map(lambda n: n << 54)
+)
 PUTS = st.dictionaries(KEYS, st.integers(0, 2**62), max_size=50)
 
 

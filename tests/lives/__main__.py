@@ -1,4 +1,5 @@
-"""Searches for lives of commands that break a rule; prints how many steps were walked, and the seeds that found something.
+"""Searches for lives of commands that break a rule; prints how many steps were walked, and the
+seeds that found something.
 
 usage: python -m tests.lives [SEED [STEPS]]
 """
@@ -8,7 +9,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 from tests.lives.search import EPISODE, walk
 
 STEPS = 1_000_000
@@ -29,8 +30,15 @@ def main(first: int, steps: int) -> int:
             for line in found:
                 print(line, flush=True)
             if number % 20 == 0:
-                print(f"{walked:,} steps, {bad} violations, {walked / (monotonic() - began):,.0f} a second", flush=True)
-    print(f"{walked:,} steps from seed {first}, {bad} violations, in {monotonic() - began:,.0f} s", flush=True)
+                print(
+                    f"{walked:,} steps, {bad} violations, {walked / (monotonic() - began):,.0f} a "
+                    "second",
+                    flush=True,
+                )
+    print(
+        f"{walked:,} steps from seed {first}, {bad} violations, in {monotonic() - began:,.0f} s",
+        flush=True,
+    )
     return bad
 
 
@@ -48,4 +56,6 @@ def _told(seed: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(min(1, main(int((sys.argv[1:2] or ["0"])[0]), int((sys.argv[2:3] or [str(STEPS)])[0]))))
+    sys.exit(
+        min(1, main(int((sys.argv[1:2] or ["0"])[0]), int((sys.argv[2:3] or [str(STEPS)])[0])))
+    )

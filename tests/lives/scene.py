@@ -1,4 +1,6 @@
-"""What executors act on in the search: a clock that the search turns, tasks that wait on it, and targets that misbehave."""
+"""What executors act on in the search: a clock that the search turns, tasks that wait on it, and
+targets that misbehave.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from streams.executor.target import Placed, Unreachable, Unusable, fence
+from streams.executor.placement import TargetState, Unreachable, Unusable, fence
 from tests.lives.chance import Chance
 
 
@@ -36,7 +38,9 @@ class Clock:
 
 
 class Tasks:
-    """Coroutines that rest on the clock, without an event loop: who is due goes on, and time goes on when nobody is."""
+    """Coroutines that rest on the clock, without an event loop: who is due goes on, and time goes
+    on when nobody is.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._number = clock, count()
@@ -53,7 +57,9 @@ class Tasks:
         heapq.heappush(self._waiting, (self._clock.now, next(self._number), work))
 
     def until(self, moment: int) -> None:
-        """Lets everybody go on whose time comes before a moment; the clock stands there in the end."""
+        """Lets everybody go on whose time comes before a moment; the clock stands there in the
+        end.
+        """
         while self._waiting and self._waiting[0][0] <= moment:
             at, _, work = heapq.heappop(self._waiting)
             self._clock.now = max(self._clock.now, at)
@@ -72,13 +78,19 @@ class Tasks:
 
 
 class Scene:
-    """Targets by name, each with one baseline at first, that compare and set what stands. slow_ms: of one request at most;
-    lost: the share of answers that do not come back; lies: whether what is read may be something else."""
+    """Targets by name, each with one baseline at first, that compare and set what stands. slow_ms:
+    of one request at most; lost: the share of answers that do not come back; lies: whether what is
+    read may be something else.
+    """
 
     def __init__(self, names: tuple[str, ...], baseline: str, clock: Clock, rng: Chance) -> None:
-        self.placed = {name: Placed(baseline=baseline) for name in names}
-        self.effects: list[tuple[int, str, Placed, Placed]] = []  # mark, target, what stood, what stands
-        self.mark: Callable[[], int] = lambda: 0  # what tells an effect's place among other things that happen
+        self.placed = {name: TargetState(baseline=baseline) for name in names}
+        self.effects: list[
+            tuple[int, str, TargetState, TargetState]
+        ] = []  # mark, target, what stood, what stands
+        self.mark: Callable[[], int] = lambda: (
+            0
+        )  # what tells an effect's place among other things that happen
         self.sick: set[str] = set()  # versions that do not do their work
         self.away: set[str] = set()
         self.slow_ms, self.lost, self.lies = 0, 0.0, False
@@ -89,7 +101,7 @@ class Scene:
         self.away.clear()
         self.slow_ms, self.lost, self.lies = 0, 0.0, False
 
-    async def read(self, name: str) -> Placed:
+    async def read(self, name: str) -> TargetState:
         await self._asked(name)
         stands = self.placed[name]
         if self.lies and self._rng.random() < 0.3:
@@ -101,7 +113,7 @@ class Scene:
             )
         return stands
 
-    async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
+    async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         await self._asked(name)
         stands = self.placed[name]
         fence(name, stands, wanted)
@@ -115,7 +127,7 @@ class Scene:
             raise Unreachable(f"{name} did not answer")
         return True
 
-    def share(self, placed: Placed) -> float:
+    def share(self, placed: TargetState) -> float:
         return placed.share / 100
 
     async def healthy(self, name: str) -> bool:

@@ -1,12 +1,23 @@
-"""Walks at random through a world and looks at the rules after each step; a seed and a number of steps give one walk."""
+"""Walks at random through a world and looks at the rules after each step; a seed and a number of
+steps give one walk.
+"""
 
 from collections.abc import Callable
 
 from schemas.catalog import REVIEWS
 from schemas.ids import event_uuid
-from schemas.orders import RequestKind, Review, ReviewVerdict
-from schemas.people import person
-from schemas.records import CommandRow, FailureCause, Order, Outcome, Phase, Status
+from schemas.persons import person
+from schemas.records import (
+    CommandRow,
+    FailureCause,
+    Order,
+    Outcome,
+    Phase,
+    RequestKind,
+    Review,
+    ReviewVerdict,
+    Status,
+)
 from tests.lives.chance import Chance
 from tests.lives.rules import Asked, Rules
 from tests.lives.world import BASELINE, PERSONS, SUBJECTS, World
@@ -16,7 +27,13 @@ VERSIONS = ("v1", "v2", "v3", "evil")
 SPELT = {"ann": ("ann", "Ann", " ANN"), "bob": ("bob", "BOB ", "Bob")}
 WAITS_MS = (1, 50, 1_000, 5_000, 20_000, 60_000, 300_000, 3_600_000)
 _REST_MS = (60_000, 600_000, 3_600_000, *([24 * 3_600_000] * 8))
-_ORDERS = (RequestKind.ROLLBACK, RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.DEPLOY, RequestKind.DEPLOY)
+_ORDERS = (
+    RequestKind.ROLLBACK,
+    RequestKind.ROLLBACK,
+    RequestKind.DEPLOY,
+    RequestKind.DEPLOY,
+    RequestKind.DEPLOY,
+)
 
 
 class Walk:
@@ -65,22 +82,35 @@ class Walk:
             back = self.rng.choice((None, None, BASELINE, *VERSIONS))
             fields = {"model_version": version} | ({"to_version": back} if back else {})
         subject = self.rng.choice(SUBJECTS)
-        self._ordered(by, lambda: self.world.life.ask(kind, by=self._spelt(by), subject=subject, **fields))
+        self._ordered(
+            by, lambda: self.world.life.ask(kind, by=self._spelt(by), subject=subject, **fields)
+        )
 
     def finds(self) -> None:
         kind = self.rng.choice((Order.ROLLBACK, Order.ROLLBACK, Order.DEPLOY))
         outcome = self.rng.choice((Outcome.ISSUED, Outcome.ISSUED, Outcome.AWAITING_APPROVAL))
         version = self.rng.choice(VERSIONS[:3])
         fields = {"variant": version, "model_version": version, "experiment_id": None}
-        fields["to_version"] = version if kind == Order.DEPLOY else self.rng.choice((None, BASELINE))
+        fields["to_version"] = (
+            version if kind == Order.DEPLOY else self.rng.choice((None, BASELINE))
+        )
         dry = self.rng.random() < 0.05
         subject = self.rng.choice(SUBJECTS)
         free = outcome == Outcome.ISSUED or kind == Order.ROLLBACK
-        self._ordered("", lambda: self.world.life.find(kind, outcome, subject=subject, dry_run=dry, **fields), free)
+        self._ordered(
+            "",
+            lambda: self.world.life.find(kind, outcome, subject=subject, dry_run=dry, **fields),
+            free,
+        )
 
     def orders_other(self) -> None:
-        kind, by = self.rng.choice((RequestKind.RETRAIN, RequestKind.IMPROVE)), self.rng.choice(PERSONS)
-        self._ordered(by, lambda: self.world.life.ask(kind, by=by, subject=self.rng.choice(SUBJECTS)))
+        kind, by = (
+            self.rng.choice((RequestKind.RETRAIN, RequestKind.IMPROVE)),
+            self.rng.choice(PERSONS),
+        )
+        self._ordered(
+            by, lambda: self.world.life.ask(kind, by=by, subject=self.rng.choice(SUBJECTS))
+        )
 
     def reviews(self) -> None:
         row = self._some(lambda one: one.phase == Phase.PENDING_APPROVAL)
@@ -106,7 +136,10 @@ class Walk:
         self._ordered(
             by,
             lambda: self.world.life.ask(
-                RequestKind.CANCEL, by=self._spelt(by), subject=row.subject, command_id=row.command_id
+                RequestKind.CANCEL,
+                by=self._spelt(by),
+                subject=row.subject,
+                command_id=row.command_id,
             ),
             undoes=by,
         )
@@ -115,7 +148,9 @@ class Walk:
     def freezes(self) -> None:
         kind = self.rng.choice((RequestKind.FREEZE, RequestKind.UNFREEZE, RequestKind.UNFREEZE))
         subject = self.rng.choice((*SUBJECTS, "acme/*", "*"))
-        self.world.act(lambda: self.world.life.ask(kind, by=self.rng.choice(PERSONS), subject=subject))
+        self.world.act(
+            lambda: self.world.life.ask(kind, by=self.rng.choice(PERSONS), subject=subject)
+        )
 
     def waits(self) -> None:
         self.world.advance(self.rng.choice(WAITS_MS))
@@ -143,10 +178,14 @@ class Walk:
         issued = [*self.rules.commands.values()]
         if issued:
             status = self.rng.choice([one for one in Status if one != Status.UNKNOWN])
-            said = self.world.status(self.rng.choice(issued[-6:]), status, cause=self.rng.choice(list(FailureCause)))
+            said = self.world.status(
+                self.rng.choice(issued[-6:]), status, cause=self.rng.choice(list(FailureCause))
+            )
             self.world.act(lambda: self.world.tell(said))
 
-    def _ordered(self, by: str, what: Callable[[], object], free: bool = False, undoes: str = "") -> None:
+    def _ordered(
+        self, by: str, what: Callable[[], object], free: bool = False, undoes: str = ""
+    ) -> None:
         """Acts, and notes for each command that came of it who asked."""
         before = {row.command_id for row in self.world.life.rows()}
         self.world.act(what)

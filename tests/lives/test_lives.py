@@ -1,11 +1,13 @@
-"""A part of the search that always walks the same way, the seeds that once found something, and rules that can be broken."""
+"""A part of the search that always walks the same way, the seeds that once found something, and
+rules that can be broken.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from agents.commander import order, undo
+from agents.commands import compensation, ordering
 from schemas.records import CommandRow
 from tests.lives.rules import Violation
 from tests.lives.search import walk
@@ -21,9 +23,16 @@ def test_no_walk_breaks_a_rule(seed: int) -> None:
 @pytest.mark.parametrize(
     "seed",
     [
-        pytest.param(13, id="a rollback that only took a candidate out counted as a deployment of its to_version"),
-        pytest.param(1940, id="an older rollback, approved late, brought back what a later one had taken out"),
-        pytest.param(1012, id="what is the baseline already did not take the target from an older rollout"),
+        pytest.param(
+            13,
+            id="a rollback that only took a candidate out counted as a deployment of its to_version",
+        ),
+        pytest.param(
+            1940, id="an older rollback, approved late, brought back what a later one had taken out"
+        ),
+        pytest.param(
+            1012, id="what is the baseline already did not take the target from an older rollout"
+        ),
     ],
 )
 def test_what_once_broke_a_rule_does_not_any_more(seed: int) -> None:
@@ -46,9 +55,9 @@ def _everything_served(*_: Any) -> bool:
 @pytest.mark.parametrize(
     ("where", "name", "fault"),
     [
-        (order, "_replaces", _nothing_is_replaced),
-        (order, "served", _everything_served),
-        (undo, "_held", lambda *_: ""),
+        (ordering, "_replaces", _nothing_is_replaced),
+        (ordering, "served", _everything_served),
+        (compensation, "_held", lambda *_: ""),
     ],
 )
 def test_a_broken_product_is_found(

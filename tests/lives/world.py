@@ -1,4 +1,6 @@
-"""One world: a partition that folds what people, automation and deployers say, and executors that carry its commands out."""
+"""One world: a partition that folds what people, automation and deployers say, and executors that
+carry its commands out.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +19,10 @@ from schemas.records import (
     RollbackCommand,
     Status,
 )
-from streams.executor.carry import Carrier, Ending
-from streams.executor.desk import answered
-from streams.executor.report import Report
-from streams.executor.rollout import Plan, Promotion, Strategy
+from streams.executor.dispatcher import answered
+from streams.executor.reporter import StatusReporter
+from streams.executor.rollout.controller import Carrier, Ending
+from streams.executor.rollout.state_machine import Promotion, RolloutPlan, RolloutStrategy
 from tests.builders import NOON
 from tests.life import Life
 from tests.lives.chance import Chance
@@ -37,11 +39,15 @@ POLICY = Policy(
     subjects_share=1.0,
     approvers=(Approver("ann"), Approver("bob")),
 )
-PLAN = Plan(Strategy.CANARY, bake_seconds=20.0, settle_seconds=5.0, promotion=Promotion.HEALTH)
+PLAN = RolloutPlan(
+    RolloutStrategy.CANARY, bake_seconds=20.0, settle_seconds=5.0, promotion=Promotion.HEALTH
+)
 
 
-class _Quiet(Report):
-    """Without a heartbeat, which would need a task of its own: a rollout here tells of each step within minutes."""
+class _Quiet(StatusReporter):
+    """Without a heartbeat, which would need a task of its own: a rollout here tells of each step
+    within minutes.
+    """
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -49,7 +55,9 @@ class _Quiet(Report):
 
 
 class Executor:
-    """Carries out what it is given, each attempt once at a time; what it had not done when it died comes again."""
+    """Carries out what it is given, each attempt once at a time; what it had not done when it died
+    comes again.
+    """
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -75,7 +83,9 @@ class Executor:
             if not isinstance(command, DeployCommand | RollbackCommand):
                 return await self._trained()
             order = Order.DEPLOY if isinstance(command, DeployCommand) else Order.ROLLBACK
-            return await Carrier(order, command, self._world.scene, PLAN, self._world.clock, report.under_way).run()
+            return await Carrier(
+                order, command, self._world.scene, PLAN, self._world.clock, report.under_way
+            ).run()
 
         await answered(command, report, carried)
         self.under_way.pop((command.command_id, command.attempt), None)
@@ -89,7 +99,9 @@ class Executor:
 
 
 class World:
-    """Everything there is; each part of it may be late, deaf or dead, and `settle` lets all of it come to rest."""
+    """Everything there is; each part of it may be late, deaf or dead, and `settle` lets all of it
+    come to rest.
+    """
 
     def __init__(self, seed: int) -> None:
         self.rng = Chance(seed)
@@ -100,7 +112,10 @@ class World:
         self.executors = [Executor(self), Executor(self)]
         self.inbox: list[Command] = []  # issued, and taken by no executor yet
         self.said: list[CommandStatus] = []  # by executors, and not yet at the processor
-        self.deaf, self.late = False, False  # executors take nothing; statuses come late, twice, and out of order
+        self.deaf, self.late = (
+            False,
+            False,
+        )  # executors take nothing; statuses come late, twice, and out of order
         self._seen = 0
 
     async def hears(self, status: CommandStatus) -> None:
@@ -111,7 +126,9 @@ class World:
         moment = self.clock.now + ms
         while True:
             self._deliver()
-            due = min((at for at in map(self._next, self.executors) if at is not None), default=None)
+            due = min(
+                (at for at in map(self._next, self.executors) if at is not None), default=None
+            )
             if due is None or due > moment:
                 break
             for executor in self.executors:

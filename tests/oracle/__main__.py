@@ -1,4 +1,5 @@
-"""Has Kafka's own test judge the engine, and beside it a control that it must find fault with; writes report.json.
+"""Has Kafka's own test judge the engine, and beside it a control that it must find fault with;
+writes report.json.
 
 usage: python -m tests.oracle [SEED]
 """
@@ -9,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 from tests.oracle.ordeal import CONTROL, FULL, Outcome, Stage, undergo
 
 REPORT = Path(__file__).parent / "report.json"
@@ -33,11 +34,20 @@ def _undergone(kind: str, stages: tuple[Stage, ...], seed: int) -> Outcome:
     with TemporaryDirectory(prefix="mendstream-oracle-") as directory:
         outcome = undergo(kind, stages, Path(directory), seed, say)
     verdict = outcome.verdict
-    said = "passed" if verdict.passed else "refused: " + verdict.reason if verdict.refused else verdict.reason
+    said = (
+        "passed"
+        if verdict.passed
+        else "refused: " + verdict.reason
+        if verdict.refused
+        else verdict.reason
+    )
     print(
-        f"{kind}: {outcome.kills} kills, {outcome.zombies} zombies, {outcome.rescalings} rescalings, "
-        f"{outcome.records} records, {outcome.echoes} echoes, recovered within {outcome.kill_recovery_seconds:.1f} s of "
-        f"a kill and {outcome.zombie_recovery_seconds:.1f} s of a freeze [{outcome.seconds:.0f} s]\n"
+        f"{kind}: {outcome.kills} kills, {outcome.zombies} zombies, {outcome.rescalings} "
+        "rescalings, "
+        f"{outcome.records} records, {outcome.echoes} echoes, recovered within "
+        f"{outcome.kill_recovery_seconds:.1f} s of "
+        f"a kill and {outcome.zombie_recovery_seconds:.1f} s of a freeze [{outcome.seconds:.0f} "
+        "s]\n"
         f"{kind}: {said}",
         flush=True,
     )

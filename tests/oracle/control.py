@@ -1,6 +1,8 @@
-"""The same job with plain offset commits: everything is written, then the offsets are committed, in no transaction.
+"""The same job with plain offset commits: everything is written, then the offsets are committed, in
+no transaction.
 
-It keeps every record and counts some twice whenever it dies in between. An oracle that lets it pass sees nothing.
+It keeps every record and counts some twice whenever it dies in between. An oracle that lets it pass
+sees nothing.
 """
 
 from collections import defaultdict
@@ -8,12 +10,12 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from agents.slice import Slice
-from schemas.wire import Codec
-from streams.config import Settings
-from streams.grouping import by_place
-from streams.kafka import admin, committed, end_offsets, read, start_offsets
-from streams.transaction import Hook, Outbox
+from agents.core.batch import Slice
+from schemas.codec.framing import Codec
+from streams.engine.transaction import Hook, Outbox
+from streams.kafka.batches import by_place
+from streams.kafka.reading import admin, committed, end_offsets, read, start_offsets
+from streams.runtime.settings import Settings
 from tests.oracle.topology import EOS, Totals
 
 POLL_SECONDS = 0.05
@@ -44,7 +46,9 @@ class Control:
                 }
             )
         )
-        self._consumer.subscribe(list(EOS.inputs), on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe(
+            list(EOS.inputs), on_assign=self._assigned, on_revoke=self._revoked
+        )
 
     def stop(self) -> None:
         self._stopping = True
@@ -60,7 +64,9 @@ class Control:
         for error in (message.error() for message in messages):
             if error is not None and not error.retriable():
                 raise KafkaException(error)
-        reached = [self._fold(*place) for place in by_place(good, EOS.inputs) if place[1] in self._owned]
+        reached = [
+            self._fold(*place) for place in by_place(good, EOS.inputs) if place[1] in self._owned
+        ]
         if reached:
             self._commit(self._emitter.take(self._owned), reached)
 
@@ -70,7 +76,9 @@ class Control:
         return TopicPartition(topic, partition, piece.next_offset)
 
     def _commit(self, outbox: Outbox, reached: list[TopicPartition]) -> None:
-        """Outputs, rows, offsets, each of them acknowledged before the next. The points are named as the engine's."""
+        """Outputs, rows, offsets, each of them acknowledged before the next. The points are named
+        as the engine's.
+        """
         self._at("begun")
         for topic, partition, key, value, _ in outbox.records:
             self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
@@ -79,7 +87,9 @@ class Control:
         for part in reached:
             for topic, table in self._owned[part.partition].all().items():
                 for key, value in table.changed(self._codec):
-                    self._producer.produce(topic, value, key, part.partition, on_delivery=self._delivered)
+                    self._producer.produce(
+                        topic, value, key, part.partition, on_delivery=self._delivered
+                    )
         self._flush()
         self._at("rows")
         self._at("offsets")
@@ -100,12 +110,21 @@ class Control:
         self._owned = {part.partition: Totals(part.partition, self._settings) for part in parts}
         self._restore()
         offsets = committed(consumer, parts, self._settings)
-        consumer.assign([TopicPartition(p.topic, p.partition, offsets.get((p.topic, p.partition), 0)) for p in parts])
+        consumer.assign(
+            [
+                TopicPartition(p.topic, p.partition, offsets.get((p.topic, p.partition), 0))
+                for p in parts
+            ]
+        )
 
     def _restore(self) -> None:
-        parts = [TopicPartition(topic, p) for p, totals in self._owned.items() for topic in totals.all()]
+        parts = [
+            TopicPartition(topic, p) for p, totals in self._owned.items() for topic in totals.all()
+        ]
         ends, starts = end_offsets(self._admin, parts), start_offsets(self._admin, parts)
-        for batch in read(self._settings, {(p.topic, p.partition): (starts[p], ends[p]) for p in parts}):
+        for batch in read(
+            self._settings, {(p.topic, p.partition): (starts[p], ends[p]) for p in parts}
+        ):
             rows: dict[tuple[str, int], list[tuple[str, bytes | None]]] = defaultdict(list)
             for message in batch:
                 key = (message.key() or b"").decode()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from streams.clock import wait_until
-from streams.config import Settings
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.kafka.console import ROOT, environment
 from tests.oracle.worker import AT_WORK
 
@@ -23,7 +23,10 @@ class Worker:
     def __init__(self, kind: str, settings: Settings, log: Path) -> None:
         self.log = log
         self.doomed = False  # whether it is to end by itself
-        given = {f"MENDSTREAM_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
+        given = {
+            f"MENDSTREAM_{name.upper()}": str(getattr(settings, name))
+            for name in settings.model_fields_set
+        }
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.oracle.worker", kind],
@@ -49,7 +52,10 @@ class Worker:
     def frozen(self) -> bool:
         if self.code is not None:
             return False
-        return os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        return (
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+            is not None
+        )
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -100,7 +106,10 @@ class Fleet:
         self._apart += leaving
         for worker in leaving:
             worker.leave()
-        self.until(lambda: all(worker.code is not None for worker in leaving), f"{len(leaving)} workers leave")
+        self.until(
+            lambda: all(worker.code is not None for worker in leaving),
+            f"{len(leaving)} workers leave",
+        )
         for slot in range(count):
             if slot not in self.slots:
                 self._start(slot)
@@ -122,7 +131,9 @@ class Fleet:
             worker.end()
             self.kills += code == -signal.SIGKILL
             self.crashes += code != -signal.SIGKILL and not worker.doomed
-            assert self.crashes <= MOST_CRASHES, f"workers end by themselves: {worker.log.read_text()[-2000:]}"
+            assert self.crashes <= MOST_CRASHES, (
+                f"workers end by themselves: {worker.log.read_text()[-2000:]}"
+            )
             self._start(slot)
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
@@ -146,4 +157,6 @@ class Fleet:
     def _start(self, slot: int) -> None:
         self._started += 1
         settings = Settings(**self._settings.model_dump(exclude_unset=True) | {"slot": str(slot)})
-        self.slots[slot] = Worker(self._kind, settings, self._directory / f"{slot}-{self._started}.log")
+        self.slots[slot] = Worker(
+            self._kind, settings, self._directory / f"{slot}-{self._started}.log"
+        )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.clock import monotonic
-from streams.config import Settings
-from streams.kafka import admin, end_offsets
+from streams.kafka.reading import admin, end_offsets
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 from tests.oracle.topology import DATA
 
 LOOK_SECONDS = 0.1  # between two looks at the group's offsets: a wait asks much more often
@@ -17,7 +17,11 @@ class Group:
 
     def __init__(self, settings: Settings) -> None:
         self._admin = admin(settings)
-        reader = {"group.id": settings.group, "isolation.level": "read_uncommitted", "enable.auto.commit": False}
+        reader = {
+            "group.id": settings.group,
+            "isolation.level": "read_uncommitted",
+            "enable.auto.commit": False,
+        }
         self._asking = Consumer(settings.client(**reader))
         self._parts = [TopicPartition(DATA, p) for p in range(settings.partitions)]
         self._committed: dict[int, int] = {}
@@ -29,7 +33,8 @@ class Group:
     def past(self, ends: Mapping[int, int]) -> bool:
         """Whether all before these ends is committed."""
         if monotonic() - self._looked > LOOK_SECONDS:
-            # Not by the admin client: that of librdkafka crashes where the group's coordinator is not known yet.
+            # Not by the admin client: that of librdkafka crashes where the group's coordinator is
+            # not known yet.
             found = self._asking.committed(self._parts, timeout=5.0)
             self._committed = {part.partition: part.offset for part in found}
             self._looked = monotonic()

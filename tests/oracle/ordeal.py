@@ -1,18 +1,21 @@
-"""What is done to the workers while the generator writes, and what the oracle says of it afterwards."""
+"""What is done to the workers while the generator writes, and what the oracle says of it
+afterwards.
+"""
 
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from confluent_kafka.cimpl import NewTopic
 
-from streams.broker import EmbeddedKafka
-from streams.clock import monotonic
-from streams.config import Settings
-from streams.kafka import admin
-from streams.topics import create
+from streams.kafka.admin.topics import create
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
 from tests.kafka.logs import messages
 from tests.kafka.running import EAGER
 from tests.oracle.fleet import Fleet, Worker
@@ -21,7 +24,9 @@ from tests.oracle.java import Generator, Verdict, verify
 from tests.oracle.topology import DATA, ECHO, GROUP, MINS, OUTPUTS, SUMS
 
 SESSION_MS, TRANSACTION_MS = 3_000, 5_000
-SOON_SECONDS = 2.0  # within which a kill at any time comes: a start with its restore takes about as long
+SOON_SECONDS = (
+    2.0  # within which a kill at any time comes: a start with its restore takes about as long
+)
 BROKER = EAGER | {
     # A transaction past its time-out is aborted within a second, not within ten.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
@@ -33,8 +38,9 @@ Say = Callable[[str], None]
 class Stage:
     """A number of workers, and what happens to them, one after the other.
 
-    kills: points of a commit at which one kills itself, "" for any time. zombies: points at which one freezes, until
-    the others have its partitions. replaced: points at which one freezes, and another is started under its name.
+    kills: points of a commit at which one kills itself, "" for any time. zombies: points at which
+    one freezes, until the others have its partitions. replaced: points at which one freezes, and
+    another is started under its name.
     """
 
     workers: int
@@ -59,8 +65,9 @@ SHORTEST = (Stage(1, kills=("offsets",)),)
 class Outcome:
     """What was done, and what came of it.
 
-    echoes: what a read_committed reader counts, of which `records` are right. crashes: ends of workers by themselves, but
-    for zombies. recovery: the longest time from a kill, or a freeze, until all that was there then was committed.
+    echoes: what a read_committed reader counts, of which `records` are right. crashes: ends of
+    workers by themselves, but for zombies. recovery: the longest time from a kill, or a freeze,
+    until all that was there then was committed.
     """
 
     kind: str
@@ -132,7 +139,9 @@ class Ordeal:
             self._zombie(point, replaced=True)
 
     def recovered(self, since: float) -> float:
-        """Waits until all that is there is committed and everybody works; returns the seconds from `since` on."""
+        """Waits until all that is there is committed and everybody works; returns the seconds from
+        `since` on.
+        """
         ends = self._group.ends()
         self._fleet.until(lambda: self._group.past(ends), f"{ends} is committed")
         seconds = monotonic() - since
@@ -142,7 +151,9 @@ class Ordeal:
     def _kill(self, point: str) -> None:
         slot, worker = self._one()
         worker.order(signal.SIGKILL, point)
-        self._fleet.until(lambda: worker.code is not None, f"worker {slot} comes to the point {point!r}")
+        self._fleet.until(
+            lambda: worker.code is not None, f"worker {slot} comes to the point {point!r}"
+        )
         self._killed(f"worker {slot} killed at the point {point!r}", monotonic())
 
     def _kill_twice(self) -> None:
@@ -152,7 +163,7 @@ class Ordeal:
             self._fleet.for_a_while(self._rng.uniform(0.0, SOON_SECONDS))
             worker = self._fleet.slots[slot]
             worker.send(signal.SIGKILL)
-            self._fleet.until(lambda worker=worker: worker.code is not None, "a process ends that is killed")  # type: ignore[misc]
+            self._fleet.until(partial(_has_ended, worker), "a process ends that is killed")
         self._killed(f"worker {slot} killed at any time, twice", monotonic())
 
     def _killed(self, what: str, since: float) -> None:
@@ -169,14 +180,19 @@ class Ordeal:
             self._fleet.replace(slot)
         self._fleet.until(lambda: self._group.past(ends), f"others go on to {ends}")
         self.zombie_seconds = max(self.zombie_seconds, monotonic() - since)
-        self._fleet.until(lambda: monotonic() - since > 2 * SESSION_MS / 1_000, "its session is over")
+        self._fleet.until(
+            lambda: monotonic() - since > 2 * SESSION_MS / 1_000, "its session is over"
+        )
         worker.doomed = True
         worker.send(signal.SIGCONT)
-        self._fleet.until(lambda: worker.code is not None, f"worker {slot} learns that it is a zombie")
+        self._fleet.until(
+            lambda: worker.code is not None, f"worker {slot} learns that it is a zombie"
+        )
         self.zombies += 1
         self.recovered(monotonic())
         self._say(
-            f"worker {slot} frozen at the point {point!r}{', replaced' if replaced else ''}, continued, and ended"
+            f"worker {slot} frozen at the point {point!r}{', replaced' if replaced else ''}, "
+            "continued, and ended"
         )
 
     def _one(self) -> tuple[int, Worker]:
@@ -190,6 +206,13 @@ def _topics(settings: Settings) -> None:
     client = admin(settings)
     create(client, settings)
     plain = [NewTopic(topic, settings.partitions, 1) for topic in (DATA, *OUTPUTS)]
-    tables = [NewTopic(topic, settings.partitions, 1, config={"cleanup.policy": "compact"}) for topic in (MINS, SUMS)]
+    tables = [
+        NewTopic(topic, settings.partitions, 1, config={"cleanup.policy": "compact"})
+        for topic in (MINS, SUMS)
+    ]
     for made in client.create_topics([*plain, *tables], operation_timeout=30.0).values():
         made.result()
+
+
+def _has_ended(worker: Worker) -> bool:
+    return worker.code is not None

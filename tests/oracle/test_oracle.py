@@ -1,11 +1,13 @@
-"""Kafka's own exactly-once test passes the engine and refuses the control; `make oracle` does far more to both."""
+"""Kafka's own exactly-once test passes the engine and refuses the control; `make oracle` does far
+more to both.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from streams.errors import MendstreamError
-from streams.jars import fetched, kafka_jars
+from streams.kafka.embedded.jars import fetched, kafka_jars
+from streams.runtime.errors import MendstreamError
 from tests.oracle.java import ORACLE, Verdict
 from tests.oracle.ordeal import SHORT, SHORTEST, undergo
 

@@ -1,17 +1,19 @@
-"""The job of Kafka's test for our engine: each record is echoed, with the minimum and the sum of its key so far."""
+"""The job of Kafka's test for our engine: each record is echoed, with the minimum and the sum of
+its key so far.
+"""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.effects import Effects, Output
-from agents.slice import Slice
-from schemas.wire import Codec
-from state.table import Table
-from streams.config import Settings
-from streams.emit import Emitter
-from streams.topology import Topology
-from streams.transaction import Outbox
+from agents.core.batch import Slice
+from agents.core.effects import Effects, Output
+from schemas.codec.framing import Codec
+from state.storage.table import Table
+from streams.engine.outbox import Emitter
+from streams.engine.topology import Topology
+from streams.engine.transaction import Outbox
+from streams.runtime.settings import Settings
 
 GROUP = "EosTest"
 DATA, ECHO, MIN, SUM = "data", "echo", "min", "sum"
@@ -79,14 +81,18 @@ def fold(piece: Slice, totals: Totals, _codec: Codec) -> Effects:
     """Three outputs for each record, in its order."""
     outputs: list[Output] = []
     for record, value in zip(piece.records, piece.values, strict=True):
-        assert value is not None, f"{piece.topic}/{piece.partition} at {record.offset()}: the generator writes values"
+        assert value is not None, (
+            f"{piece.topic}/{piece.partition} at {record.offset()}: the generator writes values"
+        )
         key = (record.key() or b"").decode()
         (number,) = _INT.unpack(value)
         least = totals.mins.put(key, min(number, totals.mins.get(key, number)))
         total = totals.sums.put(key, number + totals.sums.get(key, 0))
         for topic, bytes_out in zip(OUTPUTS, (value, least, total), strict=True):
             event_id = f"{piece.partition}/{record.offset()}"
-            outputs.append(Output(topic, key, event_id, Raw(piece.partition, bytes_out), totals.now))
+            outputs.append(
+                Output(topic, key, event_id, Raw(piece.partition, bytes_out), totals.now)
+            )
     totals.now = max(totals.now, int(piece.append_times.max()))
     return Effects(outputs=tuple(outputs), applied=len(piece.records))
 
@@ -95,7 +101,9 @@ class Echoes(Emitter):
     """Writes what is bytes already."""
 
     def output(self, output: Output, outbox: Outbox) -> None:
-        assert isinstance(output.record, Raw), f"{type(output.record).__name__} is none of this job's outputs"
+        assert isinstance(output.record, Raw), (
+            f"{type(output.record).__name__} is none of this job's outputs"
+        )
         outbox.add(output.topic, output.record.partition, output.key, output.record.value)
 
 

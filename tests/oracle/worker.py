@@ -2,8 +2,8 @@
 
 usage: worker engine|control, with the settings in the environment as for `mendstream processor`.
 
-Each line on its input, `SIGNAL POINT`, has it send itself that signal when a commit next comes to that point. When its
-input ends, it finishes what it holds and leaves.
+Each line on its input, `SIGNAL POINT`, has it send itself that signal when a commit next comes to
+that point. When its input ends, it finishes what it holds and leaves.
 """
 
 import logging
@@ -16,11 +16,11 @@ from collections import deque
 from typing import NoReturn
 
 from schemas.catalog import local_ids
-from schemas.wire import Codec
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.processor import Processor
-from streams.transaction import Hook
+from schemas.codec.framing import Codec
+from streams.engine.processor import Processor
+from streams.engine.transaction import Hook
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.oracle.control import Control
 from tests.oracle.topology import EOS
 
@@ -72,11 +72,17 @@ def main() -> None:
 
 def _made(kind: str, at: Hook) -> Processor | Control:
     settings, codec = Settings(), Codec(local_ids())
-    return Processor(settings, codec, at=at, topology=EOS) if kind == "engine" else Control(settings, codec, at)
+    return (
+        Processor(settings, codec, at=at, topology=EOS)
+        if kind == "engine"
+        else Control(settings, codec, at)
+    )
 
 
 def _end(code: int) -> NoReturn:
-    """Ends at once: closing a consumer after a crash would hand over partitions as if their tables were committed."""
+    """Ends at once: closing a consumer after a crash would hand over partitions as if their tables
+    were committed.
+    """
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)

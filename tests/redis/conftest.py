@@ -11,7 +11,9 @@ from tests.redis.server import RedisServer
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    with TemporaryDirectory(prefix="mendstream-redis-") as directory:  # a socket's path may have 107 characters
+    with TemporaryDirectory(
+        prefix="mendstream-redis-"
+    ) as directory:  # a socket's path may have 107 characters
         running = RedisServer(Path(directory))
         try:
             yield running

@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 import redis
 
-from streams.clock import wait_until
+from streams.runtime.clock import wait_until
 
 BINARY = shutil.which("redis-server")
 
 
 class RedisServer:
-    """Started and stopped by a test; nothing is written to disk, so that a restart has forgotten everything."""
+    """Started and stopped by a test; nothing is written to disk, so that a restart has forgotten
+    everything.
+    """
 
     def __init__(self, directory: Path) -> None:
         if BINARY is None:
-            pytest.skip("no redis-server on this machine: install Redis (on Debian: apt-get install redis-server)")
+            pytest.skip(
+                "no redis-server on this machine: install Redis (on Debian: apt-get install "
+                "redis-server)"
+            )
         self._socket, self._log = directory / "redis.sock", directory / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}"
@@ -29,7 +34,17 @@ class RedisServer:
         assert self._process is None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [BINARY, "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no"],
+                [
+                    BINARY,
+                    "--port",
+                    "0",
+                    "--unixsocket",
+                    str(self._socket),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                ],
                 stdout=log,
                 stderr=log,
             )

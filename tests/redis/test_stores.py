@@ -22,7 +22,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def row(agent: str, overall: float, boost: float = 0.0, outcomes: int = 1) -> Change:
-    return Change(TRUST, agent, {"agent_id": agent, "overall": overall, "boost": boost, "outcomes": outcomes})
+    return Change(
+        TRUST, agent, {"agent_id": agent, "overall": overall, "boost": boost, "outcomes": outcomes}
+    )
 
 
 def test_a_row_is_given_back_until_it_is_deleted(store: Store) -> None:
@@ -61,7 +63,10 @@ def test_a_mark_stands_until_it_is_replaced(store: Store) -> None:
 def test_many_changes_at_once(store: Store) -> None:
     store.apply([row(f"agent {n}", n / 2_500) for n in range(2_500)])
     assert len(store.keys(TRUST)) == 2_500
-    assert [one["agent_id"] for one in store.top(TRUST, "overall", 2)] == ["agent 2499", "agent 2498"]
+    assert [one["agent_id"] for one in store.top(TRUST, "overall", 2)] == [
+        "agent 2499",
+        "agent 2498",
+    ]
 
 
 def test_every_rank_is_a_field_that_can_be_ranked(store: Store) -> None:

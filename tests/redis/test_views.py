@@ -10,12 +10,12 @@ import pytest
 
 from schemas.catalog import OUTCOMES, RECOMMENDATIONS
 from schemas.ids import event_uuid
-from schemas.lessons import Judgement, Recommendation, RecommendationOutcome
+from schemas.records import Judgement, Recommendation, RecommendationOutcome
 from state.stores.redis import RedisStore
 from state.stores.views import Change
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
-from streams.views import Views
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.settings import Settings
+from streams.views.projector import Views
 from tests.kafka.logs import CODEC, send
 from tests.kafka.running import Child, Threaded, changed, own_kafka
 from tests.redis.server import RedisServer
@@ -62,7 +62,10 @@ class Keeping:
         self._own.close()
 
     def outcomes(self) -> dict[str, int]:
-        return {str(row["agent_id"]): int(row["outcomes"]) for row in self.store.top(TRUST, "outcomes", 100)}
+        return {
+            str(row["agent_id"]): int(row["outcomes"])
+            for row in self.store.top(TRUST, "outcomes", 100)
+        }
 
 
 @contextmanager
@@ -76,7 +79,9 @@ def eventually(condition: Callable[[], bool]) -> None:
     assert wait_until(condition, SECONDS), "it never came about"
 
 
-def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(server: RedisServer) -> None:
+def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(
+    server: RedisServer,
+) -> None:
     with learning() as settings:
         judged(settings, 1, ["a", "b"])
         with Keeping(settings, server.url) as keeping:
@@ -87,7 +92,9 @@ def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(
             server.freeze()
             judged(settings, 3, ["b", "c"])
             eventually(lambda: keeping.views.degraded)
-            with Keeping(settings, server.url) as other:  # the tables went on meanwhile, as another reader would see
+            with Keeping(
+                settings, server.url
+            ) as other:  # the tables went on meanwhile, as another reader would see
                 server.thaw()
                 eventually(lambda: other.outcomes() == {"a": 2, "b": 2, "c": 1})
             eventually(lambda: not keeping.views.degraded)
@@ -96,13 +103,17 @@ def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(
             eventually(lambda: keeping.views.degraded)
             judged(settings, 4, ["a", "c"])
             server.start()  # it has forgotten everything
-            eventually(lambda: keeping.views.built and keeping.outcomes() == {"a": 3, "b": 2, "c": 2})
+            eventually(
+                lambda: keeping.views.built and keeping.outcomes() == {"a": 3, "b": 2, "c": 2}
+            )
             assert keeping.store.top(TRUST, "outcomes", 1)[0]["agent_id"] == "a"
 
 
 def test_what_is_no_row_any_more_goes_when_views_are_built(server: RedisServer) -> None:
     store = RedisStore(server.url)
-    store.apply([Change(TRUST, "long gone", {"agent_id": "x", "overall": 1.0, "boost": 0.5, "outcomes": 9})])
+    store.apply(
+        [Change(TRUST, "long gone", {"agent_id": "x", "overall": 1.0, "boost": 0.5, "outcomes": 9})]
+    )
     with learning() as settings:
         judged(settings, 1, ["a"])
         with Keeping(settings, server.url) as keeping:
@@ -111,13 +122,17 @@ def test_what_is_no_row_any_more_goes_when_views_are_built(server: RedisServer) 
     store.close()
 
 
-def test_the_command_keeps_views_says_so_and_ends_when_it_is_told_to(server: RedisServer, tmp_path: Path) -> None:
+def test_the_command_keeps_views_says_so_and_ends_when_it_is_told_to(
+    server: RedisServer, tmp_path: Path
+) -> None:
     with learning() as settings:
         judged(settings, 1, ["a"])
         named = changed(settings, redis_url=server.url)
         with Child(named, tmp_path / "views.log", "-m", "streams", "views") as child:
             store = RedisStore(server.url, named.group)
-            eventually(lambda: store.keys(TRUST) == {"a"} and "rows in the views" in child.log.read_text())
+            eventually(
+                lambda: store.keys(TRUST) == {"a"} and "rows in the views" in child.log.read_text()
+            )
             store.close()
             child.send(signal.SIGTERM)
             assert child.wait() == 0, child.log.read_text()

@@ -1,15 +1,25 @@
-"""What somebody may try at Kafka, each answered by the codes of the errors that come back: none, and it was allowed."""
+"""What somebody may try at Kafka, each answered by the codes of the errors that come back: none,
+and it was allowed.
+"""
 
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.kafka import DENIED
+from streams.kafka.error_messages import DENIED
+from streams.runtime.clock import wait_until
+from streams.runtime.settings import Settings
 from tests.kafka.running import SECONDS
 
 Attempt = Callable[[Settings], set[int]]
@@ -37,7 +47,9 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
     """
     ended = _hidden(settings, topics)
     consumer = Consumer(
-        settings.client(**{"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True})
+        settings.client(
+            **{"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
+        )
     )
     wanted = set(topics) - ended.keys()
     consumer.assign([TopicPartition(topic, 0, 0) for topic in wanted])
@@ -46,7 +58,11 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
         for message in consumer.consume(1_000, timeout=0.05):
             error = message.error()
             if error is not None:
-                topic = "" if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED else message.topic() or ""
+                topic = (
+                    ""
+                    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+                    else message.topic() or ""
+                )
                 ended[topic] = error.code()
         return wanted <= ended.keys() and (bool(wanted) or "" in ended)
 
@@ -99,7 +115,9 @@ def set_offsets(group: str, topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
         consumer = Consumer(settings.client(**{"group.id": group}))
         try:
-            return refusal(lambda: consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False))
+            return refusal(
+                lambda: consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+            )
         finally:
             consumer.close()
 

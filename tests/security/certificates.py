@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from streams.clock import now_ms, utc
-from streams.kraft import HOST
+from streams.kafka.embedded.storage import HOST
+from streams.runtime.clock import now_ms, utc
 
 LIFE = timedelta(hours=1)
 SKEW = timedelta(minutes=1)
@@ -28,7 +28,9 @@ class Authority:
     def __init__(self, directory: Path, name: str = "authority") -> None:
         self._directory, self._name = directory, name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._certificate = self._signed(name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        self._certificate = self._signed(
+            name, self._key, x509.BasicConstraints(ca=True, path_length=0)
+        )
         self.certificate = directory / f"{name}.pem"
         self.certificate.write_bytes(self._certificate.public_bytes(Encoding.PEM))
 
@@ -42,7 +44,9 @@ class Authority:
         files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
         return files
 
-    def _signed(self, name: str, key: ec.EllipticCurvePrivateKey, use: x509.BasicConstraints) -> x509.Certificate:
+    def _signed(
+        self, name: str, key: ec.EllipticCurvePrivateKey, use: x509.BasicConstraints
+    ) -> x509.Certificate:
         now = utc(now_ms())
         builder = x509.CertificateBuilder(
             issuer_name=_named(self._name),

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams import jars
-from streams.errors import MendstreamError
-from streams.roles import ROLES, rights
+from streams.kafka.admin.acls import ROLES, rights
+from streams.kafka.embedded import jars
+from streams.runtime.errors import MendstreamError
 from tests.security.secured import Secured
 
 
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """The broker; each role is a user of its own name, with the rights of the role and no others."""
+    """The broker; each role is a user of its own name, with the rights of the role and no
+    others.
+    """
     try:
         jars.kafka_jars()
     except MendstreamError as error:

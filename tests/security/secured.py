@@ -1,4 +1,6 @@
-"""A Kafka that wants to know who you are, SCRAM over TLS, and whose authorizer denies what no ACL allows."""
+"""A Kafka that wants to know who you are, SCRAM over TLS, and whose authorizer denies what no ACL
+allows.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,20 +11,22 @@ from confluent_kafka.admin._acl import AclBindingFilter, AclOperation, AclPermis
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from typer.testing import CliRunner
 
-from streams.broker import EmbeddedKafka
-from streams.cli import application
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.kafka import admin
-from streams.rights import check_visible
-from streams.roles import ROLES, Right, create
-from streams.topics import create as create_topics
+from streams.cli.app import application
+from streams.kafka.admin.acls import ROLES, Right, create
+from streams.kafka.admin.permissions import check_visible
+from streams.kafka.admin.topics import create as create_topics
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.kafka.running import EAGER, SECONDS, SMALL
 from tests.security.certificates import Authority
 
 ADMIN = "admin"
-NEWCOMERS = [f"newcomer-{number}" for number in range(20)]  # without any right until a test gives some
+NEWCOMERS = [
+    f"newcomer-{number}" for number in range(20)
+]  # without any right until a test gives some
 SUPER = "User:admin;User:broker"  # the broker's own connections come with its certificate
 PROPERTIES = EAGER | {
     "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:SSL,CONTROLLER:SSL",
@@ -48,9 +52,14 @@ class Secured:
         certificate, key = self.authority.issue("broker")
         store = directory / "keystore.pem"
         store.write_bytes(key.read_bytes() + certificate.read_bytes())
-        stores = {"ssl.keystore.location": str(store), "ssl.truststore.location": str(self.authority.certificate)}
+        stores = {
+            "ssl.keystore.location": str(store),
+            "ssl.truststore.location": str(self.authority.certificate),
+        }
         users = {name: password(name) for name in (ADMIN, *ROLES, *NEWCOMERS)}
-        self.kafka = EmbeddedKafka(settings=PROPERTIES | stores, scram=users, client=self._client(ADMIN))
+        self.kafka = EmbeddedKafka(
+            settings=PROPERTIES | stores, scram=users, client=self._client(ADMIN)
+        )
         self._newcomers = iter(NEWCOMERS)
 
     def __enter__(self) -> Self:
@@ -74,7 +83,9 @@ class Secured:
         return Settings(**given | more)
 
     def certified(self, **more: Any) -> Settings:
-        """The settings of a client of the listener that asks for certificates, without one of its own."""
+        """The settings of a client of the listener that asks for certificates, without one of its
+        own.
+        """
         properties = (self.kafka.log.parent / "server.properties").read_text()
         (address,) = re.findall(r"INTERNAL://([\d.:]+)", properties)
         trust = {"ssl_ca_location": str(self.authority.certificate)}
@@ -102,7 +113,9 @@ class Secured:
         assert len(asked.result()) == 1
 
     def knows(self, user: str, topics: Iterable[str]) -> None:
-        """Waits until the broker lets a user see these topics: ACLs are in force a moment after they are made."""
+        """Waits until the broker lets a user see these topics: ACLs are in force a moment after
+        they are made.
+        """
         client, names = admin(self.as_(user)), list(dict.fromkeys(topics))
 
         def known() -> bool:

@@ -33,12 +33,12 @@ from schemas.catalog import (
     TOPICS,
     TRUST_FACTS,
 )
-from streams import jars
-from streams.clock import wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.kafka import READER, admin
-from streams.roles import ROLES
+from streams.kafka.admin.acls import ROLES
+from streams.kafka.embedded import jars
+from streams.kafka.reading import READER, admin
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.kafka.console import ROOT
 from tests.kafka.running import SECONDS, environment_of
 from tests.security.attempts import (
@@ -63,7 +63,8 @@ TRANSACTION = KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 CLUSTER = KafkaError.CLUSTER_AUTHORIZATION_FAILED
 OURS = Settings().group
 
-# Stated here a second time, by hand: this is what a person may rely on, whatever the table in streams/roles.py says.
+# Stated here a second time, by hand: this is what a person may rely on, whatever the table in
+# streams/kafka/admin/acls.py says.
 MAY_WRITE = {
     "producer": {RESULTS, METRICS},
     "recommender": {RECOMMENDATIONS},
@@ -72,7 +73,18 @@ MAY_WRITE = {
     "operator": {SPECS, POLICIES, OUTCOMES, REQUESTS},
     "approver": {REVIEWS},
     "redriver": {
-        *(RESULTS, METRICS, SPECS, STATUS, TICKS, POLICIES, REDRIVES, RECOMMENDATIONS, OUTCOMES, REQUESTS),
+        *(
+            RESULTS,
+            METRICS,
+            SPECS,
+            STATUS,
+            TICKS,
+            POLICIES,
+            REDRIVES,
+            RECOMMENDATIONS,
+            OUTCOMES,
+            REQUESTS,
+        ),
         *(PROPOSALS, ADMISSIONS, PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
     },
     "viewer": set[str](),
@@ -97,24 +109,33 @@ def test_every_role_but_the_processor_is_tried() -> None:
 
 @pytest.mark.parametrize("role", MAY_WRITE)
 def test_a_role_writes_its_own_topics_and_no_others(secured: Secured, role: str) -> None:
-    tried = TOPICS.keys() - ({REDRIVES} if role == "redriver" else set())  # its notes must be sound: see the main job
+    tried = TOPICS.keys() - (
+        {REDRIVES} if role == "redriver" else set()
+    )  # its notes must be sound: see the main job
     assert writes(secured.as_(role), tried) == dict.fromkeys(tried - MAY_WRITE[role], TOPIC)
 
 
 @pytest.mark.parametrize("role", MAY_READ)
 def test_a_role_reads_what_it_needs_and_no_more(secured: Secured, role: str) -> None:
     group = {"": GROUP} if role in ("producer", "recommender") else {}
-    assert reads(secured.as_(role), TOPICS, READER) == dict.fromkeys(TOPICS.keys() - MAY_READ[role], TOPIC) | group
+    assert (
+        reads(secured.as_(role), TOPICS, READER)
+        == dict.fromkeys(TOPICS.keys() - MAY_READ[role], TOPIC) | group
+    )
 
 
 @pytest.mark.parametrize(
     ("role", "attempt", "code"),
     [
-        pytest.param("deployer", write(COMMANDS["DEPLOY"]), TOPIC, id="a deployer writes a command"),
+        pytest.param(
+            "deployer", write(COMMANDS["DEPLOY"]), TOPIC, id="a deployer writes a command"
+        ),
         pytest.param("producer", write(JOURNAL), TOPIC, id="a producer writes the journal"),
         pytest.param("producer", write(STATUS), TOPIC, id="a producer reports a status"),
         pytest.param("producer", read(COMMANDS["ROLLBACK"]), TOPIC, id="a producer reads commands"),
-        pytest.param("operator", write(COMMANDS["ROLLBACK"]), TOPIC, id="an operator writes a command"),
+        pytest.param(
+            "operator", write(COMMANDS["ROLLBACK"]), TOPIC, id="an operator writes a command"
+        ),
         pytest.param("operator", write(REVIEWS), TOPIC, id="an operator approves"),
         pytest.param("approver", write(REQUESTS), TOPIC, id="an approver asks"),
         pytest.param("redriver", write(REVIEWS), TOPIC, id="a redriver approves"),
@@ -123,22 +144,52 @@ def test_a_role_reads_what_it_needs_and_no_more(secured: Secured, role: str) -> 
         pytest.param("viewer", read(DEAD_LETTERS), TOPIC, id="a viewer reads dead letters"),
         pytest.param("auditor", write(TICKS), TOPIC, id="an auditor writes the time"),
         pytest.param("processor", write(POLICIES), TOPIC, id="the processor writes a policy"),
-        pytest.param("processor", read(COMMANDS["DEPLOY"]), TOPIC, id="the processor reads commands"),
-        pytest.param("deployer", transact(f"{OURS}-0"), TRANSACTION, id="a deployer takes the processor's id"),
-        pytest.param("producer", transact(f"{OURS}-0"), TRANSACTION, id="a producer takes the processor's id"),
-        pytest.param("operator", transact(f"{OURS}-1"), TRANSACTION, id="an operator takes a processor's id"),
-        pytest.param("redriver", transact(f"{OURS}-0"), TRANSACTION, id="a redriver takes the processor's id"),
+        pytest.param(
+            "processor", read(COMMANDS["DEPLOY"]), TOPIC, id="the processor reads commands"
+        ),
+        pytest.param(
+            "deployer", transact(f"{OURS}-0"), TRANSACTION, id="a deployer takes the processor's id"
+        ),
+        pytest.param(
+            "producer", transact(f"{OURS}-0"), TRANSACTION, id="a producer takes the processor's id"
+        ),
+        pytest.param(
+            "operator", transact(f"{OURS}-1"), TRANSACTION, id="an operator takes a processor's id"
+        ),
+        pytest.param(
+            "redriver", transact(f"{OURS}-0"), TRANSACTION, id="a redriver takes the processor's id"
+        ),
         pytest.param("processor", write(REDRIVES), TOPIC, id="the processor notes a redrive"),
-        pytest.param("processor", transact("another-0"), TRANSACTION, id="the processor takes another's id"),
-        pytest.param("deployer", join(OURS, COMMANDS["DEPLOY"]), GROUP, id="a deployer joins the processor's group"),
-        pytest.param("executor", join(OURS, RESULTS), GROUP, id="an executor joins the processor's group"),
-        pytest.param("viewer", join(OURS, RESULTS), GROUP, id="a viewer joins the processor's group"),
-        pytest.param("auditor", set_offsets(OURS, RESULTS), GROUP, id="an auditor moves the processor's offsets"),
-        pytest.param("processor", join("another", RESULTS), GROUP, id="the processor joins another group"),
+        pytest.param(
+            "processor", transact("another-0"), TRANSACTION, id="the processor takes another's id"
+        ),
+        pytest.param(
+            "deployer",
+            join(OURS, COMMANDS["DEPLOY"]),
+            GROUP,
+            id="a deployer joins the processor's group",
+        ),
+        pytest.param(
+            "executor", join(OURS, RESULTS), GROUP, id="an executor joins the processor's group"
+        ),
+        pytest.param(
+            "viewer", join(OURS, RESULTS), GROUP, id="a viewer joins the processor's group"
+        ),
+        pytest.param(
+            "auditor",
+            set_offsets(OURS, RESULTS),
+            GROUP,
+            id="an auditor moves the processor's offsets",
+        ),
+        pytest.param(
+            "processor", join("another", RESULTS), GROUP, id="the processor joins another group"
+        ),
         pytest.param("operator", delete(SPECS), TOPIC, id="an operator deletes a topic"),
         pytest.param("processor", delete(TABLES_ARMS), TOPIC, id="the processor deletes a table"),
         pytest.param("viewer", grant_itself(JOURNAL), CLUSTER, id="a viewer gives itself rights"),
-        pytest.param("processor", grant_itself(POLICIES), CLUSTER, id="the processor gives itself rights"),
+        pytest.param(
+            "processor", grant_itself(POLICIES), CLUSTER, id="the processor gives itself rights"
+        ),
     ],
 )
 def test_an_attack_is_refused(secured: Secured, role: str, attempt: Attempt, code: int) -> None:
@@ -149,9 +200,13 @@ def test_an_attack_is_refused(secured: Secured, role: str, attempt: Attempt, cod
     ("role", "attempt"),
     [
         pytest.param("deployer", join("deployer", COMMANDS["DEPLOY"]), id="a deployer has a group"),
-        pytest.param("deployer", set_offsets("deployer", COMMANDS["DEPLOY"]), id="a deployer keeps its place"),
         pytest.param(
-            "executor", join(f"{OURS}-executor", COMMANDS["DEPLOY"]), id="an executor has the executors' group"
+            "deployer", set_offsets("deployer", COMMANDS["DEPLOY"]), id="a deployer keeps its place"
+        ),
+        pytest.param(
+            "executor",
+            join(f"{OURS}-executor", COMMANDS["DEPLOY"]),
+            id="an executor has the executors' group",
         ),
         pytest.param("auditor", join("auditor", JOURNAL), id="an auditor has a group"),
         pytest.param("processor", transact(f"{OURS}-spare"), id="the processor has ids"),
@@ -187,7 +242,9 @@ def test_a_certificate_does_for_a_password_where_kafka_asks_for_one(secured: Sec
         ours | {"ssl_key_password": "guess"},
         {"ssl_certificate_location": foreign, "ssl_key_location": foreign_key},
     ):
-        with pytest.raises(MendstreamError, match=r"TLS: .*alert|do not make a connection: .*ssl\.key\.location"):
+        with pytest.raises(
+            MendstreamError, match=r"TLS: .*alert|do not make a connection: .*ssl\.key\.location"
+        ):
             admin(secured.certified(**more), seconds=1.0)
 
 
@@ -215,7 +272,9 @@ def test_a_principal_is_not_let_into_our_own_groups() -> None:
     assert (code, said.startswith("error: Rights are granted to one role at a time.")) == (1, True)
 
 
-def test_the_commands_of_the_documentation_make_a_user_with_its_rights(secured: Secured, tmp_path: Path) -> None:
+def test_the_commands_of_the_documentation_make_a_user_with_its_rights(
+    secured: Secured, tmp_path: Path
+) -> None:
     text = (ROOT / "docs" / "security.md").read_text()
     real = {
         "kafka:9093": secured.kafka.bootstrap,
@@ -229,12 +288,18 @@ def test_the_commands_of_the_documentation_make_a_user_with_its_rights(secured: 
     (users,) = [line.split() for line in text.splitlines() if line.startswith("kafka-configs.sh")]
     tool = [str(JAVA), "-cp", f"{jars.kafka_jars()}/*", "kafka.admin.ConfigCommand", *users[1:]]
     subprocess.run(tool, check=True, capture_output=True, timeout=SECONDS)
-    (grant,) = [line.split() for line in text.splitlines() if line.startswith("mendstream topics acls deployer")]
+    (grant,) = [
+        line.split()
+        for line in text.splitlines()
+        if line.startswith("mendstream topics acls deployer")
+    ]
     exported = [line.split()[1:] for line in text.splitlines() if line.startswith("export ")]
     env = dict(each.split("=", 1) for line in exported for each in line)
     assert here(*grant[1:], env=env)[0] == 0
     rollout = secured.as_("rollout", sasl_password="rollout-secret")
-    assert wait_until(lambda: writes(rollout, TOPICS) == dict.fromkeys(TOPICS.keys() - {STATUS}, TOPIC), SECONDS)
+    assert wait_until(
+        lambda: writes(rollout, TOPICS) == dict.fromkeys(TOPICS.keys() - {STATUS}, TOPIC), SECONDS
+    )
     assert join("rollout", COMMANDS["DEPLOY"])(rollout) == set()
 
 

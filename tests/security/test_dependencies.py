@@ -20,7 +20,9 @@ MENDED = {"aiohttp": "3.14.3", "confluent-kafka": "2.14.2"}  # older ones have h
 
 
 def locked() -> dict[tuple[str, str], set[str]]:
-    """The SHA-256 of each file of each locked package, by name and version; read in another way than the build does."""
+    """The SHA-256 of each file of each locked package, by name and version; read in another way
+    than the build does.
+    """
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in (ROOT / "requirements.lock").read_text().replace("\\\n", " ").splitlines():
         requirement, *hashes = entry.split("--hash=sha256:")
@@ -35,7 +37,16 @@ def locked() -> dict[tuple[str, str], set[str]]:
 def bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The bill of materials in a wheel built from this tree."""
     where = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(where)]
+    build = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "--target",
+        "wheel",
+        "--directory",
+        str(where),
+    ]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (path,) = Path(where).glob("*.whl")
     with ZipFile(path) as wheel:
@@ -55,7 +66,9 @@ def test_no_version_with_a_known_hole_can_be_installed(name: str) -> None:
     assert Version(version(name)) >= oldest
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (wanted,) = [each for each in map(Requirement, project["dependencies"]) if each.name == name]
-    assert [Version(each.version) >= oldest for each in wanted.specifier if each.operator == ">="] == [True]
+    assert [
+        Version(each.version) >= oldest for each in wanted.specifier if each.operator == ">="
+    ] == [True]
 
 
 def test_every_locked_package_has_a_hash() -> None:
@@ -69,7 +82,10 @@ def test_the_wheel_lists_every_locked_package_with_version_and_hashes(bill: dict
 
 
 def test_the_wheel_lists_every_jar_of_kafka_with_its_hash(bill: dict[str, Any]) -> None:
-    lock = [line.split() for line in (ROOT / "streams" / "kafka-jars.lock").read_text().splitlines()]
+    lock = [
+        line.split()
+        for line in (ROOT / "streams/kafka/embedded/kafka-jars.lock").read_text().splitlines()
+    ]
     listed = [each for each in bill["components"] if "purl" not in each]
     assert {f"{each['name']}-{each['version']}.jar": digests(each) for each in listed} == {
         name: {digest} for digest, name in lock

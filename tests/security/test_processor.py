@@ -1,4 +1,6 @@
-"""The real processor under its own principal: it does its work with its rights, and names the one that is missing."""
+"""The real processor under its own principal: it does its work with its rights, and names the one
+that is missing.
+"""
 
 import signal
 from collections.abc import Callable
@@ -17,16 +19,24 @@ from schemas.catalog import (
     TICKS,
 )
 from schemas.ids import event_uuid
-from schemas.records import ArmRow, CommandRow, CommandStatus, ExperimentResult, Phase, RollbackCommand, Status
-from streams.audit.audit import audit
-from streams.clock import now_ms, wait_until
-from streams.config import Settings
-from streams.errors import MendstreamError
-from streams.kafka import READER, admin
-from streams.redrive import Wanted, redrive
-from streams.roles import Right, rights
-from streams.topics import check
-from streams.transaction import Outbox, Transactions
+from schemas.records import (
+    ArmRow,
+    CommandRow,
+    CommandStatus,
+    ExperimentResult,
+    Phase,
+    RollbackCommand,
+    Status,
+)
+from streams.engine.transaction import Outbox, Transactions
+from streams.kafka.admin.acls import Right, rights
+from streams.kafka.admin.topics import check
+from streams.kafka.reading import READER, admin
+from streams.operations.audit.audit import audit
+from streams.operations.redrive import Wanted, redrive
+from streams.runtime.clock import now_ms, wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.builders import result, spec
 from tests.kafka.console import error, mendstream
 from tests.kafka.logs import commands, send, table
@@ -53,24 +63,38 @@ def harmed(subject: str, n: int = 600) -> list[ExperimentResult]:
     ]
 
 
-def test_the_main_job_runs_with_each_role_in_its_own_hands(secured: Secured, tmp_path: Path) -> None:
-    operator, producer, deployer = (secured.as_(role) for role in ("operator", "producer", "deployer"))
+def test_the_main_job_runs_with_each_role_in_its_own_hands(
+    secured: Secured, tmp_path: Path
+) -> None:
+    operator, producer, deployer = (
+        secured.as_(role) for role in ("operator", "producer", "deployer")
+    )
     with Child(secured.as_("processor"), tmp_path / "log") as child:
         child.awaits("restored")
-        send(operator, SPECS, [spec(event_id="secured", subject=SUBJECT, experiment_id=f"exp-{SUBJECT}")])
+        send(
+            operator,
+            SPECS,
+            [spec(event_id="secured", subject=SUBJECT, experiment_id=f"exp-{SUBJECT}")],
+        )
         send(producer, RESULTS, [b"no record", *harmed(SUBJECT)], [SUBJECT] * 601)
-        assert wait_until(lambda: child.ended or commands(deployer) != [], SECONDS), child.log.read_text()
+        assert wait_until(lambda: child.ended or commands(deployer) != [], SECONDS), (
+            child.log.read_text()
+        )
         (ordered,) = commands(deployer)
         assert isinstance(ordered, RollbackCommand)
         assert (ordered.subject, ordered.variant) == (SUBJECT, "b")
         send(deployer, STATUS, [completed(ordered)])
-        assert wait_until(lambda: child.ended or phase(secured, ordered) is Phase.COMPLETED, SECONDS)
+        assert wait_until(
+            lambda: child.ended or phase(secured, ordered) is Phase.COMPLETED, SECONDS
+        )
         child.send(signal.SIGTERM)
         assert child.wait() == 0, child.log.read_text()
     found = audit(secured.as_("auditor"), quick=False, told=lambda _: None)
     assert (found.found, len(found.checks)) == (0, 6)
     assert redrive(secured.as_("redriver"), Wanted(topics=frozenset({RESULTS}))).counts.total() >= 1
-    arms = [row for row in table(secured.as_("viewer"), TABLES_ARMS).values() if isinstance(row, ArmRow)]
+    arms = [
+        row for row in table(secured.as_("viewer"), TABLES_ARMS).values() if isinstance(row, ArmRow)
+    ]
     assert {row.variant for row in arms if row.subject == SUBJECT} == {"control", "b"}
 
 
@@ -109,11 +133,16 @@ def test_a_right_that_is_missing_at_the_start_is_named(secured: Secured, which: 
     settings = without(secured, lacking)
     with pytest.raises(MendstreamError) as raised:
         run(settings, meanwhile=lambda: None)
-    assert raised.value.fault == f"Kafka at {settings.bootstrap} denies {settings.sasl_username!r} this: {said}"
+    assert (
+        raised.value.fault
+        == f"Kafka at {settings.bootstrap} denies {settings.sasl_username!r} this: {said}"
+    )
     assert raised.value.remedy.startswith("`mendstream topics acls` lists the rights of each role")
 
 
-def test_all_missing_rights_are_named_at_once_and_hidden_topics_are_not_called_missing(secured: Secured) -> None:
+def test_all_missing_rights_are_named_at_once_and_hidden_topics_are_not_called_missing(
+    secured: Secured,
+) -> None:
     user = secured.newcomer([])
     said = error("processor", env=environment_of(secured.as_(user)))
     assert f"denies '{user}' this: READ topic {SPECS}, {STATUS}, " in said
@@ -132,7 +161,9 @@ def test_a_missing_group_ends_the_command_in_one_sentence(secured: Secured) -> N
     assert done.stderr.splitlines()[-1].startswith(f"error: Kafka at {settings.bootstrap} denies")
 
 
-@pytest.mark.parametrize("which", LACKING.keys() - {"the readers' group"})  # which is asked for at the start alone
+@pytest.mark.parametrize(
+    "which", LACKING.keys() - {"the readers' group"}
+)  # which is asked for at the start alone
 def test_a_right_that_is_taken_away_meanwhile_is_named(secured: Secured, which: str) -> None:
     taken, said = LACKING[which]
     user = secured.newcomer(rights("processor", Settings(), own_group="none"))
@@ -141,14 +172,20 @@ def test_a_right_that_is_taken_away_meanwhile_is_named(secured: Secured, which: 
         run(settings, meanwhile=lambda: secured.revoke(user, taken))
     assert raised.value.fault.startswith(f"Kafka at {settings.bootstrap} denies {user!r} this: ")
     # Of a topic Kafka does not always say which operation it was.
-    assert raised.value.fault.endswith(said.removeprefix(f"{taken.operation} ") if taken.kind == "TOPIC" else said)
+    assert raised.value.fault.endswith(
+        said.removeprefix(f"{taken.operation} ") if taken.kind == "TOPIC" else said
+    )
 
 
-@pytest.mark.parametrize("offsets", [[], [TopicPartition(RESULTS, 0, 0)]], ids=["no offsets", "offsets"])
+@pytest.mark.parametrize(
+    "offsets", [[], [TopicPartition(RESULTS, 0, 0)]], ids=["no offsets", "offsets"]
+)
 def test_what_comes_of_a_refusal_is_not_taken_for_the_reason(
     secured: Secured, monkeypatch: pytest.MonkeyPatch, offsets: list[TopicPartition]
 ) -> None:
-    """Records that wait are thrown away once Kafka refuses one, which may be told before the commit begins."""
+    """Records that wait are thrown away once Kafka refuses one, which may be told before the commit
+    begins.
+    """
     settings = without(secured, LACKING["the journal"][0])
     reported: list[int] = []
     taken = Transactions._delivered
@@ -205,7 +242,9 @@ def without(secured: Secured, lacking: Right) -> Settings:
 
 
 def run(settings: Settings, meanwhile: Callable[[], None]) -> None:
-    """Runs a processor until it ends by itself; its own ticks are work enough. meanwhile: once it is ready."""
+    """Runs a processor until it ends by itself; its own ticks are work enough. meanwhile: once it
+    is ready.
+    """
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         meanwhile()

@@ -10,8 +10,8 @@ import pytest
 
 from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.records import CommandStatus, Order, Status
-from streams.clock import now_ms, wait_until
-from streams.executor.file import FileTarget
+from streams.executor.targets.file_target import FileTarget
+from streams.runtime.clock import now_ms, wait_until
 from tests.executor.fakes import command
 from tests.kafka.console import error
 from tests.kafka.logs import CODEC, messages, send
@@ -27,8 +27,13 @@ TARGET = "rights/production"
 def arguments(tmp_path: Path) -> list[str]:
     """Of an executor with a target in files and a channel that is never used."""
     targets, routes = tmp_path / "targets.yaml", tmp_path / "routes.yaml"
-    targets.write_text(f"targets: [{{kind: file, match: {TARGET}, directory: {tmp_path}, strategy: immediate}}]")
-    routes.write_text("channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}}\nroutes: [{channels: [am]}]")
+    targets.write_text(
+        f"targets: [{{kind: file, match: {TARGET}, directory: {tmp_path}, strategy: immediate}}]"
+    )
+    routes.write_text(
+        "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}}\nroutes: [{channels: "
+        "[am]}]"
+    )
     return ["executor", "--targets", str(targets), "--routes", str(routes)]
 
 
@@ -36,11 +41,15 @@ def test_it_carries_a_command_out_with_the_rights_of_its_role(
     secured: Secured, tmp_path: Path, arguments: list[str]
 ) -> None:
     now = now_ms()
-    given = command(Order.ROLLBACK, target=TARGET, command_id="secured", issued_at=now, expires_at=now + 600_000)
+    given = command(
+        Order.ROLLBACK, target=TARGET, command_id="secured", issued_at=now, expires_at=now + 600_000
+    )
     with Child(secured.as_("executor"), tmp_path / "log", "-m", "streams", *arguments) as child:
         child.awaits("carrying commands out")
         send(secured.as_("processor"), COMMANDS["ROLLBACK"], [given])
-        assert wait_until(lambda: child.ended or Status.COMPLETED in told(secured), SECONDS), child.log.read_text()
+        assert wait_until(lambda: child.ended or Status.COMPLETED in told(secured), SECONDS), (
+            child.log.read_text()
+        )
         child.send(signal.SIGTERM)
         assert child.wait() == 0, child.log.read_text()
     assert told(secured) == [Status.ACKNOWLEDGED, Status.COMPLETED]
@@ -59,4 +68,8 @@ def told(secured: Secured) -> list[Status]:
         each for each in messages(secured.as_("operator"), STATUS) if each.key() == b"shop"
     )  # not what others tried
     found = [CODEC.decode("CommandStatus", each.value()) for each in ours]
-    return [each.status for each in found if isinstance(each, CommandStatus) and each.command_id == "secured"]
+    return [
+        each.status
+        for each in found
+        if isinstance(each, CommandStatus) and each.command_id == "secured"
+    ]

@@ -1,4 +1,6 @@
-"""The chart as Helm renders it, for tests: documents, pods, and what is refused. `make tools` brings what is needed."""
+"""The chart as Helm renders it, for tests: documents, pods, and what is refused. `make tools`
+brings what is needed.
+"""
 
 import os
 import shutil
@@ -15,7 +17,10 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "mendstream"
 CASES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
-OLDEST, NEWEST = "1.28", "1.37"  # of Kubernetes: what Chart.yaml asks for, and the last that the schemas know
+OLDEST, NEWEST = (
+    "1.28",
+    "1.37",
+)  # of Kubernetes: what Chart.yaml asks for, and the last that the schemas know
 _TOOLS = ROOT / ".tools"
 _MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may well stand before a key that it brings
 
@@ -56,7 +61,9 @@ class Pod(NamedTuple):
 
 def tool(name: str, *places: Path) -> str:
     """The path of a program. Skips the test where there is none."""
-    found = next((str(place / name) for place in places if (place / name).is_file()), None) or shutil.which(name)
+    found = next(
+        (str(place / name) for place in places if (place / name).is_file()), None
+    ) or shutil.which(name)
     if found is None:
         pytest.skip(f"there is no {name}: `make tools` brings it")
     return found
@@ -82,11 +89,15 @@ def text(case: str, *more: str, release: str = "demo") -> str:
 
 def template(case: str, *more: str, release: str = "demo") -> subprocess.CompletedProcess[str]:
     values = str(CHART / "ci" / f"{case}.yaml")
-    return helm("template", release, str(CHART), "-n", "ops", "--kube-version", NEWEST, "-f", values, *more)
+    return helm(
+        "template", release, str(CHART), "-n", "ops", "--kube-version", NEWEST, "-f", values, *more
+    )
 
 
 def documents(case: str, *more: str, release: str = "demo") -> list[Document]:
-    return [each for each in yaml.load_all(text(case, *more, release=release), Loader=_Strict) if each]
+    return [
+        each for each in yaml.load_all(text(case, *more, release=release), Loader=_Strict) if each
+    ]
 
 
 def of_kind(found: list[Document], kind: str) -> list[Document]:
@@ -100,7 +111,12 @@ def pods(found: list[Document]) -> Iterator[Pod]:
         spec = spec.get("jobTemplate", {}).get("spec", spec)
         if "template" in spec:
             template = spec["template"]
-            yield Pod(each["kind"], each["metadata"]["name"], template["metadata"]["labels"], template["spec"])
+            yield Pod(
+                each["kind"],
+                each["metadata"]["name"],
+                template["metadata"]["labels"],
+                template["spec"],
+            )
 
 
 def pod(found: list[Document], role: str) -> Pod:
@@ -112,5 +128,10 @@ def _run(*command: str, input: str | None = None) -> subprocess.CompletedProcess
     own = Path(gettempdir()) / "mendstream-helm"  # Helm shall not see what its user has configured
     homes = {f"HELM_{name}_HOME": str(own) for name in ("CONFIG", "CACHE", "DATA")}
     return subprocess.run(
-        command, input=input, capture_output=True, text=True, timeout=120, env={**os.environ, **homes}
+        command,
+        input=input,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **homes},
     )

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 import yaml
 
-from streams.cli import application
+from streams.cli.app import application
 
 ROOT = Path(__file__).parents[2]
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -45,12 +45,16 @@ def pinned(image: str) -> bool:
 
 
 def parsed(arguments: list[str]) -> list[str]:
-    """The names of the commands that the real command line finds in these arguments; raises what its parser raises."""
+    """The names of the commands that the real command line finds in these arguments; raises what
+    its parser raises.
+    """
     command: Any = typer.main.get_command(application())
     context = command.make_context("mendstream", list(arguments))
     names = []
     while hasattr(command, "resolve_command"):
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        name, command, rest = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
         context = command.make_context(name, rest, parent=context)
         names.append(name)
     return names

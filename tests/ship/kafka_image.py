@@ -1,20 +1,24 @@
-"""What the image apache/kafka makes of its environment, by the program with which it does so: Kafka's jars hold it."""
+"""What the image apache/kafka makes of its environment, by the program with which it does so:
+Kafka's jars hold it.
+"""
 
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.jars import kafka_jars
-from streams.jvm import environment, java
-from streams.kraft import last_useful_line, new_id
+from streams.kafka.embedded.jars import kafka_jars
+from streams.kafka.embedded.jvm import environment, java
+from streams.kafka.embedded.storage import last_useful_line, new_id
 
 _SECONDS = 60.0
 
 
 def configured(variables: Mapping[str, str], home: Path) -> Path:
-    """The server.properties that Kafka starts with in a container; its data are formatted as they are there.
+    """The server.properties that Kafka starts with in a container; its data are formatted as they
+    are there.
 
-    The folder of the settings is empty before, as a tmpfs is. Fails where the image would refuse to start.
+    The folder of the settings is empty before, as a tmpfs is. Fails where the image would refuse to
+    start.
     """
     defaults, mounted, final = (home / name for name in ("default", "mounted", "final"))
     for folder in (defaults, mounted, final):

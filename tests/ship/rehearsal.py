@@ -1,6 +1,8 @@
-"""compose.yaml without Docker: its services' own commands, variables and health checks, as processes of this machine.
+"""compose.yaml without Docker: its services' own commands, variables and health checks, as
+processes of this machine.
 
-Kafka is configured by its image's own program. Redis is real; the Schema Registry is a small server of the tests.
+Kafka is configured by its image's own program. Redis is real; the Schema Registry is a small server
+of the tests.
 """
 
 import signal
@@ -15,11 +17,11 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.broker import START_SECONDS
-from streams.clock import wait_until
-from streams.jars import kafka_jars
-from streams.jvm import Jvm, java
-from streams.kraft import claimed
+from streams.kafka.embedded.broker import START_SECONDS
+from streams.kafka.embedded.jars import kafka_jars
+from streams.kafka.embedded.jvm import Jvm, java
+from streams.kafka.embedded.storage import claimed
+from streams.runtime.clock import wait_until
 from tests.kafka.console import ROOT, environment
 from tests.kafka.registry import Registry, serving
 from tests.redis.server import RedisServer
@@ -34,14 +36,23 @@ FIRST = "/examples/first"  # where docs/deploy.md mounts the folder of that name
 
 @contextmanager
 def kafka_of_compose(home: Path) -> Iterator[str]:
-    """The Kafka that the file describes, on free ports; gives the address for the other services."""
+    """The Kafka that the file describes, on free ports; gives the address for the other
+    services.
+    """
     inner, host, controller = claimed((0, 0, 0))
-    ports = {":19092": f":{inner}", ":9092": f":{host}", ":19093": f":{controller}", "//kafka:": "//127.0.0.1:"}
+    ports = {
+        ":19092": f":{inner}",
+        ":9092": f":{host}",
+        ":19093": f":{controller}",
+        "//kafka:": "//127.0.0.1:",
+    }
     variables = dict(services()["kafka"]["environment"])
     for name, value in variables.items():
         variables[name] = reduce(lambda text, port: text.replace(*port), ports.items(), value)
     properties = configured(variables | {"KAFKA_LOG_DIRS": str(home / "data")}, home / "config")
-    jvm = Jvm(java(kafka_jars(), "-Xmx384m", "kafka.Kafka", str(properties)), home, home / "kafka.log")
+    jvm = Jvm(
+        java(kafka_jars(), "-Xmx384m", "kafka.Kafka", str(properties)), home, home / "kafka.log"
+    )
     try:
         client = AdminClient({"bootstrap.servers": f"127.0.0.1:{inner}", "log_level": 0})
 
@@ -95,7 +106,11 @@ class Stack:
     def start(self, name: str) -> None:
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                self._command(name), cwd=self.here, env=self._environment(name), stdout=log, stderr=log
+                self._command(name),
+                cwd=self.here,
+                env=self._environment(name),
+                stdout=log,
+                stderr=log,
             )
 
     def healthy(self, name: str) -> bool:
@@ -104,7 +119,10 @@ class Stack:
         word, python, *rest = services()[name]["healthcheck"]["test"]
         assert (word, python) == ("CMD", "python")
         check = [each.replace(f":{HTTP}/", f":{self._http[name]}/") for each in rest]
-        return subprocess.run([sys.executable, *check], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run([sys.executable, *check], capture_output=True, check=False).returncode
+            == 0
+        )
 
     def stop(self, name: str) -> int:
         """Its exit code after SIGTERM."""
@@ -118,27 +136,51 @@ class Stack:
     def _command(self, name: str, more: tuple[str, ...] = ()) -> list[str]:
         service = ours()[name]
         arguments = [*service.get("command", ()), *more]
-        return [sys.executable, "-P", "-m", "streams", *(self._local(each, service) for each in arguments)]
+        return [
+            sys.executable,
+            "-P",
+            "-m",
+            "streams",
+            *(self._local(each, service) for each in arguments),
+        ]
 
     def _environment(self, name: str) -> dict[str, str]:
         service = ours()[name]
-        given = {variable: self._local(value, service) for variable, value in service["environment"].items()}
+        given = {
+            variable: self._local(value, service)
+            for variable, value in service["environment"].items()
+        }
         if "MENDSTREAM_HTTP_PORT" in given:
             assert given["MENDSTREAM_HTTP_PORT"] == HTTP
             (self._http[name],) = claimed((0,))
             given["MENDSTREAM_HTTP_PORT"] = str(self._http[name])
-        return environment(given) | {"HOME": str(self.here), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        return environment(given) | {
+            "HOME": str(self.here),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def _local(self, value: str, service: Service) -> str:
         """A value with what the containers' network and mounts would make of it."""
         for mount in service.get("configs", ()):
             if value == mount["target"]:
                 return str(self._targets())
-        names = {"kafka:19092": self._kafka, "http://registry:8080/apis/ccompat/v7": self._registry.url}
-        names |= {"redis://redis:6379/0": self._redis.url, STATE: str(self.state), FIRST: str(ROOT / FIRST.strip("/"))}
-        return next((value.replace(name, here) for name, here in names.items() if name in value), value)
+        names = {
+            "kafka:19092": self._kafka,
+            "http://registry:8080/apis/ccompat/v7": self._registry.url,
+        }
+        names |= {
+            "redis://redis:6379/0": self._redis.url,
+            STATE: str(self.state),
+            FIRST: str(ROOT / FIRST.strip("/")),
+        }
+        return next(
+            (value.replace(name, here) for name, here in names.items() if name in value), value
+        )
 
     def _targets(self) -> Path:
         path = self._home / "targets.yaml"
-        path.write_text((ROOT / "deploy" / "targets.yaml").read_text().replace(STATE, str(self.state)))
+        path.write_text(
+            (ROOT / "deploy" / "targets.yaml").read_text().replace(STATE, str(self.state))
+        )
         return path

@@ -8,15 +8,15 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from schemas.catalog import ALERTS, COMMANDS, RESULTS
-from schemas.lessons import Alert, AlertState
-from schemas.records import Order, Severity
-from streams.clock import now_ms, wait_until
+from schemas.records import Alert, AlertState, Order, Severity
+from streams.runtime.clock import now_ms, wait_until
 from tests.executor.fakes import command
 from tests.kafka.console import output
 from tests.kafka.logs import send
@@ -32,9 +32,17 @@ def promtool(*arguments: str | Path, given: str | None = None) -> str:
     """What it says; fails the test unless it is content."""
     tool = shutil.which("promtool") or shutil.which(ROOT / ".tools/promtool")
     assert tool is not None, "promtool is missing: run `make .tools/promtool`"
-    done = subprocess.run([tool, *arguments], input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool, *arguments], input=given, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def shows(child: Child, texts: list[str]) -> bool:
+    """Whether all the texts are among what a process serves."""
+    served = scrape(child)
+    return all(text in served for text in texts)
 
 
 def scrape(child: Child) -> str:
@@ -50,43 +58,69 @@ def scrape(child: Child) -> str:
 def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What each kind of process serves once all that is counted has happened to it."""
     folder = tmp_path_factory.mktemp("scrapes")
-    (folder / "targets.yaml").write_text(f"targets: [{{kind: file, match: 'shop/*', directory: {folder}}}]")
+    (folder / "targets.yaml").write_text(
+        f"targets: [{{kind: file, match: 'shop/*', directory: {folder}}}]"
+    )
     (folder / "routes.yaml").write_text(
-        "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}}\nroutes: [{channels: [am]}]"
+        "channels: {am: {kind: alertmanager, url: 'http://127.0.0.1:1'}}\nroutes: [{channels: "
+        "[am]}]"
     )
     (folder / "keys.txt").write_text(output("keys", "new", folder / "signing.pem"))
     alert = Alert(
         alert_id="a-1", key="shop", rule="model-failing", severity=Severity.HIGH, state=AlertState.RAISED,
         metric="error", value=0.3, threshold=0.1, message="it fails", raised_at=now_ms(),
     )  # fmt: skip
-    options = [f"--{name}={folder / file}" for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))]
+    options = [
+        f"--{name}={folder / file}"
+        for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))
+    ]
     with (
         own_kafka(signing_key=str(folder / "signing.pem")) as (_, settings),
         Child(settings, folder / "processor.log") as processor,
         Child(
-            settings, folder / "executor.log", "-m", "streams", "executor", *options, f"--keys={folder / 'keys.txt'}"
+            settings,
+            folder / "executor.log",
+            "-m",
+            "streams",
+            "executor",
+            *options,
+            f"--keys={folder / 'keys.txt'}",
         ) as executor,
     ):
         send(settings, RESULTS, [b"garbage"] * GARBAGE, ["ill"] * GARBAGE)
-        output("rollback", "shop", "--by", "ann", "--version", "v2", "--bootstrap", settings.bootstrap)
+        output(
+            "rollback", "shop", "--by", "ann", "--version", "v2", "--bootstrap", settings.bootstrap
+        )
         # A forgery, for nobody signed it.
-        send(settings, COMMANDS["ROLLBACK"], [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)])
+        send(
+            settings,
+            COMMANDS["ROLLBACK"],
+            [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)],
+        )
         send(settings, ALERTS, [alert], [alert.key])
         wanted = {
-            "processor": ["_breaker_open{", "_garbage_sources{", "_transitions_total{", "_lag_seconds{"],
+            "processor": [
+                "_breaker_open{",
+                "_garbage_sources{",
+                "_transitions_total{",
+                "_lag_seconds{",
+            ],
             "executor": ['"COMPLETED"', '"UNSIGNED"', '"FAILED"'],
         }
         children = {"processor": processor, "executor": executor}
         for name, texts in wanted.items():
             child = children[name]
-            happened = wait_until(lambda c=child, t=texts: all(each in scrape(c) for each in t), SECONDS)  # type: ignore[misc]
+            happened = wait_until(partial(shows, child, texts), SECONDS)
             assert happened, child.log.read_text()
         yield {name: scrape(child) for name, child in children.items()}
 
 
 def test_the_rules_are_rules() -> None:
     said = promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
-    assert f"{sum(len(each['rules']) for each in yaml.safe_load(RULES.read_text())['groups'])} rules found" in said
+    assert (
+        f"{sum(len(each['rules']) for each in yaml.safe_load(RULES.read_text())['groups'])} rules "
+        "found" in said
+    )
 
 
 def test_each_alert_comes_in_its_case_when_it_is_due_and_is_silent_in_the_healthy_one() -> None:
@@ -94,11 +128,20 @@ def test_each_alert_comes_in_its_case_when_it_is_due_and_is_silent_in_the_health
 
 
 @pytest.mark.parametrize("name", ["processor", "executor"])
-def test_prometheus_has_nothing_to_say_against_the_metrics(scrapes: dict[str, str], name: str) -> None:
+def test_prometheus_has_nothing_to_say_against_the_metrics(
+    scrapes: dict[str, str], name: str
+) -> None:
     assert promtool("check", "metrics", given=scrapes[name]) == ""
-    assert f'mendstream_process_info{{group="mendstream",role="{name}",slot="0"}} 1.0' in scrapes[name]
+    assert (
+        f'mendstream_process_info{{group="mendstream",role="{name}",slot="0"}} 1.0' in scrapes[name]
+    )
 
 
 def test_each_metric_that_an_alert_reads_is_served(scrapes: dict[str, str]) -> None:
-    samples = {line.split("{")[0].split(" ")[0] for text in scrapes.values() for line in text.splitlines()}
-    assert set(re.findall(r"\b(?:mendstream|process)_\w+", RULES.read_text().partition("groups:")[2])) <= samples
+    samples = {
+        line.split("{")[0].split(" ")[0] for text in scrapes.values() for line in text.splitlines()
+    }
+    assert (
+        set(re.findall(r"\b(?:mendstream|process)_\w+", RULES.read_text().partition("groups:")[2]))
+        <= samples
+    )

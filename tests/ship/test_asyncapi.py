@@ -1,6 +1,7 @@
 """AsyncAPI's own parser on the document, Avro payloads included.
 
-`make .tools/asyncapi` installs the parser as tests/ship/asyncapi/package-lock.json pins it; it needs Node 20 or newer.
+`make .tools/asyncapi` installs the parser as tests/ship/asyncapi/package-lock.json pins it; it
+needs Node 20 or newer.
 """
 
 import json
@@ -25,7 +26,11 @@ def test_the_parser_understands_all_of_it() -> None:
     done = parsed(SHIPPED)
     assert done.returncode == 0, done.stdout + done.stderr
     operations = len(yaml.safe_load(SHIPPED.read_text())["operations"])
-    assert json.loads(done.stdout) == {"channels": len(TOPICS), "operations": operations, "messages": len(TOPICS)}
+    assert json.loads(done.stdout) == {
+        "channels": len(TOPICS),
+        "operations": operations,
+        "messages": len(TOPICS),
+    }
 
 
 def test_the_parser_looks_into_avro(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The tests' brokers in containers: the image is told what the embedded Kafka is, and who has no Docker hears of it."""
+"""The tests' brokers in containers: the image is told what the embedded Kafka is, and who has no
+Docker hears of it.
+"""
 
 import subprocess
 import sys
@@ -6,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import MendstreamError
-from streams.kraft import SETTINGS
+from streams.kafka.embedded.storage import SETTINGS
+from streams.runtime.errors import MendstreamError
 from tests import containers
 from tests.kafka.console import ROOT, environment
 from tests.ship.composed import services
@@ -37,11 +39,15 @@ def test_it_is_the_kafka_of_compose() -> None:
 @pytest.mark.kafka
 def test_the_image_is_told_what_the_embedded_kafka_is(tmp_path: Path) -> None:
     given = {"group.min.session.timeout.ms": "1000"}
-    variables = containers.variables("127.0.0.1", 39092, given) | {"KAFKA_LOG_DIRS": str(tmp_path / "data")}
+    variables = containers.variables("127.0.0.1", 39092, given) | {
+        "KAFKA_LOG_DIRS": str(tmp_path / "data")
+    }
     found = lines_of(configured(variables, tmp_path / "config"))
     assert found.items() >= (SETTINGS | given).items()
     assert found["advertised.listeners"].startswith("CLIENT://127.0.0.1:39092,")
-    assert (tmp_path / "data" / "meta.properties").is_file(), "the image formats its data with these settings"
+    assert (tmp_path / "data" / "meta.properties").is_file(), (
+        "the image formats its data with these settings"
+    )
 
 
 @pytest.mark.kafka
@@ -78,5 +84,7 @@ def test_a_kafka_is_started_or_named_but_not_both(monkeypatch: pytest.MonkeyPatc
 
 def test_a_broker_without_docker_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
-    with pytest.raises(MendstreamError, match=r"no Docker engine answers.* The embedded Kafka needs no Docker\."):
+    with pytest.raises(
+        MendstreamError, match=r"no Docker engine answers.* The embedded Kafka needs no Docker\."
+    ):
         containers.ContainerKafka().start()

@@ -1,4 +1,6 @@
-"""The Dockerfile builds from locked packages, copies what is there, and leaves an image that is not root's."""
+"""The Dockerfile builds from locked packages, copies what is there, and leaves an image that is not
+root's.
+"""
 
 import re
 from fnmatch import fnmatch
@@ -12,13 +14,25 @@ from packaging.utils import canonicalize_name
 from tests.ship.composed import ROOT, VERSION, ours, parsed, pinned
 
 RUNTIME = ROOT / "deploy" / "runtime.lock"
-TOOLS = {"pytest", "mypy", "ruff", "hypothesis", "river", "testcontainers", "jsonschema", "hatchling", "import-linter"}
+TOOLS = {
+    "pytest",
+    "mypy",
+    "ruff",
+    "hypothesis",
+    "river",
+    "testcontainers",
+    "jsonschema",
+    "hatchling",
+    "import-linter",
+}
 
 Instruction = tuple[str, str]
 
 
 def stages() -> list[list[Instruction]]:
-    """The instructions of each stage, its FROM first, with arguments that have a default filled in."""
+    """The instructions of each stage, its FROM first, with arguments that have a default filled
+    in.
+    """
     text = re.sub(r"(?m)^\s*#.*\n", "", (ROOT / "Dockerfile").read_text())
     defaults: dict[str, str] = {}
     found: list[list[Instruction]] = []
@@ -44,7 +58,9 @@ def only(word: str, stage: list[Instruction]) -> str:
 
 
 def ignored(path: str) -> bool:
-    """Whether .dockerignore keeps a path out of the build: the last line that fits it or a folder above decides."""
+    """Whether .dockerignore keeps a path out of the build: the last line that fits it or a folder
+    above decides.
+    """
     verdict = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern, keeps = line.removeprefix("!").removeprefix("**/"), line.startswith("!")
@@ -67,11 +83,15 @@ def locked(path: Path) -> dict[str, set[tuple[str, str]]]:
         assert hashes, f"{parsed_.name} has no hash"
         (pin,) = parsed_.specifier
         assert pin.operator == "=="
-        found.setdefault(canonicalize_name(parsed_.name), set()).update((pin.version, each.strip()) for each in hashes)
+        found.setdefault(canonicalize_name(parsed_.name), set()).update(
+            (pin.version, each.strip()) for each in hashes
+        )
     return found
 
 
-def needed(name: str, extras: frozenset[str] = frozenset(), seen: set[str] | None = None) -> set[str]:
+def needed(
+    name: str, extras: frozenset[str] = frozenset(), seen: set[str] | None = None
+) -> set[str]:
     """What an installed package needs to run, by what the installed packages say of themselves."""
     seen = set() if seen is None else seen
     try:
@@ -131,7 +151,9 @@ def test_the_image_runs_as_a_number_that_is_not_root() -> None:
 def test_what_outlives_a_container_is_where_the_image_lets_it_write() -> None:
     made = next(rest for word, rest in stages()[1] if word == "RUN")
     (folder,) = re.findall(r"install --directory --owner 10001 \S+ \S+ \S+ \S+ (\S+)", made)
-    mounts = {mount.split(":")[1] for service in ours().values() for mount in service.get("volumes", ())}
+    mounts = {
+        mount.split(":")[1] for service in ours().values() for mount in service.get("volumes", ())
+    }
     assert mounts == {folder}, "a new volume takes over the owner of the folder that it covers"
 
 
@@ -143,7 +165,9 @@ def test_every_process_is_a_command_of_the_program() -> None:
     assert parsed(["processor"]) == ["processor"]
 
 
-@pytest.mark.parametrize("copied", [rest.split()[0] for word, rest in stages()[0] if word == "COPY"])
+@pytest.mark.parametrize(
+    "copied", [rest.split()[0] for word, rest in stages()[0] if word == "COPY"]
+)
 def test_what_is_copied_is_there_and_enters_the_build(copied: str) -> None:
     assert (ROOT / copied).exists()
     assert not ignored(copied)
@@ -155,7 +179,14 @@ def test_every_room_of_the_program_is_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".git/config", ".venv/bin/python", "tests/conftest.py", "signing.pem", "streams/__pycache__/cli.pyc"]
+    "path",
+    [
+        ".git/config",
+        ".venv/bin/python",
+        "tests/conftest.py",
+        "signing.pem",
+        "streams/__pycache__/cli.pyc",
+    ],
 )
 def test_nothing_else_enters_the_build(path: str) -> None:
     assert ignored(path)

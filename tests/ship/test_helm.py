@@ -1,4 +1,6 @@
-"""The chart renders to what Kubernetes takes, for each values file of ci/, and its parts fit each other."""
+"""The chart renders to what Kubernetes takes, for each values file of ci/, and its parts fit each
+other.
+"""
 
 import pytest
 
@@ -18,7 +20,12 @@ from tests.ship.chart import (
 
 # What kubernetes-validate has no schema for: the fields of `spec` that each must have.
 CUSTOM = {
-    ("keda.sh/v1alpha1", "ScaledObject"): {"scaleTargetRef", "triggers", "minReplicaCount", "maxReplicaCount"},
+    ("keda.sh/v1alpha1", "ScaledObject"): {
+        "scaleTargetRef",
+        "triggers",
+        "minReplicaCount",
+        "maxReplicaCount",
+    },
     ("keda.sh/v1alpha1", "TriggerAuthentication"): {"secretTargetRef"},
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {"selector", "endpoints"},
     ("monitoring.coreos.com/v1", "PrometheusRule"): {"groups"},
@@ -77,13 +84,19 @@ def test_every_selector_finds_pods_and_only_its_own(case: str) -> None:
             continue
         chosen = [one for one in labels if wanted.items() <= one.items()]
         every = each["kind"] == "NetworkPolicy" and "app.kubernetes.io/component" not in wanted
-        assert len(chosen) == (len(labels) if every else 1), (each["kind"], each["metadata"]["name"], wanted)
+        assert len(chosen) == (len(labels) if every else 1), (
+            each["kind"],
+            each["metadata"]["name"],
+            wanted,
+        )
 
 
 def test_a_long_name_still_fits() -> None:
     release = "a" * 53  # Helm's own limit
     for each in documents("production", release=release):
-        limit = 52 if each["kind"] == "CronJob" else 63 - 11  # a CronJob and a StatefulSet add to it
+        limit = (
+            52 if each["kind"] == "CronJob" else 63 - 11
+        )  # a CronJob and a StatefulSet add to it
         assert len(each["metadata"]["name"]) <= limit, each["metadata"]["name"]
 
 
@@ -106,8 +119,12 @@ def test_the_processors_are_scaled_where_they_are() -> None:
 def test_topics_are_seen_to_before_anything_is_changed() -> None:
     (job,) = of_kind(documents("small"), "Job")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
-    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "default", "the chart's own are not there yet"
-    mounted = [volume for volume in job["spec"]["template"]["spec"]["volumes"] if "configMap" in volume]
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "default", (
+        "the chart's own are not there yet"
+    )
+    mounted = [
+        volume for volume in job["spec"]["template"]["spec"]["volumes"] if "configMap" in volume
+    ]
     assert not mounted, "nor are its ConfigMaps"
 
 

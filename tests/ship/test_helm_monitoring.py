@@ -9,11 +9,15 @@ import yaml
 from prometheus_client import Counter, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
 
-from streams import telemetry
+from streams.runtime import metrics
 from tests.ship.chart import CHART, ROOT, documents, of_kind
 
-DASHBOARD: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
-ALERTS: dict[str, Any] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+DASHBOARD: dict[str, Any] = json.loads(
+    (CHART / "files" / "dashboard.json").read_text(encoding="utf-8")
+)
+ALERTS: dict[str, Any] = yaml.safe_load(
+    (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8")
+)
 SCRAPED = {"namespace", "pod", "job", "instance"}  # labels that Prometheus adds
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
@@ -23,7 +27,7 @@ RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 def exported() -> dict[str, set[str]]:
     """The labels of each series that the program exports, by its name."""
     found = {}
-    for metric in vars(telemetry).values():
+    for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             labels = set(metric._labelnames)
             match metric:
@@ -48,7 +52,11 @@ def test_every_metric_and_label_of_the_dashboard_is_exported(expression: str) ->
     assert names, "it asks for nothing of the program's"
     assert set(names) <= EXPORTED.keys()
     labels = set().union(*(EXPORTED[name] for name in names)) | SCRAPED
-    grouped = {label.strip() for group in re.findall(r"\bby \(([^)]*)\)", expression) for label in group.split(",")}
+    grouped = {
+        label.strip()
+        for group in re.findall(r"\bby \(([^)]*)\)", expression)
+        for label in group.split(",")
+    }
     matched = set(re.findall(r"[{,]\s*(\w+)\s*[=!]", expression))
     assert grouped | matched <= labels
     assert expression.count("(") == expression.count(")")
@@ -82,7 +90,9 @@ def test_the_dashboard_is_one_that_grafana_can_place() -> None:
         assert not cells & taken, f"{panel['title']} lies upon another"
         taken |= cells
     variables = {each["name"] for each in DASHBOARD["templating"]["list"]}
-    used = {name for text in EXPRESSIONS for name in re.findall(r"\$(\w+)", text)} - {"__rate_interval"}
+    used = {name for text in EXPRESSIONS for name in re.findall(r"\$(\w+)", text)} - {
+        "__rate_interval"
+    }
     assert used <= variables
     assert all(panel["datasource"]["uid"] == "${datasource}" for panel in PANELS)
 
@@ -98,7 +108,9 @@ def test_the_charts_alerts_are_those_of_the_deployment_without_it() -> None:
     original = ROOT / "deploy" / "prometheus" / "alerts.yaml"
     if original.exists():
         copied = (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8")
-        assert copied == original.read_text(encoding="utf-8"), f"cp {original.relative_to(ROOT)} helm/mendstream/files/"
+        assert copied == original.read_text(encoding="utf-8"), (
+            f"cp {original.relative_to(ROOT)} helm/mendstream/files/"
+        )
 
 
 def test_both_arrive_as_they_are_in_the_files() -> None:

@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from streams.health import STALLED_SECONDS, Health
+from streams.runtime.health import STALLED_SECONDS, Health
 from tests.ship.chart import CASES, Document, documents, of_kind, pods
 
 SERVING = ("processor", "executor", "views")
@@ -36,7 +36,9 @@ def probes(container: Document) -> dict[str, Document]:
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_serves_is_probed_three_ways_and_nothing_else_is(case: str) -> None:
     for one in pods(documents(case)):
-        wanted = {"startupProbe", "livenessProbe", "readinessProbe"} if one.role in SERVING else set()
+        wanted = (
+            {"startupProbe", "livenessProbe", "readinessProbe"} if one.role in SERVING else set()
+        )
         assert probes(one.container).keys() == wanted, one.name
 
 
@@ -49,7 +51,9 @@ def test_each_path_is_served_on_the_port_that_is_asked(case: str, health: Health
             (port,) = one.container["ports"]
             assert asked["port"] == port["name"]
             assert str(port["containerPort"]) == one.env["MENDSTREAM_HTTP_PORT"]["value"]
-            assert one.env["MENDSTREAM_HTTP_HOST"]["value"] == "0.0.0.0", "the kubelet comes from outside of the pod"
+            assert one.env["MENDSTREAM_HTTP_HOST"]["value"] == "0.0.0.0", (
+                "the kubelet comes from outside of the pod"
+            )
 
 
 def test_a_path_that_is_not_served_would_be_noticed(health: Health) -> None:
@@ -94,7 +98,9 @@ def test_what_is_scraped_is_what_the_services_lead_to(case: str) -> None:
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         assert all(wanted <= each["metadata"]["labels"].items() for each in services)
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert {port["name"] for each in services for port in each["spec"]["ports"]} == {endpoint["port"]}
+        assert {port["name"] for each in services for port in each["spec"]["ports"]} == {
+            endpoint["port"]
+        }
         assert endpoint["path"] == "/metrics"
         assert monitor["spec"]["namespaceSelector"]["matchNames"] == ["ops"]
 

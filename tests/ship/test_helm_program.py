@@ -1,4 +1,6 @@
-"""What the chart tells the program, the program understands: settings, commands, files, and what it serves."""
+"""What the chart tells the program, the program understands: settings, commands, files, and what it
+serves.
+"""
 
 import json
 import tomllib
@@ -10,14 +12,14 @@ import typer
 import yaml
 from pydantic import SecretStr
 
-from agents.fold import INPUTS
-from streams.cli import application
-from streams.config import Settings, load
+from agents.flow.pipeline import INPUTS
+from streams.cli.app import application
 from streams.executor import process
+from streams.executor.config_files import read_written
 from streams.executor.notify.routes import RoutesFile
-from streams.executor.sites import TargetsFile
-from streams.executor.yamls import read_written
-from streams.verifier import load_keys
+from streams.executor.targets_config import TargetsFile
+from streams.runtime.settings import Settings, load
+from streams.signing.verifier import load_keys
 from tests.ship.chart import CASES, CHART, ROOT, Document, Pod, documents, of_kind, pod, pods
 
 PREFIX = "MENDSTREAM_"
@@ -32,20 +34,28 @@ def told(one: Pod) -> dict[str, str]:
 
 def secrets(one: Pod) -> dict[str, str]:
     """The settings that stand in files, by the Secret that each is of."""
-    sources = [volume["projected"]["sources"] for volume in one.spec["volumes"] if volume["name"] == "secrets"]
+    sources = [
+        volume["projected"]["sources"]
+        for volume in one.spec["volumes"]
+        if volume["name"] == "secrets"
+    ]
     found = [source["secret"] for each in sources for source in each]
     return {item["path"]: secret["name"] for secret in found for item in secret["items"]}
 
 
 def parse(arguments: list[str]) -> None:
-    """Parses a command line as the program does, without running it. Raises for what it does not have."""
+    """Parses a command line as the program does, without running it. Raises for what it does not
+    have.
+    """
     command: Any = typer.main.get_command(application())
     name, rest, context = "mendstream", arguments, None
     while True:
         context = command.make_context(name, [*rest], parent=context)
         if not hasattr(command, "resolve_command"):
             return
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        name, command, rest = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -75,7 +85,10 @@ def test_what_the_values_say_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
         if name != "MENDSTREAM_SECRETS_DIRECTORY":
             monkeypatch.setenv(name, value)
     settings = load(None, {})
-    assert (settings.bootstrap, settings.partitions) == (values["kafka"]["bootstrap"], values["kafka"]["partitions"])
+    assert (settings.bootstrap, settings.partitions) == (
+        values["kafka"]["bootstrap"],
+        values["kafka"]["partitions"],
+    )
     assert settings.security_protocol == values["kafka"]["securityProtocol"]
     assert {name: getattr(settings, name) for name in values["settings"]} == values["settings"]
     assert secrets(worker) == {"ssl_key_password": "mendstream-worker"}
@@ -87,10 +100,17 @@ def test_every_setting_can_be_set_within_the_programs_own_range() -> None:
     known = Settings.model_json_schema()["properties"]
     for name, allowed in free.items():
         assert {key: known[name].get(key) for key in allowed} == allowed, name
-    given = {name.removeprefix(PREFIX).lower() for case in CASES for one in pods(documents(case)) for name in one.env}
+    given = {
+        name.removeprefix(PREFIX).lower()
+        for case in CASES
+        for one in pods(documents(case))
+        for name in one.env
+    }
     given |= {name for case in CASES for one in pods(documents(case)) for name in secrets(one)}
     missing = FIELDS.keys() - given - free.keys()
-    assert not missing, f"no value of the chart sets {missing}: add them to `settings` in values.schema.json"
+    assert not missing, (
+        f"no value of the chart sets {missing}: add them to `settings` in values.schema.json"
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -113,7 +133,9 @@ def test_every_file_that_is_named_is_mounted(case: str) -> None:
         settings = {name.removeprefix(PREFIX).lower(): value for name, value in told(one).items()}
         named = {name: value for name, value in settings.items() if value.startswith("/")}
         for name, value in named.items():
-            assert value in (folders if name.endswith("_directory") else files), f"{one.name}: {name} is {value}"
+            assert value in (folders if name.endswith("_directory") else files), (
+                f"{one.name}: {name} is {value}"
+            )
         for argument in one.container["args"]:
             assert not argument.startswith("/") or argument in files, argument
 
@@ -122,7 +144,9 @@ def test_every_file_that_is_named_is_mounted(case: str) -> None:
 def test_a_process_writes_only_where_it_can(case: str) -> None:
     for one in pods(documents(case)):
         empty = {volume["name"] for volume in one.spec["volumes"] if "emptyDir" in volume}
-        writable = {mount["mountPath"] for mount in one.container["volumeMounts"] if mount["name"] in empty}
+        writable = {
+            mount["mountPath"] for mount in one.container["volumeMounts"] if mount["name"] in empty
+        }
         assert one.container["workingDir"] in writable, "Faust makes a directory where it starts"
         assert "/tmp" in writable
         if one.role == "processor":
@@ -133,14 +157,20 @@ def test_a_process_writes_only_where_it_can(case: str) -> None:
 def test_the_executors_files_are_what_it_reads(case: str, tmp_path: Path) -> None:
     found = documents(case)
     one = pod(found, "executor")
-    (data,) = [each["data"] for each in of_kind(found, "ConfigMap") if each["metadata"]["name"] == one.name]
+    (data,) = [
+        each["data"] for each in of_kind(found, "ConfigMap") if each["metadata"]["name"] == one.name
+    ]
     for name, content in data.items():
         (tmp_path / name).write_text(content)
     mounted = [mount["mountPath"] for mount in one.container["volumeMounts"]]
     targets = read_written(TargetsFile, tmp_path / "targets.yaml")
     assert targets.targets
     named = [each.token_file for each in targets.trainers]
-    named += [getattr(each, name, None) for each in targets.targets for name in ("token_file", "directory")]
+    named += [
+        getattr(each, name, None)
+        for each in targets.targets
+        for name in ("token_file", "directory")
+    ]
     if "routes.yaml" in data:
         routes = read_written(RoutesFile, tmp_path / "routes.yaml")
         named += [getattr(each, "url_file", None) for each in routes.channels.values()]
@@ -154,7 +184,9 @@ def test_each_worker_has_its_pods_name_as_slot() -> None:
     for role in ("processor", "executor"):
         slot = pod(documents("production"), role).env["MENDSTREAM_SLOT"]
         assert slot["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    assert pod(documents("production"), "processor").kind == "StatefulSet", "else a name would not last"
+    assert pod(documents("production"), "processor").kind == "StatefulSet", (
+        "else a name would not last"
+    )
 
 
 def test_the_image_is_pinned_to_a_release() -> None:
@@ -172,9 +204,14 @@ def test_the_chart_and_the_image_agree_on_user_and_entrypoint() -> None:
     if file.exists():
         lines = file.read_text(encoding="utf-8").splitlines()
         (entrypoint,) = [line for line in lines if line.startswith("ENTRYPOINT")]
-        assert json.loads(entrypoint.removeprefix("ENTRYPOINT")) in (["python", "-m", "streams"], ["mendstream"])
+        assert json.loads(entrypoint.removeprefix("ENTRYPOINT")) in (
+            ["python", "-m", "streams"],
+            ["mendstream"],
+        )
         user = [line.split()[1] for line in lines if line.startswith("USER")][-1]
-        assert user.partition(":")[0] == str(pod(documents("small"), "processor").spec["securityContext"]["runAsUser"])
+        assert user.partition(":")[0] == str(
+            pod(documents("small"), "processor").spec["securityContext"]["runAsUser"]
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -182,7 +219,9 @@ def test_kubernetes_waits_for_a_process_to_leave(case: str) -> None:
     found = documents(case)
     worker = pod(found, "processor")
     transaction_ms = int(
-        told(worker).get("MENDSTREAM_TRANSACTION_TIMEOUT_MS", FIELDS["transaction_timeout_ms"].default)
+        told(worker).get(
+            "MENDSTREAM_TRANSACTION_TIMEOUT_MS", FIELDS["transaction_timeout_ms"].default
+        )
     )
     assert worker.spec["terminationGracePeriodSeconds"] >= transaction_ms / 1_000 + 10
     for one in pods(found):
@@ -211,8 +250,17 @@ def _mounted(one: Pod, found: list[Document]) -> tuple[set[str], set[str]]:
 
 def _names(volume: Document, found: list[Document]) -> list[str]:
     if "projected" in volume:
-        return [item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]]
+        return [
+            item["path"]
+            for source in volume["projected"]["sources"]
+            for item in source["secret"]["items"]
+        ]
     if "configMap" in volume:
         name = volume["configMap"]["name"]
-        return [key for each in of_kind(found, "ConfigMap") if each["metadata"]["name"] == name for key in each["data"]]
+        return [
+            key
+            for each in of_kind(found, "ConfigMap")
+            if each["metadata"]["name"] == name
+            for key in each["data"]
+        ]
     return [item["path"] for item in volume.get("secret", {}).get("items", [])]

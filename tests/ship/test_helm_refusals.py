@@ -1,8 +1,10 @@
-"""Values that cannot be right are refused before anything is installed, with a sentence that names them."""
+"""Values that cannot be right are refused before anything is installed, with a sentence that names
+them.
+"""
 
 import pytest
 
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.ship.chart import documents, of_kind, template
 
 WRONG_TYPES = [
@@ -38,22 +40,42 @@ DO_NOT_FIT = [
         ["executor.enabled=true", "executor.routes.channels.a.kind=slack", "executor.replicas=5"],
         "executor.replicas is 5",
     ),
-    (["autoscaling.enabled=true", "autoscaling.maxReplicas=5"], "autoscaling.maxReplicas is 5, and kafka.partitions 4"),
+    (
+        ["autoscaling.enabled=true", "autoscaling.maxReplicas=5"],
+        "autoscaling.maxReplicas is 5, and kafka.partitions 4",
+    ),
     (
         ["autoscaling.enabled=true", "autoscaling.maxReplicas=2", "autoscaling.minReplicas=3"],
         "autoscaling.minReplicas is above",
     ),
-    (["kafka.securityProtocol=SASL_SSL"], "needs a username and a passwordSecret for the processor"),
-    (["kafka.securityProtocol=SASL_SSL", "credentials.username=a"], "needs a username and a passwordSecret"),
+    (
+        ["kafka.securityProtocol=SASL_SSL"],
+        "needs a username and a passwordSecret for the processor",
+    ),
+    (
+        ["kafka.securityProtocol=SASL_SSL", "credentials.username=a"],
+        "needs a username and a passwordSecret",
+    ),
     (["credentials.username=a"], "a username, which kafka.securityProtocol PLAINTEXT does not use"),
-    (["credentials.certificateSecret=a"], "a certificate, which kafka.securityProtocol PLAINTEXT does not use"),
+    (
+        ["credentials.certificateSecret=a"],
+        "a certificate, which kafka.securityProtocol PLAINTEXT does not use",
+    ),
     (["views.enabled=true"], "views.redisSecret"),
     (
-        ["executor.enabled=true", "executor.targets.targets[0].kind=file", "executor.targets.targets[0].match=shop"],
+        [
+            "executor.enabled=true",
+            "executor.targets.targets[0].kind=file",
+            "executor.targets.targets[0].match=shop",
+        ],
         "executor.claim",
     ),
     (
-        ["executor.enabled=true", "executor.targets.targets[0].kind=kubernetes", "executor.targets.targets[0].match=a"],
+        [
+            "executor.enabled=true",
+            "executor.targets.targets[0].kind=kubernetes",
+            "executor.targets.targets[0].match=a",
+        ],
         "executor.namespaces",
     ),
 ]

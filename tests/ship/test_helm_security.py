@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.signing import create, load
+from streams.signing.signer import create, load
 from tests.ship.chart import CASES, Document, documents, of_kind, pod, pods, text
 
 
@@ -21,7 +21,9 @@ def test_every_pod_is_confined(case: str) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert one.spec["enableServiceLinks"] is False, "a Service's variables could be taken for settings"
+        assert one.spec["enableServiceLinks"] is False, (
+            "a Service's variables could be taken for settings"
+        )
         assert not {"hostNetwork", "hostPID", "hostIPC"} & one.spec.keys()
         assert all("hostPath" not in volume for volume in one.spec["volumes"])
 
@@ -36,7 +38,9 @@ def test_every_container_says_what_it_needs(case: str) -> None:
 
 def test_only_an_executor_that_changes_this_cluster_has_a_token_and_it_may_little() -> None:
     found = documents("production")
-    assert {one.role for one in pods(found) if one.spec["automountServiceAccountToken"]} == {"executor"}
+    assert {one.role for one in pods(found) if one.spec["automountServiceAccountToken"]} == {
+        "executor"
+    }
     assert not any(one.spec["automountServiceAccountToken"] for one in pods(documents("tls-scram")))
     (role,) = of_kind(found, "Role")
     assert role["metadata"]["namespace"] == "ml"
@@ -54,7 +58,11 @@ def test_secrets_are_files_and_no_part_of_the_environment(case: str) -> None:
         for volume in one.spec["volumes"]:
             if kept := volume.get("secret") or volume.get("projected"):
                 assert kept["defaultMode"] == 0o440, volume
-        assert all(mount["readOnly"] for mount in one.container["volumeMounts"] if mount["name"] in ("secrets", "tls"))
+        assert all(
+            mount["readOnly"]
+            for mount in one.container["volumeMounts"]
+            if mount["name"] in ("secrets", "tls")
+        )
 
 
 def test_each_role_has_its_own_password() -> None:
@@ -72,11 +80,15 @@ def test_each_role_has_its_own_password() -> None:
         for source in volume.get("projected", {}).get("sources", [])
         if source["secret"]["items"][0]["path"] == "sasl_password"
     ]
-    assert password == {"name": "kafka-admin", "items": [{"key": "admin-password", "path": "sasl_password"}]}
+    assert password == {
+        "name": "kafka-admin",
+        "items": [{"key": "admin-password", "path": "sasl_password"}],
+    }
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can make a file as Kubernetes does: its own, for a group to read"
+    os.geteuid() != 0,
+    reason="only root can make a file as Kubernetes does: its own, for a group to read",
 )
 def test_the_program_takes_a_key_with_the_mode_that_the_chart_gives_it(tmp_path: Path) -> None:
     (mode,) = [
@@ -91,11 +103,15 @@ def test_the_program_takes_a_key_with_the_mode_that_the_chart_gives_it(tmp_path:
 
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_passes_that_no_policy_allows(case: str) -> None:
-    policies = {each["metadata"]["name"]: each["spec"] for each in of_kind(documents(case), "NetworkPolicy")}
+    policies = {
+        each["metadata"]["name"]: each["spec"] for each in of_kind(documents(case), "NetworkPolicy")
+    }
     deny = policies["demo-mendstream-deny"]
     assert deny["policyTypes"] == ["Ingress", "Egress"]
     assert not {"ingress", "egress"} & deny.keys()
-    assert all(rule for spec in policies.values() for rule in spec.get("egress", [])), "an empty rule allows everything"
+    assert all(rule for spec in policies.values() for rule in spec.get("egress", [])), (
+        "an empty rule allows everything"
+    )
 
 
 def test_the_ways_out_are_those_that_are_needed() -> None:
@@ -114,7 +130,9 @@ def test_metrics_are_read_by_prometheus_alone() -> None:
     (rule,) = scrape["ingress"]
     assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
     assert rule["from"][0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
-    assert not [each for each in of_kind(documents("small"), "NetworkPolicy") if "ingress" in each["spec"]]
+    assert not [
+        each for each in of_kind(documents("small"), "NetworkPolicy") if "ingress" in each["spec"]
+    ]
 
 
 def ports(case: str) -> dict[str, list[int]]:
@@ -124,4 +142,8 @@ def ports(case: str) -> dict[str, list[int]]:
         return [port["port"] for rule in each["spec"].get("egress", []) for port in rule["ports"]]
 
     policies = of_kind(documents(case), "NetworkPolicy")
-    return {each["metadata"]["name"].removeprefix("demo-mendstream-"): of(each) for each in policies if of(each)}
+    return {
+        each["metadata"]["name"].removeprefix("demo-mendstream-"): of(each)
+        for each in policies
+        if of(each)
+    }

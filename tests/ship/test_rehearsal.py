@@ -1,15 +1,18 @@
-"""compose.yaml as it would run: from nothing to the first command carried out, with the commands of docs/deploy.md."""
+"""compose.yaml as it would run: from nothing to the first command carried out, with the commands of
+docs/deploy.md.
+"""
 
 import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from streams.clock import wait_until
+from streams.runtime.clock import wait_until
 from tests.kafka.console import ROOT
 from tests.ship.composed import ours, parsed
 from tests.ship.rehearsal import FIRST, Stack
@@ -20,13 +23,17 @@ WORKERS = [name for name, service in ours().items() if "healthcheck" in service]
 
 
 def documented() -> list[list[str]]:
-    """What docs/deploy.md has a person run by `docker compose run ... cli`: the arguments of the program."""
+    """What docs/deploy.md has a person run by `docker compose run ... cli`: the arguments of the
+    program.
+    """
     text = (ROOT / "docs" / "deploy.md").read_text()
     blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [
-        line[line.index("cli") + 1 :] for line in words if line[:3] == ["docker", "compose", "run"] and "cli" in line
+        line[line.index("cli") + 1 :]
+        for line in words
+        if line[:3] == ["docker", "compose", "run"] and "cli" in line
     ]
 
 
@@ -38,7 +45,8 @@ def stack() -> Iterator[Stack]:
         for name in WORKERS:
             running.start(name)
         for name in WORKERS:
-            assert wait_until(lambda name=name: running.healthy(name), SECONDS), running.log(name).read_text()[-2_000:]  # type: ignore[misc]
+            healthy = wait_until(partial(running.healthy, name), SECONDS)
+            assert healthy, running.log(name).read_text()[-2_000:]
         yield running
 
 

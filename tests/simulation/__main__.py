@@ -1,4 +1,5 @@
-"""Many runs of counting, and some of deciding; prints how many a minute, and the seeds that found something.
+"""Many runs of counting, and some of deciding; prints how many a minute, and the seeds that found
+something.
 
 usage: python -m tests.simulation [FIRST-SEED [RUNS]]
 """
@@ -10,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from os import cpu_count
 
-from streams.clock import monotonic
+from streams.runtime.clock import monotonic
 from tests.simulation.seeds import Run, count, simulate
 
 RUNS = 10_000
@@ -21,7 +22,10 @@ _BATCH = 100
 def main(first: int, runs: int) -> int:
     """Returns how many runs went wrong."""
     bad = 0
-    for name, job, n in (("counting", count, runs), ("deciding", simulate, max(1, runs // DECIDING_OF))):
+    for name, job, n in (
+        ("counting", count, runs),
+        ("deciding", simulate, max(1, runs // DECIDING_OF)),
+    ):
         began, found = monotonic(), 0
         with ProcessPoolExecutor(cpu_count()) as pool:
             batches = range(first, first + n, _BATCH)
@@ -32,7 +36,10 @@ def main(first: int, runs: int) -> int:
                     print(line, flush=True)
                 ran = min(done * _BATCH, n)
                 rate = 60 * ran / (monotonic() - began)
-                print(f"{name}: {ran} of {n} runs, {found} went wrong, {rate:,.0f} a minute", flush=True)
+                print(
+                    f"{name}: {ran} of {n} runs, {found} went wrong, {rate:,.0f} a minute",
+                    flush=True,
+                )
         bad += found
     return bad
 

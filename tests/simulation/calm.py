@@ -4,11 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from streams import clock
-from streams.config import ClientConfig
-from streams.memory.broker import MemoryKafka
-from streams.memory.clients import MemoryAdmin
-from streams.memory.consumer import MemoryConsumer
+from streams.kafka.memory.clients import MemoryAdmin
+from streams.kafka.memory.consumer import MemoryConsumer
+from streams.kafka.memory.memory_broker import MemoryKafka
+from streams.runtime import clock
+from streams.runtime.settings import ClientConfig
 
 
 class _Calm:

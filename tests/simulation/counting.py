@@ -1,17 +1,19 @@
-"""The smallest job with memory: counts per key, each new count an output. Its folds cost nothing, so its runs are many."""
+"""The smallest job with memory: counts per key, each new count an output. Its folds cost nothing,
+so its runs are many.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from agents.effects import Effects, Output
-from agents.slice import Slice
+from agents.core.batch import Slice
+from agents.core.effects import Effects, Output
 from schemas.catalog import DECISIONS, RESULTS, SPECS, TABLES_ARMS
-from schemas.wire import Codec
-from state.table import Table
-from streams.config import Settings
-from streams.emit import Emitter
-from streams.topology import Topology
-from streams.transaction import Outbox
+from schemas.codec.framing import Codec
+from state.storage.table import Table
+from streams.engine.outbox import Emitter
+from streams.engine.topology import Topology
+from streams.engine.transaction import Outbox
+from streams.runtime.settings import Settings
 
 
 @dataclass(slots=True)
@@ -26,7 +28,9 @@ class Counts:
         return len(self.counts)
 
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
-        rows: list[tuple[str, bytes | None]] = [(key, b"%d" % self.counts[key]) for key in self.dirty]
+        rows: list[tuple[str, bytes | None]] = [
+            (key, b"%d" % self.counts[key]) for key in self.dirty
+        ]
         self.dirty = {}
         return rows
 
@@ -71,7 +75,9 @@ def fold(piece: Slice, memory: Memory, _codec: Codec) -> Effects:
     outputs = []
     for record in piece.records:
         key = (record.value() or b"").decode()
-        memory.table.counts[key] = memory.table.counts.get(key, 0) + (10 if piece.topic == SPECS else 1)
+        memory.table.counts[key] = memory.table.counts.get(key, 0) + (
+            10 if piece.topic == SPECS else 1
+        )
         memory.table.dirty[key] = None
         value = f"{piece.topic}/{record.offset()} {key} {memory.table.counts[key]}".encode()
         outputs.append(Output(DECISIONS, key, key, Count(piece.partition, value), 0))

@@ -1,7 +1,7 @@
 """One run from one seed: what is sent, how many work, what goes wrong; and what came of it.
 
-Of two jobs on the same engine: the whole of deciding, judged as a run on a real Kafka is; and counting, whose runs are
-so cheap that thousands are had.
+Of two jobs on the same engine: the whole of deciding, judged as a run on a real Kafka is; and
+counting, whose runs are so cheap that thousands are had.
 """
 
 from collections import defaultdict
@@ -13,9 +13,9 @@ import numpy as np
 from schemas.catalog import DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentResult, ExperimentSpec
-from streams.door import close_door, open_door
-from streams.memory.log import Fate
-from streams.topology import DECIDING
+from streams.engine.topology import DECIDING
+from streams.kafka.backend import close_door, open_door
+from streams.kafka.memory.log import Fate
 from tests.builders import result, spec
 from tests.faults.case import Harm
 from tests.faults.judge import judged
@@ -41,7 +41,10 @@ def count(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
     """A run of counting; workers 0: as many as the seed says, one to three."""
     rng = np.random.default_rng([seed, 2])
     workers = workers or int(rng.choice([1, 1, 2, 3]))
-    sent: list[Sent] = [((RESULTS, int(rng.integers(PARTITIONS))), b"key-%d" % rng.integers(5)) for _ in range(RECORDS)]
+    sent: list[Sent] = [
+        ((RESULTS, int(rng.integers(PARTITIONS))), b"key-%d" % rng.integers(5))
+        for _ in range(RECORDS)
+    ]
     world = World(seed, COUNTING, CODEC, sent, workers, faults or Faults())
     for at in range(6):
         world.kafka.write((SPECS, at % PARTITIONS), None, b"key-%d" % at)
@@ -61,8 +64,14 @@ def _counted(world: World, partition: int) -> Harm:
             expected.append(f"{topic}/{offset} {value.decode()} {counts[value.decode()]}".encode())
     found = [value for _, value in _standing(world, DECISIONS, partition)]
     log = world.kafka.logs[TABLES_ARMS, partition]
-    rows = {(each.key or b"").decode(): int(each.value or b"") for each in log.entries if each.fate == Fate.COMMITTED}
-    numbers = [CODEC.decode("JournalEntry", value) for _, value in _standing(world, JOURNAL, partition)]
+    rows = {
+        (each.key or b"").decode(): int(each.value or b"")
+        for each in log.entries
+        if each.fate == Fate.COMMITTED
+    }
+    numbers = [
+        CODEC.decode("JournalEntry", value) for _, value in _standing(world, JOURNAL, partition)
+    ]
     nexts = numbers[-1].next_offsets if numbers else {}  # type: ignore[attr-defined]
     offsets = world.kafka.group(GROUP).offsets
     wrong = [
@@ -77,7 +86,9 @@ def _counted(world: World, partition: int) -> Harm:
 def _standing(world: World, topic: str, partition: int) -> list[tuple[int, bytes]]:
     """(offset, value) of the records that a reader of committed records finds."""
     entries = world.kafka.logs[topic, partition].entries
-    return [(at, each.value or b"") for at, each in enumerate(entries) if each.fate == Fate.COMMITTED]
+    return [
+        (at, each.value or b"") for at, each in enumerate(entries) if each.fate == Fate.COMMITTED
+    ]
 
 
 def inputs_of(seed: int, partition: int) -> dict[str, list[bytes | None]]:
@@ -101,7 +112,9 @@ def deciding(seed: int, faults: Faults | None = None, workers: int = 0) -> World
     world = World(seed, DECIDING, CODEC, list(_results(rng)), workers, faults or Faults())
     for experiment in range(EXPERIMENTS):
         terms = spec_of(experiment)
-        world.kafka.write((SPECS, partition_of(terms.subject, PARTITIONS)), None, CODEC.encode(terms))
+        world.kafka.write(
+            (SPECS, partition_of(terms.subject, PARTITIONS)), None, CODEC.encode(terms)
+        )
     return world
 
 
@@ -112,7 +125,11 @@ def simulate(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
     reader = settings.model_copy(update={"bootstrap": f"{settings.bootstrap}/reader"})
     open_door(reader.bootstrap, CalmDoor(world.kafka))
     try:
-        ends = {place: log.last_end for place, log in world.kafka.logs.items() if place[0] in (SPECS, RESULTS)}
+        ends = {
+            place: log.last_end
+            for place, log in world.kafka.logs.items()
+            if place[0] in (SPECS, RESULTS)
+        }
         return Run(judged(reader, ends), world.strands.steps, tuple(world.happened))
     finally:
         close_door(reader.bootstrap)
@@ -123,7 +140,9 @@ def _names(experiment: int) -> dict[str, str]:
 
 
 def _results(rng: np.random.Generator) -> Iterator[Sent]:
-    """Results of experiments of which two in three lose, some of them twice, late, at the wrong place, or no records."""
+    """Results of experiments of which two in three lose, some of them twice, late, at the wrong
+    place, or no records.
+    """
     records: list[ExperimentResult] = []
     for at in range(RECORDS):
         experiment, treated = int(rng.integers(EXPERIMENTS)), bool(rng.random() < 0.5)

@@ -1,4 +1,6 @@
-"""Threads of which one runs at a time: whoever runs decides at each of its steps, by the seed, who runs next."""
+"""Threads of which one runs at a time: whoever runs decides at each of its steps, by the seed, who
+runs next.
+"""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +11,9 @@ _STUCK_SECONDS = 60.0  # real ones; a strand that computes for so long is a hang
 
 
 class Killed(BaseException):
-    """What a killed process sees: nothing any more. No Exception, so that nothing of the engine catches it."""
+    """What a killed process sees: nothing any more. No Exception, so that nothing of the engine
+    catches it.
+    """
 
 
 class Strand:
@@ -44,9 +48,13 @@ class Strands:
         threading.Thread(target=self._live, args=(strand,), daemon=True).start()
 
     def run(self) -> None:
-        """Runs all strands until each has ended. Raises what ended one, and AssertionError if they never end."""
+        """Runs all strands until each has ended. Raises what ended one, and AssertionError if they
+        never end.
+        """
         self._pass_on()
-        assert self._over.wait(_STUCK_SECONDS), f"a strand hangs at {self.running and self.running.at}"
+        assert self._over.wait(_STUCK_SECONDS), (
+            f"a strand hangs at {self.running and self.running.at}"
+        )
         if self.errors:
             raise self.errors[0]
 
@@ -57,7 +65,9 @@ class Strands:
         self.steps += 1
         if self.steps > self._left:
             self.errors.append(
-                AssertionError(f"no end after {self._left} steps; {[(s.owner, s.at) for s in self._all]}")
+                AssertionError(
+                    f"no end after {self._left} steps; {[(s.owner, s.at) for s in self._all]}"
+                )
             )
             self._kill_all()
         self.between()

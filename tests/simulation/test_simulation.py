@@ -1,8 +1,10 @@
-"""Seeded runs: a range of them, and each that once found something, under the name of what it found."""
+"""Seeded runs: a range of them, and each that once found something, under the name of what it
+found.
+"""
 
 import pytest
 
-from streams.transaction import Transactions
+from streams.engine.transaction import Transactions
 from tests.faults.case import Harm
 from tests.simulation.seeds import count, simulate
 from tests.simulation.world import Faults
@@ -17,11 +19,13 @@ def test_counting_is_exact_under_any_faults(first: int) -> None:
     assert sum(len(run.happened) for run in runs) > 100, "hardly a fault happened"
 
 
-# A seed stands for a run of the code as it is; where the engine takes other steps, take the mend back to find another.
+# A seed stands for a run of the code as it is; where the engine takes other steps, take the mend
+# back to find another.
 FOUND = {
     "the journal was read before another worker's commit, the group's offsets after it": 364,
     "a worker was overtaken while it restored, and called it a deleted topic": 464,
-    "partitions were lost and given again in one poll, and the restore waited for its own open transaction": 96,
+    "partitions were lost and given again in one poll, and the restore waited for its own open "
+    "transaction": 96,
 }
 
 
@@ -42,7 +46,9 @@ def test_a_run_can_be_had_again() -> None:
 def test_a_delayed_end_of_a_transaction_is_found_to_harm_where_nobody_looks_out_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The simulation bites: without the way out some runs go wrong, or stop because journal and group disagree."""
+    """The simulation bites: without the way out some runs go wrong, or stop because journal and
+    group disagree.
+    """
     monkeypatch.setattr(Transactions, "_watch_brokers", lambda _self, _statistics: None)
     faults = Faults(kills=3, freezes=0, expiries=0, time_outs=0, requests=12)
     assert any(_goes_wrong(seed, faults) for seed in range(1_000))

@@ -1,4 +1,6 @@
-"""A world of workers, a Kafka in memory and a seed: kills, freezes, rebalances, lost and delayed requests, late input."""
+"""A world of workers, a Kafka in memory and a seed: kills, freezes, rebalances, lost and delayed
+requests, late input.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -11,18 +13,18 @@ from unittest.mock import patch
 import numpy as np
 
 from schemas.catalog import TICKS, TOPICS
-from schemas.wire import Codec
-from streams import processor
-from streams.config import ClientConfig, Settings
-from streams.door import close_door, open_door
-from streams.memory.broker import MemoryKafka
-from streams.memory.clients import MemoryAdmin, MemoryProducer
-from streams.memory.consumer import MemoryConsumer
-from streams.memory.log import Place
-from streams.processor import Processor
-from streams.topics import partitions_of
-from streams.topology import Topology
-from streams.transaction import Crash
+from schemas.codec.framing import Codec
+from streams.engine import processor
+from streams.engine.processor import Processor
+from streams.engine.topology import Topology
+from streams.engine.transaction import Crash
+from streams.kafka.admin.topics import partitions_of
+from streams.kafka.backend import close_door, open_door
+from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
+from streams.kafka.memory.consumer import MemoryConsumer
+from streams.kafka.memory.log import TopicPartitionKey
+from streams.kafka.memory.memory_broker import MemoryKafka
+from streams.runtime.settings import ClientConfig, Settings
 from tests.simulation.strands import Killed, Strands
 
 PARTITIONS = 2
@@ -32,7 +34,7 @@ _MOST_STEPS = 60_000
 # A restore has the collector look at all there is, which takes longer than a whole run.
 _NO_GC = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
 _RARE = 0.04  # of a chance that a request is lost or held up
-Sent = tuple[Place, bytes | None]
+Sent = tuple[TopicPartitionKey, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,26 @@ class Faults:
 
 
 class World:
-    """One run. `settings` are those of a worker; each has a slot and a bootstrap name of its own."""
+    """One run. `settings` are those of a worker; each has a slot and a bootstrap name of its
+    own.
+    """
 
-    def __init__(self, seed: int, topology: Topology, codec: Codec, inputs: list[Sent], workers: int, faults: Faults):
+    def __init__(
+        self,
+        seed: int,
+        topology: Topology,
+        codec: Codec,
+        inputs: list[Sent],
+        workers: int,
+        faults: Faults,
+    ):
         self.rng = np.random.default_rng(seed)
         self.strands = Strands(self.rng, _MOST_STEPS)
         self.strands.between = self._between
         self._settings = {f"w{n}": _settings(seed, n) for n in range(workers)}
-        counts = {topic.name: partitions_of(topic, self._settings["w0"]) for topic in TOPICS.values()}
+        counts = {
+            topic.name: partitions_of(topic, self._settings["w0"]) for topic in TOPICS.values()
+        }
         self.kafka = MemoryKafka(counts, self.now_ms)
         self._topology, self._codec = topology, codec
         self.inputs = inputs

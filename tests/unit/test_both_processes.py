@@ -24,7 +24,9 @@ def test_a_path_of_tests_is_told_from_an_option(argument: str, named: bool) -> N
     ("codes", "worst"),
     [([0, 0], 0), ([0, 5], 0), ([5, 5], 5), ([1, 0], 1), ([0, 2], 2), ([5, 1], 1), ([0, -9], 9)],
 )
-def test_a_process_without_a_test_fails_only_where_both_have_none(codes: list[int], worst: int) -> None:
+def test_a_process_without_a_test_fails_only_where_both_have_none(
+    codes: list[int], worst: int
+) -> None:
     assert outcome(codes) == worst
 
 

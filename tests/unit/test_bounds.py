@@ -1,18 +1,27 @@
-"""Every bound on what is remembered or judged is known here with how it is told; a new one has to say so."""
+"""Every bound on what is remembered or judged is known here with how it is told; a new one has to
+say so.
+"""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from agents.followups import SIGHTINGS_KEPT, sight, sightings_of
-from agents.learning.fold import MEMBERS_MOST, VERDICTS_MOST
-from agents.patterns.precursors import FOLLOWERS_KEPT, followed
-from agents.place import Place
+from agents.core.provenance import Provenance
+from agents.failures.followups import SIGHTINGS_KEPT, sight, sightings_of
+from agents.failures.patterns.precursors import FOLLOWERS_KEPT, followed
+from agents.learning.fold_recommendations import MEMBERS_MAX, VERDICTS_MAX
 from schemas.catalog import LEARNING_FACTS
 from schemas.ids import event_uuid
-from schemas.lessons import Judgement, LearningFact, LearningFactKind, PatternFact, PatternFactKind, SignalRow
-from state.lessons import Lessons
+from schemas.records import (
+    Judgement,
+    LearningFact,
+    LearningFactKind,
+    PatternFact,
+    PatternFactKind,
+    SignalRow,
+)
+from state.learning_tables import Lessons
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -20,50 +29,68 @@ _ROOT = Path(__file__).parents[2]
 _ROOMS = ("agents", "state")
 _NAMED = re.compile(r"(^|_)(MOST|MAX|KEPT|HELD|WINDOW|SHOWN|INSIGHTS|RATED|STORM)$")
 
-# What a bound does to what does not fit: REFUSED (a dead letter with a reason), TOLD (a decision, an alert, a field of a
-# row), EXACT (nothing is lost by it), SHOWN (a person is shown part; what counts is counted whole), SCALE (of a formula).
+# What a bound does to what does not fit: REFUSED (a dead letter with a reason), TOLD (a decision,
+# an alert, a field of a
+# row), EXACT (nothing is lost by it), SHOWN (a person is shown part; what counts is counted whole),
+# SCALE (of a formula).
 BOUNDS = {
-    "agents/watch/crowd.py VERSIONS_KEPT": "EXACT: only versions out of service give way to others",
-    "agents/watch/crowd.py VERSIONS_MOST": "TOLD: a decision MISSING, and unwatched, unwatched_at of the row",
-    "agents/watch/limits.py THIN_MOST": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
-    "agents/leaving.py LEAVE_MOST": "EXACT: the others leave at the next ticks",
-    "agents/judge/leaving.py LOOKED_AT_MOST": "EXACT: the others leave at the next ticks",
-    "agents/judge/leaving.py ROWS_MOST": "EXACT: the others leave at the next ticks",
-    "agents/learning/fold.py MEMBERS_MOST": "REFUSED: RUN_FULL",
-    "agents/learning/fold.py VERDICTS_MOST": "REFUSED: RUN_FULL",
-    "agents/learning/fold.py DECLINING_MOST": "TOLD: the alert is raised from the third on",
+    "agents/drift/version_limits.py "
+    "VERSIONS_KEPT": "EXACT: only versions out of service give way to others",
+    "agents/drift/version_limits.py "
+    "VERSIONS_MAX": "TOLD: a decision MISSING, and unwatched, unwatched_at of the row",
+    "agents/drift/thinning_and_limits.py "
+    "THIN_MAX": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
+    "agents/flow/row_removal.py LEAVE_MAX": "EXACT: the others leave at the next ticks",
+    "agents/experiments/removal.py LOOKED_AT_MAX": "EXACT: the others leave at the next ticks",
+    "agents/experiments/removal.py ROWS_MAX": "EXACT: the others leave at the next ticks",
+    "agents/learning/fold_recommendations.py MEMBERS_MAX": "REFUSED: RUN_FULL",
+    "agents/learning/fold_recommendations.py VERDICTS_MAX": "REFUSED: RUN_FULL",
+    "agents/learning/fold_recommendations.py "
+    "DECLINING_MAX": "TOLD: the alert is raised from the third on",
     "agents/learning/cycle.py ACCURACIES_KEPT": "SCALE: the months a trend is worked out of",
     "agents/learning/cycle.py INSIGHTS": "SHOWN: lessons are all in their table",
-    "agents/patterns/precursors.py FOLLOWERS_KEPT": "TOLD: left_out of the signal's row",
-    "agents/patterns/precursors.py PRECURSORS_KEPT": "SHOWN: signals keep their followers themselves",
-    "agents/patterns/fold.py SUBJECTS_KEPT": "SHOWN: failures are counted whole",
-    "agents/followups.py SIGHTINGS_KEPT": "EXACT: the oldest of the signal seen most often gives way, never the last of one",
-    "agents/commander/book.py ATTEMPTS_MOST": "TOLD: the command ends FAILED or TIMED_OUT",
-    "agents/commander/budget.py _DENIED_MOST": "TOLD: the alert is raised from the first on",
-    "agents/commands.py RATED": "SCALE: the last commands whose share of failures is looked at",
-    "agents/commands.py _RATED": "SCALE: the phases of those",
-    "agents/alerts/happening.py EARLIER_MOST": "TOLD: the oldest alert is over, and later ones of the same are open",
+    "agents/failures/patterns/precursors.py FOLLOWERS_KEPT": "TOLD: left_out of the signal's row",
+    "agents/failures/patterns/precursors.py "
+    "PRECURSORS_KEPT": "SHOWN: signals keep their followers themselves",
+    "agents/failures/patterns/fold_facts.py SUBJECTS_KEPT": "SHOWN: failures are counted whole",
+    "agents/failures/followups.py "
+    "SIGHTINGS_KEPT": "EXACT: the oldest of the signal seen most often gives way, never the last "
+    "of one",
+    "agents/commands/ledger.py ATTEMPTS_MAX": "TOLD: the command ends FAILED or TIMED_OUT",
+    "agents/commands/budget.py _DENIED_MAX": "TOLD: the alert is raised from the first on",
+    "agents/flow/command_effects.py "
+    "RATED": "SCALE: the last commands whose share of failures is looked at",
+    "agents/flow/command_effects.py _RATED": "SCALE: the phases of those",
+    "agents/alerts/events.py "
+    "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, and held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
-    "agents/trust/score.py BOOST_MOST": "SCALE",
-    "agents/judge/inflation.py MOST": "SCALE",
-    "agents/judge/lacks.py CROSSED_MOST": "SCALE: a share of units",
-    "agents/judge/vigil.py LACKS_MOST": "SHOWN: the next is told as one of these is mended",
-    "agents/judge/tally.py _MOST": "SCALE: counts of records are refused above it",
-    "agents/judge/needs.py MOST": "SCALE",
-    "agents/judge/wording.py SEGMENTS_SHOWN": "SHOWN: segments are all in their table",
-    "agents/failure/causes.py CAUSES_SHOWN": "SHOWN: of an analysis, those that explain most",
-    "agents/judge/room.py _SHOWN": "SHOWN: characters of a name in the sentence that refuses it",
-    "agents/followups.py FOLLOWED_KEPT": "SHOWN: what so many patterns followed tells of none of them",
-    "agents/patterns/choose.py ACTIONS_KEPT": "SHOWN: actions that were tried least give way; strategies are fewer",
-    "agents/known.py NEWCOMERS_MOST": "REFUSED: with the tenant's name",
-    "state/seen.py WINDOW": "TOLD: README says how long a duplicate is known",
-    "state/seen.py _HELD": "EXACT: a sweep takes only what is out of the window",
-    "state/tables.py SLICE_MOST": "EXACT: slices are shorter",
-    "state/trials.py HELD": "EXACT: a cache, gathered anew",
-    "state/silence.py SUBJECTS_MOST": "TOLD: a metric counts the unwatched",
-    "state/silence.py LOOKED_AT_MOST": "SHOWN: of more no exact count is needed",
+    "agents/trust/score.py BOOST_MAX": "SCALE",
+    "agents/statistics/variance_inflation.py MOST": "SCALE",
+    "agents/experiments/oversight/missing_data.py CROSSED_MAX": "SCALE: a share of units",
+    "agents/experiments/oversight/periodic_checks.py "
+    "LACKS_MAX": "SHOWN: the next is told as one of these is mended",
+    "agents/experiments/totals/contributions.py "
+    "_MOST": "SCALE: counts of records are refused above it",
+    "agents/experiments/evidence/sample_size.py MOST": "SCALE",
+    "agents/experiments/verdicts/verdict_wording.py "
+    "SEGMENTS_SHOWN": "SHOWN: segments are all in their table",
+    "agents/failures/analysis/causes.py "
+    "CAUSES_SHOWN": "SHOWN: of an analysis, those that explain most",
+    "agents/experiments/plan/name_limits.py "
+    "_SHOWN": "SHOWN: characters of a name in the sentence that refuses it",
+    "agents/failures/followups.py "
+    "FOLLOWED_KEPT": "SHOWN: what so many patterns followed tells of none of them",
+    "agents/failures/patterns/strategy_ranking.py "
+    "ACTIONS_KEPT": "SHOWN: actions that were tried least give way; strategies are fewer",
+    "agents/commands/known_subjects.py NEWCOMERS_MAX": "REFUSED: with the tenant's name",
+    "state/seen_ids.py WINDOW": "TOLD: README says how long a duplicate is known",
+    "state/seen_ids.py _HELD": "EXACT: a sweep takes only what is out of the window",
+    "state/tables.py SLICE_MAX": "EXACT: slices are shorter",
+    "state/experiment_arms.py HELD": "EXACT: a cache, gathered anew",
+    "state/silent_senders.py SUBJECTS_MAX": "TOLD: a metric counts the unwatched",
+    "state/silent_senders.py LOOKED_AT_MAX": "SHOWN: of more no exact count is needed",
 }
 
 
@@ -71,7 +98,11 @@ def _bounds() -> Iterator[str]:
     for room in _ROOMS:
         for path in sorted((_ROOT / room).rglob("*.py")):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                targets = (
+                    node.targets
+                    if isinstance(node, ast.Assign)
+                    else [getattr(node, "target", None)]
+                )
                 for target in targets:
                     if isinstance(target, ast.Name) and _NAMED.search(target.id):
                         yield f"{path.relative_to(_ROOT).as_posix()} {target.id}"
@@ -79,9 +110,17 @@ def _bounds() -> Iterator[str]:
 
 def test_every_bound_says_what_becomes_of_what_does_not_fit() -> None:
     found = set(_bounds())
-    assert found - BOUNDS.keys() == set(), "say here how it is told; a bound without a word is a fault"
+    assert found - BOUNDS.keys() == set(), (
+        "say here how it is told; a bound without a word is a fault"
+    )
     assert BOUNDS.keys() - found == set(), "it is gone, or has another name"
-    assert {text.partition(":")[0] for text in BOUNDS.values()} <= {"REFUSED", "TOLD", "EXACT", "SHOWN", "SCALE"}
+    assert {text.partition(":")[0] for text in BOUNDS.values()} <= {
+        "REFUSED",
+        "TOLD",
+        "EXACT",
+        "SHOWN",
+        "SCALE",
+    }
 
 
 def test_a_list_that_is_cut_is_cut_at_a_bound_that_is_known() -> None:
@@ -89,8 +128,14 @@ def test_a_list_that_is_cut_is_cut_at_a_bound_that_is_known() -> None:
     for room in _ROOMS:
         for path in sorted((_ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Slice) and node.upper is None and isinstance(node.lower, ast.UnaryOp):
-                    assert not isinstance(node.lower.operand, ast.Constant), f"{path}:{node.lower.lineno}"
+                if (
+                    isinstance(node, ast.Slice)
+                    and node.upper is None
+                    and isinstance(node.lower, ast.UnaryOp)
+                ):
+                    assert not isinstance(node.lower.operand, ast.Constant), (
+                        f"{path}:{node.lower.lineno}"
+                    )
 
 
 def fact(n: int, kind: LearningFactKind, **fields: str) -> LearningFact:
@@ -103,17 +148,22 @@ def fact(n: int, kind: LearningFactKind, **fields: str) -> LearningFact:
 
 def test_a_recommendation_past_those_of_a_run_is_refused_and_tracked_by_nobody() -> None:
     loop = Loop()
-    loop.send(LEARNING_FACTS, [fact(n, LearningFactKind.TRACKED) for n in range(MEMBERS_MOST + 2)])
-    assert loop.refused == [f"RUN_FULL: run r has {MEMBERS_MOST} recommendations already: begin another"] * 2
+    loop.send(LEARNING_FACTS, [fact(n, LearningFactKind.TRACKED) for n in range(MEMBERS_MAX + 2)])
+    assert (
+        loop.refused
+        == [f"RUN_FULL: run r has {MEMBERS_MAX} recommendations already: begin another"] * 2
+    )
     (row,) = loop.tables.lessons.learning.rows()
-    assert row.tracked == MEMBERS_MOST
+    assert row.tracked == MEMBERS_MAX
 
 
 def test_outcomes_of_more_than_are_kept_are_all_folded_and_that_of_the_run_stays() -> None:
     """Each judges a recommendation that is there; only those that wait are bounded."""
-    loop, n = Loop(), 2 * VERDICTS_MOST
+    loop, n = Loop(), 2 * VERDICTS_MAX
     loop.send(LEARNING_FACTS, [fact(at, LearningFactKind.TRACKED) for at in range(n)])
-    judged = [fact(1_000 + at, LearningFactKind.JUDGED, recommendation_id=str(at)) for at in range(n)]
+    judged = [
+        fact(1_000 + at, LearningFactKind.JUDGED, recommendation_id=str(at)) for at in range(n)
+    ]
     loop.send(LEARNING_FACTS, [*judged, fact(5_000, LearningFactKind.JUDGED, recommendation_id="")])
     loop.send(LEARNING_FACTS, [fact(6_000, LearningFactKind.TRACKED)])
     (row,) = loop.tables.lessons.learning.rows()
@@ -122,16 +172,16 @@ def test_outcomes_of_more_than_are_kept_are_all_folded_and_that_of_the_run_stays
 
 def test_outcomes_that_wait_for_nothing_that_comes_are_refused() -> None:
     loop = Loop()
-    loop.send(LEARNING_FACTS, [fact(n, LearningFactKind.JUDGED) for n in range(VERDICTS_MOST + 1)])
+    loop.send(LEARNING_FACTS, [fact(n, LearningFactKind.JUDGED) for n in range(VERDICTS_MAX + 1)])
     (refused,) = loop.refused
-    assert refused.startswith(f"RUN_FULL: run r has {VERDICTS_MOST} outcomes that wait")
+    assert refused.startswith(f"RUN_FULL: run r has {VERDICTS_MAX} outcomes that wait")
 
 
 def test_a_signal_that_comes_again_and_again_pushes_out_no_other() -> None:
     lessons = Lessons()
     for n in range(3 * SIGHTINGS_KEPT):
         signal = "rare" if n == 0 else "frequent"
-        sight("bot", signal, NOON + n, Place("t", 0, n, NOON + n), lessons)
+        sight("bot", signal, NOON + n, Provenance("t", 0, n, NOON + n), lessons)
     kept = sightings_of("bot", lessons)
     assert len(kept) == SIGHTINGS_KEPT
     assert [one.signal for one in kept].count("rare") == 1

@@ -1,4 +1,6 @@
-"""The handbook names what there is: each reason of a dead letter, each command and option that it shows."""
+"""The handbook names what there is: each reason of a dead letter, each command and option that it
+shows.
+"""
 
 import ast
 import re
@@ -8,13 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.refusals import Reason
-from streams.cli import application
-from streams.skip import REASON as SKIPPED
+from streams.cli.app import application
+from streams.operations.skip import REASON as SKIPPED
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(
-    {line.partition("#")[0].strip() for line in TEXT.splitlines() if line.startswith("mendstream ") and "`" not in line}
+    {
+        line.partition("#")[0].strip()
+        for line in TEXT.splitlines()
+        if line.startswith("mendstream ") and "`" not in line
+    }
 )
 
 
@@ -24,8 +30,14 @@ def codes_of_agents() -> set[str]:
     for path in (ROOT / "agents").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if "Refused(" in text or "Refusal(" in text or "refused" in text:
-            strings = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
-            found |= {each for each in strings if isinstance(each, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", each)}
+            strings = (
+                node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
+            )
+            found |= {
+                each
+                for each in strings
+                if isinstance(each, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", each)
+            }
     return found
 
 
@@ -33,7 +45,9 @@ def test_every_reason_of_a_dead_letter_is_in_the_table() -> None:
     rows = "".join(line for line in TEXT.splitlines() if line.startswith("| `"))
     named = set(re.findall(r"`([A-Z_0-9]+)`", rows))
     reasons = {str(reason) for reason in Reason} | codes_of_agents() | {"QUARANTINED", SKIPPED}
-    assert {"NOT_A_RATE", "UNKNOWN_COMMAND", "FORWARDED_TWICE"} <= reasons, "the search finds none of the agents'"
+    assert {"NOT_A_RATE", "UNKNOWN_COMMAND", "FORWARDED_TWICE"} <= reasons, (
+        "the search finds none of the agents'"
+    )
     assert named == reasons
 
 

@@ -1,4 +1,6 @@
-"""A part of the bench on every run: the same worlds, fewer of them, fixed seeds, the bars that stand in the bench."""
+"""A part of the bench on every run: the same worlds, fewer of them, fixed seeds, the bars that
+stand in the bench.
+"""
 
 import numpy as np
 import pytest

@@ -1,6 +1,8 @@
-"""The job of the bench in Faust with a table in memory; runs in the peers' own environment, without Mendstream.
+"""The job of the bench in Faust with a table in memory; runs in the peers' own environment, without
+Mendstream.
 
-Faust has no exactly-once that holds, so this is at-least-once. A row is put out only at each hundredth record of its key.
+Faust has no exactly-once that holds, so this is at-least-once. A row is put out only at each
+hundredth record of its key.
 
 usage: faust_table.py BOOTSTRAP GROUP INPUT OUTPUT STATE-DIRECTORY SCHEMA-FILE
 """
@@ -18,7 +20,9 @@ EVERY = 100  # records of a key between two that are put out
 ROW = struct.Struct(">qdd")
 
 
-def main(bootstrap: str, group: str, source: str, target: str, directory: str, schema_file: str) -> None:
+def main(
+    bootstrap: str, group: str, source: str, target: str, directory: str, schema_file: str
+) -> None:
     with open(schema_file) as file:
         schema = parse_schema(json.load(file))
     app = faust.App(
@@ -30,8 +34,12 @@ def main(bootstrap: str, group: str, source: str, target: str, directory: str, s
         topic_replication_factor=1,
         web_enabled=False,
     )
-    records = app.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    rows = app.topic(target, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    records = app.topic(
+        source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
+    rows = app.topic(
+        target, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
     table = app.Table("statistics", key_type=bytes, value_type=bytes)
 
     @app.agent(records)

@@ -1,7 +1,9 @@
-"""The job of the bench in Quix Streams, exactly once; runs in the peers' own environment, without Mendstream.
+"""The job of the bench in Quix Streams, exactly once; runs in the peers' own environment, without
+Mendstream.
 
-Chosen in its favour: no group-by, for records come keyed by their subject and state is of a message's key; a row is put
-out only at each hundredth record of its key, where the others put it out whenever it changed, ten times a second.
+Chosen in its favour: no group-by, for records come keyed by their subject and state is of a
+message's key; a row is put out only at each hundredth record of its key, where the others put it
+out whenever it changed, ten times a second.
 
 usage: quix_state.py BOOTSTRAP GROUP INPUT OUTPUT STATE-DIRECTORY SCHEMA-FILE
 """
@@ -19,7 +21,9 @@ EVERY = 100  # records of a key between two that are put out
 ROW = struct.Struct(">qdd")
 
 
-def main(bootstrap: str, group: str, source: str, target: str, directory: str, schema_file: str) -> None:
+def main(
+    bootstrap: str, group: str, source: str, target: str, directory: str, schema_file: str
+) -> None:
     with open(schema_file) as file:
         schema = parse_schema(json.load(file))
     app = Application(

@@ -1,11 +1,12 @@
 """Alerts to Prometheus' Alertmanager, which groups, silences and passes them on."""
 
-from schemas.lessons import Alert, AlertState
-from streams.executor.calls import Caller
+from schemas.records import Alert, AlertState
+from streams.executor.http_client import Caller
 from streams.executor.notify.channel import post
-from streams.show import moment
+from streams.files.rendering import moment
 
-# An alert that is sent once must not end by itself, as it would after Alertmanager's resolve_timeout; a rule that stays
+# An alert that is sent once must not end by itself, as it would after Alertmanager's
+# resolve_timeout; a rule that stays
 # broken is raised again long before this.
 STANDS_MS = 24 * 3_600_000
 
@@ -18,7 +19,11 @@ class Alertmanager:
 
     async def send(self, alert: Alert) -> None:
         raised = alert.state != AlertState.RESOLVED
-        ends_at = alert.raised_at + STANDS_MS if raised else alert.resolved_at or self._caller.clock.now_ms()
+        ends_at = (
+            alert.raised_at + STANDS_MS
+            if raised
+            else alert.resolved_at or self._caller.clock.now_ms()
+        )
         body = {
             "labels": {
                 "alertname": alert.rule,

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from schemas.lessons import Alert
-from streams.errors import Told
-from streams.executor.calls import Caller
+from schemas.records import Alert
+from streams.executor.http_client import Caller
+from streams.runtime.errors import Told
 
 
-class Refused(Told):
+class ChannelRefused(Told):
     """The other side will not have it, and would not later; the sentence says what it said."""
 
 
@@ -16,15 +16,19 @@ class Channel(Protocol):
     """One way to tell of an alert."""
 
     async def send(self, alert: Alert) -> None:
-        """Returns when the other side has it. Raises NotNow where it may later, Refused where it never will."""
+        """Returns when the other side has it. Raises NotNow where it may later, Refused where it
+        never will.
+        """
         ...
 
 
-async def post(caller: Caller, url: str, body: Any, headers: Mapping[str, str] | None = None) -> None:
+async def post(
+    caller: Caller, url: str, body: Any, headers: Mapping[str, str] | None = None
+) -> None:
     """Sends once; raises as Channel.send does."""
     answer = await caller.once("POST", url, body, headers)
     if not 200 <= answer.status < 300:
-        raise Refused(str(answer.refused()))
+        raise ChannelRefused(str(answer.refused()))
 
 
 def ident(alert: Alert) -> str:

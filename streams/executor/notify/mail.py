@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Literal
 
-from schemas.lessons import Alert
-from streams.executor.notify.channel import Refused, ident
+from schemas.records import Alert
+from streams.executor.notify.channel import ChannelRefused, ident
 from streams.executor.notify.slack import line
-from streams.executor.waiting import NotNow
-from streams.show import moment
+from streams.executor.retry import NotNow
+from streams.files.rendering import moment
 
 TIMEOUT_SECONDS = 10.0
 
@@ -44,15 +44,21 @@ class Mail:
             with self._connected() as server:
                 refused = server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
-            raise _fault(max(code for code, _ in error.recipients.values()), str(error.recipients)) from error
+            raise _fault(
+                max(code for code, _ in error.recipients.values()), str(error.recipients)
+            ) from error
         except smtplib.SMTPResponseException as error:
             raise _fault(error.smtp_code, f"{error.smtp_code} {error.smtp_error!r}") from error
         except (smtplib.SMTPNotSupportedError, ssl.SSLError) as error:
-            raise Refused(f"{self._mailbox.host} does not speak as it is told to: {error}") from error
+            raise ChannelRefused(
+                f"{self._mailbox.host} does not speak as it is told to: {error}"
+            ) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise NotNow(f"{self._mailbox.host}:{self._mailbox.port} takes no mail: {error}") from error
+            raise NotNow(
+                f"{self._mailbox.host}:{self._mailbox.port} takes no mail: {error}"
+            ) from error
         if refused:
-            raise Refused(f"some have it, not these: {refused}")
+            raise ChannelRefused(f"some have it, not these: {refused}")
 
     def _connected(self) -> smtplib.SMTP:
         box = self._mailbox
@@ -77,7 +83,9 @@ def _message(alert: Alert, box: Mailbox) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = " ".join(line(alert).split())[:200]
     message["From"], message["To"] = box.sender, ", ".join(box.receivers)
-    message["Message-ID"] = f"<{ident(alert)}@mendstream>"  # the same each time, so that a second one is known as such
+    message["Message-ID"] = (
+        f"<{ident(alert)}@mendstream>"  # the same each time, so that a second one is known as such
+    )
     told = {
         "rule": alert.rule,
         "about": alert.key,
@@ -92,6 +100,10 @@ def _message(alert: Alert, box: Mailbox) -> EmailMessage:
     return message
 
 
-def _fault(code: int, said: str) -> NotNow | Refused:
+def _fault(code: int, said: str) -> NotNow | ChannelRefused:
     """4xx passes, 5xx does not (RFC 5321, 4.2.1)."""
-    return Refused(f"the mail was refused: {said}") if code >= 500 else NotNow(f"the mail is not taken now: {said}")
+    return (
+        ChannelRefused(f"the mail was refused: {said}")
+        if code >= 500
+        else NotNow(f"the mail is not taken now: {said}")
+    )

@@ -1,27 +1,32 @@
-"""Takes alerts, and tells of each in the channels of its routes, until every one of them has it or never will."""
+"""Takes alerts, and tells of each in the channels of its routes, until every one of them has it or
+never will.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from schemas.lessons import Alert
+from schemas.codec.framing import Codec
+from schemas.records import Alert
 from schemas.refusals import DecodeError
-from schemas.wire import Codec
-from streams.executor.desk import Headers
-from streams.executor.notify.channel import Channel, Refused
-from streams.executor.waiting import Clock, NotNow, persist
-from streams.telemetry import NOTIFICATIONS
+from streams.executor.dispatcher import Headers
+from streams.executor.notify.channel import Channel, ChannelRefused
+from streams.executor.retry import Clock, NotNow, persist
+from streams.runtime.metrics import NOTIFICATIONS
 
 log = logging.getLogger("mendstream.notifier")
 
 GIVE_UP_SECONDS = 86_400.0  # an alert that nobody could be told of for a day is news no more
-LANE_MAX = 1_000  # alerts that wait for one channel; storms are one alert, so this is a channel that is down for long
+# alerts that wait for one channel; storms are one alert, so this is a channel that is down for long
+LANE_MAX = 1_000
 
 Route = Callable[[Alert], Sequence[str]]  # the names of the channels that an alert goes to
 
 
 class _Lane:
-    """One channel: alerts in the order they came, so that what is resolved is not raised again by a late try."""
+    """One channel: alerts in the order they came, so that what is resolved is not raised again by a
+    late try.
+    """
 
     def __init__(self, name: str, channel: Channel, clock: Clock) -> None:
         self._name, self._channel, self._clock = name, channel, clock
@@ -49,7 +54,7 @@ class _Lane:
             )
         except NotNow as error:
             self._count("GIVEN_UP", alert, str(error))
-        except Refused as error:
+        except ChannelRefused as error:
             self._count("REFUSED", alert, str(error))
         except Exception:  # a fault of ours in one channel must not silence the others
             log.exception("%s broke at alert %s", self._name, alert.alert_id)
@@ -66,12 +71,18 @@ class _Lane:
 class Notifier:
     """channels: by name."""
 
-    def __init__(self, codec: Codec, channels: Mapping[str, Channel], route: Route, clock: Clock) -> None:
+    def __init__(
+        self, codec: Codec, channels: Mapping[str, Channel], route: Route, clock: Clock
+    ) -> None:
         self._codec, self._route, self._clock = codec, route, clock
         self._lanes = {name: _Lane(name, channel, clock) for name, channel in channels.items()}
-        self.most = LANE_MAX * len(self._lanes) + 1  # alerts under way at once: a full lane must not stop the others
+        self.most = (
+            LANE_MAX * len(self._lanes) + 1
+        )  # alerts under way at once: a full lane must not stop the others
 
-    async def take(self, topic: str, _key: bytes | None, value: bytes | None, _headers: Headers) -> None:
+    async def take(
+        self, topic: str, _key: bytes | None, value: bytes | None, _headers: Headers
+    ) -> None:
         """As `tell`, for a record."""
         try:
             alert = self._codec.decode("Alert", value)

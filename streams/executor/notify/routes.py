@@ -7,18 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agents.alerts.names import fault, weighs
-from schemas.lessons import Alert
-from schemas.records import Severity
-from streams.executor.calls import Caller
-from streams.executor.forged import RULE, SEVERITY
+from agents.alerts.routed_names import fault, weighs
+from schemas.records import Alert, Severity
+from streams.executor.config_files import Url, Written, secret, secret_url
+from streams.executor.forgery_alerts import RULE, SEVERITY
+from streams.executor.http_client import Caller
 from streams.executor.notify.alertmanager import Alertmanager
 from streams.executor.notify.channel import Channel
 from streams.executor.notify.mail import Mail, Mailbox
 from streams.executor.notify.slack import Slack
 from streams.executor.notify.webhook import Webhook
-from streams.executor.yamls import Url, Written, secret, secret_url
-from streams.redaction import keep, keep_url
+from streams.runtime.redaction import keep, keep_url
 
 
 class ToWebhook(Written):
@@ -27,7 +26,9 @@ class ToWebhook(Written):
     secret_file: Path
 
     def made(self, caller: Caller) -> Channel:
-        keep_url(self.url, self.url, whole=True)  # of many receivers whoever knows the address may write to them
+        keep_url(
+            self.url, self.url, whole=True
+        )  # of many receivers whoever knows the address may write to them
         return Webhook(caller, self.url, secret(self.secret_file))
 
 
@@ -67,8 +68,12 @@ class ToMail(Written):
 
     def made(self, _caller: Caller) -> Channel:
         password = secret(self.password_file) if self.password_file else ""
-        keep(f"{self.password_file} of {self.username}", f"\0{self.username}\0{password}")  # as SMTP sends it
-        box = Mailbox(self.host, self.port, self.tls, self.sender, self.receivers, self.username, password)
+        keep(
+            f"{self.password_file} of {self.username}", f"\0{self.username}\0{password}"
+        )  # as SMTP sends it
+        box = Mailbox(
+            self.host, self.port, self.tls, self.sender, self.receivers, self.username, password
+        )
         return Mail(box)
 
 
@@ -91,10 +96,13 @@ class Leads(Written):
 class RoutesFile(Written):
     """routes.yaml: an alert goes to the channels of every route that takes it, to each once.
 
-    policy_rules: names of alert rules that policies add to the built-in ones; the executor reads no policies.
+    policy_rules: names of alert rules that policies add to the built-in ones; the executor reads no
+    policies.
     """
 
-    channels: dict[str, Annotated[ToWebhook | ToSlack | ToAlertmanager | ToMail, Field(discriminator="kind")]]
+    channels: dict[
+        str, Annotated[ToWebhook | ToSlack | ToAlertmanager | ToMail, Field(discriminator="kind")]
+    ]
     routes: tuple[Leads, ...] = Field(min_length=1)
     policy_rules: tuple[str, ...] = ()
 
@@ -104,7 +112,8 @@ class RoutesFile(Written):
             for name in route.channels:
                 if name not in self.channels:
                     raise ValueError(
-                        f"a route leads to {name!r}; there are {', '.join(self.channels) or 'no channels'}"
+                        f"a route leads to {name!r}; there are "
+                        f"{', '.join(self.channels) or 'no channels'}"
                     )
         return self
 
@@ -120,6 +129,10 @@ class RoutesFile(Written):
 
     def route(self) -> Callable[[Alert], tuple[str, ...]]:
         def channels(alert: Alert) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(name for each in self.routes if each.takes(alert) for name in each.channels))
+            return tuple(
+                dict.fromkeys(
+                    name for each in self.routes if each.takes(alert) for name in each.channels
+                )
+            )
 
         return channels

@@ -1,7 +1,7 @@
 """An alert as a message in Slack, by an incoming webhook."""
 
-from schemas.lessons import Alert, AlertState
-from streams.executor.calls import Caller
+from schemas.records import Alert, AlertState
+from streams.executor.http_client import Caller
 from streams.executor.notify.channel import post
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # what Slack takes for markup
@@ -20,4 +20,6 @@ class Slack:
 def line(alert: Alert) -> str:
     """An alert in a line for people."""
     resolved = alert.state == AlertState.RESOLVED
-    return f"{'RESOLVED' if resolved else alert.severity} {alert.rule} of {alert.key}: {alert.message}"
+    return (
+        f"{'RESOLVED' if resolved else alert.severity} {alert.rule} of {alert.key}: {alert.message}"
+    )

@@ -4,10 +4,10 @@ import hashlib
 import hmac
 import json
 
-from schemas.lessons import Alert
-from streams.executor.calls import Caller
+from schemas.records import Alert
+from streams.executor.http_client import Caller
 from streams.executor.notify.channel import ident, post
-from streams.show import plain
+from streams.files.rendering import plain
 
 SIGNATURE, TIMESTAMP = "Mendstream-Signature", "Mendstream-Timestamp"
 
@@ -26,5 +26,7 @@ class Webhook:
 
 
 def signature(secret: str, seconds: int, body: bytes) -> str:
-    """HMAC-SHA256 over the moment, a full stop and the body: an old body cannot be passed off as a new one."""
+    """HMAC-SHA256 over the moment, a full stop and the body: an old body cannot be passed off as a
+    new one.
+    """
     return "v1=" + hmac.new(secret.encode(), b"%d.%b" % (seconds, body), hashlib.sha256).hexdigest()

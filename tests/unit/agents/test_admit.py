@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from agents.fold import fold, remember
+from agents.flow.pipeline import fold, remember
 from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
+from schemas.codec.framing import Record
 from schemas.ids import partition_of
 from schemas.records import CommandStatus, Status, Tick
-from schemas.wire import Record
-from state.seen import WINDOW
+from state.seen_ids import WINDOW
 from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
 
@@ -64,21 +64,29 @@ def test_an_id_again_is_a_duplicate_even_after_a_restart(topic: str) -> None:
         assert (effects.applied, effects.duplicates) == (0, 1)
 
 
-OTHERS = [name for name in (f"evil/{n}" for n in range(99)) if partition_of(name, PARTITIONS) == 0][:2]
+OTHERS = [name for name in (f"evil/{n}" for n in range(99)) if partition_of(name, PARTITIONS) == 0][
+    :2
+]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("topic", [RESULTS, METRICS, SPECS])
-def test_an_id_that_another_subject_used_before_is_no_duplicate(topic: str, restarted: bool) -> None:
+def test_an_id_that_another_subject_used_before_is_no_duplicate(
+    topic: str, restarted: bool
+) -> None:
     tables = state()
     take = remember if restarted else fold
     take(piece(topic, sent([MAKE[topic](OTHERS[0]), MAKE[topic](OTHERS[1])])), tables, CODEC)
-    effects = fold(piece(topic, sent([MAKE[topic](HOME), MAKE[topic](HOME)], start=2)), tables, CODEC)
+    effects = fold(
+        piece(topic, sent([MAKE[topic](HOME), MAKE[topic](HOME)], start=2)), tables, CODEC
+    )
     assert (effects.applied, effects.duplicates) == (1, 1)
 
 
 def test_a_status_is_not_taken_for_one_of_another_subject() -> None:
-    """It is refused for want of its command, each time for the same reason, and never passed over as known."""
+    """It is refused for want of its command, each time for the same reason, and never passed over
+    as known.
+    """
     tables = state()
     fold(piece(STATUS, sent([status(OTHERS[0])])), tables, CODEC)
     effects = fold(piece(STATUS, sent([status(HOME)], start=1)), tables, CODEC)
@@ -90,13 +98,19 @@ def test_an_id_is_forgotten_a_window_later_and_not_before() -> None:
     for offset, duplicates in ((10, 1), (11, 0)):
         tables = state(dedupe_window=10)
         fold(piece(RESULTS, sent([record])), tables, CODEC)
-        assert fold(piece(RESULTS, sent([record], start=offset)), tables, CODEC).duplicates == duplicates
+        assert (
+            fold(piece(RESULTS, sent([record], start=offset)), tables, CODEC).duplicates
+            == duplicates
+        )
 
 
 def test_the_same_id_on_two_inputs_is_two_records() -> None:
     tables = state()
     fold(piece(RESULTS, sent([result(subject=HOME, event_id="one")])), tables, CODEC)
-    assert fold(piece(METRICS, sent([metric(subject=HOME, event_id="one")])), tables, CODEC).applied == 1
+    assert (
+        fold(piece(METRICS, sent([metric(subject=HOME, event_id="one")])), tables, CODEC).applied
+        == 1
+    )
 
 
 def test_a_refused_record_does_not_make_its_id_seen() -> None:
@@ -107,11 +121,18 @@ def test_a_refused_record_does_not_make_its_id_seen() -> None:
 
 
 @pytest.mark.parametrize("topic", [RESULTS, METRICS, SPECS, STATUS, TICKS])
-def test_bytes_that_are_no_record_are_refused_with_a_reason_and_spoil_nothing_else(topic: str) -> None:
+def test_bytes_that_are_no_record_are_refused_with_a_reason_and_spoil_nothing_else(
+    topic: str,
+) -> None:
     good: Record = Tick(0, NOON) if topic == TICKS else MAKE[topic](HOME)
     values = [b"", None, b"garbage", b"\x00\x00\x00\x00\x01rest", good]
     effects = fold(piece(topic, sent(values)), state(), CODEC)
-    assert [one.reason for one in effects.refused][:4] == ["NOT_FRAMED", "TOMBSTONE", "NOT_FRAMED", "UNKNOWN_SCHEMA"]
+    assert [one.reason for one in effects.refused][:4] == [
+        "NOT_FRAMED",
+        "TOMBSTONE",
+        "NOT_FRAMED",
+        "UNKNOWN_SCHEMA",
+    ]
     assert len(effects.refused) == 4 + (topic == STATUS)  # nobody issued its command
     assert all(one.sentence for one in effects.refused)
 
@@ -133,12 +154,18 @@ def test_a_record_with_too_much_beside_its_value_is_not_sent_on() -> None:
 
 
 def test_a_refused_record_that_is_written_back_is_no_duplicate_of_itself() -> None:
-    """Its id was taken in before an agent refused it. Whoever carried the id since makes it a duplicate after all."""
+    """Its id was taken in before an agent refused it. Whoever carried the id since makes it a
+    duplicate after all.
+    """
     whence = (("mendstream-redriven-from", f"{METRICS}/0/0".encode()),)
     bad = sent([metric(subject=HOME, metric="error", sum=3.0)])
     cases = {
         "back": ([], whence, 0),
-        "another came since": (sent([metric(subject=HOME, metric="error", sum=3.0)], start=1), whence, 1),
+        "another came since": (
+            sent([metric(subject=HOME, metric="error", sum=3.0)], start=1),
+            whence,
+            1,
+        ),
         "from elsewhere": ([], (("mendstream-redriven-from", f"{METRICS}/1/0".encode()),), 1),
         "no header": ([], (), 1),
     }

@@ -1,4 +1,6 @@
-"""A verdict is open again until its command is COMPLETED for real; what is deployed is judged on for harm."""
+"""A verdict is open again until its command is COMPLETED for real; what is deployed is judged on
+for harm.
+"""
 
 from dataclasses import replace
 from itertools import count, pairwise
@@ -6,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from agents.again import RULE
-from agents.commander.life import FINAL
+from agents.commands.lifecycle import FINAL
+from agents.flow.reopened_verdicts import RULE
 from schemas.catalog import ALERTS, DECISIONS, METRICS, RESULTS, SPECS
-from schemas.lessons import Alert
-from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
+    Alert,
     Autonomy,
     Command,
     Decision,
@@ -25,12 +26,14 @@ from schemas.records import (
     Outcome,
     Phase,
     Policy,
+    RequestKind,
+    ReviewVerdict,
     Role,
     RollbackCommand,
     Status,
     Verdict,
 )
-from state.table import row_key
+from state.storage.table import row_key
 from tests.builders import metric, result, spec
 from tests.life import Life
 
@@ -49,11 +52,18 @@ def judged(policy: Policy = AUTO, **terms: Any) -> Life:
     return life
 
 
-def send(life: Life, n: int, errors: tuple[float, float], conversions: tuple[float, float] = (0.1, 0.1)) -> None:
+def send(
+    life: Life, n: int, errors: tuple[float, float], conversions: tuple[float, float] = (0.1, 0.1)
+) -> None:
     """n units an arm in summed records of 50; of each metric the rates of control and treatment."""
     records = [
         result(
-            next(_ids), variant=variant, metric=name, count=50, sum=float(round(50 * rates[arm])), occurred_at=life.now
+            next(_ids),
+            variant=variant,
+            metric=name,
+            count=50,
+            sum=float(round(50 * rates[arm])),
+            occurred_at=life.now,
         )
         for _ in range(n // 50)
         for name, rates in (("error", errors), ("conversion", conversions))
@@ -87,7 +97,9 @@ def alerts(life: Life, rule: str = "verdict unserved") -> list[str]:
 
 
 def rollbacks(life: Life) -> list[str]:
-    return list(dict.fromkeys(one.command_id for one in life.issued() if isinstance(one, RollbackCommand)))
+    return list(
+        dict.fromkeys(one.command_id for one in life.issued() if isinstance(one, RollbackCommand))
+    )
 
 
 def fail_for_good(life: Life) -> None:
@@ -120,7 +132,9 @@ def refuse(life: Life) -> None:
         (AUTO, refuse, Phase.REFUSED),
     ],
 )
-def test_a_proved_harm_whose_command_ended_badly_is_ordered_again(policy: Policy, end: Any, phase: Phase) -> None:
+def test_a_proved_harm_whose_command_ended_badly_is_ordered_again(
+    policy: Policy, end: Any, phase: Phase
+) -> None:
     life = judged(policy)
     harm(life)
     (first,) = life.rows()
@@ -222,7 +236,10 @@ def test_a_persons_no_stands_until_its_time_is_over_and_the_units_have_doubled(b
     else:
         life.ask(RequestKind.CANCEL, command_id=row.command_id)
     (told,) = unserved(life)
-    assert "a person said no: ordered again after 60 minutes at least, at twice as many units" in told.reason
+    assert (
+        "a person said no: ordered again after 60 minutes at least, at twice as many units"
+        in told.reason
+    )
     assert alerts(life) == []
     harm(life, 12_000)
     life.wait(59 * MINUTE)
@@ -276,7 +293,9 @@ def test_harm_that_shows_while_the_canary_bakes_undoes_the_deployment_at_once() 
     life.report(command, Status.IN_PROGRESS, traffic_share=0.1)
     send(life, 3_000, (0.04, 0.3), (0.1, 0.3))
     found = decisions(life, Verdict.HARM)
-    assert [(one.order, one.outcome, one.variant) for one in found] == [(Order.ROLLBACK, Outcome.ISSUED, "b")]
+    assert [(one.order, one.outcome, one.variant) for one in found] == [
+        (Order.ROLLBACK, Outcome.ISSUED, "b")
+    ]
     assert life.row(command.command_id).phase == Phase.SUPERSEDED
     rollback = life.issued()[-1]
     assert isinstance(rollback, RollbackCommand)
@@ -286,7 +305,9 @@ def test_harm_that_shows_while_the_canary_bakes_undoes_the_deployment_at_once() 
 
 
 def test_harm_after_a_deployment_is_judged_without_the_shares_that_the_rollout_moves() -> None:
-    """Nine in ten units go to the treatment of a split stated as half and half, and nothing is worse."""
+    """Nine in ten units go to the treatment of a split stated as half and half, and nothing is
+    worse.
+    """
     life = judged()
     life.report(gain(life), Status.IN_PROGRESS, traffic_share=0.9)
     for _ in range(200):
@@ -296,7 +317,11 @@ def test_harm_after_a_deployment_is_judged_without_the_shares_that_the_rollout_m
             [
                 result(next(_ids), variant=v, metric=m, count=n, sum=float(round(n * rate)))
                 for v, n in records
-                for m, rate in (("error", 0.04), ("conversion", 0.1 if v == "control" else 0.3), ("exposure", 1.0))
+                for m, rate in (
+                    ("error", 0.04),
+                    ("conversion", 0.1 if v == "control" else 0.3),
+                    ("exposure", 1.0),
+                )
             ],
         )
     assert {one.verdict for one in decisions(life)} == {Verdict.GAIN}
@@ -356,7 +381,9 @@ def test_a_deployment_that_waits_for_a_person_is_stale_once_harm_is_proved() -> 
     (waiting,) = life.rows()
     send(life, 3_000, (0.04, 0.3), (0.1, 0.3))
     assert life.row(waiting.command_id).phase == Phase.STALE
-    assert [one.order for one in life.rows() if one.phase == Phase.PENDING_APPROVAL] == [Order.ROLLBACK]
+    assert [one.order for one in life.rows() if one.phase == Phase.PENDING_APPROVAL] == [
+        Order.ROLLBACK
+    ]
 
 
 def test_a_deployment_that_failed_is_ordered_again_by_a_persons_leave_only() -> None:
@@ -383,7 +410,11 @@ def test_a_gain_is_counted_once_however_often_it_is_ordered() -> None:
         life.wait(13 * HOUR)
         send(life, 50, (0.04, 0.04), (0.1, 0.3))
     life.wait(MINUTE)
-    assert [one.phase for one in life.rows()] == [Phase.EXPIRED, Phase.EXPIRED, Phase.PENDING_APPROVAL]
+    assert [one.phase for one in life.rows()] == [
+        Phase.EXPIRED,
+        Phase.EXPIRED,
+        Phase.PENDING_APPROVAL,
+    ]
     found = life.tables.subjects.get("bot")
     assert found is not None
     assert found.discoveries == 1
@@ -391,7 +422,13 @@ def test_a_gain_is_counted_once_however_often_it_is_ordered() -> None:
 
 def decay(life: Life, n: int, bad: float, version: str = "v1") -> None:
     records = [
-        metric(next(_ids), model_version=version, metric="error", sum=float(at % 100 < 100 * bad), occurred_at=life.now)
+        metric(
+            next(_ids),
+            model_version=version,
+            metric="error",
+            sum=float(at % 100 < 100 * bad),
+            occurred_at=life.now,
+        )
         for at in range(n)
     ]
     life.send(METRICS, records)
@@ -415,7 +452,11 @@ def test_a_decay_whose_training_ended_badly_is_ordered_again() -> None:
     decay(life, 600, 0.6)
     assert [one.order for one in life.rows()] == [Order.RETRAIN] * 2
     (told,) = unserved(life)
-    assert (told.verdict, told.model_version, told.command_id) == (Verdict.DRIFT, "v1", first.command_id)
+    assert (told.verdict, told.model_version, told.command_id) == (
+        Verdict.DRIFT,
+        "v1",
+        first.command_id,
+    )
     assert alerts(life) == ["RAISED"]
     refuse(life)
     decay(life, 600, 0.6)
@@ -427,7 +468,9 @@ def test_a_decay_whose_training_ended_badly_is_ordered_again() -> None:
     assert alerts(life) == ["RAISED", "RESOLVED"]
 
 
-def test_a_training_that_a_person_rejected_is_asked_for_again_after_an_hour_of_new_evidence() -> None:
+def test_a_training_that_a_person_rejected_is_asked_for_again_after_an_hour_of_new_evidence() -> (
+    None
+):
     life = watched(replace(WATCHING, retrain=Autonomy.APPROVE))
     life.review(life.rows()[0], ReviewVerdict.REJECT)
     decay(life, 600, 0.6)
@@ -440,12 +483,22 @@ def test_a_training_that_a_person_rejected_is_asked_for_again_after_an_hour_of_n
 
 
 @pytest.mark.parametrize(
-    ("end", "told"), [(Status.FAILED, "work failed"), (Status.REFUSED, "work failed"), (None, "command unanswered")]
+    ("end", "told"),
+    [(Status.FAILED, "work failed"), (Status.REFUSED, "work failed"), (None, "command unanswered")],
 )
-def test_an_improvement_by_advice_is_not_ordered_again_and_its_end_is_told(end: Status | None, told: str) -> None:
+def test_an_improvement_by_advice_is_not_ordered_again_and_its_end_is_told(
+    end: Status | None, told: str
+) -> None:
     """None: nobody answers until it expires. It serves no verdict that could be looked at again."""
     life = Life(AUTO)
-    life.find(kind=Order.IMPROVE, agent="patterns", experiment_id=None, variant=None, strategy="DATA", ordinal="f|DATA")
+    life.find(
+        kind=Order.IMPROVE,
+        agent="patterns",
+        experiment_id=None,
+        variant=None,
+        strategy="DATA",
+        ordinal="f|DATA",
+    )
     reported = 0
     for _ in range(5):
         for command in life.issued()[reported:] if end is not None else ():

@@ -4,22 +4,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.alerts.metrics import AlertMetric, Kind
+from agents.alerts.alert_metrics import AlertKind, AlertMetric
 from agents.alerts.raising import STORM, STORM_MS, lasting, observe
 from agents.alerts.rules import DEFAULT_RULES, rules_of
-from agents.effects import Output
-from agents.place import Place
+from agents.core.effects import Output
+from agents.core.provenance import Provenance
 from schemas.catalog import STATUS
 from schemas.ids import event_uuid
-from schemas.lessons import Alert, AlertState
-from schemas.records import AlertRule, CommandRow, CommandStatus, Operator, Order, Phase, Policy, Severity, Status
-from schemas.terms import check_policy
-from state.lessons import Lessons
+from schemas.records import (
+    Alert,
+    AlertRule,
+    AlertState,
+    CommandRow,
+    CommandStatus,
+    Operator,
+    Order,
+    Phase,
+    Policy,
+    Severity,
+    Status,
+)
+from schemas.validation.specs_and_policies import check_policy
+from state.learning_tables import Lessons
 from tests.builders import NOON
 from tests.loop import Loop
 
 MINUTE = 60_000
-HEAT = AlertMetric("heat", Kind.LEVEL, "thing", "of a thing that only a test has")
+HEAT = AlertMetric("heat", AlertKind.LEVEL, "thing", "of a thing that only a test has")
 
 
 def policy(**terms: object) -> Policy:
@@ -41,9 +52,9 @@ class World:
         self.now += ms
         return told(lasting(self._place(), self.lessons, lambda _: self.policy))
 
-    def _place(self) -> Place:
+    def _place(self) -> Provenance:
         self.offset += 1
-        return Place("t", 0, self.offset, self.now)
+        return Provenance("t", 0, self.offset, self.now)
 
 
 def told(outputs: list[Output]) -> list[Alert]:
@@ -61,7 +72,11 @@ def test_a_rule_is_broken_strictly_beyond_its_threshold_and_told_once() -> None:
     )
     assert world.see(99.0) == []
     (over,) = world.see(10.0)
-    assert (over.state, over.alert_id, over.resolved_at) == (AlertState.RESOLVED, alert.alert_id, NOON)
+    assert (over.state, over.alert_id, over.resolved_at) == (
+        AlertState.RESOLVED,
+        alert.alert_id,
+        NOON,
+    )
 
 
 def test_below_is_strict_too() -> None:
@@ -131,7 +146,9 @@ def test_the_built_in_rules_would_be_taken_from_a_policy(rule: AlertRule) -> Non
 
 
 @given(values=st.lists(st.tuples(st.floats(), st.integers(0, 10 * MINUTE)), max_size=40))
-def test_what_is_raised_is_resolved_before_it_is_raised_again(values: list[tuple[float, int]]) -> None:
+def test_what_is_raised_is_resolved_before_it_is_raised_again(
+    values: list[tuple[float, int]],
+) -> None:
     world = World(cooldown_ms=MINUTE, duration_ms=MINUTE)
     states = []
     for value, later in values:
@@ -155,10 +172,14 @@ def test_somebody_is_told_when_more_than_a_tenth_of_the_last_twenty_commands_fai
             reported_at=NOON, reporter="argo",
         )  # fmt: skip
         sent = told(loop.send(STATUS, [said]))
-        return [one for one in sent if not one.rule.startswith("rollback ")]  # each end is told besides
+        return [
+            one for one in sent if not one.rule.startswith("rollback ")
+        ]  # each end is told besides
 
     for n in range(19):
         assert report(n, Status.FAILED if n in (1, 17, 18) else Status.COMPLETED) == []
     (alert,) = report(19, Status.COMPLETED)
     assert (alert.rule, alert.key, alert.value) == ("commands fail", "bot", 0.15)
-    assert report(20, Status.COMPLETED) == []  # the first, which was well, is not among the last twenty any more
+    assert (
+        report(20, Status.COMPLETED) == []
+    )  # the first, which was well, is not among the last twenty any more

@@ -1,24 +1,28 @@
-"""What waits for a person: approved by another one, as it was seen, in time, and only while it still makes sense."""
+"""What waits for a person: approved by another one, as it was seen, in time, and only while it
+still makes sense.
+"""
 
 from dataclasses import replace
 
 import pytest
 
-from agents.commander.rights import APPROVAL_MS
+from agents.commands.guards import APPROVAL_MS
 from schemas.catalog import ALERTS, SPECS
-from schemas.lessons import Alert
-from schemas.orders import Event, RequestKind, ReviewVerdict
 from schemas.records import (
+    Alert,
     Approver,
     Autonomy,
     AutonomyRule,
     CommandRow,
     DeployCommand,
+    Event,
     ExperimentStatus,
     Order,
     Outcome,
     Phase,
     Policy,
+    RequestKind,
+    ReviewVerdict,
     Status,
 )
 from tests.builders import NOON, spec
@@ -31,7 +35,11 @@ HOUR = 3_600_000
 def waiting(life: Life, kind: Order = Order.DEPLOY, **fields: str) -> CommandRow:
     decision = life.find(kind, outcome=Outcome.AWAITING_APPROVAL, **fields)
     row = life.row(decision.command_id)
-    assert (decision.outcome, row.phase, life.issued()) == (Outcome.AWAITING_APPROVAL, Phase.PENDING_APPROVAL, [])
+    assert (decision.outcome, row.phase, life.issued()) == (
+        Outcome.AWAITING_APPROVAL,
+        Phase.PENDING_APPROVAL,
+        [],
+    )
     return row
 
 
@@ -41,11 +49,18 @@ def test_an_approval_issues_what_was_seen() -> None:
     life.now += 1_000
     life.review(row, APPROVE)
     (command,) = life.issued()
-    assert (type(command), command.command_id, command.fencing_token) == (DeployCommand, row.command_id, 1)
+    assert (type(command), command.command_id, command.fencing_token) == (
+        DeployCommand,
+        row.command_id,
+        1,
+    )
     assert (command.issued_at, command.expires_at) == (life.now, life.now + HOUR)
     after = life.row(row.command_id)
     assert (after.phase, after.approved_by, after.waits_for) == (Phase.ISSUED, "bob", "")
-    assert [(one.event, one.by) for one in life.moved()] == [(Event.ASK_PERSON, "mendstream"), (Event.APPROVE, "bob")]
+    assert [(one.event, one.by) for one in life.moved()] == [
+        (Event.ASK_PERSON, "mendstream"),
+        (Event.APPROVE, "bob"),
+    ]
 
 
 def test_a_rejection_ends_it_and_the_next_finding_may_ask_again() -> None:
@@ -68,7 +83,9 @@ def test_nobody_approves_a_request_of_their_own() -> None:
 def test_only_the_approvers_of_the_policy_count() -> None:
     row = waiting(life := Life(approved_by(Approver("eve"), Approver("bob", Order.RETRAIN))))
     life.review(row, APPROVE, by="bob")
-    assert life.refused[0].startswith(f"NO_APPROVER: bob is none of those who may approve a {row.order}")
+    assert life.refused[0].startswith(
+        f"NO_APPROVER: bob is none of those who may approve a {row.order}"
+    )
     life.review(row, APPROVE, by="eve")
     assert life.phases() == [Phase.ISSUED]
 
@@ -125,7 +142,11 @@ def test_people_are_reminded_at_half_time_and_told_when_it_was_in_vain(kind: Ord
     assert [one.rule for one in life.records(ALERTS) if isinstance(one, Alert)] == ["approval late"]
     life.wait(wait // 2)
     told = [(one.rule, one.state) for one in life.records(ALERTS) if isinstance(one, Alert)]
-    assert told == [("approval late", "RAISED"), ("approval late", "RESOLVED"), ("approval expired", "RAISED")]
+    assert told == [
+        ("approval late", "RAISED"),
+        ("approval late", "RESOLVED"),
+        ("approval expired", "RAISED"),
+    ]
     assert life.phases() == [Phase.EXPIRED]
 
 
@@ -153,7 +174,10 @@ def test_a_freeze_leaves_everything_to_people() -> None:
         life.ask(RequestKind.FREEZE, subject=frozen)
         decision = life.find()
         row = life.row(decision.command_id)
-        assert (decision.outcome, row.waits_for) == (Outcome.AWAITING_APPROVAL, f"ann froze {frozen}")
+        assert (decision.outcome, row.waits_for) == (
+            Outcome.AWAITING_APPROVAL,
+            f"ann froze {frozen}",
+        )
         life.ask(RequestKind.ROLLBACK, variant="c")
         assert [one.variant for one in life.issued()] == ["c"]
         life.ask(RequestKind.UNFREEZE, subject=frozen)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from agents.autocorrelation import ranks
+from agents.statistics.autocorrelation import ranks
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.integers(0, 3).map(float), min_size=1, max_size=50))

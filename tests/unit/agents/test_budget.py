@@ -1,14 +1,14 @@
-"""What automation may do in an hour, and to how many subjects at once; the rest waits for a person, under one alert."""
+"""What automation may do in an hour, and to how many subjects at once; the rest waits for a person,
+under one alert.
+"""
 
 import pytest
 
-from agents.commander.budget import ANSWER_MS, HOUR_MS, SUBJECTS_FREE
-from agents.known import is_known
+from agents.commands.budget import ANSWER_MS, HOUR_MS, SUBJECTS_FREE
+from agents.commands.known_subjects import is_known
 from schemas.catalog import ADMISSIONS, ALERTS, PROPOSALS
-from schemas.lessons import Alert
-from schemas.orders import Admission, Proposal
-from schemas.records import Outcome, Phase, Policy, Status, SubjectRow
-from state.agenda import Agenda
+from schemas.records import Admission, Alert, Outcome, Phase, Policy, Proposal, Status, SubjectRow
+from state.deadline_queue import DeadlineQueue
 from state.tables import Tables
 from tests.life import Life
 
@@ -16,7 +16,11 @@ DISASTER = [f"shop/bot-{n}" for n in range(50)]
 
 
 def policy(**fields: object) -> Policy:
-    return Policy(event_id="p", policy_id="p", **{"commands_per_hour": 10, "subjects_share": 1.0} | fields)  # type: ignore[arg-type]
+    return Policy(
+        event_id="p",
+        policy_id="p",
+        **{"commands_per_hour": 10, "subjects_share": 1.0} | fields,  # type: ignore[arg-type]
+    )
 
 
 def alerts(life: Life) -> list[tuple[str, str, str]]:
@@ -65,8 +69,10 @@ def test_the_budget_looks_at_no_command_of_another_tenant_nor_at_one_that_is_ove
         looked.append(subject)
         return is_known(subject, now, tables)
 
-    monkeypatch.setattr("agents.commander.budget.is_known", counted)
-    monkeypatch.setattr(Agenda, "__iter__", lambda _: pytest.fail("all open commands are looked at"))
+    monkeypatch.setattr("agents.commands.budget.is_known", counted)
+    monkeypatch.setattr(
+        DeadlineQueue, "__iter__", lambda _: pytest.fail("all open commands are looked at")
+    )
     life.find(subject="shop/second")
     assert set(looked) == {"shop/first", "shop/second"}
 

@@ -1,24 +1,27 @@
-"""A command is issued once, fenced, held while its like is open, answered for, tried again, and always ends."""
+"""A command is issued once, fenced, held while its like is open, answered for, tried again, and
+always ends.
+"""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agents.commander.book import WAITS, content, stored
-from agents.commander.work import LONGEST_MS, PROGRESS_MS
+from agents.commands.in_flight import LONGEST_MS, PROGRESS_MS
+from agents.commands.ledger import WAITS, content, stored
 from schemas.catalog import ALERTS, COMMANDS, DECISIONS, STATUS
 from schemas.ids import command_id, event_uuid
-from schemas.lessons import Alert
-from schemas.orders import Event, RequestKind
 from schemas.records import (
+    Alert,
     Autonomy,
     DeployCommand,
+    Event,
     ImproveCommand,
     Order,
     Outcome,
     Phase,
     Policy,
+    RequestKind,
     RetrainCommand,
     RollbackCommand,
     Status,
@@ -62,14 +65,18 @@ def test_a_command_says_what_its_decision_and_finding_said() -> None:
     ]
     row = life.row(decision.command_id)
     assert (row.phase, row.due_at, row.reporter) == (Phase.ISSUED, NOON + 5 * MINUTE, "")
-    assert [(one.before, one.event, one.after) for one in life.moved()] == [(Phase.UNKNOWN, Event.ISSUE, Phase.ISSUED)]
+    assert [(one.before, one.event, one.after) for one in life.moved()] == [
+        (Phase.UNKNOWN, Event.ISSUE, Phase.ISSUED)
+    ]
 
 
 @pytest.mark.parametrize(("kind", "record"), KINDS)
 def test_each_order_has_its_command_and_it_can_be_sent(kind: Order, record: type) -> None:
     life = Life()
     life.find(kind)
-    ((output, command),) = [(out, out.record) for out in life.outputs if isinstance(out.record, record)]
+    ((output, command),) = [
+        (out, out.record) for out in life.outputs if isinstance(out.record, record)
+    ]
     assert output.topic == COMMANDS[kind]
     assert CODEC.decode(record.__name__, CODEC.encode(command)) == command
 
@@ -80,7 +87,11 @@ def test_what_is_approved_is_what_is_issued() -> None:
     (command,) = life.issued()
     row = life.row(command.command_id)
     assert stored(row) == replace(command, fencing_token=0, issued_at=0, expires_at=0)
-    assert row.digest == content(command)[1] == content(replace(command, attempt=3, fencing_token=9))[1]
+    assert (
+        row.digest
+        == content(command)[1]
+        == content(replace(command, attempt=3, fencing_token=9))[1]
+    )
     assert row.digest != content(replace(command, variant="c"))[1]
 
 
@@ -99,7 +110,13 @@ def test_a_second_order_of_one_kind_is_held_while_the_first_is_open() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"kind": Order.RETRAIN}, {"variant": "c"}, {"experiment_id": "x"}, {"model_version": "v9"}, {"subject": "shop"}],
+    [
+        {"kind": Order.RETRAIN},
+        {"variant": "c"},
+        {"experiment_id": "x"},
+        {"model_version": "v9"},
+        {"subject": "shop"},
+    ],
 )
 def test_an_order_of_another_kind_or_of_something_else_is_not_held(other: dict[str, Any]) -> None:
     life = Life()
@@ -122,7 +139,9 @@ def test_tokens_grow_within_a_target_and_not_across_them() -> None:
     ]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.HELD, Outcome.PROPOSED, Outcome.OBSERVED, Outcome.UNKNOWN])
+@pytest.mark.parametrize(
+    "outcome", [Outcome.HELD, Outcome.PROPOSED, Outcome.OBSERVED, Outcome.UNKNOWN]
+)
 def test_what_is_not_to_be_issued_leaves_no_trace(outcome: Outcome) -> None:
     life = Life()
     assert life.find(outcome=outcome).command_id is None
@@ -190,7 +209,9 @@ def test_each_attempt_is_an_event_of_its_own() -> None:
     assert events[0] == life.issued()[0].command_id
 
 
-def test_a_command_that_nobody_answers_is_sent_three_times_within_its_hour_and_then_somebody_is_told() -> None:
+def test_a_command_that_nobody_answers_is_sent_three_times_within_its_hour_and_then_somebody_is_told() -> (
+    None
+):
     life = Life()
     life.find(Order.RETRAIN)
     for sent, after in enumerate((n * 5 * MINUTE for n in WAITS), 1):
@@ -268,7 +289,10 @@ def test_an_order_of_a_person_is_written_as_a_decision_of_theirs() -> None:
     life = Life(Policy(event_id="p", policy_id="p", deploy=Autonomy.AUTO))
     life.ask(RequestKind.DEPLOY, variant="b", to_version="v2", detail="it is good")
     (decision,) = life.records(DECISIONS)
-    assert (decision.rule, decision.reason) == ("a person's own order", "ann asks for it: it is good")  # type: ignore[attr-defined]
+    assert (decision.rule, decision.reason) == (  # type: ignore[attr-defined]
+        "a person's own order",
+        "ann asks for it: it is good",
+    )
     (command,) = life.issued()
     assert (type(command), command.variant, command.to_version) == (DeployCommand, "b", "v2")
     assert life.row(command.command_id).requested_by == "ann"

@@ -1,4 +1,6 @@
-"""Arms without any spread and bases of 0: what is proved there is decided, what is alike is never, and no wait is endless."""
+"""Arms without any spread and bases of 0: what is proved there is decided, what is alike is never,
+and no wait is endless.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from agents.fold import apply_policy, fold
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -36,7 +38,9 @@ RAMP = (*EVEN, ShareStep(from_=NOON + 1, shares=(Share("control", 0.5), Share("b
 
 def decisions(records: list[Sent], *specs: ExperimentSpec) -> list[Decision]:
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
+    )
     if specs:
         fold(piece(SPECS, sent(specs)), state, CODEC)
     effects = fold(piece(RESULTS, records), state, CODEC)
@@ -56,8 +60,12 @@ def constant(metric: str, control: float, b: float, n: int, start: int = 0) -> l
     return units(metric, np.full(n, control), np.full(n, b), start)
 
 
-@pytest.mark.parametrize("specs", [(), (spec(metrics=(ERROR,), share_steps=()),), (spec(metrics=(ERROR,)),)])
-def test_a_total_outage_is_rolled_back_about_as_soon_whoever_states_the_shares(specs: tuple[ExperimentSpec]) -> None:
+@pytest.mark.parametrize(
+    "specs", [(), (spec(metrics=(ERROR,), share_steps=()),), (spec(metrics=(ERROR,)),)]
+)
+def test_a_total_outage_is_rolled_back_about_as_soon_whoever_states_the_shares(
+    specs: tuple[ExperimentSpec],
+) -> None:
     """Control 0 of 2 989, treatment 3 011 of 3 011 and nothing was ever said of it."""
     treated = np.random.default_rng(1).permutation(np.repeat([False, True], [2_989, 3_011]))
     arms = np.where(treated, "b", "control").tolist()
@@ -68,7 +76,9 @@ def test_a_total_outage_is_rolled_back_about_as_soon_whoever_states_the_shares(s
     assert 0.0 < found.evidence[0].low < 1.0 == found.evidence[0].estimate == found.evidence[0].high
 
 
-@pytest.mark.parametrize("kind", [MetricKind.RATE, MetricKind.COUNT, MetricKind.LATENCY, MetricKind.MEAN])
+@pytest.mark.parametrize(
+    "kind", [MetricKind.RATE, MetricKind.COUNT, MetricKind.LATENCY, MetricKind.MEAN]
+)
 @pytest.mark.parametrize("share_steps", [(), EVEN, RAMP])
 def test_a_guardrail_of_0_and_0_is_sound_after_some_units_and_holds_no_gain_back(
     kind: MetricKind, share_steps: tuple[ShareStep, ...]
@@ -76,7 +86,11 @@ def test_a_guardrail_of_0_and_0_is_sound_after_some_units_and_holds_no_gain_back
     rng, n, limit = np.random.default_rng(2), 4_000, 100.0 if kind == MetricKind.LATENCY else None
     quiet = MetricSpec("quiet", Role.GUARDRAIL, DOWN, kind, limit=limit)
     rates = units("conversion", rng.random(n) < 0.1, rng.random(n) < 0.2)
-    records = [one for pair in zip(rates, constant("quiet", 0.0, 0.0, n, 2 * n), strict=True) for one in pair]
+    records = [
+        one
+        for pair in zip(rates, constant("quiet", 0.0, 0.0, n, 2 * n), strict=True)
+        for one in pair
+    ]
     records = [replace(one, at=at) for at, one in enumerate(records)]
     found = decisions(records, spec(metrics=(CONVERSION, quiet), share_steps=share_steps))
     assert [one.order for one in found] == [Order.NONE, Order.DEPLOY]
@@ -125,7 +139,10 @@ def test_what_a_gain_waits_for_is_said_with_what_would_end_it() -> None:
     more = waiting(profit, units("profit", apart[:600] + 5.0, apart[:600] + 5.0))
     assert "profit lacks 400 units in an arm" in more
     no_base = waiting(profit, units("profit", apart, np.roll(apart, 1)))
-    assert "where none is allowed: a new experiment that states its absolute_margin can end this" in no_base
+    assert (
+        "where none is allowed: a new experiment that states its absolute_margin can end this"
+        in no_base
+    )
     errors = np.arange(1_000) % 100 < 5
     worse = np.arange(1_000) % 100 < 6
     told = waiting(ERROR, units("error", errors, worse))
@@ -133,7 +150,13 @@ def test_what_a_gain_waits_for_is_said_with_what_would_end_it() -> None:
     assert "unless it comes to look better, only proved harm or a person ends this" in told
     told = waiting(ERROR, units("error", errors, errors))
     assert " points where 0.5 points is allowed, some " in told
-    squares = many(result(metric="profit"), 100, count=[50] * 100, sum=[100.0] * 100, variant=["control", "b"] * 50)
+    squares = many(
+        result(metric="profit"),
+        100,
+        count=[50] * 100,
+        sum=[100.0] * 100,
+        variant=["control", "b"] * 50,
+    )
     assert "profit came without its sum_squares" in waiting(profit, squares)
 
 
@@ -158,7 +181,9 @@ def test_rounding_is_no_difference() -> None:
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[MetricSpec, tuple[ShareStep, ...], float, float]:
     """A metric, the shares stated of it, and the one value that each arm always has."""
-    kind = draw(st.sampled_from((MetricKind.RATE, MetricKind.COUNT, MetricKind.LATENCY, MetricKind.MEAN)))
+    kind = draw(
+        st.sampled_from((MetricKind.RATE, MetricKind.COUNT, MetricKind.LATENCY, MetricKind.MEAN))
+    )
     values = {
         MetricKind.RATE: (0.0, 1.0),
         MetricKind.COUNT: (0.0, 1.0, 3.0, 40.0),
@@ -189,8 +214,12 @@ def test_constant_arms_that_differ_are_decided_and_such_as_are_alike_never(
     world: tuple[MetricSpec, tuple[ShareStep, ...], float, float], snapshots: bool
 ) -> None:
     metric, share_steps, control, b = world
-    exact = metric.kind in (MetricKind.RATE, MetricKind.LATENCY) or (metric.kind == MetricKind.COUNT and share_steps)
-    n = 150 if exact else 1_600  # units an arm: the least count, or burn-in and what a cap is learnt from
+    exact = metric.kind in (MetricKind.RATE, MetricKind.LATENCY) or (
+        metric.kind == MetricKind.COUNT and share_steps
+    )
+    n = (
+        150 if exact else 1_600
+    )  # units an arm: the least count, or burn-in and what a cap is learnt from
     records = constant("tried", control, b, n)
     if snapshots and metric.kind != MetricKind.LATENCY and share_steps != RAMP:
         records = many(
@@ -203,7 +232,9 @@ def test_constant_arms_that_differ_are_decided_and_such_as_are_alike_never(
         return
     better = (b > control) == (metric.direction == UP)
     event(f"{metric.kind} {'gain' if better else 'harm'}")
-    wanted = {(True, Role.GOAL): [Verdict.GAIN], (True, Role.GUARDRAIL): []}.get((better, metric.role), [Verdict.HARM])
+    wanted = {(True, Role.GOAL): [Verdict.GAIN], (True, Role.GUARDRAIL): []}.get(
+        (better, metric.role), [Verdict.HARM]
+    )
     assert [one.verdict for one in found] == wanted
     for one in found:
         assert one.order in (Order.ROLLBACK, Order.DEPLOY)

@@ -5,9 +5,10 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln
 
-from agents.judge.counts import edges, log_e_one_sided, log_e_split, pooled_z
+from agents.statistics.multinomial import edges, log_e_one_sided, log_e_split, pooled_z
 
-# What docs/judge.md states, written down once more: a test that read it from the code would agree with any change of it.
+# What docs/judge.md states, written down once more: a test that read it from the code would agree
+# with any change of it.
 CONCENTRATIONS, WEIGHTS = (10.0, 100.0), (0.8, 0.2)
 SPLIT_CONCENTRATION = 200.0
 NO_EVIDENCE = -700.0
@@ -19,8 +20,12 @@ def one_sided(x: float, y: float, rho: float, least: float = EXACTLY) -> float:
     return float(log_e_one_sided(x_n, y_n, rho_n, least_n)[0])
 
 
-def z_of(hits: float, count: float, other_hits: float, other_count: float, several: bool = False) -> float:
-    a, n, b, m = np.array([[float(hits)], [float(count)], [float(other_hits)], [float(other_count)]])
+def z_of(
+    hits: float, count: float, other_hits: float, other_count: float, several: bool = False
+) -> float:
+    a, n, b, m = np.array(
+        [[float(hits)], [float(count)], [float(other_hits)], [float(other_count)]]
+    )
     return float(pooled_z(a, n, b, m, np.array([several]))[0])
 
 
@@ -45,7 +50,16 @@ def by_quadrature(x: int, y: int, rho: float) -> float:
 
 @pytest.mark.parametrize(
     ("x", "y", "rho"),
-    [(0, 0, 0.5), (1, 0, 0.5), (12, 3, 0.5), (30, 30, 0.5), (5, 40, 0.1), (40, 160, 0.1), (3, 60, 0.3), (90, 20, 0.8)],
+    [
+        (0, 0, 0.5),
+        (1, 0, 0.5),
+        (12, 3, 0.5),
+        (30, 30, 0.5),
+        (5, 40, 0.1),
+        (40, 160, 0.1),
+        (3, 60, 0.3),
+        (90, 20, 0.8),
+    ],
 )
 def test_one_sided_evidence_is_the_mixture_over_the_cut_prior(x: int, y: int, rho: float) -> None:
     assert one_sided(x, y, rho) == pytest.approx(by_quadrature(x, y, rho), rel=1e-6, abs=1e-6)
@@ -71,14 +85,23 @@ def test_evidence_on_a_split_is_the_published_formula() -> None:
     x, y = rng.integers(0, 5_000, 50).astype(float), rng.integers(0, 5_000, 50).astype(float)
     rho = rng.uniform(0.05, 0.95, 50)
     a, b = SPLIT_CONCENTRATION * rho, SPLIT_CONCENTRATION * (1.0 - rho)
-    log_beta = gammaln(a + x) + gammaln(b + y) - gammaln(a + b + x + y) - gammaln(a) - gammaln(b) + gammaln(a + b)
+    log_beta = (
+        gammaln(a + x)
+        + gammaln(b + y)
+        - gammaln(a + b + x + y)
+        - gammaln(a)
+        - gammaln(b)
+        + gammaln(a + b)
+    )
     assert log_e_split(x, y, rho) == pytest.approx(
         log_beta - x * np.log(rho) - y * np.log(1.0 - rho), rel=1e-9, abs=1e-8
     )
 
 
 def test_a_gain_never_adds_up_to_evidence_of_harm_however_large() -> None:
-    """Far on the other side the mass of the prior underflows while the two-sided evidence is huge."""
+    """Far on the other side the mass of the prior underflows while the two-sided evidence is
+    huge.
+    """
     scale = np.geomspace(1.0, 1e9, 400)
     for rho in (0.01, 0.1, 0.5, 0.9):
         for less in (0.0, 0.3, 0.9, 0.99, 1.0):
@@ -126,10 +149,16 @@ def test_without_variance_the_pooled_z_is_none(sides: tuple[int, int, int, int])
     assert z_of(*sides) == 0.0
 
 
-@pytest.mark.parametrize(("x", "y", "rho"), [(12, 3, 0.5), (30, 30, 0.5), (5, 40, 0.1), (40, 160, 0.1), (0, 9, 0.5)])
-def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(x: int, y: int, rho: float) -> None:
+@pytest.mark.parametrize(
+    ("x", "y", "rho"), [(12, 3, 0.5), (30, 30, 0.5), (5, 40, 0.1), (40, 160, 0.1), (0, 9, 0.5)]
+)
+def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(
+    x: int, y: int, rho: float
+) -> None:
     both = one_sided(x, y, rho), one_sided(y, x, 1.0 - rho)
-    low, high = (float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05, *both))))
+    low, high = (
+        float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05, *both)))
+    )
     for edge, own, other, share in ((low, x, y, rho), (high, y, x, 1.0 - rho)):
         if not 0.001 < edge < 0.999:
             assert (x == 0) == (edge == low)  # nothing is too small a share for what was never seen

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.fold import apply_policy, fold
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS
 from schemas.records import Autonomy, Decision, Order, Outcome, Policy
 from tests.builders import CODEC, piece, result, sent, spec, tables
@@ -16,13 +16,17 @@ OUTCOMES = {
 }
 
 
-def play(policy: Policy | None, autonomy: Autonomy | None, totals: tuple[float, float]) -> tuple[Decision, list[str]]:
+def play(
+    policy: Policy | None, autonomy: Autonomy | None, totals: tuple[float, float]
+) -> tuple[Decision, list[str]]:
     state = tables()
     if policy is not None:
         apply_policy(CODEC.encode(policy), state, CODEC)
     fold(piece(SPECS, sent([spec(autonomy=autonomy)])), state, CODEC)
     arms = [("control", totals[0]), ("b", totals[1])] * 40
-    records = [result(n, variant=variant, count=50, sum=total) for n, (variant, total) in enumerate(arms)]
+    records = [
+        result(n, variant=variant, count=50, sum=total) for n, (variant, total) in enumerate(arms)
+    ]
     outputs = fold(piece(RESULTS, sent(records)), state, CODEC).outputs
     decision = outputs[0].record
     assert isinstance(decision, Decision)
@@ -32,7 +36,9 @@ def play(policy: Policy | None, autonomy: Autonomy | None, totals: tuple[float, 
 
 @pytest.mark.parametrize("autonomy", OUTCOMES)
 @pytest.mark.parametrize(("totals", "order"), [(HARM, Order.ROLLBACK), (GAIN, Order.DEPLOY)])
-def test_a_specs_autonomy_outranks_the_policys(autonomy: Autonomy, totals: tuple[float, float], order: Order) -> None:
+def test_a_specs_autonomy_outranks_the_policys(
+    autonomy: Autonomy, totals: tuple[float, float], order: Order
+) -> None:
     others = Policy(event_id="p", policy_id="p", rollback=Autonomy.OBSERVE, deploy=Autonomy.OBSERVE)
     decision, commands = play(others, autonomy, totals)
     assert (decision.order, decision.outcome) == (order, OUTCOMES[autonomy])
@@ -54,9 +60,16 @@ def test_by_default_a_rollback_is_automatic_and_a_deploy_waits_for_a_person() ->
 def test_a_decision_names_its_evidence_in_numbers_and_in_words() -> None:
     decision, _ = play(None, None, HARM)
     (proof,) = decision.evidence
-    assert (proof.topic, proof.first_offset, proof.metric, decision.variant) == (RESULTS, 0, "conversion", "b")
+    assert (proof.topic, proof.first_offset, proof.metric, decision.variant) == (
+        RESULTS,
+        0,
+        "conversion",
+        "b",
+    )
     assert proof.count == 50 * (proof.last_offset + 1)
     assert proof.estimate == pytest.approx(2.0 / 50 - 45.0 / 50)
     assert proof.low < proof.estimate < proof.high < 0.0
     assert proof.log_e > 0.0
-    assert decision.reason.startswith("bot/exp: treatment b loses 86 points of conversion (interval ")
+    assert decision.reason.startswith(
+        "bot/exp: treatment b loses 86 points of conversion (interval "
+    )

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from agents.watch.detector import ODDS, Alternatives, empty_carry, scan, upper_bound
+from agents.statistics.e_detector import ODDS, Alternatives, empty_carry, scan, upper_bound
 
 RECORDS = st.lists(
-    st.tuples(st.integers(1, 4), st.integers(0, 4)).map(lambda r: (r[0], min(r))), min_size=1, max_size=60
+    st.tuples(st.integers(1, 4), st.integers(0, 4)).map(lambda r: (r[0], min(r))),
+    min_size=1,
+    max_size=60,
 )
 
 
@@ -36,7 +38,9 @@ def test_the_detector_is_the_plain_recursion_wherever_it_is_cut(
     cut = min(cut, len(records) - 1)
     if cut:
         first = scan(against, bad[:cut], count[:cut], 0, 0, empty_carry())
-        second = scan(against, bad[cut:], count[cut:], int(bad[cut - 1]), int(count[cut - 1]), first.carry[-1])
+        second = scan(
+            against, bad[cut:], count[cut:], int(bad[cut - 1]), int(count[cut - 1]), first.carry[-1]
+        )
         assert np.concatenate([first.log_r, second.log_r]).tobytes() == whole.log_r.tobytes()
         assert second.carry[-1].tobytes() == whole.carry[-1].tobytes()
 
@@ -44,10 +48,14 @@ def test_the_detector_is_the_plain_recursion_wherever_it_is_cut(
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.97])
 def test_each_likelihood_ratio_is_worth_one_at_the_reference_rate(rate: float) -> None:
     against = Alternatives.against(rate)
-    assert rate * np.exp(against.of_bad) + (1.0 - rate) * np.exp(against.of_good) == pytest.approx(np.ones(len(ODDS)))
+    assert rate * np.exp(against.of_bad) + (1.0 - rate) * np.exp(against.of_good) == pytest.approx(
+        np.ones(len(ODDS))
+    )
 
 
-@pytest.mark.parametrize(("bad", "count"), [(0, 10), (1, 10), (50, 5_000), (4_999, 5_000), (250, 5_000)])
+@pytest.mark.parametrize(
+    ("bad", "count"), [(0, 10), (1, 10), (50, 5_000), (4_999, 5_000), (250, 5_000)]
+)
 def test_the_bound_is_clopper_and_pearsons(bad: int, count: int) -> None:
     exact = stats.binomtest(bad, count, alternative="less").proportion_ci(0.95, method="exact").high
     assert upper_bound(bad, count) == pytest.approx(exact, rel=1e-9)
@@ -58,19 +66,28 @@ def test_the_bound_stays_below_one() -> None:
 
 
 def test_false_alarms_are_as_rare_as_promised_at_the_true_rate() -> None:
-    """Alarm at 1/a: on average at least 1/a records pass first, so within m of them at most a share of m a alarm."""
+    """Alarm at 1/a: on average at least 1/a records pass first, so within m of them at most a share
+    of m a alarm.
+    """
     rng, rate, m = np.random.default_rng(1), 0.1, 2_000
     against, alarms = Alternatives.against(rate), 0
     for _ in range(200):
         bad = np.cumsum(rng.random(m) < rate, dtype=np.int64)
-        alarms += bool((scan(against, bad, np.arange(1, m + 1), 0, 0, empty_carry()).log_r >= np.log(20_000.0)).any())
+        alarms += bool(
+            (
+                scan(against, bad, np.arange(1, m + 1), 0, 0, empty_carry()).log_r
+                >= np.log(20_000.0)
+            ).any()
+        )
     assert alarms <= 200 * m / 20_000 + 10
 
 
 def test_a_doubled_rate_is_found_and_dated() -> None:
     rng = np.random.default_rng(2)
     bad = np.concatenate([rng.random(5_000) < 0.05, rng.random(2_000) < 0.10]).astype(np.int64)
-    found = scan(Alternatives.against(0.05), np.cumsum(bad), np.arange(1, 7_001), 0, 0, empty_carry())
+    found = scan(
+        Alternatives.against(0.05), np.cumsum(bad), np.arange(1, 7_001), 0, 0, empty_carry()
+    )
     alarm = int(np.flatnonzero(found.log_r >= np.log(1e6))[0])
     assert 5_000 < alarm < 6_200
     assert 4_500 < int(np.argmin(found.suspicion[: alarm + 1])) < 5_300

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agents.effects import Effects, Output
-from agents.fold import INPUTS
+from agents.core.effects import Effects, Output
+from agents.flow.pipeline import INPUTS
 from schemas.catalog import ADMISSIONS, ALERTS, BROADCASTS, COMMANDS, DECISIONS, PROPOSALS, TOPICS
 from schemas.records import Decision, Order, Outcome, Tick, Verdict
 from tests.builders import NOON
@@ -28,7 +28,11 @@ def test_commands_and_alerts_are_waited_for(topic: str) -> None:
 
 
 def test_what_is_read_back_as_an_input_is_not_but_for_the_budget() -> None:
-    ours = [topic for topic in (*INPUTS, *BROADCASTS) if TOPICS[topic].writer == "processor" and topic != "ticks.v1"]
+    ours = [
+        topic
+        for topic in (*INPUTS, *BROADCASTS)
+        if TOPICS[topic].writer == "processor" and topic != "ticks.v1"
+    ]
     urgent = [topic for topic in ours if Effects(outputs=(output(topic),)).urgent]
     assert (urgent, len(ours)) == ([PROPOSALS, ADMISSIONS], 7)
 

@@ -1,4 +1,6 @@
-"""No end of a command but COMPLETED is silent: what is told of which end, and that nothing swallows it."""
+"""No end of a command but COMPLETED is silent: what is told of which end, and that nothing swallows
+it.
+"""
 
 import re
 from dataclasses import replace
@@ -7,32 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from agents.alerts.happening import EARLIER_MOST
-from agents.alerts.metrics import METRICS, Kind
+from agents.alerts.alert_metrics import METRICS, AlertKind
+from agents.alerts.events import EARLIER_MAX
+from agents.alerts.policy_check import check_policy
 from agents.alerts.raising import STORM
 from agents.alerts.rules import DEFAULT_RULES
-from agents.commander.life import FINAL
-from agents.endings import TOLD, UNTOLD, told_how
-from agents.fold import apply_broadcast
-from agents.policy import check_policy
+from agents.commands.lifecycle import FINAL
+from agents.flow.end_alerts import TOLD, UNTOLD, told_how
+from agents.flow.pipeline import apply_broadcast
 from schemas.catalog import ALERTS, FAILURES, POLICIES, RESULTS, SPECS
-from schemas.lessons import Alert, AlertRow, AlertState, FailureAnalysis
-from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
+    Alert,
+    AlertRow,
     AlertRule,
+    AlertState,
     Autonomy,
     Command,
     ExperimentStatus,
+    FailureAnalysis,
     Operator,
     Order,
     Outcome,
     Phase,
     Policy,
+    RequestKind,
+    ReviewVerdict,
     Severity,
     Status,
     SubjectRow,
 )
-from state.lessons import Lessons
+from state.learning_tables import Lessons
 from tests.builders import CODEC, result, spec, tables
 from tests.life import Life
 from tests.loop import Loop
@@ -79,8 +85,10 @@ def test_each_end_of_each_order_is_told_or_says_why_not(phase: Phase, order: Ord
 def test_an_end_of_a_rollback_that_is_not_completed_wakes_somebody(phase: Phase) -> None:
     metric = told_how(phase, Order.ROLLBACK)
     assert metric is not None
-    assert metric.kind == Kind.END, "it is no part of a storm"
-    assert [rule.severity for rule in DEFAULT_RULES if rule.metric == metric.name] == [Severity.CRITICAL]
+    assert metric.kind == AlertKind.END, "it is no part of a storm"
+    assert [rule.severity for rule in DEFAULT_RULES if rule.metric == metric.name] == [
+        Severity.CRITICAL
+    ]
 
 
 def test_a_rollback_that_failed_for_good_is_told_at_once_with_what_its_deployer_said() -> None:
@@ -111,7 +119,11 @@ def test_a_rollback_that_nobody_answered_is_told_at_once() -> None:
 
 
 def test_a_rollback_that_waited_in_vain_was_rejected_or_cancelled_is_told_at_once() -> None:
-    for end, rule in (("lapse", "approval expired"), ("reject", "rollback not done"), ("cancel", "rollback not done")):
+    for end, rule in (
+        ("lapse", "approval expired"),
+        ("reject", "rollback not done"),
+        ("cancel", "rollback not done"),
+    ):
         life = Life()
         decision = life.find(outcome=Outcome.AWAITING_APPROVAL)
         if end == "lapse":
@@ -133,18 +145,25 @@ def test_a_rollback_that_is_stale_when_it_is_approved_is_told_at_once() -> None:
     assert told(life) == [NOT_DONE]
 
 
-def test_a_rollback_that_makes_way_for_a_deployment_is_told_and_for_another_rollback_is_not() -> None:
+def test_a_rollback_that_makes_way_for_a_deployment_is_told_and_for_another_rollback_is_not() -> (
+    None
+):
     for kind, expected in ((RequestKind.DEPLOY, [NOT_DONE]), (RequestKind.ROLLBACK, [])):
         life = Life(DEPLOYS)
         decision = life.find(outcome=Outcome.AWAITING_APPROVAL)
         like = {"experiment_id": "exp", "variant": "b", "model_version": "v2"}
-        life.ask(kind, **({"variant": "c", "to_version": "v1"} if kind == RequestKind.DEPLOY else like))
+        life.ask(
+            kind, **({"variant": "c", "to_version": "v1"} if kind == RequestKind.DEPLOY else like)
+        )
         assert life.row(decision.command_id).phase == Phase.SUPERSEDED
         assert told(life) == expected, kind
 
 
 def test_a_rollback_that_was_undone_and_one_that_could_not_be_are_told() -> None:
-    for end, expected in ((Status.COMPLETED, NOT_DONE), (Status.REFUSED, ("command not undone", Severity.CRITICAL))):
+    for end, expected in (
+        (Status.COMPLETED, NOT_DONE),
+        (Status.REFUSED, ("command not undone", Severity.CRITICAL)),
+    ):
         life = Life(DEPLOYS)
         first = ordered(life)
         life.report(first, Status.COMPLETED)
@@ -213,25 +232,48 @@ def test_news_of_many_become_one_alert() -> None:
     assert [one.count for one in alerts(life)] == [1] * (STORM - 1) + [STORM]
 
 
-@pytest.mark.parametrize(("autonomy", "outcome"), [(Autonomy.AUTO, "[ISSUED]"), (Autonomy.OBSERVE, "[OBSERVED]")])
-def test_a_proved_harm_and_a_critical_failure_are_heard_of_whatever_follows(autonomy: Autonomy, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("autonomy", "outcome"), [(Autonomy.AUTO, "[ISSUED]"), (Autonomy.OBSERVE, "[OBSERVED]")]
+)
+def test_a_proved_harm_and_a_critical_failure_are_heard_of_whatever_follows(
+    autonomy: Autonomy, outcome: str
+) -> None:
     loop = Loop()
     loop.send(SPECS, [spec(autonomy=autonomy)])
     arms = [("control", 45.0), ("b", 2.0)] * 40
-    loop.send(RESULTS, [result(n, variant=arm, count=50, sum=total) for n, (arm, total) in enumerate(arms)])
+    loop.send(
+        RESULTS,
+        [result(n, variant=arm, count=50, sum=total) for n, (arm, total) in enumerate(arms)],
+    )
     heard = [one for one in loop.records(ALERTS) if isinstance(one, Alert)]
     assert [one.rule for one in heard if one.rule == "harm proved"] == ["harm proved"]
     critical = any(
-        one.severity == Severity.CRITICAL for one in loop.records(FAILURES) if isinstance(one, FailureAnalysis)
+        one.severity == Severity.CRITICAL
+        for one in loop.records(FAILURES)
+        if isinstance(one, FailureAnalysis)
     )
     assert critical
     assert [one.rule for one in heard if one.rule == "critical failure"] == ["critical failure"]
-    assert all(one.message.endswith(outcome) for one in heard if one.rule in ("harm proved", "critical failure"))
+    assert all(
+        one.message.endswith(outcome)
+        for one in heard
+        if one.rule in ("harm proved", "critical failure")
+    )
 
 
 def policy(metric: str, **terms: object) -> Policy:
-    values = {"operator": Operator.ABOVE, "threshold": 0.0, "severity": Severity.HIGH, "template": "{key}", **terms}
-    return Policy(event_id="p", policy_id="p", alerts=(AlertRule(name="own", metric=metric, **values),))  # type: ignore[arg-type]
+    values = {
+        "operator": Operator.ABOVE,
+        "threshold": 0.0,
+        "severity": Severity.HIGH,
+        "template": "{key}",
+        **terms,
+    }
+    return Policy(
+        event_id="p",
+        policy_id="p",
+        alerts=(AlertRule(name="own", metric=metric, **values),),  # type: ignore[arg-type]
+    )
 
 
 def test_a_rule_on_a_metric_that_does_not_exist_is_refused_with_those_that_do() -> None:
@@ -250,9 +292,13 @@ def test_a_policy_that_an_older_mendstream_took_is_in_force_whatever_its_alerts_
     assert state.policies == {"p": older}
 
 
-@pytest.mark.parametrize("terms", [{"duration_ms": 1}, {"threshold": 1.0}, {"operator": Operator.BELOW}])
+@pytest.mark.parametrize(
+    "terms", [{"duration_ms": 1}, {"threshold": 1.0}, {"operator": Operator.BELOW}]
+)
 def test_a_rule_that_could_never_speak_of_what_happens_is_refused(terms: dict[str, object]) -> None:
-    assert [reason for reason, _ in check_policy(policy("rollbacks.not_done", **terms))] == ["OUT_OF_RANGE"]
+    assert [reason for reason, _ in check_policy(policy("rollbacks.not_done", **terms))] == [
+        "OUT_OF_RANGE"
+    ]
     assert check_policy(policy("rollbacks.not_done")) == []
 
 
@@ -271,12 +317,15 @@ def test_the_docs_name_each_metric_and_each_rule() -> None:
     said = (ROOT / "docs/memory.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (\w+) \| (.*?) \| (.*?) \|$", said, re.MULTILINE)
     rules = {
-        metric: ", ".join(f"{rule.name} ({rule.severity})" for rule in DEFAULT_RULES if rule.metric == metric)
+        metric: ", ".join(
+            f"{rule.name} ({rule.severity})" for rule in DEFAULT_RULES if rule.metric == metric
+        )
         for metric in METRICS
     }
-    assert rows == [(each.name, each.kind, each.about, each.means, rules[each.name]) for each in METRICS.values()], (
-        "write the table of docs/memory.md anew from agents/alerts"
-    )
+    assert rows == [
+        (each.name, each.kind, each.about, each.means, rules[each.name])
+        for each in METRICS.values()
+    ], "write the table of docs/memory.md anew from agents/alerts"
 
 
 def test_a_dry_run_that_completes_is_no_rollback_and_ends_no_alert() -> None:
@@ -348,12 +397,16 @@ def test_an_alert_of_a_row_of_an_older_mendstream_is_over_too() -> None:
         (raised,) = ids(life, AlertState.RAISED)
         life.report(ordered(life), Status.COMPLETED)
         assert sorted(ids(life, AlertState.RESOLVED)) == sorted((raised, "old"))
-        assert all(row.state == AlertState.RESOLVED for row in life.tables.lessons.alerts.rows() if row.alert_id)
+        assert all(
+            row.state == AlertState.RESOLVED
+            for row in life.tables.lessons.alerts.rows()
+            if row.alert_id
+        )
 
 
 def test_of_very_many_open_alerts_the_oldest_is_over_when_another_is_raised() -> None:
     life = Life(Policy(event_id="p", policy_id="p", commands_per_hour=1_000, subjects_share=1.0))
-    for _ in range(EARLIER_MOST + 2):
+    for _ in range(EARLIER_MAX + 2):
         life.report(ordered(life), Status.REFUSED)
     raised = ids(life, AlertState.RAISED)
     assert ids(life, AlertState.RESOLVED) == raised[:1]
@@ -367,7 +420,9 @@ def test_a_storm_of_newcomers_leaves_no_alert_open_that_was_told_of_before() -> 
     life.tables.newcomers.put("default", life.now)
     for _ in range(STORM + 1):
         life.report(ordered(life), Status.REFUSED)
-    alone = [one.alert_id for one in alerts(life) if one.rule == "rollback not done" and one.count == 1]
+    alone = [
+        one.alert_id for one in alerts(life) if one.rule == "rollback not done" and one.count == 1
+    ]
     life.report(ordered(life), Status.COMPLETED)
     assert len(alone) == STORM - 1
     assert ids(life, AlertState.RESOLVED) == alone

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.mix import Part
-from agents.watch.explain import explain
+from agents.core.kitagawa import Part
+from agents.drift.decay_or_mix import explain
 
-SIDES = st.tuples(st.integers(0, 1_000), st.floats(0.0, 1.0)).map(lambda side: (side[0], int(side[0] * side[1])))
+SIDES = st.tuples(st.integers(0, 1_000), st.floats(0.0, 1.0)).map(
+    lambda side: (side[0], int(side[0] * side[1]))
+)
 PARTS = st.lists(st.tuples(SIDES, SIDES), min_size=2, max_size=6).map(
     lambda sides: [Part(f"s{i}", *before, *during) for i, (before, during) in enumerate(sides)]
 )
@@ -35,7 +37,13 @@ def test_a_shift_of_the_mix_alone_has_no_part_within() -> None:
 
 
 def test_a_segment_adds_by_being_worse_than_the_rest_and_not_by_growing() -> None:
-    change = explain([Part("good", 200, 20, 500, 50), Part("bad", 100, 50, 150, 75), Part("so-so", 700, 210, 350, 105)])
+    change = explain(
+        [
+            Part("good", 200, 20, 500, 50),
+            Part("bad", 100, 50, 150, 75),
+            Part("so-so", 700, 210, 350, 105),
+        ]
+    )
     assert change is not None
     assert (change.segment, change.segment_is_mix) == ("bad", True)
 
@@ -79,6 +87,8 @@ def test_the_parts_add_up_to_the_whole_change(parts: list[Part]) -> None:
     assert change.within + change.mix == pytest.approx(whole, abs=1e-12)
 
 
-@pytest.mark.parametrize("parts", [[], [Part("a", 10, 1, 10, 9)], [Part("a", 0, 0, 9, 1), Part("b", 0, 0, 9, 9)]])
+@pytest.mark.parametrize(
+    "parts", [[], [Part("a", 10, 1, 10, 9)], [Part("a", 0, 0, 9, 1), Part("b", 0, 0, 9, 9)]]
+)
 def test_there_is_nothing_to_explain_without_segments_on_both_sides(parts: list[Part]) -> None:
     assert explain(parts) is None

@@ -5,20 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.failure.causes import causes_of
-from agents.failure.classify import changes_of, loss_of, type_of, types_of
-from agents.failure.hypotheses import hypotheses_of
-from agents.failure.impact import impact_of, severity_of
-from agents.mix import Added
-from agents.slice import Compared, Finding
+from agents.core.batch import Compared, Finding
+from agents.core.kitagawa import Added
+from agents.failures.analysis.causes import causes_of
+from agents.failures.analysis.classify import changes_of, loss_of, type_of, types_of
+from agents.failures.analysis.hypotheses import hypotheses_of
+from agents.failures.analysis.impact import impact_of, severity_of
 from schemas.catalog import FAILURES, METRICS, RESULTS, SPECS, STATUS
 from schemas.ids import event_uuid
-from schemas.lessons import Cause, CauseKind, FailureAnalysis, FailureType, Sighting
 from schemas.records import (
     Autonomy,
+    Cause,
+    CauseKind,
     Command,
     CommandStatus,
     Direction,
+    FailureAnalysis,
+    FailureType,
     ImproveCommand,
     MetricKind,
     MetricSpec,
@@ -28,6 +31,7 @@ from schemas.records import (
     RetrainCommand,
     Role,
     Severity,
+    Sighting,
     Status,
     Verdict,
 )
@@ -74,7 +78,13 @@ def test_a_metric_fails_from_its_own_threshold_on_and_the_proved_one_always() ->
         event_id="p",
         policy_id="p",
         metrics=(
-            MetricSpec("latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, failure_threshold=2.0),
+            MetricSpec(
+                "latency",
+                Role.GUARDRAIL,
+                Direction.LOWER_IS_BETTER,
+                MetricKind.MEAN,
+                failure_threshold=2.0,
+            ),
         ),
     )
     small = finding(Compared("accuracy", 0.92, 0.91, 1.0), S1[1], Compared("cost", 1.0, 1.05, -1.0))
@@ -113,7 +123,8 @@ def test_a_metrics_name_says_what_it_is_about(name: str, kind: FailureType) -> N
 
 def test_a_mix_shift_is_named_by_its_segment_and_retraining_does_not_mend_it() -> None:
     shifted = finding(
-        Compared("error", 0.168, 0.235, -1.0), added=(Added("16", 0.002, 0.045), Added("0", 0.003, 0.017))
+        Compared("error", 0.168, 0.235, -1.0),
+        added=(Added("16", 0.002, 0.045), Added("0", 0.003, 0.017)),
     )
     causes = causes_of(shifted, (), (), NOON)
     assert [(cause.kind, cause.name) for cause in causes[:2]] == [
@@ -122,12 +133,18 @@ def test_a_mix_shift_is_named_by_its_segment_and_retraining_does_not_mend_it() -
     ]
     assert causes[0].share == pytest.approx(0.045 / 0.067)
     best = hypotheses_of((FailureType.ACCURACY,), causes, 0.4)[0]
-    assert (best.strategy, best.text) == ("targeted data", "more data and a better model for segment 16")
+    assert (best.strategy, best.text) == (
+        "targeted data",
+        "more data and a better model for segment 16",
+    )
 
 
 def test_a_version_explains_all_but_the_mix() -> None:
     came = finding(
-        S1[0], came_with_version=True, model_version="v2", added=(Added("a", 0.08, 0.01), Added("b", 0.08, 0.03))
+        S1[0],
+        came_with_version=True,
+        model_version="v2",
+        added=(Added("a", 0.08, 0.01), Added("b", 0.08, 0.03)),
     )
     first, second, *_ = causes_of(came, (), (), NOON)
     assert (first.kind, first.name) == (CauseKind.VERSION, "v2")
@@ -137,7 +154,10 @@ def test_a_version_explains_all_but_the_mix() -> None:
 
 def test_of_equal_shares_the_version_is_named_first() -> None:
     half = finding(
-        S1[0], came_with_version=True, model_version="v2", added=(Added("a", 0.1, 0.0), Added("b", 0.0, 0.1))
+        S1[0],
+        came_with_version=True,
+        model_version="v2",
+        added=(Added("a", 0.1, 0.0), Added("b", 0.0, 0.1)),
     )
     assert [cause.kind for cause in causes_of(half, (), (), NOON)] == [
         *(CauseKind.VERSION, CauseKind.SEGMENT, CauseKind.MIX_SHIFT),
@@ -179,16 +199,22 @@ def test_another_metric_that_moved_before_is_named_and_one_that_moved_long_ago_i
         (Compared("revenue", 1.0, 0.95, 1.0), FailureType.REVENUE, Severity.MEDIUM),
     ],
 )
-def test_severity_goes_by_the_relative_loss(compared: Compared, kind: FailureType, severity: Severity) -> None:
+def test_severity_goes_by_the_relative_loss(
+    compared: Compared, kind: FailureType, severity: Severity
+) -> None:
     assert severity_of(finding(compared), kind) == severity
 
 
 def test_impact_is_the_loss_of_a_day_and_says_how_it_was_worked_out() -> None:
-    impact = impact_of(finding(Compared("conversion", 0.10, 0.08, 1.0), units=6_000), NOON + 12 * HOUR)
+    impact = impact_of(
+        finding(Compared("conversion", 0.10, 0.08, 1.0), units=6_000), NOON + 12 * HOUR
+    )
     assert impact.inputs == {"winner": 0.10, "loser": 0.08, "units": 6_000.0, "days": 0.5}
     assert impact.loss_per_day == pytest.approx(240.0)
     minutes = impact_of(finding(Compared("conversion", 0.10, 0.08, 1.0), units=60), NOON + 60_000)
-    assert minutes.inputs["days"] == pytest.approx(1 / 24)  # what came within minutes is not stretched to a day
+    assert minutes.inputs["days"] == pytest.approx(
+        1 / 24
+    )  # what came within minutes is not stretched to a day
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -203,7 +229,13 @@ def test_any_change_gives_a_loss_that_is_no_nan(before: float, now: float, sign:
 
 @given(
     causes=st.lists(
-        st.builds(Cause, st.sampled_from(list(CauseKind)), st.text(max_size=5), st.floats(0.0, 1.0), st.just("")),
+        st.builds(
+            Cause,
+            st.sampled_from(list(CauseKind)),
+            st.text(max_size=5),
+            st.floats(0.0, 1.0),
+            st.just(""),
+        ),
         max_size=4,
     ),
     loss=st.floats(0.0, 1.0),
@@ -218,16 +250,24 @@ def test_a_losing_variant_is_analysed_with_all_its_metrics() -> None:
     loop, rng = Loop(AUTO), np.random.default_rng(1)
     metrics = (
         MetricSpec("accuracy", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
-        MetricSpec("latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=10_000.0),
+        MetricSpec(
+            "latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=10_000.0
+        ),
     )
     loop.send(SPECS, [spec(metrics=metrics, candidate_version="v2", baseline_version="v1")])
     records = []
     for n in range(3_000):
         bad = rng.random() < 0.5
-        arm = {"variant": "b" if bad else "control", "unit_id": f"u{n}", "occurred_at": NOON + n * 60_000 // 10}
+        arm = {
+            "variant": "b" if bad else "control",
+            "unit_id": f"u{n}",
+            "occurred_at": NOON + n * 60_000 // 10,
+        }
         right = rng.random() < (0.78 if bad else 0.92)
         records.append(result(2 * n, metric="accuracy", sum=float(right), **arm))
-        records.append(result(2 * n + 1, metric="latency", sum=rng.exponential(250.0 if bad else 100.0), **arm))
+        records.append(
+            result(2 * n + 1, metric="latency", sum=rng.exponential(250.0 if bad else 100.0), **arm)
+        )
     loop.now = NOON + 6 * HOUR
     loop.send(RESULTS, records)
     analysis = loop.records(FAILURES)[0]
@@ -255,12 +295,16 @@ def test_a_drift_is_trained_against_first_and_improved_where_that_did_not_help()
     loop, rng = Loop(AUTO), np.random.default_rng(2)
     loop.now = NOON + 3 * HOUR
     loop.send(METRICS, drifting(0, 0.05, 2_000, rng) + drifting(2_000, 0.25, 1_000, rng))
-    (retrain,) = (one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand))
+    (retrain,) = (
+        one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand)
+    )
     assert loop.records("commands.improve.v1") == []
     loop.send(STATUS, [done(retrain, Status.COMPLETED)])
     loop.now += HOUR
     loop.send(METRICS, drifting(3_000, 0.25, 1_000, rng) + drifting(4_000, 0.6, 500, rng))
-    (improve,) = (one for one in loop.records("commands.improve.v1") if isinstance(one, ImproveCommand))
+    (improve,) = (
+        one for one in loop.records("commands.improve.v1") if isinstance(one, ImproveCommand)
+    )
     assert (improve.strategy, improve.specialist) == ("search hyperparameters", "ai-ml-debugger")
     assert improve.expected_gain > 0.0
     assert improve.expected_cost == 12.0
@@ -274,7 +318,9 @@ def test_a_command_after_which_the_failure_stays_away_has_helped() -> None:
     loop, rng = Loop(AUTO), np.random.default_rng(3)
     loop.now = NOON + 2 * HOUR
     loop.send(METRICS, drifting(0, 0.05, 2_000, rng) + drifting(2_000, 0.25, 1_000, rng))
-    (retrain,) = (one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand))
+    (retrain,) = (
+        one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand)
+    )
     loop.send(STATUS, [done(retrain, Status.COMPLETED)])
     loop.wait(6 * HOUR - 1)
     row = loop.tables.lessons.patterns.get("ACCURACY")
@@ -293,7 +339,9 @@ def test_a_deployer_that_fails_is_trusted_less_and_the_action_is_not_blamed() ->
     loop.now = NOON + 2 * HOUR
     loop.send(METRICS, drifting(0, 0.05, 2_000, rng) + drifting(2_000, 0.25, 1_000, rng))
     for attempt in (1, 2, 3):
-        *_, retrain = (one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand))
+        *_, retrain = (
+            one for one in loop.records("commands.retrain.v1") if isinstance(one, RetrainCommand)
+        )
         assert retrain.attempt == attempt
         loop.send(STATUS, [done(retrain, Status.FAILED)])
         loop.wait(2_000)
@@ -316,14 +364,19 @@ def done(command: Command, status: Status) -> CommandStatus:
 
 
 def test_group_quarters_explain_what_the_employment_model_gets_wrong() -> None:
-    """US Census, Massachusetts 2016 to 2018: for ten thousand rows people in group quarters fill the file."""
+    """US Census, Massachusetts 2016 to 2018: for ten thousand rows people in group quarters fill
+    the file.
+    """
     loop = Loop(Policy(event_id="p", policy_id="p", improve=Autonomy.AUTO, retrain=Autonomy.AUTO))
     records = [event.record for event in employment()]
     for first in range(0, len(records), 20_000):
         loop.send(METRICS, records[first : first + 20_000])
     analysis = loop.records(FAILURES)[0]
     assert isinstance(analysis, FailureAnalysis)
-    assert (analysis.causes[0].kind, analysis.causes[0].name) == (CauseKind.MIX_SHIFT, "group quarters")
+    assert (analysis.causes[0].kind, analysis.causes[0].name) == (
+        CauseKind.MIX_SHIFT,
+        "group quarters",
+    )
     assert analysis.types == (FailureType.ACCURACY,)
     improve = loop.records("commands.improve.v1")[0]
     assert isinstance(improve, ImproveCommand)

@@ -1,4 +1,6 @@
-"""Subjects that nobody vouched for are forgotten with the last of their rows, and their places are free again."""
+"""Subjects that nobody vouched for are forgotten with the last of their rows, and their places are
+free again.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import leaving
-from agents.known import NEW_MS, is_known, known_count
+from agents.commands.known_subjects import NEW_MS, is_known, known_count
+from agents.flow import row_removal
 from schemas.catalog import METRICS, REQUESTS, RESULTS, SPECS
 from schemas.ids import event_uuid
-from schemas.orders import Request, RequestKind
-from schemas.records import Order, Phase
-from state.leaving import COMMAND_MS, DAY_MS, EXPERIMENT_MS, HOUR_MS, METRIC_MS
+from schemas.records import Order, Phase, Request, RequestKind
+from state.row_expiry import COMMAND_MS, DAY_MS, EXPERIMENT_MS, HOUR_MS, METRIC_MS
 from tests.builders import CODEC, metric, result, spec
 from tests.life import Life
 from tests.loop import Loop, rows
@@ -28,7 +29,13 @@ def met(loop: Loop, topic: str, *names: str, event_id: str = "") -> None:
     """One record of each."""
     make: Any = result if topic == RESULTS else metric
     records = [make(subject=name, occurred_at=loop.now) for name in names]
-    loop.send(topic, [replace(one, event_id=event_id or event_uuid(topic, one.subject, loop.now)) for one in records])
+    loop.send(
+        topic,
+        [
+            replace(one, event_id=event_id or event_uuid(topic, one.subject, loop.now))
+            for one in records
+        ],
+    )
 
 
 def subjects(loop: Loop) -> set[str]:
@@ -39,7 +46,7 @@ def subjects(loop: Loop) -> set[str]:
 def test_made_up_subjects_leave_with_tombstones_and_their_places_are_free_again(
     topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 3)
+    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 3)
     loop = Loop()
     met(loop, topic, "evil/0", "evil/1", "evil/2", "evil/3")
     assert subjects(loop) == {"evil/0", "evil/1", "evil/2"}
@@ -76,13 +83,22 @@ def test_the_places_of_experiments_stay_counted_while_one_of_them_is_there() -> 
         loop.wait(EXPERIMENT_MS // 2)
         loop.send(
             RESULTS,
-            [result(subject="bot", experiment_id=f"b{number}", event_id=str(number), occurred_at=loop.now)],
+            [
+                result(
+                    subject="bot",
+                    experiment_id=f"b{number}",
+                    event_id=str(number),
+                    occurred_at=loop.now,
+                )
+            ],
         )
     ordinals = {row.experiment_id: row.ordinal for row in loop.tables.experiments.rows()}
     assert ordinals == {"b0": 2, "b1": 3, "b2": 4}
     loop.wait(2 * SILENT_MS)
     assert subjects(loop) == set()
-    loop.send(RESULTS, [result(subject="bot", experiment_id="c", event_id="c", occurred_at=loop.now)])
+    loop.send(
+        RESULTS, [result(subject="bot", experiment_id="c", event_id="c", occurred_at=loop.now)]
+    )
     assert [row.ordinal for row in loop.tables.experiments.rows()] == [1]
 
 
@@ -130,8 +146,10 @@ def test_who_comes_back_is_new_again() -> None:
     assert loop.tables.newcomers.count("default", -1) == 1
 
 
-def test_so_many_are_forgotten_at_one_tick_and_the_others_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "LEAVE_MOST", 3)
+def test_so_many_are_forgotten_at_one_tick_and_the_others_at_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(row_removal, "LEAVE_MAX", 3)
     loop = Loop()
     met(loop, RESULTS, *(f"s{n}" for n in range(7)))
     loop.wait(SILENT_MS)
@@ -155,9 +173,11 @@ ACTIONS = st.one_of(
 def test_whenever_it_is_restarted_the_same_are_forgotten(
     actions: Iterable[tuple[tuple[str, int], bool]], most: int
 ) -> None:
-    """Whatever they send, are vouched for by, or ordered; and who is there and unvouched for has rows or is to go."""
+    """Whatever they send, are vouched for by, or ordered; and who is there and unvouched for has
+    rows or is to go.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leaving, "LEAVE_MOST", most)
+        patch.setattr(row_removal, "LEAVE_MAX", most)
         one, other = Loop(), Loop()
         for step, ((what, number), restarts) in enumerate(actions):
             other = restarted(other) if restarts else other
@@ -167,7 +187,11 @@ def test_whenever_it_is_restarted_the_same_are_forgotten(
         tables = one.tables
         for row in tables.subjects.rows():
             left = (tables.experiments, tables.metrics, tables.commands)
-            assert row.new_since < 0 or any(table.count(row.subject) for table in left) or row.subject in tables.bare
+            assert (
+                row.new_since < 0
+                or any(table.count(row.subject) for table in left)
+                or row.subject in tables.bare
+            )
 
 
 def _act(loop: Loop, what: str, number: int, step: int) -> None:
@@ -178,7 +202,9 @@ def _act(loop: Loop, what: str, number: int, step: int) -> None:
         loop.send(SPECS, [spec(subject=name, event_id=event_id)])
     elif what == REQUESTS:
         kind = (RequestKind.FREEZE, RequestKind.UNFREEZE, RequestKind.ROLLBACK)[step % 3]
-        asked = Request(event_id=event_id, subject=name, kind=kind, requested_by="ann", requested_at=loop.now)
+        asked = Request(
+            event_id=event_id, subject=name, kind=kind, requested_by="ann", requested_at=loop.now
+        )
         loop.send(REQUESTS, [asked])
     else:
         met(loop, what, name, event_id=event_id)

@@ -1,9 +1,11 @@
-"""Values that follow each other: recognised, and weighed by what their mean's variance really is."""
+"""Values that follow each other: recognised, and weighed by what their mean's variance really
+is.
+"""
 
 import numpy as np
 import pytest
 
-from agents.judge.inflation import inflation_of
+from agents.statistics.variance_inflation import inflation_of
 
 MOST = 200.0  # records that weigh as one
 
@@ -26,7 +28,10 @@ def test_the_inflation_covers_the_true_one_nearly_always_and_does_not_overdo_it(
 
 
 def test_independent_values_weigh_as_they_are() -> None:
-    given = [inflation_of(np.random.default_rng(seed).lognormal(sigma=2.0, size=500)) for seed in range(200)]
+    given = [
+        inflation_of(np.random.default_rng(seed).lognormal(sigma=2.0, size=500))
+        for seed in range(200)
+    ]
     assert sum(one > 1.0 for one in given) <= 4
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from agents.fold import apply_policy, fold, refresh
-from agents.judge.marks import mark, next_mark
+from agents.experiments.evidence.interval_schedule import mark, next_mark
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -33,11 +33,15 @@ def test_the_next_mark_is_never_later_than_the_step_it_announces() -> None:
     assert next_mark(np.array([0])).tolist() == [1]
 
 
-def folded(rates: list[tuple[float, float]], seed: int, each: int = 20_000) -> tuple[list[Decision], Tables]:
+def folded(
+    rates: list[tuple[float, float]], seed: int, each: int = 20_000
+) -> tuple[list[Decision], Tables]:
     """Stretches of units, each with the rates of control and b."""
     rng = np.random.default_rng(seed)
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.OBSERVE)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.OBSERVE)), state, CODEC
+    )
     fold(piece(SPECS, sent([spec(metrics=(CONVERSION,), alpha=0.05)])), state, CODEC)
     found: list[Decision] = []
     for number, (control, b) in enumerate(rates):
@@ -55,7 +59,9 @@ def folded(rates: list[tuple[float, float]], seed: int, each: int = 20_000) -> t
 
 def test_an_effect_that_fades_is_said_to_drift_once_and_stands_so_in_its_row() -> None:
     found, state = folded([(0.30, 0.36), *[(0.30, 0.30)] * 4], seed=1)
-    assert [(one.verdict, one.order, one.outcome) for one in found] == [(Verdict.UNSTABLE, Order.NONE, Outcome.HELD)]
+    assert [(one.verdict, one.order, one.outcome) for one in found] == [
+        (Verdict.UNSTABLE, Order.NONE, Outcome.HELD)
+    ]
     assert "drifts" in found[0].reason
     refresh(state)
     row = next(n for n in range(len(state.arms)) if state.arms.keys[n][3] == "b")
@@ -65,7 +71,9 @@ def test_an_effect_that_fades_is_said_to_drift_once_and_stands_so_in_its_row() -
 
 @pytest.mark.parametrize("rates", [(0.3, 0.3), (0.02, 0.02), (0.3, 0.305)])
 def test_a_steady_effect_is_hardly_ever_said_to_drift(rates: tuple[float, float]) -> None:
-    drifting = sum(one.verdict == Verdict.UNSTABLE for seed in range(25) for one in folded([rates], seed)[0])
+    drifting = sum(
+        one.verdict == Verdict.UNSTABLE for seed in range(25) for one in folded([rates], seed)[0]
+    )
     assert drifting <= 1
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.effects import Output
-from agents.fold import apply_policy, fold, refresh
+from agents.core.effects import Output
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -29,7 +29,7 @@ from schemas.records import (
     State,
     Verdict,
 )
-from state.table import row_key
+from state.storage.table import row_key
 from state.tables import Tables
 from tests.builders import CODEC, many, piece, result, sent, spec, tables
 
@@ -51,8 +51,12 @@ def state_with(*metrics: MetricSpec, experiments: int = 1, **fields: Any) -> Tab
     return state
 
 
-def outputs_of(state: Tables, metric: str, treated: Bits, values: NDArray[Any], slices: int = 10) -> list[Output]:
-    """Folds records of the shape (events, experiments), one event of each experiment after the other."""
+def outputs_of(
+    state: Tables, metric: str, treated: Bits, values: NDArray[Any], slices: int = 10
+) -> list[Output]:
+    """Folds records of the shape (events, experiments), one event of each experiment after the
+    other.
+    """
     events, experiments = treated.shape
     records = many(
         result(metric=metric),
@@ -62,12 +66,18 @@ def outputs_of(state: Tables, metric: str, treated: Bits, values: NDArray[Any], 
         sum=values.astype(float).ravel(),
     )
     cuts = np.array_split(np.arange(len(records)), slices)
-    outputs = [out for cut in cuts for out in fold(piece(RESULTS, records[cut[0] : cut[-1] + 1]), state, CODEC).outputs]
+    outputs = [
+        out
+        for cut in cuts
+        for out in fold(piece(RESULTS, records[cut[0] : cut[-1] + 1]), state, CODEC).outputs
+    ]
     return [out for out in outputs if out.topic in (DECISIONS, *COMMANDS.values())]
 
 
 def events_until(outputs: list[Output], order: str, experiments: int) -> dict[str, int]:
-    """How many events each experiment had by its order; how much of it may be issued at once is not asked."""
+    """How many events each experiment had by its order; how much of it may be issued at once is not
+    asked.
+    """
     return {
         str(one.record.experiment_id): one.record.evidence[0].last_offset // experiments + 1
         for one in outputs
@@ -88,19 +98,25 @@ def test_errors_that_rise_from_1_to_5_percent_are_rolled_back_soon() -> None:
     rng, runs, events = np.random.default_rng(2), 40, 2_500
     state = state_with(ERROR, experiments=runs)
     treated = rng.random((events, runs)) < 0.5
-    outputs = outputs_of(state, "error", treated, rng.random((events, runs)) < np.where(treated, 0.05, 0.01))
+    outputs = outputs_of(
+        state, "error", treated, rng.random((events, runs)) < np.where(treated, 0.05, 0.01)
+    )
     taken = events_until(outputs, "ROLLBACK", runs)
     assert len([n for n in taken.values() if n <= 1_500]) >= 0.9 * runs
     assert events_until(outputs, "DEPLOY", runs) == {}
 
 
 def test_a_split_off_its_plan_is_not_taken_for_an_effect() -> None:
-    """Nothing but the assignment is wrong: 55 to 45, and no exposures are sent that would show it."""
+    """Nothing but the assignment is wrong: 55 to 45, and no exposures are sent that would show
+    it.
+    """
     rng, runs, events = np.random.default_rng(3), 40, 3_000
     for rate in (0.1, 0.5):
         state = state_with(CONVERSION, experiments=runs)
         shape = (events, runs)
-        outputs = outputs_of(state, "conversion", rng.random(shape) < 0.55, rng.random(shape) < rate)
+        outputs = outputs_of(
+            state, "conversion", rng.random(shape) < 0.55, rng.random(shape) < rate
+        )
         assert len(events_until(outputs, "ROLLBACK", runs)) <= 3
         assert len(events_until(outputs, "DEPLOY", runs)) <= 3
 
@@ -120,12 +136,20 @@ def test_a_broken_split_is_held_at_once_and_a_sound_one_hardly_ever() -> None:
     rng, runs, events = np.random.default_rng(5), 60, 3_000
     for share, fewest, most in ((0.5, 0, 3), (0.6, 60, 60)):
         state = state_with(CONVERSION, experiments=runs)
-        outputs = outputs_of(state, "exposure", rng.random((events, runs)) < share, np.ones((events, runs)))
-        held = [one for one in outputs if isinstance(one.record, Decision) and one.record.verdict == Verdict.SPLIT]
+        outputs = outputs_of(
+            state, "exposure", rng.random((events, runs)) < share, np.ones((events, runs))
+        )
+        held = [
+            one
+            for one in outputs
+            if isinstance(one.record, Decision) and one.record.verdict == Verdict.SPLIT
+        ]
         assert fewest <= len(held) == len(outputs) <= most
 
 
-def arms(*counts: tuple[str, str, int, float], repeat: int = 40, start: int = 0) -> list[ExperimentResult]:
+def arms(
+    *counts: tuple[str, str, int, float], repeat: int = 40, start: int = 0
+) -> list[ExperimentResult]:
     """Records of (variant, metric, count, sum), again and again."""
     return [
         result(start + i * len(counts) + j, variant=variant, metric=metric, count=count, sum=total)
@@ -150,24 +174,40 @@ def three_arms() -> Tables:
 
 def test_each_treatment_is_judged_by_itself() -> None:
     state = three_arms()
-    records = arms(("control", "conversion", 100, 50.0), ("b", "conversion", 50, 5.0), ("c", "conversion", 50, 45.0))
+    records = arms(
+        ("control", "conversion", 100, 50.0),
+        ("b", "conversion", 50, 5.0),
+        ("c", "conversion", 50, 45.0),
+    )
     assert {(one.variant, one.order) for one in decisions(state, renamed(records))} == {
         ("b", Order.ROLLBACK),
         ("c", Order.DEPLOY),
     }
     row = state.experiments.get(row_key("bot", "exp0"))
     assert row is not None
-    assert {(one.variant, one.order) for one in row.decided} == {("b", Order.ROLLBACK), ("c", Order.DEPLOY)}
+    assert {(one.variant, one.order) for one in row.decided} == {
+        ("b", Order.ROLLBACK),
+        ("c", Order.DEPLOY),
+    }
 
 
 def test_a_treatment_rolled_back_does_not_break_the_split_of_the_others() -> None:
     state = three_arms()
     harm = renamed(
-        arms(("control", "conversion", 100, 50.0), ("b", "conversion", 50, 5.0), ("c", "conversion", 50, 25.0))
+        arms(
+            ("control", "conversion", 100, 50.0),
+            ("b", "conversion", 50, 5.0),
+            ("c", "conversion", 50, 25.0),
+        )
     )
     assert [one.variant for one in decisions(state, harm)] == ["b"]
     gone = renamed(
-        arms(("control", "exposure", 60, 60.0), ("b", "exposure", 1, 1.0), ("c", "exposure", 30, 30.0), start=900)
+        arms(
+            ("control", "exposure", 60, 60.0),
+            ("b", "exposure", 1, 1.0),
+            ("c", "exposure", 30, 30.0),
+            start=900,
+        )
     )
     assert decisions(state, gone, 900) == []
 
@@ -178,16 +218,23 @@ def test_what_is_proved_after_the_decision_is_not_kept() -> None:
     errors = (("control", "error", 50, 5.0), ("b", "error", 50, 45.0))
     (only,) = decisions(state, renamed([*arms(*worse), *arms(*errors, start=500)]))
     assert only.metric == "conversion"
-    latched = {state.arms.keys[row][2:4]: int(state.arms["harm_offset"][row]) for row in range(len(state.arms))}
+    latched = {
+        state.arms.keys[row][2:4]: int(state.arms["harm_offset"][row])
+        for row in range(len(state.arms))
+    }
     assert latched[("conversion", "b")] <= only.evidence[0].last_offset
     assert latched[("error", "b")] == -1
 
 
 def test_counts_of_several_a_unit_can_be_rolled_back() -> None:
-    """Three defects a unit: a rate above one has no binomial variance, and was never seen to agree."""
+    """Three defects a unit: a rate above one has no binomial variance, and was never seen to
+    agree.
+    """
     defects = MetricSpec("defects", Role.GUARDRAIL, DOWN, MetricKind.COUNT)
     state = state_with(defects)
-    found = decisions(state, renamed(arms(("control", "defects", 20, 40.0), ("b", "defects", 20, 80.0))))
+    found = decisions(
+        state, renamed(arms(("control", "defects", 20, 40.0), ("b", "defects", 20, 80.0)))
+    )
     assert [one.order for one in found] == [Order.ROLLBACK]
 
 
@@ -206,7 +253,9 @@ def test_a_rate_near_one_is_counted_by_its_rarer_outcome() -> None:
     rng, accuracy = np.random.default_rng(7), MetricSpec("accuracy", Role.GOAL, UP, MetricKind.RATE)
     state = state_with(accuracy, experiments=10)
     treated = rng.random((6_000, 10)) < 0.5
-    outputs = outputs_of(state, "accuracy", treated, rng.random((6_000, 10)) < np.where(treated, 0.97, 0.99))
+    outputs = outputs_of(
+        state, "accuracy", treated, rng.random((6_000, 10)) < np.where(treated, 0.97, 0.99)
+    )
     assert len(events_until(outputs, "ROLLBACK", 10)) >= 9
 
 
@@ -214,7 +263,8 @@ def test_a_cap_cuts_what_one_unit_can_add() -> None:
     capped = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN, cap=20.0)
     state = state_with(capped)
     one, whale, several = (
-        result(n, experiment_id="exp0", metric="revenue", sum=v) for n, v in enumerate((5.0, 9e9, 60.0))
+        result(n, experiment_id="exp0", metric="revenue", sum=v)
+        for n, v in enumerate((5.0, 9e9, 60.0))
     )
     decisions(state, [one, whale, replace(several, count=3, sum_squares=1_400.0)])
     refresh(state)
@@ -236,7 +286,9 @@ def test_a_cap_cuts_what_one_unit_can_add() -> None:
         ({"metric": "revenue", "sum": 10.0, "count": 2, "sum_squares": 49.0}, "IMPOSSIBLE_SQUARES"),
     ],
 )
-def test_a_result_that_makes_no_sense_is_refused_by_name_and_opens_no_row(fields: dict[str, Any], reason: str) -> None:
+def test_a_result_that_makes_no_sense_is_refused_by_name_and_opens_no_row(
+    fields: dict[str, Any], reason: str
+) -> None:
     slow = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.LATENCY, limit=100.0)
     state = state_with(CONVERSION, slow, MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN))
     effects = fold(piece(RESULTS, sent([result(experiment_id="exp0", **fields)])), state, CODEC)
@@ -246,7 +298,9 @@ def test_a_result_that_makes_no_sense_is_refused_by_name_and_opens_no_row(fields
 
 def test_rows_show_what_the_evidence_says() -> None:
     state = state_with(CONVERSION)
-    decisions(state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0))))
+    decisions(
+        state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0)))
+    )
     refresh(state)
     rows = [CODEC.decode("ArmRow", value) for _, value in state.all()[TABLES_ARMS].snapshot(CODEC)]
     shown = {row.variant: row for row in rows if isinstance(row, ArmRow)}
@@ -261,10 +315,14 @@ def test_rows_show_what_the_evidence_says() -> None:
 
 def test_a_verdict_is_remembered_with_its_offset() -> None:
     state = state_with(CONVERSION)
-    (found,) = decisions(state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0))))
+    (found,) = decisions(
+        state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0)))
+    )
     row = state.experiments.get(row_key("bot", "exp0"))
     assert row is not None
-    assert row.decided == (Decided("b", Order.ROLLBACK, found.evidence[0].last_offset, found.command_id),)
+    assert row.decided == (
+        Decided("b", Order.ROLLBACK, found.evidence[0].last_offset, found.command_id),
+    )
 
 
 def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_test() -> None:
@@ -274,12 +332,16 @@ def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_
     decisions(state, renamed(paid))
     row = state.experiments.get(row_key("bot", "exp0"))
     assert row is not None
-    # The 98th percentile of control's first 500 values, each odd number below 100 ten times; the 500th is at offset 998.
+    # The 98th percentile of control's first 500 values, each odd number below 100 ten times; the
+    # 500th is at offset 998.
     assert row.frozen == (Frozen(metric="revenue", cap=99.0, inflation=1.0, offset=998),)
     arms_at = {state.arms.keys[n][3]: n for n in range(len(state.arms))}
     tested = {name: [one.sum for one in paid[999:] if one.variant == name] for name in arms_at}
     for name, at in arms_at.items():
-        assert (state.arms["count"][at], state.arms["base_count"][at]) == (600, 600 - len(tested[name]))
+        assert (state.arms["count"][at], state.arms["base_count"][at]) == (
+            600,
+            600 - len(tested[name]),
+        )
         assert state.arms["sum"][at] == sum(min(value, 99.0) for value in tested[name])
     assert len(state.burn_ins) == 0
 
@@ -287,17 +349,30 @@ def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_
 def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
     for good, flipped in ((0.0, False), (1.0, True)):
         state = state_with(CONVERSION)
-        decisions(state, renamed(arms(("control", "conversion", 1, good), ("b", "conversion", 1, good), repeat=30)))
+        decisions(
+            state,
+            renamed(
+                arms(("control", "conversion", 1, good), ("b", "conversion", 1, good), repeat=30)
+            ),
+        )
         row = next(n for n in range(len(state.arms)) if state.arms.keys[n][3] == "b")
         assert (state.arms["base_offset"][row], bool(state.arms["flipped"][row])) == (39, flipped)
-        assert state.arms["base_count"][row] == 0  # chosen without asking for the arm, so nothing is left out
+        assert (
+            state.arms["base_count"][row] == 0
+        )  # chosen without asking for the arm, so nothing is left out
 
 
-def test_a_metric_first_sent_after_a_deploy_does_not_hinder_it_within_its_slice_and_its_harm_is_found_too() -> None:
+def test_a_metric_first_sent_after_a_deploy_does_not_hinder_it_within_its_slice_and_its_harm_is_found_too() -> (
+    None
+):
     gain = arms(("control", "conversion", 50, 5.0), ("b", "conversion", 50, 45.0))
     later = arms(("control", "error", 50, 5.0), ("b", "error", 50, 45.0), start=500)
     other_goal = arms(("control", "accuracy", 50, 25.0), ("b", "accuracy", 50, 25.0), start=500)
     deploy, rollback = (Order.DEPLOY, "conversion"), (Order.ROLLBACK, "error")
-    for records, orders in (([*gain, *later], [deploy, rollback]), ([*gain, *other_goal], [deploy]), (gain, [deploy])):
+    for records, orders in (
+        ([*gain, *later], [deploy, rollback]),
+        ([*gain, *other_goal], [deploy]),
+        (gain, [deploy]),
+    ):
         found = decisions(state_with(CONVERSION), records)  # of an experiment that has no spec
         assert [(one.order, one.metric) for one in found] == orders

@@ -1,18 +1,18 @@
-"""Made-up names take nothing from subjects that are known: neither their budget nor their alerts."""
+"""Made-up names take nothing from subjects that are known: neither their budget nor their
+alerts.
+"""
 
 from typing import Any
 
 import pytest
 
 from agents.alerts.raising import STORM
-from agents.commander.budget import HOUR_MS, SUBJECTS_FREE
-from agents.commander.rights import APPROVAL_MS
-from agents.fold import _FOLDS, rebuild
-from agents.known import NEW_MS, is_known, known_count
+from agents.commands.budget import HOUR_MS, SUBJECTS_FREE
+from agents.commands.guards import APPROVAL_MS
+from agents.commands.known_subjects import NEW_MS, is_known, known_count
+from agents.flow.pipeline import _FOLDS, rebuild
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
-from schemas.lessons import Alert
-from schemas.orders import RequestKind
-from schemas.records import Order, Outcome, Phase, Policy, Status
+from schemas.records import Alert, Order, Outcome, Phase, Policy, RequestKind, Status
 from tests.builders import CODEC, NOON, metric, result, spec
 from tests.life import Life
 from tests.loop import rows
@@ -23,13 +23,17 @@ POLICY = Policy(event_id="p", policy_id="p", commands_per_hour=8, subjects_share
 
 def met(life: Life, *subjects: str) -> None:
     """One record of each."""
-    records = [result(life._next(), subject=name, event_id=f"{name} {life.now}") for name in subjects]
+    records = [
+        result(life._next(), subject=name, event_id=f"{name} {life.now}") for name in subjects
+    ]
     life.send(RESULTS, records)
 
 
 def alerts(life: Life) -> list[tuple[str, str]]:
     return [
-        (one.rule, one.key) for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule != "rollback issued"
+        (one.rule, one.key)
+        for one in life.records(ALERTS)
+        if isinstance(one, Alert) and one.rule != "rollback issued"
     ]
 
 
@@ -67,7 +71,9 @@ def test_a_spec_a_person_or_a_completed_command_makes_a_subject_known() -> None:
 
 
 def test_made_up_subjects_use_up_neither_the_budget_nor_the_places_of_known_ones() -> None:
-    """Both at once: more made-up harms than the hour has commands, then harms of subjects that specs name."""
+    """Both at once: more made-up harms than the hour has commands, then harms of subjects that
+    specs name.
+    """
     life = Life(POLICY)
     met(life, *MADE_UP)
     made_up = [life.find(subject=name).outcome for name in MADE_UP]
@@ -90,13 +96,19 @@ def test_whoever_waits_is_told_of_by_an_alert_of_its_own() -> None:
     assert alerts(life) == [("newcomers' budget spent", "default")]
     life.wait(HOUR_MS)
     life.wait(HOUR_MS)
-    raised = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "newcomers' budget spent"]
+    raised = [
+        one
+        for one in life.records(ALERTS)
+        if isinstance(one, Alert) and one.rule == "newcomers' budget spent"
+    ]
     assert raised[-1].state == "RESOLVED"
 
 
 @pytest.mark.parametrize("evil", ["evil/{}", "{}"])
 def test_a_storm_of_others_holds_no_alert_of_a_known_subject(evil: str) -> None:
-    """Of another tenant, or made up without one; all wait for an approval in vain, the known one's last."""
+    """Of another tenant, or made up without one; all wait for an approval in vain, the known one's
+    last.
+    """
     life, names = Life(), [evil.format(n) for n in range(2 * STORM)]
     met(life, *names)
     life.send(SPECS, [spec(subject="bot")])
@@ -104,7 +116,11 @@ def test_a_storm_of_others_holds_no_alert_of_a_known_subject(evil: str) -> None:
         life.find(subject=name, outcome=Outcome.AWAITING_APPROVAL)
     life.wait(APPROVAL_MS[Order.ROLLBACK])
     life.wait(APPROVAL_MS[Order.ROLLBACK])
-    told = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "approval expired"]
+    told = [
+        one
+        for one in life.records(ALERTS)
+        if isinstance(one, Alert) and one.rule == "approval expired"
+    ]
     assert [one.count for one in told if one.key == "bot"] == [1]
     assert len(told) == STORM + 1
 
@@ -117,7 +133,11 @@ def test_who_is_new_is_worked_out_again_after_a_restart() -> None:
     for topic, table in other.tables.all().items():
         table.restore(list(stored[topic].items()), CODEC)
     rebuild(other.tables)
-    assert known_count("default", life.now, other.tables) == known_count("default", life.now, life.tables) == 1
+    assert (
+        known_count("default", life.now, other.tables)
+        == known_count("default", life.now, life.tables)
+        == 1
+    )
     life.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
     other.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
     assert rows(other.tables) == rows(life.tables)
@@ -128,10 +148,23 @@ def test_who_is_new_is_worked_out_again_after_a_restart() -> None:
 def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
     topic: str, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some make no sense and so take up no room; a spec makes one known, and room for another. However it is cut."""
-    monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 3)
+    """Some make no sense and so take up no room; a spec makes one known, and room for another.
+    However it is cut.
+    """
+    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 3)
     life = Life()
-    names = ["evil/0", "evil/wrong", "evil/1", "evil/0", "good/0", "evil/2", "evil/3", "evil/1", "evil/4", "good/1"]
+    names = [
+        "evil/0",
+        "evil/wrong",
+        "evil/1",
+        "evil/0",
+        "good/0",
+        "evil/2",
+        "evil/3",
+        "evil/1",
+        "evil/4",
+        "good/1",
+    ]
     made = [
         (result if topic == RESULTS else metric)(
             n, subject=name, metric="error", sum=7.0 if "wrong" in name else 0.0, event_id=str(n)
@@ -144,15 +177,26 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
     assert subjects == {"evil/0", "evil/1", "evil/2", "good/0", "good/1"}
     assert sorted(one.partition(":")[0] for one in life.refused)[-2:] == ["TOO_MANY_SUBJECTS"] * 2
     life.send(SPECS, [spec(subject="evil/1")])
-    life.send(topic, [(result if topic == RESULTS else metric)(99, subject="evil/3", metric="error", event_id="x")])
+    life.send(
+        topic,
+        [
+            (result if topic == RESULTS else metric)(
+                99, subject="evil/3", metric="error", event_id="x"
+            )
+        ],
+    )
     assert "evil/3" in {row.subject for row in life.tables.subjects.rows()}
     assert len(life.refused) == 3
 
 
 @pytest.mark.parametrize("topic", [RESULTS, METRICS])
-def test_strangers_that_make_no_sense_are_not_folded_one_by_one(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is room for one alone, and none of the many takes it: a partition would stand still for minutes."""
-    monkeypatch.setattr("agents.known.NEWCOMERS_MOST", 1)
+def test_strangers_that_make_no_sense_are_not_folded_one_by_one(
+    topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is room for one alone, and none of the many takes it: a partition would stand
+    still for minutes.
+    """
+    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 1)
     folded = list[int]()
     inner = _FOLDS[topic]
 
@@ -162,6 +206,9 @@ def test_strangers_that_make_no_sense_are_not_folded_one_by_one(topic: str, monk
 
     monkeypatch.setitem(_FOLDS, topic, counted)
     life, make = Life(), result if topic == RESULTS else metric
-    life.send(topic, [make(n, subject=f"evil/{n}", metric="error", sum=7.0, event_id=str(n)) for n in range(50)])
+    life.send(
+        topic,
+        [make(n, subject=f"evil/{n}", metric="error", sum=7.0, event_id=str(n)) for n in range(50)],
+    )
     assert len(life.refused) == 50
     assert len(folded) <= 2

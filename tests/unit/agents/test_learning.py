@@ -1,4 +1,6 @@
-"""Runs of recommendations: scored in any order, learnt from in cycles, foreseen by what was learnt."""
+"""Runs of recommendations: scored in any order, learnt from in cycles, foreseen by what was
+learnt.
+"""
 
 from itertools import permutations
 
@@ -6,8 +8,9 @@ import numpy as np
 import pytest
 
 from schemas.catalog import ALERTS, CYCLES, LEARNING_FACTS, OUTCOMES, RECOMMENDATIONS, TRUST_FACTS
+from schemas.codec.framing import Record
 from schemas.ids import event_uuid
-from schemas.lessons import (
+from schemas.records import (
     Alert,
     AlertState,
     CycleTrigger,
@@ -21,7 +24,6 @@ from schemas.lessons import (
     Trend,
     TrustFact,
 )
-from schemas.wire import Record
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -49,7 +51,9 @@ def outcome(
 
 
 def scores(loop: Loop) -> list[tuple[str, float]]:
-    return sorted((one.agent_id, one.score) for one in loop.records(TRUST_FACTS) if isinstance(one, TrustFact))
+    return sorted(
+        (one.agent_id, one.score) for one in loop.records(TRUST_FACTS) if isinstance(one, TrustFact)
+    )
 
 
 def row_of(loop: Loop, tenant: str = "default") -> LearningRow:
@@ -62,8 +66,14 @@ def topic_of(record: Record) -> str:
     return RECOMMENDATIONS if isinstance(record, Recommendation) else OUTCOMES
 
 
-def test_the_outcome_of_a_run_is_scored_to_all_its_recommendations_in_whatever_order_they_come() -> None:
-    records: list[Record] = [recommendation(1, "a"), recommendation(1, "b"), outcome(1, Judgement.PARTIAL)]
+def test_the_outcome_of_a_run_is_scored_to_all_its_recommendations_in_whatever_order_they_come() -> (
+    None
+):
+    records: list[Record] = [
+        recommendation(1, "a"),
+        recommendation(1, "b"),
+        outcome(1, Judgement.PARTIAL),
+    ]
     for order in permutations(records):
         loop = Loop()
         for record in order:
@@ -83,9 +93,16 @@ def test_the_outcome_of_one_recommendation_is_its_own() -> None:
 
 def test_a_late_recommendation_is_less_timely() -> None:
     loop = Loop()
-    loop.send(RECOMMENDATIONS, [recommendation(1, "a", due_at=NOON - HOUR), recommendation(1, "b", due_at=NOON + HOUR)])
+    loop.send(
+        RECOMMENDATIONS,
+        [recommendation(1, "a", due_at=NOON - HOUR), recommendation(1, "b", due_at=NOON + HOUR)],
+    )
     loop.send(OUTCOMES, [outcome(1, Judgement.APPROVED)])
-    late = {one.agent_id: one.lateness_ms for one in loop.records(TRUST_FACTS) if isinstance(one, TrustFact)}
+    late = {
+        one.agent_id: one.lateness_ms
+        for one in loop.records(TRUST_FACTS)
+        if isinstance(one, TrustFact)
+    }
     assert late == {"a": HOUR, "b": 0}
 
 
@@ -115,7 +132,9 @@ def test_the_same_recommendation_again_is_a_duplicate() -> None:
 
 
 def lived(loop: Loop, runs: range, seed: int = 1) -> None:
-    """Runs of three agents: an expert, a bad one, and one whose agreement with the expert is a good sign."""
+    """Runs of three agents: an expert, a bad one, and one whose agreement with the expert is a good
+    sign.
+    """
     rng = np.random.default_rng(seed)
     for run in runs:
         right = rng.random() < 0.5
@@ -129,7 +148,11 @@ def lived(loop: Loop, runs: range, seed: int = 1) -> None:
                 recommendation(run, "other", other),
             ],
         )
-        for agent, chance in (("expert", 0.9), ("bad", 0.1), ("other", 0.9 if other == expert else 0.3)):
+        for agent, chance in (
+            ("expert", 0.9),
+            ("bad", 0.1),
+            ("other", 0.9 if other == expert else 0.3),
+        ):
             judgement = Judgement.APPROVED if rng.random() < chance else Judgement.REJECTED
             own = event_uuid("recommendation", run, agent)
             loop.send(OUTCOMES, [outcome(run, judgement, agent, recommendation_id=own)])
@@ -195,7 +218,9 @@ def test_a_pattern_that_stops_to_hold_is_dropped() -> None:
     first, second = (one for one in loop.records(CYCLES) if isinstance(one, LearningCycle))
     assert "expert: a:strategy" in first.confirmed
     assert "expert: a:strategy" in second.dropped
-    assert second.accuracy == 0.5  # approval was foreseen for as long as more than half had been approved
+    assert (
+        second.accuracy == 0.5
+    )  # approval was foreseen for as long as more than half had been approved
 
 
 def test_tenants_learn_apart() -> None:
@@ -229,8 +254,13 @@ def test_somebody_is_told_when_more_than_two_agents_decline() -> None:
     assert loop.records(ALERTS) == []
     loop.send(LEARNING_FACTS, [level(3, Trend.DECLINING)])
     loop.send(LEARNING_FACTS, [level(1, Trend.STABLE)])
-    told = [(one.rule, one.state, one.value) for one in loop.records(ALERTS) if isinstance(one, Alert)]
-    assert told == [("agents declining", AlertState.RAISED, 3.0), ("agents declining", AlertState.RESOLVED, 2.0)]
+    told = [
+        (one.rule, one.state, one.value) for one in loop.records(ALERTS) if isinstance(one, Alert)
+    ]
+    assert told == [
+        ("agents declining", AlertState.RAISED, 3.0),
+        ("agents declining", AlertState.RESOLVED, 2.0),
+    ]
 
 
 def test_a_recommendations_own_outcome_outranks_its_runs() -> None:

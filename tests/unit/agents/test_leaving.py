@@ -1,4 +1,6 @@
-"""Rows whose time is over leave their tables at a tick, whatever was restarted meanwhile; a tick costs what changed."""
+"""Rows whose time is over leave their tables at a tick, whatever was restarted meanwhile; a tick
+costs what changed.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,30 +11,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.commander.life import AT_WORK, FINAL, LIFE
-from agents.fold import rebuild
-from agents.leaving import LEAVE_MOST
+from agents.commands.lifecycle import AT_WORK, FINAL, LIFE
+from agents.flow.pipeline import rebuild
+from agents.flow.row_removal import LEAVE_MAX
 from agents.trust.score import new_row
 from schemas.catalog import LEARNING_FACTS, METRICS, PATTERN_FACTS, TRUST_FACTS, TRUST_LEVELS
 from schemas.ids import event_uuid
-from schemas.lessons import (
+from schemas.records import (
     AgentKind,
     AlertRow,
     AlertState,
+    BudgetRow,
+    CommandRow,
     LearningFact,
     LearningFactKind,
+    MetricRow,
+    Order,
     PatternFact,
     PatternFactKind,
+    Phase,
     Priority,
     SightingsRow,
     TrustFact,
     TrustLevel,
 )
-from schemas.orders import BudgetRow
-from schemas.records import CommandRow, MetricRow, Order, Phase
-from state import leaving
-from state.keyed import Keyed
-from state.leaving import ALERT_MS, COMMAND_MS, DAY_MS, HOUR_MS, METRIC_MS, NEVER, OPEN, PATTERN_MS, SERVED_MS
+from state import row_expiry
+from state.row_expiry import (
+    ALERT_MS,
+    COMMAND_MS,
+    DAY_MS,
+    HOUR_MS,
+    METRIC_MS,
+    NEVER,
+    OPEN,
+    PATTERN_MS,
+    SERVED_MS,
+)
+from state.storage.keyed_table import KeyedTable
 from state.tables import Tables
 from tests.builders import CODEC, NOON, metric
 from tests.loop import Loop, rows
@@ -53,7 +68,7 @@ def restarted(loop: Loop) -> Loop:
 
 def test_what_is_open_is_what_the_life_of_commands_does_not_end() -> None:
     assert OPEN - {Phase.UNKNOWN} == LIFE.keys() - FINAL
-    assert leaving.AT_WORK == AT_WORK
+    assert row_expiry.AT_WORK == AT_WORK
 
 
 def test_a_dead_segment_leaves_and_what_serves_stays() -> None:
@@ -73,7 +88,7 @@ def test_a_dead_segment_leaves_and_what_serves_stays() -> None:
 
 def test_so_many_leave_at_one_tick_and_the_others_at_the_next() -> None:
     loop = Loop()
-    loop.send(METRICS, [metric(n, subject=f"s{n}") for n in range(LEAVE_MOST + 10)])
+    loop.send(METRICS, [metric(n, subject=f"s{n}") for n in range(LEAVE_MAX + 10)])
     loop.wait(METRIC_MS)
     assert len(loop.tables.metrics) == 10
     loop.wait(1_000)
@@ -101,7 +116,9 @@ def test_what_put_a_version_in_service_is_known_for_a_year() -> None:
     loop.wait(SERVED_MS - 1)
     assert len(loop.tables.commands) == 1
     loop.tables.commands.put(command_row(2, Phase.COMPLETED, Order.DEPLOY))
-    loop.tables.commands.put(command_row(2, Phase.COMPENSATED, Order.DEPLOY))  # its time is sooner over
+    loop.tables.commands.put(
+        command_row(2, Phase.COMPENSATED, Order.DEPLOY)
+    )  # its time is sooner over
     loop.wait(1)
     assert len(loop.tables.commands) == 0
 
@@ -116,7 +133,9 @@ def test_budgets_alerts_and_sightings_leave() -> None:
     loop.tables.lessons.alerts.put(replace(whole, key="never", raised_at=-1))
     loop.tables.lessons.alerts.put(replace(whole, key="*", raised_at=-1, recent=(NOON + DAY_MS,)))
     loop.tables.lessons.sightings.put(SightingsRow("bot", (), NOON))
-    loop.tables.budgets.put(BudgetRow(tenant="acme", shared=False, spent=(NOON - 5, NOON), denied=()))
+    loop.tables.budgets.put(
+        BudgetRow(tenant="acme", shared=False, spent=(NOON - 5, NOON), denied=())
+    )
     loop.wait(HOUR_MS)
     assert len(loop.tables.budgets) == 0
     assert {row.key for row in loop.tables.lessons.alerts.rows()} == {"s", "raised", "*"}
@@ -169,7 +188,10 @@ def test_a_pattern_that_no_failure_had_for_a_year_of_event_time_leaves() -> None
     assert len(loop.tables.lessons.patterns) == 2  # time passed, and nothing happened since
     loop.send(PATTERN_FACTS, [failure(2, "ACCURACY|error|new", NOON + PATTERN_MS)])
     loop.wait(1_000)
-    assert {row.pattern for row in loop.tables.lessons.patterns.rows()} == {"ACCURACY", "ACCURACY|error|new"}
+    assert {row.pattern for row in loop.tables.lessons.patterns.rows()} == {
+        "ACCURACY",
+        "ACCURACY|error|new",
+    }
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -183,8 +205,13 @@ def test_a_restart_changes_nothing_of_who_leaves(
 ) -> None:
     """steps: (row, when it may go, whether a tick follows); -1 stands for never."""
 
-    def table() -> Keyed[BudgetRow]:
-        return Keyed("t", "BudgetRow", lambda row: row.tenant, leaves=lambda row: row.spent[0] if row.spent else NEVER)
+    def table() -> KeyedTable[BudgetRow]:
+        return KeyedTable(
+            "t",
+            "BudgetRow",
+            lambda row: row.tenant,
+            leaves=lambda row: row.spent[0] if row.spent else NEVER,
+        )
 
     one, other = table(), table()
     for now, (number, at, ticks) in enumerate(steps):
@@ -203,7 +230,10 @@ def test_a_restart_changes_nothing_of_who_leaves(
 def test_a_partition_restarted_lets_the_same_rows_go() -> None:
     loop = Loop()
     for day in range(6):
-        loop.send(METRICS, [metric(10 * day + n, subject=f"s{n * day}", occurred_at=loop.now) for n in range(5)])
+        loop.send(
+            METRICS,
+            [metric(10 * day + n, subject=f"s{n * day}", occurred_at=loop.now) for n in range(5)],
+        )
         loop.wait(DAY_MS)
     again = restarted(loop)
     for _ in range(40):
@@ -237,18 +267,20 @@ def idle(tenants: int) -> Loop:
     return loop
 
 
-def work(loop: Loop, monkeypatch: pytest.MonkeyPatch, topic: str, records: Iterable[Any] = ()) -> Counter[str]:
+def work(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, topic: str, records: Iterable[Any] = ()
+) -> Counter[str]:
     """How often each table is asked while time passes or records are folded."""
     counted: Counter[str] = Counter()
     for name in ("get", "rows", "rows_of", "put", "drop"):
-        method = getattr(Keyed, name)
+        method = getattr(KeyedTable, name)
 
         def told(self: Any, *args: Any, name: str = name, method: Any = method) -> Any:
             found = method(self, *args)
             counted[f"{name} {self.topic}"] += len(list(found)) if name.startswith("rows") else 1
             return found
 
-        monkeypatch.setattr(Keyed, name, told)
+        monkeypatch.setattr(KeyedTable, name, told)
     if topic:
         loop.send(topic, records)
     else:
@@ -269,7 +301,9 @@ def test_a_tick_and_a_slice_cost_as_much_beside_ten_idle_tenants_as_beside_thous
 
 
 def test_every_table_of_the_partition_is_known_by_when_its_rows_leave() -> None:
-    """Beside those that say it: what is kept for good, or until the arms of an experiment leave, with its reason."""
+    """Beside those that say it: what is kept for good, or until the arms of an experiment leave,
+    with its reason.
+    """
     kept = {
         "tables.arms.v1": "with their experiment",
         "tables.burn-ins.v1": "emptied when they are full",
@@ -281,7 +315,11 @@ def test_every_table_of_the_partition_is_known_by_when_its_rows_leave() -> None:
         "tables.trust-levels.v1": "a broadcast, read whole by every worker",
     }
     tables = Tables(0, 1)
-    leaving_now = {topic for topic, table in tables.all().items() if getattr(table, "_leaves", None) is not None}
+    leaving_now = {
+        topic
+        for topic, table in tables.all().items()
+        if getattr(table, "_leaves", None) is not None
+    }
     assert leaving_now.isdisjoint(kept)
     assert set(tables.all()) <= leaving_now | kept.keys(), "say when its rows leave"
 
@@ -291,5 +329,5 @@ def test_rows_of_older_versions_that_tell_no_moment_stay_until_they_are_touched(
         subject="bot", metric="error", reference_count=0, reference_bad=0, reference_sum=0.0, frozen=False, values=(),
         thin=1, share_count=0, share_bad=0, versions=(),
     )  # fmt: skip
-    assert leaving.metric(row) == NEVER
-    assert leaving.sightings(SightingsRow("bot", ())) == NEVER
+    assert row_expiry.metric(row) == NEVER
+    assert row_expiry.sightings(SightingsRow("bot", ())) == NEVER

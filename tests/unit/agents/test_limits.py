@@ -1,12 +1,21 @@
-"""Limits learned from values, and how far apart records of a gauge must be: against simulated AR(1) gauges."""
+"""Limits learned from values, and how far apart records of a gauge must be: against simulated AR(1)
+gauges.
+"""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from agents.watch.detector import Alternatives, empty_carry, scan, upper_bound
-from agents.watch.limits import LEARNED, NOT_TO_BE_THINNED, THIN_MOST, beyond, limit_of, thinning
+from agents.drift.thinning_and_limits import (
+    LEARNED,
+    NOT_TO_BE_THINNED,
+    THIN_MAX,
+    beyond,
+    limit_of,
+    thinning,
+)
+from agents.statistics.e_detector import Alternatives, empty_carry, scan, upper_bound
 
 Values = NDArray[np.float64]
 
@@ -32,7 +41,11 @@ def test_one_value_in_twenty_is_beyond_the_limit(upper: bool, limit: float) -> N
         ((7.0,) * 1_000, False, 6.3),
         ((-7.0,) * 1_000, True, -6.3),
         ((0.0,) * 1_000, True, 0.0),
-        ((0.0,) * 100 + (1.0,) * 900, False, 1.0),  # one in ten is the worst there is: it is what is counted
+        (
+            (0.0,) * 100 + (1.0,) * 900,
+            False,
+            1.0,
+        ),  # one in ten is the worst there is: it is what is counted
         ((0.0,) * 900 + (1.0,) * 100, True, 0.0),
         ((0.0,) * 900 + (1.0,) * 100, False, 1.0),  # nine in ten: more can come
         ((0.0,) * 950 + (1.0,) * 50, False, 0.0),  # hardly more can
@@ -61,8 +74,10 @@ def test_values_too_large_for_their_squares_are_compared_all_the_same() -> None:
 def test_what_is_left_of_the_correlation_is_small(phi: float, least: int) -> None:
     """The true phi to the power of k; the upper bound errs on the side of fewer records."""
     for make in (lambda values: values, np.exp):
-        found = [thinning(make(gauge(np.random.default_rng(seed), LEARNED, phi))) for seed in range(40)]
-        assert all(least <= k <= THIN_MOST for k in found), found
+        found = [
+            thinning(make(gauge(np.random.default_rng(seed), LEARNED, phi))) for seed in range(40)
+        ]
+        assert all(least <= k <= THIN_MAX for k in found), found
         assert np.mean([phi**k <= 0.08 for k in found]) >= 0.95
 
 
@@ -73,7 +88,9 @@ def test_a_random_walk_is_never_judged() -> None:
 
 @pytest.mark.parametrize("phi", [0.8, 0.95])
 def test_a_gauge_without_a_change_alarms_no_more_often_than_promised(phi: float) -> None:
-    """At 1/a = 5 000 within 1 000 judged records: at most one in five; without thinning nearly all of them alarm."""
+    """At 1/a = 5 000 within 1 000 judged records: at most one in five; without thinning nearly all
+    of them alarm.
+    """
     alarms = unthinned = 0
     for seed in range(40):
         rng = np.random.default_rng([seed, int(100 * phi)])

@@ -1,4 +1,6 @@
-"""The confidence sequence of means against its published formula, written anew, and against other implementations."""
+"""The confidence sequence of means against its published formula, written anew, and against other
+implementations.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from numpy.typing import NDArray
 from river import stats as river_stats
 from scipy import stats
 
-from agents.judge.means import Sample, log_evidence, radius, standard_error
+from agents.statistics.confidence_sequence import Sample, log_evidence, radius, standard_error
 
 TUNED_AT = 5_000.0  # units: where the sequence is tightest
 NO_EVIDENCE = -700.0
@@ -24,13 +26,20 @@ def rho(alpha: float) -> float:
 def one_sided_bound(effect: float, se: float, n: float, alpha: float) -> float:
     r = rho(2.0 * 0.05)
     inside = np.log(1.0 + np.sqrt(n * r**2 + 1.0) / (2.0 * alpha))
-    return float(effect - se * np.sqrt(n) * np.sqrt(2.0 * (n * r**2 + 1.0) / (n**2 * r**2) * inside))
+    return float(
+        effect - se * np.sqrt(n) * np.sqrt(2.0 * (n * r**2 + 1.0) / (n**2 * r**2) * inside)
+    )
 
 
 def test_evidence_reaches_a_level_exactly_where_the_one_sided_bound_leaves_zero() -> None:
     rng = np.random.default_rng(1)
     for _ in range(400):
-        effect, se, n, alpha = rng.uniform(-1, 3), rng.uniform(0.05, 1), rng.uniform(2, 1e6), rng.uniform(1e-6, 0.4)
+        effect, se, n, alpha = (
+            rng.uniform(-1, 3),
+            rng.uniform(0.05, 1),
+            rng.uniform(2, 1e6),
+            rng.uniform(1e-6, 0.4),
+        )
         evidence = log_evidence(*(np.array([v]) for v in (effect, se, n)))[0]
         assert (evidence >= np.log(1.0 / alpha)) == (one_sided_bound(effect, se, n, alpha) >= 0.0)
 
@@ -90,7 +99,8 @@ def test_the_standard_error_is_the_larger_of_welchs_and_the_pooled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect", "se"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)]
+    ("effect", "se"),
+    [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)],
 )
 def test_no_effect_no_variance_or_no_number_is_no_evidence(effect: float, se: float) -> None:
     assert log_evidence(np.array([effect]), np.array([se]), np.array([5_000.0]))[0] == NO_EVIDENCE

@@ -1,4 +1,6 @@
-"""Experiments that are over leave the tables 30 days after the last that came of them, with all that was kept of them."""
+"""Experiments that are over leave the tables 30 days after the last that came of them, with all
+that was kept of them.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -6,12 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.fold import rebuild
-from agents.judge import leaving as going
+from agents.experiments import removal as going
+from agents.flow.pipeline import rebuild
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid
-from schemas.records import Decided, Direction, ExperimentStatus, MetricKind, MetricSpec, Order, Phase, ResultKind, Role
-from state.leaving import DAY_MS, EXPERIMENT_MS, HOUR_MS
+from schemas.records import (
+    Decided,
+    Direction,
+    ExperimentStatus,
+    MetricKind,
+    MetricSpec,
+    Order,
+    Phase,
+    ResultKind,
+    Role,
+)
+from state.row_expiry import DAY_MS, EXPERIMENT_MS, HOUR_MS
 from state.tables import Tables
 from tests.builders import CODEC, result, spec
 from tests.loop import Loop, rows
@@ -23,7 +35,9 @@ NUMBERS = ("control", "treatment", "beside", "whole", "later")  # columns that h
 
 
 def send(loop: Loop, experiment_id: str, n: int = 40, start: int = 0, **fields: Any) -> None:
-    """So many results of both arms, each with a unit of its own and every other one in a segment."""
+    """So many results of both arms, each with a unit of its own and every other one in a
+    segment.
+    """
     records = [
         result(
             start + at, experiment_id=experiment_id, variant=("control", "b")[at % 2], unit_id=f"u{at}",
@@ -35,7 +49,9 @@ def send(loop: Loop, experiment_id: str, n: int = 40, start: int = 0, **fields: 
 
 
 def plan(loop: Loop, experiment_id: str, **fields: Any) -> None:
-    terms = spec(experiment_id=experiment_id, event_id=event_uuid(experiment_id, str(fields), loop.now))
+    terms = spec(
+        experiment_id=experiment_id, event_id=event_uuid(experiment_id, str(fields), loop.now)
+    )
     loop.send(SPECS, [replace(terms, metrics=(*terms.metrics, MEAN), **fields)])
 
 
@@ -85,10 +101,16 @@ def restarted(loop: Loop) -> Loop:
 
 
 def derived(tables: Tables) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Every column of every row of arms by its key; numbers of rows and experiments as their keys."""
+    """Every column of every row of arms by its key; numbers of rows and experiments as their
+    keys.
+    """
     arms, found = tables.arms, {}
     for row in range(len(arms)):
-        values = {name: arms[name][row].item() for name in arms._columns if name not in ("heard", "silent", *NUMBERS)}
+        values = {
+            name: arms[name][row].item()
+            for name in arms._columns
+            if name not in ("heard", "silent", *NUMBERS)
+        }
         for name in NUMBERS:
             other = int(arms[name][row])
             values[name] = arms.keys[other] if other >= 0 else other
@@ -150,9 +172,15 @@ def test_a_later_result_begins_a_new_experiment_in_which_no_unit_was_before() ->
         send(each, "b", 40, start=30_000)
     experiment = loop.tables.experiments.get("bot|b")
     assert experiment is not None
-    assert (experiment.status, experiment.ordinal, experiment.specified) == (ExperimentStatus.RUNNING, 4, False)
+    assert (experiment.status, experiment.ordinal, experiment.specified) == (
+        ExperimentStatus.RUNNING,
+        4,
+        False,
+    )
     assert rows(loop.tables) == rows(again.tables)
-    row = int(loop.tables.trials[loop.tables.trials.number("bot|b") or 0].arms["conversion"]["control"])
+    row = int(
+        loop.tables.trials[loop.tables.trials.number("bot|b") or 0].arms["conversion"]["control"]
+    )
     assert (loop.tables.arms["repeats"][row], loop.tables.arms["count"][row]) == (0, 20)
 
 
@@ -171,8 +199,13 @@ def test_what_still_sends_stays(kind: str) -> None:
     if kind == "snapshots":
         snapshots(loop, name, 60, 40_000)
     elif kind == "incomplete snapshots":
-        one = result(9, experiment_id=name, metric="orders", kind=ResultKind.SNAPSHOT, count=60, sum=60.0)
-        loop.send(RESULTS, [replace(one, sum_squares=60.0, occurred_at=loop.now, event_id=event_uuid("alone"))])
+        one = result(
+            9, experiment_id=name, metric="orders", kind=ResultKind.SNAPSHOT, count=60, sum=60.0
+        )
+        loop.send(
+            RESULTS,
+            [replace(one, sum_squares=60.0, occurred_at=loop.now, event_id=event_uuid("alone"))],
+        )
     else:
         send(loop, name, 4, start=40_000)
     loop.wait(EXPERIMENT_MS - HOUR_MS)
@@ -186,10 +219,14 @@ def test_what_a_command_or_a_person_needs_stays() -> None:
     loop = stopped("abcde")
     for name in "acde":
         stop(loop, name)
-    served = replace(command_row(1, Phase.COMPLETED, Order.DEPLOY), experiment_id="a", issued_at=loop.now)
+    served = replace(
+        command_row(1, Phase.COMPLETED, Order.DEPLOY), experiment_id="a", issued_at=loop.now
+    )
     loop.tables.commands.put(served)
     loop.tables.commands.put(replace(command_row(2, Phase.PENDING_APPROVAL), experiment_id="c"))
-    loop.tables.commands.put(replace(command_row(3, Phase.COMPLETED), experiment_id="e", issued_at=loop.now))
+    loop.tables.commands.put(
+        replace(command_row(3, Phase.COMPLETED), experiment_id="e", issued_at=loop.now)
+    )
     ended = loop.tables.experiments.get("bot|d")
     assert ended is not None
     decided = (Decided("b", Order.ROLLBACK, 0, tries=1),)
@@ -203,8 +240,10 @@ def test_what_a_command_or_a_person_needs_stays() -> None:
     assert kept(loop)["tables.experiments.v1"] == {"a"}
 
 
-def test_so_many_leave_at_one_tick_and_the_others_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(going, "LOOKED_AT_MOST", 2)
+def test_so_many_leave_at_one_tick_and_the_others_at_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(going, "LOOKED_AT_MAX", 2)
     loop = stopped("abcd")
     for name in "acd":
         stop(loop, name)

@@ -1,4 +1,6 @@
-"""Planted worlds: failures that come again with a best action, precursors that come before, windows of event time."""
+"""Planted worlds: failures that come again with a best action, precursors that come before, windows
+of event time.
+"""
 
 from collections import Counter
 
@@ -7,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.followups import sight
-from agents.patterns.choose import TRIED_ENOUGH, noted, ranked, success
-from agents.patterns.route import SPECIALISTS
-from agents.place import Place
+from agents.core.provenance import Provenance
+from agents.failures.followups import sight
+from agents.failures.patterns.specialist_routing import SPECIALISTS
+from agents.failures.patterns.strategy_ranking import TRIED_ENOUGH, noted, ranked, success
 from schemas.catalog import ADVICE, ALERTS, PATTERN_FACTS
 from schemas.ids import event_uuid
-from schemas.lessons import (
+from schemas.records import (
     ActionRecord,
     Advice,
     AgentKind,
@@ -27,7 +29,7 @@ from schemas.lessons import (
     Priority,
     TrustLevel,
 )
-from state.windows import DAY_MS, HOUR_MS, KEPT_MS, WIDTH_MS, counted, within
+from state.rolling_windows import DAY_MS, HOUR_MS, KEPT_MS, WIDTH_MS, counted, within
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -55,7 +57,9 @@ def failure(n: int, at: int = NOON, **fields: object) -> PatternFact:
 @pytest.mark.parametrize("seed", range(20))
 def test_after_twenty_outcomes_an_action_the_best_is_chosen(seed: int) -> None:
     loop, rng = Loop(), np.random.default_rng(seed)
-    helps = dict(zip((one.strategy for one in CHOICES), rng.permutation([0.25, 0.45, 0.85]), strict=True))
+    helps = dict(
+        zip((one.strategy for one in CHOICES), rng.permutation([0.25, 0.45, 0.85]), strict=True)
+    )
     facts = [
         fact(20 * k + i, PatternFactKind.ACTION, action=action, helped=float(rng.random() < chance))
         for k, (action, chance) in enumerate(helps.items())
@@ -64,7 +68,8 @@ def test_after_twenty_outcomes_an_action_the_best_is_chosen(seed: int) -> None:
     loop.send(PATTERN_FACTS, [failure(1_000), *facts, failure(1_001)])
     advice = loop.records(ADVICE)[-1]
     assert isinstance(advice, Advice)
-    # In one world of ten the second best may look better after twenty outcomes; with these seeds in none.
+    # In one world of ten the second best may look better after twenty outcomes; with these seeds in
+    # none.
     assert advice.strategy == max(helps, key=lambda action: helps[action])
 
 
@@ -152,7 +157,8 @@ def test_a_pattern_is_confirmed_by_the_third_failure_sleeps_after_a_week_and_is_
 
 
 def planted(seed: int, sightings: int = 400) -> tuple[int, int, int, int]:
-    """Failures with a warning, failures, false warnings, warnings, in the second half of a world with one true precursor.
+    """Failures with a warning, failures, false warnings, warnings, in the second half of a world
+    with one true precursor.
 
     The true signal is followed by the failure nineteen times out of twenty, four others by chance.
     """
@@ -194,8 +200,17 @@ def test_a_warning_says_what_follows_and_how_long_after() -> None:
     loop = Loop()
     for n in range(0, 60, 3):
         at = NOON + n * 6 * HOUR_MS
-        seen = fact(n, PatternFactKind.SIGNAL, at, key="cost DRIFT", signal="cost DRIFT", pattern="")
-        came = fact(n + 1, PatternFactKind.FOLLOWED, at, key="cost DRIFT", signal="cost DRIFT", lead_ms=HOUR_MS)
+        seen = fact(
+            n, PatternFactKind.SIGNAL, at, key="cost DRIFT", signal="cost DRIFT", pattern=""
+        )
+        came = fact(
+            n + 1,
+            PatternFactKind.FOLLOWED,
+            at,
+            key="cost DRIFT",
+            signal="cost DRIFT",
+            lead_ms=HOUR_MS,
+        )
         loop.send(PATTERN_FACTS, [seen, failure(n + 2, at), came])
     alert = loop.records(ALERTS)[-1]
     assert isinstance(alert, Alert)
@@ -213,10 +228,16 @@ def test_a_chance_of_helping_stays_between_0_and_1(outcomes: list[tuple[str, flo
     assert sum(one.tried for one in own) == len(outcomes)
 
 
-def test_the_specialist_with_the_highest_boost_is_asked_and_none_is_where_nothing_is_learnt() -> None:
+def test_the_specialist_with_the_highest_boost_is_asked_and_none_is_where_nothing_is_learnt() -> (
+    None
+):
     levels = {
-        "specialist:ai-ml-debugger": TrustLevel("specialist:ai-ml-debugger", KIND, 0.4, -0.1, Priority.NORMAL, NOON),
-        "specialist:qa-automation": TrustLevel("specialist:qa-automation", KIND, 0.7, 0.1, Priority.NORMAL, NOON),
+        "specialist:ai-ml-debugger": TrustLevel(
+            "specialist:ai-ml-debugger", KIND, 0.4, -0.1, Priority.NORMAL, NOON
+        ),
+        "specialist:qa-automation": TrustLevel(
+            "specialist:qa-automation", KIND, 0.7, 0.1, Priority.NORMAL, NOON
+        ),
     }
     for learning, asked in ((True, "qa-automation"), (False, "ai-ml-debugger")):
         loop = Loop(learning=learning)
@@ -256,15 +277,23 @@ def test_a_pattern_that_came_back_after_it_was_helped_sleeps_unresolved() -> Non
     loop = Loop()
     helped = fact(1, PatternFactKind.ACTION, NOON + DAY_MS, action="retrain", helped=1.0)
     loop.send(PATTERN_FACTS, [failure(0), helped, failure(2, NOON + 2 * DAY_MS)])
-    loop.send(PATTERN_FACTS, [failure(3, NOON + 10 * DAY_MS, key="LATENCY", pattern="LATENCY|latency||")])
+    loop.send(
+        PATTERN_FACTS, [failure(3, NOON + 10 * DAY_MS, key="LATENCY", pattern="LATENCY|latency||")]
+    )
     assert status_of(loop) == PatternStatus.DORMANT
 
 
 def test_a_tenants_signals_and_failures_are_none_of_anothers() -> None:
-    """One tenant sees a signal often, with nothing after it; another's is followed by a failure each time."""
+    """One tenant sees a signal often, with nothing after it; another's is followed by a failure
+    each time.
+    """
     loop = Loop()
-    for subject, name in (("evil/bot", "acme/cost DRIFT"), ("bot", "acme/cost DRIFT"), ("acme/bot", "cost DRIFT")):
-        place = Place("t", 0, 0, NOON)
+    for subject, name in (
+        ("evil/bot", "acme/cost DRIFT"),
+        ("bot", "acme/cost DRIFT"),
+        ("acme/bot", "cost DRIFT"),
+    ):
+        place = Provenance("t", 0, 0, NOON)
         (output,) = sight(subject, name, NOON, place, loop.tables.lessons)
         loop.send(PATTERN_FACTS, [output.record])
     assert [row.signal for row in loop.tables.lessons.signals.rows()] == [
@@ -275,5 +304,7 @@ def test_a_tenants_signals_and_failures_are_none_of_anothers() -> None:
 def test_advice_goes_to_the_specialist_of_the_failure_whatever_the_tenant() -> None:
     loop = Loop()
     told = failure(1, subject="acme/bot", key="acme/ACCURACY", pattern=f"acme/{PATTERN}")
-    (advice,) = [one.record for one in loop.send(PATTERN_FACTS, [told]) if isinstance(one.record, Advice)]
+    (advice,) = [
+        one.record for one in loop.send(PATTERN_FACTS, [told]) if isinstance(one.record, Advice)
+    ]
     assert advice.specialist == SPECIALISTS[FailureType.ACCURACY][0]

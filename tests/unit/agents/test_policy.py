@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.fold import apply_policy
-from agents.policy import DEFAULT_POLICY, metric_spec, policy_for
+from agents.core.policies import DEFAULT_POLICY, metric_spec, policy_for
+from agents.flow.pipeline import apply_policy
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
 from state.policies import Policies
 from tests.builders import CODEC, tables
@@ -40,7 +40,9 @@ POLICIES = [
         ("Acme/bot", "all"),
     ],
 )
-def test_the_longest_match_governs_whatever_the_order_of_policies(subject: str, expected: str) -> None:
+def test_the_longest_match_governs_whatever_the_order_of_policies(
+    subject: str, expected: str
+) -> None:
     for some in permutations(POLICIES):
         assert policy_for(subject, some).policy_id == expected
 
@@ -75,7 +77,9 @@ def test_what_is_found_by_patterns_is_what_a_look_at_all_policies_finds(
     assert policy_for(subject, policies).policy_id == plainly(subject, policies.values())
 
 
-def test_the_work_does_not_grow_with_the_policies_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_does_not_grow_with_the_policies_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked, naming = list[str](), Policies.naming
     policies = Policies(policy(f"p{n}", f"team-{n}/*", f"other-{n}") for n in range(5_000))
 
@@ -94,8 +98,12 @@ def test_the_built_in_policy_governs_where_none_matches() -> None:
 
 
 def test_an_exact_name_outranks_a_prefix_of_the_same_length() -> None:
-    assert policy_for("bot*", [policy("prefix", "bot*"), policy("exact", "bot*")]).policy_id == "exact"
-    assert policy_for("bot", [policy("prefix", "bot*"), policy("exact", "bot")]).policy_id == "exact"
+    assert (
+        policy_for("bot*", [policy("prefix", "bot*"), policy("exact", "bot*")]).policy_id == "exact"
+    )
+    assert (
+        policy_for("bot", [policy("prefix", "bot*"), policy("exact", "bot")]).policy_id == "exact"
+    )
 
 
 def test_a_metric_is_judged_by_the_spec_then_the_policy_then_the_default_else_not_at_all() -> None:

@@ -1,4 +1,6 @@
-"""The newest order of a target wins for good, whatever became of older ones; these undo nothing and change nothing."""
+"""The newest order of a target wins for good, whatever became of older ones; these undo nothing and
+change nothing.
+"""
 
 from typing import Any
 
@@ -6,9 +8,8 @@ import pytest
 
 from schemas.catalog import ALERTS
 from schemas.ids import command_id
-from schemas.lessons import Alert
-from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
+    Alert,
     Autonomy,
     Command,
     DeployCommand,
@@ -17,6 +18,8 @@ from schemas.records import (
     Outcome,
     Phase,
     Policy,
+    RequestKind,
+    ReviewVerdict,
     RollbackCommand,
     Status,
 )
@@ -85,7 +88,11 @@ def test_an_undo_does_not_take_the_place_of_a_later_order_that_waits() -> None:
     later = life.rows()[-1]
     assert later.phase == Phase.PENDING_APPROVAL
     life.report(life.issued()[0], Status.FAILED, cause=FailureCause.CANDIDATE)
-    assert [one.phase for one in life.rows()] == [Phase.COMPENSATING, Phase.PENDING_APPROVAL, Phase.ISSUED]
+    assert [one.phase for one in life.rows()] == [
+        Phase.COMPENSATING,
+        Phase.PENDING_APPROVAL,
+        Phase.ISSUED,
+    ]
     life.review(life.row(later.command_id), ReviewVerdict.APPROVE)
     assert [one.phase for one in life.rows()] == [Phase.SUPERSEDED, Phase.ISSUED, Phase.SUPERSEDED]
 
@@ -108,7 +115,10 @@ def test_what_is_approved_first_gives_way_to_what_was_ordered_later() -> None:
     life.review(life.row(older.command_id), ReviewVerdict.APPROVE)
     assert life.row(newer.command_id).phase == Phase.PENDING_APPROVAL
     life.review(life.row(newer.command_id), ReviewVerdict.APPROVE)
-    assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (Phase.SUPERSEDED, Phase.ISSUED)
+    assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (
+        Phase.SUPERSEDED,
+        Phase.ISSUED,
+    )
 
 
 def test_rollbacks_of_two_things_stand_beside_each_other_and_of_one_the_later_wins() -> None:
@@ -127,7 +137,10 @@ def test_what_a_later_rollback_takes_out_no_older_rollback_brings_back(outcome: 
     life = Life()
     older = life.find(outcome=outcome, variant=None, model_version="v2", to_version="v3")
     newer = life.find(variant=None, model_version="v3", to_version=None, ordinal="v3")
-    assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (Phase.SUPERSEDED, Phase.ISSUED)
+    assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (
+        Phase.SUPERSEDED,
+        Phase.ISSUED,
+    )
     alerts = [one for one in life.records(ALERTS) if isinstance(one, Alert)]
     told = [one.message for one in alerts if one.rule == "rollback not done"]
     assert len(told) == 1, "v2 was to be out of service, and is not"
@@ -154,7 +167,10 @@ def test_automation_does_not_deploy_in_the_place_of_a_rollback_that_is_not_done(
     rollback = life.find()
     deploy = life.find(Order.DEPLOY, variant="c")
     assert deploy.outcome == Outcome.AWAITING_APPROVAL
-    assert life.row(deploy.command_id).waits_for == f"rollback {rollback.command_id} of bot/production is not done"
+    assert (
+        life.row(deploy.command_id).waits_for
+        == f"rollback {rollback.command_id} of bot/production is not done"
+    )
     life.review(life.row(deploy.command_id), ReviewVerdict.APPROVE)
     assert life.phases() == [Phase.SUPERSEDED, Phase.ISSUED]
 
@@ -189,7 +205,9 @@ def test_a_dry_run_takes_the_place_of_nothing_and_leaves_nothing_to_undo() -> No
         (Order.RETRAIN, FailureCause.UNKNOWN, Phase.RETRYING),
     ],
 )
-def test_only_failures_of_the_deployer_are_tried_again(kind: Order, cause: FailureCause, phase: Phase) -> None:
+def test_only_failures_of_the_deployer_are_tried_again(
+    kind: Order, cause: FailureCause, phase: Phase
+) -> None:
     life = Life()
     life.find(kind)
     (command,) = life.issued()
@@ -206,7 +224,9 @@ def test_only_failures_of_the_deployer_are_tried_again(kind: Order, cause: Failu
 
 def test_a_persons_request_that_nobody_approved_holds_no_proved_rollback() -> None:
     life = Life()
-    life.ask(ROLLBACK, variant="b", experiment_id="exp", model_version="v2", to_version="never served")
+    life.ask(
+        ROLLBACK, variant="b", experiment_id="exp", model_version="v2", to_version="never served"
+    )
     assert life.phases() == [Phase.PENDING_APPROVAL]
     assert life.find().outcome == Outcome.ISSUED
     assert life.phases() == [Phase.SUPERSEDED, Phase.ISSUED]

@@ -1,4 +1,6 @@
-"""Ramps: the evidence against its formula written out, and what a fold makes of a Simpson's paradox."""
+"""Ramps: the evidence against its formula written out, and what a fold makes of a Simpson's
+paradox.
+"""
 
 from dataclasses import replace
 
@@ -6,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from agents.fold import apply_policy, fold
-from agents.judge.ramp import Step, strata_of
-from agents.judge.sides import Totals
+from agents.experiments.evidence.ramp import RampStep, strata_of
+from agents.experiments.totals.totals import Totals
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -28,7 +30,10 @@ from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 GRID = np.linspace(0.05, 2.05, 41)  # log ratios: from 5 % more to eight times as many
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 STEPS = tuple(
-    ShareStep(from_=None if n == 0 else NOON + n * 1_000, shares=(Share("control", 1.0 - s), Share("b", s)))
+    ShareStep(
+        from_=None if n == 0 else NOON + n * 1_000,
+        shares=(Share("control", 1.0 - s), Share("b", s)),
+    )
     for n, s in enumerate(SHARES)
 )
 CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
@@ -44,17 +49,22 @@ def test_evidence_is_the_product_over_events_of_the_share_of_their_step() -> Non
     steps, log_ratios = [], np.zeros((2, len(GRID)))
     for share in (0.1, 0.5):
         x, y = int(rng.integers(5, 40)), int(rng.integers(5, 60))
-        steps.append(Step(share, totals([200], [y]), totals([150], [x])))
+        steps.append(RampStep(share, totals([200], [y]), totals([150], [x])))
         for side, sign in enumerate((1.0, -1.0)):
             theta = share * np.exp(sign * GRID) / (share * np.exp(sign * GRID) + 1.0 - share)
-            log_ratios[side] += x * np.log(theta / share) + y * np.log((1.0 - theta) / (1.0 - share))
+            log_ratios[side] += x * np.log(theta / share) + y * np.log(
+                (1.0 - theta) / (1.0 - share)
+            )
     got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
     expected = logsumexp(log_ratios, axis=1) - np.log(len(GRID))
     assert np.allclose([got.more[0], got.fewer[0]], expected)
 
 
 def test_the_difference_is_mantel_and_haenszels() -> None:
-    steps = [Step(0.1, totals([900], [90]), totals([100], [20])), Step(0.5, totals([500], [150]), totals([500], [200]))]
+    steps = [
+        RampStep(0.1, totals([900], [90]), totals([100], [20])),
+        RampStep(0.5, totals([500], [150]), totals([500], [200])),
+    ]
     got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
     weights = np.array([900 * 100 / 1000, 500 * 500 / 1000])
     assert got.effect[0] == pytest.approx((weights * [0.1, 0.1]).sum() / weights.sum())
@@ -63,11 +73,17 @@ def test_the_difference_is_mantel_and_haenszels() -> None:
     assert got.z[0] == pytest.approx(z)
 
 
-def folded(odds: float, seed: int, delayed: bool = True, n: int = 20_000) -> tuple[list[Decision], Tables]:
-    """One unit a moment; the base rate triples while the share of b rises, so b meets the better times."""
+def folded(
+    odds: float, seed: int, delayed: bool = True, n: int = 20_000
+) -> tuple[list[Decision], Tables]:
+    """One unit a moment; the base rate triples while the share of b rises, so b meets the better
+    times.
+    """
     rng = np.random.default_rng(seed)
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
+    )
     fold(piece(SPECS, sent([spec(share_steps=STEPS, metrics=(CONVERSION,))])), state, CODEC)
     at = np.arange(n) / n
     step = np.minimum((at * len(SHARES)).astype(int), len(SHARES) - 1)
@@ -109,10 +125,18 @@ def test_a_ramp_of_a_rate_near_one_is_judged_alike_however_its_log_is_cut() -> N
     found = []
     for each in (n, 100):
         state = tables()
-        even = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))), replace(STEPS[-1], from_=NOON + 1_000))
+        even = (
+            ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))),
+            replace(STEPS[-1], from_=NOON + 1_000),
+        )
         fold(piece(SPECS, sent([spec(share_steps=even, metrics=(CONVERSION,))])), state, CODEC)
-        outputs = [fold(piece(RESULTS, records[at : at + each]), state, CODEC).outputs for at in range(0, n, each)]
-        found.append([one.record for part in outputs for one in part if isinstance(one.record, Decision)])
+        outputs = [
+            fold(piece(RESULTS, records[at : at + each]), state, CODEC).outputs
+            for at in range(0, n, each)
+        ]
+        found.append(
+            [one.record for part in outputs for one in part if isinstance(one.record, Decision)]
+        )
     assert [one.verdict for one in found[0]] == [Verdict.HARM]
     assert found[0] == found[1]
 

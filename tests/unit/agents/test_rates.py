@@ -1,4 +1,6 @@
-"""Two rates without stated shares: the evidence against its definition, the null played out, the interval by brute force."""
+"""Two rates without stated shares: the evidence against its definition, the null played out, the
+interval by brute force.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlog1py, xlogy
 
-from agents.judge.rates import least_difference, log_e_above, most_above
+from agents.statistics.rate_comparison import least_difference, log_e_above, most_above
 
 PRIOR = 0.18  # both parameters, of Turner, Ly and Grünwald
 COUNTS = [
@@ -29,9 +31,13 @@ def log_likelihood(x: float, n: float, p: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("x", "n", "y", "m"), COUNTS)
-def test_evidence_is_the_mixture_of_both_arms_over_the_best_rates_of_the_null(x: int, n: int, y: int, m: int) -> None:
+def test_evidence_is_the_mixture_of_both_arms_over_the_best_rates_of_the_null(
+    x: int, n: int, y: int, m: int
+) -> None:
     mixed = sum(stats.betabinom(size, PRIOR, PRIOR).logpmf(hits) for hits, size in ((x, n), (y, m)))
-    mixed -= sum(stats.binom(size, 0.5).logpmf(hits) + size * np.log(2.0) for hits, size in ((x, n), (y, m)))
+    mixed -= sum(
+        stats.binom(size, 0.5).logpmf(hits) + size * np.log(2.0) for hits, size in ((x, n), (y, m))
+    )
     p = np.linspace(0.0, 1.0, 2_001)
     best = max((log_likelihood(x, n, one) + log_likelihood(y, m, p[p >= one])).max() for one in p)
     assert of(log_e_above, x, n, y, m) == pytest.approx(mixed - best, abs=1e-3)
@@ -47,7 +53,9 @@ def test_the_end_of_the_interval_is_where_the_best_rates_with_that_difference_re
     p = np.linspace(max(0.0, end), min(1.0, 1.0 + end), 200_001)
     best = (log_likelihood(x, n, p) + log_likelihood(y, m, p - end)).max()
     if end > -1.0:
-        assert of(log_e_above, x, n, y, m) - best + _null(x, n, y, m) == pytest.approx(level, abs=1e-5)
+        assert of(log_e_above, x, n, y, m) - best + _null(x, n, y, m) == pytest.approx(
+            level, abs=1e-5
+        )
     assert (end > 0.0) == (of(log_e_above, x, n, y, m) > level)
 
 
@@ -67,7 +75,9 @@ def test_looked_at_after_every_unit_it_is_hardly_ever_wrong_also_where_the_rate_
     n, x = np.cumsum(treated, 1), np.cumsum(treated & hit, 1)
     m = np.arange(1, units + 1) - n
     y: NDArray[np.int64] = np.cumsum(hit, 1) - x
-    log_e = log_e_above(*(each[:, 40:].astype(float) for each in (x, np.maximum(n, 1), y, np.maximum(m, 1))))
+    log_e = log_e_above(
+        *(each[:, 40:].astype(float) for each in (x, np.maximum(n, 1), y, np.maximum(m, 1)))
+    )
     assert (log_e.max(axis=1) >= np.log(20.0)).mean() <= 0.02
 
 

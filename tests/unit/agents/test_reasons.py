@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.fold import apply_policy, fold, refresh
-from agents.numbers import nth
+from agents.core.phrasing import nth
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import (
     ArmRow,
@@ -31,15 +31,30 @@ ERROR = MetricSpec("error", Role.GUARDRAIL, DOWN, MetricKind.RATE, margin=0.1)
 
 
 def played(
-    rates: dict[str, dict[str, float]], shares: dict[str, dict[str, float]], n: int, seed: int = 0, **columns: Any
+    rates: dict[str, dict[str, float]],
+    shares: dict[str, dict[str, float]],
+    n: int,
+    seed: int = 0,
+    **columns: Any,
 ) -> tuple[list[Decision], Tables, list[RollbackCommand]]:
-    """n units: their arms by turns, their segment by the arm's shares, their conversion by the segment's rates."""
+    """n units: their arms by turns, their segment by the arm's shares, their conversion by the
+    segment's rates.
+    """
     rng, state = np.random.default_rng(seed), tables()
     apply_policy(CODEC.encode(Policy(event_id="the policy", policy_id="all")), state, CODEC)
-    fold(piece(SPECS, sent([spec(metrics=(CONVERSION,), experiment_id="exp-12", subject="checkout")])), state, CODEC)
+    fold(
+        piece(
+            SPECS, sent([spec(metrics=(CONVERSION,), experiment_id="exp-12", subject="checkout")])
+        ),
+        state,
+        CODEC,
+    )
     arms = np.array(["control", "b"])[np.arange(n) % 2]
     segments = [rng.choice(list(shares[arm]), p=list(shares[arm].values())) for arm in arms]
-    hits = [float(rng.random() < rates[arm][segment]) for arm, segment in zip(arms, segments, strict=True)]
+    hits = [
+        float(rng.random() < rates[arm][segment])
+        for arm, segment in zip(arms, segments, strict=True)
+    ]
     records = many(
         result(metric="conversion", experiment_id="exp-12", subject="checkout"), n,
         variant=arms.tolist(), segment=segments, sum=hits, **columns,
@@ -60,10 +75,17 @@ def test_a_rollback_says_what_was_lost_how_surely_on_how_many_units_and_where() 
     )
     proof = decision.evidence[0]
     assert decision.reason.startswith("checkout/exp-12: treatment b loses ")
-    for said in (" points of conversion (interval -", " units, e = ", "most of it within segment de", " unit"):
+    for said in (
+        " points of conversion (interval -",
+        " units, e = ",
+        "most of it within segment de",
+        " unit",
+    ):
         assert said in decision.reason
     assert decision.reason.endswith(f": roll back at the {nth(proof.count)} unit")
-    assert proof.low < proof.estimate < proof.high < 0.0  # the interval leaves out what the test rejects
+    assert (
+        proof.low < proof.estimate < proof.high < 0.0
+    )  # the interval leaves out what the test rejects
     assert [one.segment for one in decision.evidence] == [None, *sorted(["de", "fr"], key=lambda name: -next(
         one.count for one in decision.evidence if one.segment == name))]  # fmt: skip
     of_segments = {one.segment: one.estimate for one in decision.evidence}
@@ -115,7 +137,11 @@ def test_a_gain_that_waits_for_a_guardrail_is_told_once_and_deployed_when_it_is_
     gain = both("conversion", (50, 5.0), (50, 25.0), 0)
     told = [one.record for one in fold(piece(RESULTS, sent(gain)), state, CODEC).outputs]
     (waiting,) = [one for one in told if isinstance(one, Decision)]
-    assert (waiting.verdict, waiting.order, waiting.outcome) == (Verdict.GAIN, Order.NONE, Outcome.HELD)
+    assert (waiting.verdict, waiting.order, waiting.outcome) == (
+        Verdict.GAIN,
+        Order.NONE,
+        Outcome.HELD,
+    )
     assert "held until every guardrail is sound" in waiting.reason
     sound = [
         result(1_000 + n, variant=v, metric="error", count=200_000, sum=20_000.0)
@@ -123,7 +149,11 @@ def test_a_gain_that_waits_for_a_guardrail_is_told_once_and_deployed_when_it_is_
     ]
     outputs = fold(piece(RESULTS, sent(sound, start=500)), state, CODEC).outputs
     (deploy,) = [one.record for one in outputs if isinstance(one.record, Decision)]
-    assert (deploy.verdict, deploy.order, deploy.metric) == (Verdict.GAIN, Order.DEPLOY, "conversion")
+    assert (deploy.verdict, deploy.order, deploy.metric) == (
+        Verdict.GAIN,
+        Order.DEPLOY,
+        "conversion",
+    )
     assert deploy.decision_id != waiting.decision_id
 
 
@@ -136,7 +166,11 @@ def test_a_second_arm_called_control_is_no_treatment_where_the_spec_names_anothe
         for i in range(60)
         for j, (v, s) in enumerate((("champion", 25.0), ("control", 1.0)))
     ]
-    assert not [one for one in fold(piece(RESULTS, sent(arms)), state, CODEC).outputs if one.topic in COMMANDS.values()]
+    assert not [
+        one
+        for one in fold(piece(RESULTS, sent(arms)), state, CODEC).outputs
+        if one.topic in COMMANDS.values()
+    ]
     refresh(state)
     states = {key[3]: state.arms["method"][row] for row, key in enumerate(state.arms.keys)}
     assert states == {"champion": 0, "control": 0}

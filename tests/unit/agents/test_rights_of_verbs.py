@@ -5,15 +5,26 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import METRICS, SPECS
-from schemas.orders import RequestKind, ReviewVerdict
-from schemas.records import Approver, Autonomy, Order, Outcome, Phase, Policy, Status
+from schemas.records import (
+    Approver,
+    Autonomy,
+    Order,
+    Outcome,
+    Phase,
+    Policy,
+    RequestKind,
+    ReviewVerdict,
+    Status,
+)
 from tests.builders import metric, spec
 from tests.life import Life
 
 ROLLBACK, DEPLOY, CANCEL = RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.CANCEL
 APPROVE = ReviewVerdict.APPROVE
 ONLY_BOB = Policy(
-    event_id="p", policy_id="p", approvers=(Approver("bob", Order.DEPLOY), Approver("eve", Order.ROLLBACK))
+    event_id="p",
+    policy_id="p",
+    approvers=(Approver("bob", Order.DEPLOY), Approver("eve", Order.ROLLBACK)),
 )
 
 
@@ -42,9 +53,14 @@ def test_a_rollback_goes_only_to_what_served_before() -> None:
     life.ask(ROLLBACK, model_version="v2", to_version="evil", by="ann")
     (waiting,) = life.rows()
     assert (waiting.phase, life.issued()) == (Phase.PENDING_APPROVAL, [])
-    assert waiting.waits_for == "version evil never served bot/production, so it needs what a deployment needs"
+    assert (
+        waiting.waits_for
+        == "version evil never served bot/production, so it needs what a deployment needs"
+    )
     life.review(waiting, APPROVE, by="eve")
-    assert life.refused[-1].startswith("NO_APPROVER: eve is none of those who may approve a DEPLOY ")
+    assert life.refused[-1].startswith(
+        "NO_APPROVER: eve is none of those who may approve a DEPLOY "
+    )
     life.review(waiting, APPROVE, by="bob")
     assert versions(life) == ["evil"]
 
@@ -80,7 +96,14 @@ def test_what_was_taken_out_or_never_in_is_not_gone_back_to(how: str) -> None:
         life.report(life.issued()[-1], Status.COMPLETED)
     version = "v1"
     if how == "a dry run":
-        life.find(Order.DEPLOY, variant="c", model_version="v5", to_version="v5", dry_run=True, outcome=Outcome.ISSUED)
+        life.find(
+            Order.DEPLOY,
+            variant="c",
+            model_version="v5",
+            to_version="v5",
+            dry_run=True,
+            outcome=Outcome.ISSUED,
+        )
         life.review(life.rows()[-1], APPROVE)
         life.report(life.issued()[-1], Status.COMPLETED)
         version = "v5"
@@ -110,7 +133,11 @@ def test_a_baseline_that_a_spec_names_without_results_is_not_put_in_by_an_undoin
     life.send(SPECS, [replace(terms, event_id="changed", baseline_version="evil")])
     life.ask(CANCEL, command_id=life.issued()[-1].command_id, by="ann")
     undo = life.issued()[-1]
-    assert (undo.compensates, undo.to_version, undo.model_version) == (life.rows()[0].command_id, None, "v2")
+    assert (undo.compensates, undo.to_version, undo.model_version) == (
+        life.rows()[0].command_id,
+        None,
+        "v2",
+    )
 
 
 def test_a_request_that_nobody_approved_keeps_automation_off_nothing() -> None:
@@ -118,7 +145,9 @@ def test_a_request_that_nobody_approved_keeps_automation_off_nothing() -> None:
     life.find(Order.ROLLBACK, outcome=Outcome.AWAITING_APPROVAL)
     life.ask(DEPLOY, to_version="v9", by="ann")
     assert life.phases() == [Phase.PENDING_APPROVAL, Phase.PENDING_APPROVAL], "a rollback waits on"
-    assert life.find(Order.ROLLBACK, variant="c").outcome == Outcome.ISSUED, "the target is not left to ann"
+    assert life.find(Order.ROLLBACK, variant="c").outcome == Outcome.ISSUED, (
+        "the target is not left to ann"
+    )
 
 
 def test_nobody_is_mendstream_itself() -> None:
@@ -126,6 +155,7 @@ def test_nobody_is_mendstream_itself() -> None:
     life.find(Order.ROLLBACK)
     life.ask(CANCEL, command_id=life.issued()[0].command_id, by="Mendstream")
     assert life.refused == [
-        "OUT_OF_RANGE: requested_by is 'Mendstream', which is Mendstream itself: say which person it is"
+        "OUT_OF_RANGE: requested_by is 'Mendstream', which is Mendstream itself: say which person "
+        "it is"
     ]
     assert life.phases() == [Phase.ISSUED]

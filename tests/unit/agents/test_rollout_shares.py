@@ -1,4 +1,6 @@
-"""An experiment that follows a rollout: judged by the shares that deployers report, and by nothing while these move."""
+"""An experiment that follows a rollout: judged by the shares that deployers report, and by nothing
+while these move.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -6,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.commander.life import AT_WORK
-from agents.commander.work import LONGEST_MS, PROGRESS_MS
-from agents.fold import fold
-from agents.judge.terms import Method
+from agents.commands.in_flight import LONGEST_MS, PROGRESS_MS
+from agents.commands.lifecycle import AT_WORK
+from agents.experiments.plan.terms import Method
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
-from schemas.orders import RequestKind
 from schemas.records import (
     Autonomy,
     Command,
@@ -24,13 +25,14 @@ from schemas.records import (
     Order,
     Phase,
     Policy,
+    RequestKind,
     Role,
     RollbackCommand,
     Status,
     Verdict,
 )
-from schemas.terms import STEPS_MAX
-from state.table import row_key
+from schemas.validation.specs_and_policies import STEPS_MAX
+from state.storage.table import row_key
 from tests.builders import CODEC, NOON, Sent, many, piece, result, spec
 from tests.life import Life
 
@@ -55,7 +57,9 @@ def trial(**terms: Any) -> tuple[Life, Command]:
     return life, command
 
 
-def tell(life: Life, command: Command, share: float, begins: int, until: int | None = None, **fields: Any) -> None:
+def tell(
+    life: Life, command: Command, share: float, begins: int, until: int | None = None, **fields: Any
+) -> None:
     """Moments: ms after NOON."""
     ends = None if until is None else NOON + until
     said = {"traffic_share": share, "share_from": NOON + begins, "share_until": ends, **fields}
@@ -71,13 +75,18 @@ def experiment(life: Life) -> ExperimentRow:
 def steps(life: Life) -> list[tuple[int, float | None]]:
     """From when on, ms after NOON, which share of b; None: unknown."""
     return [
-        ((step.from_ or 0) - NOON, {one.variant: one.share for one in step.shares}.get("b") if step.shares else None)
+        (
+            (step.from_ or 0) - NOON,
+            {one.variant: one.share for one in step.shares}.get("b") if step.shares else None,
+        )
         for step in experiment(life).rollout_steps
     ]
 
 
 def results(odds: float, seed: int, n: int = 20_000, moving: float = 1.0) -> list[Sent]:
-    """One unit a moment; its base rate triples while b's share rises. moving: odds of b while its share is moved."""
+    """One unit a moment; its base rate triples while b's share rises. moving: odds of b while its
+    share is moved.
+    """
     rng = np.random.default_rng(seed)
     at = np.sort(rng.random(n)) * len(SHARES)
     step = at.astype(int)
@@ -98,7 +107,9 @@ def results(odds: float, seed: int, n: int = 20_000, moving: float = 1.0) -> lis
 
 
 def judged(odds: float, seed: int, moving: float = 1.0) -> tuple[list[Decision], Life]:
-    """Each step is reported before it settles, as its deployer does, and what was heard by then is folded before it."""
+    """Each step is reported before it settles, as its deployer does, and what was heard by then is
+    folded before it.
+    """
     life, command = trial()
     records = results(odds, seed, moving=moving)
     found: list[Decision] = []
@@ -116,7 +127,9 @@ def test_shares_as_reported_make_the_ramp() -> None:
     assert steps(life) == []
     tell(life, command, 0.01, 200, 1_000)
     tell(life, command, 0.05, 1_200, 2_000)
-    tell(life, command, 0.5, 1_900)  # until a command changes it; never before what was told of an earlier moment
+    tell(
+        life, command, 0.5, 1_900
+    )  # until a command changes it; never before what was told of an earlier moment
     assert steps(life) == [(200, 0.01), (1_000, None), (1_200, 0.05), (2_000, None), (2_000, 0.5)]
     assert [share.share for share in experiment(life).rollout_steps[0].shares] == [0.99, 0.01]
 
@@ -137,7 +150,11 @@ def test_what_is_assigned_while_a_share_moves_tells_nothing() -> None:
     calm, life = judged(1.0, seed=4, moving=0.0)
     assert calm == []
     arms = life.tables.arms
-    unknown = [n for n in range(len(arms)) if arms.keys[n][3:] == ("b", None, "0") or arms.keys[n][5] == "2"]
+    unknown = [
+        n
+        for n in range(len(arms))
+        if arms.keys[n][3:] == ("b", None, "0") or arms.keys[n][5] == "2"
+    ]
     assert arms["count"][unknown].sum() > 500  # they are counted, and in no share
 
 
@@ -146,9 +163,9 @@ def test_no_share_is_taken_before_a_report() -> None:
     harmed = fold(piece(RESULTS, results(0.01, 5, moving=0.01)), life.tables, CODEC)
     assert [one for one in harmed.outputs if isinstance(one.record, Decision)] == []
     arms = life.tables.arms  # or shares that are reported later would be no use
-    assert {int(arms["method"][n]) for n in range(len(arms)) if arms.keys[n][3:] == ("b", None, None)} == {
-        Method.COUNTS
-    }
+    assert {
+        int(arms["method"][n]) for n in range(len(arms)) if arms.keys[n][3:] == ("b", None, None)
+    } == {Method.COUNTS}
 
 
 def test_a_harm_ends_a_trial_though_a_person_began_it() -> None:
@@ -158,7 +175,11 @@ def test_a_harm_ends_a_trial_though_a_person_began_it() -> None:
     told = len(experiment(life).rollout_steps)
     assert experiment(life).rollout_steps[-1].shares == ()
     (command,) = [row for row in life.rows() if row.order == Order.DEPLOY]
-    life.report(replace(life.issued()[0], command_id=command.command_id), Status.IN_PROGRESS, traffic_share=0.5)
+    life.report(
+        replace(life.issued()[0], command_id=command.command_id),
+        Status.IN_PROGRESS,
+        traffic_share=0.5,
+    )
     assert len(experiment(life).rollout_steps) == told  # its command is over
 
 
@@ -206,7 +227,9 @@ def test_a_person_who_deploys_it_too_proves_nothing() -> None:
     assert life.row(command.command_id).phase == Phase.SUPERSEDED
 
 
-@pytest.mark.parametrize("fields", [{"variant": "c"}, {"experiment_id": "other"}, {"environment": "staging"}])
+@pytest.mark.parametrize(
+    "fields", [{"variant": "c"}, {"experiment_id": "other"}, {"environment": "staging"}]
+)
 def test_a_gain_of_something_else_leaves_the_trial(fields: dict[str, Any]) -> None:
     life, command = trial()
     life.find(Order.DEPLOY, verdict=Verdict.GAIN, **fields)
@@ -221,8 +244,14 @@ def test_a_share_that_was_to_come_is_taken_back_by_the_next_command() -> None:
     life.ask(RequestKind.ROLLBACK, experiment_id="exp", variant="b")
     assert isinstance(life.issued()[1], RollbackCommand)
     assert steps(life) == [(200, 0.1), (500, None), (500, 0.25), (500, None)]
-    fold(piece(RESULTS, many(result(metric="conversion"), 40, assigned_at=[NOON + 1_500] * 40)), life.tables, CODEC)
-    assert {key[5] for key in map(life.tables.arms.keys.__getitem__, range(len(life.tables.arms)))} == {None, "4"}
+    fold(
+        piece(RESULTS, many(result(metric="conversion"), 40, assigned_at=[NOON + 1_500] * 40)),
+        life.tables,
+        CODEC,
+    )
+    assert {
+        key[5] for key in map(life.tables.arms.keys.__getitem__, range(len(life.tables.arms)))
+    } == {None, "4"}
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.COMPLETED, Status.REFUSED])
@@ -235,7 +264,13 @@ def test_the_end_of_a_deployment_ends_what_is_known_of_its_share(status: Status)
 
 
 @pytest.mark.parametrize(
-    "terms", [{"follows_rollout": False}, {"treatments": ("c",)}, {"environment": "staging"}, {"experiment_id": "x"}]
+    "terms",
+    [
+        {"follows_rollout": False},
+        {"treatments": ("c",)},
+        {"environment": "staging"},
+        {"experiment_id": "x"},
+    ],
 )
 def test_a_report_tells_only_of_what_its_command_moves(terms: dict[str, Any]) -> None:
     life, command = trial(**terms)
@@ -280,7 +315,9 @@ def test_the_same_spec_again_is_no_change() -> None:
     assert steps(life) == [(0, 0.25)]
 
 
-def test_the_shares_of_what_is_deployed_on_proof_are_unknown_from_when_its_deployer_begins() -> None:
+def test_the_shares_of_what_is_deployed_on_proof_are_unknown_from_when_its_deployer_begins() -> (
+    None
+):
     life, command = trial()
     tell(life, command, 0.5, 0)
     life.send(

@@ -1,4 +1,6 @@
-"""Rows have room for so many names and no more; what does not fit is refused with its reason, and the rest goes on."""
+"""Rows have room for so many names and no more; what does not fit is refused with its reason, and
+the rest goes on.
+"""
 
 import json
 from dataclasses import replace
@@ -6,21 +8,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.fold import fold
-from schemas.bounds import METRICS_MOST, SEGMENTS_MOST, SNAPSHOT_BYTES_MOST, VARIANTS_MOST
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
+from schemas.codec.framing import MAX_BYTES
 from schemas.records import Direction, ExperimentResult, MetricKind, MetricSpec, ResultKind, Role
-from schemas.terms import check_spec
-from schemas.wire import MAX_BYTES
-from streams.bounds import RECORD_BYTES
+from schemas.row_limits import METRICS_MAX, SEGMENTS_MAX, SNAPSHOT_BYTES_MAX, VARIANTS_MAX
+from schemas.validation.specs_and_policies import check_spec
+from streams.runtime.message_sizes import RECORD_BYTES
 from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 from tests.loop import Loop, rows
 
-LONGEST = "\N{GRINNING FACE}" * 480  # of 512 characters that a name may have, with room for a number behind it
+LONGEST = (
+    "\N{GRINNING FACE}" * 480
+)  # of 512 characters that a name may have, with room for a number behind it
 
 
 def goals(n: int, name: str = "m{}") -> tuple[MetricSpec, ...]:
-    return tuple(MetricSpec(name.format(i), Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE) for i in range(n))
+    return tuple(
+        MetricSpec(name.format(i), Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
+        for i in range(n)
+    )
 
 
 def largest(loop: Loop) -> int:
@@ -29,7 +36,9 @@ def largest(loop: Loop) -> int:
 
 
 def test_a_valid_spec_of_30_kb_makes_no_row_that_kafka_refuses() -> None:
-    crossed = spec(treatments=tuple(f"v{i}" for i in range(1_200)), metrics=goals(1_200), share_steps=())
+    crossed = spec(
+        treatments=tuple(f"v{i}" for i in range(1_200)), metrics=goals(1_200), share_steps=()
+    )
     assert 30_000 < len(CODEC.encode(crossed)) < MAX_BYTES
     loop = Loop()
     loop.send(SPECS, [crossed])
@@ -38,16 +47,21 @@ def test_a_valid_spec_of_30_kb_makes_no_row_that_kafka_refuses() -> None:
 
 
 def largest_or_none(loop: Loop) -> int:
-    return max((len(value) for table in rows(loop.tables).values() for value in table.values()), default=0)
+    return max(
+        (len(value) for table in rows(loop.tables).values() for value in table.values()), default=0
+    )
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"treatments": tuple(f"v{i}" for i in range(VARIANTS_MOST))},
-        {"metrics": goals(METRICS_MOST + 1)},
+        {"treatments": tuple(f"v{i}" for i in range(VARIANTS_MAX))},
+        {"metrics": goals(METRICS_MAX + 1)},
         {"metrics": goals(30), "treatments": tuple(f"v{i}" for i in range(90))},
-        {"metrics": goals(8, LONGEST + "{}"), "treatments": tuple(f"{LONGEST}{i}" for i in range(8))},
+        {
+            "metrics": goals(8, LONGEST + "{}"),
+            "treatments": tuple(f"{LONGEST}{i}" for i in range(8)),
+        },
     ],
     ids=["arms", "metrics", "pairs", "bytes"],
 )
@@ -58,7 +72,9 @@ def test_a_spec_with_too_many_names_is_refused(fields: dict[str, object]) -> Non
 
 def test_the_largest_spec_that_is_taken_makes_a_row_that_fits() -> None:
     loop = Loop()
-    wide = spec(treatments=tuple(f"v{i}" for i in range(19)), metrics=goals(METRICS_MOST), share_steps=())
+    wide = spec(
+        treatments=tuple(f"v{i}" for i in range(19)), metrics=goals(METRICS_MAX), share_steps=()
+    )
     long = spec(
         experiment_id="long", event_id="long", treatments=tuple(f"{LONGEST}{i}" for i in range(3)),
         metrics=goals(5, LONGEST + "{}"), share_steps=(),
@@ -71,23 +87,23 @@ def test_the_largest_spec_that_is_taken_makes_a_row_that_fits() -> None:
 def test_an_id_sent_as_a_variant_is_refused_beyond_the_bound_and_the_others_go_on() -> None:
     loop = Loop()
     loop.send(RESULTS, [result(n, variant=f"user {n}") for n in range(500)])
-    assert len(loop.refused) == 500 - VARIANTS_MOST
+    assert len(loop.refused) == 500 - VARIANTS_MAX
     assert {each.split(":")[0] for each in loop.refused} == {"TOO_MANY_VARIANTS"}
     size = largest(loop)
     loop.send(RESULTS, [result(1_000 + n, variant=f"user {n}") for n in range(500)])
     assert largest(loop) == size
-    assert len(loop.refused) == 2 * (500 - VARIANTS_MOST)
+    assert len(loop.refused) == 2 * (500 - VARIANTS_MAX)
 
 
 def test_metrics_and_segments_are_bounded_too() -> None:
     loop = Loop()
-    loop.send(RESULTS, [result(n, metric=f"m{n}") for n in range(METRICS_MOST + 5)])
+    loop.send(RESULTS, [result(n, metric=f"m{n}") for n in range(METRICS_MAX + 5)])
     assert [each.split(":")[0] for each in loop.refused] == ["TOO_MANY_METRICS"] * 5
     state = tables()
-    records = many(result(), SEGMENTS_MOST + 7, segment=[f"s{n}" for n in range(SEGMENTS_MOST + 7)])
+    records = many(result(), SEGMENTS_MAX + 7, segment=[f"s{n}" for n in range(SEGMENTS_MAX + 7)])
     effects = fold(piece(RESULTS, records), state, CODEC)
     assert [one.reason for one in effects.refused] == ["TOO_MANY_SEGMENTS"] * 7
-    assert effects.applied == SEGMENTS_MOST
+    assert effects.applied == SEGMENTS_MAX
 
 
 def hostile(n: int, seed: int) -> list[ExperimentResult]:
@@ -125,11 +141,17 @@ def test_snapshots_of_many_arms_and_segments_make_a_row_that_fits() -> None:
     loop = Loop()
     one = result(kind=ResultKind.SNAPSHOT, count=10)
     long = [
-        replace(one, event_id=f"{moment} {n}", variant="control", segment=f"{LONGEST}{n}", occurred_at=NOON + moment)
+        replace(
+            one,
+            event_id=f"{moment} {n}",
+            variant="control",
+            segment=f"{LONGEST}{n}",
+            occurred_at=NOON + moment,
+        )
         for moment in range(3)
         for n in range(300)
     ]
     loop.send(RESULTS, long)
     assert "TOO_MANY_PARTS" in {each.split(":")[0] for each in loop.refused}
-    assert SNAPSHOT_BYTES_MOST // 2 < largest(loop) < RECORD_BYTES
+    assert SNAPSHOT_BYTES_MAX // 2 < largest(loop) < RECORD_BYTES
     assert json.dumps(loop.refused[0])

@@ -1,4 +1,6 @@
-"""What is shown is what was decided: one computation for verdict, sentence, evidence and row, whatever the method."""
+"""What is shown is what was decided: one computation for verdict, sentence, evidence and row,
+whatever the method.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from agents.fold import apply_policy, fold, refresh
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
 from schemas.records import (
     ArmRow,
@@ -30,7 +32,10 @@ from tests.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, t
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EVEN = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))),)
 RAMP = tuple(
-    ShareStep(from_=NOON + 1_000 * n if n else None, shares=(Share("control", 1.0 - share), Share("b", share)))
+    ShareStep(
+        from_=NOON + 1_000 * n if n else None,
+        shares=(Share("control", 1.0 - share), Share("b", share)),
+    )
     for n, share in enumerate((0.1, 0.3, 0.5))
 )
 METHODS = ("shares", "ramp", "rollout", "no shares", "snapshots")
@@ -57,14 +62,18 @@ def world(
         for end in range(n // 20, n + 1, n // 20):
             for at, name in enumerate(("control", "b")):
                 mine = values[:end][treated[:end] == bool(at)]
-                parts.append((name, len(mine), float(mine.sum()), float((mine**2).sum()), NOON + end))
+                parts.append(
+                    (name, len(mine), float(mine.sum()), float((mine**2).sum()), NOON + end)
+                )
         kind = result(metric=metric.name, kind=ResultKind.SNAPSHOT)
         names = ("variant", "count", "sum", "sum_squares", "occurred_at")
         columns: dict[str, Any] = dict(zip(names, map(list, zip(*parts, strict=True)), strict=True))
         return many(kind, len(parts), **columns), shares
     arms = np.where(treated, "b", "control").tolist()
     assigned = (NOON + 1_000 * stretch).tolist()
-    return many(result(metric=metric.name), n, variant=arms, sum=values, assigned_at=assigned), shares
+    return many(
+        result(metric=metric.name), n, variant=arms, sum=values, assigned_at=assigned
+    ), shares
 
 
 def played(
@@ -72,12 +81,16 @@ def played(
 ) -> tuple[list[Decision], Tables]:
     """What is decided of these records, and the tables after them."""
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
+    )
     terms = spec(metrics=(metric,), share_steps=shares, follows_rollout=method == "rollout")
     fold(piece(SPECS, sent([terms])), state, CODEC)
     if method == "rollout":  # as a deployer's reports leave it
         (row,) = state.experiments.rows()
-        state.experiments.put(replace(row, rollout_steps=tuple(replace(one, from_=one.from_ or NOON) for one in RAMP)))
+        state.experiments.put(
+            replace(row, rollout_steps=tuple(replace(one, from_=one.from_ or NOON) for one in RAMP))
+        )
     outputs = fold(piece(RESULTS, records), state, CODEC).outputs
     refresh(state)
     return [one.record for one in outputs if isinstance(one.record, Decision)], state
@@ -87,7 +100,9 @@ def row_of(state: Tables, variant: str = "b") -> ArmRow:
     """The whole of an arm."""
     rows = [CODEC.decode("ArmRow", value) for _, value in state.all()[TABLES_ARMS].snapshot(CODEC)]
     (found,) = [
-        row for row in rows if isinstance(row, ArmRow) and (row.variant, row.segment, row.step) == (variant, None, None)
+        row
+        for row in rows
+        if isinstance(row, ArmRow) and (row.variant, row.segment, row.step) == (variant, None, None)
     ]
     return found
 
@@ -111,7 +126,18 @@ def assert_shown_as_decided(found: Decision, row: ArmRow, metric: MetricSpec) ->
 CASES = st.tuples(
     st.sampled_from((MetricKind.RATE, MetricKind.COUNT, MetricKind.LATENCY, MetricKind.MEAN)),
     st.sampled_from(METHODS),
-    st.sampled_from(((0.0, 0.3), (0.02, 0.1), (0.1, 0.02), (0.3, 0.2), (0.5, 0.7), (0.7, 0.5), (0.6, 0.0), (0.2, 0.2))),
+    st.sampled_from(
+        (
+            (0.0, 0.3),
+            (0.02, 0.1),
+            (0.1, 0.02),
+            (0.3, 0.2),
+            (0.5, 0.7),
+            (0.7, 0.5),
+            (0.6, 0.0),
+            (0.2, 0.2),
+        )
+    ),
     st.sampled_from((UP, DOWN)),
     st.integers(0, 2**32 - 1),
 )
@@ -125,7 +151,10 @@ def test_a_verdicts_interval_leaves_0_out_and_row_evidence_and_sentence_say_the_
     kind, method, levels, direction, seed = case
     if method == "snapshots" and kind == MetricKind.LATENCY:
         return
-    limit, cap = (100.0 if kind == MetricKind.LATENCY else None), (50.0 if kind == MetricKind.MEAN else None)
+    limit, cap = (
+        (100.0 if kind == MetricKind.LATENCY else None),
+        (50.0 if kind == MetricKind.MEAN else None),
+    )
     metric = MetricSpec("tried", Role.GOAL, direction, kind, limit=limit, cap=cap)
     records, shares = world(metric, method, levels, 4_000, seed)
     decisions, _ = played(metric, method, records, shares)
@@ -143,7 +172,9 @@ def test_a_verdicts_interval_leaves_0_out_and_row_evidence_and_sentence_say_the_
 
 @pytest.mark.parametrize("method", ["ramp", "rollout"])
 def test_harm_in_a_ramp_has_an_interval_without_0(method: str) -> None:
-    """In one step it said -20.5 to -1.66 and rolled back; in several it said -33.4 to 6.09 and rolled back as well."""
+    """In one step it said -20.5 to -1.66 and rolled back; in several it said -33.4 to 6.09 and
+    rolled back as well.
+    """
     metric = MetricSpec("tried", Role.GOAL, UP, MetricKind.RATE)
     records, shares = world(metric, method, (0.1, 0.02), 600, seed=0)
     (found,) = played(metric, method, records, shares)[0]
@@ -154,10 +185,16 @@ def test_a_gain_that_has_faded_when_its_guardrail_becomes_sound_is_not_deployed(
     goal = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)
     error = MetricSpec("error", Role.GUARDRAIL, DOWN, MetricKind.RATE)
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
+    )
     fold(piece(SPECS, sent([spec(metrics=(goal, error), share_steps=())])), state, CODEC)
     fading = [("conversion", 100, (13.0, 9.0))] * 20
-    parts = [("conversion", 2_000, (200.0, 280.0)), *fading, ("error", 200_000, (20_000.0, 20_000.0))]
+    parts = [
+        ("conversion", 2_000, (200.0, 280.0)),
+        *fading,
+        ("error", 200_000, (20_000.0, 20_000.0)),
+    ]
     records = [
         result(2 * n + at, metric=name, variant=arm, count=count, sum=sums[at])
         for n, (name, count, sums) in enumerate(parts)

@@ -1,15 +1,16 @@
-"""Experiments that no spec names leave the tables 30 days after their last record: their names can be made up."""
+"""Experiments that no spec names leave the tables 30 days after their last record: their names can
+be made up.
+"""
 
 from dataclasses import replace
 
 import pytest
 
-from agents.judge import leaving as going
+from agents.experiments import removal as going
 from schemas.catalog import ALERTS, RESULTS, SPECS
 from schemas.ids import event_uuid
-from schemas.lessons import Alert
-from schemas.records import Decided, Order, Phase, ResultKind
-from state.leaving import DAY_MS, EXPERIMENT_MS, HOUR_MS
+from schemas.records import Alert, Decided, Order, Phase, ResultKind
+from state.row_expiry import DAY_MS, EXPERIMENT_MS, HOUR_MS
 from tests.builders import CODEC, result, spec
 from tests.loop import Loop, rows
 from tests.unit.agents.test_leaving import command_row
@@ -43,7 +44,9 @@ def test_what_is_silent_leaves_with_all_that_was_kept_of_it_and_what_sends_stays
     assert {key for key, value in loop.tables.arms.changed(CODEC) if value is None} == before
     subject = loop.tables.subjects.get("bot")
     assert subject is not None
-    assert subject.experiments == 2  # the place of what left stays counted while the subject is there
+    assert (
+        subject.experiments == 2
+    )  # the place of what left stays counted while the subject is there
     send(loop, "b", 4, start=4_000)
     again = loop.tables.experiments.get("bot|b")
     assert again is not None
@@ -67,8 +70,13 @@ def test_what_still_sends_snapshots_stays(kind: str) -> None:
     if kind == "snapshots":
         snapshots(loop, "a", 60, 40_000)
     else:
-        one = result(9, experiment_id="a", metric="orders", kind=ResultKind.SNAPSHOT, count=60, sum=60.0)
-        loop.send(RESULTS, [replace(one, sum_squares=60.0, occurred_at=loop.now, event_id=event_uuid("alone"))])
+        one = result(
+            9, experiment_id="a", metric="orders", kind=ResultKind.SNAPSHOT, count=60, sum=60.0
+        )
+        loop.send(
+            RESULTS,
+            [replace(one, sum_squares=60.0, occurred_at=loop.now, event_id=event_uuid("alone"))],
+        )
     loop.wait(EXPERIMENT_MS - HOUR_MS)
     loop.wait(1_000)
     assert kept(loop)["tables.experiments.v1"] == {"a"}
@@ -90,7 +98,9 @@ def test_what_is_told_to_be_lacking_is_over_as_it_leaves() -> None:
 
 
 @pytest.mark.parametrize("vouched", [True, False])
-def test_a_verdict_without_its_command_waits_on_where_somebody_vouched_for_the_subject(vouched: bool) -> None:
+def test_a_verdict_without_its_command_waits_on_where_somebody_vouched_for_the_subject(
+    vouched: bool,
+) -> None:
     loop = begun("a")
     if vouched:
         loop.send(SPECS, [spec(experiment_id="other", event_id=event_uuid("other"))])
@@ -130,7 +140,7 @@ def test_one_of_an_older_version_leaves_30_days_after_it_was_first_looked_at() -
 
 
 def test_so_many_leave_at_one_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(going, "LOOKED_AT_MOST", 2)
+    monkeypatch.setattr(going, "LOOKED_AT_MAX", 2)
     loop = begun("a", "b", "c")
     for left in (1, 0):
         loop.wait(SILENT_MS if left else 1_000)

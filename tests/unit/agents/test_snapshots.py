@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agents.effects import Effects
-from agents.fold import apply_policy, fold, refresh
+from agents.core.effects import Effects
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -35,7 +35,9 @@ REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
 
 def state_with(*specs: ExperimentSpec) -> Tables:
     state = tables()
-    apply_policy(CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC)
+    apply_policy(
+        CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
+    )
     if specs:
         fold(piece(SPECS, sent(specs)), state, CODEC)
     return state
@@ -43,7 +45,13 @@ def state_with(*specs: ExperimentSpec) -> Tables:
 
 def snap(variant: str, count: int, total: float, day: int = 0, **fields: Any) -> ExperimentResult:
     identity = (variant, count, total, day, *sorted(fields.items()))
-    made = result(variant=variant, count=count, sum=total, occurred_at=NOON - 10**9 + day, kind=ResultKind.SNAPSHOT)
+    made = result(
+        variant=variant,
+        count=count,
+        sum=total,
+        occurred_at=NOON - 10**9 + day,
+        kind=ResultKind.SNAPSHOT,
+    )
     return replace(made, event_id=event_uuid("snap", *map(str, identity)), **fields)
 
 
@@ -100,7 +108,10 @@ def test_the_order_of_arrival_does_not_change_what_stands(order: tuple[int, ...]
 
 def test_a_set_that_an_arm_never_completes_commands_nothing_and_is_given_up_in_the_end() -> None:
     state = state_with(spec(metrics=(CONVERSION,)))
-    outputs = [take(state, snap("control", 1_000 + day, 900.0, day), start=day).outputs for day in range(40)]
+    outputs = [
+        take(state, snap("control", 1_000 + day, 900.0, day), start=day).outputs
+        for day in range(40)
+    ]
     assert not any(outputs)
     assert (len(standing(state).parts), standing(state).ignored) == (16, 24)
 
@@ -122,15 +133,22 @@ def test_where_exposures_are_sent_a_set_waits_for_them_and_a_broken_split_comes_
     first = take(state, snap("control", 5_000, 2_500.0), snap("b", 4_000, 1_000.0), start=1)
     assert not first.outputs
     found = take(state, snap("b", 9, 9.0, metric="exposure"), start=3).outputs
-    assert [one.record.verdict for one in found if isinstance(one.record, Decision)] == [Verdict.HARM]
+    assert [one.record.verdict for one in found if isinstance(one.record, Decision)] == [
+        Verdict.HARM
+    ]
     state = state_with(spec(metrics=(CONVERSION,)))
     sets = [snap(v, n, float(n), metric="exposure") for v, n in (("control", 5_000), ("b", 4_000))]
     found = take(state, *sets, snap("control", 5_000, 2_500.0), snap("b", 4_000, 1_000.0)).outputs
-    assert [one.record.verdict for one in found if isinstance(one.record, Decision)] == [Verdict.SPLIT]
+    assert [one.record.verdict for one in found if isinstance(one.record, Decision)] == [
+        Verdict.SPLIT
+    ]
 
 
 def test_observations_and_snapshots_of_one_metric_do_not_mix() -> None:
-    for records in ([snap("b", 5, 1.0), result(9, variant="b")], [result(9, variant="b"), snap("b", 5, 1.0)]):
+    for records in (
+        [snap("b", 5, 1.0), result(9, variant="b")],
+        [result(9, variant="b"), snap("b", 5, 1.0)],
+    ):
         state = state_with(spec(metrics=(CONVERSION,)))
         (refused,) = take(state, *records).refused
         assert (refused.index, refused.reason) == (1, "MIXED_KINDS")
@@ -139,9 +157,13 @@ def test_observations_and_snapshots_of_one_metric_do_not_mix() -> None:
 def test_a_mean_by_snapshots_is_judged_by_its_squares_and_never_without_them() -> None:
     state = state_with(spec(metrics=(REVENUE,), share_steps=()))
     squares = {"control": 40_000.0, "b": 50_000.0}
-    sets = [snap(v, 10_000, 10_000.0 * m, metric="revenue") for v, m in (("control", 1.0), ("b", 1.3))]
+    sets = [
+        snap(v, 10_000, 10_000.0 * m, metric="revenue") for v, m in (("control", 1.0), ("b", 1.3))
+    ]
     assert not take(state, *sets).outputs
-    later = [replace(one, occurred_at=one.occurred_at + 1, event_id=one.event_id + "x") for one in sets]
+    later = [
+        replace(one, occurred_at=one.occurred_at + 1, event_id=one.event_id + "x") for one in sets
+    ]
     later = [replace(one, sum_squares=squares[one.variant]) for one in later]
     found = [one.record for one in take(state, *later, start=2).outputs]
     assert [one.verdict for one in found if isinstance(one, Decision)] == [Verdict.GAIN]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agents.fold import fold
+from agents.flow.pipeline import fold
 from schemas.catalog import DECISIONS, RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -23,7 +23,7 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from state.table import row_key
+from state.storage.table import row_key
 from state.tables import Tables
 from tests.builders import CODEC, piece, result, sent, spec, tables
 
@@ -36,7 +36,11 @@ OTHER_TERMS: list[dict[str, Any]] = [
     {"share_steps": ()},
     {"share_steps": (ShareStep(shares=(Share("control", 0.9), Share("b", 0.1))),)},
     {"metrics": ()},
-    {"metrics": (MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),)},
+    {
+        "metrics": (
+            MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
+        )
+    },
     {"autonomy": Autonomy.AUTO},
     {"candidate_version": "v2"},
     {"baseline_version": "v1"},
@@ -73,19 +77,27 @@ def test_before_the_first_result_the_last_spec_counts(terms: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("terms", OTHER_TERMS)
-def test_after_the_first_result_other_terms_are_ignored_and_that_is_said(terms: dict[str, Any]) -> None:
+def test_after_the_first_result_other_terms_are_ignored_and_that_is_said(
+    terms: dict[str, Any],
+) -> None:
     state = started(spec())
     before = row(state)
     decisions = send(state, spec(**terms), start=10)
     assert row(state) == before
     (said,) = decisions
-    assert (said.verdict, said.order, said.outcome) == (Verdict.IGNORED_SPEC, Order.NONE, Outcome.HELD)
+    assert (said.verdict, said.order, said.outcome) == (
+        Verdict.IGNORED_SPEC,
+        Order.NONE,
+        Outcome.HELD,
+    )
     assert "start a new experiment_id" in said.reason
 
 
 def test_the_same_terms_again_are_taken_in_silence() -> None:
     state = started(spec())
-    fold(piece(RESULTS, sent([result(1, metric="error")], 1)), state, CODEC)  # a metric that the spec does not name
+    fold(
+        piece(RESULTS, sent([result(1, metric="error")], 1)), state, CODEC
+    )  # a metric that the spec does not name
     assert send(state, spec(), start=10) == []
 
 

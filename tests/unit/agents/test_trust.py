@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from agents.trust.score import added, new_row, scored, strength
 from schemas.catalog import ALERTS, REQUESTS, TRUST_FACTS, TRUST_LEVELS
 from schemas.ids import event_uuid
-from schemas.lessons import (
+from schemas.records import (
     AgentKind,
     Alert,
     AlertState,
+    Policy,
     Priority,
+    Request,
+    RequestKind,
     Trend,
     TrustFact,
     TrustLevel,
     TrustRow,
 )
-from schemas.orders import Request, RequestKind
-from schemas.records import Policy
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -43,7 +44,11 @@ def row_of(loop: Loop) -> TrustRow:
 
 
 def test_trust_is_the_weighted_sum_of_its_parts() -> None:
-    row = scored(added(new_row("a", AgentKind.RECOMMENDER, NOON), outcome(1, 1.0, lateness_ms=HOUR), NOON), NOON, None)
+    row = scored(
+        added(new_row("a", AgentKind.RECOMMENDER, NOON), outcome(1, 1.0, lateness_ms=HOUR), NOON),
+        NOON,
+        None,
+    )
     assert row.accuracy == pytest.approx(3 / 5)
     assert row.consistency == 1.0
     assert row.timeliness == pytest.approx(1.0 + 0.1 * (0.36787944117 - 1.0))
@@ -66,7 +71,9 @@ def test_consistency_falls_with_the_spread_of_quality() -> None:
     assert scored(row, NOON, None).consistency == pytest.approx(0.0, abs=0.05)
 
 
-def test_an_agent_that_turns_bad_is_critical_no_more_within_ten_outcomes_and_regains_it_slowly() -> None:
+def test_an_agent_that_turns_bad_is_critical_no_more_within_ten_outcomes_and_regains_it_slowly() -> (
+    None
+):
     loop = Loop()
     loop.send(TRUST_FACTS, [outcome(n, 1.0) for n in range(60)])
     assert row_of(loop).priority == Priority.CRITICAL
@@ -101,11 +108,19 @@ def test_a_distrusted_agent_is_heard_last_and_somebody_is_told_once() -> None:
     loop.send(TRUST_FACTS, [outcome(n, 0.0, failed=True, lateness_ms=10 * HOUR) for n in range(30)])
     assert row_of(loop).overall < 0.3
     assert row_of(loop).priority == Priority.LOW
-    raised = [one for one in loop.records(ALERTS) if isinstance(one, Alert) and one.rule == "agent distrusted"]
+    raised = [
+        one
+        for one in loop.records(ALERTS)
+        if isinstance(one, Alert) and one.rule == "agent distrusted"
+    ]
     assert [one.state for one in raised] == [AlertState.RAISED]
     loop.now += HOUR
     loop.send(TRUST_FACTS, [outcome(100 + n, 1.0) for n in range(30)])
-    resolved = [one for one in loop.records(ALERTS) if isinstance(one, Alert) and one.rule == "agent distrusted"]
+    resolved = [
+        one
+        for one in loop.records(ALERTS)
+        if isinstance(one, Alert) and one.rule == "agent distrusted"
+    ]
     assert [one.state for one in resolved] == [AlertState.RAISED, AlertState.RESOLVED]
     assert resolved[0].alert_id == resolved[1].alert_id
 
@@ -131,12 +146,18 @@ def test_time_alone_refreshes_trust_every_six_hours() -> None:
 
 
 def test_a_falling_trust_has_a_declining_trend_and_a_steady_one_is_stable() -> None:
-    for scores, trend in (((1.0, 1.0), Trend.STABLE), ((1.0, 0.0), Trend.DECLINING), ((0.0, 1.0), Trend.IMPROVING)):
+    for scores, trend in (
+        ((1.0, 1.0), Trend.STABLE),
+        ((1.0, 0.0), Trend.DECLINING),
+        ((0.0, 1.0), Trend.IMPROVING),
+    ):
         loop = Loop()
         loop.send(TRUST_FACTS, [outcome(n, scores[0], quality=0.5) for n in range(40)])
         for day in range(7):
             loop.wait(DAY)
-            loop.send(TRUST_FACTS, [outcome(100 + 10 * day + n, scores[1], quality=0.5) for n in range(4)])
+            loop.send(
+                TRUST_FACTS, [outcome(100 + 10 * day + n, scores[1], quality=0.5) for n in range(4)]
+            )
         assert row_of(loop).trend == trend
 
 
@@ -175,7 +196,9 @@ facts = st.builds(
 
 
 @given(history=st.lists(st.tuples(facts, st.integers(0, 400 * DAY)), max_size=30))
-def test_scores_stay_finite_and_between_0_and_1_for_any_input(history: list[tuple[TrustFact, int]]) -> None:
+def test_scores_stay_finite_and_between_0_and_1_for_any_input(
+    history: list[tuple[TrustFact, int]],
+) -> None:
     row, now = new_row("a", AgentKind.RECOMMENDER, NOON), NOON
     for fact, later in history:
         now += later
@@ -184,12 +207,19 @@ def test_scores_stay_finite_and_between_0_and_1_for_any_input(history: list[tupl
             assert 0.0 <= getattr(row, name) <= 1.0, name
         assert -0.5 <= row.boost <= 0.5
         assert all(
-            value == value for value in (getattr(row, one.name) for one in fields(row)) if isinstance(value, float)
+            value == value
+            for value in (getattr(row, one.name) for one in fields(row))
+            if isinstance(value, float)
         )
 
 
 def test_words_for_trust() -> None:
-    assert [strength(overall) for overall in (0.0, 0.5, 0.7, 1.0)] == ["weak", "moderate", "strong", "very strong"]
+    assert [strength(overall) for overall in (0.0, 0.5, 0.7, 1.0)] == [
+        "weak",
+        "moderate",
+        "strong",
+        "very strong",
+    ]
 
 
 def test_two_levels_are_no_trend_yet() -> None:

@@ -1,4 +1,6 @@
-"""Commands are taken back: cancelled where nobody began, compensated in reverse order where somebody may have."""
+"""Commands are taken back: cancelled where nobody began, compensated in reverse order where
+somebody may have.
+"""
 
 from dataclasses import replace
 
@@ -6,9 +8,18 @@ import pytest
 
 from schemas.catalog import ALERTS
 from schemas.ids import command_id
-from schemas.lessons import Alert
-from schemas.orders import RequestKind, ReviewVerdict
-from schemas.records import Command, DeployCommand, Order, Outcome, Phase, RollbackCommand, Status
+from schemas.records import (
+    Alert,
+    Command,
+    DeployCommand,
+    Order,
+    Outcome,
+    Phase,
+    RequestKind,
+    ReviewVerdict,
+    RollbackCommand,
+    Status,
+)
 from tests.life import Life
 
 HOUR = 3_600_000
@@ -50,7 +61,10 @@ def test_a_deployment_is_moved_back(far: Status | None) -> None:
     cancel(life, first)
     _, back = life.issued()
     assert isinstance(back, RollbackCommand)
-    assert (back.command_id, back.compensates) == (command_id(first.command_id, "UNDO"), first.command_id)
+    assert (back.command_id, back.compensates) == (
+        command_id(first.command_id, "UNDO"),
+        first.command_id,
+    )
     assert (back.fencing_token, back.target) == (2, first.target)
     assert life.phases() == [Phase.COMPENSATING, Phase.ISSUED]
     life.report(back, Status.COMPLETED)
@@ -58,7 +72,9 @@ def test_a_deployment_is_moved_back(far: Status | None) -> None:
 
 
 @pytest.mark.parametrize("far", [None, Status.IN_PROGRESS, Status.COMPLETED])
-def test_a_rollback_is_undone_once_another_person_approves_what_that_puts_in_service(far: Status | None) -> None:
+def test_a_rollback_is_undone_once_another_person_approves_what_that_puts_in_service(
+    far: Status | None,
+) -> None:
     life = Life()
     life.find(Order.ROLLBACK)
     (first,) = life.issued()
@@ -70,7 +86,11 @@ def test_a_rollback_is_undone_once_another_person_approves_what_that_puts_in_ser
     assert [one.partition(":")[0] for one in life.refused] == ["OWN_REQUEST"]
     life.review(life.rows()[-1], ReviewVerdict.APPROVE, by="bob")
     _, back = life.issued()
-    assert (type(back), back.compensates, back.to_version) == (DeployCommand, first.command_id, "v2")
+    assert (type(back), back.compensates, back.to_version) == (
+        DeployCommand,
+        first.command_id,
+        "v2",
+    )
     life.report(back, Status.COMPLETED)
     assert life.phases() == [Phase.COMPENSATED, Phase.COMPLETED]
 
@@ -79,7 +99,9 @@ def test_what_later_ones_stand_on_is_not_undone() -> None:
     life = Life()
     first, second, third = deployed(life, "a", "b", "c")
     cancel(life, first)
-    assert life.refused[0].startswith(f"NOT_OPEN: command {first.command_id} is not undone below a later one: deploy ")
+    assert life.refused[0].startswith(
+        f"NOT_OPEN: command {first.command_id} is not undone below a later one: deploy "
+    )
     assert third.command_id in life.refused[0]
     assert (len(life.issued()), set(life.phases())) == (3, {Phase.COMPLETED})
     cancel(life, third)
@@ -99,7 +121,9 @@ def test_what_could_not_be_undone_is_told() -> None:
     cancel(life, first)
     life.report(life.issued()[-1], Status.REFUSED)
     assert life.row(first.command_id).phase == Phase.COMPENSATION_FAILED
-    assert "command not undone" in [one.rule for one in life.records(ALERTS) if isinstance(one, Alert)]
+    assert "command not undone" in [
+        one.rule for one in life.records(ALERTS) if isinstance(one, Alert)
+    ]
     life.wait(24 * HOUR)
     assert len(life.issued()) == 2
 
@@ -133,7 +157,11 @@ def test_what_cannot_be_cancelled_is_refused_by_name() -> None:
     cancel(life, life.issued()[0])
     life.ask(RequestKind.CANCEL, command_id="nobody's")
     life.ask(RequestKind.CANCEL)
-    assert [one.partition(":")[0] for one in life.refused] == ["NOT_OPEN", "UNKNOWN_COMMAND", "EMPTY_FIELD"]
+    assert [one.partition(":")[0] for one in life.refused] == [
+        "NOT_OPEN",
+        "UNKNOWN_COMMAND",
+        "EMPTY_FIELD",
+    ]
 
 
 def of_an_older_release(life: Life, command: Command, **fields: Phase) -> None:
@@ -156,9 +184,12 @@ def test_an_order_of_an_older_release_is_not_undone_below_a_later_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "ends"), [(Status.COMPLETED, Phase.COMPENSATED), (Status.REFUSED, Phase.COMPENSATION_FAILED)]
+    ("said", "ends"),
+    [(Status.COMPLETED, Phase.COMPENSATED), (Status.REFUSED, Phase.COMPENSATION_FAILED)],
 )
-def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(said: Status, ends: Phase) -> None:
+def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(
+    said: Status, ends: Phase
+) -> None:
     life = Life()
     first, second = deployed(life, "b", "c")
     of_an_older_release(life, first, phase=Phase.COMPENSATING)
@@ -167,7 +198,11 @@ def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(said: Sta
     cancel(life, second)
     life.report(life.issued()[-1], said)
     assert life.phases()[:2] == [Phase.COMPENSATION_FAILED, ends]
-    told = [one for one in life.records(ALERTS) if isinstance(one, Alert) and one.rule == "command not undone"]
+    told = [
+        one
+        for one in life.records(ALERTS)
+        if isinstance(one, Alert) and one.rule == "command not undone"
+    ]
     assert any(first.command_id in one.message for one in told)
 
 

@@ -1,8 +1,10 @@
-"""Units: counted once in a rate, flagged in a mean, forgotten after the window, known again after a restart."""
+"""Units: counted once in a rate, flagged in a mean, forgotten after the window, known again after a
+restart.
+"""
 
 from typing import Any
 
-from agents.fold import fold, refresh, remember
+from agents.flow.pipeline import fold, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import ArmRow, Direction, ExperimentResult, MetricKind, MetricSpec, Role
 from state.tables import Tables
@@ -26,13 +28,17 @@ def row_of(state: Tables, metric: str, variant: str = "b") -> ArmRow:
     return row
 
 
-def of(unit: str | None, n: int, total: float, metric: str = "conversion", variant: str = "b") -> ExperimentResult:
+def of(
+    unit: str | None, n: int, total: float, metric: str = "conversion", variant: str = "b"
+) -> ExperimentResult:
     return result(n, unit_id=unit, metric=metric, variant=variant, sum=total)
 
 
 def test_a_rate_counts_the_first_record_of_a_unit() -> None:
     state = state_with()
-    effects = fold(piece(RESULTS, sent([of("u", 0, 0.0), of("u", 1, 1.0), of("v", 2, 1.0)])), state, CODEC)
+    effects = fold(
+        piece(RESULTS, sent([of("u", 0, 0.0), of("u", 1, 1.0), of("v", 2, 1.0)])), state, CODEC
+    )
     assert (effects.applied, effects.duplicates) == (3, 0)
     row = row_of(state, "conversion")
     assert (row.count, row.hits, row.repeats, row.unnamed_offset) == (2, 1, 1, -1)
@@ -48,12 +54,16 @@ def test_a_mean_counts_all_records_and_tells_how_many_repeat_a_unit() -> None:
 def test_a_unit_is_one_in_each_metric_and_arm() -> None:
     state = state_with()
     fold(
-        piece(RESULTS, sent([of("u", 0, 1.0), of("u", 1, 2.0, "revenue"), of("u", 2, 1.0, variant="control")])),
+        piece(
+            RESULTS,
+            sent([of("u", 0, 1.0), of("u", 1, 2.0, "revenue"), of("u", 2, 1.0, variant="control")]),
+        ),
         state,
         CODEC,
     )
     assert [
-        row_of(state, m, v).repeats for m, v in (("conversion", "b"), ("revenue", "b"), ("conversion", "control"))
+        row_of(state, m, v).repeats
+        for m, v in (("conversion", "b"), ("revenue", "b"), ("conversion", "control"))
     ] == [0] * 3
 
 
@@ -85,11 +95,15 @@ def test_units_are_known_again_after_a_restart_without_the_refused() -> None:
     again = state_with()
     for topic, table in again.all().items():
         table.restore(list(state.all()[topic].snapshot(CODEC)), CODEC)
-    from agents.judge.arms import rebuild
+    from agents.experiments.arms.arms import rebuild
 
     rebuild(again)
     remember(log, again, CODEC)
     for one in (state, again):
-        fold(piece(RESULTS, sent([of("u", 11, 1.0), of("v", 12, 1.0), of("x", 13, 1.0)], start=3)), one, CODEC)
+        fold(
+            piece(RESULTS, sent([of("u", 11, 1.0), of("v", 12, 1.0), of("x", 13, 1.0)], start=3)),
+            one,
+            CODEC,
+        )
     assert row_of(again, "conversion") == row_of(state, "conversion")
     assert (row_of(again, "conversion").count, row_of(again, "conversion").repeats) == (3, 1)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from agents.fold import rebuild
-from agents.judge import vigil
-from agents.place import Place
+from agents.core.provenance import Provenance
+from agents.experiments.oversight import periodic_checks
+from agents.flow.pipeline import rebuild
 from schemas.catalog import ALERTS, DECISIONS, RESULTS, SPECS
-from schemas.lessons import Alert
 from schemas.records import (
+    Alert,
     Autonomy,
     Decision,
     Direction,
@@ -30,8 +30,8 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from schemas.terms import check_policy, check_spec
-from state.table import row_key
+from schemas.validation.specs_and_policies import check_policy, check_spec
+from state.storage.table import row_key
 from state.tables import Tables
 from tests.builders import NOON, result, spec
 from tests.life import Life
@@ -55,14 +55,17 @@ def alive(*specs: Any) -> Life:
     return life
 
 
-def send(life: Life, *arms: str, n: int = 200, metrics: tuple[str, ...] = ("conversion",), **fields: Any) -> None:
+def send(
+    life: Life, *arms: str, n: int = 200, metrics: tuple[str, ...] = ("conversion",), **fields: Any
+) -> None:
     """n units of each arm in summed records of 50, of which every tenth converts."""
     life.send(
         RESULTS,
         [
             result(
                 next(_ids),
-                **{"variant": arm, "metric": name, "count": 50, "sum": 5.0, "occurred_at": life.now} | fields,
+                **{"variant": arm, "metric": name, "count": 50, "sum": 5.0, "occurred_at": life.now}
+                | fields,
             )
             for _ in range(n // 50)
             for name in metrics
@@ -98,7 +101,12 @@ def test_a_planned_arm_that_never_sends_is_told_with_what_would_end_it() -> None
     assert decisions(life) == []
     life.wait(MINUTE)
     (told,) = decisions(life)
-    assert (told.verdict, told.order, told.outcome, told.variant) == (Verdict.MISSING, Order.NONE, Outcome.HELD, "c")
+    assert (told.verdict, told.order, told.outcome, told.variant) == (
+        Verdict.MISSING,
+        Order.NONE,
+        Outcome.HELD,
+        "c",
+    )
     assert "'c' is planned and sends nothing, while b and control sends" in told.reason
     assert "send its results, or stop the experiment" in told.reason
     assert lacks(life) == [("ARM", "c", NOON)]
@@ -120,16 +128,18 @@ def test_it_is_told_once_and_resolved_when_it_is_over() -> None:
 
 
 def looks(life: Life, minutes: int, monkeypatch: pytest.MonkeyPatch, *arms: str) -> list[int]:
-    """The moments at which the experiment is looked at while the clock goes on by the minute and these arms send."""
+    """The moments at which the experiment is looked at while the clock goes on by the minute and
+    these arms send.
+    """
     at = list[int]()
 
-    def counted(key: str, place: Place, tables: Tables) -> vigil.Seen:
+    def counted(key: str, place: Provenance, tables: Tables) -> periodic_checks.LackCheck:
         at.append(place.now)
         return look_after(key, place, tables)
 
-    look_after = vigil.look_after
+    look_after = periodic_checks.look_after
     with monkeypatch.context() as patched:
-        patched.setattr(vigil, "look_after", counted)
+        patched.setattr(periodic_checks, "look_after", counted)
         for _ in range(minutes):
             if arms:
                 send(life, *arms, n=50)
@@ -144,18 +154,26 @@ def test_what_was_told_is_looked_at_less_and_less_often(monkeypatch: pytest.Monk
     first = looks(life, 60, monkeypatch)
     assert 8 <= len(first) <= 14
     assert len(looks(life, 24 * 60, monkeypatch)) <= 70
-    assert 46 <= len(looks(life, 24 * 60, monkeypatch)) <= 48, "every missing_after_ms, for as long as it lasts"
+    assert 46 <= len(looks(life, 24 * 60, monkeypatch)) <= 48, (
+        "every missing_after_ms, for as long as it lasts"
+    )
     assert len(decisions(life)) == 1 + len([one for one in decisions(life) if one.variant != "c"])
 
 
-def test_a_spec_without_a_result_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_without_a_result_is_looked_at_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     life = alive(spec())
     life.wait(30 * MINUTE)
     assert len(looks(life, 24 * 60, monkeypatch)) <= 70
 
 
-def test_what_is_not_told_yet_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An arm that may have stopped, of which the others' units would tell, and these have stopped too."""
+def test_what_is_not_told_yet_is_looked_at_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An arm that may have stopped, of which the others' units would tell, and these have stopped
+    too.
+    """
     life = alive(spec())
     for _ in range(10):
         send(life, "control", "b", n=1_000)
@@ -168,15 +186,27 @@ def test_what_is_not_told_yet_is_looked_at_less_and_less_often(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("lack", ["ARM", "CONTROL", "METRIC"])
-def test_a_lack_that_has_lasted_for_days_ends_within_a_minute_of_the_record_that_ends_it(lack: str) -> None:
-    plan = spec(metrics=(CONVERSION, ERROR)) if lack == "METRIC" else THREE if lack == "ARM" else spec()
+def test_a_lack_that_has_lasted_for_days_ends_within_a_minute_of_the_record_that_ends_it(
+    lack: str,
+) -> None:
+    plan = (
+        spec(metrics=(CONVERSION, ERROR))
+        if lack == "METRIC"
+        else THREE
+        if lack == "ARM"
+        else spec()
+    )
     sent = ("control", "b") if lack != "CONTROL" else ("b",)
     life = alive(plan)
     send(life, *sent)
     for _ in range(200):
         life.wait(30 * MINUTE)
     assert row(life).due_at > life.now + 2 * MINUTE
-    mends: dict[str, Any] = {"ARM": {"variant": "c"}, "CONTROL": {"variant": "control"}, "METRIC": {"metric": "error"}}
+    mends: dict[str, Any] = {
+        "ARM": {"variant": "c"},
+        "CONTROL": {"variant": "control"},
+        "METRIC": {"metric": "error"},
+    }
     for arm in ("control", "b") if lack == "METRIC" else ("",):
         fields = mends[lack] if not arm else {"variant": arm, **mends[lack]}
         send(life, "", n=50, **fields)
@@ -230,7 +260,10 @@ def test_a_goal_whose_data_never_comes_and_one_that_comes_of_one_arm_only_are_to
     send(life, "control", "b", metrics=("conversion",))
     send(life, "control", metrics=("error",))
     life.wait(30 * MINUTE)
-    assert [(one.metric, one.variant) for one in decisions(life)] == [("error", "b"), ("revenue", None)]
+    assert [(one.metric, one.variant) for one in decisions(life)] == [
+        ("error", "b"),
+        ("revenue", None),
+    ]
     assert alerts(life) == [("metrics missing", "RAISED")]
 
 
@@ -344,7 +377,13 @@ def singles(life: Life, units: range, *arms: str, **fields: Any) -> None:
     records = [
         result(
             next(_ids),
-            **{"variant": arm, "unit_id": f"u{unit}", "sum": float(unit % 10 == 0), "occurred_at": life.now} | fields,
+            **{
+                "variant": arm,
+                "unit_id": f"u{unit}",
+                "sum": float(unit % 10 == 0),
+                "occurred_at": life.now,
+            }
+            | fields,
         )
         for unit in units
         for arm in arms
@@ -361,7 +400,10 @@ def test_units_in_both_arms_are_left_out_counted_and_held_as_a_split() -> None:
     life.wait(MINUTE)
     (told,) = decisions(life)
     assert (told.verdict, told.order, told.metric) == (Verdict.SPLIT, Order.NONE, "conversion")
-    assert "400 of 800 records of 'conversion' are of units that were in another arm before" in told.reason
+    assert (
+        "400 of 800 records of 'conversion' are of units that were in another arm before"
+        in told.reason
+    )
     assert alerts(life) == [("units shared", "RAISED")]
     assert row(life).split_offset >= 0
     singles(life, range(1_000, 3_000), "control", kind=ResultKind.OBSERVATION)
@@ -394,7 +436,10 @@ def test_units_that_a_rollback_brings_back_to_control_hold_nothing() -> None:
 
 def test_units_that_a_ramp_brings_into_its_treatment_hold_nothing() -> None:
     steps = tuple(
-        ShareStep(from_=NOON + from_ if from_ else None, shares=(Share("control", 1.0 - share), Share("b", share)))
+        ShareStep(
+            from_=NOON + from_ if from_ else None,
+            shares=(Share("control", 1.0 - share), Share("b", share)),
+        )
         for from_, share in ((0, 0.1), (HOUR, 0.5))
     )
     life = alive(spec(share_steps=steps))
@@ -445,7 +490,10 @@ def test_what_came_of_an_expected_count_is_told_at_the_end() -> None:
     life = alive(spec(metrics=(replace(CONVERSION, expected_count=10_000),), ends_at=NOON + HOUR))
     send(life, "control", "b", n=600)
     life.wait(HOUR)
-    assert "1 200 of 10 000 expected units of conversion came" in decisions(life, Verdict.ENDED)[0].reason
+    assert (
+        "1 200 of 10 000 expected units of conversion came"
+        in decisions(life, Verdict.ENDED)[0].reason
+    )
 
 
 def test_a_backlog_from_before_the_end_is_judged_to_its_end() -> None:

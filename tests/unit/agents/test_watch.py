@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.fold import fold
+from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, METRICS
 from schemas.records import (
     ModelMetric,
@@ -28,7 +28,11 @@ def test_a_decay_is_found_soon_and_orders_one_retraining(name: str) -> None:
     stream = Stream(state, 1, metric=name)
     assert stream.send(4_000, (None, 1.0, 0.10)) == []
     (found,) = decisions(stream.send(1_500, (None, 1.0, 0.25)))
-    assert (found.verdict, found.order, found.outcome) == (Verdict.DRIFT, Order.RETRAIN, Outcome.ISSUED)
+    assert (found.verdict, found.order, found.outcome) == (
+        Verdict.DRIFT,
+        Order.RETRAIN,
+        Outcome.ISSUED,
+    )
     proof = found.evidence[0]
     assert 3_900 <= proof.first_offset <= 4_100 < proof.last_offset < 4_600
     assert proof.low < 0.25 < proof.high
@@ -40,7 +44,11 @@ def test_nothing_changes_and_nothing_is_found() -> None:
     alarms = 0
     for seed in range(12):
         alarms += len(
-            decisions(Stream(watched(false_alarm_records=1e6), seed).send(10_000, ("a", 0.5, 0.05), ("b", 0.5, 0.2)))
+            decisions(
+                Stream(watched(false_alarm_records=1e6), seed).send(
+                    10_000, ("a", 0.5, 0.05), ("b", 0.5, 0.2)
+                )
+            )
         )
     assert alarms <= 1
 
@@ -54,7 +62,9 @@ def test_a_shift_of_the_mix_asks_for_an_improvement_of_the_segment_that_grew() -
         assert found.evidence[0].segment == "hard"
         assert ("mix shift" in found.reason) == (found.verdict == Verdict.MIX_SHIFT)
         verdicts.append((found.verdict, found.order))
-    assert verdicts.count((Verdict.MIX_SHIFT, Order.IMPROVE)) >= 7  # an alarm after few records may see noise
+    assert (
+        verdicts.count((Verdict.MIX_SHIFT, Order.IMPROVE)) >= 7
+    )  # an alarm after few records may see noise
 
 
 def test_a_decay_within_one_segment_names_it() -> None:
@@ -91,8 +101,15 @@ def test_where_the_watch_begins_with_a_bad_record_the_suspicion_begins_with_the_
     state = watched()
     Stream(state, 5).send(1_000, ("a", 0.5, 0.05), ("b", 0.5, 0.05))
     bad = many(metric(segment="a"), 200, 5_000, sum=np.ones(200))
-    (found,) = [one for one in decisions(list(fold(piece(METRICS, bad), state, CODEC).outputs)) if one.evidence]
-    assert (found.evidence[0].first_offset, found.evidence[0].count) == (5_000, found.evidence[0].last_offset - 4_999)
+    (found,) = [
+        one
+        for one in decisions(list(fold(piece(METRICS, bad), state, CODEC).outputs))
+        if one.evidence
+    ]
+    assert (found.evidence[0].first_offset, found.evidence[0].count) == (
+        5_000,
+        found.evidence[0].last_offset - 4_999,
+    )
     for segment in "ab":
         (version,) = row(state, segment).versions
         assert version.whole_window_count == row(state, segment).share_count > 400
@@ -106,7 +123,10 @@ def test_a_version_before_that_fails_later_in_the_same_slice_was_sound_when_it_m
     bad_v2 = many(metric(model_version="v2"), 200, 10_000, sum=np.ones(200))
     bad_v1 = many(metric(model_version="v1"), 200, 10_200, sum=np.ones(200))
     found = decisions(list(fold(piece(METRICS, [*bad_v2, *bad_v1]), state, CODEC).outputs))
-    assert [(one.model_version, one.order) for one in found] == [("v2", Order.ROLLBACK), ("v1", Order.RETRAIN)]
+    assert [(one.model_version, one.order) for one in found] == [
+        ("v2", Order.ROLLBACK),
+        ("v1", Order.RETRAIN),
+    ]
 
 
 def test_after_its_command_is_completed_a_metric_learns_anew_and_watches_again() -> None:
@@ -115,10 +135,18 @@ def test_after_its_command_is_completed_a_metric_learns_anew_and_watches_again()
     stream.send(4_000, ("easy", 0.8, 0.02), ("hard", 0.2, 0.3))
     (first,) = decisions(stream.send(1_500, ("easy", 0.2, 0.02), ("hard", 0.8, 0.3)))
     completed(state, first)
-    assert (row(state).frozen, row(state).reference_count, row(state).versions[0].state) == (False, 0, State.WAIT)
+    assert (row(state).frozen, row(state).reference_count, row(state).versions[0].state) == (
+        False,
+        0,
+        State.WAIT,
+    )
     assert stream.send(5_000, ("easy", 0.2, 0.02), ("hard", 0.8, 0.3)) == []
-    # What went before the restart is in no reference: the mix is as it was then, and this is a decay.
-    assert (row(state, "easy").share_count + row(state, "hard").share_count, row(state).frozen) == (1_000, True)
+    # What went before the restart is in no reference: the mix is as it was then, and this is a
+    # decay.
+    assert (row(state, "easy").share_count + row(state, "hard").share_count, row(state).frozen) == (
+        1_000,
+        True,
+    )
     found = decisions(stream.send(1_500, ("easy", 0.2, 0.3), ("hard", 0.8, 0.4)))
     assert found[0].verdict == Verdict.DRIFT
 
@@ -164,7 +192,8 @@ def test_a_segment_that_a_slice_does_not_name_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"), [({"sum": 0.5}, "NOT_A_RATE"), ({"sum": 3.0}, "NOT_A_RATE"), ({"sum": -1.0}, "NOT_A_RATE")]
+    ("fields", "reason"),
+    [({"sum": 0.5}, "NOT_A_RATE"), ({"sum": 3.0}, "NOT_A_RATE"), ({"sum": -1.0}, "NOT_A_RATE")],
 )
 def test_a_rate_that_is_none_is_refused_by_name(fields: dict[str, Any], reason: str) -> None:
     effects = fold(piece(METRICS, sent([metric(), metric(1, **fields)])), watched(), CODEC)

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agents.effects import Output
-from agents.fold import fold
-from agents.watch.crowd import FEW_IDLE_MS, IDLE_MS, VERSIONS_KEPT, VERSIONS_MOST
+from agents.core.effects import Output
+from agents.drift.version_limits import FEW_IDLE_MS, IDLE_MS, VERSIONS_KEPT, VERSIONS_MAX
+from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, Outcome, Verdict
 from state.tables import Tables
@@ -35,7 +35,7 @@ def served(
     return names, rng.random(len(names)) < rates
 
 
-@pytest.mark.parametrize("versions", [8, 9, 20, VERSIONS_MOST])
+@pytest.mark.parametrize("versions", [8, 9, 20, VERSIONS_MAX])
 def test_the_decay_of_one_of_many_versions_that_serve_at_once_is_found(versions: int) -> None:
     state, rng = watched(), np.random.default_rng(1)
     names, bad = served(versions, 6_000 // versions, rng, 0.05)
@@ -50,7 +50,9 @@ def test_versions_out_of_service_leave_as_others_come_and_the_last_ones_stay() -
     state = watched()
     for n in range(20):
         feed(state, sent([f"v{n}"] * 200, np.zeros(200), n * 200, NOON + n * IDLE_MS))
-    assert [one.model_version for one in row(state).versions] == [f"v{n}" for n in range(20 - VERSIONS_KEPT, 20)]
+    assert [one.model_version for one in row(state).versions] == [
+        f"v{n}" for n in range(20 - VERSIONS_KEPT, 20)
+    ]
 
 
 def test_versions_that_hardly_sent_leave_after_an_hour_and_those_that_serve_stay() -> None:
@@ -65,7 +67,7 @@ def test_versions_that_hardly_sent_leave_after_an_hour_and_those_that_serve_stay
 
 def test_what_there_is_no_room_for_is_told_once_and_watched_when_there_is() -> None:
     state, rng = watched(), np.random.default_rng(2)
-    names, bad = served(VERSIONS_MOST, 150, rng, 0.05)
+    names, bad = served(VERSIONS_MAX, 150, rng, 0.05)
     assert feed(state, sent(names, bad)) == []
     (told,) = feed(state, sent(["late", "later", "late"], np.ones(3), 10_000, NOON + 1))
     assert (told.verdict, told.order, told.outcome) == (Verdict.MISSING, Order.NONE, Outcome.HELD)

@@ -15,7 +15,11 @@ def test_after_a_mix_shift_the_whole_learns_again_and_finds_the_decay_that_follo
     (shift,) = decisions(stream.send(1_000, *AFTER))
     assert (shift.verdict, shift.command_id) == (Verdict.MIX_SHIFT, None)
     whole = row(state)
-    assert (whole.frozen, whole.reference_count < 1_000, whole.versions[0].state) == (False, True, State.WAIT)
+    assert (whole.frozen, whole.reference_count < 1_000, whole.versions[0].state) == (
+        False,
+        True,
+        State.WAIT,
+    )
     assert row(state, "easy").share_count + row(state, "hard").share_count == whole.reference_count
     assert stream.send(4_000, *AFTER) == []
     assert (row(state).frozen, row(state).versions[0].state) == (True, State.OK)
@@ -49,7 +53,9 @@ def test_an_improvement_that_is_completed_restarts_the_metric_it_was_asked_for()
 
 def test_a_stated_reference_stands_and_the_finding_with_it() -> None:
     """It says nothing of segments, so what happened within them cannot be told from their mix."""
-    state = watched(false_alarm_records=1e5, references=(Reference(metric="error", count=10_000, sum=1_050.0),))
+    state = watched(
+        false_alarm_records=1e5, references=(Reference(metric="error", count=10_000, sum=1_050.0),)
+    )
     stream = Stream(state, 5)
     assert stream.send(4_000, *BEFORE) == []
     (found,) = decisions(stream.send(4_000, *AFTER))

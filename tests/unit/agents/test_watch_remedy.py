@@ -4,26 +4,29 @@ from dataclasses import replace
 
 import pytest
 
-from agents.commander.book import content
-from agents.effects import Output
-from agents.followups import FORGOTTEN_MS, RECOVERY_MS
+from agents.commands.ledger import content
+from agents.core.effects import Output
+from agents.failures.followups import FORGOTTEN_MS, RECOVERY_MS
 from schemas.catalog import METRICS, PATTERN_FACTS, STATUS
 from schemas.ids import event_uuid
-from schemas.lessons import FollowupRow, PatternFact, PatternFactKind
-from schemas.orders import RequestKind, ReviewVerdict
 from schemas.records import (
     Command,
     CommandStatus,
     Decision,
+    FollowupRow,
     MetricRow,
     ModelMetric,
     Order,
     Outcome,
+    PatternFact,
+    PatternFactKind,
+    RequestKind,
+    ReviewVerdict,
     State,
     Status,
     Verdict,
 )
-from state.table import row_key
+from state.storage.table import row_key
 from tests.builders import metric
 from tests.life import Life
 from tests.loop import rows
@@ -88,7 +91,9 @@ class Model(Life):
         return [one.helped for one in facts if one.kind == PatternFactKind.ACTION]
 
 
-def test_a_training_that_is_not_in_service_leaves_the_reference_and_the_finding_as_they_are() -> None:
+def test_a_training_that_is_not_in_service_leaves_the_reference_and_the_finding_as_they_are() -> (
+    None
+):
     model = Model()
     ordered = model.decay()
     before = model.metric_row()
@@ -96,16 +101,22 @@ def test_a_training_that_is_not_in_service_leaves_the_reference_and_the_finding_
     model.end(ordered, "v2")
     assert model.metric_row() == replace(before, awaits_version="v2")
     model.serve(3_000, "bad")
-    assert (model.state_of("v1"), model.metric_row().reference_bad) == (State.HARM, before.reference_bad)
+    assert (model.state_of("v1"), model.metric_row().reference_bad) == (
+        State.HARM,
+        before.reference_bad,
+    )
     (said,) = model.said()
     assert (said.order, said.outcome) == (Order.NONE, Outcome.HELD)
     assert said.reason == (
-        f"bot v1: retrain {ordered.command_id} is completed and made v2: what was found in error stands until v2 serves; "
+        f"bot v1: retrain {ordered.command_id} is completed and made v2: what was found in error "
+        "stands until v2 serves; "
         "deploy it"
     )
 
 
-def test_with_the_first_record_of_the_version_made_the_reference_begins_anew_from_it_alone() -> None:
+def test_with_the_first_record_of_the_version_made_the_reference_begins_anew_from_it_alone() -> (
+    None
+):
     model = Model()
     ordered = model.decay()
     model.end(ordered, "v2")
@@ -133,7 +144,8 @@ def test_a_training_that_names_no_version_keeps_the_rule_and_says_so() -> None:
     assert row.reference_from.endswith("names no version that it made: learned from what serves")
     (said,) = model.said()
     assert (
-        "names no version that it made: error learn their reference anew from what serves, be it as bad" in said.reason
+        "names no version that it made: error learn their reference anew from what serves, be it "
+        "as bad" in said.reason
     )
     followup = model.followup(ordered)
     assert followup is not None
@@ -143,7 +155,11 @@ def test_a_training_that_names_no_version_keeps_the_rule_and_says_so() -> None:
 def test_a_training_of_the_same_name_is_in_service_at_once() -> None:
     model = Model()
     model.end(model.decay(), "v1")
-    assert (model.metric_row().reference_count, model.state_of("v1"), model.said()) == (0, State.WAIT, [])
+    assert (model.metric_row().reference_count, model.state_of("v1"), model.said()) == (
+        0,
+        State.WAIT,
+        [],
+    )
 
 
 def test_a_version_that_serves_already_is_no_more_waited_for() -> None:
@@ -197,7 +213,11 @@ def test_where_the_log_is_cut_changes_nothing(cut: int) -> None:
     whole, parted = Model(), Model()
     for model in (whole, parted):
         model.end(model.decay(), "v2")
-        records = [*model.made(400, "bad"), *model.made(700, "good", "v2"), *model.made(300, "bad", "v2")]
+        records = [
+            *model.made(400, "bad"),
+            *model.made(700, "good", "v2"),
+            *model.made(300, "bad", "v2"),
+        ]
         size = len(records) if model is whole else cut
         for first in range(0, len(records), size):
             model.send(METRICS, records[first : first + size])
@@ -221,5 +241,7 @@ def test_a_dry_run_mends_nothing() -> None:
     before = model.metric_row()
     model.send(STATUS, [dry])
     after = model.metric_row()
-    assert replace(after, versions=before.versions) == before  # the reference stands; the finding is open again
+    assert (
+        replace(after, versions=before.versions) == before
+    )  # the reference stands; the finding is open again
     assert (after.frozen, after.reference_from) == (True, "")

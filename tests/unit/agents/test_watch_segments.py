@@ -1,4 +1,6 @@
-"""A slice of a live metric costs what it names: segments of which it has no record are not even looked at."""
+"""A slice of a live metric costs what it names: segments of which it has no record are not even
+looked at.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.watch.stream import Stream
+from agents.drift.segment_stream import Stream
 from schemas.catalog import METRICS
 from schemas.ids import event_uuid
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
@@ -16,10 +18,13 @@ from tests.loop import Loop, rows
 
 POLICY = Policy(event_id="p", policy_id="p", reference_count=500, min_count=100)
 
-SOUND = 1_000_000  # no record is bad, so that each slice moves the moment from which a change would be dated
+# no record is bad, so that each slice moves the moment from which a change would be dated
+SOUND = 1_000_000
 
 
-def send(loop: Loop, start: int, segments: list[str | None], bad_each: int = 20, version: str = "v1") -> None:
+def send(
+    loop: Loop, start: int, segments: list[str | None], bad_each: int = 20, version: str = "v1"
+) -> None:
     records = [
         metric(
             start + n,
@@ -72,7 +77,9 @@ SLICES = st.tuples(
 def test_what_is_taken_up_late_stands_as_if_all_had_been_looked_at(
     slices: list[tuple[list[str | None], int, int, str, str]],
 ) -> None:
-    """The same records with every segment looked at each time give the same rows and the same decisions."""
+    """The same records with every segment looked at each time give the same rows and the same
+    decisions.
+    """
     few, every = Loop(POLICY), Loop(POLICY)
     learned = (list[str | None]("abcd"), 600, 20, "v1", "nothing")
     for number, (segments, count, bad_each, version, change) in enumerate([learned, *slices]):
@@ -81,7 +88,13 @@ def test_what_is_taken_up_late_stands_as_if_all_had_been_looked_at(
                 loop.send("policies.v1", [changed(change)])
             if loop is every:
                 loop.tables.looked_at.clear()
-            send(loop, 1_000 * number, [segments[n % len(segments)] for n in range(count)], bad_each, version)
+            send(
+                loop,
+                1_000 * number,
+                [segments[n % len(segments)] for n in range(count)],
+                bad_each,
+                version,
+            )
         assert rows(few.tables) == rows(every.tables)
     assert few.outputs == every.outputs
 
@@ -94,7 +107,9 @@ def changed(how: str) -> Policy:
         case "mean":
             return replace(POLICY, metrics=(replace(spec, kind=MetricKind.MEAN),))
         case "reference":
-            return replace(POLICY, references=(Reference(metric="error", count=500, sum=10.0, segment="a"),))
+            return replace(
+                POLICY, references=(Reference(metric="error", count=500, sum=10.0, segment="a"),)
+            )
         case "rate":
             return replace(POLICY, metrics=(spec,))
     return POLICY

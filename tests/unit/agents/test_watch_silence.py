@@ -1,4 +1,6 @@
-"""No live metric is watched in vain: constants are watched for leaving what they were, and what cannot be judged is told."""
+"""No live metric is watched in vain: constants are watched for leaving what they were, and what
+cannot be judged is told.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -9,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.fold import apply_policy, fold
-from agents.watch.limits import LEARNED
+from agents.drift.thinning_and_limits import LEARNED
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS
 from schemas.records import (
     Direction,
@@ -38,11 +40,17 @@ def of_kind(name: str, kind: MetricKind, direction: Direction = DOWN, **terms: A
 
 
 @pytest.mark.parametrize(("name", "good", "bad"), [("error", 0.0, 1.0), ("accuracy", 1.0, 0.0)])
-def test_a_rate_that_never_failed_and_then_always_fails_is_found(name: str, good: float, bad: float) -> None:
+def test_a_rate_that_never_failed_and_then_always_fails_is_found(
+    name: str, good: float, bad: float
+) -> None:
     stream = Stream(watched(), 1, metric=name)
     assert stream.values(np.full(3_000, good)) == []
     (found,) = decisions(stream.values(np.full(200, bad)))
-    assert (found.verdict, found.order, found.outcome) == (Verdict.DRIFT, Order.RETRAIN, Outcome.ISSUED)
+    assert (found.verdict, found.order, found.outcome) == (
+        Verdict.DRIFT,
+        Order.RETRAIN,
+        Outcome.ISSUED,
+    )
     assert found.evidence[0].last_offset < 3_000 + FOUND_WITHIN
 
 
@@ -67,7 +75,9 @@ def test_any_constant_that_gets_worse_by_more_than_the_margin_is_found(
 
 
 @pytest.mark.parametrize("direction", [UP, DOWN])
-def test_a_constant_that_moves_within_the_margin_of_no_harm_commands_nothing(direction: Direction) -> None:
+def test_a_constant_that_moves_within_the_margin_of_no_harm_commands_nothing(
+    direction: Direction,
+) -> None:
     state = watched(metrics=of_kind("gauge", MetricKind.MEAN, direction).metrics)
     stream, rng = Stream(state, 1, metric="gauge"), np.random.default_rng(1)
     assert stream.values(np.full(2_000, 10.0)) == []
@@ -100,7 +110,8 @@ def test_a_rate_that_always_fails_cannot_get_worse_and_says_so_once() -> None:
     *held, reason = told(outputs)
     assert tuple(held) == HELD
     assert reason == (
-        "bot: error is not judged: 1000 of 1000 units of its reference are bad, so that it cannot get worse: "
+        "bot: error is not judged: 1000 of 1000 units of its reference are bad, so that it cannot "
+        "get worse: "
         "state a reference in the policy"
     )
     assert (row(state).unjudged_at, row(state).unjudged != "") == (NOON + 999, True)
@@ -109,7 +120,11 @@ def test_a_rate_that_always_fails_cannot_get_worse_and_says_so_once() -> None:
     apply_policy(CODEC.encode(replace(AUTO, references=stated)), state, CODEC)
     (found,) = decisions(stream.values(np.ones(300)))
     assert found.verdict == Verdict.DRIFT
-    assert (row(state).unjudged, row(state).unjudged_at, row(state).reference_count) == ("", -1, 5_000)
+    assert (row(state).unjudged, row(state).unjudged_at, row(state).reference_count) == (
+        "",
+        -1,
+        5_000,
+    )
 
 
 def test_a_random_walk_is_not_judged_and_says_so_until_a_limit_is_stated() -> None:
@@ -136,7 +151,10 @@ def test_a_limit_that_the_policy_changes_is_the_one_compared_with() -> None:
     limited = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.MEAN, limit=100.0)
     apply_policy(CODEC.encode(replace(AUTO, metrics=(limited,))), state, CODEC)
     stream.values(rng.exponential(30.0, 10))
-    assert (row(state, name="latency").limit, row(state, name="latency").reference_count) == (100.0, 10)
+    assert (row(state, name="latency").limit, row(state, name="latency").reference_count) == (
+        100.0,
+        10,
+    )
 
 
 def test_sums_of_units_cannot_be_compared_with_a_limit_and_say_so_until_units_come_alone() -> None:
@@ -166,14 +184,27 @@ def test_a_guardrail_that_is_a_count_says_that_it_is_not_judged() -> None:
 def test_what_is_told_of_silence_does_not_depend_on_how_the_log_is_cut(seed: int) -> None:
     rng = np.random.default_rng(seed)
     base: ModelMetric = metric(metric="latency")
-    values = [np.full(1_500, 7.0), np.cumsum(rng.standard_normal(1_500)), gauge(rng, 1_500, 0.5), np.ones(1_500)][seed]
+    values = [
+        np.full(1_500, 7.0),
+        np.cumsum(rng.standard_normal(1_500)),
+        gauge(rng, 1_500, 0.5),
+        np.ones(1_500),
+    ][seed]
     counts = np.full(1_500, 3) if seed == 3 else np.ones(1_500, np.int64)
-    sent = many(base, 1_500, sum=values, count=counts, segment=["a" if n % 3 else None for n in range(1_500)])
+    sent = many(
+        base,
+        1_500,
+        sum=values,
+        count=counts,
+        segment=["a" if n % 3 else None for n in range(1_500)],
+    )
     cuts = [0, *sorted(rng.choice(np.arange(1, 1_500), 40, replace=False).tolist()), 1_500]
     whole, parted = watched(), watched()
     at_once = fold(piece(METRICS, sent), whole, CODEC).outputs
     in_parts = [
-        out for start, end in pairwise(cuts) for out in fold(piece(METRICS, sent[start:end]), parted, CODEC).outputs
+        out
+        for start, end in pairwise(cuts)
+        for out in fold(piece(METRICS, sent[start:end]), parted, CODEC).outputs
     ]
     assert list(at_once) == in_parts
     assert rows(whole) == rows(parted)
@@ -183,4 +214,7 @@ def test_what_is_told_of_silence_does_not_depend_on_how_the_log_is_cut(seed: int
 def test_the_learned_values_are_as_many_as_ever() -> None:
     state = watched()
     Stream(state, 1, metric="latency").values(np.full(LEARNED - 1, 3.0))
-    assert (len(row(state, name="latency").values), row(state, name="latency").limit) == (LEARNED - 1, None)
+    assert (len(row(state, name="latency").values), row(state, name="latency").limit) == (
+        LEARNED - 1,
+        None,
+    )

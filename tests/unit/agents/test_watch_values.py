@@ -1,4 +1,6 @@
-"""MEAN and LATENCY metrics of live models: a limit is learned or stated, and records beyond it are watched as a rate."""
+"""MEAN and LATENCY metrics of live models: a limit is learned or stated, and records beyond it are
+watched as a rate.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -6,10 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.fold import apply_policy, fold
-from agents.watch.limits import LEARNED
+from agents.drift.thinning_and_limits import LEARNED
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS
-from schemas.records import Direction, MetricKind, MetricSpec, Order, Reference, Role, State, Verdict
+from schemas.records import (
+    Direction,
+    MetricKind,
+    MetricSpec,
+    Order,
+    Reference,
+    Role,
+    State,
+    Verdict,
+)
 from tests.builders import CODEC, many, metric, piece
 from tests.unit.agents.test_limits import gauge
 from tests.unit.agents.watching import AUTO, Stream, decisions, row, watched
@@ -31,7 +42,9 @@ def test_a_slower_model_is_found_and_worded_by_its_learned_limit() -> None:
     assert (watch.versions[0].count, watch.versions[0].judged) == (5_000, 4_000)
     (found,) = decisions(stream.values(rng.exponential(60.0, 1_000)))
     assert (found.verdict, found.order) == (Verdict.DRIFT, Order.RETRAIN)
-    assert found.reason.startswith(f"bot v1: share of records with latency above {watch.limit:g} rose from ")
+    assert found.reason.startswith(
+        f"bot v1: share of records with latency above {watch.limit:g} rose from "
+    )
     assert 4_900 < found.evidence[0].first_offset < 5_020 < found.evidence[0].last_offset < 5_400
 
 
@@ -50,7 +63,11 @@ def test_the_records_that_froze_the_limit_enter_neither_the_reference_nor_the_te
     stream = Stream(state, 1, metric="latency")
     stream.values(rng.exponential(30.0, LEARNED - 1))
     learning = row(state, name="latency")
-    assert (len(learning.values), learning.limit, learning.reference_count) == (LEARNED - 1, None, 0)
+    assert (len(learning.values), learning.limit, learning.reference_count) == (
+        LEARNED - 1,
+        None,
+        0,
+    )
     stream.values(np.array([1e9]))
     frozen = row(state, name="latency")
     assert (frozen.values, frozen.limit is not None, frozen.reference_count) == ((), True, 0)
@@ -66,7 +83,12 @@ def test_records_of_several_units_are_added_up_and_not_judged() -> None:
     before = row(state, name="latency").versions[0]
     assert stream.values(np.full(500, 1e6), count=10) == []
     (after,) = row(state, name="latency").versions
-    assert (after.count, after.coarse, after.judged, after.state) == (8_000, 5_000, before.judged, State.OK)
+    assert (after.count, after.coarse, after.judged, after.state) == (
+        8_000,
+        5_000,
+        before.judged,
+        State.OK,
+    )
     assert after.sum == before.sum + 500 * 1e6
 
 
@@ -99,7 +121,10 @@ def test_a_direction_that_is_not_known_never_commands() -> None:
 
 @pytest.mark.parametrize("kind", [MetricKind.MEAN, MetricKind.LATENCY])
 def test_a_stated_limit_is_compared_with_from_the_first_record(kind: MetricKind) -> None:
-    state, rng = watched(metrics=(spec("latency", kind=kind, limit=100.0),)), np.random.default_rng(7)
+    state, rng = (
+        watched(metrics=(spec("latency", kind=kind, limit=100.0),)),
+        np.random.default_rng(7),
+    )
     stream = Stream(state, 1, metric="latency")
     stream.values(rng.exponential(30.0, 1_500))
     watch = row(state, name="latency")
@@ -120,14 +145,20 @@ def test_a_stated_reference_counts_records_beyond_a_stated_limit() -> None:
     rng = np.random.default_rng(8)
     (found,) = decisions(Stream(state, 1, metric="latency").values(rng.exponential(90.0, 500)))
     assert found.evidence[0].last_offset < 200
-    assert (row(state, name="latency").reference_count, row(state, name="latency").reference_bad) == (5_000, 250)
+    assert (
+        row(state, name="latency").reference_count,
+        row(state, name="latency").reference_bad,
+    ) == (5_000, 250)
 
 
 def test_without_a_stated_limit_a_stated_reference_of_a_mean_is_learned_as_usual() -> None:
     state = watched(references=(Reference(metric="latency", count=5_000, sum=150_000.0),))
     stream, rng = Stream(state, 1, metric="latency"), np.random.default_rng(9)
     assert stream.values(rng.exponential(30.0, 3_000)) == []
-    assert (row(state, name="latency").reference_count, row(state, name="latency").frozen) == (1_000, True)
+    assert (row(state, name="latency").reference_count, row(state, name="latency").frozen) == (
+        1_000,
+        True,
+    )
     assert len(decisions(stream.values(rng.exponential(90.0, 500)))) == 1
 
 
@@ -138,7 +169,11 @@ def test_a_metric_that_becomes_one_of_another_kind_learns_anew() -> None:
     assert row(state).frozen
     apply_policy(CODEC.encode(replace(AUTO, metrics=(spec("error"),))), state, CODEC)
     stream.values(rng.exponential(1.0, 300))
-    assert (row(state).frozen, len(row(state).values), row(state).reference_count) == (False, 300, 0)
+    assert (row(state).frozen, len(row(state).values), row(state).reference_count) == (
+        False,
+        300,
+        0,
+    )
 
 
 def test_a_gauge_is_thinned_by_ordinal_and_says_so() -> None:
@@ -171,6 +206,8 @@ def test_a_segment_has_a_limit_of_its_own_and_the_whole_is_explained_by_its_own_
     assert fast.limit < 40.0 < 200.0 < whole.limit < slow.limit
     assert fast.share_count + slow.share_count == whole.reference_count
     assert fast.share_bad + slow.share_bad == whole.reference_bad
-    found = decisions(list(fold(piece(METRICS, send({"fast": 10.0, "slow": 200.0}, 8_000)), state, CODEC).outputs))
+    found = decisions(
+        list(fold(piece(METRICS, send({"fast": 10.0, "slow": 200.0}, 8_000)), state, CODEC).outputs)
+    )
     assert {one.evidence[0].segment for one in found} == {"slow"}
     assert {one.verdict for one in found} == {Verdict.DRIFT}

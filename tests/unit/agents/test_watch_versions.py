@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.fold import fold
+from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, State
 from state.tables import Tables
@@ -16,7 +16,9 @@ GOOD, BAD = (None, 1.0, 0.05), (None, 1.0, 0.3)
 def deployed(
     seed: int, *steps: tuple[str, int, tuple[str | None, float, float]]
 ) -> tuple[Tables, Stream, list[Decision]]:
-    """What is decided while versions serve one after the other: (version, records, rate of bad ones)."""
+    """What is decided while versions serve one after the other: (version, records, rate of bad
+    ones).
+    """
     state = watched()
     stream, found = Stream(state, seed), list[Decision]()
     for version, n, mix in steps:
@@ -32,7 +34,9 @@ def target(found: list[Decision]) -> list[str]:
     return [one.reason.rsplit(": ", 1)[1] for one in found]
 
 
-def test_a_version_bad_from_its_first_record_goes_back_to_the_one_that_filled_the_reference() -> None:
+def test_a_version_bad_from_its_first_record_goes_back_to_the_one_that_filled_the_reference() -> (
+    None
+):
     """v1 was never watched: it is what the others are held against."""
     state, _, found = deployed(1, ("v1", 1_000, GOOD), ("v2", 500, BAD))
     assert row(state).versions[0].state == State.WAIT
@@ -71,7 +75,12 @@ def test_a_bad_canary_beside_a_sound_version_is_rolled_back_and_the_other_left_a
 
 def test_a_version_that_decays_beside_a_sound_canary_is_not_rolled_forward_to_it() -> None:
     _, _, found = deployed(
-        5, ("v1", 2_000, GOOD), ("v2", 300, GOOD), ("v1", 300, GOOD), ("v2", 100, GOOD), ("v1", 500, BAD)
+        5,
+        ("v1", 2_000, GOOD),
+        ("v2", 300, GOOD),
+        ("v1", 300, GOOD),
+        ("v2", 100, GOOD),
+        ("v1", 500, BAD),
     )
     assert orders(found) == [("v1", Order.RETRAIN)]
 
@@ -82,7 +91,10 @@ def test_after_a_rollback_the_reference_stands_and_late_records_neither_command_
     completed(state, found)
     assert [version.rolled_back for version in row(state).versions] == [False, True]
     assert stream.send(1_000, BAD, model_version="v2") == []
-    assert (row(state).frozen, row(state).reference_count, row(state).reference_bad) == (True, *reference)
+    assert (row(state).frozen, row(state).reference_count, row(state).reference_bad) == (
+        True,
+        *reference,
+    )
     assert stream.send(1_000, GOOD, model_version="v1") == []
     # The world changed after all: v1 is as bad as v2 was, and no version is left to go back to.
     assert orders(decisions(stream.send(500, BAD, model_version="v1"))) == [("v1", Order.RETRAIN)]
@@ -111,7 +123,9 @@ def test_a_version_rolled_back_for_one_metric_is_no_way_back_for_another() -> No
 
 
 def test_a_version_taken_back_by_hand_is_not_what_the_next_one_goes_back_to() -> None:
-    _, _, found = deployed(10, ("v1", 2_000, GOOD), ("v2", 500, GOOD), ("v1", 500, GOOD), ("v3", 500, BAD))
+    _, _, found = deployed(
+        10, ("v1", 2_000, GOOD), ("v2", 500, GOOD), ("v1", 500, GOOD), ("v3", 500, BAD)
+    )
     assert target(found) == ["roll back to v1"]
     _, _, found = deployed(10, ("v1", 2_000, GOOD), ("v2", 500, GOOD), ("v3", 500, BAD))
     assert target(found) == ["roll back to v2"]
@@ -139,9 +153,15 @@ def test_a_segment_asks_for_the_rollback_that_the_whole_has_asked_for() -> None:
 
 @pytest.mark.parametrize("order", [Order.ROLLBACK, Order.RETRAIN])
 def test_a_completed_command_answers_every_metric_that_asked_for_it(order: Order) -> None:
-    """The second decision was held, because the command was open; its metric is watched anew all the same."""
+    """The second decision was held, because the command was open; its metric is watched anew all
+    the same.
+    """
     state = watched()
-    streams = [Stream(state, 13), Stream(state, 14, metric="accuracy"), Stream(state, 15, metric="conversion")]
+    streams = [
+        Stream(state, 13),
+        Stream(state, 14, metric="accuracy"),
+        Stream(state, 15, metric="conversion"),
+    ]
     for n, stream in enumerate(streams):
         stream.offset = n * 50_000
         stream.send(2_000, GOOD, model_version="v1")
@@ -161,14 +181,21 @@ def test_a_completed_command_answers_every_metric_that_asked_for_it(order: Order
     if order == Order.RETRAIN:
         assert row(state, name="conversion") == untouched
         accuracy.send(1_500, GOOD, model_version=bad)
-        assert orders(decisions(accuracy.send(600, BAD, model_version=bad))) == [(bad, Order.RETRAIN)]
+        assert orders(decisions(accuracy.send(600, BAD, model_version=bad))) == [
+            (bad, Order.RETRAIN)
+        ]
 
 
 def test_a_completed_retraining_does_not_answer_for_another_version() -> None:
     state, stream, found = deployed(16, ("v1", 2_000, GOOD), ("v1", 500, BAD), ("v2", 500, BAD))
     completed(state, found[1])
     old, new = row(state).versions
-    assert (old.state, old.asked, new.state, new.asked) == (State.HARM, Order.RETRAIN, State.WAIT, Order.NONE)
+    assert (old.state, old.asked, new.state, new.asked) == (
+        State.HARM,
+        Order.RETRAIN,
+        State.WAIT,
+        Order.NONE,
+    )
     stream.send(500, BAD, model_version="v1")
     assert row(state).reference_count == 0  # a version found bad is no baseline
     stream.send(1_000, GOOD, model_version="v2")

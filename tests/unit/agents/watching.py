@@ -1,4 +1,6 @@
-"""What the tests of the watch share: a state with a policy, streams of records, and answers to commands."""
+"""What the tests of the watch share: a state with a policy, streams of records, and answers to
+commands.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -6,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.effects import Output
-from agents.fold import apply_policy, fold
+from agents.core.effects import Output
+from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS, STATUS
 from schemas.records import Autonomy, CommandStatus, Decision, MetricRow, Policy, Status
-from state.table import row_key
+from state.storage.table import row_key
 from state.tables import Tables
 from tests.builders import CODEC, NOON, many, metric, piece, sent, tables
 
@@ -70,7 +72,9 @@ def row(state: Tables, segment: str | None = None, name: str = "error") -> Metri
     return found
 
 
-def completed(state: Tables, decision: Decision, status: Status = Status.COMPLETED, **fields: Any) -> None:
+def completed(
+    state: Tables, decision: Decision, status: Status = Status.COMPLETED, **fields: Any
+) -> None:
     assert decision.command_id is not None
     report = CommandStatus(
         event_id=f"{decision.command_id} {status}",

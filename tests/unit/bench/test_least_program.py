@@ -1,4 +1,6 @@
-"""The least job of the bench does the job: statistics as numpy has them, however its input is cut, and after a restart."""
+"""The least job of the bench does the job: statistics as numpy has them, however its input is cut,
+and after a restart.
+"""
 
 import numpy as np
 import pytest
@@ -6,9 +8,9 @@ from numpy.typing import NDArray
 
 from bench.peers.least_program import CHANGELOG, ROWS, Memory, fold
 from schemas.catalog import RESULTS
-from state.table import Table
+from state.storage.table import Table
 from streams.bench.workload import METRICS, VARIANTS, Workload
-from streams.config import Settings
+from streams.runtime.settings import Settings
 from tests.builders import CODEC, piece, sent
 
 WORKLOAD = Workload(experiments=4)

@@ -4,7 +4,7 @@ import pytest
 
 from bench import memory
 from state.stores.views import RANKS
-from streams.show import plain
+from streams.files.rendering import plain
 
 
 def test_a_cycle_is_timed_where_one_is_due(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """A probe's last record, and no record before it, must bring a command."""
 
-from agents.fold import fold
+from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import Order
 from state.tables import Tables
@@ -16,4 +16,6 @@ def test_only_the_last_record_of_a_probe_orders_a_rollback_of_its_subject() -> N
     before = fold(piece(RESULTS, sent(records[:-1])), tables, CODEC)
     assert (before.applied, before.outputs) == (LENGTH - 1, ())
     last = fold(piece(RESULTS, sent(records[-1:], LENGTH - 1)), tables, CODEC)
-    assert [output.key for output in last.outputs if output.topic == COMMANDS[Order.ROLLBACK]] == [subject_of(7)]
+    assert [output.key for output in last.outputs if output.topic == COMMANDS[Order.ROLLBACK]] == [
+        subject_of(7)
+    ]

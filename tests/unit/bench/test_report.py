@@ -24,7 +24,10 @@ def test_a_ratio_is_the_median_of_those_of_the_rounds_to_the_faster_of_the_other
         kafka_streams_memory_alone=[100.0, 250.0, 100.0],
     )
     # 900/300, 1000/250, 400/200
-    assert made.ratio("mendstream_same_job", "kafka_streams_memory", "kafka_streams_memory_alone") == 3.0
+    assert (
+        made.ratio("mendstream_same_job", "kafka_streams_memory", "kafka_streams_memory_alone")
+        == 3.0
+    )
     assert made.ratio("mendstream_same_job", "quix_streams") is None
 
 
@@ -48,7 +51,9 @@ def test_the_json_names_rates_costs_and_who_was_left_out() -> None:
 
 def test_the_picture_has_a_bar_for_each_as_long_as_it_is_fast() -> None:
     drawn = picture(report(plain_consume=[400_000.0], mendstream=[200_000.0]))
-    widths = [float(width) for width in re.findall(r'<rect x="\d+" y="\d+" width="([\d.]+)"', drawn)]
+    widths = [
+        float(width) for width in re.findall(r'<rect x="\d+" y="\d+" width="([\d.]+)"', drawn)
+    ]
     assert widths[0] == pytest.approx(2 * widths[1])
     assert "400,000" in drawn
     assert "200,000" in drawn

@@ -1,14 +1,20 @@
-"""Adds the present schemas to released.json, the list that later changes are held against; refuses an unsafe one."""
+"""Adds the present schemas to released.json, the list that later changes are held against; refuses
+an unsafe one.
+"""
 
 import json
 from pathlib import Path
 
 from schemas.catalog import TOPICS, schema_text
-from schemas.evolution import unsafe
+from schemas.codec.evolution import unsafe
 
 PATH = Path(__file__).with_name("released.json")
-RELEASED: dict[str, list[str]] = json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
-_LEVELS = {topic.record: topic.compatibility for topic in TOPICS.values() if topic.record is not None}
+RELEASED: dict[str, list[str]] = (
+    json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
+)
+_LEVELS = {
+    topic.record: topic.compatibility for topic in TOPICS.values() if topic.record is not None
+}
 
 
 def faults(record: str, released: list[str]) -> list[str]:
@@ -19,7 +25,9 @@ def faults(record: str, released: list[str]) -> list[str]:
 
 def main() -> None:
     released = {record: list(RELEASED.get(record, [])) for record in _LEVELS}
-    wrong = {record: found for record, texts in released.items() if (found := faults(record, texts))}
+    wrong = {
+        record: found for record, texts in released.items() if (found := faults(record, texts))
+    }
     if wrong:
         raise SystemExit(f"not released: {json.dumps(wrong, indent=1)}")
     for record, texts in released.items():

@@ -1,21 +1,31 @@
-"""One filled-in record of each kind, worked out from its schema, and encodings by hand of what no writer would write."""
+"""One filled-in record of each kind, worked out from its schema, and encodings by hand of what no
+writer would write.
+"""
 
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 from schemas.catalog import local_ids
-from schemas.datums import named_class
-from schemas.wire import Codec, Record
+from schemas.codec.framing import Codec, Record
+from schemas.codec.record_conversion import named_class
 
 CODEC = Codec(local_ids())
-_VALUES: dict[Any, Any] = {str: "größe", int: 1_700_000_000_123, float: 0.25, bool: True, bytes: b"\xff\x00"}
+_VALUES: dict[Any, Any] = {
+    str: "größe",
+    int: 1_700_000_000_123,
+    float: 0.25,
+    bool: True,
+    bytes: b"\xff\x00",
+}
 
 
 def sample(name: str) -> Record:
     """A record with every field present."""
     record = named_class(name)
     hints = get_type_hints(record)
-    filled: Record = record(**{each.name: _value(hints[each.name], each.name) for each in fields(record)})
+    filled: Record = record(
+        **{each.name: _value(hints[each.name], each.name) for each in fields(record)}
+    )
     return filled
 
 
@@ -66,7 +76,8 @@ def result_body(**parts: bytes) -> bytes:
     return b"".join((plain | parts).values())
 
 
-# What pyruhvro, fastavro or both take without a word, or refuse a whole batch for: name -> body of an ExperimentResult.
+# What pyruhvro, fastavro or both take without a word, or refuse a whole batch for: name -> body of
+# an ExperimentResult.
 BROKEN_RESULTS = {
     "empty": b"",
     "one byte": b"\x00",

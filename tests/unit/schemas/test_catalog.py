@@ -5,23 +5,40 @@ from importlib.resources import files
 import pytest
 
 from schemas import catalog
-from schemas.catalog import COMMANDS, RECORDS, TOPICS, local_ids, local_schema_id, plain_schema, schema_text
+from schemas.catalog import (
+    COMMANDS,
+    RECORDS,
+    TOPICS,
+    local_ids,
+    local_schema_id,
+    plain_schema,
+    schema_text,
+)
 
 
 def test_each_schema_has_one_topic_and_each_topic_a_schema() -> None:
-    on_disk = {path.name.removesuffix(".avsc") for path in files("schemas").joinpath("avro").iterdir()}
+    on_disk = {
+        path.name.removesuffix(".avsc") for path in files("schemas").joinpath("avro").iterdir()
+    }
     assert set(RECORDS) == on_disk
-    kept = {catalog.TABLES_POLICIES, catalog.TABLES_TRUST_LEVELS}  # rows are the very records that were accepted
+    kept = {
+        catalog.TABLES_POLICIES,
+        catalog.TABLES_TRUST_LEVELS,
+    }  # rows are the very records that were accepted
     assert len(RECORDS) == len(set(RECORDS)) == len(TOPICS.keys() - kept) - 1
 
 
 def test_each_named_topic_is_in_the_table() -> None:
-    named = {value for name, value in vars(catalog).items() if name.isupper() and isinstance(value, str)}
+    named = {
+        value for name, value in vars(catalog).items() if name.isupper() and isinstance(value, str)
+    }
     assert named | set(COMMANDS.values()) == set(TOPICS)
 
 
 def test_only_dead_letters_hold_bytes_that_are_not_ours() -> None:
-    assert [topic.name for topic in TOPICS.values() if topic.record is None] == [catalog.DEAD_LETTERS]
+    assert [topic.name for topic in TOPICS.values() if topic.record is None] == [
+        catalog.DEAD_LETTERS
+    ]
 
 
 def test_commands_must_be_readable_both_ways_and_the_rest_by_newer_readers() -> None:
@@ -31,11 +48,15 @@ def test_commands_must_be_readable_both_ways_and_the_rest_by_newer_readers() -> 
 
 def test_tables_and_policies_are_compacted_and_nothing_else() -> None:
     compacted = {topic.name for topic in TOPICS.values() if topic.cleanup == "compact"}
-    assert compacted == {name for name in TOPICS if name.startswith("tables.")} | set(catalog.BROADCASTS)
+    assert compacted == {name for name in TOPICS if name.startswith("tables.")} | set(
+        catalog.BROADCASTS
+    )
 
 
 def test_only_the_broadcast_has_a_partition_count_of_its_own() -> None:
-    assert [topic.name for topic in TOPICS.values() if topic.partitions != "co"] == list(catalog.BROADCASTS)
+    assert [topic.name for topic in TOPICS.values() if topic.partitions != "co"] == list(
+        catalog.BROADCASTS
+    )
 
 
 def test_local_ids_differ_and_cannot_meet_a_registrys() -> None:
@@ -54,4 +75,7 @@ def test_a_record_without_a_schema_is_not_found() -> None:
 
 
 def test_plain_schemas_hold_no_logical_types() -> None:
-    assert plain_schema(schema_text("Tick"))["fields"][1] == {"name": "ticked_at", "type": {"type": "long"}}
+    assert plain_schema(schema_text("Tick"))["fields"][1] == {
+        "name": "ticked_at",
+        "type": {"type": "long"},
+    }

@@ -7,20 +7,45 @@ import pyarrow as pa
 import pyruhvro
 import pytest
 
-from schemas import columns
 from schemas.catalog import RECORDS, local_ids, local_schema_id, schema_text
-from schemas.columns import Columns, decode, encode_batch
-from schemas.flat import arrow_schema, flat_fields
+from schemas.codec import columns
+from schemas.codec.columns import Columns, decode, encode_batch
+from schemas.codec.flat_schema import arrow_schema, flat_fields
+from schemas.codec.framing import MAX_BYTES, Codec, frame
 from schemas.records import Tick
-from schemas.refusals import Refused
-from schemas.wire import MAX_BYTES, Codec, frame
+from schemas.refusals import RefusedRecord
 from tests.builders import result
-from tests.unit.schemas.samples import BROKEN_RESULTS, CODEC, ODD_RESULTS, result_body, sample, varint
+from tests.unit.schemas.samples import (
+    BROKEN_RESULTS,
+    CODEC,
+    ODD_RESULTS,
+    result_body,
+    sample,
+    varint,
+)
 
 RESULT_ID = local_schema_id("ExperimentResult")
 FLAT = [
-    *("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "Recommendation", "RecommendationOutcome", "Request"),
-    *("TrustLevel", "TrustFact", "LearningFact", "Alert", "ArmRow", "FollowupRow", "LessonRow", "Review", "Proposal"),
+    *(
+        "ExperimentResult",
+        "ModelMetric",
+        "CommandStatus",
+        "Tick",
+        "Recommendation",
+        "RecommendationOutcome",
+        "Request",
+    ),
+    *(
+        "TrustLevel",
+        "TrustFact",
+        "LearningFact",
+        "Alert",
+        "ArmRow",
+        "FollowupRow",
+        "LessonRow",
+        "Review",
+        "Proposal",
+    ),
     *("Admission", "Transition"),
 ]
 GOOD = CODEC.encode(result())
@@ -143,7 +168,10 @@ def test_an_int_of_more_than_32_bits_is_refused_not_wrapped(number: int) -> None
 
 
 def test_text_beyond_ascii_is_read_in_one_batch() -> None:
-    values = [CODEC.encode(result(segment=segment)) for segment in ("größe", None, "日本", "", "plain", "🙂")]
+    values = [
+        CODEC.encode(result(segment=segment))
+        for segment in ("größe", None, "日本", "", "plain", "🙂")
+    ]
     decoded = decode(values, "ExperimentResult", CODEC)
     assert decoded.batch.column("segment").to_pylist() == ["größe", None, "日本", "", "plain", "🙂"]
 
@@ -161,7 +189,10 @@ def test_rows_of_an_older_schema_stand_in_their_place() -> None:
 def test_a_batch_wholly_of_an_older_id_gives_the_same_columns() -> None:
     codec = Codec({"ExperimentResult": 4}, {RESULT_ID: schema_text("ExperimentResult")})
     values = [CODEC.encode(result(n, segment="ü" if n % 2 else None)) for n in range(20)]
-    alone, together = decode(values, "ExperimentResult", codec), decode(values, "ExperimentResult", CODEC)
+    alone, together = (
+        decode(values, "ExperimentResult", codec),
+        decode(values, "ExperimentResult", CODEC),
+    )
     assert alone.batch.equals(together.batch)
     assert alone.batch.schema == together.batch.schema
 
@@ -206,9 +237,16 @@ def test_a_batch_of_good_rows_is_decoded_in_one_call(monkeypatch: pytest.MonkeyP
 
 def test_encoding_casts_columns_and_finds_them_by_name() -> None:
     batch = pa.record_batch(
-        {"ticked_at": pa.array([5, 6], pa.int32()), "partition": pa.array([1, 2], pa.int64()), "more": ["a", "b"]}
+        {
+            "ticked_at": pa.array([5, 6], pa.int32()),
+            "partition": pa.array([1, 2], pa.int64()),
+            "more": ["a", "b"],
+        }
     )
-    assert encode_batch(batch, "Tick", CODEC) == [CODEC.encode(Tick(1, 5)), CODEC.encode(Tick(2, 6))]
+    assert encode_batch(batch, "Tick", CODEC) == [
+        CODEC.encode(Tick(1, 5)),
+        CODEC.encode(Tick(2, 6)),
+    ]
 
 
 def test_encoding_takes_dictionaries_and_large_strings() -> None:
@@ -242,9 +280,9 @@ def test_encoding_refuses_a_symbol_that_is_not_in_the_schema() -> None:
 
 def test_refusing_more_rows_drops_them_and_keeps_the_order() -> None:
     decoded = decode([GOOD, None, GOOD, GOOD], "ExperimentResult", CODEC)
-    late = Refused(2, "BAD_COUNT", "count 0 is less than 1")
+    late = RefusedRecord(2, "BAD_COUNT", "count 0 is less than 1")
     kept = decoded.without([late])
     assert (kept.rows.tolist(), kept.batch.num_rows) == ([0, 3], 2)
-    assert kept.refused == (Refused(1, "TOMBSTONE", "no value"), late)
+    assert kept.refused == (RefusedRecord(1, "TOMBSTONE", "no value"), late)
     assert decoded.without([]) is decoded
     assert isinstance(kept, Columns)

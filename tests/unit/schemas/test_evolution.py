@@ -1,7 +1,7 @@
 """Schemas change only in ways that older readers and writers survive.
 
-released.json holds, for each record, the texts of the schemas released so far, oldest first. To release a change, run
-`python -m tests.unit.schemas.release`; it refuses one that is not safe.
+released.json holds, for each record, the texts of the schemas released so far, oldest first. To
+release a change, run `python -m tests.unit.schemas.release`; it refuses one that is not safe.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import RECORDS, TOPICS, Compatibility, schema_text
-from schemas.evolution import unsafe
+from schemas.codec.evolution import unsafe
 from tests.unit.schemas.release import RELEASED, faults
 
 
@@ -52,7 +52,8 @@ def test_a_symbol_more_is_safe_both_ways_because_enums_have_a_default() -> None:
 
 def test_the_answer_names_the_place() -> None:
     assert unsafe(TICK, changed(note={"type": "string"}), "BACKWARD_TRANSITIVE") == (
-        "the new schema cannot read what the old one wrote: reader_field_missing_default_value at /fields/2: note"
+        "the new schema cannot read what the old one wrote: reader_field_missing_default_value at "
+        "/fields/2: note"
     )
 
 
@@ -68,7 +69,9 @@ def test_the_present_schema_is_safe_after_every_released_one(record: str) -> Non
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_the_present_schema_is_the_last_released_one(record: str) -> None:
-    assert json.loads(RELEASED[record][-1]) == json.loads(schema_text(record)), "python -m tests.unit.schemas.release"
+    assert json.loads(RELEASED[record][-1]) == json.loads(schema_text(record)), (
+        "python -m tests.unit.schemas.release"
+    )
 
 
 def test_nothing_released_is_forgotten() -> None:

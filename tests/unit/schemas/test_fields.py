@@ -1,7 +1,8 @@
-"""Every field that others may send is read somewhere, or says why not: what is taken and does nothing misleads who sends it.
+"""Every field that others may send is read somewhere, or says why not: what is taken and does
+nothing misleads who sends it.
 
-The registry names for each field the file that acts on it. A field that is added fails here until somebody says what
-it is for.
+The registry names for each field the file that acts on it. A field that is added fails here until
+somebody says what it is for.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import SPECS, schema_text
-from schemas.datums import named_class
+from schemas.codec.record_conversion import named_class
 from schemas.records import (
     Autonomy,
     Direction,
@@ -27,7 +28,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from state.table import row_key
+from state.storage.table import row_key
 from tests.builders import NOON, spec
 from tests.life import Life
 
@@ -46,84 +47,90 @@ SENT = (
 # By record, which of its fields are acted on in which file; nested records have lines of their own.
 READ: dict[str, dict[str, str]] = {
     "ExperimentResult": {
-        "agents/admit.py": "event_id subject",
+        "agents/flow/ingress.py": "event_id subject",
         "state/tables.py": "experiment_id variant metric segment",
-        "agents/judge/units.py": "unit_id",
-        "agents/judge/fold.py": "kind",
-        "agents/judge/tally.py": "count sum sum_squares",
-        "agents/judge/late.py": "occurred_at",
-        "agents/judge/steps.py": "assigned_at",
+        "agents/experiments/totals/unit_dedupe.py": "unit_id",
+        "agents/experiments/fold_observations.py": "kind",
+        "agents/experiments/totals/contributions.py": "count sum sum_squares",
+        "agents/experiments/late_results.py": "occurred_at",
+        "agents/experiments/evidence/ramp_steps.py": "assigned_at",
     },
     "ModelMetric": {
-        "agents/admit.py": "event_id subject",
-        "agents/watch/gauge.py": "model_version segment count sum",
-        "agents/watch/fold.py": "metric",
-        "agents/findings.py": "occurred_at",
-        "schemas/validity.py": "sum_squares",
+        "agents/flow/ingress.py": "event_id subject",
+        "agents/drift/metric_fold.py": "model_version segment count sum",
+        "agents/drift/fold_metrics.py": "metric",
+        "agents/flow/findings.py": "occurred_at",
+        "schemas/validation/results_and_metrics.py": "sum_squares",
     },
     "ExperimentSpec": {
-        "agents/admit.py": "event_id subject",
-        "agents/specs.py": "experiment_id status",
-        "agents/judge/reading.py": "alpha min_count",
-        "agents/judge/terms.py": "treatments share_steps metrics follows_rollout ends_at control",
-        "agents/decider.py": "autonomy",
-        "agents/judge/wording.py": "candidate_version baseline_version",
-        "agents/findings.py": "environment",
+        "agents/flow/ingress.py": "event_id subject",
+        "agents/experiments/plan/specs.py": "experiment_id status",
+        "agents/experiments/plan/derived_columns.py": "alpha min_count",
+        "agents/experiments/plan/terms.py": "treatments share_steps metrics follows_rollout "
+        "ends_at control",
+        "agents/commands/autonomy.py": "autonomy",
+        "agents/experiments/verdicts/verdict_wording.py": "candidate_version baseline_version",
+        "agents/flow/findings.py": "environment",
     },
-    "ShareStep": {"agents/judge/steps.py": "from", "agents/judge/terms.py": "shares"},
-    "Share": {"agents/judge/terms.py": "variant share"},
+    "ShareStep": {
+        "agents/experiments/evidence/ramp_steps.py": "from",
+        "agents/experiments/plan/terms.py": "shares",
+    },
+    "Share": {"agents/experiments/plan/terms.py": "variant share"},
     "MetricSpec": {
-        "agents/judge/terms.py": "name role kind",
-        "agents/judge/reading.py": "direction limit cap margin absolute_margin",
-        "agents/failure/classify.py": "failure_threshold",
-        "agents/judge/vigil.py": "expected_count",
+        "agents/experiments/plan/terms.py": "name role kind",
+        "agents/experiments/plan/derived_columns.py": "direction limit cap margin absolute_margin",
+        "agents/failures/analysis/classify.py": "failure_threshold",
+        "agents/experiments/oversight/periodic_checks.py": "expected_count",
     },
     "Policy": {
-        "agents/decider.py": "event_id",
+        "agents/commands/autonomy.py": "event_id",
         "state/policies.py": "policy_id subjects",
-        "agents/policy.py": "metrics autonomies rollback deploy retrain improve",
-        "agents/judge/experiments.py": "alpha min_count missing_after_ms",
-        "agents/watch/rule.py": "reference_count false_alarm_records references",
-        "agents/failure/classify.py": "failure_threshold",
+        "agents/core/policies.py": "metrics autonomies rollback deploy retrain improve",
+        "agents/experiments/plan/frozen_plan.py": "alpha min_count missing_after_ms",
+        "agents/drift/rule.py": "reference_count false_alarm_records references",
+        "agents/failures/analysis/classify.py": "failure_threshold",
         "agents/alerts/rules.py": "alerts",
-        "agents/trust/fold.py": "disable_below",
-        "agents/commander/budget.py": "commands_per_hour subjects_share",
-        "agents/findings.py": "max_age_ms",
-        "agents/judge/again.py": "manual_lock_ms",
-        "agents/commander/rights.py": "approvers",
-        "agents/commander/book.py": "acknowledge_ms",
+        "agents/trust/fold_outcomes.py": "disable_below",
+        "agents/commands/budget.py": "commands_per_hour subjects_share",
+        "agents/flow/findings.py": "max_age_ms",
+        "agents/experiments/verdicts/reopening.py": "manual_lock_ms",
+        "agents/commands/guards.py": "approvers",
+        "agents/commands/ledger.py": "acknowledge_ms",
     },
-    "Reference": {"agents/watch/rule.py": "metric segment count sum"},
+    "Reference": {"agents/drift/rule.py": "metric segment count sum"},
     "AlertRule": {
-        "agents/alerts/raising.py": "name metric operator threshold severity template duration_ms cooldown_ms"
+        "agents/alerts/raising.py": "name metric operator threshold severity template duration_ms "
+        "cooldown_ms"
     },
-    "AutonomyRule": {"agents/policy.py": "autonomy order rule environment"},
-    "Approver": {"agents/commander/rights.py": "name order"},
+    "AutonomyRule": {"agents/core/policies.py": "autonomy order rule environment"},
+    "Approver": {"agents/commands/guards.py": "name order"},
     "CommandStatus": {
-        "agents/admit.py": "event_id subject",
-        "agents/commander/work.py": "command_id attempt status detail reporter cause",
-        "agents/followups.py": "reported_at",
-        "agents/judge/rollout.py": "traffic_share share_from share_until",
-        "agents/commands.py": "made_version",
+        "agents/flow/ingress.py": "event_id subject",
+        "agents/commands/in_flight.py": "command_id attempt status detail reporter cause",
+        "agents/failures/followups.py": "reported_at",
+        "agents/experiments/plan/reported_shares.py": "traffic_share share_from share_until",
+        "agents/flow/command_effects.py": "made_version",
     },
     "Request": {
-        "agents/admit.py": "event_id subject",
-        "agents/rare.py": "kind",
-        "agents/findings.py": "detail requested_by experiment_id variant model_version to_version environment strategy",
-        "agents/commands.py": "command_id",
+        "agents/flow/ingress.py": "event_id subject",
+        "agents/flow/dispatch.py": "kind",
+        "agents/flow/findings.py": "detail requested_by experiment_id variant model_version "
+        "to_version environment strategy",
+        "agents/flow/command_effects.py": "command_id",
     },
     "Review": {
-        "agents/admit.py": "event_id subject",
-        "agents/commander/waiting.py": "command_id verdict comment reviewer",
-        "agents/commander/rights.py": "digest",
+        "agents/flow/ingress.py": "event_id subject",
+        "agents/commands/approvals.py": "command_id verdict comment reviewer",
+        "agents/commands/guards.py": "digest",
     },
     "Recommendation": {
-        "agents/admit.py": "agent_id",
-        "agents/rare.py": "event_id run_id kind content confidence made_at due_at",
+        "agents/flow/ingress.py": "agent_id",
+        "agents/flow/dispatch.py": "event_id run_id kind content confidence made_at due_at",
     },
     "RecommendationOutcome": {
-        "agents/admit.py": "event_id agent_id",
-        "agents/rare.py": "run_id recommendation_id judgement quality failed judged_at",
+        "agents/flow/ingress.py": "event_id agent_id",
+        "agents/flow/dispatch.py": "run_id recommendation_id judgement quality failed judged_at",
     },
 }
 # Fields that nothing is decided by, and why they are there.
@@ -132,10 +139,19 @@ TOLD_ONLY = {
         "CommandStatus",
         "fencing_token",
     ): "which attempt a status is of says `attempt`; the ledger of targets is checked by it",
-    ("Request", "requested_at"): "the broker's clock says when it was asked; this is for people who read the topic",
-    ("Review", "reviewed_at"): "the broker's clock says when it was reviewed; this is for people who read the topic",
+    (
+        "Request",
+        "requested_at",
+    ): "the broker's clock says when it was asked; this is for people who read the topic",
+    (
+        "Review",
+        "reviewed_at",
+    ): "the broker's clock says when it was reviewed; this is for people who read the topic",
     ("Recommendation", "reasoning"): "for people who read the topic",
-    ("Recommendation", "subject"): "for people who read the topic; trust is the agent's, whatever it recommends about",
+    (
+        "Recommendation",
+        "subject",
+    ): "for people who read the topic; trust is the agent's, whatever it recommends about",
     ("RecommendationOutcome", "feedback"): "for people who read the topic",
     ("RecommendationOutcome", "judged_by"): "for people who read the topic",
 }
@@ -160,7 +176,10 @@ ALL = sorted({one for record in SENT for one in fields_of(json.loads(schema_text
 
 def readers() -> dict[tuple[str, str], str]:
     return {
-        (record, field): path for record, by in READ.items() for path, names in by.items() for field in names.split()
+        (record, field): path
+        for record, by in READ.items()
+        for path, names in by.items()
+        for field in names.split()
     }
 
 
@@ -176,8 +195,12 @@ def test_a_field_is_named_where_it_is_said_to_be_acted_on(record: str, field: st
         assert TOLD_ONLY[record, field]
         return
     text = (ROOT / readers()[record, field]).read_text(encoding="utf-8")
-    python_name = next(each.name for each in fields(named_class(record)) if each.name.rstrip("_") == field)
-    assert re.search(rf"\.{python_name}\b|\"{python_name}\"", text), f"{python_name} is not read there"
+    python_name = next(
+        each.name for each in fields(named_class(record)) if each.name.rstrip("_") == field
+    )
+    assert re.search(rf"\.{python_name}\b|\"{python_name}\"", text), (
+        f"{python_name} is not read there"
+    )
 
 
 METRIC = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)

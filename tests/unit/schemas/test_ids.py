@@ -51,7 +51,9 @@ def test_ids_are_uuids_that_never_change() -> None:
         ((-1,), (1,)),
     ],
 )
-def test_other_parts_give_another_id(one: tuple[str | int, ...], other: tuple[str | int, ...]) -> None:
+def test_other_parts_give_another_id(
+    one: tuple[str | int, ...], other: tuple[str | int, ...]
+) -> None:
     assert event_uuid(*one) != event_uuid(*other)
 
 
@@ -71,11 +73,27 @@ def murmur64a(key: bytes) -> int:
 
 def hashes_by_hand(texts: list[str]) -> list[int]:
     keys = [text.encode() for text in texts]
-    digests = [int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") for key in keys]
-    return [digest if len(key) > 256 else murmur64a(key) or 1 for key, digest in zip(keys, digests, strict=True)]
+    digests = [
+        int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") for key in keys
+    ]
+    return [
+        digest if len(key) > 256 else murmur64a(key) or 1
+        for key, digest in zip(keys, digests, strict=True)
+    ]
 
 
-MIXED = ["", "a", "größe", "1234567", "12345678", "123456789", "x" * 256, "x" * 257, "x" * 5000, "日本語の文字列です"]
+MIXED = [
+    "",
+    "a",
+    "größe",
+    "1234567",
+    "12345678",
+    "123456789",
+    "x" * 256,
+    "x" * 257,
+    "x" * 5000,
+    "日本語の文字列です",
+]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,9 @@ def test_hash64_tells_strings_apart_and_fills_all_bits() -> None:
     hashes = hash64(pa.array([f"user-{n}" for n in range(100_000)]))
     assert len(np.unique(hashes)) == len(hashes)
     ones = [int(np.count_nonzero(hashes & np.uint64(1 << bit))) for bit in range(64)]
-    assert max(abs(count - 50_000) for count in ones) < 800  # five standard deviations of a fair bit
+    assert (
+        max(abs(count - 50_000) for count in ones) < 800
+    )  # five standard deviations of a fair bit
 
 
 def test_hash64_refuses_nulls() -> None:

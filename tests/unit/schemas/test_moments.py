@@ -1,4 +1,6 @@
-"""Every moment of every input is looked at, and a wrong one is refused by a sentence that names the unit."""
+"""Every moment of every input is looked at, and a wrong one is refused by a sentence that names the
+unit.
+"""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -7,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.fold import INPUTS, fold
+from agents.flow.pipeline import INPUTS, fold
 from schemas.catalog import FOREIGN, TICKS, TOPICS
-from schemas.moments import EARLIEST_MS, FUTURE_MS, PLANNED_MS, Moment, moment_fault, moment_faults, moments_of, unit_of
+from schemas.validation.moments import (
+    EARLIEST_MS,
+    FUTURE_MS,
+    PLANNED_MS,
+    MomentField,
+    moment_fault,
+    moment_faults,
+    moments_of,
+    unit_of,
+)
 from tests.builders import CODEC, NOON, Sent, piece, tables
 from tests.unit.schemas.samples import sample
 
@@ -57,7 +68,9 @@ def test_every_input_of_others_has_a_moment_that_is_found() -> None:
 
 @pytest.mark.parametrize("what", _WRONG)
 @pytest.mark.parametrize(("topic", "moment"), _EACH, ids=lambda each: getattr(each, "name", each))
-def test_a_wrong_moment_is_refused_and_the_unit_is_named(topic: str, moment: Moment, what: str) -> None:
+def test_a_wrong_moment_is_refused_and_the_unit_is_named(
+    topic: str, moment: MomentField, what: str
+) -> None:
     record = _with(_sound(topic), moment.path, _WRONG[what])
     (refused,) = _refusals(topic, record)
     assert refused == _faults(record)[0]

@@ -1,7 +1,8 @@
-"""Every list, map and blob of every table row has a bound, and the largest row that they allow is one that Kafka takes.
+"""Every list, map and blob of every table row has a bound, and the largest row that they allow is
+one that Kafka takes.
 
-Bounds stand here a second time, in bytes of Avro, beside the place that enforces them; a list that a schema gains and this
-table does not name fails.
+Bounds stand here a second time, in bytes of Avro, beside the place that enforces them; a list that
+a schema gains and this table does not name fails.
 """
 
 from collections.abc import Iterator
@@ -10,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from agents.alerts.happening import EARLIER_MOST
-from agents.commander.targets import FLOOR, locked, next_number
-from agents.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT
-from agents.judge.vigil import LACKS_MOST
-from agents.learning.fold import MEMBERS_MOST, VERDICTS_MOST
-from agents.patterns.fold import SUBJECTS_KEPT
-from agents.patterns.precursors import FOLLOWERS_KEPT, PRECURSORS_KEPT
-from agents.watch.crowd import VERSIONS_MOST
-from schemas import bounds
+from agents.alerts.events import EARLIER_MAX
+from agents.commands.target_counters import FLOOR, locked, next_number
+from agents.drift.version_limits import VERSIONS_MAX
+from agents.experiments.oversight.periodic_checks import LACKS_MAX
+from agents.failures.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT
+from agents.failures.patterns.fold_facts import SUBJECTS_KEPT
+from agents.failures.patterns.precursors import FOLLOWERS_KEPT, PRECURSORS_KEPT
+from agents.learning.fold_recommendations import MEMBERS_MAX, VERDICTS_MAX
+from schemas import row_limits
 from schemas.catalog import TOPICS, plain_schema, schema_text
-from schemas.terms import COMMANDS_MOST, STEPS_MAX
-from schemas.texts import MAX_CHARACTERS
-from schemas.wire import MAX_BYTES
-from streams.bounds import RECORD_BYTES
+from schemas.codec.framing import MAX_BYTES
+from schemas.validation.specs_and_policies import COMMANDS_MAX, STEPS_MAX
+from schemas.validation.text import MAX_CHARACTERS
+from streams.runtime.message_sizes import RECORD_BYTES
 
 NAME = 4 * MAX_CHARACTERS + 3  # four bytes a character, and how long it is
 TEXT = MAX_BYTES  # of a stranger's record, at most
@@ -36,21 +37,21 @@ MOST: dict[str, int] = {
     # A spec has 64 KiB, whatever is in it.
     "ExperimentRow.share_steps": MAX_BYTES,
     "ExperimentRow.treatments": MAX_BYTES,
-    "ExperimentRow.metrics": bounds.METRIC_BYTES_MOST + 80 * bounds.METRICS_MOST,
-    "ExperimentRow.pairs": bounds.PAIR_BYTES_MOST + 6 * bounds.PAIRS_MOST,
-    "ExperimentRow.frozen": bounds.METRIC_BYTES_MOST + 48 * bounds.METRICS_MOST,
+    "ExperimentRow.metrics": row_limits.METRIC_BYTES_MAX + 80 * row_limits.METRICS_MAX,
+    "ExperimentRow.pairs": row_limits.PAIR_BYTES_MAX + 6 * row_limits.PAIRS_MAX,
+    "ExperimentRow.frozen": row_limits.METRIC_BYTES_MAX + 48 * row_limits.METRICS_MAX,
     # A variant of a pair has a rollback and a deployment.
-    "ExperimentRow.decided": 2 * (bounds.PAIR_BYTES_MOST + 16 * bounds.PAIRS_MOST),
+    "ExperimentRow.decided": 2 * (row_limits.PAIR_BYTES_MAX + 16 * row_limits.PAIRS_MAX),
     "ExperimentRow.rollout_steps": STEPS_MAX * (2 * (NAME + 8) + 2 * NUMBER),
-    "ExperimentRow.lacks": LACKS_MOST * (2 * NAME + 3 * NUMBER),
-    "MetricRow.values": 8 * bounds.REFERENCE_COUNT_MOST + NUMBER,
-    "MetricRow.versions": VERSIONS_MOST * (2 * NAME + 30 * NUMBER + 32 * 8),
+    "ExperimentRow.lacks": LACKS_MAX * (2 * NAME + 3 * NUMBER),
+    "MetricRow.values": 8 * row_limits.REFERENCE_COUNT_MAX + NUMBER,
+    "MetricRow.versions": VERSIONS_MAX * (2 * NAME + 30 * NUMBER + 32 * 8),
     "CommandRow.command": 4 * MAX_BYTES,
-    "SubjectRow.tokens": (bounds.TARGETS_MOST + 1) * TARGET,
-    "SubjectRow.locks": bounds.TARGETS_MOST * TARGET,
-    "SubjectRow.orders": (bounds.TARGETS_MOST + 1) * TARGET,
+    "SubjectRow.tokens": (row_limits.TARGETS_MAX + 1) * TARGET,
+    "SubjectRow.locks": row_limits.TARGETS_MAX * TARGET,
+    "SubjectRow.orders": (row_limits.TARGETS_MAX + 1) * TARGET,
     "BurnInRow.values": MAX_BYTES,
-    "SnapshotRow.parts": bounds.SNAPSHOT_BYTES_MOST,
+    "SnapshotRow.parts": row_limits.SNAPSHOT_BYTES_MAX,
     "PatternRow.buckets": 30 * 4 * 2 * NUMBER + 2 * NUMBER,
     "PatternRow.subjects": SUBJECTS_KEPT * NAME,
     "PatternRow.actions": 32 * (NAME + 3 * NUMBER),
@@ -58,16 +59,18 @@ MOST: dict[str, int] = {
     "SignalRow.followers": FOLLOWERS_KEPT * (2 * NAME + 2 * NUMBER),
     "SightingsRow.signals": SIGHTINGS_KEPT * (NAME + NUMBER + FOLLOWED_KEPT * NAME),
     "TrustRow.levels": 7 * 4 * (NUMBER + 8) + 2 * NUMBER,
-    "RunRow.members": bounds.RUN_BYTES_MOST + MEMBERS_MOST * 60,
-    "RunRow.verdicts": VERDICTS_MOST * (NAME + 4 * NUMBER),
+    "RunRow.members": row_limits.RUN_BYTES_MAX + MEMBERS_MAX * 60,
+    "RunRow.verdicts": VERDICTS_MAX * (NAME + 4 * NUMBER),
     "LearningRow.accuracies": 30 * 8 + NUMBER,
     "LearningRow.declining": 100 * NAME,
-    "BudgetRow.spent": COMMANDS_MOST * NUMBER,
+    "BudgetRow.spent": COMMANDS_MAX * NUMBER,
     "BudgetRow.denied": 1_000 * NUMBER,
     "AlertRow.recent": 1_000 * NUMBER,
-    "AlertRow.earlier": EARLIER_MOST * (NAME + NUMBER),
+    "AlertRow.earlier": EARLIER_MAX * (NAME + NUMBER),
 }
-ROWS = [topic.record for topic in TOPICS.values() if topic.name.startswith("tables.") and topic.record]
+ROWS = [
+    topic.record for topic in TOPICS.values() if topic.name.startswith("tables.") and topic.record
+]
 
 
 def held(record: str) -> Iterator[tuple[str, str]]:
@@ -75,7 +78,14 @@ def held(record: str) -> Iterator[tuple[str, str]]:
     for field in plain_schema(schema_text(record))["fields"]:
         kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
         names = {kind["type"] if isinstance(kind, dict) else kind for kind in kinds}
-        yield field["name"], "many" if names & {"array", "map", "bytes"} else "text" if "string" in names else "number"
+        yield (
+            field["name"],
+            "many"
+            if names & {"array", "map", "bytes"}
+            else "text"
+            if "string" in names
+            else "number",
+        )
 
 
 @pytest.mark.parametrize("record", ROWS)
@@ -93,7 +103,9 @@ def test_the_largest_row_is_one_that_kafka_takes(record: str) -> None:
 
 
 def test_every_bound_is_of_a_field_that_there_is() -> None:
-    fields = {f"{record}.{name}" for record in ROWS for name, kind in held(record) if kind == "many"}
+    fields = {
+        f"{record}.{name}" for record in ROWS for name, kind in held(record) if kind == "many"
+    }
     assert {name for name in fields if not name.startswith("Policy.")} == MOST.keys()
 
 
@@ -104,7 +116,7 @@ def test_numbers_of_a_target_grow_whatever_is_forgotten() -> None:
     for target in order:
         number, numbers = next_number(numbers, target)
         given.setdefault(target, []).append(number)
-    assert len(numbers) == bounds.TARGETS_MOST + 1
+    assert len(numbers) == row_limits.TARGETS_MAX + 1
     assert FLOOR in numbers
     assert all(before < after for each in given.values() for before, after in pairwise(each))
 
@@ -113,5 +125,5 @@ def test_locks_that_end_last_are_kept() -> None:
     locks: dict[str, Any] = {}
     for n in range(200):
         locks = locked(locks, f"bot/{n}", 1_000 - n if n % 2 else 1_000 + n)
-    assert len(locks) == bounds.TARGETS_MOST
+    assert len(locks) == row_limits.TARGETS_MAX
     assert min(locks.values()) > 1_000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from schemas.flat import flat_fields
-from schemas.survey import sound_rows
+from schemas.codec.flat_schema import flat_fields
+from schemas.codec.structure_scan import sound_rows
 from tests.unit.schemas.samples import BROKEN_RESULTS, ODD_RESULTS, result_body, varint
 
 ONLY_TEXT_IS_BAD = {"bad UTF-8", "bad UTF-8 in a nullable", "a surrogate", "half a character"}
@@ -26,7 +26,9 @@ def test_a_row_is_sound_if_its_structure_is(name: str) -> None:
     assert survey([body], "ExperimentResult") == [sound]
 
 
-@pytest.mark.parametrize(("number", "sound"), [(-(1 << 31), True), (-(1 << 31) - 1, False), (1 << 31, False)])
+@pytest.mark.parametrize(
+    ("number", "sound"), [(-(1 << 31), True), (-(1 << 31) - 1, False), (1 << 31, False)]
+)
 def test_an_int_has_32_bits(number: int, sound: bool) -> None:
     assert survey([varint(number) + varint(0)], "Tick") == [sound]
 

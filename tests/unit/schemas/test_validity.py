@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.columns import decode
-from schemas.moments import EARLIEST_MS, FUTURE_MS
+from schemas.codec.columns import decode
 from schemas.records import (
     Autonomy,
     CommandStatus,
@@ -23,9 +22,10 @@ from schemas.records import (
     ShareStep,
     Status,
 )
-from schemas.refusals import Refused
-from schemas.terms import check_policy, check_spec, check_status
-from schemas.validity import check_metrics, check_results
+from schemas.refusals import RefusedRecord
+from schemas.validation.moments import EARLIEST_MS, FUTURE_MS
+from schemas.validation.results_and_metrics import check_metrics, check_results
+from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
 from tests.builders import NOON, metric, result, spec
 from tests.unit.schemas.samples import CODEC
 
@@ -33,7 +33,7 @@ NAN, INF = float("nan"), float("inf")
 LONG = "ü" * 512
 
 
-def refused_results(*fields: dict[str, Any]) -> list[Refused]:
+def refused_results(*fields: dict[str, Any]) -> list[RefusedRecord]:
     values = [CODEC.encode(result(n, **each)) for n, each in enumerate(fields)]
     return check_results(decode(values, "ExperimentResult", CODEC), np.full(len(values), NOON))
 
@@ -48,8 +48,16 @@ def refused_results(*fields: dict[str, Any]) -> list[Refused]:
         ({"metric": ""}, "EMPTY_FIELD", "metric is empty"),
         ({"segment": ""}, "EMPTY_FIELD", "segment is empty"),
         ({"unit_id": ""}, "EMPTY_FIELD", "unit_id is empty"),
-        ({"segment": "x" * 513}, "TOO_LONG", f"segment has 513 characters, more than 512: {'x' * 40!r}..."),
-        ({"unit_id": LONG + "ü"}, "TOO_LONG", f"unit_id has 513 characters, more than 512: {'ü' * 40!r}..."),
+        (
+            {"segment": "x" * 513},
+            "TOO_LONG",
+            f"segment has 513 characters, more than 512: {'x' * 40!r}...",
+        ),
+        (
+            {"unit_id": LONG + "ü"},
+            "TOO_LONG",
+            f"unit_id has 513 characters, more than 512: {'ü' * 40!r}...",
+        ),
         ({"variant": "a\nb"}, "CONTROL_CHARACTER", "variant has a control character: 'a\\nb'"),
         ({"subject": "a\x7f"}, "CONTROL_CHARACTER", "subject has a control character: 'a\\x7f'"),
         ({"metric": "ü\x9b"}, "CONTROL_CHARACTER", "metric has a control character: 'ü\\x9b'"),
@@ -61,19 +69,30 @@ def refused_results(*fields: dict[str, Any]) -> list[Refused]:
         ({"sum_squares": NAN}, "NOT_FINITE", "sum_squares is nan"),
         ({"sum_squares": -0.5}, "NEGATIVE_SQUARES", "sum_squares -0.5 is negative"),
         ({"kind": ResultKind.UNKNOWN}, "UNKNOWN_KIND", "kind is UNKNOWN"),
-        ({"occurred_at": -1}, "NEGATIVE_TIME", "occurred_at -1 is before 1970: send milliseconds since 1970"),
-        ({"assigned_at": -1}, "NEGATIVE_TIME", "assigned_at -1 is before 1970: send milliseconds since 1970"),
+        (
+            {"occurred_at": -1},
+            "NEGATIVE_TIME",
+            "occurred_at -1 is before 1970: send milliseconds since 1970",
+        ),
+        (
+            {"assigned_at": -1},
+            "NEGATIVE_TIME",
+            "assigned_at -1 is before 1970: send milliseconds since 1970",
+        ),
         (
             {"occurred_at": NOON + FUTURE_MS + 1},
             "FUTURE",
-            f"occurred_at {NOON + FUTURE_MS + 1} is more than 5 minutes after the record was appended, "
+            f"occurred_at {NOON + FUTURE_MS + 1} is more than 5 minutes after the record was "
+            "appended, "
             "in milliseconds since 1970",
         ),
         ({"count": 10**12 + 1}, "BAD_COUNT", "count 1000000000001 is more than 1000000000000"),
     ],
 )
-def test_a_result_that_breaks_a_rule_is_refused(fields: dict[str, Any], reason: str, sentence: str) -> None:
-    assert refused_results({}, fields, {}) == [Refused(1, reason, sentence)]
+def test_a_result_that_breaks_a_rule_is_refused(
+    fields: dict[str, Any], reason: str, sentence: str
+) -> None:
+    assert refused_results({}, fields, {}) == [RefusedRecord(1, reason, sentence)]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +112,19 @@ def test_a_result_at_the_edge_of_the_rules_is_kept(fields: dict[str, Any]) -> No
 
 
 def test_a_row_that_breaks_several_rules_is_refused_once() -> None:
-    assert refused_results({"count": 0, "sum": NAN, "event_id": ""}) == [Refused(0, "EMPTY_FIELD", "event_id is empty")]
+    assert refused_results({"count": 0, "sum": NAN, "event_id": ""}) == [
+        RefusedRecord(0, "EMPTY_FIELD", "event_id is empty")
+    ]
 
 
 def test_refusals_are_named_by_their_place_among_the_values() -> None:
-    values = [None, CODEC.encode(result(0)), b"", CODEC.encode(result(1, count=0)), CODEC.encode(result(2, sum=NAN))]
+    values = [
+        None,
+        CODEC.encode(result(0)),
+        b"",
+        CODEC.encode(result(1, count=0)),
+        CODEC.encode(result(2, sum=NAN)),
+    ]
     refused = check_results(decode(values, "ExperimentResult", CODEC), np.full(5, NOON))
     assert [(each.index, each.reason) for each in refused] == [(3, "BAD_COUNT"), (4, "NOT_FINITE")]
 
@@ -105,7 +132,9 @@ def test_refusals_are_named_by_their_place_among_the_values() -> None:
 def test_the_future_is_judged_by_each_records_own_append_time() -> None:
     values = [CODEC.encode(result(n, occurred_at=NOON)) for n in range(3)]
     appended = np.array([NOON, NOON - FUTURE_MS - 1, NOON - FUTURE_MS])
-    refused = check_results(decode([None, *values], "ExperimentResult", CODEC), np.append([0], appended))
+    refused = check_results(
+        decode([None, *values], "ExperimentResult", CODEC), np.append([0], appended)
+    )
     assert [each.index for each in refused] == [2]
 
 
@@ -139,9 +168,18 @@ def step(control: float, treatment: float, from_: int | None = None) -> ShareSte
 
 def test_a_sensible_spec_has_no_faults() -> None:
     assert check_spec(spec()) == []
-    assert check_spec(spec(share_steps=(step(0.9, 0.1), step(0.5, 0.5, 7), step(0.1, 0.9, 8)))) == []
-    assert check_spec(spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY, limit=2.0, cap=1.0),), alpha=0.5)) == []
-    assert check_spec(spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY),))) == []  # its limit is learnt
+    assert (
+        check_spec(spec(share_steps=(step(0.9, 0.1), step(0.5, 0.5, 7), step(0.1, 0.9, 8)))) == []
+    )
+    assert (
+        check_spec(
+            spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY, limit=2.0, cap=1.0),), alpha=0.5)
+        )
+        == []
+    )
+    assert (
+        check_spec(spec(metrics=(replace(GOAL, kind=MetricKind.LATENCY),))) == []
+    )  # its limit is learnt
     assert check_spec(spec(follows_rollout=True, share_steps=())) == []
 
 
@@ -149,20 +187,40 @@ def test_a_sensible_spec_has_no_faults() -> None:
     ("fields", "reason", "sentence"),
     [
         ({"event_id": ""}, "EMPTY_FIELD", "event_id is empty"),
-        ({"experiment_id": "a\x00"}, "CONTROL_CHARACTER", "experiment_id has a control character: 'a\\x00'"),
+        (
+            {"experiment_id": "a\x00"},
+            "CONTROL_CHARACTER",
+            "experiment_id has a control character: 'a\\x00'",
+        ),
         ({"control": "", "share_steps": ()}, "EMPTY_FIELD", "control is empty"),
         ({"treatments": ("b", "")}, "EMPTY_FIELD", "treatment is empty"),
         ({"treatments": (), "share_steps": ()}, "NO_TREATMENTS", "treatments is empty"),
-        ({"treatments": ("b", "control")}, "CONTROL_TREATED", "control 'control' is among the treatments"),
+        (
+            {"treatments": ("b", "control")},
+            "CONTROL_TREATED",
+            "control 'control' is among the treatments",
+        ),
         ({"treatments": ("b", "b")}, "DUPLICATE_NAME", "treatment 'b' is named 2 times"),
-        ({"share_steps": (step(0.5, 0.4),)}, "BAD_SHARES", "the shares from None add up to 0.9, not 1"),
-        ({"share_steps": (step(NAN, 0.5),)}, "BAD_SHARES", "the shares from None add up to nan, not 1"),
+        (
+            {"share_steps": (step(0.5, 0.4),)},
+            "BAD_SHARES",
+            "the shares from None add up to 0.9, not 1",
+        ),
+        (
+            {"share_steps": (step(NAN, 0.5),)},
+            "BAD_SHARES",
+            "the shares from None add up to nan, not 1",
+        ),
         (
             {"share_steps": tuple(step(0.5, 0.5, n + 1) for n in range(65))},
             "BAD_SHARES",
             "65 share steps are more than 64",
         ),
-        ({"share_steps": (step(1.0, 0.0),)}, "BAD_SHARES", "the share of 'b' is 0, not above 0 and at most 1"),
+        (
+            {"share_steps": (step(1.0, 0.0),)},
+            "BAD_SHARES",
+            "the share of 'b' is 0, not above 0 and at most 1",
+        ),
         (
             {"follows_rollout": True},
             "BAD_SHARES",
@@ -173,7 +231,11 @@ def test_a_sensible_spec_has_no_faults() -> None:
             "BAD_SHARES",
             "a rollout moves one treatment's share, and there are 2",
         ),
-        ({"share_steps": (step(2.0, -1.0),)}, "BAD_SHARES", "the share of 'control' is 2, not above 0 and at most 1"),
+        (
+            {"share_steps": (step(2.0, -1.0),)},
+            "BAD_SHARES",
+            "the share of 'control' is 2, not above 0 and at most 1",
+        ),
         (
             {"treatments": ("c",), "share_steps": (step(0.5, 0.5),)},
             "BAD_SHARES",
@@ -196,8 +258,16 @@ def test_a_sensible_spec_has_no_faults() -> None:
         ({"metrics": (GOAL, GOAL)}, "DUPLICATE_NAME", "metric 'conversion' is named 2 times"),
         ({"metrics": (replace(GOAL, name=""),)}, "EMPTY_FIELD", "metric is empty"),
         ({"metrics": (replace(GOAL, role=Role.UNKNOWN),)}, "UNKNOWN_SYMBOL", "role is UNKNOWN"),
-        ({"metrics": (replace(GOAL, direction=Direction.UNKNOWN),)}, "UNKNOWN_SYMBOL", "direction is UNKNOWN"),
-        ({"metrics": (replace(GOAL, kind=MetricKind.UNKNOWN),)}, "UNKNOWN_SYMBOL", "kind is UNKNOWN"),
+        (
+            {"metrics": (replace(GOAL, direction=Direction.UNKNOWN),)},
+            "UNKNOWN_SYMBOL",
+            "direction is UNKNOWN",
+        ),
+        (
+            {"metrics": (replace(GOAL, kind=MetricKind.UNKNOWN),)},
+            "UNKNOWN_SYMBOL",
+            "kind is UNKNOWN",
+        ),
         (
             {"metrics": (replace(GOAL, kind=MetricKind.LATENCY, limit=INF),)},
             "NOT_FINITE",
@@ -223,12 +293,20 @@ def test_a_sensible_spec_has_no_faults() -> None:
         ({"candidate_version": ""}, "EMPTY_FIELD", "candidate_version is empty"),
     ],
 )
-def test_a_spec_that_breaks_a_rule_says_which(fields: dict[str, Any], reason: str, sentence: str) -> None:
+def test_a_spec_that_breaks_a_rule_says_which(
+    fields: dict[str, Any], reason: str, sentence: str
+) -> None:
     assert (reason, sentence) in check_spec(spec(**fields))
 
 
 STATUS = CommandStatus(
-    event_id="e", command_id="c", subject="bot", status=Status.COMPLETED, fencing_token=1, reported_at=0, reporter="d"
+    event_id="e",
+    command_id="c",
+    subject="bot",
+    status=Status.COMPLETED,
+    fencing_token=1,
+    reported_at=0,
+    reporter="d",
 )
 
 
@@ -249,7 +327,11 @@ def test_a_sensible_status_has_no_faults() -> None:
         ({"status": Status.UNKNOWN}, "UNKNOWN_SYMBOL", "status is UNKNOWN"),
         ({"traffic_share": 1.5}, "BAD_SHARES", "traffic_share 1.5 is not in [0, 1]"),
         ({"traffic_share": NAN}, "BAD_SHARES", "traffic_share nan is not in [0, 1]"),
-        ({"share_until": 5}, "BAD_SHARES", "share_from or share_until is there without a traffic_share"),
+        (
+            {"share_until": 5},
+            "BAD_SHARES",
+            "share_from or share_until is there without a traffic_share",
+        ),
         (
             {"traffic_share": 0.5, "share_from": 5, "share_until": 5},
             "BAD_SHARES",
@@ -262,7 +344,9 @@ def test_a_sensible_status_has_no_faults() -> None:
         ),
     ],
 )
-def test_a_status_that_breaks_a_rule_says_which(fields: dict[str, Any], reason: str, sentence: str) -> None:
+def test_a_status_that_breaks_a_rule_says_which(
+    fields: dict[str, Any], reason: str, sentence: str
+) -> None:
     assert check_status(replace(STATUS, **fields)) == [(reason, sentence)]
 
 
@@ -272,7 +356,10 @@ POLICY = Policy("e", "p")
 def test_a_sensible_policy_has_no_faults() -> None:
     reference = Reference(metric="error", count=100, sum=5.0)
     assert check_policy(POLICY) == []
-    assert check_policy(replace(POLICY, references=(reference,), metrics=(GOAL,), reference_count=100)) == []
+    assert (
+        check_policy(replace(POLICY, references=(reference,), metrics=(GOAL,), reference_count=100))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,8 +370,16 @@ def test_a_sensible_policy_has_no_faults() -> None:
         ({"reference_count": 99}, "BAD_COUNT", "reference_count 99 is less than 100"),
         ({"alpha": 1.0}, "OUT_OF_RANGE", "alpha 1 is not in (0, 0.5]"),
         ({"min_count": 0}, "BAD_COUNT", "min_count 0 is less than 1"),
-        ({"false_alarm_records": 999.0}, "OUT_OF_RANGE", "false_alarm_records 999 is not in [1000, inf)"),
-        ({"false_alarm_records": NAN}, "OUT_OF_RANGE", "false_alarm_records nan is not in [1000, inf)"),
+        (
+            {"false_alarm_records": 999.0},
+            "OUT_OF_RANGE",
+            "false_alarm_records 999 is not in [1000, inf)",
+        ),
+        (
+            {"false_alarm_records": NAN},
+            "OUT_OF_RANGE",
+            "false_alarm_records nan is not in [1000, inf)",
+        ),
         ({"rollback": Autonomy.UNKNOWN}, "UNKNOWN_SYMBOL", "rollback is UNKNOWN"),
         ({"deploy": Autonomy.UNKNOWN}, "UNKNOWN_SYMBOL", "deploy is UNKNOWN"),
         ({"retrain": Autonomy.UNKNOWN}, "UNKNOWN_SYMBOL", "retrain is UNKNOWN"),
@@ -302,5 +397,7 @@ def test_a_sensible_policy_has_no_faults() -> None:
         ),
     ],
 )
-def test_a_policy_that_breaks_a_rule_says_which(fields: dict[str, Any], reason: str, sentence: str) -> None:
+def test_a_policy_that_breaks_a_rule_says_which(
+    fields: dict[str, Any], reason: str, sentence: str
+) -> None:
     assert check_policy(replace(POLICY, **fields)) == [(reason, sentence)]

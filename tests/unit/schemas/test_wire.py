@@ -6,11 +6,19 @@ from dataclasses import replace
 import pytest
 
 from schemas.catalog import RECORDS, local_ids, local_schema_id, schema_text
+from schemas.codec.framing import Codec, cloud_event_headers, frame, unframe
 from schemas.records import ResultKind, Share, ShareStep, Step, SubjectRow, Tick
 from schemas.refusals import DecodeError
-from schemas.wire import Codec, cloud_event_headers, frame, unframe
 from tests.builders import result, spec
-from tests.unit.schemas.samples import BROKEN_RESULTS, CODEC, ODD_RESULTS, result_body, sample, text, varint
+from tests.unit.schemas.samples import (
+    BROKEN_RESULTS,
+    CODEC,
+    ODD_RESULTS,
+    result_body,
+    sample,
+    text,
+    varint,
+)
 
 RESULT_ID = local_schema_id("ExperimentResult")
 
@@ -33,7 +41,9 @@ def test_what_has_no_frame_is_refused(value: bytes) -> None:
 
 
 def test_cloud_event_headers_are_binary_mode() -> None:
-    headers = cloud_event_headers("mendstream.Decision", "id-1", "/mendstream", 1_700_000_000_007, "größe")
+    headers = cloud_event_headers(
+        "mendstream.Decision", "id-1", "/mendstream", 1_700_000_000_007, "größe"
+    )
     assert headers == [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"id-1"),
@@ -53,7 +63,9 @@ def test_every_record_comes_back_as_it_went(name: str) -> None:
 
 def test_absent_fields_come_back_absent() -> None:
     assert CODEC.decode("ExperimentResult", CODEC.encode(result())) == result()
-    assert CODEC.decode("ExperimentSpec", CODEC.encode(spec(share_steps=()))) == spec(share_steps=())
+    assert CODEC.decode("ExperimentSpec", CODEC.encode(spec(share_steps=()))) == spec(
+        share_steps=()
+    )
 
 
 def test_the_field_that_python_cannot_name_is_from_on_the_wire() -> None:
@@ -78,12 +90,28 @@ def test_odd_but_whole_bytes_are_taken(name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason", "sentence"),
     [
-        (result_body()[:-1], "TRUNCATED", "ExperimentResult.assigned_at: the bytes end within an integer"),
+        (
+            result_body()[:-1],
+            "TRUNCATED",
+            "ExperimentResult.assigned_at: the bytes end within an integer",
+        ),
         (result_body() + b"!", "TRAILING_BYTES", "1 bytes follow a record of 38 bytes"),
         (result_body(kind=varint(-1)), "UNDECODABLE", "ExperimentResult.kind: symbol -1 of 3"),
-        (result_body(unit_id=varint(2)), "UNDECODABLE", "ExperimentResult.unit_id: branch 2 of a union of 2"),
-        (result_body(event_id=varint(-1)), "UNDECODABLE", "ExperimentResult.event_id: a string of -1 bytes"),
-        (result_body(metric=text(b"\xff")), "BAD_UTF8", "ExperimentResult.metric is not UTF-8: b'\\xff'"),
+        (
+            result_body(unit_id=varint(2)),
+            "UNDECODABLE",
+            "ExperimentResult.unit_id: branch 2 of a union of 2",
+        ),
+        (
+            result_body(event_id=varint(-1)),
+            "UNDECODABLE",
+            "ExperimentResult.event_id: a string of -1 bytes",
+        ),
+        (
+            result_body(metric=text(b"\xff")),
+            "BAD_UTF8",
+            "ExperimentResult.metric is not UTF-8: b'\\xff'",
+        ),
     ],
 )
 def test_a_refusal_names_the_field_and_the_value(body: bytes, reason: str, sentence: str) -> None:
@@ -111,7 +139,9 @@ def test_arrays_in_several_or_sized_blocks_are_read() -> None:
     whole = CODEC.encode(spec(treatments=("a", "b"), share_steps=(), metrics=()))
     assert whole.count(varint(2) + text(b"a") + text(b"b") + varint(0)) == 1
     value = whole.replace(varint(2) + text(b"a") + text(b"b") + varint(0), ticks)
-    assert CODEC.decode("ExperimentSpec", value) == spec(treatments=("a", "b"), share_steps=(), metrics=())
+    assert CODEC.decode("ExperimentSpec", value) == spec(
+        treatments=("a", "b"), share_steps=(), metrics=()
+    )
 
 
 def test_an_array_that_announces_more_than_there_is_costs_nothing() -> None:
@@ -145,7 +175,9 @@ def test_an_unknown_schema_is_refused_and_so_is_another_records() -> None:
 
 
 def older_schema() -> str:
-    """ExperimentResult before it had `assigned_at`, with a field dropped since and a kind not known here."""
+    """ExperimentResult before it had `assigned_at`, with a field dropped since and a kind not known
+    here.
+    """
     schema = json.loads(schema_text("ExperimentResult"))
     schema["fields"] = [
         {"name": "source", "type": "string"},
@@ -168,11 +200,18 @@ def test_a_symbol_not_known_here_becomes_unknown() -> None:
     codec = Codec(local_ids(), {12: older_schema()})
     body = text(b"legacy") + result_body(kind=varint(2), assigned_at=b"")
     expected = CODEC.decode("ExperimentResult", frame(RESULT_ID, result_body()))
-    assert codec.decode("ExperimentResult", frame(12, body)) == replace(expected, kind=ResultKind.UNKNOWN)
+    assert codec.decode("ExperimentResult", frame(12, body)) == replace(
+        expected, kind=ResultKind.UNKNOWN
+    )
 
 
 def test_an_older_schema_that_cannot_be_resolved_refuses_its_values() -> None:
-    schema = {"type": "record", "name": "Tick", "namespace": "mendstream", "fields": [{"name": "n", "type": "long"}]}
+    schema = {
+        "type": "record",
+        "name": "Tick",
+        "namespace": "mendstream",
+        "fields": [{"name": "n", "type": "long"}],
+    }
     codec = Codec(local_ids(), {5: json.dumps(schema)})
     reason, sentence = refusal("Tick", frame(5, varint(1)), codec)
     assert reason == "UNDECODABLE"
@@ -191,5 +230,7 @@ def test_encoding_uses_the_ids_given() -> None:
 
 
 def test_bytes_and_maps_come_back() -> None:
-    assert CODEC.decode("JournalEntry", CODEC.encode(sample("JournalEntry"))) == sample("JournalEntry")
+    assert CODEC.decode("JournalEntry", CODEC.encode(sample("JournalEntry"))) == sample(
+        "JournalEntry"
+    )
     assert Step("t", 0, 1).record is None

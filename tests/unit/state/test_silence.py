@@ -1,12 +1,14 @@
-"""Who has stopped sending: an arm beside others that go on, a subject; and what it costs to know."""
+"""Who has stopped sending: an arm beside others that go on, a subject; and what it costs to
+know.
+"""
 
 import pytest
 
-from agents.fold import rebuild
+from agents.flow.pipeline import rebuild
 from schemas.catalog import METRICS, RESULTS, SPECS
 from schemas.records import ExperimentStatus
-from state import silence
-from state.silence import FORGOTTEN_MS, Silence
+from state import silent_senders
+from state.silent_senders import FORGOTTEN_MS, Silence
 from tests.builders import CODEC, NOON, metric, result, spec
 from tests.loop import Loop, rows
 
@@ -104,7 +106,9 @@ def test_metrics_of_a_live_model_are_heard_too(sent: Sent) -> None:
 
 
 def restarted(sent: Sent, now: int = 0) -> None:
-    """Another worker takes the partition over, from what is stored of it alone; now: when it goes on."""
+    """Another worker takes the partition over, from what is stored of it alone; now: when it goes
+    on.
+    """
     stored, loop = rows(sent.loop.tables), Loop()
     for topic, table in loop.tables.all().items():
         table.restore(list(stored[topic].items()), CODEC)
@@ -113,7 +117,9 @@ def restarted(sent: Sent, now: int = 0) -> None:
     sent.loop = loop
 
 
-def test_an_arm_that_stopped_before_a_restart_is_told_after_it_when_its_time_is_over(sent: Sent) -> None:
+def test_an_arm_that_stopped_before_a_restart_is_told_after_it_when_its_time_is_over(
+    sent: Sent,
+) -> None:
     sent.minutes(5, "control", "b")
     sent.minutes(10, "control")
     restarted(sent)
@@ -162,7 +168,9 @@ def test_a_subject_is_told_after_a_restart_that_took_longer_and_one_that_was_tol
     assert (sent.subjects(), sent.arms()) == ([], [])
 
 
-def test_a_subject_that_sends_again_after_a_restart_is_not_told_and_one_that_was_stopped_neither(sent: Sent) -> None:
+def test_a_subject_that_sends_again_after_a_restart_is_not_told_and_one_that_was_stopped_neither(
+    sent: Sent,
+) -> None:
     sent.minutes(3, "control", "b")
     sent.minutes(20)
     restarted(sent)
@@ -182,8 +190,10 @@ def test_a_live_metric_that_is_not_judged_is_remembered_too(sent: Sent) -> None:
     assert sent.subjects() == ["ranker"]
 
 
-def test_names_past_the_bound_are_counted_and_not_kept(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "SUBJECTS_MOST", 3)
+def test_names_past_the_bound_are_counted_and_not_kept(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silent_senders, "SUBJECTS_MAX", 3)
     sent.silence.subjects([f"s{n}" for n in range(5)], NOON)
     assert sent.silence.unwatched == 2
     assert sent.silence.stopped_subjects(NOON + SILENT, SILENT) == ["s0", "s1", "s2"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from schemas.catalog import TABLES_ARMS
 from schemas.ids import hash64
 from schemas.records import CommandRow, Order, Phase, SubjectRow
-from state.columnar import Columnar, combine, hash_part
-from state.keyed import Keyed
-from state.table import row_key
+from state.storage.columnar_table import ColumnarTable, combine, hash_part
+from state.storage.keyed_table import KeyedTable
+from state.storage.table import row_key
 from state.tables import ARM_NAMES, NULLABLE, STATES, Tables, arms_table
 from tests.builders import CODEC, NOON, tables
 from tests.laws.histories import History, snapshot
@@ -29,12 +29,12 @@ def test_keys_of_different_parts_differ(one: list[str | None], other: list[str |
     assert (row_key(*one) == row_key(*other)) == (plain[0] == plain[1])
 
 
-def arm(table: Columnar, *names: str | None) -> int:
+def arm(table: ColumnarTable, *names: str | None) -> int:
     columns = [pa.array([name], pa.string()) for name in names]
     return table.add(int(combine([hash_part(column) for column in columns])[0]), names)
 
 
-def found(table: Columnar, *names: str | None) -> int:
+def found(table: ColumnarTable, *names: str | None) -> int:
     return int(table.find(combine([hash_part(pa.array([name], pa.string())) for name in names]))[0])
 
 
@@ -94,7 +94,12 @@ def test_arms_come_back_as_the_bytes_they_were(
     table = arms_table()
     for name, segment, count, total, effect, state, missing in rows:
         row = arm(table, "bot", "exp", "error", name, segment, None)
-        for column, value in (("count", count), ("sum", total), ("state", state), ("missing_squares", missing)):
+        for column, value in (
+            ("count", count),
+            ("sum", total),
+            ("state", state),
+            ("missing_squares", missing),
+        ):
             table[column][row] = value
         table["effect"][row] = np.nan if effect is None else effect
         for column in NULLABLE[1:]:
@@ -126,8 +131,8 @@ def subject(name: str, experiments: int) -> SubjectRow:
     return SubjectRow(name, experiments, 0, {"slot": experiments})
 
 
-def keyed() -> Keyed[SubjectRow]:
-    return Keyed("tables.subjects.v1", "SubjectRow", lambda row: row_key(row.subject))
+def keyed() -> KeyedTable[SubjectRow]:
+    return KeyedTable("tables.subjects.v1", "SubjectRow", lambda row: row_key(row.subject))
 
 
 def test_a_keyed_table_writes_its_last_rows_and_takes_them_back() -> None:
@@ -175,9 +180,9 @@ def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
     assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment", "step")
 
 
-def _marked() -> Keyed[SubjectRow]:
+def _marked() -> KeyedTable[SubjectRow]:
     """Marked by how many experiments they had, where there was one."""
-    return Keyed(
+    return KeyedTable(
         "t",
         "SubjectRow",
         lambda row: row.subject,
@@ -186,7 +191,9 @@ def _marked() -> Keyed[SubjectRow]:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), max_size=20))
-def test_rows_are_found_by_their_marks_as_they_stand_and_after_a_restart(changes: list[tuple[str, int]]) -> None:
+def test_rows_are_found_by_their_marks_as_they_stand_and_after_a_restart(
+    changes: list[tuple[str, int]],
+) -> None:
     """-1: the row is dropped."""
     table, again, plain = _marked(), _marked(), dict[str, int]()
     for name, count in changes:

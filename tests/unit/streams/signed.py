@@ -1,4 +1,6 @@
-"""Command records as the emitter writes them, and what the verifier says of them once something was changed."""
+"""Command records as the emitter writes them, and what the verifier says of them once something was
+changed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,13 +8,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from agents.effects import Output
+from agents.core.effects import Output
 from schemas.catalog import COMMANDS
 from schemas.records import Command, Evidence, RollbackCommand
-from streams.emit import Emitter
-from streams.signing import Signer
-from streams.transaction import Outbox
-from streams.verifier import Refused, key_id, verify
+from streams.engine.outbox import Emitter
+from streams.engine.transaction import Outbox
+from streams.signing.signer import Signer
+from streams.signing.verifier import Refused, key_id, verify
 from tests.builders import CODEC, NOON, ONE
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -60,10 +62,14 @@ class Sent:
 
     def headed(self, name: str, text: bytes) -> "Sent":
         """With another text in one header."""
-        return replace(self, headers=tuple((each, text if each == name else old) for each, old in self.headers))
+        return replace(
+            self, headers=tuple((each, text if each == name else old) for each, old in self.headers)
+        )
 
 
-def sent(record: Command = ROLLBACK, order: str = "ROLLBACK", key: Ed25519PrivateKey | None = KEY) -> Sent:
+def sent(
+    record: Command = ROLLBACK, order: str = "ROLLBACK", key: Ed25519PrivateKey | None = KEY
+) -> Sent:
     """What the emitter writes of a command; without a key it is not signed."""
     outbox = Outbox()
     output = Output(COMMANDS[order], record.subject, "event", record, NOON)
@@ -71,7 +77,9 @@ def sent(record: Command = ROLLBACK, order: str = "ROLLBACK", key: Ed25519Privat
     ((topic, _, written, value, headers),) = outbox.records
     assert isinstance(written, str)
     assert value is not None
-    return Sent(topic, written.encode(), value, tuple(headers), CODEC.read(type(record).__name__, value))
+    return Sent(
+        topic, written.encode(), value, tuple(headers), CODEC.read(type(record).__name__, value)
+    )
 
 
 def trusted(*keys: Ed25519PrivateKey) -> dict[str, Ed25519PublicKey]:
@@ -79,11 +87,15 @@ def trusted(*keys: Ed25519PrivateKey) -> dict[str, Ed25519PublicKey]:
     return {key_id(each.public_bytes_raw()): each for each in publics}
 
 
-def refusal(record: Sent, keys: Mapping[str, Ed25519PublicKey] | None = None, now_ms: int = NOON) -> str:
+def refusal(
+    record: Sent, keys: Mapping[str, Ed25519PublicKey] | None = None, now_ms: int = NOON
+) -> str:
     """Why the verifier refuses a record; empty where it does not."""
     known = trusted() if keys is None else keys
     try:
-        verify(record.topic, record.key, record.value, record.headers, record.command, known, now_ms)
+        verify(
+            record.topic, record.key, record.value, record.headers, record.command, known, now_ms
+        )
     except Refused as refused:
         return refused.reason
     return ""

@@ -1,4 +1,6 @@
-"""What became of records is told whole, in whatever order brokers show the logs of one transaction."""
+"""What became of records is told whole, in whatever order brokers show the logs of one
+transaction.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,16 +8,18 @@ from typing import Any
 import pytest
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, SPECS
-from streams import aftermath
-from streams.aftermath import Aftermath
-from streams.config import Settings
-from streams.kafka import Place, read
-from streams.memory.log import Fate
+from streams.kafka.memory.log import Fate
+from streams.kafka.reading import TopicPartitionKey, read
+from streams.operations import record_fates
+from streams.operations.record_fates import Aftermath
+from streams.runtime.settings import Settings
 from tests.builders import CODEC
 from tests.still import still
 
 
-def test_a_letter_that_is_shown_after_the_journal_is_no_new_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_letter_that_is_shown_after_the_journal_is_no_new_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with still() as one:
         one.worker().until(lambda: len(one.values(JOURNAL)) > 0)
         looks_after = Aftermath(one.settings, CODEC)
@@ -25,10 +29,12 @@ def test_a_letter_that_is_shown_after_the_journal_is_no_new_record(monkeypatch: 
         letters.entries[0].fate, letters.entries[0].owner = Fate.OPEN, "worker"
         letters.open["worker"] = 0
 
-        def shown(settings: Settings, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Any]]:
+        def shown(
+            settings: Settings, ranges: Mapping[TopicPartitionKey, tuple[int, int]]
+        ) -> Iterator[list[Any]]:
             letters.end("worker", Fate.COMMITTED, one.now)
             return read(settings, ranges)
 
-        monkeypatch.setattr(aftermath, "read", shown)
+        monkeypatch.setattr(record_fates, "read", shown)
         became = looks_after.became({(SPECS, 0): [[0, 0]]})
         assert (became.new, became.known, len(became.refused)) == (0, 0, 1)

@@ -1,7 +1,9 @@
-"""The AsyncAPI document that the project ships is the one of its topics and schemas, and a valid one.
+"""The AsyncAPI document that the project ships is the one of its topics and schemas, and a valid
+one.
 
-asyncapi-3.0.0.json.xz is the JSON schema of AsyncAPI 3.0.0, unchanged but for the compression, from the npm package
-@asyncapi/specs 6.11.1 (schemas/3.0.0.json; Apache-2.0, copyright 2016-2025 AsyncAPI Initiative).
+asyncapi-3.0.0.json.xz is the JSON schema of AsyncAPI 3.0.0, unchanged but for the compression, from
+the npm package @asyncapi/specs 6.11.1 (schemas/3.0.0.json; Apache-2.0, copyright 2016-2025 AsyncAPI
+Initiative).
 """
 
 import json
@@ -16,10 +18,18 @@ from fastavro import parse_schema
 from jsonschema import Draft7Validator
 from pydantic import SecretStr
 
-from agents.fold import INPUTS
-from schemas.catalog import BROADCASTS, COMMANDS, RECORDS, REDRIVES, TOPICS, plain_schema, schema_text
-from streams.asyncapi.document import document, text_of
-from streams.config import Settings
+from agents.flow.pipeline import INPUTS
+from schemas.catalog import (
+    BROADCASTS,
+    COMMANDS,
+    RECORDS,
+    REDRIVES,
+    TOPICS,
+    plain_schema,
+    schema_text,
+)
+from streams.operations.asyncapi.document import document, text_of
+from streams.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text(encoding="utf-8"))
@@ -81,14 +91,19 @@ def test_what_is_heard_and_said_is_said_of_each_program() -> None:
         (name.split("-")[0], one["action"], one["channel"]["$ref"].removeprefix("#/channels/"))
         for name, one in SHIPPED["operations"].items()
     }
-    assert {topic for who, does, topic in told if (who, does) == ("processor", "receive")} == {*INPUTS, *BROADCASTS}
+    assert {topic for who, does, topic in told if (who, does) == ("processor", "receive")} == {
+        *INPUTS,
+        *BROADCASTS,
+    }
     written = {topic.name for topic in TOPICS.values() if topic.writer == "processor"}
     assert {topic for who, does, topic in told if (who, does) == ("processor", "send")} == written
     assert {("executor", "receive", topic) for topic in COMMANDS.values()} <= told
     assert ("executor", "send", "commands.status.v1") in told
     assert ("redriver", "send", REDRIVES) in told
     assert {"mendstream", "mendstream-executor", "mendstream-redrive"} == {
-        one["bindings"]["kafka"]["groupId"]["const"] for one in SHIPPED["operations"].values() if "bindings" in one
+        one["bindings"]["kafka"]["groupId"]["const"]
+        for one in SHIPPED["operations"].values()
+        if "bindings" in one
     }
 
 

@@ -7,9 +7,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from streams.aside import MOST, own_folder
-from streams.blackbox import DEADLY, BlackBox, black_box
-from streams.config import Settings
+from streams.engine.quarantine import DEADLY, BlackBox, black_box
+from streams.runtime.damaged_files import MOST, own_folder
+from streams.runtime.settings import Settings
 from tests.builders import Sent
 
 
@@ -21,7 +21,9 @@ def records(deadly: int, value: bytes = b"deadly", n: int = 10) -> list[Any]:
     return [Sent(value if at == deadly else b"%d" % at, at) for at in range(n)]
 
 
-def folds(path: Path | None, given: list[Any], deadly: bytes = b"deadly") -> tuple[list[int], list[int]]:
+def folds(
+    path: Path | None, given: list[Any], deadly: bytes = b"deadly"
+) -> tuple[list[int], list[int]]:
     """The sizes of the pieces that one worker folds, and the offsets that it sets aside."""
     sizes, aside = [], []
     for piece, condemned in BlackBox(path).pieces("topic", 1, given):
@@ -75,8 +77,14 @@ TORN = [
     b"\xff\xfe\0",
     b"[" * 900,
 ]
-TORN += [b'{"condemned": [[1]], "suspect": null, "ends": 0}', b'{"condemned": [], "suspect": 3, "ends": 0}']
-TORN += [b'{"condemned": 3, "suspect": null, "ends": 0}', b'{"condemned": [], "suspect": null, "ends": "x"}']
+TORN += [
+    b'{"condemned": [[1]], "suspect": null, "ends": 0}',
+    b'{"condemned": [], "suspect": 3, "ends": 0}',
+]
+TORN += [
+    b'{"condemned": 3, "suspect": null, "ends": 0}',
+    b'{"condemned": [], "suspect": null, "ends": "x"}',
+]
 
 
 @pytest.mark.parametrize("torn", TORN)
@@ -94,7 +102,9 @@ def test_a_torn_note_is_set_aside_and_keeps_no_worker_from_starting(
 
 
 @pytest.mark.parametrize("ending", ["mark", "json", "new"])
-def test_a_folder_or_a_link_in_the_place_of_a_note_is_set_aside(tmp_path: Path, ending: str) -> None:
+def test_a_folder_or_a_link_in_the_place_of_a_note_is_set_aside(
+    tmp_path: Path, ending: str
+) -> None:
     (tmp_path / f"box.{ending}").mkdir()
     (tmp_path / f"box.{ending}" / "inside").touch()
     test_what_ended_three_workers_is_set_aside_alone(tmp_path)
@@ -117,8 +127,11 @@ def test_the_default_folder_is_not_taken_from_whoever_made_it(
 ) -> None:
     (folder := tmp_path / f"mendstream-{os.geteuid()}").mkdir()
     folder.chmod(mode)
-    monkeypatch.setattr("streams.blackbox.gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr("streams.blackbox.admin", lambda _: Mock(list_topics=lambda timeout: Mock(cluster_id="c")))
+    monkeypatch.setattr("streams.engine.quarantine.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(
+        "streams.engine.quarantine.admin",
+        lambda _: Mock(list_topics=lambda timeout: Mock(cluster_id="c")),
+    )
     black_box(Settings())
     assert [*folder.iterdir()] == []
     assert "others may write to it" in caplog.text
@@ -130,7 +143,9 @@ def test_the_default_folder_is_not_taken_from_whoever_made_it(
     assert len([*(tmp_path / "named").glob("*.mark")]) == 1
 
 
-def test_a_folder_of_another_user_or_a_link_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_user_or_a_link_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert own_folder(tmp_path / "made" / "here") == ""
     assert (tmp_path / "made" / "here").stat().st_mode & 0o777 == 0o700
     (tmp_path / "link").symlink_to(tmp_path / "made")

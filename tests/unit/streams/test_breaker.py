@@ -1,12 +1,21 @@
-"""A source whose records are mostly invalid is told of; a partition stops only where all are bad and stopping was asked for."""
+"""A source whose records are mostly invalid is told of; a partition stops only where all are bad
+and stopping was asked for.
+"""
 
 import logging
 from collections.abc import Iterable
 
 import pytest
 
-from streams.breaker import FORGOTTEN, LOOKED_AT, NO_KEY, QUIET_MS, SOURCES_MOST, Breaker
-from streams.telemetry import REGISTRY
+from streams.engine.circuit_breaker import (
+    FORGOTTEN,
+    LOOKED_AT,
+    NO_KEY,
+    QUIET_MS,
+    SOURCES_MAX,
+    Breaker,
+)
+from streams.runtime.metrics import REGISTRY
 from tests.builders import NOON, Sent
 
 TOPIC = "experiments.results.v1"
@@ -23,31 +32,49 @@ def keys(name: bytes | None, count: int) -> list[Sent]:
     return [Sent(b"", at, keyed=name) for at in range(count)]
 
 
-def feed(breaker: Breaker, good: bytes | None, bad: bytes | None, rounds: int = 30, each: int = SLICE // 2) -> bool:
-    """Slices of which one half is valid, of `good`, and one invalid, of `bad`; whether any paused the partition."""
+def feed(
+    breaker: Breaker,
+    good: bytes | None,
+    bad: bytes | None,
+    rounds: int = 30,
+    each: int = SLICE // 2,
+) -> bool:
+    """Slices of which one half is valid, of `good`, and one invalid, of `bad`; whether any paused
+    the partition.
+    """
     records = keys(good, each) + keys(bad, each)
     tripped = [breaker.trips(TOPIC, 0, records, [bad] * each, NOON) for _ in range(rounds)]
     return any(tripped)
 
 
 def sources() -> float | None:
-    return REGISTRY.get_sample_value("mendstream_garbage_sources", {"topic": TOPIC, "partition": "0"})
+    return REGISTRY.get_sample_value(
+        "mendstream_garbage_sources", {"topic": TOPIC, "partition": "0"}
+    )
 
 
 @pytest.mark.parametrize("pauses", [False, True])
-def test_one_tenants_garbage_stops_nobody_and_is_told_once(told: pytest.LogCaptureFixture, pauses: bool) -> None:
+def test_one_tenants_garbage_stops_nobody_and_is_told_once(
+    told: pytest.LogCaptureFixture, pauses: bool
+) -> None:
     breaker = Breaker(pauses)
     assert not feed(breaker, b"good/bot", b"evil/bot", rounds=100)
     assert not breaker.opened(TOPIC, 0)
     (line,) = [record.getMessage() for record in told.records]
-    assert line.startswith(f"{TOPIC}/0: 1000 of the last 1000 records of 'evil' were invalid. The others go on.")
+    assert line.startswith(
+        f"{TOPIC}/0: 1000 of the last 1000 records of 'evil' were invalid. The others go on."
+    )
     assert sources() == 1.0
 
 
 @pytest.mark.parametrize("key", [None, b"\xff\xfe", b"lone"])
-def test_a_source_without_a_tenant_is_known_by_its_key(told: pytest.LogCaptureFixture, key: bytes | None) -> None:
+def test_a_source_without_a_tenant_is_known_by_its_key(
+    told: pytest.LogCaptureFixture, key: bytes | None
+) -> None:
     feed(Breaker(), b"good/bot", key)
-    assert [("lone" if key == b"lone" else NO_KEY) in record.getMessage() for record in told.records] == [True]
+    assert [
+        ("lone" if key == b"lone" else NO_KEY) in record.getMessage() for record in told.records
+    ] == [True]
 
 
 def test_even_a_flood_of_many_tenants_garbage_stops_nobody_who_sends_what_is_valid(
@@ -57,7 +84,9 @@ def test_even_a_flood_of_many_tenants_garbage_stops_nobody_who_sends_what_is_val
     bad = [b"evil%d/bot" % n for n in range(5)]
     for _ in range(100):
         records = [record for name in bad for record in keys(name, 180)] + keys(b"good/bot", 1)
-        assert not breaker.trips(TOPIC, 0, records, [name for name in bad for _ in range(180)], NOON)
+        assert not breaker.trips(
+            TOPIC, 0, records, [name for name in bad for _ in range(180)], NOON
+        )
     assert len(told.records) == len(bad)
 
 
@@ -65,7 +94,10 @@ def test_where_all_are_bad_it_pauses_only_if_it_is_told_to(told: pytest.LogCaptu
     for pauses in (False, True):
         breaker = Breaker(pauses)
         records = [record for n in range(3) for record in keys(b"tenant%d/bot" % n, SLICE)]
-        tripped = [breaker.trips(TOPIC, 0, records, [record.key() for record in records], NOON) for _ in range(20)]
+        tripped = [
+            breaker.trips(TOPIC, 0, records, [record.key() for record in records], NOON)
+            for _ in range(20)
+        ]
         assert (any(tripped), breaker.opened(TOPIC, 0)) == (pauses, pauses)
         assert tripped.count(True) == pauses
     assert "paused, for all of its 3 sources" in told.records[-1].getMessage()
@@ -91,7 +123,9 @@ def test_a_source_that_went_away_is_forgotten() -> None:
     assert sources() == 0.0
 
 
-def test_a_source_that_went_quiet_with_its_partition_is_counted_no_more_once_its_time_is_over() -> None:
+def test_a_source_that_went_quiet_with_its_partition_is_counted_no_more_once_its_time_is_over() -> (
+    None
+):
     breaker = Breaker()
     feed(breaker, b"good/bot", b"ill/bot")
     breaker.passed([TOPIC], 1, NOON + QUIET_MS)  # the clock of another partition
@@ -103,7 +137,9 @@ def test_a_source_that_went_quiet_with_its_partition_is_counted_no_more_once_its
     assert sources() == 1.0, "it is back, and as bad as it was"
 
 
-def test_one_that_goes_on_and_the_sources_of_a_paused_partition_are_counted_whatever_the_time() -> None:
+def test_one_that_goes_on_and_the_sources_of_a_paused_partition_are_counted_whatever_the_time() -> (
+    None
+):
     breaker = Breaker()
     feed(breaker, b"good/bot", b"ill/bot")
     breaker.trips(TOPIC, 0, keys(b"ill/bot", 1), [b"ill/bot"], NOON + QUIET_MS - 1)
@@ -120,10 +156,10 @@ def test_one_that_goes_on_and_the_sources_of_a_paused_partition_are_counted_what
 
 def test_made_up_names_take_up_no_more_than_their_place(told: pytest.LogCaptureFixture) -> None:
     breaker = Breaker()
-    for start in range(0, 5 * SOURCES_MOST, SLICE):
+    for start in range(0, 5 * SOURCES_MAX, SLICE):
         names = [b"made-up-%d" % n for n in range(start, start + SLICE)]
         records = [record for name in names for record in keys(name, 1)]
         assert not breaker.trips(TOPIC, 0, records, names, NOON)
-    assert len(breaker._partitions[TOPIC, 0].sources) == SOURCES_MOST + 1
+    assert len(breaker._partitions[TOPIC, 0].sources) == SOURCES_MAX + 1
     (line,) = [record.getMessage() for record in told.records]
     assert "'all others'" in line

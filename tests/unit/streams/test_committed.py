@@ -9,19 +9,25 @@ import pytest
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streams.executor.committed import Transport
+from streams.executor.faust_transport import Transport
 
 PART = TP("commands.deploy.v1", 0)
 
 
 class Partition:
-    """A consumer that holds one partition of which records come, as the conductor and a stream would have them come."""
+    """A consumer that holds one partition of which records come, as the conductor and a stream
+    would have them come.
+    """
 
     def __init__(self) -> None:
-        app: Any = faust.App("test", broker="kafka://127.0.0.1:1", store="memory://", web_enabled=False)
+        app: Any = faust.App(
+            "test", broker="kafka://127.0.0.1:1", store="memory://", web_enabled=False
+        )
         app.topics.acks_enabled_for = lambda _topic: True
         made: Any = Transport(app.conf.broker_consumer, app)
-        self._consumer = made.create_consumer(print, on_partitions_revoked=print, on_partitions_assigned=print)
+        self._consumer = made.create_consumer(
+            print, on_partitions_revoked=print, on_partitions_assigned=print
+        )
         self._messages: dict[int, Any] = {}
 
     def close(self) -> None:
@@ -57,7 +63,9 @@ def test_nothing_is_committed_before_anything_is_done(partition: Partition) -> N
     assert partition.next_offset() is None
 
 
-def test_what_is_under_way_is_read_again_however_much_behind_it_is_done(partition: Partition) -> None:
+def test_what_is_under_way_is_read_again_however_much_behind_it_is_done(
+    partition: Partition,
+) -> None:
     partition.takes(5, 7, 9)  # markers of transactions lie between
     partition.is_done_with(9)
     assert partition.next_offset() == 5
@@ -84,7 +92,11 @@ def test_the_count_does_not_grow_with_what_is_done(partition: Partition) -> None
         partition.is_done_with(offset)
         partition.next_offset()
     consumer = partition._consumer
-    assert (len(consumer._acked[PART]), len(consumer._acked_index[PART]), len(consumer._gap[PART])) == (0, 0, 0)
+    assert (
+        len(consumer._acked[PART]),
+        len(consumer._acked_index[PART]),
+        len(consumer._gap[PART]),
+    ) == (0, 0, 0)
 
 
 def test_the_consumer_is_made_to_read_committed_records_only() -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from schemas.codec.framing import Record, unframe
 from schemas.records import Decision, Evidence, Order, Outcome, Verdict
-from schemas.wire import Record, unframe
-from streams.compare import Difference, differences, leaves, proofs
-from streams.stored import Stored
+from streams.history.record_diff import Difference, differences, leaves, proofs
+from streams.kafka.stored_records import Stored
 from tests.builders import CODEC, NOON
 
 EVIDENCE = Evidence(
@@ -38,8 +38,12 @@ DECISION = Decision(
 PLACE = "decisions.v1/1 offset 5"
 
 
-def stored(record: Record, key: str = "shop", value: bytes | None = None, offset: int = 5) -> Stored:
-    return Stored("decisions.v1", 1, offset, key, CODEC.encode(record) if value is None else value, record)
+def stored(
+    record: Record, key: str = "shop", value: bytes | None = None, offset: int = 5
+) -> Stored:
+    return Stored(
+        "decisions.v1", 1, offset, key, CODEC.encode(record) if value is None else value, record
+    )
 
 
 def compared(*copies: Stored, replayed: Record | None = DECISION) -> list[Difference]:
@@ -52,7 +56,9 @@ def test_equal_bytes_differ_in_nothing() -> None:
 
 
 def test_each_changed_field_is_named_down_to_the_evidence() -> None:
-    forged = replace(DECISION, rule="a feeling", command_id="c", evidence=(replace(EVIDENCE, log_e=4.0),))
+    forged = replace(
+        DECISION, rule="a feeling", command_id="c", evidence=(replace(EVIDENCE, log_e=4.0),)
+    )
     assert compared(stored(forged)) == [
         Difference(PLACE, "rule", "a feeling", "harm proved"),
         Difference(PLACE, "evidence[0].log_e", 4.0, 3.0),
@@ -62,7 +68,10 @@ def test_each_changed_field_is_named_down_to_the_evidence() -> None:
 
 def test_evidence_that_one_side_lacks_is_named() -> None:
     found = compared(stored(replace(DECISION, evidence=())))
-    assert {(each.field, each.stored) for each in found} >= {("evidence[0].topic", None), ("evidence[0].count", None)}
+    assert {(each.field, each.stored) for each in found} >= {
+        ("evidence[0].topic", None),
+        ("evidence[0].count", None),
+    }
 
 
 def test_a_sign_of_zero_is_a_difference() -> None:
@@ -85,7 +94,9 @@ def test_another_key_differs() -> None:
 
 def test_one_record_is_to_stand_where_one_was_replayed() -> None:
     assert compared() == [Difference("nowhere", "decision", "does not stand", "given")]
-    assert compared(stored(DECISION), replayed=None) == [Difference(PLACE, "decision", "stands", "not given")]
+    assert compared(stored(DECISION), replayed=None) == [
+        Difference(PLACE, "decision", "stands", "not given")
+    ]
     twice = compared(stored(DECISION), stored(DECISION, offset=6))
     assert twice == [Difference(f"{PLACE}, decisions.v1/1 offset 6", "records", 2, 1)]
 

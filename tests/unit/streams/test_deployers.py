@@ -1,4 +1,6 @@
-"""What is said to deployers holds: the verifier stands alone, and the handbook's example refuses what it should."""
+"""What is said to deployers holds: the verifier stands alone, and the handbook's example refuses
+what it should.
+"""
 
 import ast
 import re
@@ -10,9 +12,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from streams import verifier
-from streams.signing import public_line
-from streams.verifier import Reason
+from streams.signing import verifier
+from streams.signing.signer import public_line
+from streams.signing.verifier import Reason
 from tests.builders import CODEC
 from tests.unit.streams.signed import KEY, ROLLBACK, Sent, sent
 
@@ -33,7 +35,12 @@ class Consumed:
 
 def test_the_verifier_can_be_copied_without_anything_of_ours() -> None:
     tree = ast.parse(Path(verifier.__file__).read_text(encoding="utf-8"))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not any(node.level for node in froms)
     roots = {name.partition(".")[0] for name in names | {node.module or "" for node in froms}}
@@ -42,18 +49,27 @@ def test_the_verifier_can_be_copied_without_anything_of_ours() -> None:
 
 def test_the_handbook_names_every_reason() -> None:
     text = HANDBOOK.read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(?!MENDSTREAM)([A-Z_]+)` \|", text, re.MULTILINE)) == set(get_args(Reason))
+    assert set(re.findall(r"^\| `(?!MENDSTREAM)([A-Z_]+)` \|", text, re.MULTILINE)) == set(
+        get_args(Reason)
+    )
 
 
-def test_the_deployer_in_the_handbook_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(from time.*?)```", HANDBOOK.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_deployer_in_the_handbook_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(
+        r"```python\n(from time.*?)```", HANDBOOK.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "mendstream-keys.txt").write_text(public_line(KEY, ""))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "verifier", verifier)
     done: list[Any] = []
     deployer: dict[str, Any] = {
         "consumer": Mock(list_topics=lambda: Mock(cluster_id="cluster-1")),
-        "decode": lambda value: (CODEC.read("RollbackCommand", value), CODEC.written_with("RollbackCommand", value)),
+        "decode": lambda value: (
+            CODEC.read("RollbackCommand", value),
+            CODEC.written_with("RollbackCommand", value),
+        ),
         "report": lambda reason, _sentence: done.append(reason),
         "carry_out": lambda command: done.append(command["fencing_token"]),
     }

@@ -10,12 +10,12 @@ import pytest
 
 from schemas.catalog import COMMANDS
 from schemas.records import Command, CommandStatus, Order, Status
-from schemas.terms import check_status
-from streams.errors import MendstreamError
-from streams.executor.desk import Desk, Gate, open_gate
-from streams.executor.rollout import Plan, Strategy
-from streams.executor.sites import Sites
-from streams.telemetry import REGISTRY
+from schemas.validation.specs_and_policies import check_status
+from streams.executor.dispatcher import Dispatcher, Gate, open_gate
+from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
+from streams.executor.targets_config import Sites
+from streams.runtime.errors import MendstreamError
+from streams.runtime.metrics import REGISTRY
 from tests.builders import CODEC, NOON
 from tests.executor.fakes import SHOP, Killed, MemoryTarget, Mortal, TurnedClock, command
 
@@ -30,11 +30,13 @@ class Refused:
 class Office:
     """A desk with one target, and what it told."""
 
-    def __init__(self, plan: Plan | None = None, gate: Gate = open_gate, **standing: Any) -> None:
+    def __init__(
+        self, plan: RolloutPlan | None = None, gate: Gate = open_gate, **standing: Any
+    ) -> None:
         self.target, self.clock = MemoryTarget(**{"baseline": "v1", **standing}), TurnedClock()
         self.told: list[CommandStatus] = []
         self.away = False
-        self.plan, self._gate = plan or Plan(Strategy.IMMEDIATE, 0.0), gate
+        self.plan, self._gate = plan or RolloutPlan(RolloutStrategy.IMMEDIATE, 0.0), gate
 
     async def publish(self, status: CommandStatus) -> None:
         if self.away:
@@ -42,9 +44,9 @@ class Office:
         assert check_status(status) == []
         self.told.append(status)
 
-    def desk(self, target: Any = None) -> Desk:
+    def desk(self, target: Any = None) -> Dispatcher:
         sites = Sites([("shop/*", target or self.target, self.plan)], [])
-        return Desk(CODEC, sites, self.publish, self.clock, "executor-0", self._gate)
+        return Dispatcher(CODEC, sites, self.publish, self.clock, "executor-0", self._gate)
 
     def take(self, given: Command, order: Order = DEPLOY, target: Any = None) -> None:
         asyncio.run(self.desk(target).take(COMMANDS[order], b"shop", CODEC.encode(given), []))
@@ -64,23 +66,31 @@ def test_a_command_is_acknowledged_carried_out_and_answered_for() -> None:
         (Status.COMPLETED, "v2 is the baseline: share=100%"),
     ]
     one = office.told[-1]
-    assert (one.command_id, one.attempt, one.subject, one.fencing_token) == ("deploy-3", 2, "shop", 3)
+    assert (one.command_id, one.attempt, one.subject, one.fencing_token) == (
+        "deploy-3",
+        2,
+        "shop",
+        3,
+    )
     assert (one.reported_at, one.reporter) == (NOON, "executor-0")
 
 
 def test_a_long_rollout_is_heard_of_at_least_each_minute() -> None:
-    office = Office(Plan(Strategy.CANARY))
+    office = Office(RolloutPlan(RolloutStrategy.CANARY))
     office.take(command(DEPLOY, expires_at=NOON + 7_200_000))
     moments = [one.reported_at for one in office.told]
     assert max(after - before for before, after in itertools.pairwise(moments)) <= 60_000
     assert moments[-1] - moments[0] == 6 * 600_000
     assert len({one.event_id for one in office.told}) == len(office.told)
-    shares = [one.detail.partition("share=")[2] for one in office.told if one.status == Status.IN_PROGRESS]
+    shares = [
+        one.detail.partition("share=")[2] for one in office.told if one.status == Status.IN_PROGRESS
+    ]
     assert list(dict.fromkeys(shares)) == ["1%", "5%", "10%", "25%", "50%", "100%"]
     steps = [one for one in office.told if one.traffic_share is not None]
     assert [one.traffic_share for one in steps] == [0.01, 0.05, 0.1, 0.25, 0.5, 1.0]
     assert all(
-        (one.share_from, one.share_until) == (one.reported_at + 60_000, one.reported_at + 600_000) for one in steps
+        (one.share_from, one.share_until) == (one.reported_at + 60_000, one.reported_at + 600_000)
+        for one in steps
     )
 
 
@@ -91,7 +101,9 @@ def test_what_is_finished_is_answered_with_what_the_target_remembers() -> None:
     office.take(command(DEPLOY))
     again = office.told[len(first) :]
     assert [one.status for one in again] == [Status.ACKNOWLEDGED, Status.COMPLETED]
-    assert {one.event_id for one in again} <= {one.event_id for one in first}, "for Mendstream these are duplicates"
+    assert {one.event_id for one in again} <= {one.event_id for one in first}, (
+        "for Mendstream these are duplicates"
+    )
     assert office.target.effects == effects
 
 
@@ -122,7 +134,9 @@ def test_an_expired_command_is_refused_unless_it_was_begun_in_time() -> None:
 def test_what_a_gate_lets_not_pass_is_neither_carried_out_nor_answered() -> None:
     seen: list[object] = []
 
-    def gate(topic: str, key: bytes | None, value: bytes, headers: object, given: Command) -> Refused:
+    def gate(
+        topic: str, key: bytes | None, value: bytes, headers: object, given: Command
+    ) -> Refused:
         seen.append((topic, key, CODEC.decode("DeployCommand", value) == given, headers))
         return Refused("the signature is not valid")
 
@@ -137,7 +151,9 @@ def test_what_is_under_way_and_what_was_reported_is_counted() -> None:
     def counted(name: str, **labels: str) -> float:
         return REGISTRY.get_sample_value(f"mendstream_{name}", labels) or 0.0
 
-    statuses = [str(status) for status in (Status.ACKNOWLEDGED, Status.IN_PROGRESS, Status.COMPLETED)]
+    statuses = [
+        str(status) for status in (Status.ACKNOWLEDGED, Status.IN_PROGRESS, Status.COMPLETED)
+    ]
     before = [counted("statuses_reported_total", status=status) for status in statuses]
     meanwhile: list[float] = []
 
@@ -195,7 +211,7 @@ def test_without_kafka_the_command_is_not_done_with() -> None:
 
 
 def test_a_command_that_comes_again_while_it_is_carried_out_is_waited_for() -> None:
-    office = Office(Plan(Strategy.CANARY, 20.0))
+    office = Office(RolloutPlan(RolloutStrategy.CANARY, 20.0))
     value = CODEC.encode(command(DEPLOY))
 
     async def both() -> None:
@@ -208,7 +224,7 @@ def test_a_command_that_comes_again_while_it_is_carried_out_is_waited_for() -> N
 
 
 def test_a_rollback_overtakes_the_rollout_that_it_stops() -> None:
-    office = Office(Plan(Strategy.CANARY))
+    office = Office(RolloutPlan(RolloutStrategy.CANARY))
 
     async def both() -> None:
         desk, deploy = office.desk(), CODEC.encode(command(DEPLOY))

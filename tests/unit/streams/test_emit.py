@@ -1,12 +1,11 @@
 """What is counted of the outputs, beside what is written."""
 
-from agents.effects import Output
+from agents.core.effects import Output
 from schemas.catalog import TRANSITIONS
-from schemas.orders import Event, Transition
-from schemas.records import Order, Phase
-from streams.emit import Emitter
-from streams.telemetry import REGISTRY
-from streams.transaction import Outbox
+from schemas.records import Event, Order, Phase, Transition
+from streams.engine.outbox import Emitter
+from streams.engine.transaction import Outbox
+from streams.runtime.metrics import REGISTRY
 from tests.builders import CODEC, NOON, ONE
 
 
@@ -24,6 +23,8 @@ def counted() -> float:
 
 def test_each_move_of_a_command_is_counted_by_what_moved_it() -> None:
     before, outbox = counted(), Outbox()
-    Emitter(CODEC, "mendstream/test", ONE).output(Output(TRANSITIONS, "bot", "t-1", late(), NOON), outbox)
+    Emitter(CODEC, "mendstream/test", ONE).output(
+        Output(TRANSITIONS, "bot", "t-1", late(), NOON), outbox
+    )
     assert len(outbox.records) == 1
     assert counted() - before == 1

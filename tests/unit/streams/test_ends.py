@@ -1,11 +1,13 @@
-"""What a worker says when Kafka ends it is a sentence with a remedy, and no remedy names what there is not."""
+"""What a worker says when Kafka ends it is a sentence with a remedy, and no remedy names what there
+is not.
+"""
 
 import pytest
 from confluent_kafka import KafkaError
 
 from schemas.catalog import JOURNAL, TOPICS
-from streams.config import Settings
-from streams.kafka import BEGIN_ANEW, ended
+from streams.kafka.error_messages import BEGIN_ANEW, ended
+from streams.runtime.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,9 @@ from streams.kafka import BEGIN_ANEW, ended
     ],
 )
 def test_a_worker_whose_slot_was_taken_says_which_and_what_to_do(code: int) -> None:
-    said = ended(KafkaError(code, "Local: This instance has been fenced"), Settings(group="g", slot="7"))
+    said = ended(
+        KafkaError(code, "Local: This instance has been fenced"), Settings(group="g", slot="7")
+    )
     assert said.startswith("another worker of group 'g' has taken slot '7' over")
     assert "MENDSTREAM_SLOT" in said
     assert "fenced" not in said
@@ -30,6 +34,8 @@ def test_another_end_is_told_as_the_client_tells_it() -> None:
 
 def test_to_begin_anew_names_topics_that_there_are() -> None:
     assert JOURNAL in BEGIN_ANEW
-    tables = [name for name, topic in TOPICS.items() if topic.cleanup == "compact" and name != JOURNAL]
+    tables = [
+        name for name, topic in TOPICS.items() if topic.cleanup == "compact" and name != JOURNAL
+    ]
     assert [name for name in tables if name.startswith("tables.")]
     assert "tables.*.v1" in BEGIN_ANEW

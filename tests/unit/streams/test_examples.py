@@ -8,21 +8,23 @@ from typing import Any
 
 import pytest
 
-from agents.effects import Output
+from agents.core.effects import Output
 from examples import deployer, deployer_faust
 from examples.duties import Duties
 from schemas.catalog import COMMANDS
-from streams import verifier
-from streams.emit import Emitter
-from streams.signing import Scheme, Signer, public_line
-from streams.transaction import Outbox
-from streams.verifier import KEY_ID, SIGNATURE, SIGNATURE_2, Origin, key_id
+from streams.engine.outbox import Emitter
+from streams.engine.transaction import Outbox
+from streams.signing import verifier
+from streams.signing.signer import Scheme, Signer, public_line
+from streams.signing.verifier import KEY_ID, SIGNATURE, SIGNATURE_2, Origin, key_id
 from tests.builders import CODEC, NOON, ONE
 from tests.unit.streams.signed import KEY, OTHER, ROLLBACK
 
 HOME, TOPIC = Origin("cluster-1", "mendstream"), COMMANDS["ROLLBACK"]
 LATE = 100_000_000_000_000  # ms: a command of it does not expire while somebody reads this
-COMMAND = replace(ROLLBACK, command_id="5e1f0000-0000-4000-8000-000000000000", to_version="v1", expires_at=LATE)
+COMMAND = replace(
+    ROLLBACK, command_id="5e1f0000-0000-4000-8000-000000000000", to_version="v1", expires_at=LATE
+)
 Headers = list[tuple[str, Any]]
 Change = Callable[[Headers], Headers]
 
@@ -36,16 +38,29 @@ def unwarned() -> Iterator[None]:
 
 @pytest.fixture(params=[deployer, deployer_faust])
 def took(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., int]:
-    """How many statuses a deployer, whose duties are made as the program makes them, has for a signed command."""
+    """How many statuses a deployer, whose duties are made as the program makes them, has for a
+    signed command.
+    """
     (tmp_path / "keys").write_text(public_line(KEY, ""))
 
-    def take(change: Change = list, origin: Origin = HOME, scheme: Scheme = "both", until: int | None = None) -> int:
+    def take(
+        change: Change = list,
+        origin: Origin = HOME,
+        scheme: Scheme = "both",
+        until: int | None = None,
+    ) -> int:
         outbox = Outbox()
         output = Output(TOPIC, COMMAND.subject, "event", COMMAND, NOON)
         Emitter(CODEC, "mendstream/test", ONE, Signer(KEY, origin, scheme)).output(output, outbox)
         ((_, _, key, value, headers),) = outbox.records
         assert isinstance(key, str)
-        here = (str(tmp_path / "keys"), str(tmp_path / "state.json"), HOME.cluster, HOME.group, str(until or ""))
+        here = (
+            str(tmp_path / "keys"),
+            str(tmp_path / "state.json"),
+            HOME.cluster,
+            HOME.group,
+            str(until or ""),
+        )
         duties: Duties = request.param.duties_of(*here)
         return len(list(duties.take(TOPIC, key.encode(), value, change([*headers]))))
 
@@ -90,8 +105,12 @@ def test_what_is_forged_is_refused_without_a_word(took: Callable[..., int], chan
     assert took(change) == 0
 
 
-@pytest.mark.parametrize("origin", [Origin("cluster-2", "mendstream"), Origin("cluster-1", "trial")])
-def test_a_command_of_another_cluster_or_group_is_refused(took: Callable[..., int], origin: Origin) -> None:
+@pytest.mark.parametrize(
+    "origin", [Origin("cluster-2", "mendstream"), Origin("cluster-1", "trial")]
+)
+def test_a_command_of_another_cluster_or_group_is_refused(
+    took: Callable[..., int], origin: Origin
+) -> None:
     assert took(origin=origin) == 0
 
 
@@ -117,7 +136,9 @@ def test_scheme_1_alone_is_refused_once_it_has_ended_and_nothing_is_said(
     assert caplog.records == []
 
 
-def test_the_end_that_is_stated_is_said(took: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_that_is_stated_is_said(
+    took: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING, "mendstream.verifier"):
         assert took(without(SIGNATURE_2), until=LATE) == 2
     (line,) = [record.getMessage() for record in caplog.records]

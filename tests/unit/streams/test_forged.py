@@ -1,15 +1,16 @@
-"""Somebody who writes commands and is not the processor is told of once an hour, and holds nothing up."""
+"""Somebody who writes commands and is not the processor is told of once an hour, and holds nothing
+up.
+"""
 
 import asyncio
 
 from schemas.catalog import COMMANDS
-from schemas.lessons import Alert
-from schemas.records import Order, Severity
-from streams.executor.desk import Desk
-from streams.executor.forged import HOUR_MS, RULE, Forgeries
-from streams.executor.rollout import Plan, Strategy
-from streams.executor.sites import Sites
-from streams.verifier import Refused
+from schemas.records import Alert, Order, Severity
+from streams.executor.dispatcher import Dispatcher
+from streams.executor.forgery_alerts import HOUR_MS, RULE, Forgeries
+from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
+from streams.executor.targets_config import Sites
+from streams.signing.verifier import Refused
 from tests.builders import CODEC
 from tests.executor.fakes import MemoryTarget, TurnedClock, command
 
@@ -51,9 +52,9 @@ def test_a_desk_goes_on_while_nobody_can_be_told() -> None:
         async def publish(status: object) -> None:
             statuses.append(status)
 
-        desk = Desk(
+        desk = Dispatcher(
             CODEC,
-            Sites([("shop/*", target, Plan(Strategy.IMMEDIATE, 0.0))], []),
+            Sites([("shop/*", target, RolloutPlan(RolloutStrategy.IMMEDIATE, 0.0))], []),
             publish,
             clock,
             "executor-0",

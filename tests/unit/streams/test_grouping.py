@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
-from streams.grouping import by_place
-from streams.topology import DECIDING
+from streams.engine.topology import DECIDING
+from streams.kafka.batches import by_place
 
 PLACES = st.tuples(st.sampled_from([RESULTS, METRICS, SPECS, STATUS, TICKS]), st.integers(0, 5))
 
@@ -16,7 +16,9 @@ def message(topic: str, partition: int, offset: int) -> Message:
 
 
 @given(st.lists(st.tuples(PLACES, st.integers(1, 4)), max_size=30))
-def test_every_message_stands_with_its_own_in_their_order(runs: list[tuple[tuple[str, int], int]]) -> None:
+def test_every_message_stands_with_its_own_in_their_order(
+    runs: list[tuple[tuple[str, int], int]],
+) -> None:
     places = [place for place, length in runs for _ in range(length)]
     messages = [message(*place, offset) for offset, place in enumerate(places)]
     found = by_place(messages, DECIDING.inputs)

@@ -2,11 +2,13 @@
 
 import pytest
 
-from streams import health
-from streams.health import STALLED_SECONDS, Health
+from streams.runtime import health
+from streams.runtime.health import STALLED_SECONDS, Health
 
 
-def test_a_loop_that_stands_still_is_not_live_unless_it_restores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_stands_still_is_not_live_unless_it_restores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 1_000.0
     monkeypatch.setattr(health, "monotonic", lambda: now)
     worker = Health()

@@ -12,15 +12,15 @@ import pytest
 import typer
 import yaml
 
-from schemas import terms
 from schemas.records import ExperimentSpec, Policy
-from streams.cli import application
-from streams.config import OTHER_NAMES, PREFIX, Settings
-from streams.console import apply
-from streams.console.executor import _HELP
+from schemas.validation import specs_and_policies
+from streams.cli import apply_commands
+from streams.cli.app import application
+from streams.cli.executor_command import _HELP
 from streams.executor.notify.routes import RoutesFile
-from streams.executor.sites import TargetsFile
-from streams.forms import build
+from streams.executor.targets_config import TargetsFile
+from streams.files.parsing import build
+from streams.runtime.settings import OTHER_NAMES, PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
 APP: Any = typer.main.get_command(application())
@@ -51,7 +51,9 @@ def in_help() -> Iterator[str]:
 
 def in_documents() -> Iterator[tuple[str, str]]:
     for path in DOCUMENTS:
-        for block in re.findall(r"```(?:sh|bash|console|)\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        for block in re.findall(
+            r"```(?:sh|bash|console|)\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL
+        ):
             for line in block.replace("\\\n", " ").splitlines():
                 found = re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(mendstream .*)", line)
                 if found and not re.search(r"[│✔]|\.\.\.", line):
@@ -87,11 +89,17 @@ def parsed(example: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_shows_an_example_of_its_own(verb: str) -> None:
-    examples = [each for each in re.findall(r"\*\*([^*]+)", told(VERBS[verb])) if f"mendstream {verb}" in each]
+    examples = [
+        each
+        for each in re.findall(r"\*\*([^*]+)", told(VERBS[verb]))
+        if f"mendstream {verb}" in each
+    ]
     assert examples, f"mendstream {verb} --help shows no example of {verb}"
     first = re.search(r"\*\*[^*]*?mendstream ((?:[^*\\]|\\\*)+)\*\*", told(VERBS[verb]))
     assert first is not None
-    assert first[1].startswith(verb), f"the first example of {verb} is one of another verb: {first[1]}"
+    assert first[1].startswith(verb), (
+        f"the first example of {verb} is one of another verb: {first[1]}"
+    )
 
 
 @pytest.mark.parametrize("example", sorted(set(in_help())))
@@ -108,23 +116,29 @@ def test_each_example_in_a_document_is_taken(document: str, example: str) -> Non
 
 
 def test_an_example_that_is_wrong_is_found() -> None:
-    for wrong in ("mendstream rolback shop --by ann", "mendstream rollback shop", "mendstream rollback shop --bye ann"):
+    for wrong in (
+        "mendstream rolback shop --by ann",
+        "mendstream rollback shop",
+        "mendstream rollback shop --bye ann",
+    ):
         with pytest.raises(WrongUsage):
             parsed(wrong)
 
 
 def test_the_files_that_help_shows_are_good() -> None:
-    spec = build(ExperimentSpec, {"event_id": "x"} | _written(apply._SPEC), "it")
-    assert terms.check_spec(spec) == []
-    policy = build(Policy, {"event_id": "x"} | _written(apply._POLICY), "it")
-    assert terms.check_policy(policy) == []
+    spec = build(ExperimentSpec, {"event_id": "x"} | _written(apply_commands._SPEC), "it")
+    assert specs_and_policies.check_spec(spec) == []
+    policy = build(Policy, {"event_id": "x"} | _written(apply_commands._POLICY), "it")
+    assert specs_and_policies.check_policy(policy) == []
     targets, routes = (_quoted(part) for part in _HELP.split("Example of ")[1:])
     assert len(TargetsFile.model_validate(targets).targets) == 1
     assert len(RoutesFile.model_validate(routes).routes) == 1
 
 
 def said() -> Iterator[tuple[str, str]]:
-    """Each text in the sources of the command line and its processes, with the file that it stands in."""
+    """Each text in the sources of the command line and its processes, with the file that it stands
+    in.
+    """
     for path in sorted((ROOT / "streams").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -145,7 +159,11 @@ def test_every_verb_and_setting_that_a_sentence_names_is_there() -> None:
                 wrong.append(f"{name}: mendstream {words}")
         for setting in re.findall(r"\bMENDSTREAM_[A-Z0-9_]+\b", text):
             named += 1
-            if setting not in settings and setting not in ("MENDSTREAM_NAME", "MENDSTREAM_", "MENDSTREAM_TEST_"):
+            if setting not in settings and setting not in (
+                "MENDSTREAM_NAME",
+                "MENDSTREAM_",
+                "MENDSTREAM_TEST_",
+            ):
                 wrong.append(f"{name}: {setting}")
     assert wrong == []
     assert named > 50, "the search finds what there is"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from streams.cli import application
-from streams.signing import load, public_line
-from streams.verifier import load_keys
+from streams.cli.app import application
+from streams.signing.signer import load, public_line
+from streams.signing.verifier import load_keys
 
 
 def keys(*arguments: str | Path) -> tuple[int, str, str]:

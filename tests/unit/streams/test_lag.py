@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from schemas.catalog import METRICS, RESULTS, TICKS
-from streams.journal import Journal
-from streams.lag import forget, measure
-from streams.owned import Owned
-from streams.telemetry import REGISTRY
+from streams.engine.journal import Journal
+from streams.engine.lag import forget, measure
+from streams.engine.partition import Owned
+from streams.runtime.metrics import REGISTRY
 from tests.builders import NOON, tables
 
 NOWHERE = -1_001  # librdkafka's, of a position that it does not have yet

@@ -1,4 +1,6 @@
-"""A ledger takes each command once, and none that is older than one it took, across restarts too."""
+"""A ledger takes each command once, and none that is older than one it took, across restarts
+too.
+"""
 
 import json
 from pathlib import Path
@@ -6,15 +8,22 @@ from typing import Any
 
 import pytest
 
-from streams.clock import now_ms
-from streams.verifier import Ledger, Refused
+from streams.runtime.clock import now_ms
+from streams.signing.verifier import Ledger, Refused
 from tests.unit.streams.signed import sent
 
 COMMAND = sent().command
 
 
-def ordered(token: int, command_id: str = "5e1f", attempt: int = 1, target: str = "production") -> dict[str, Any]:
-    fields = {"command_id": command_id, "attempt": attempt, "target": target, "fencing_token": token}
+def ordered(
+    token: int, command_id: str = "5e1f", attempt: int = 1, target: str = "production"
+) -> dict[str, Any]:
+    fields = {
+        "command_id": command_id,
+        "attempt": attempt,
+        "target": target,
+        "fencing_token": token,
+    }
     return {**COMMAND, **fields}
 
 
@@ -70,18 +79,31 @@ def test_a_ledger_is_bounded_and_what_it_forgot_is_stale(tmp_path: Path) -> None
     ledger = Ledger(path, most=3)
     assert {entry(ledger, ordered(token, f"id {token}")) for token in range(1, 9)} == {""}
     assert len(json.loads(path.read_text())["seen"]) == 3
-    assert [entry(ledger, ordered(token, f"id {token}")) for token in (8, 1)] == ["SEEN", "STALE_TOKEN"]
-    for number in range(3):  # the target that was ordered longest ago is forgotten, not the one ordered again
+    assert [entry(ledger, ordered(token, f"id {token}")) for token in (8, 1)] == [
+        "SEEN",
+        "STALE_TOKEN",
+    ]
+    for number in range(
+        3
+    ):  # the target that was ordered longest ago is forgotten, not the one ordered again
         entry(ledger, ordered(9 + number, f"again {number}"))
         entry(ledger, ordered(1, f"else {number}", target=f"target {number}"))
-    assert [each[0] for each in json.loads(path.read_text())["tokens"]] == ["target 1", "production", "target 2"]
+    assert [each[0] for each in json.loads(path.read_text())["tokens"]] == [
+        "target 1",
+        "production",
+        "target 2",
+    ]
 
 
 def test_a_token_is_the_targets_whatever_subject_it_came_with(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     path.write_text('{"seen": [], "tokens": [["acme", "production", 7], ["bot", "production", 3]]}')
     ledger = Ledger(path)
-    assert [entry(ledger, ordered(token, f"id {token}")) for token in (4, 7, 8)] == ["STALE_TOKEN", "STALE_TOKEN", ""]
+    assert [entry(ledger, ordered(token, f"id {token}")) for token in (4, 7, 8)] == [
+        "STALE_TOKEN",
+        "STALE_TOKEN",
+        "",
+    ]
     assert entry(ledger, {**ordered(8, "other"), "subject": "else"}) == "STALE_TOKEN"
 
 
@@ -89,7 +111,9 @@ DAMAGED = [b"", b"{", b"[]", b"7", b'{"seen": []}', b'{"seen": [1], "tokens": []
 
 
 @pytest.mark.parametrize("damaged", DAMAGED)
-def test_a_damaged_ledger_is_set_aside_and_takes_nothing_that_it_may_have_taken(damaged: bytes, tmp_path: Path) -> None:
+def test_a_damaged_ledger_is_set_aside_and_takes_nothing_that_it_may_have_taken(
+    damaged: bytes, tmp_path: Path
+) -> None:
     (path := tmp_path / "ledger.json").write_bytes(damaged)
     ledger = Ledger(path)
     assert path.with_name("ledger.json.damaged").read_bytes() == damaged

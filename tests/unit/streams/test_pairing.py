@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.records import Decision, Order, Outcome, Verdict
-from streams.pairing import Kind, Pair, issued, paired
+from streams.history.decision_diff import Comparison, DecisionPair, issued, paired
 from tests.unit.streams.test_compare import DECISION, EVIDENCE
 
 
@@ -15,7 +15,7 @@ def decision(name: str, at: int = 0, offset: int = 0, **fields: Any) -> Decision
 
 def test_the_same_decision_of_another_policy_is_the_same() -> None:
     one, other = decision("a"), decision("a", policy_id="other")
-    assert paired([one], [other]) == [Pair(Kind.SAME, one, other)]
+    assert paired([one], [other]) == [DecisionPair(Comparison.SAME, one, other)]
 
 
 def test_one_that_was_decided_otherwise_is_changed() -> None:
@@ -27,18 +27,18 @@ def test_one_that_was_decided_otherwise_is_changed() -> None:
         {"rule": "another"},
     ):
         other = decision("a", **fields)
-        assert paired([one], [other]) == [Pair(Kind.CHANGED, one, other)]
+        assert paired([one], [other]) == [DecisionPair(Comparison.CHANGED, one, other)]
 
 
 def test_one_that_falls_at_another_moment_is_one_decision() -> None:
     early, late = decision("a", at=1, offset=10), decision("b", at=5, offset=90)
-    assert paired([early], [late]) == [Pair(Kind.LATER, early, late)]
-    assert paired([late], [early]) == [Pair(Kind.EARLIER, late, early)]
+    assert paired([early], [late]) == [DecisionPair(Comparison.LATER, early, late)]
+    assert paired([late], [early]) == [DecisionPair(Comparison.EARLIER, late, early)]
 
 
 def test_within_a_millisecond_the_offset_tells_which_is_earlier() -> None:
     early, late = decision("a", offset=10), decision("b", offset=11)
-    assert paired([late], [early]) == [Pair(Kind.EARLIER, late, early)]
+    assert paired([late], [early]) == [DecisionPair(Comparison.EARLIER, late, early)]
 
 
 def test_what_is_about_something_else_stands_alone() -> None:
@@ -52,22 +52,25 @@ def test_what_is_about_something_else_stands_alone() -> None:
         {"order": Order.DEPLOY},
     ):
         other = decision("b", at=1, **fields)
-        assert paired([one], [other]) == [Pair(Kind.ONLY_OTHER, None, other), Pair(Kind.ONLY_RECORDED, one, None)]
+        assert paired([one], [other]) == [
+            DecisionPair(Comparison.ONLY_OTHER, None, other),
+            DecisionPair(Comparison.ONLY_RECORDED, one, None),
+        ]
 
 
 def test_several_about_the_same_are_paired_in_the_order_of_time() -> None:
     first, second, third = decision("a", at=1), decision("b", at=2), decision("c", at=9)
     moved = decision("x", at=4)
     assert paired([third, second, first], [third, moved]) == [
-        Pair(Kind.LATER, first, moved),
-        Pair(Kind.ONLY_RECORDED, second, None),
-        Pair(Kind.SAME, third, third),
+        DecisionPair(Comparison.LATER, first, moved),
+        DecisionPair(Comparison.ONLY_RECORDED, second, None),
+        DecisionPair(Comparison.SAME, third, third),
     ]
 
 
 def test_a_forgery_that_came_after_counts_for_nothing() -> None:
     one, forged = decision("a"), decision("a", outcome=Outcome.HELD)
-    assert paired([one, forged], [one]) == [Pair(Kind.SAME, one, one)]
+    assert paired([one, forged], [one]) == [DecisionPair(Comparison.SAME, one, one)]
 
 
 def test_only_what_was_issued_wrote_a_command() -> None:

@@ -14,18 +14,22 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from streams import redaction
-from streams.cli import application
-from streams.config import Settings, load
-from streams.console.run import _JsonLine
-from streams.console.views import _store
-from streams.errors import MendstreamError, Told
-from streams.executor.yamls import secret, secret_url
-from streams.kafka import explained
-from streams.redaction import KEPT, Formatter, forget, keep, keep_url, redacted, shown
+from streams.cli.app import application
+from streams.cli.processor_commands import _JsonLine
+from streams.cli.views_commands import _store
+from streams.executor.config_files import secret, secret_url
+from streams.kafka.error_messages import explained
+from streams.runtime import redaction
+from streams.runtime.errors import MendstreamError, Told
+from streams.runtime.redaction import KEPT, Formatter, forget, keep, keep_url, redacted, shown
+from streams.runtime.settings import Settings, load
 
 CANARY = "cAnary-7+Zq/8"
-SECRET = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr or "url" in name]
+SECRET = [
+    name
+    for name, field in Settings.model_fields.items()
+    if field.annotation is SecretStr or "url" in name
+]
 WRITTEN: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "in a word": lambda text: f"x{text}x",
@@ -91,7 +95,10 @@ def test_a_secret_file_is_registered_with_what_it_held_before(tmp_path: Path) ->
 def test_an_address_in_a_file_is_a_secret_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "slack").write_text("https://hooks.example.org/services/T0/B0/xyzzy-xyzzy")
     secret_url(tmp_path / "slack")
-    assert redacted("POST https://hooks.example.org/services/T0/B0/xyzzy-xyzzy: 403") == "POST ***: 403"
+    assert (
+        redacted("POST https://hooks.example.org/services/T0/B0/xyzzy-xyzzy: 403")
+        == "POST ***: 403"
+    )
     assert redacted("no /services/T0/B0/xyzzy-xyzzy here") == "no *** here"
     (tmp_path / "slack").write_text("not an address")
     with pytest.raises(MendstreamError, match="is no address"):
@@ -126,8 +133,8 @@ def test_an_uncaught_fault_is_told_without_secrets(
         keep("password", CANARY)
         raise RuntimeError(f"no {CANARY}")
 
-    monkeypatch.setattr("streams.cli.application", lambda: broken)
-    from streams.cli import main
+    monkeypatch.setattr("streams.cli.app.application", lambda: broken)
+    from streams.cli.app import main
 
     with pytest.raises(SystemExit) as ended:
         main()
@@ -135,7 +142,10 @@ def test_an_uncaught_fault_is_told_without_secrets(
     assert "RuntimeError: no ***" in capsys.readouterr().err
 
 
-@given(st.text(min_size=8, max_size=40).filter(lambda text: len(text.strip()) >= 8), st.text(max_size=20))
+@given(
+    st.text(min_size=8, max_size=40).filter(lambda text: len(text.strip()) >= 8),
+    st.text(max_size=20),
+)
 def test_no_secret_survives_in_any_text(held: str, around: str) -> None:
     forget()
     keep("a", held)

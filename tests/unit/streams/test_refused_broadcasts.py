@@ -4,12 +4,31 @@ from dataclasses import replace
 
 import pytest
 
-from agents.decider import VERSION
-from schemas.catalog import DEAD_LETTERS, DECISIONS, JOURNAL, POLICIES, RESULTS, SPECS, TABLES_POLICIES, TRUST_LEVELS
+from agents.commands.autonomy import VERSION
+from schemas.catalog import (
+    DEAD_LETTERS,
+    DECISIONS,
+    JOURNAL,
+    POLICIES,
+    RESULTS,
+    SPECS,
+    TABLES_POLICIES,
+    TRUST_LEVELS,
+)
 from schemas.ids import event_uuid
-from schemas.lessons import AgentKind, Priority, TrustLevel
-from schemas.records import AlertRule, Autonomy, JournalEntry, Operator, Outcome, Policy, Severity
-from streams.memory.log import Fate
+from schemas.records import (
+    AgentKind,
+    AlertRule,
+    Autonomy,
+    JournalEntry,
+    Operator,
+    Outcome,
+    Policy,
+    Priority,
+    Severity,
+    TrustLevel,
+)
+from streams.kafka.memory.log import Fate
 from tests.builders import CODEC, NOON, result, spec
 from tests.still import Still, still
 
@@ -17,13 +36,17 @@ RESTRAINING = Policy(event_uuid("good"), "all", ("*",), rollback=Autonomy.OBSERV
 WRONG = replace(RESTRAINING, event_id=event_uuid("wrong"), alpha=7.0)
 LEVEL = TrustLevel("planner", AgentKind.RECOMMENDER, 0.1, 0.0, Priority.DISABLED, NOON)
 HARM = [
-    result(n, variant=("control", "b")[n % 2], sum=float(n % 4 == 0 or n % 20 == 1), occurred_at=NOON)
+    result(
+        n, variant=("control", "b")[n % 2], sum=float(n % 4 == 0 or n % 20 == 1), occurred_at=NOON
+    )
     for n in range(1_200)
 ]
 
 
 def compact(one: Still, topic: str) -> None:
-    """Leaves the last record of each key, as Kafka's cleaner does; the others are nothing to any reader."""
+    """Leaves the last record of each key, as Kafka's cleaner does; the others are nothing to any
+    reader.
+    """
     met = set()
     for entry in reversed(one.kafka.logs[topic, 0].entries):
         if entry.fate == Fate.COMMITTED and entry.key in met:
@@ -31,7 +54,9 @@ def compact(one: Still, topic: str) -> None:
         met.add(entry.key)
 
 
-@pytest.mark.parametrize("wrong", [WRONG, b"garbage", None], ids=["senseless", "garbage", "tombstone"])
+@pytest.mark.parametrize(
+    "wrong", [WRONG, b"garbage", None], ids=["senseless", "garbage", "tombstone"]
+)
 def test_a_refused_policy_under_the_key_of_a_good_one_restrains_nothing_less_after_a_restart(
     wrong: Policy | bytes | None,
 ) -> None:
@@ -63,7 +88,9 @@ def test_what_an_older_mendstream_applied_and_kept_no_rows_of_stays_in_force() -
         for each in HARM:
             one.send(RESULTS, each)
         one.worker().takes_in(RESULTS)
-        assert [each.outcome for each in one.records(DECISIONS) if each.variant == "b"] == [Outcome.OBSERVED]
+        assert [each.outcome for each in one.records(DECISIONS) if each.variant == "b"] == [
+            Outcome.OBSERVED
+        ]
         assert one.records(TABLES_POLICIES) == [RESTRAINING]  # and it is kept from here on
 
 

@@ -1,4 +1,6 @@
-"""Rollouts against a target in memory: each strategy, each way out of it, and death at each step."""
+"""Rollouts against a target in memory: each strategy, each way out of it, and death at each
+step.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -8,52 +10,81 @@ from pathlib import Path
 import pytest
 
 from schemas.records import FailureCause, Order, Status
-from streams.executor.carry import Ending
-from streams.executor.file import FileTarget
-from streams.executor.rollout import BAKE_SECONDS, MOVES, RAMPS, Event, Plan, Strategy
-from streams.executor.target import FINISHED_MAX, Phase, Placed, StaleToken, Unreachable, Unusable
-from tests.executor.fakes import SHOP, Carried, Killed, MemoryTarget, Mortal, TurnedClock, carried, command
+from streams.executor.placement import (
+    FINISHED_MAX,
+    PlacementPhase,
+    StaleToken,
+    TargetState,
+    Unreachable,
+    Unusable,
+)
+from streams.executor.rollout.controller import Ending
+from streams.executor.rollout.state_machine import (
+    BAKE_SECONDS,
+    MOVES,
+    RAMPS,
+    RolloutEvent,
+    RolloutPlan,
+    RolloutStrategy,
+)
+from streams.executor.targets.file_target import FileTarget
+from tests.executor.fakes import (
+    SHOP,
+    Carried,
+    Killed,
+    MemoryTarget,
+    Mortal,
+    TurnedClock,
+    carried,
+    command,
+)
 
 DEPLOY, ROLLBACK = Order.DEPLOY, Order.ROLLBACK
 STEPS = [(strategy, step) for strategy, ramp in RAMPS.items() for step in range(len(ramp))]
 DONE = Ending(Status.COMPLETED, "v2 is the baseline: share=100%")
 
 
-def plan(strategy: Strategy = Strategy.CANARY) -> Plan:
-    return Plan(strategy, BAKE_SECONDS[strategy])
+def plan(strategy: RolloutStrategy = RolloutStrategy.CANARY) -> RolloutPlan:
+    return RolloutPlan(strategy, BAKE_SECONDS[strategy])
 
 
-def brief(strategy: Strategy) -> Plan:
+def brief(strategy: RolloutStrategy) -> RolloutPlan:
     """For targets on a disk, so that they are not looked at some hundred times."""
-    return Plan(strategy, min(BAKE_SECONDS[strategy], 10.0))
+    return RolloutPlan(strategy, min(BAKE_SECONDS[strategy], 10.0))
 
 
-def shares(target: MemoryTarget) -> list[tuple[Phase, str, str, int]]:
+def shares(target: MemoryTarget) -> list[tuple[PlacementPhase, str, str, int]]:
     return [(one.phase, one.baseline, one.candidate, one.share) for one in target.effects]
 
 
-@pytest.mark.parametrize("strategy", Strategy)
-def test_a_healthy_candidate_goes_up_its_ramp_and_becomes_the_baseline(strategy: Strategy) -> None:
+@pytest.mark.parametrize("strategy", RolloutStrategy)
+def test_a_healthy_candidate_goes_up_its_ramp_and_becomes_the_baseline(
+    strategy: RolloutStrategy,
+) -> None:
     target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     run = Carried(DEPLOY, command(DEPLOY), target, plan(strategy), clock)
     began = clock.now_ms()
     assert run.ending() == DONE
     ramp = RAMPS[strategy]
     assert shares(target) == [
-        *((Phase.BAKING, "v1", "v2", share) for share in ramp),
-        (Phase.PROMOTED, "v2", "", 0),
+        *((PlacementPhase.BAKING, "v1", "v2", share) for share in ramp),
+        (PlacementPhase.PROMOTED, "v2", "", 0),
     ]
-    assert run.told == [(f"{strategy} of v2: share={share}%", f"step {n}") for n, share in enumerate(ramp)]
+    assert run.told == [
+        (f"{strategy} of v2: share={share}%", f"step {n}") for n, share in enumerate(ramp)
+    ]
     assert clock.now_ms() - began == len(ramp) * BAKE_SECONDS[strategy] * 1_000
 
 
 def test_a_canary_takes_the_steps_and_the_time_that_are_promised() -> None:
-    assert RAMPS[Strategy.CANARY] == (1, 5, 10, 25, 50, 100)
-    assert Plan().bake_seconds == 600.0
+    assert RAMPS[RolloutStrategy.CANARY] == (1, 5, 10, 25, 50, 100)
+    assert RolloutPlan().bake_seconds == 600.0
 
 
 @pytest.mark.parametrize(("strategy", "step"), STEPS)
-def test_an_unhealthy_candidate_loses_its_traffic_at_each_step(strategy: Strategy, step: int) -> None:
+def test_an_unhealthy_candidate_loses_its_traffic_at_each_step(
+    strategy: RolloutStrategy, step: int
+) -> None:
     target = MemoryTarget(baseline="v1")
     target.sick = lambda placed: placed.step == step
     share = RAMPS[strategy][step]
@@ -62,19 +93,23 @@ def test_an_unhealthy_candidate_loses_its_traffic_at_each_step(strategy: Strateg
         f"v2 was unhealthy at {share} % of the traffic and was rolled back: share=0%",
         cause=FailureCause.CANDIDATE,
     )
-    assert shares(target)[-1] == (Phase.UNDONE, "v1", "v2", 0)
+    assert shares(target)[-1] == (PlacementPhase.UNDONE, "v1", "v2", 0)
     assert len(target.effects) == step + 2
 
 
 def test_a_candidate_that_starts_slowly_is_not_yet_sick() -> None:
     target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     target.sick = lambda placed: clock.now_ms() - placed.since < 55_000
-    run = Carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE), clock)
+    run = Carried(DEPLOY, command(DEPLOY), target, plan(RolloutStrategy.IMMEDIATE), clock)
     assert run.ending() == DONE
 
 
-@pytest.mark.parametrize(("strategy", "step"), [each for each in STEPS if each[0] != Strategy.IMMEDIATE])
-def test_a_rollback_of_the_judge_stops_the_promotion_at_each_step(strategy: Strategy, step: int) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "step"), [each for each in STEPS if each[0] != RolloutStrategy.IMMEDIATE]
+)
+def test_a_rollback_of_the_judge_stops_the_promotion_at_each_step(
+    strategy: RolloutStrategy, step: int
+) -> None:
     target, clock = MemoryTarget(baseline="v1"), TurnedClock()
 
     async def both() -> tuple[Ending, Ending]:
@@ -94,7 +129,7 @@ def test_a_rollback_of_the_judge_stops_the_promotion_at_each_step(strategy: Stra
     what = "superseded by a rollback, command rollback-2: share=0%"
     assert deployed == Ending(Status.FAILED, what, "superseded", FailureCause.SUPERSEDED)
     assert rolled_back == Ending(Status.COMPLETED, "v2 has no traffic: share=0%")
-    assert shares(target)[-1] == (Phase.ROLLED_BACK, "v1", "v2", 0)
+    assert shares(target)[-1] == (PlacementPhase.ROLLED_BACK, "v1", "v2", 0)
     assert len(target.effects) == step + 2
 
 
@@ -102,8 +137,11 @@ def test_a_rollback_takes_the_traffic_at_once_without_asking_for_health() -> Non
     target, clock = MemoryTarget(baseline="v1", candidate="v2", share=50), TurnedClock()
     target.sick = lambda _: True
     now = clock.now_ms()
-    assert Carried(ROLLBACK, command(ROLLBACK), target, plan(), clock).ending().status == Status.COMPLETED
-    assert shares(target) == [(Phase.ROLLED_BACK, "v1", "v2", 0)]
+    assert (
+        Carried(ROLLBACK, command(ROLLBACK), target, plan(), clock).ending().status
+        == Status.COMPLETED
+    )
+    assert shares(target) == [(PlacementPhase.ROLLED_BACK, "v1", "v2", 0)]
     assert clock.now_ms() == now
 
 
@@ -112,28 +150,36 @@ def test_a_bad_baseline_gives_way_to_the_version_that_the_command_names() -> Non
     assert carried(ROLLBACK, command(ROLLBACK, to_version="v1"), target, plan()).detail == (
         "v1 serves in place of v2: share=0%"
     )
-    assert shares(target) == [(Phase.ROLLED_BACK, "v1", "v2", 0)]
+    assert shares(target) == [(PlacementPhase.ROLLED_BACK, "v1", "v2", 0)]
 
 
 def test_a_bad_baseline_stays_where_nothing_can_take_its_place() -> None:
     target = MemoryTarget(baseline="v2", fencing_token=4, command_id="before")
     given = command(ROLLBACK, token=5)
-    failed = Ending(Status.REFUSED, "v2 is the baseline, and the command names no version to put in its place")
+    failed = Ending(
+        Status.REFUSED, "v2 is the baseline, and the command names no version to put in its place"
+    )
     assert carried(ROLLBACK, given, target, plan()) == failed
     assert target.effects == []
     assert carried(ROLLBACK, given, target, plan()) == failed
-    assert replace(target.placed[SHOP], finished=()) == Placed(baseline="v2", fencing_token=4, command_id="before")
+    assert replace(target.placed[SHOP], finished=()) == TargetState(
+        baseline="v2", fencing_token=4, command_id="before"
+    )
 
 
 def test_what_is_the_baseline_already_is_not_rolled_out() -> None:
     target = MemoryTarget(baseline="v2")
     assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.COMPLETED
-    assert [(one.baseline, one.candidate, one.share, one.fencing_token) for one in target.effects] == [("v2", "", 0, 1)]
+    assert [
+        (one.baseline, one.candidate, one.share, one.fencing_token) for one in target.effects
+    ] == [("v2", "", 0, 1)]
 
 
 @pytest.mark.parametrize("order", [DEPLOY, ROLLBACK])
 def test_what_keeps_the_baseline_ends_an_older_rollout(order: Order) -> None:
-    """A deployment of what serves already, or a rollback of it to nothing: the candidate does not take its place."""
+    """A deployment of what serves already, or a rollback of it to nothing: the candidate does not
+    take its place.
+    """
     target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     with pytest.raises(Killed):
         carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan(), clock)
@@ -158,7 +204,7 @@ def test_a_stale_token_is_refused(standing: int, token: int) -> None:
 def test_a_target_refuses_a_late_writer_by_itself() -> None:
     target = MemoryTarget(baseline="v1", fencing_token=3, command_id="later")
     with pytest.raises(StaleToken, match="later than token 2"):
-        asyncio.run(target.write(SHOP, target.placed[SHOP], Placed(fencing_token=2)))
+        asyncio.run(target.write(SHOP, target.placed[SHOP], TargetState(fencing_token=2)))
 
 
 @pytest.mark.parametrize("order", [DEPLOY, ROLLBACK])
@@ -168,7 +214,12 @@ def test_the_same_command_twice_has_one_effect_and_one_answer(order: Order) -> N
     effects = list(target.effects)
     assert carried(order, command(order), target, plan()) == first
     assert (
-        carried(order, command(order, token=9, command_id=command(order).command_id, attempt=2), target, plan())
+        carried(
+            order,
+            command(order, token=9, command_id=command(order).command_id, attempt=2),
+            target,
+            plan(),
+        )
         == first
     )
     assert target.effects == effects
@@ -176,10 +227,14 @@ def test_the_same_command_twice_has_one_effect_and_one_answer(order: Order) -> N
 
 @pytest.mark.parametrize(
     ("strategy", "dies_at", "after"),
-    [(s, n, after) for s in Strategy for n, after in product(range(1, len(RAMPS[s]) + 2), (False, True))],
+    [
+        (s, n, after)
+        for s in RolloutStrategy
+        for n, after in product(range(1, len(RAMPS[s]) + 2), (False, True))
+    ],
 )
 def test_killed_at_each_step_and_resumed_it_has_one_effect(
-    tmp_path: Path, strategy: Strategy, dies_at: int, after: bool
+    tmp_path: Path, strategy: RolloutStrategy, dies_at: int, after: bool
 ) -> None:
     target, clock = FileTarget(tmp_path), TurnedClock()
     with pytest.raises(Killed):
@@ -187,14 +242,17 @@ def test_killed_at_each_step_and_resumed_it_has_one_effect(
     assert carried(DEPLOY, command(DEPLOY), target, brief(strategy), clock) == DONE
     done = [(one["step"], one["share"], one["phase"]) for one in target.effects(SHOP)]
     ramp = RAMPS[strategy]
-    assert done == [*((n, share, "BAKING") for n, share in enumerate(ramp)), (len(ramp) - 1, 0, "PROMOTED")]
+    assert done == [
+        *((n, share, "BAKING") for n, share in enumerate(ramp)),
+        (len(ramp) - 1, 0, "PROMOTED"),
+    ]
 
 
 def test_a_restart_with_another_strategy_goes_on_with_the_one_it_began() -> None:
     target, clock = MemoryTarget(baseline="v1"), TurnedClock()
     with pytest.raises(Killed):
         carried(DEPLOY, command(DEPLOY), Mortal(target, 2, True), plan(), clock)
-    assert carried(DEPLOY, command(DEPLOY), target, plan(Strategy.IMMEDIATE), clock) == DONE
+    assert carried(DEPLOY, command(DEPLOY), target, plan(RolloutStrategy.IMMEDIATE), clock) == DONE
     assert [one.share for one in target.effects] == [1, 5, 10, 25, 50, 100, 0]
 
 
@@ -204,7 +262,16 @@ def test_a_later_attempt_goes_on_where_the_one_before_it_is() -> None:
         carried(DEPLOY, command(DEPLOY), Mortal(target, 3, True), plan(), clock)
     again = command(DEPLOY, token=2, command_id="deploy-1", attempt=2)
     assert carried(DEPLOY, again, target, plan(), clock) == DONE
-    assert [one.share for one in target.effects] == [1, 5, 10, 10, 25, 50, 100, 0]  # 10 twice: the token alone
+    assert [one.share for one in target.effects] == [
+        1,
+        5,
+        10,
+        10,
+        25,
+        50,
+        100,
+        0,
+    ]  # 10 twice: the token alone
     assert [(one.attempt, one.fencing_token) for one in target.effects[2:4]] == [(1, 1), (2, 2)]
 
 
@@ -256,19 +323,30 @@ def test_a_target_remembers_a_bounded_number_of_ends() -> None:
 
 
 def test_the_table_lets_commands_come_at_any_time_and_the_rest_only_under_way() -> None:
-    commands = {(phase, event) for phase in Phase for event in (Event.DEPLOY, Event.ROLLBACK)}
-    assert set(MOVES) == commands | {(Phase.BAKING, event) for event in (Event.BAKED, Event.PASSED, Event.SICK)}
-    assert {to for (_, event), to in MOVES.items() if event == Event.ROLLBACK} == {Phase.ROLLED_BACK}
+    commands = {
+        (phase, event)
+        for phase in PlacementPhase
+        for event in (RolloutEvent.DEPLOY, RolloutEvent.ROLLBACK)
+    }
+    assert set(MOVES) == commands | {
+        (PlacementPhase.BAKING, event)
+        for event in (RolloutEvent.BAKED, RolloutEvent.PASSED, RolloutEvent.SICK)
+    }
+    assert {to for (_, event), to in MOVES.items() if event == RolloutEvent.ROLLBACK} == {
+        PlacementPhase.ROLLED_BACK
+    }
 
 
 class Torn(MemoryTarget):
-    """A target of two requests: what stands is kept by the first, and the traffic is moved by the second, which may fail."""
+    """A target of two requests: what stands is kept by the first, and the traffic is moved by the
+    second, which may fail.
+    """
 
     def __init__(self, fails: list[BaseException | None], **standing: str) -> None:
         super().__init__(**standing)
-        self.fails, self.moved, self.moves = fails, self.placed[SHOP], list[Placed]()
+        self.fails, self.moved, self.moves = fails, self.placed[SHOP], list[TargetState]()
 
-    async def write(self, name: str, expected: Placed, wanted: Placed) -> bool:
+    async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         done = await super().write(name, expected, wanted)
         if done and self.moved != wanted:
             if self.fails and (fault := self.fails.pop(0)) is not None:
@@ -280,10 +358,12 @@ class Torn(MemoryTarget):
 
 @pytest.mark.parametrize("order", [ROLLBACK, DEPLOY])
 def test_an_end_is_told_only_once_all_that_leads_to_it_is_done(order: Order) -> None:
-    now = plan(Strategy.IMMEDIATE)
+    now = plan(RolloutStrategy.IMMEDIATE)
     refused = Torn([Unusable("no right to the status")] * 2, baseline="v1")
     for attempt in (1, 2):
-        ending = carried(order, command(order, token=attempt, command_id="one", attempt=attempt), refused, now)
+        ending = carried(
+            order, command(order, token=attempt, command_id="one", attempt=attempt), refused, now
+        )
         assert (ending.status, ending.cause) == (Status.FAILED, FailureCause.DEPLOYER)
     ending = carried(order, command(order, token=3, command_id="one", attempt=3), refused, now)
     assert ending.status == Status.COMPLETED
@@ -299,11 +379,11 @@ def test_who_dies_before_the_last_request_of_a_rollback_leaves_it_to_the_next() 
         carried(ROLLBACK, command(ROLLBACK), target, plan())
     left = target.moved.phase
     assert carried(ROLLBACK, command(ROLLBACK), target, plan()).status == Status.COMPLETED
-    assert (left, target.moved.phase) == (Phase.IDLE, Phase.ROLLED_BACK)
+    assert (left, target.moved.phase) == (PlacementPhase.IDLE, PlacementPhase.ROLLED_BACK)
 
 
-@pytest.mark.parametrize("step", range(len(RAMPS[Strategy.CANARY]) + 1))
+@pytest.mark.parametrize("step", range(len(RAMPS[RolloutStrategy.CANARY]) + 1))
 def test_each_step_of_a_ramp_is_whole_before_it_bakes(step: int) -> None:
     target = Torn([*[None] * step, Unreachable("no answer")], baseline="v1")
     assert carried(DEPLOY, command(DEPLOY), target, plan()).status == Status.COMPLETED
-    assert [one.share for one in target.moves] == [*RAMPS[Strategy.CANARY], 0]
+    assert [one.share for one in target.moves] == [*RAMPS[RolloutStrategy.CANARY], 0]

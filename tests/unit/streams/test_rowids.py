@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from schemas.records import ExperimentResult
-from streams.rowids import RowIds, digest_of_file
-from streams.rows import Form
+from streams.files.row_ids import RowIds, digest_of_file
+from streams.files.tabular import Form
 from tests.builders import NOON, result
 
 TOLD = ("subject:=shop", "experiment_id:=e", "variant=arm", "occurred_at=ts")
@@ -21,15 +21,32 @@ Rows = Sequence[dict[str, Any]]
 def wide(n: int, day: int = 0) -> Rows:
     """n rows with three metrics; those of another day say something else, the moment aside."""
     return [
-        {"ts": NOON + n, "arm": "ab"[n % 2], "clicked": (n + day) % 2, "revenue": n + day, "ms": 3 * n + day}
+        {
+            "ts": NOON + n,
+            "arm": "ab"[n % 2],
+            "clicked": (n + day) % 2,
+            "revenue": n + day,
+            "ms": 3 * n + day,
+        }
         for n in range(n)
     ]
 
 
 def ids(
-    rows: Rows, metric: str = "clicked", maps: Sequence[str] = TOLD, file: str = "day.csv", **more: Any
+    rows: Rows,
+    metric: str = "clicked",
+    maps: Sequence[str] = TOLD,
+    file: str = "day.csv",
+    **more: Any,
 ) -> list[str]:
-    form = Form(ExperimentResult, [*maps, f"metric:={metric}", f"sum={metric}"], list(rows[0]), file, "auto", **more)
+    form = Form(
+        ExperimentResult,
+        [*maps, f"metric:={metric}", f"sum={metric}"],
+        list(rows[0]),
+        file,
+        "auto",
+        **more,
+    )
     if form.whole:
         form.known_as(digest_of_file(io.BytesIO(repr(rows).encode())))
     return [form.record(row, number).event_id for number, row in enumerate(rows, 1)]
@@ -64,8 +81,13 @@ def test_a_file_that_grew_brings_only_its_new_rows() -> None:
     assert len(set(grown)) == 80
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 3)), min_size=1), st.randoms())
-def test_rows_in_any_order_have_the_same_ids_and_each_its_own(drawn: list[tuple[str, int, int]], random: Any) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 3)), min_size=1),
+    st.randoms(),
+)
+def test_rows_in_any_order_have_the_same_ids_and_each_its_own(
+    drawn: list[tuple[str, int, int]], random: Any
+) -> None:
     rows = [{"arm": arm, "clicked": clicked, "ts": NOON + ms} for arm, clicked, ms in drawn]
     found = ids(rows)
     assert len(set(found)) == len(rows)

@@ -14,11 +14,18 @@ import pytest
 
 from schemas.ids import event_uuid
 from schemas.records import ExperimentResult, ResultKind
-from streams.errors import MendstreamError
-from streams.rows import STDIN, Form, name_of, rows_of
+from streams.files.tabular import STDIN, Form, name_of, rows_of
+from streams.runtime.errors import MendstreamError
 
 COLUMNS = ["arm", "ts", "clicked", "segment"]
-MAPS = ["variant=arm", "occurred_at=ts", "sum=clicked", "subject:=shop", "experiment_id:=e", "metric:=conversion"]
+MAPS = [
+    "variant=arm",
+    "occurred_at=ts",
+    "sum=clicked",
+    "subject:=shop",
+    "experiment_id:=e",
+    "metric:=conversion",
+]
 
 
 def form(maps: list[str] = MAPS, columns: list[str] = COLUMNS) -> Form:
@@ -58,17 +65,25 @@ def test_a_mapped_id_is_kept() -> None:
 def test_a_constant_is_converted_once() -> None:
     row = {"arm": "new", "ts": "1700000000000", "clicked": "1"}
     assert form([*MAPS, "kind:=snapshot"]).record(row, 1).kind is ResultKind.SNAPSHOT
-    with pytest.raises(MendstreamError, match="The map kind:=often is wrong: 'often' is none of OBSERVATION, SNAPSHOT"):
+    with pytest.raises(
+        MendstreamError,
+        match="The map kind:=often is wrong: 'often' is none of OBSERVATION, SNAPSHOT",
+    ):
         form([*MAPS, "kind:=often"])
 
 
 def test_a_required_cell_that_is_empty_is_named() -> None:
-    with pytest.raises(MendstreamError, match=r"Row 3 of clicks.csv, column 'clicked': it is empty. It is to be sum"):
+    with pytest.raises(
+        MendstreamError,
+        match=r"Row 3 of clicks.csv, column 'clicked': it is empty. It is to be sum",
+    ):
         form().record({"arm": "new", "ts": "1700000000000", "clicked": ""}, 3)
 
 
 def test_what_nothing_says_is_asked_for() -> None:
-    with pytest.raises(MendstreamError, match="Nothing says where metric of ExperimentResult comes from"):
+    with pytest.raises(
+        MendstreamError, match="Nothing says where metric of ExperimentResult comes from"
+    ):
         form(MAPS[:-1])
 
 
@@ -83,7 +98,10 @@ def test_a_packed_file_is_read(tmp_path: Path) -> None:
 def test_a_row_with_too_few_columns_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n3\n")
-    with rows_of(path) as rows, pytest.raises(MendstreamError, match=r"Row 2 of rows.csv has not the columns"):
+    with (
+        rows_of(path) as rows,
+        pytest.raises(MendstreamError, match=r"Row 2 of rows.csv has not the columns"),
+    ):
         list(rows)
 
 
@@ -99,23 +117,33 @@ def test_a_row_with_too_few_columns_is_named(tmp_path: Path) -> None:
 )
 def test_times_in_another_unit_are_recognised_converted_and_told(written: str, unit: str) -> None:
     made = form()
-    rows = [{"arm": "new", "ts": text, "clicked": "1"} for text in (written, "1700000000000", written)]
-    assert {made.record(row, number).occurred_at for number, row in enumerate(rows)} == {1_700_000_000_000}
+    rows = [
+        {"arm": "new", "ts": text, "clicked": "1"} for text in (written, "1700000000000", written)
+    ]
+    assert {made.record(row, number).occurred_at for number, row in enumerate(rows)} == {
+        1_700_000_000_000
+    }
     assert made.converted() == [
-        f"2 times in column 'ts' are numbers of {unit} since 1970, by their size, and were converted"
+        f"2 times in column 'ts' are numbers of {unit} since 1970, by their size, and were "
+        "converted"
     ]
 
 
 def test_times_in_milliseconds_are_not_worth_a_word() -> None:
     made = form()
     for text in ("1700000000000", "2023-11-14T22:13:20Z"):
-        assert made.record({"arm": "new", "ts": text, "clicked": "1"}, 1).occurred_at == 1_700_000_000_000
+        assert (
+            made.record({"arm": "new", "ts": text, "clicked": "1"}, 1).occurred_at
+            == 1_700_000_000_000
+        )
     assert made.converted() == []
 
 
 @pytest.mark.parametrize("written", ["0", "20231114", "99999999999999999999"])
 def test_a_number_that_is_no_time_in_any_unit_is_refused(written: str) -> None:
-    with pytest.raises(MendstreamError, match=f"'{written}' is no time from 2000 to 2099 in any unit since 1970"):
+    with pytest.raises(
+        MendstreamError, match=f"'{written}' is no time from 2000 to 2099 in any unit since 1970"
+    ):
         form().record({"arm": "new", "ts": written, "clicked": "1"}, 1)
 
 
@@ -151,7 +179,9 @@ def test_what_is_in_another_encoding_is_refused_with_how_to_recode_it(tmp_path: 
     ):
         list(rows)
     recoded = subprocess.run(
-        ["iconv", "-f", "windows-1252", "-t", "utf-8", tmp_path / "rows.csv"], capture_output=True, check=True
+        ["iconv", "-f", "windows-1252", "-t", "utf-8", tmp_path / "rows.csv"],
+        capture_output=True,
+        check=True,
     ).stdout
     assert recoded.decode() == TEXT, "what the remedy names is there and does it"
 
@@ -163,7 +193,9 @@ def test_a_workbook_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_pipe_is_read(tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_read(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`publish <(zcat f)` and `zcat f | publish -`."""
     os.mkfifo(pipe := tmp_path / "63")
     writer = threading.Thread(target=lambda: pipe.write_bytes(pack(TEXT.encode())))
@@ -175,12 +207,16 @@ def test_a_pipe_is_read(tmp_path: Path, pack: Callable[[bytes], bytes], monkeypa
     monkeypatch.setattr("sys.stdin", stdin)
     with rows_of(STDIN) as rows:
         assert list(rows) == ROWS
-    assert name_of(pipe) == name_of(STDIN) == "standard input", "ids of rows must not change with the number of a pipe"
+    assert name_of(pipe) == name_of(STDIN) == "standard input", (
+        "ids of rows must not change with the number of a pipe"
+    )
 
 
 @pytest.mark.parametrize("content", [b"\x1f\x8bnot packed", b"", b"\0\0\0\0", b"\xfd7zXZ\0broken"])
 @pytest.mark.parametrize("name", ["rows.csv", "rows", "rows.gz", "rows.csv.xz"])
-def test_whatever_a_file_holds_is_rows_or_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+def test_whatever_a_file_holds_is_rows_or_a_sentence(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
     (tmp_path / name).write_bytes(content)
     told = ""
     try:

@@ -1,4 +1,6 @@
-"""Names of strangers are text on every screen: no markup, no order to the terminal, not invisible, not cut to another's."""
+"""Names of strangers are text on every screen: no markup, no order to the terminal, not invisible,
+not cut to another's.
+"""
 
 import ast
 import re
@@ -14,26 +16,27 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from schemas.catalog import DECISIONS, TABLES_ARMS, TOPICS
+from schemas.codec.framing import Record
 from schemas.records import Decision
-from schemas.wire import Record
-from streams.audit.audit import Audit
-from streams.audit.checks import Check
-from streams.backtest import Backtest
-from streams.cli import application
-from streams.compare import Difference
-from streams.console import audit, backtest, redrive, why
-from streams.console import table as table_screen
-from streams.console.given import failed
-from streams.console.watch import _pretty
-from streams.demo.feed import View
-from streams.demo.screen import Progress, picture
-from streams.errors import MendstreamError
-from streams.pairing import Kind, Pair
-from streams.redrive import Redriven
-from streams.screen import Screen, listed, say
-from streams.show import cell, clean, line, plain
-from streams.stored import Stored
-from streams.why import Again, Explanation
+from streams.cli import audit_command, backtest_command, redrive_command, why_command
+from streams.cli import table_command as table_screen
+from streams.cli.app import application
+from streams.cli.support.options import failed
+from streams.cli.watch_command import _pretty
+from streams.demo.feed import DemoView
+from streams.demo.live_screen import Progress, picture
+from streams.files.rendering import cell, line, plain
+from streams.history.backtest import Backtest
+from streams.history.decision_diff import Comparison, DecisionPair
+from streams.history.explain import Again, Explanation
+from streams.history.record_diff import Difference
+from streams.kafka.stored_records import Stored
+from streams.operations.audit.audit import Audit
+from streams.operations.audit.checks import Check
+from streams.operations.redrive import Redriven
+from streams.runtime.errors import MendstreamError
+from streams.runtime.terminal import Screen, listed, say
+from streams.runtime.visible_text import clean
 from tests.builders import CODEC
 from tests.unit.schemas.samples import sample
 
@@ -65,7 +68,10 @@ def named(record: Any, name: str) -> Any:
     if isinstance(record, tuple):
         return tuple(named(each, name) for each in record)
     if is_dataclass(record) and not isinstance(record, type):
-        return replace(record, **{each.name: named(getattr(record, each.name), name) for each in fields(record)})
+        return replace(
+            record,
+            **{each.name: named(getattr(record, each.name), name) for each in fields(record)},
+        )
     return record
 
 
@@ -74,37 +80,52 @@ def _why(screen: Screen, name: str) -> None:
     stored = [Stored(DECISIONS, 0, 1, name, b"", each) for each in (decision, command)]
     rows: dict[str, list[Record]] = {TABLES_ARMS: [named(sample("ArmRow"), name)]}
     again = Again(1, name, None, None, rows)  # type: ignore[arg-type]
-    why.show(Explanation(stored[:1], stored[1:], again, [Difference(name, name, name, name)]), screen)
+    why_command.show(
+        Explanation(stored[:1], stored[1:], again, [Difference(name, name, name, name)]), screen
+    )
 
 
 def _audit(screen: Screen, name: str) -> None:
-    audit._show(Audit((Check(name, name, 1, [name], [name]),)), screen)
+    audit_command._show(Audit((Check(name, name, 1, [name], [name]),)), screen)
 
 
 def _backtest(screen: Screen, name: str) -> None:
     decision = named(sample("Decision"), name)
     assert isinstance(decision, Decision)
-    backtest.show(Backtest(pairs=[Pair(Kind.CHANGED, decision, decision)]), [named(sample("Policy"), name)], screen)
+    backtest_command.show(
+        Backtest(pairs=[DecisionPair(Comparison.CHANGED, decision, decision)]),
+        [named(sample("Policy"), name)],
+        screen,
+    )
 
 
 def _redrive(screen: Screen, name: str) -> None:
     found = Redriven()
     found.counts[name, name] = 1
-    redrive._show(found, True, screen)
+    redrive_command._show(found, True, screen)
 
 
 def _demo(screen: Screen, name: str) -> None:
     arm, metric = named(sample("ArmRow"), name), named(sample("MetricRow"), name)
-    view = View(arms={"a": arm}, metrics={"m": metric}, commands=[(name, named(sample("RollbackCommand"), name))])
+    view = DemoView(
+        arms={"a": arm},
+        metrics={"m": metric},
+        commands=[(name, named(sample("RollbackCommand"), name))],
+    )
     (progress := Progress(10)).note(1, 1)
     screen.print(picture(view, progress, name))
 
 
 def _watch(screen: Screen, name: str) -> None:
     value = plain(named(sample("Decision"), name))
-    for extra in ({"value": value}, {"value": name, "problem": name}, {"value": name, "headers": {name: name}}):
+    for extra in (
+        {"value": value},
+        {"value": name, "problem": name},
+        {"value": name, "headers": {name: name}},
+    ):
         screen.print(
-            _pretty({"at": "2026-11-29T00:00:00.000Z", "topic": DECISIONS, "key": name, **extra}), soft_wrap=True
+            _pretty({"at": "2026-11-29T00:00:00.000Z", "topic": DECISIONS, "key": name, **extra}),
+            soft_wrap=True,
         )
 
 
@@ -144,7 +165,9 @@ def test_a_hostile_name_is_text_on_a_screen(screen: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", table_screen._TABLES)
-def test_every_table_is_drawn_with_hostile_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_table_is_drawn_with_hostile_names(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = TOPICS[table_screen._TABLES[name]].record
     assert record is not None
     rows = {hostile: named(sample(record), hostile) for hostile in HOSTILE}
@@ -177,7 +200,9 @@ def test_a_line_of_json_says_the_same_with_its_escapes() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_text_in_what_commands_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_name_is_text_in_what_commands_say(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     say(f"{name}: freeze asked by {name}")
     say(name, err=True)
     failed(MendstreamError(f"There is no {name}.", f"Name {name}."))
@@ -193,7 +218,12 @@ def test_ids_are_never_cut_below_what_tells_them_apart(width: int) -> None:
     for columns in (2, 4, 9, 14):
         rows = [[each, *["some longer words of a reason"] * (columns - 1)] for each in ids]
         out = StringIO()
-        listed(Screen(file=out, force_terminal=True, width=width), [f"c{n}" for n in range(columns)], rows, "title")
+        listed(
+            Screen(file=out, force_terminal=True, width=width),
+            [f"c{n}" for n in range(columns)],
+            rows,
+            "title",
+        )
         shown = _STYLE.sub("", out.getvalue())
         assert "…" not in shown
         assert max(map(len, shown.split("\n"))) <= width
@@ -206,12 +236,18 @@ def test_ids_are_never_cut_below_what_tells_them_apart(width: int) -> None:
 
 
 def test_nothing_else_writes_to_a_screen() -> None:
-    """A walk over the sources: `print` and rich's Console have one door, for whatever commands say."""
+    """A walk over the sources: `print` and rich's Console have one door, for whatever commands
+    say.
+    """
     root = Path(__file__).parents[3] / "streams"
     others = []
-    for path in [*root.glob("console/*.py"), *root.glob("demo/*.py"), root / "replay.py", root / "why.py"]:
+    for path in [*root.glob("cli/**/*.py"), *root.glob("demo/*.py"), *root.glob("history/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "Console"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("print", "Console")
+            ):
                 said = ast.unparse(node)
                 if "redacted(traceback" not in said:  # a fault of ours, told as it is
                     others.append(f"{path.name}: {said}")

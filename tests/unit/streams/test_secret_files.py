@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli import application
-from streams.config import load
-from streams.errors import MendstreamError
+from streams.cli.app import application
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import load
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_file_gives_the_setting_of_its_name_without_the_line_break_at_its_end(folder: Path) -> None:
+def test_a_file_gives_the_setting_of_its_name_without_the_line_break_at_its_end(
+    folder: Path,
+) -> None:
     (folder / "sasl_password").write_text(" between spaces \n")
     (folder / "registry_auth").write_text("user:word")
     settings = load(None, {})
@@ -25,7 +27,9 @@ def test_a_file_gives_the_setting_of_its_name_without_the_line_break_at_its_end(
     assert settings.registry_auth.get_secret_value() == "user:word"
 
 
-def test_every_other_source_beats_a_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_other_source_beats_a_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "group").write_text("of-the-file")
     (folder / "slot").write_text("of-the-file")
     (folder / "sasl_username").write_text("of-the-file")
@@ -60,7 +64,9 @@ def test_a_file_named_as_no_setting_is_refused_by_its_name(folder: Path) -> None
         load(None, {})
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MENDSTREAM_SECRETS_DIRECTORY", str(tmp_path / "nowhere"))
     with pytest.raises(MendstreamError, match=r"nowhere.*each named as a setting"):
         load(None, {})

@@ -1,13 +1,15 @@
-"""Settings that are wrong end in one sentence that names the right one, and never in a traceback."""
+"""Settings that are wrong end in one sentence that names the right one, and never in a
+traceback.
+"""
 
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli import application
-from streams.config import OTHER_NAMES, PREFIX, Settings, check_names, load
-from streams.errors import MendstreamError
+from streams.cli.app import application
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import OTHER_NAMES, PREFIX, Settings, check_names, load
 
 FILES = {  # what is in a settings file, and what is said of it
     b"partitions: 4\n\tgroup: a\n": "line 2, column 1: a tab stands where spaces are due",
@@ -39,7 +41,9 @@ def told(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("written", FILES)
-def test_a_settings_file_that_is_wrong_is_told_of_in_a_sentence(tmp_path: Path, written: bytes) -> None:
+def test_a_settings_file_that_is_wrong_is_told_of_in_a_sentence(
+    tmp_path: Path, written: bytes
+) -> None:
     (path := tmp_path / "settings.yaml").write_bytes(written)
     said = told("config", "--config", str(path))
     assert FILES[written] in said
@@ -56,9 +60,13 @@ def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
     assert "cannot be read: Is a directory" in told("config", "--config", str(tmp_path))
 
 
-def test_a_misspelt_name_in_the_environment_is_refused_with_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_name_in_the_environment_is_refused_with_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("MENDSTREAM_PARTITION", "9")
-    assert "MENDSTREAM_PARTITION, which is no setting. Did you mean MENDSTREAM_PARTITIONS?" in told("config")
+    assert "MENDSTREAM_PARTITION, which is no setting. Did you mean MENDSTREAM_PARTITIONS?" in told(
+        "config"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if len(name) > 5])
@@ -74,7 +82,9 @@ def test_each_setting_is_taken_by_its_name_and_found_again_when_it_is_misspelt(n
 
 
 def test_names_of_others_are_let_alone() -> None:
-    check_names(dict.fromkeys(OTHER_NAMES, "x") | {"MENDSTREAM_TEST_KAFKA": "container", "MENDSTREAMS": "x"})
+    check_names(
+        dict.fromkeys(OTHER_NAMES, "x") | {"MENDSTREAM_TEST_KAFKA": "container", "MENDSTREAMS": "x"}
+    )
 
 
 def test_what_kubernetes_tells_of_a_service_is_no_setting() -> None:

@@ -3,7 +3,7 @@
 import json
 
 from schemas.records import Policy, Share, ShareStep
-from streams.show import cell, line, moment, plain, text
+from streams.files.rendering import cell, line, moment, plain, text
 
 
 def test_bytes_that_are_no_text_are_escaped() -> None:

@@ -1,4 +1,6 @@
-"""Commands carry a signature where there is a key; a key that cannot be trusted is refused with what to do about it."""
+"""Commands carry a signature where there is a key; a key that cannot be trusted is refused with
+what to do about it.
+"""
 
 import logging
 import os
@@ -15,21 +17,22 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from agents.effects import Output
+from agents.core.effects import Output
 from schemas.catalog import TICKS
 from schemas.records import Tick
-from streams.config import Settings
-from streams.emit import Emitter
-from streams.errors import MendstreamError
-from streams.signing import Signer, create, load, public_line, signer_of
-from streams.transaction import Outbox
-from streams.verifier import KEY_ID, SIGNATURE, Origin, load_keys
+from streams.engine.outbox import Emitter
+from streams.engine.transaction import Outbox
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
+from streams.signing.signer import Signer, create, load, public_line, signer_of
+from streams.signing.verifier import KEY_ID, SIGNATURE, Origin, load_keys
 from tests.builders import CODEC, NOON, ONE
 from tests.unit.streams.signed import KEY, refusal, sent, trusted
 
 
 def pem(
-    key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey, encryption: KeySerializationEncryption | None = None
+    key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+    encryption: KeySerializationEncryption | None = None,
 ) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
 
@@ -41,7 +44,11 @@ def test_the_same_command_gets_the_same_bytes() -> None:
 
 def test_a_signature_changes_nothing_else_of_a_command() -> None:
     signed, plain = sent(), sent(key=None)
-    assert (signed.value, signed.key, signed.headers[:-2]) == (plain.value, plain.key, plain.headers)
+    assert (signed.value, signed.key, signed.headers[:-2]) == (
+        plain.value,
+        plain.key,
+        plain.headers,
+    )
 
 
 def test_only_commands_are_signed() -> None:
@@ -60,7 +67,9 @@ def test_a_key_that_was_made_signs_what_its_public_line_verifies(tmp_path: Path)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_log_says_whether_commands_are_signed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_whether_commands_are_signed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "mendstream.signing")
     assert signer_of(Settings()) is None
     path = tmp_path / "signing.pem"
@@ -74,9 +83,14 @@ def test_the_log_says_whether_commands_are_signed(tmp_path: Path, caplog: pytest
     assert signer.key_id in trusted(load(path))
 
 
-def test_the_key_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MENDSTREAM_SIGNING_KEY", str(tmp_path / "signing.pem"))
-    with pytest.raises(MendstreamError, match=r"There is no signing key .*signing\.pem\. `mendstream keys new FILE`"):
+    with pytest.raises(
+        MendstreamError,
+        match=r"There is no signing key .*signing\.pem\. `mendstream keys new FILE`",
+    ):
         signer_of(Settings())
 
 
@@ -123,7 +137,9 @@ def test_what_is_no_key_of_ours_is_refused(content: bytes, tmp_path: Path) -> No
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "signing.pem"
     key = create(path)
-    with pytest.raises(MendstreamError, match="is there already, and a key that is overwritten is lost"):
+    with pytest.raises(
+        MendstreamError, match="is there already, and a key that is overwritten is lost"
+    ):
         create(path)
     assert load(path).private_bytes_raw() == key.private_bytes_raw()
     with pytest.raises(MendstreamError, match="cannot be written: No such file or directory"):

@@ -1,14 +1,16 @@
-"""Which subjects a worker shows as silent, by what is read of its inputs and not by its ticks alone."""
+"""Which subjects a worker shows as silent, by what is read of its inputs and not by its ticks
+alone.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
 from schemas.catalog import METRICS, RESULTS
-from streams.journal import Journal
-from streams.owned import Owned
-from streams.silent import forget, measure
-from streams.telemetry import REGISTRY
+from streams.engine.journal import Journal
+from streams.engine.partition import Owned
+from streams.engine.silence_metrics import forget, measure
+from streams.runtime.metrics import REGISTRY
 from tests.builders import NOON, tables
 
 MINUTE = 60_000
@@ -28,7 +30,9 @@ def shown() -> float | None:
 
 
 def owned() -> Owned:
-    """A partition after a restart: a subject was heard twenty minutes before, and an hour has gone by since."""
+    """A partition after a restart: a subject was heard twenty minutes before, and an hour has gone
+    by since.
+    """
     one = Owned(tables(), Journal(0), ticked_at=NOON + HOUR)
     one.tables.now = NOON + HOUR
     one.tables.silence.restored({"bot": NOON - 20 * MINUTE}, NOON)

@@ -3,8 +3,8 @@
 import pytest
 
 from schemas.catalog import TICKS
-from streams.config import Settings
-from streams.ticker import Ticker
+from streams.engine.ticker import Ticker
+from streams.runtime.settings import Settings
 from tests.builders import CODEC
 
 
@@ -14,7 +14,9 @@ class Written:
     def __init__(self) -> None:
         self.times: list[int] = []
 
-    def produce(self, topic: str, value: bytes, key: str, partition: int, on_delivery: object) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: str, partition: int, on_delivery: object
+    ) -> None:
         assert topic == TICKS
         tick = CODEC.decode("Tick", value)
         self.times.append(tick.ticked_at)  # type: ignore[attr-defined]
@@ -25,7 +27,7 @@ class Written:
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     found = Written()
-    monkeypatch.setattr("streams.door.Librdkafka.producer", lambda _self, _config: found)
+    monkeypatch.setattr("streams.kafka.backend.Librdkafka.producer", lambda _self, _config: found)
     return found
 
 

@@ -1,4 +1,6 @@
-"""What a deployer refuses: whatever is not, byte for byte, what a trusted key signed, or comes too late."""
+"""What a deployer refuses: whatever is not, byte for byte, what a trusted key signed, or comes too
+late.
+"""
 
 import json
 from base64 import b64decode, b64encode
@@ -13,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalog import COMMANDS, TOPICS, schema_text
+from schemas.codec.framing import HEADER_BYTES
 from schemas.records import Command, DeployCommand, ImproveCommand, RetrainCommand
-from schemas.wire import HEADER_BYTES
-from streams import verifier
-from streams.signing import public_line
-from streams.verifier import (
+from streams.signing import verifier
+from streams.signing.signer import public_line
+from streams.signing.verifier import (
     KEY_ID,
     SIGNATURE,
     SIGNED,
@@ -40,7 +42,9 @@ ORDERS: dict[str, Command] = {
 }
 GOOD = sent()
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-FIELDS = st.tuples(TEXT, TEXT, st.binary(max_size=20), TEXT, *[st.integers()] * 4, st.binary(max_size=20))
+FIELDS = st.tuples(
+    TEXT, TEXT, st.binary(max_size=20), TEXT, *[st.integers()] * 4, st.binary(max_size=20)
+)
 
 
 def as_bytes(fields: tuple[Any, ...]) -> bytes:
@@ -69,7 +73,9 @@ def test_a_field_of_the_payload_that_was_changed_alone_is_refused(data: st.DataO
     name = data.draw(st.sampled_from(SIGNED))
     before = GOOD.command[name]
     kind: st.SearchStrategy[Any] = TEXT if isinstance(before, str) else st.integers()
-    changed = data.draw((kind | st.sampled_from([None, str(before)])).filter(lambda value: value != before))
+    changed = data.draw(
+        (kind | st.sampled_from([None, str(before)])).filter(lambda value: value != before)
+    )
     assert refusal(GOOD.saying(**{name: changed})) == "BAD_SIGNATURE"
 
 
@@ -91,7 +97,9 @@ def test_a_byte_of_the_signature_that_was_changed_is_refused(data: st.DataObject
 
 
 @given(FIELDS)
-def test_what_is_signed_can_be_taken_apart_again_so_no_two_commands_share_it(fields: tuple[Any, ...]) -> None:
+def test_what_is_signed_can_be_taken_apart_again_so_no_two_commands_share_it(
+    fields: tuple[Any, ...],
+) -> None:
     rest, parts = as_bytes(fields).removeprefix(TAG), []
     while rest:
         end = 4 + int.from_bytes(rest[:4], "big")
@@ -101,8 +109,12 @@ def test_what_is_signed_can_be_taken_apart_again_so_no_two_commands_share_it(fie
 
 
 def test_the_signature_of_a_command_stays_what_it_is() -> None:
-    """Deployers keep their copies of the verifier: other bytes need another tag, and a time when both are signed."""
-    message = as_bytes(("RollbackCommand", "commands.rollback.v1", b"bot", "id", 1, 2, 3, 4, b"\0value"))
+    """Deployers keep their copies of the verifier: other bytes need another tag, and a time when
+    both are signed.
+    """
+    message = as_bytes(
+        ("RollbackCommand", "commands.rollback.v1", b"bot", "id", 1, 2, 3, 4, b"\0value")
+    )
     assert message == (
         b"mendstream-command-v1\0\0\0\x0fRollbackCommand\0\0\0\x14commands.rollback.v1\0\0\0\x03bot"
         b"\0\0\0\x02id\0\0\0\x011\0\0\0\x012\0\0\0\x013\0\0\0\x014\0\0\0\x06\0value"
@@ -134,10 +146,14 @@ def test_a_record_that_another_key_signed_is_refused() -> None:
 
 @pytest.mark.parametrize("signature", [b"", b"AAAA", b"not base64!", b"\xff", bytes(64)])
 def test_what_is_no_signature_is_refused(signature: bytes) -> None:
-    assert refusal(GOOD.headed(SIGNATURE, signature)) == ("BAD_SIGNATURE" if signature else "UNSIGNED")
+    assert refusal(GOOD.headed(SIGNATURE, signature)) == (
+        "BAD_SIGNATURE" if signature else "UNSIGNED"
+    )
 
 
-@pytest.mark.parametrize(("name", "reason"), [(KEY_ID, "UNSIGNED"), (SIGNATURE, "UNSIGNED"), (TYPE, "WRONG_TOPIC")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [(KEY_ID, "UNSIGNED"), (SIGNATURE, "UNSIGNED"), (TYPE, "WRONG_TOPIC")]
+)
 def test_a_header_that_is_missing_or_there_twice_is_refused(name: str, reason: str) -> None:
     without = tuple(each for each in GOOD.headers if each[0] != name)
     for headers in (

@@ -1,4 +1,6 @@
-"""A record whose commit fails for what it is ends a few workers and is set aside; nothing else is, and all goes on."""
+"""A record whose commit fails for what it is ends a few workers and is set aside; nothing else is,
+and all goes on.
+"""
 
 import logging
 from dataclasses import replace
@@ -7,26 +9,35 @@ from typing import Any
 
 import pytest
 
-from schemas.catalog import DEAD_LETTERS, JOURNAL, POLICIES, RESULTS, SPECS, TABLES_EXPERIMENTS, TABLES_POLICIES
+from schemas.catalog import (
+    DEAD_LETTERS,
+    JOURNAL,
+    POLICIES,
+    RESULTS,
+    SPECS,
+    TABLES_EXPERIMENTS,
+    TABLES_POLICIES,
+)
+from schemas.codec.framing import MAX_BYTES
 from schemas.ids import event_uuid
 from schemas.records import Direction, ExperimentSpec, MetricKind, MetricSpec, Policy, Role
-from schemas.wire import MAX_BYTES
-from streams import transaction
-from streams.blackbox import DEADLY, BlackBox
-from streams.bounds import RECORD_BYTES
-from streams.dead import REASON
-from streams.journal import Journal
-from streams.transaction import Outbox, Refused
-from streams.uncommitted import PIECES, Uncommitted
+from streams.engine import transaction
+from streams.engine.journal import Journal
+from streams.engine.quarantine import DEADLY, BlackBox
+from streams.engine.transaction import CommitRefused, Outbox
+from streams.engine.uncommitted import PIECES, Uncommitted
+from streams.kafka.dead_letters import REASON
+from streams.runtime.message_sizes import RECORD_BYTES
 from tests.builders import Sent, result, spec
 from tests.still import Still, still
 
-ENDS_MOST = 2 + 2 * DEADLY  # from thousands of records to one, and then so often at that one
+ENDS_MAX = 2 + 2 * DEADLY  # from thousands of records to one, and then so often at that one
 
 
 def named(n: int, metrics: int = 1) -> ExperimentSpec:
     each = [
-        MetricSpec(f"metric number {i}", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE) for i in range(metrics)
+        MetricSpec(f"metric number {i}", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
+        for i in range(metrics)
     ]
     return replace(spec(event_id=event_uuid("spec", n), experiment_id=f"e{n}"), metrics=tuple(each))
 
@@ -53,17 +64,19 @@ def test_a_record_whose_row_kafka_refuses_is_set_aside_alone(
         while one.kafka.group(one.settings.group).offsets.get((SPECS, 0), 0) < 70:
             try:
                 one.worker(BlackBox(tmp_path / "box.mark")).takes_in(SPECS)
-            except Refused:
+            except CommitRefused:
                 ends += 1
-            assert ends <= ENDS_MOST
+            assert ends <= ENDS_MAX
         assert letters(one) == [b"QUARANTINED"]
-        assert {row.experiment_id for row in one.records(TABLES_EXPERIMENTS)} == {f"e{n}" for n in range(70) if n != 41}
+        assert {row.experiment_id for row in one.records(TABLES_EXPERIMENTS)} == {
+            f"e{n}" for n in range(70) if n != 41
+        }
         one.send(RESULTS, result())
         one.worker(BlackBox(tmp_path / "box.mark")).takes_in(RESULTS)
 
 
 def test_what_waits_at_a_start_is_committed_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.processor.CATCH_UP", 10)
+    monkeypatch.setattr("streams.engine.processor.CATCH_UP", 10)
     with still() as one:
         for n in range(95):
             one.send(SPECS, named(n))
@@ -91,7 +104,7 @@ def test_a_megabyte_of_garbage_among_the_policies_is_a_dead_letter_and_no_end() 
 
 def test_an_outbox_says_what_is_too_large_before_anything_is_written() -> None:
     outbox = Outbox(rows=[("tables.commands.v1", 3, [("c", b"x" * RECORD_BYTES)])])
-    with pytest.raises(Refused, match=r"row 'c' of tables.commands.v1/3 has 1048588 bytes"):
+    with pytest.raises(CommitRefused, match=r"row 'c' of tables.commands.v1/3 has 1048588 bytes"):
         outbox.check()
     outbox = Outbox()
     outbox.add(DEAD_LETTERS, 0, None, b"x" * RECORD_BYTES)
@@ -112,7 +125,9 @@ def taken(one: Uncommitted, start: int, end: int) -> list[tuple[int, bool]]:
     return [(len(piece), alone) for piece, alone in one.cut("t", 0, records)]
 
 
-def test_a_stretch_that_could_not_be_committed_comes_in_a_few_pieces_until_it_is(tmp_path: Path) -> None:
+def test_a_stretch_that_could_not_be_committed_comes_in_a_few_pieces_until_it_is(
+    tmp_path: Path,
+) -> None:
     one = Uncommitted(tmp_path / "c")
     spread: list[Any] = [Sent(b"", n) for n in range(100, 420)]
     one.folded("t", 0, spread)
@@ -137,8 +152,12 @@ def test_what_is_committed_leaves_no_note(tmp_path: Path) -> None:
     assert (tmp_path / "c").read_text() == ""
 
 
-@pytest.mark.parametrize("text", ["{", "7", "[[]]", '[["t", 1, 2, 2]]', '[["t", "1", 2, 3]]', "[" * 99_999])
-def test_a_damaged_note_is_set_aside(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "text", ["{", "7", "[[]]", '[["t", 1, 2, 2]]', '[["t", "1", 2, 3]]', "[" * 99_999]
+)
+def test_a_damaged_note_is_set_aside(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "c").write_text(text)
     with caplog.at_level(logging.ERROR):
         assert taken(Uncommitted(tmp_path / "c"), 0, 3) == [(3, False)]

@@ -4,9 +4,11 @@ import pytest
 from confluent_kafka import Message
 
 from schemas.catalog import METRICS, RESULTS, SPECS
-from streams.why import cut_after
+from streams.history.explain import cut_after
 
-RECORDS = [Message(topic=RESULTS, partition=0, offset=offset, value=b"") for offset in (10, 11, 13, 14)]
+RECORDS = [
+    Message(topic=RESULTS, partition=0, offset=offset, value=b"") for offset in (10, 11, 13, 14)
+]
 
 
 def offsets(topic: str, *places: tuple[str, int]) -> list[list[int | None]]:

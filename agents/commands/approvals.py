@@ -1,0 +1,107 @@
+"""Commands that wait: for the budget, for a person, and for nobody in time."""
+
+from agents.alerts.alert_metrics import WAITING
+from agents.commands import ledger
+from agents.commands.guards import APPROVAL_MS, gone_stale, hands_off, may_not_approve
+from agents.commands.ledger import MINUTE_MS, CommandEffects
+from agents.commands.ordering import precede, takes_from_rollback
+from agents.core.effects import Refusal
+from agents.core.provenance import Provenance
+from schemas.persons import OURSELVES
+from schemas.records import Admission, CommandRow, Event, Phase, Policy, Review, ReviewVerdict
+from state.tables import Tables
+
+
+def admitted(answer: Admission, place: Provenance, tables: Tables) -> CommandEffects:
+    """What the budget said, if the command still waits for it."""
+    moves, row = CommandEffects(), tables.commands.get(answer.command_id)
+    if row is None or row.phase != Phase.PROPOSED:
+        return moves
+    stale, held = gone_stale(row, tables), hands_off(row.subject, row.target, place, tables)
+    unsafe = takes_from_rollback(row.order, row.subject, row.target, tables)
+    if stale:
+        ledger.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+    elif not answer.granted or held or unsafe:
+        ask(row, held or unsafe or answer.reason, place, tables, moves)
+    else:
+        _issue(row, Event.ISSUE, OURSELVES, "within the budget", place, tables, moves)
+    return moves
+
+
+def reviewed(
+    review: Review, place: Provenance, tables: Tables, policy: Policy
+) -> CommandEffects | Refusal:
+    """What a person said of a command that waits for approval."""
+    row, moves = tables.commands.get(review.command_id), CommandEffects()
+    if row is None or row.subject != review.subject:
+        return Refusal(
+            "UNKNOWN_COMMAND", f"there is no command {review.command_id} of {review.subject}"
+        )
+    if row.phase != Phase.PENDING_APPROVAL:
+        return Refusal(
+            "NOT_PENDING",
+            f"command {review.command_id} does not wait for approval: it is {row.phase}",
+        )
+    if row.command is None:
+        return Refusal(
+            "NOT_PENDING", f"command {review.command_id} is of an older Mendstream: order it anew"
+        )
+    denied = may_not_approve(review, row, policy)
+    if denied is not None:
+        return denied
+    if review.verdict == ReviewVerdict.REJECT:
+        ledger.move(row, Event.REJECT, review.reviewer, review.comment, place, tables, moves)
+    elif stale := gone_stale(row, tables):
+        ledger.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+    else:
+        _issue(
+            row,
+            Event.APPROVE,
+            review.reviewer,
+            review.comment,
+            place,
+            tables,
+            moves,
+            approved_by=review.reviewer,
+        )
+    return moves
+
+
+def ask(
+    row: CommandRow, why: str, place: Provenance, tables: Tables, moves: CommandEffects
+) -> None:
+    """From the budget to a person."""
+    wait_ms = APPROVAL_MS[row.order]
+    changes = {
+        "waits_for": why,
+        "due_at": place.now + wait_ms // 2,
+        "expires_at": place.now + wait_ms,
+    }
+    ledger.move(row, Event.ASK_PERSON, OURSELVES, why, place, tables, moves, **changes)
+
+
+def late(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+    """Half of the time is over, or all of it."""
+    if place.now >= row.expires_at:
+        why = f"nobody approved it within {(row.expires_at - row.issued_at) // MINUTE_MS} minutes"
+        ledger.move(row, Event.LAPSE, OURSELVES, why, place, tables, moves)
+        return
+    ledger.due(row, row.expires_at, tables, escalated=True)
+    minutes = (place.now - row.issued_at) / MINUTE_MS
+    moves.observed.append((WAITING, row.subject, minutes))
+
+
+def _issue(
+    row: CommandRow,
+    event: Event,
+    by: str,
+    detail: str,
+    place: Provenance,
+    tables: Tables,
+    moves: CommandEffects,
+    approved_by: str = "",
+) -> None:
+    precede(row, place, tables, moves)
+    ledger.issue(
+        row, event, by, detail, place, tables, moves, approved_by=approved_by, waits_for=""
+    )

@@ -1,0 +1,144 @@
+"""What automation may spend: commands an hour of a tenant, and how many of its subjects at once.
+
+Half of the hour is shared out to the partitions in advance, where it costs no time; the rest is
+asked for in proposals, all of a tenant in one partition. Together they never admit more than the
+policy says. Subjects that nobody vouched for have a budget of their own, a part of the size, so
+that made-up names take nothing from those that are known.
+"""
+
+from dataclasses import replace
+
+from agents.alerts.alert_metrics import NEWCOMERS_OVER_BUDGET, OVER_BUDGET, AlertMetric
+from agents.commands.known_subjects import is_known, known_count
+from agents.core.effects import Output
+from agents.core.provenance import Provenance
+from schemas.catalog import ADMISSIONS, PROPOSALS
+from schemas.ids import tenant_of
+from schemas.records import Admission, BudgetRow, CommandRow, Event, Policy, Proposal
+from state.tables import BUSY, Tables, budget_key
+
+HOUR_MS = 3_600_000
+ANSWER_MS = 60_000  # a proposal that is not answered by then asks a person
+SUBJECTS_FREE = 4  # of a partition; a share of a few subjects would be none
+# of the hour's commands: that many are admitted of subjects that nobody vouched for, beside the
+# rest
+NEWCOMERS_PART = 4
+_DENIED_MAX = 1_000  # counted for the alert
+TOO_MANY = "too many of its tenant's subjects are acted on already"
+
+
+def spend(subject: str, place: Provenance, tables: Tables, policy: Policy) -> tuple[Event, str]:
+    """Takes a command out of this partition's part of the budget, or says who is to be asked and
+    why.
+    """
+    tenant, newcomer = tenant_of(subject), not is_known(subject, place.now, tables)
+    busy = _busy(tenant, newcomer, place, tables) | {subject}
+    known = known_count(tenant, place.now, tables)
+    counted = tables.subjects.count(tenant) - known if newcomer else max(known, len(busy))
+    if len(busy) > max(SUBJECTS_FREE, int(policy.subjects_share * counted)):
+        return Event.ASK_BUDGET, TOO_MANY
+    row = _row(tenant, False, newcomer, place, tables)
+    if len(row.spent) >= _own_limit(policy, newcomer, tables):
+        return Event.ASK_BUDGET, "this partition's part of the hour's budget is spent"
+    tables.budgets.put(replace(row, spent=(*row.spent, place.now)))
+    return Event.ISSUE, ""
+
+
+def proposal(
+    row: CommandRow, why: str, place: Provenance, tables: Tables, policy: Policy
+) -> Output:
+    """Asks for a part of what all partitions share."""
+    newcomer = not is_known(row.subject, place.now, tables)
+    asked = Proposal(
+        event_id=place.event_id("budget", row.command_id),
+        tenant=tenant_of(row.subject),
+        subject=row.subject,
+        command_id=row.command_id,
+        limit=_limit(policy, newcomer) - tables.partitions * _own_limit(policy, newcomer, tables),
+        denied=why == TOO_MANY,
+        proposed_at=place.now,
+        newcomer=newcomer,
+    )
+    return Output(PROPOSALS, asked.tenant, asked.event_id, asked, place.now)
+
+
+def admit(asked: Proposal, place: Provenance, tables: Tables) -> tuple[Output, int]:
+    """The answer to a proposal, and how many were denied within the hour."""
+    row = _row(asked.tenant, True, asked.newcomer, place, tables)
+    granted = not asked.denied and len(row.spent) < asked.limit
+    if granted:
+        row = replace(row, spent=(*row.spent, place.now))
+    else:
+        row = replace(row, denied=(*row.denied, place.now)[-_DENIED_MAX:])
+        tables.sober.put(_key(row), place.now + HOUR_MS)
+    tables.budgets.put(row)
+    reason = "" if granted else TOO_MANY if asked.denied else "the hour's budget is spent"
+    answer = Admission(
+        event_id=place.event_id("budget", f"admission|{asked.command_id}"),
+        subject=asked.subject,
+        command_id=asked.command_id,
+        granted=granted,
+        reason=reason,
+        admitted_at=place.now,
+    )
+    return Output(ADMISSIONS, asked.subject, answer.event_id, answer, place.now), len(row.denied)
+
+
+def over(asked: Proposal) -> AlertMetric:
+    """The metric that counts what was denied of the same budget."""
+    return NEWCOMERS_OVER_BUDGET if asked.newcomer else OVER_BUDGET
+
+
+def sobered(place: Provenance, tables: Tables) -> list[tuple[AlertMetric, str]]:
+    """Budgets that denied nothing for an hour: (metric, tenant)."""
+    rows = [tables.budgets.get(key) for key in tables.sober.due(place.now)]
+    return [
+        (NEWCOMERS_OVER_BUDGET if row.newcomers else OVER_BUDGET, row.tenant)
+        for row in rows
+        if row is not None
+    ]
+
+
+def rebuild(tables: Tables) -> None:
+    """What is derived, after rows were restored."""
+    tables.sober.rebuild(
+        (_key(row), row.denied[-1] + HOUR_MS) for row in tables.budgets.rows() if row.denied
+    )
+
+
+def _limit(policy: Policy, newcomer: bool) -> int:
+    """Commands an hour; of newcomers a part as large is admitted beside it, one at least where any
+    are.
+    """
+    whole = policy.commands_per_hour
+    return whole if not newcomer else max(min(whole, 1), whole // NEWCOMERS_PART)
+
+
+def _own_limit(policy: Policy, newcomer: bool, tables: Tables) -> int:
+    return _limit(policy, newcomer) // (2 * tables.partitions)
+
+
+def _key(row: BudgetRow) -> str:
+    return budget_key(row.tenant, row.shared, row.newcomers)
+
+
+def _row(
+    tenant: str, shared: bool, newcomers: bool, place: Provenance, tables: Tables
+) -> BudgetRow:
+    """A tenant's row with what is past forgotten."""
+    row = tables.budgets.get(budget_key(tenant, shared, newcomers))
+    since = place.now - HOUR_MS
+    if row is None:
+        return BudgetRow(tenant=tenant, shared=shared, spent=(), denied=(), newcomers=newcomers)
+    spent, denied = (tuple(at for at in times if at > since) for times in (row.spent, row.denied))
+    return replace(row, spent=spent, denied=denied)
+
+
+def _busy(tenant: str, newcomers: bool, place: Provenance, tables: Tables) -> set[str]:
+    """Known subjects of a tenant, or its newcomers, that automation is acting on."""
+    return {
+        row.subject
+        for row in tables.commands.marked(BUSY, tenant)
+        if tables.due.at(row.command_id) is not None
+        and is_known(row.subject, place.now, tables) != newcomers
+    }

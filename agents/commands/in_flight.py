@@ -1,0 +1,109 @@
+"""Commands that are out: what deployers report of them, and those of which nobody reports in
+time.
+"""
+
+from agents.commands import ledger
+from agents.commands.guards import gone_stale, hands_off
+from agents.commands.ledger import ATTEMPTS_MAX, MINUTE_MS, CommandEffects
+from agents.commands.lifecycle import moved
+from agents.core.effects import Refusal
+from agents.core.provenance import Provenance
+from schemas.persons import OURSELVES
+from schemas.records import CommandRow, CommandStatus, Event, FailureCause, Order, Status
+from state.tables import Tables
+
+PROGRESS_MS = 60 * MINUTE_MS  # whoever is at it says so at least once an hour,
+LONGEST_MS = 24 * 60 * MINUTE_MS  # and may say so for a day
+BACKOFF_MS = 1_000  # after the first failure, twice as long after each further one
+_PROGRESS = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGE, Status.IN_PROGRESS: Event.BEGIN}
+_ENDS = {Status.COMPLETED: Event.COMPLETE, Status.REFUSED: Event.REFUSE}
+
+
+def reported(status: CommandStatus, place: Provenance, tables: Tables) -> CommandEffects | Refusal:
+    """Moves a command on by (attempt, phase), not by arrival."""
+    row, moves = tables.commands.get(status.command_id), CommandEffects()
+    if row is None or row.subject != status.subject:
+        return Refusal(
+            "UNKNOWN_COMMAND", f"no command {status.command_id} of {status.subject} was issued"
+        )
+    if row.fencing_token == 0:
+        return Refusal(
+            "UNKNOWN_COMMAND",
+            f"command {status.command_id} was not issued: it waits for {row.waits_for}",
+        )
+    by, said = status.reporter, {"detail": status.detail, "reporter": status.reporter}
+    event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(status, row)
+    if status.attempt != row.attempt or moved(row.phase, event) is None:
+        return moves
+    if event in _PROGRESS.values():
+        until = min(place.now + PROGRESS_MS, row.issued_at + LONGEST_MS)
+        ledger.move(row, event, by, status.detail, place, tables, moves, due_at=until, **said)
+    elif event == Event.FAIL:
+        again = place.now + BACKOFF_MS * 2 ** (row.attempt - 1)
+        ledger.move(row, event, by, status.detail, place, tables, moves, due_at=again, **said)
+    else:
+        ledger.move(row, event, by, status.detail, place, tables, moves, **said)
+    return moves
+
+
+def try_again(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+    """After a failure, once its wait is over."""
+    why = _no_more(row, place, tables)
+    if why:
+        ledger.move(row, Event.FAIL_FOR_GOOD, OURSELVES, why, place, tables, moves)
+    else:
+        ledger.issue(row, Event.RETRY, OURSELVES, "it failed", place, tables, moves)
+
+
+def time_out(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+    """A command of which nobody reported in time: it may have been lost, so it is sent again."""
+    why = _no_more(row, place, tables)
+    if why:
+        ledger.move(
+            row,
+            Event.TIME_OUT_FOR_GOOD,
+            OURSELVES,
+            f"nobody reported in time; {why}",
+            place,
+            tables,
+            moves,
+        )
+        return
+    row = ledger.move(
+        row, Event.TIME_OUT, OURSELVES, "nobody reported in time", place, tables, moves
+    )
+    ledger.issue(row, Event.RETRY, OURSELVES, "nobody reported in time", place, tables, moves)
+
+
+def _failure(status: CommandStatus, row: CommandRow) -> Event:
+    """Only a failure of the deployer itself is tried again; what failed as a candidate was judged,
+    and stays out.
+
+    A deployer that does not say whose failure it is gets the benefit of the doubt but for a
+    deployment, which is never urgent.
+    """
+    if status.cause == FailureCause.SUPERSEDED:
+        return Event.SUPERSEDE
+    silent = status.cause == FailureCause.UNKNOWN and row.order != Order.DEPLOY
+    again = status.cause == FailureCause.DEPLOYER or silent
+    # A row without its command was issued by an older Mendstream and cannot be sent again.
+    return (
+        Event.FAIL
+        if again and row.attempt < ATTEMPTS_MAX and row.command is not None
+        else Event.FAIL_FOR_GOOD
+    )
+
+
+def _no_more(row: CommandRow, place: Provenance, tables: Tables) -> str:
+    """Why a command is not tried once more; empty where it is."""
+    if row.attempt >= ATTEMPTS_MAX:
+        return f"it was tried {row.attempt} times"
+    if row.command is None:
+        return "it cannot be sent again"
+    # What a person ordered or approved is a person's own.
+    held = (
+        ""
+        if row.requested_by or row.approved_by
+        else hands_off(row.subject, row.target, place, tables)
+    )
+    return gone_stale(row, tables) or held

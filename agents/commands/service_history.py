@@ -1,0 +1,96 @@
+"""Which versions have served at a target, as far as the tables know: these may be gone back to
+without more right.
+"""
+
+from agents.commands import ledger
+from schemas.records import CommandRow, Order, Phase
+from state.storage.table import row_key
+from state.tables import Tables
+
+REVERSIBLE = frozenset(
+    {Order.DEPLOY, Order.ROLLBACK}
+)  # they move traffic; a training or an improvement only adds a model
+
+
+def served(
+    subject: str, target: str, version: str, experiment_id: str | None, tables: Tables
+) -> bool:
+    """Whether a version has been in service and was not taken out for good.
+
+    Known by the commands that were completed at the target, by the baseline of an experiment that
+    has results, and by live metrics of the subject, which name no environment.
+    """
+    came, gone = _history(subject, target, tables)
+    if version in came:
+        return True
+    if version in gone:
+        return False
+    if experiment_id is not None:
+        experiment = tables.experiments.get(row_key(subject, experiment_id))
+        if (
+            experiment is not None
+            and experiment.started_offset >= 0
+            and experiment.baseline_version == version
+        ):
+            return True
+    seen = [
+        v
+        for row in tables.metrics.rows_of(subject)
+        for v in row.versions
+        if v.model_version == version
+    ]
+    return bool(seen) and not any(one.rolled_back for one in seen)
+
+
+def before(row: CommandRow, version: str | None, tables: Tables) -> str | None:
+    """What served at the target of a deployment before it; None where the tables do not know, or it
+    was the same version.
+    """
+    came, _ = _history(row.subject, row.target, tables, row.fencing_token)
+    if came:
+        return came[-1] if came[-1] != version else None
+    experiment = (
+        tables.experiments.get(row_key(row.subject, row.experiment_id))
+        if row.experiment_id
+        else None
+    )
+    if experiment is None or experiment.started_offset < 0:
+        return None  # its spec may still be written anew by whoever may write specs
+    return experiment.baseline_version if experiment.baseline_version != version else None
+
+
+def _history(
+    subject: str, target: str, tables: Tables, until: int | None = None
+) -> tuple[list[str], set[str]]:
+    """Versions that came into service and are not gone, the last one last, and those that are gone.
+
+    By the commands completed at a target, in their order; until: those with a lower fencing token.
+    A rollback brings its version in only where what served is what it takes out: else it takes a
+    candidate's traffic, and the baseline stays.
+    """
+    came, gone = list[str](), set[str]()
+    done = (row for row in tables.commands.rows_of(subject) if _counts(row, target, until))
+    for row in sorted(done, key=lambda row: row.fencing_token):
+        command = ledger.stored(row)
+        if command.dry_run:
+            continue
+        version = command.to_version
+        if row.order == Order.DEPLOY:
+            version = version or command.model_version or command.variant
+        else:
+            out = {name for name in (command.model_version, command.variant) if name}
+            replaced = bool(came) and came[-1] in out
+            came, gone = [name for name in came if name not in out], gone | out
+            version = version if replaced else None
+        if version:
+            came, gone = [*(name for name in came if name != version), version], gone - {version}
+    return came, gone
+
+
+def _counts(row: CommandRow, target: str, until: int | None) -> bool:
+    done = (
+        row.phase == Phase.COMPLETED
+        and row.command is not None
+        and (until is None or row.fencing_token < until)
+    )
+    return done and row.target == target and row.order in REVERSIBLE

@@ -1,0 +1,185 @@
+"""What an agent is given and what it gives back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agents.core.kitagawa import Added
+from schemas.records import Evidence, Order, Verdict
+
+_SECOND = itemgetter(1)  # of (kind of timestamp, ms)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Delivered(Protocol):
+    """A record as the broker delivered it; confluent-kafka's Message is one."""
+
+    def value(self) -> bytes | None: ...
+    def key(self) -> bytes | None: ...
+    def headers(self) -> list[tuple[str, bytes]] | None: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Consecutive records of one input topic partition: offsets from `first_offset` up to, not
+    including, `next_offset`.
+
+    There are fewer records than offsets where transaction markers stand in between. What every
+    record is asked for stands in columns of length n: values, offsets, append_times (the broker's,
+    ms); the rest is asked of `records`.
+    """
+
+    topic: str
+    partition: int
+    records: Sequence[Delivered]
+    values: Sequence[bytes | None]
+    offsets: Ints
+    append_times: Ints
+
+    @staticmethod
+    def of(topic: str, partition: int, records: Sequence[Delivered]) -> "Slice":
+        """The slice of these records, at least one."""
+        kind = type(
+            records[0]
+        )  # an unbound method mapped over the records costs half of a call on each
+        n = len(records)
+        first, last = records[0].offset(), records[-1].offset()
+        # They ascend, so that none is missing where as many lie between the first and the last.
+        whole = last - first == n - 1
+        offsets = (
+            np.arange(first, last + 1)
+            if whole
+            else np.array(list(map(kind.offset, records)), np.int64)
+        )
+        times = np.fromiter(map(_SECOND, map(kind.timestamp, records)), np.int64, n)
+        return Slice(topic, partition, records, list(map(kind.value, records)), offsets, times)
+
+    @property
+    def first_offset(self) -> int:
+        return int(self.offsets[0])
+
+    @property
+    def next_offset(self) -> int:
+        return int(self.offsets[-1]) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The valid, unseen records of a slice as columns of length n.
+
+    index: position in the slice; offsets: in the topic; now: highest append time up to each record,
+    ms; appended: its own.
+    """
+
+    topic: str
+    partition: int
+    batch: pa.RecordBatch
+    index: Ints
+    offsets: Ints
+    now: Ints
+    appended: Ints
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def part(self, start: int, end: int) -> "Facts":
+        """The records from position `start` up to, not including, `end`."""
+        cut = slice(start, end)
+        batch = self.batch.slice(start, end - start)
+        return Facts(
+            self.topic,
+            self.partition,
+            batch,
+            self.index[cut],
+            self.offsets[cut],
+            self.now[cut],
+            self.appended[cut],
+        )
+
+    def take(self, at: Ints) -> "Facts":
+        """The records at these positions."""
+        batch = self.batch.take(pa.array(at))
+        return Facts(
+            self.topic,
+            self.partition,
+            batch,
+            self.index[at],
+            self.offsets[at],
+            self.now[at],
+            self.appended[at],
+        )
+
+    def ints(self, name: str) -> Ints:
+        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.int64)
+
+    def floats(self, name: str) -> Floats:
+        """NaN where absent."""
+        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One metric at the moment of a finding, per unit: of the winner or before, and of the loser or
+    now.
+
+    sign: 1.0 where more is better, -1.0 where less is, 0.0 where nobody said.
+    """
+
+    metric: str
+    before: float
+    now: float
+    sign: float
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Record `at` of the facts is the first of a version that a completed training made."""
+
+    at: int
+    subject: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict that changed, proved by record `at` of the facts; what comes of it the decider
+    says.
+    """
+
+    at: int
+    agent: str
+    ordinal: str  # tells apart what one agent finds in one record
+    verdict: Verdict
+    order: Order
+    subject: str
+    metric: str
+    rule: str
+    reason: str
+    evidence: tuple[Evidence, ...]
+    experiment_id: str | None = None
+    variant: str | None = None
+    model_version: str | None = None
+    to_version: str | None = None
+    segments: tuple[str, ...] = ()
+    hypothesis: str = ""
+    strategy: str = ""
+    specialist: str = ""
+    expected_gain: float = 0.0
+    expected_cost: float = 0.0
+    environment: str = "production"
+    dry_run: bool = False
+    compared: tuple[Compared, ...] = ()
+    added: tuple[Added, ...] = ()  # to the difference of the metric, by segment
+    came_with_version: bool = False
+    units: int = 0  # of the loser
+    since: int = -1  # event time from which on they were counted, ms
+    asks: str = ""  # why a person is asked, whatever the policy; empty: the policy says

@@ -1,0 +1,35 @@
+"""Numbers as a person reads them."""
+
+import numpy as np
+
+
+def grouped(n: int) -> str:
+    """Thousands apart.
+
+    >>> grouped(1240)
+    '1 240'
+    """
+    return f"{n:_}".replace("_", " ")
+
+
+def odds(log_e: float, name: str) -> str:
+    """An e-value or its like, by its logarithm where it is too long to read.
+
+    >>> odds(7.1228, "e"), odds(800.0, "e")
+    ('e = 1 240', 'log e = 800.0')
+    """
+    return (
+        f"{name} = {grouped(round(float(np.exp(log_e))))}"
+        if log_e < 20.0
+        else f"log {name} = {log_e:.1f}"
+    )
+
+
+def nth(n: int) -> str:
+    """An ordinal number.
+
+    >>> nth(1), nth(8390), nth(8392), nth(12)
+    ('1st', '8 390th', '8 392nd', '12th')
+    """
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{grouped(n)}{ending}"

@@ -1,0 +1,84 @@
+"""Which versions of a model a row has room for: what serves is never left out while there is room,
+nor without a word.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from agents.core.batch import Facts, Finding, Ints
+from agents.drift.metric_rows import barred
+from schemas.records import MetricRow, Order, Verdict, VersionWatch
+
+VERSIONS_KEPT = 8  # always: a rollback needs the one before; more tell a person what happened
+VERSIONS_MAX = 64  # that serve at once; a row of so many takes some 15 KB, written with each commit
+IDLE_MS = 7 * 86_400_000  # of the broker's clock; who has not served for so long is out of service
+FEW = 100  # units; a version with fewer, a misspelt one among them, proves nothing
+FEW_IDLE_MS = 3_600_000
+
+
+def may_go(version: VersionWatch, now: int) -> bool:
+    """Whether a version leaves its row where another needs the room."""
+    idle_ms = now - version.seen_at
+    hardly_seen = version.count < FEW and not barred(version)
+    return idle_ms >= IDLE_MS or (hardly_seen and idle_ms >= FEW_IDLE_MS)
+
+
+def is_full(row: MetricRow | None, now: int) -> bool:
+    """Whether there is no room for another version, and none by this moment."""
+    if row is None or len(row.versions) < VERSIONS_MAX:
+        return False
+    return not any(may_go(version, now) for version in row.versions)
+
+
+def with_room(row: MetricRow, now: int) -> MetricRow:
+    """The row as another version comes: of those that may go the longest unseen go, as long as
+    enough stay.
+    """
+    going = sorted(
+        (one for one in row.versions if may_go(one, now)), key=lambda one: one.applied_offset
+    )
+    gone = {one.model_version for one in going[: max(0, len(row.versions) - VERSIONS_KEPT + 1)]}
+    return (
+        replace(row, versions=tuple(one for one in row.versions if one.model_version not in gone))
+        if gone
+        else row
+    )
+
+
+def has(row: MetricRow, name: str) -> bool:
+    return any(one.model_version == name for one in row.versions)
+
+
+def newcomers(row: MetricRow | None, version: Ints, names: list[str]) -> Ints:
+    """The positions of the first records of versions that a row does not know, ascending; version:
+    (n,) codes.
+    """
+    known = {one.model_version for one in row.versions} if row else set()
+    _, first = np.unique(version, return_index=True)
+    return np.array(
+        [at for at in np.sort(first).tolist() if names[version[at]] not in known], np.int64
+    )
+
+
+def crowded_finding(facts: Facts, row: MetricRow, name: str, at: int) -> Finding:
+    """That a version is not judged, because too many serve; told once until there is room again."""
+    return Finding(
+        at=at,
+        agent="watch",
+        ordinal=f"{row.metric}|crowded",
+        verdict=Verdict.MISSING,
+        order=Order.NONE,
+        subject=row.subject,
+        metric=row.metric,
+        rule="more versions than are watched at once",
+        reason=(
+            f"{row.subject}: {row.metric} of {name}, and of whatever version comes after it, is "
+            "not judged: "
+            f"{VERSIONS_MAX} others have sent within {IDLE_MS // 86_400_000} days; there is room "
+            "again once one of them "
+            "has not for so long"
+        ),
+        evidence=(),
+        model_version=name,
+    )

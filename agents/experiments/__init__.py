@@ -1,0 +1,3 @@
+"""The judge: running evidence for every experiment, treatment and metric, looked at after each
+event.
+"""

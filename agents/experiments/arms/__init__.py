@@ -1,0 +1,1 @@
+"""The rows of arms, and how each is linked to those it is compared with."""

@@ -1,0 +1,163 @@
+"""Opens the rows of the hot table and links each to its control or treatments, as its experiment's
+frozen row says.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from agents.experiments.arms.rebuild_links import relink
+from agents.experiments.evidence.interval_schedule import next_mark
+from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
+from agents.experiments.plan.frozen_plan import hastened, started, with_metric
+from agents.experiments.plan.terms import NEVER, frozen_of, may_command, plan_of
+from agents.experiments.totals.totals import Flags, Ints
+from schemas.records import ExperimentRow, Pair
+from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
+from state.storage.table import row_key
+from state.tables import NULLABLE, STATES, Tables
+
+WAIT = STATES.index("WAIT")
+
+Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
+
+
+def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: int, now: int) -> int:
+    """Makes the row of an arm first seen at `offset`; starts its experiment if this is its first
+    result.
+    """
+    subject, experiment_id, metric, variant, segment, step = key
+    experiment = started(tables, subject, experiment_id, offset, occurred_at, now)
+    experiment = with_metric(experiment, metric, tables)
+    pair = Pair(variant, metric)
+    whole = segment is None and step is None
+    if (
+        whole
+        and may_command(experiment, plan_of(experiment, metric), variant)
+        and pair not in experiment.pairs
+    ):
+        experiment = replace(experiment, pairs=(*experiment.pairs, pair))
+    if whole and experiment.lacks:
+        experiment = hastened(experiment, now, tables)  # it may be what was missing
+    if experiment is not tables.experiments.get(row_key(subject, experiment_id)):
+        tables.experiments.put(experiment)
+    row = tables.arms.add(hashed, key)
+    for column in (
+        "base_offset",
+        "unnamed_offset",
+        "harm_offset",
+        "gain_offset",
+        "unstable_offset",
+    ):
+        tables.arms[column][row] = -1
+    for column in NULLABLE:
+        tables.arms[column][row] = np.nan
+    frozen = frozen_of(experiment, metric)
+    if frozen is not None and plan_of(experiment, metric).cap is None:
+        tables.arms["base_offset"][row] = frozen.offset
+    tables.arms["first_offset"][row] = offset
+    tables.arms["last_at"][row] = -1
+    tables.arms["crossed"][row] = 0
+    tables.arms["state"][row] = WAIT
+    link(tables, row, key)
+    return row
+
+
+def rebuild(tables: Tables) -> None:
+    """Works out everything derived, after the stored columns were restored."""
+    tables.pending.clear()
+    tables.learning.clear()
+    relink(tables)
+    waiting = latched(tables, np.arange(len(tables.arms)))
+    tables.pending.update(
+        int(trial) for trial in np.unique(tables.arms["trial"][: len(waiting)][waiting])
+    )
+
+
+def latched(tables: Tables, rows: Ints) -> Flags:
+    """Which of these rows have something proved that may still be decided, shape (n,)."""
+    arms = tables.arms
+    harm = (arms["harm_offset"][rows] >= 0) & np.isfinite(arms["harm_level"][rows])
+    return np.asarray(
+        harm | ((arms["gain_offset"][rows] >= 0) & np.isfinite(arms["gain_level"][rows]))
+    )
+
+
+def relevel(tables: Tables, experiment: ExperimentRow) -> None:
+    """Works out anew how an experiment's arms are judged, after something was decided of them or is
+    open again.
+    """
+    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    if number is None:
+        return
+    arms, index, reading = tables.arms, tables.trials[number], Reading(experiment)
+    wholes = [row for group in index.arms.values() for row in group.values()]
+    segments = [
+        row for (_, _, step), group in index.parts.items() if step is None for row in group.values()
+    ]
+    for row in (*wholes, *segments):
+        _, _, metric, variant, _, _ = arms.keys[row]
+        for column, value in zip(
+            OF_ARM, reading.of_arm(metric or "", variant or "", None), strict=True
+        ):
+            arms[column][row] = value
+    for column in ("harm_level", "gain_level"):
+        arms[column][segments] = NEVER
+    arms.touch(np.array([*wholes, *segments], np.int64))
+    if latched(tables, np.array(wholes, np.int64)).any():
+        tables.pending.add(number)
+    else:
+        tables.pending.discard(number)
+
+
+def link(tables: Tables, row: int, key: Key) -> None:
+    """Fills a row's derived columns and ties it to its control or treatments."""
+    subject, experiment_id, metric, variant, segment, step = key
+    name = row_key(subject, experiment_id)
+    experiment = tables.experiments.get(name)
+    assert experiment is not None, f"arm {key} without its experiment's row"
+    trial = tables.trials.append(name, row, metric, variant, segment, step)
+    _derive(tables, row, key, experiment)
+    _tie(tables, row, trial.of(metric, segment, step), experiment.control, variant)
+    # What depends on several rows.
+    arms, above = tables.arms, int(tables.arms["control"][row])
+    arms["whole"][row] = trial.of(metric, None, None).get(variant, row)
+    arms["next_mark"][row] = next_mark(
+        arms["count"][[row]] + (arms["count"][[above]] if above >= 0 else 0)
+    )[0]
+
+
+def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant: str) -> None:
+    arms = tables.arms
+    others = [other for other in group.values() if other != row]
+    arms["beside"][[row, others[-1] if others else row]] = others[0] if others else row, row
+    if variant == control:
+        arms["control"][others] = row
+        arms["treatment"][row] = SEVERAL if len(others) > 1 else others[0] if others else NONE_YET
+    elif control in group:
+        above = group[control]
+        arms["control"][row] = above
+        arms["treatment"][above] = row if arms["treatment"][above] == NONE_YET else SEVERAL
+
+
+def _derive(tables: Tables, row: int, key: Key, experiment: ExperimentRow) -> None:
+    _, _, metric, variant, segment, step = key
+    reading, whole = Reading(experiment), segment is None and step is None
+    values = dict(zip(OF_EXPERIMENT, reading.of_experiment(), strict=True))
+    values |= dict(zip(OF_METRIC, reading.of_metric(metric), strict=True))
+    values |= dict(zip(OF_ARM, reading.of_arm(metric, variant, step), strict=True))
+    if not whole:
+        values |= {"harm_level": NEVER, "gain_level": NEVER}
+    snapshots = tables.snapshots.get(row_key(*key[:3])) is not None
+    values |= {
+        "leads": variant == experiment.control,
+        "is_control": whole and variant == experiment.control,
+        "control": NO_ROW,
+        "treatment": NONE_YET,
+        "learning": not snapshots and values["learning"],
+        "stepped": values["stepped"] and step is None,
+        "snapshots": snapshots,
+        "closed_offset": np.iinfo(np.int64).max,
+    }
+    for column, value in values.items():
+        tables.arms[column][row] = value

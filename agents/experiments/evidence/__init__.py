@@ -1,0 +1,1 @@
+"""What totals say: evidence, effects and intervals, at every look."""

@@ -1,0 +1,1 @@
+"""How an experiment is judged: its terms, frozen at its first result."""

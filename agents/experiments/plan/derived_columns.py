@@ -1,0 +1,109 @@
+"""What an experiment's frozen row says of its arms, as the hot table's columns take it."""
+
+import numpy as np
+
+from agents.core.policies import EXPOSURE
+from agents.experiments.plan.terms import (
+    NEVER,
+    SPLIT_LEVEL,
+    Method,
+    compared,
+    deployed,
+    judged_before,
+    learns,
+    levels,
+    method_of,
+    moved,
+    ramped,
+    shares_of,
+    tally_of,
+)
+from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
+
+OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at", "started_offset")
+OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "absolute_margin", "inflation", "learning")
+OF_ARM = ("method", "share", "harm_level", "gain_level", "ramped")
+
+
+class Reading:
+    """One experiment's row, read once for all of its arms."""
+
+    def __init__(self, experiment: ExperimentRow) -> None:
+        self.experiment = experiment
+        # Of several with one name the first counts.
+        self._specs = {spec.name: spec for spec in reversed(experiment.metrics)}
+        self._frozen = {frozen.metric: frozen for frozen in reversed(experiment.frozen)}
+        self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
+        self._settled = {done.variant for done in experiment.decided if not done.open}
+        self._deployed, self._moved = deployed(experiment), moved(experiment)
+        self._ramped = ramped(experiment)
+        self._over = experiment.status in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED)
+        self._of_variant: dict[
+            str, tuple[bool, list[float], bool]
+        ] = {}  # is a treatment, its shares, one is stated
+
+    def of_experiment(self) -> tuple[float, int, bool, int, int]:
+        """OF_EXPERIMENT."""
+        one = self.experiment
+        return one.alpha, one.min_count, self._ramped, judged_before(one), one.started_offset
+
+    def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, float, bool]:
+        """OF_METRIC, before it is known whether the metric is made of snapshots."""
+        spec, frozen = self._specs[metric], self._frozen.get(metric)
+        limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
+        cap = frozen.cap if frozen is not None and spec.cap is None else spec.cap
+        return (
+            tally_of(spec),
+            1 if spec.direction == Direction.HIGHER_IS_BETTER else -1,
+            limit if limit is not None else NEVER,
+            cap if cap is not None else NEVER,
+            spec.margin,
+            spec.absolute_margin if spec.absolute_margin is not None else np.nan,
+            frozen.inflation if frozen is not None else 1.0,
+            learns(self.experiment, spec),
+        )
+
+    def of_arm(
+        self, metric: str, variant: str, step: str | None
+    ) -> tuple[Method, float, float, float, bool]:
+        """OF_ARM; the levels are those of the arm as a whole, and parts of it have none.
+
+        Where a command may have moved the traffic of a treatment no stated share holds, and it is
+        compared without.
+        """
+        spec = self._specs[metric]
+        terms = self._of_variant.get(variant)
+        if terms is None:
+            shares = shares_of(self.experiment, variant)
+            stated = self.experiment.follows_rollout or any(0.0 < share < 1.0 for share in shares)
+            terms = compared(self.experiment, variant), shares, stated
+            self._of_variant[variant] = terms
+        treatment, shares, stated = terms
+        # The split is shown against its plan for good; it is held to it only as long as nothing
+        # moves it.
+        trusted = (
+            self.experiment.follows_rollout or variant not in self._moved or metric == EXPOSURE
+        )
+        method = method_of(spec, stated and trusted) if treatment else Method.NONE
+        share = shares[int(step or 0)] if shares else 0.0
+        if step is not None:
+            return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER, False
+        return method, share, *self._levels(metric, variant, spec, method), self._ramped and trusted
+
+    def _levels(
+        self, metric: str, variant: str, spec: MetricSpec, method: Method
+    ) -> tuple[float, float]:
+        """Of harm and gain: what is deployed is watched for harm only, by what was not spent on the
+        gain.
+        """
+        watched = variant in self._deployed
+        broken = self.experiment.split_offset >= 0 and variant not in self._moved
+        if self._over or broken or (variant in self._settled and not watched):
+            return NEVER, NEVER
+        if (variant, metric) in self._pairs:
+            harm, gain = levels(self.experiment, Pair(variant, metric), spec)
+            return harm, NEVER if watched else gain
+        return (
+            SPLIT_LEVEL if method == Method.SPLIT and variant not in self._moved else NEVER,
+            NEVER,
+        )

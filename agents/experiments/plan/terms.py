@@ -1,0 +1,167 @@
+"""How one metric of one experiment is judged, read off its experiment's frozen row: method, tally,
+share and levels.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+from agents.core.policies import EXPOSURE
+from schemas.records import (
+    ExperimentRow,
+    ExperimentStatus,
+    Frozen,
+    MetricKind,
+    MetricSpec,
+    Order,
+    Pair,
+    Role,
+    ShareStep,
+)
+
+SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
+NEVER = float(np.inf)
+ALWAYS = int(np.iinfo(np.int64).max)
+
+
+class Method(IntEnum):
+    """How a treatment's row is compared with its control's."""
+
+    NONE = 0
+    COUNTS = 1
+    MEANS = 2
+    SPLIT = 3
+    RATES = 4  # of units that hit or do not, whose shares nobody stated
+
+
+class Tally(IntEnum):
+    """How a record adds to a row."""
+
+    MEAN = 0
+    RATE = 1
+    COUNT = 2
+    LATENCY = 3  # values above the limit are counted
+
+
+def tally_of(spec: MetricSpec) -> Tally:
+    return Tally[spec.kind] if spec.kind != MetricKind.UNKNOWN else Tally.MEAN
+
+
+def plan_of(experiment: ExperimentRow, metric: str) -> MetricSpec:
+    return next(spec for spec in experiment.metrics if spec.name == metric)
+
+
+def frozen_of(experiment: ExperimentRow, metric: str) -> Frozen | None:
+    return next((frozen for frozen in experiment.frozen if frozen.metric == metric), None)
+
+
+def method_of(spec: MetricSpec, stated: bool) -> Method:
+    """Of a treatment; stated: whether its share of the traffic is."""
+    if spec.name == EXPOSURE:
+        return Method.SPLIT if stated else Method.NONE
+    if spec.kind == MetricKind.MEAN:
+        return Method.MEANS
+    if stated:
+        return Method.COUNTS
+    return Method.RATES if spec.kind in (MetricKind.RATE, MetricKind.LATENCY) else Method.MEANS
+
+
+def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
+    """Whether the control's first values fix something: the cap and spread of a MEAN, the limit of
+    a LATENCY.
+    """
+    judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    wanting = spec.kind == MetricKind.MEAN or (
+        spec.kind == MetricKind.LATENCY and spec.limit is None
+    )
+    return judged and wanting and frozen_of(experiment, spec.name) is None
+
+
+def judged_before(experiment: ExperimentRow) -> int:
+    """The moment from which on its results are late, ms; all of them are once it has ended."""
+    if experiment.status == ExperimentStatus.ENDED:
+        return 0
+    return ALWAYS if experiment.ends_at is None else experiment.ends_at
+
+
+def burns_in(spec: MetricSpec) -> bool:
+    """Whether nothing of a metric is tested until the control's first values have fixed its cap or
+    its limit.
+    """
+    judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    unstated = {MetricKind.MEAN: spec.cap is None, MetricKind.LATENCY: spec.limit is None}
+    return judged and unstated.get(spec.kind, False)
+
+
+def ramped(experiment: ExperimentRow) -> bool:
+    return experiment.follows_rollout or len(experiment.share_steps) > 1
+
+
+def steps_of(experiment: ExperimentRow) -> tuple[ShareStep, ...]:
+    """The shares that it is judged by: as stated, or as reported, where none are known before the
+    first report.
+    """
+    if experiment.follows_rollout:
+        return ShareStep(shares=()), *experiment.rollout_steps
+    return experiment.share_steps
+
+
+def shares_of(experiment: ExperimentRow, variant: str) -> list[float]:
+    """The treatment's share of the traffic of it and control in each step; 0 where none is
+    stated.
+    """
+    return [_share(step, variant, experiment.control) for step in steps_of(experiment)]
+
+
+def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[float, float]:
+    """log of the evidence that proves harm and gain of a pair that may command.
+
+    m hypotheses within an experiment: m/alpha in a spec, j (j + 1) / alpha for the j-th pair where
+    there is none. Over a subject's experiments e-LOND (Xu and Ramdas, AISTATS 2024): alpha_i =
+    alpha gamma_i (discoveries + 1), with gamma_i = 6 / (pi i)^2, keeps the false discovery rate of
+    deployments at alpha whatever depends on what.
+    """
+    if experiment.specified:
+        judged = sum(metric.role in (Role.GOAL, Role.GUARDRAIL) for metric in experiment.metrics)
+        hypotheses = float(max(1, judged * len(experiment.treatments)))
+    else:
+        j = experiment.pairs.index(pair) + 1
+        hypotheses = float(j * (j + 1))
+    harm = float(np.log(hypotheses / experiment.alpha))
+    if spec.role != Role.GOAL:
+        return harm, NEVER
+    i = experiment.ordinal
+    return harm, harm + float(np.log((np.pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0)))
+
+
+def deployed(experiment: ExperimentRow) -> set[str]:
+    """The treatments that a deployment is ordered of, and that are watched for harm since."""
+    return {
+        done.variant for done in experiment.decided if done.order == Order.DEPLOY and not done.open
+    }
+
+
+def moved(experiment: ExperimentRow) -> set[str]:
+    """The treatments whose traffic a command may have moved: no stated share is taken for true of
+    them any more.
+    """
+    return {done.variant for done in experiment.decided if done.moved} | deployed(experiment)
+
+
+def may_command(experiment: ExperimentRow, spec: MetricSpec, variant: str) -> bool:
+    if not compared(experiment, variant):
+        return False
+    return spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+
+
+def compared(experiment: ExperimentRow, variant: str) -> bool:
+    """Whether a variant is a treatment of the experiment."""
+    return variant != experiment.control and (
+        not experiment.treatments or variant in experiment.treatments
+    )
+
+
+def _share(step: ShareStep, variant: str, control: str) -> float:
+    shares = {share.variant: share.share for share in step.shares}
+    own, other = shares.get(variant, 0.0), shares.get(control, 0.0)
+    return own / (own + other) if own and other else 0.0

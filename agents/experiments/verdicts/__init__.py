@@ -1,0 +1,1 @@
+"""Where evidence crosses a line: the decision, its words, and what it waits for."""

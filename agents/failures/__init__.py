@@ -1,0 +1,1 @@
+"""Failures: what a losing variant or a failing model fails at, and what helped before."""

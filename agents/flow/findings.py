@@ -1,0 +1,354 @@
+"""What follows from a finding: the decision, the command, and where it is a failure its analysis
+and its facts.
+"""
+
+from dataclasses import replace
+
+from agents.alerts import alert_metrics
+from agents.alerts.alert_metrics import AlertMetric
+from agents.alerts.events import Happening, happened
+from agents.commands import autonomy, ledger
+from agents.commands.guards import PERSONS_RULE, deploys_at_once
+from agents.commands.known_subjects import crowd
+from agents.commands.ledger import CommandEffects
+from agents.commands.lifecycle import AT_WORK, WAITING
+from agents.commands.ordering import never_served, order
+from agents.core.batch import Facts, Finding
+from agents.core.effects import Output
+from agents.core.policies import policy_for
+from agents.core.provenance import Provenance
+from agents.drift import watched_anew as watched
+from agents.experiments.oversight import periodic_checks
+from agents.experiments.verdicts import reopening as judged
+from agents.failures import followups
+from agents.failures.analysis.analyse import analyse
+from agents.failures.analysis.causes import signal_of
+from agents.failures.analysis.classify import FAILURES
+from agents.failures.patterns.specialist_routing import specialist_for
+from agents.flow import command_effects
+from agents.flow.reopened_verdicts import unserved
+from schemas.catalog import DECISIONS
+from schemas.catalog import FAILURES as FAILURES_TOPIC
+from schemas.codec.framing import Record
+from schemas.ids import target_of
+from schemas.persons import OURSELVES
+from schemas.records import (
+    Advice,
+    CommandRow,
+    Decision,
+    Event,
+    ExperimentRow,
+    FailureAnalysis,
+    Order,
+    Outcome,
+    Phase,
+    Policy,
+    Request,
+    Severity,
+    Verdict,
+)
+from state.storage.table import row_key
+from state.tables import Tables
+
+_ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
+PRODUCTION = "production"
+UNLIKE_TIMES = "its deployment is over, so its units and control's are of different times"
+_SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
+
+
+def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
+    """Everything that one finding asks for, in order."""
+    policy, at = policy_for(finding.subject, tables.policies), finding.at
+    old = int(facts.now[at] - facts.appended[at]) > policy.max_age_ms
+    place = Provenance(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
+    return _acted(
+        replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), tables, policy
+    )
+
+
+def again(place: Provenance, tables: Tables) -> list[Output]:
+    """What is ordered again, because the commands before ended without being carried out and it
+    stands.
+    """
+    outputs: list[Output] = []
+    for key in tables.anew.due(place.now):
+        subject = watched.due(key, place, tables)
+        if subject is not None:
+            outputs += command_effects.observe(
+                alert_metrics.UNSERVED, subject, unserved(subject, tables), place, tables
+            )
+    for key in tables.again.due(place.now):
+        experiment = tables.experiments.get(key)
+        assert experiment is not None, f"{key} is due without a row"
+        policy = policy_for(experiment.subject, tables.policies)
+        for finding in judged.due(key, place, tables, policy.max_age_ms):
+            outputs += _acted(finding, place, place.now, tables, policy, told=True)
+        outputs += command_effects.observe(
+            alert_metrics.UNSERVED,
+            experiment.subject,
+            unserved(experiment.subject, tables),
+            place,
+            tables,
+        )
+    return outputs
+
+
+def missed(place: Provenance, tables: Tables) -> list[Output]:
+    """What is told of experiments that cannot be judged, and of those that end."""
+    outputs: list[Output] = []
+    for key in tables.vigil.due(place.now):
+        seen = periodic_checks.look_after(key, place, tables)
+        policy = policy_for(seen.subject, tables.policies)
+        for finding in seen.findings:
+            decision = autonomy.decided(finding, policy, _experiment(finding, tables), place)
+            outputs.append(
+                Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
+            )
+        for kind, value in (
+            periodic_checks.lasting(seen.subject, tables).items() if seen.changed else ()
+        ):
+            outputs += command_effects.observe(
+                alert_metrics.LACKS[kind], seen.subject, float(value), place, tables
+            )
+    return outputs
+
+
+def _acted(
+    finding: Finding,
+    place: Provenance,
+    occurred_at: int,
+    tables: Tables,
+    policy: Policy,
+    told: bool = False,
+) -> list[Output]:
+    """told: its failure was, and is not learnt from once more."""
+    lessons, experiment = tables.lessons, _experiment(finding, tables)
+    finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
+    if experiment is not None and _unlike_times(finding, experiment, tables):
+        finding = replace(finding, asks=UNLIKE_TIMES)
+    decision = autonomy.decided(finding, policy, experiment, place)
+    own = _own_deployments(finding, tables)
+    if any(row.phase in AT_WORK for row in own) and decision.outcome != Outcome.ISSUED:
+        reason = f"{decision.reason} (at once: the deployment of it is under way)"
+        decision = replace(decision, outcome=Outcome.ISSUED, reason=reason)
+    analysis = None
+    if finding.verdict in FAILURES:
+        sightings = followups.sightings_of(finding.subject, lessons)
+        analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
+        finding = _planned(finding, analysis, tables)
+    outputs, row = _ordered(decision, finding, place, tables, policy)
+    if finding.verdict == Verdict.HARM:
+        outputs += _news(alert_metrics.HARM, outputs[0].record, tables, place, policy)
+    if analysis is not None and analysis.severity == Severity.CRITICAL:
+        outputs += _news(alert_metrics.CRITICAL, outputs[0].record, tables, place, policy)
+    outputs += _dropped(own, place, tables)
+    if experiment is not None and finding.order in (Order.ROLLBACK, Order.DEPLOY):
+        _noted(finding, decision.decision_id, outputs, tables)
+    if not told:
+        outputs += _learnt(finding, decision, analysis, place, occurred_at, tables)
+    if analysis is not None and row is not None:
+        action = _ACTIONS.get(decision.order, finding.strategy)
+        followups.ordered(row, action, analysis.pattern, finding.agent, finding, place, lessons)
+    return outputs
+
+
+def _learnt(
+    finding: Finding,
+    decision: Decision,
+    analysis: FailureAnalysis | None,
+    place: Provenance,
+    occurred_at: int,
+    tables: Tables,
+) -> list[Output]:
+    """What a finding tells patterns, signals and trust."""
+    lessons, outputs = tables.lessons, list[Output]()
+    if analysis is not None:
+        # What was rolled back is to be mended; where a training or an improvement is ordered, that
+        # has its turn first.
+        advised = finding.order == Order.ROLLBACK
+        outputs.append(
+            Output(FAILURES_TOPIC, analysis.subject, analysis.failure_id, analysis, place.now)
+        )
+        outputs += followups.failed(analysis, signal_of(finding), advised, place, lessons)
+    if finding.verdict in _SIGNS:
+        outputs += followups.sight(finding.subject, signal_of(finding), occurred_at, place, lessons)
+    if finding.verdict in (Verdict.HARM, Verdict.GAIN) or finding.came_with_version:
+        good = finding.verdict == Verdict.GAIN
+        outputs += followups.version_judged(
+            finding.subject,
+            finding.model_version,
+            float(good),
+            decision.decision_id,
+            place,
+            lessons,
+        )
+    return outputs
+
+
+def follow(advice: Advice, place: Provenance, tables: Tables) -> list[Output]:
+    """What follows from advice against a failure: a decision to improve, and the command by the
+    autonomy in force.
+    """
+    policy = policy_for(advice.subject, tables.policies)
+    finding = Finding(
+        at=0,
+        agent="patterns",
+        ordinal=f"{advice.failure_id}|{advice.strategy}",
+        verdict=Verdict.FAILURE,
+        order=Order.IMPROVE,
+        subject=advice.subject,
+        metric=advice.metric,
+        rule="strategy by expected gain for its cost",
+        reason=f"{advice.subject}: {advice.reason}; {advice.specialist} is asked",
+        evidence=advice.evidence,
+        experiment_id=advice.experiment_id,
+        variant=advice.variant,
+        model_version=advice.model_version,
+        segments=advice.segments,
+        hypothesis=advice.hypothesis,
+        strategy=advice.strategy,
+        specialist=advice.specialist,
+        expected_gain=advice.expected_gain,
+        expected_cost=advice.expected_cost,
+    )
+    decision = autonomy.decided(finding, policy, None, place)
+    outputs, row = _ordered(decision, finding, place, tables, policy)
+    if row is not None:
+        followups.ordered(
+            row, advice.strategy, advice.pattern, finding.agent, finding, place, tables.lessons
+        )
+    return outputs
+
+
+def ask(request: Request, place: Provenance, tables: Tables) -> list[Output]:
+    """What follows from a person's own order: a rollback to what served before at once, the rest as
+    the policy has it.
+    """
+    policy, kind = policy_for(request.subject, tables.policies), Order(request.kind)
+    finding = Finding(
+        at=0,
+        agent="people",
+        ordinal=request.event_id,
+        verdict=Verdict.REQUEST,
+        order=kind,
+        subject=request.subject,
+        metric="",
+        rule=PERSONS_RULE,
+        reason=f"{request.requested_by} asks for it"
+        + (f": {request.detail}" if request.detail else ""),
+        evidence=(),
+        experiment_id=request.experiment_id,
+        variant=request.variant,
+        model_version=request.model_version,
+        to_version=request.to_version,
+        strategy=request.strategy,
+        environment=request.environment,
+    )
+    decision = autonomy.decided(finding, policy, None, place)
+    if kind == Order.ROLLBACK:
+        deploys = never_served(finding, target_of(request.subject, request.environment), tables)
+        at_once = not deploys or deploys_at_once(policy, finding.rule, request.environment)
+    else:
+        at_once = decision.outcome == Outcome.ISSUED
+    decision = replace(decision, outcome=Outcome.ISSUED if at_once else Outcome.AWAITING_APPROVAL)
+    return _ordered(decision, finding, place, tables, policy, request.requested_by)[0]
+
+
+def _ordered(
+    decision: Decision,
+    finding: Finding,
+    place: Provenance,
+    tables: Tables,
+    policy: Policy,
+    asked_by: str = "",
+) -> tuple[list[Output], CommandRow | None]:
+    decision, row, moves = order(decision, finding, place, tables, policy, asked_by)
+    told = Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
+    return [told, *command_effects.followed(moves, place, tables)], row
+
+
+def _news(
+    metric: AlertMetric, decision: Record, tables: Tables, place: Provenance, policy: Policy
+) -> list[Output]:
+    """The alert of a decision as it was written, with what became of it."""
+    assert isinstance(decision, Decision), "what a finding leads to begins with its decision"
+    said = f"{decision.reason} [{decision.outcome}]"
+    whose = crowd(decision.subject, place.now, tables)
+    one = Happening(metric, decision.subject, whose, decision.decision_id, said)
+    return happened(one, place, tables.lessons, policy)
+
+
+def _unlike_times(finding: Finding, experiment: ExperimentRow, tables: Tables) -> bool:
+    """Whether harm is that of a treatment whose deployment is over: it had most of the units since,
+    and control those before, so that what changed with the time of day looks like harm. Where
+    shares are followed, only units of one time are compared.
+    """
+    if finding.verdict != Verdict.HARM or experiment.follows_rollout:
+        return False
+    return any(
+        (row.order, row.phase) == (Order.DEPLOY, Phase.COMPLETED)
+        and (row.experiment_id, row.variant) == (finding.experiment_id, finding.variant)
+        and (row.command is None or not ledger.stored(row).dry_run)
+        for row in ledger.rows_of(finding.subject, tables)
+    )
+
+
+def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:
+    """What automation has ordered itself to put in service and now is found to harm."""
+    if (
+        finding.verdict != Verdict.HARM
+        or finding.order != Order.ROLLBACK
+        or finding.experiment_id is None
+    ):
+        return []
+    return [
+        row
+        for row in ledger.rows_of(finding.subject, tables)
+        if (row.order, row.experiment_id, row.variant)
+        == (Order.DEPLOY, finding.experiment_id, finding.variant)
+        and not row.requested_by
+        and row.compensates is None
+        and row.phase in WAITING | AT_WORK
+    ]
+
+
+def _dropped(own: list[CommandRow], place: Provenance, tables: Tables) -> list[Output]:
+    """Deployments that nobody has begun are not begun any more, whenever the rollback is."""
+    moves = CommandEffects()
+    for before in own:
+        row = tables.commands.get(before.command_id)
+        if row is not None and row.phase in WAITING:
+            why = f"harm of {row.variant} was proved since"
+            ledger.move(row, Event.GO_STALE, OURSELVES, why, place, tables, moves)
+    return command_effects.followed(moves, place, tables)
+
+
+def _noted(finding: Finding, decision_id: str, outputs: list[Output], tables: Tables) -> None:
+    """Keeps with the verdict which command it led to."""
+    said = next(one.record for one in outputs if one.event_id == decision_id)
+    experiment = _experiment(finding, tables)
+    assert isinstance(said, Decision)
+    assert experiment is not None
+    judged.note(experiment, finding, said.command_id, tables)
+
+
+def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:
+    """The finding with the strategy that its improvement is ordered with."""
+    if finding.order != Order.IMPROVE or not analysis.hypotheses:
+        return finding
+    best, lessons = analysis.hypotheses[0], tables.lessons
+    named = next((one for one in analysis.hypotheses if one.text == finding.hypothesis), best)
+    return replace(
+        finding,
+        strategy=named.strategy,
+        specialist=specialist_for(analysis.types[0], finding.subject, lessons.heard()),
+        hypothesis=finding.hypothesis or named.text,
+        expected_gain=named.expected_gain,
+        expected_cost=named.expected_cost,
+    )
+
+
+def _experiment(finding: Finding, tables: Tables) -> ExperimentRow | None:
+    if finding.experiment_id is None:
+        return None
+    return tables.experiments.get(row_key(finding.subject, finding.experiment_id))

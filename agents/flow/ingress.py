@@ -1,0 +1,194 @@
+"""Lets a record in, or says why not: bytes, values, partition, and whether it was seen before."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agents.core.batch import Delivered, Facts, Ints, Slice
+from agents.core.effects import Forward
+from agents.flow.dispatch import InputRecord
+from schemas.catalog import FOREIGN, METRICS, RESULTS, TOPICS
+from schemas.codec import columns
+from schemas.codec.framing import MAX_BYTES, Codec
+from schemas.ids import hash64, partition_of
+from schemas.records import (
+    Admission,
+    Advice,
+    CommandStatus,
+    ExperimentSpec,
+    LearningFact,
+    PatternFact,
+    Proposal,
+    Recommendation,
+    RecommendationOutcome,
+    Request,
+    Review,
+    Tick,
+    TrustFact,
+)
+from schemas.refusals import DecodeError, Reason, RefusedRecord
+from schemas.validation import recommendations, requests, results_and_metrics, specs_and_policies
+from schemas.validation.moments import moment_faults
+from state.storage.columnar_table import combine, hash_part
+from state.tables import Tables
+
+FORWARDED_FROM = "forwarded-from"
+REDRIVEN_FROM = "mendstream-redriven-from"  # whence a dead letter came that was written back
+COLUMNAR = {
+    RESULTS: results_and_metrics.check_results,
+    METRICS: results_and_metrics.check_metrics,
+}  # inputs folded by columns
+
+Mask = NDArray[np.bool_]
+
+
+def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
+    return []  # we wrote it
+
+
+# By what each record of a low-volume input is keyed, and what says that it makes no sense.
+_TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[specs_and_policies.Fault]]]] = {
+    ExperimentSpec: (attrgetter("subject"), specs_and_policies.check_spec),
+    CommandStatus: (attrgetter("subject"), specs_and_policies.check_status),
+    Recommendation: (attrgetter("agent_id"), recommendations.check_recommendation),
+    RecommendationOutcome: (attrgetter("agent_id"), recommendations.check_outcome),
+    Request: (attrgetter("subject"), requests.check_request),
+    Review: (attrgetter("subject"), requests.check_review),
+    Proposal: (attrgetter("tenant"), _no_check),
+    Admission: (attrgetter("subject"), _no_check),
+    PatternFact: (attrgetter("key"), _no_check),
+    TrustFact: (attrgetter("agent_id"), _no_check),
+    LearningFact: (attrgetter("tenant"), _no_check),
+    Advice: (attrgetter("subject"), _no_check),
+}
+
+
+class BatchFates:
+    """What became of the records of one slice; every record ends in one of these."""
+
+    def __init__(self) -> None:
+        self.forwards: list[Forward] = []
+        self.refused: list[RefusedRecord] = []
+        self.applied = 0
+        self.duplicates = 0
+
+
+def admit_columns(
+    piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: BatchFates
+) -> Facts:
+    """The records of a columnar input that are to be folded."""
+    record = TOPICS[piece.topic].record
+    assert record is not None
+    decoded = columns.decode(piece.values, record, codec)
+    decoded = decoded.without(COLUMNAR[piece.topic](decoded, piece.append_times))
+    fates.refused += decoded.refused
+    batch, rows = decoded.batch, decoded.rows
+    subjects = batch.column("subject").dictionary_encode()
+    targets = _partitions(subjects, tables.partitions)
+    elsewhere = targets != tables.partition
+    if elsewhere.any():
+        for at in np.flatnonzero(elsewhere):
+            _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
+        here = pa.array(~elsewhere)
+        batch, rows, subjects = batch.filter(here), rows[~elsewhere], subjects.filter(here)
+    offsets = piece.offsets[rows]
+    ids = combine([hash_part(subjects), hash64(batch.column("event_id"))])
+    repeated = _repeated(piece, rows, tables.seen(piece.topic).carriers(ids, offsets))
+    if repeated.any():
+        fates.duplicates += int(repeated.sum())
+        batch, rows, offsets = (
+            batch.filter(pa.array(~repeated)),
+            rows[~repeated],
+            offsets[~repeated],
+        )
+    return Facts(
+        piece.topic, piece.partition, batch, rows, offsets, now[rows], piece.append_times[rows]
+    )
+
+
+def admit_rare(
+    piece: Slice, at: int, tables: Tables, codec: Codec, fates: BatchFates
+) -> InputRecord | None:
+    """The record at position `at` of a low-volume input if it is to be applied."""
+    name = TOPICS[piece.topic].record
+    assert name is not None
+    try:
+        record: Any = codec.decode(name, piece.values[at])
+    except DecodeError as error:
+        fates.refused.append(RefusedRecord(at, error.reason, error.sentence))
+        return None
+    if isinstance(record, Tick):
+        return record
+    key_of, check = _TAKEN[type(record)]
+    problems = check(record)
+    if piece.topic in FOREIGN:  # what we wrote ourselves was made of moments that were looked at
+        problems = [*moment_faults(record, int(piece.append_times[at])), *problems]
+    if problems:
+        reason, sentence = problems[0]
+        fates.refused.append(RefusedRecord(at, reason, sentence))
+        return None
+    key = key_of(record)
+    # What is asked for many subjects is asked of each partition.
+    target = tables.partition if requests.spread(record) else _partition(key, tables.partitions)
+    if target != tables.partition:
+        _send_on(piece, at, target, key, fates)
+        return None
+    offset = piece.offsets[at : at + 1]
+    named = hash64(pa.array([key, record.event_id], pa.string()))
+    carriers = tables.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
+    if _repeated(piece, np.array([at]), carriers)[0]:
+        fates.duplicates += 1
+        return None
+    taken: InputRecord = record
+    return taken
+
+
+def _repeated(piece: Slice, rows: Ints, carriers: Ints) -> Mask:
+    """Which of these rows are duplicates of the records at `carriers` (-1: none), shape of both.
+
+    A record written back from the dead letters is none of the very record that was refused.
+    """
+    repeated: Mask = carriers >= 0
+    for at in np.flatnonzero(repeated).tolist():
+        origin = f"{piece.topic}/{piece.partition}/{carriers[at]}".encode()
+        repeated[at] = (REDRIVEN_FROM, origin) not in (piece.records[int(rows[at])].headers() or ())
+    return repeated
+
+
+def _partitions(subjects: pa.DictionaryArray, partitions: int) -> Ints:
+    of_each = np.array(
+        [_partition(subject, partitions) for subject in subjects.dictionary.to_pylist()], np.int64
+    )
+    return of_each[subjects.indices.to_numpy()] if len(of_each) else of_each
+
+
+@lru_cache(maxsize=65_536)  # subjects; hashing one in Python costs some microseconds
+def _partition(subject: str, partitions: int) -> int:
+    return partition_of(subject, partitions)
+
+
+def _beside_the_value(record: Delivered) -> int:
+    headers = record.headers() or ()
+    return len(record.key() or b"") + sum(len(name) + len(value or b"") for name, value in headers)
+
+
+def _send_on(piece: Slice, index: int, target: int, subject: str, fates: BatchFates) -> None:
+    if any(name == FORWARDED_FROM for name, _ in piece.records[index].headers() or ()):
+        sentence = (
+            f"subject {subject!r} belongs to partition {target} and was forwarded once already"
+        )
+        fates.refused.append(RefusedRecord(index, "FORWARDED_TWICE", sentence))
+    elif (size := _beside_the_value(piece.records[index])) > MAX_BYTES:
+        # With one header more it might be too large for its own topic, and could never be sent on.
+        fates.refused.append(
+            RefusedRecord(
+                index, Reason.TOO_LARGE, f"{size} bytes of key and headers, to be sent on"
+            )
+        )
+    else:
+        fates.forwards.append(Forward(index, target, subject))

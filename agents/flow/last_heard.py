@@ -1,0 +1,26 @@
+"""When each subject was heard last, worked out from rows after a restart: who fell silent before it
+is told after it.
+"""
+
+import numpy as np
+
+from schemas.records import ExperimentStatus
+from state.tables import Tables
+
+
+def rebuild(tables: Tables) -> None:
+    """What is derived, after rows were restored; what a stopped experiment sent last is not
+    missed.
+    """
+    heard: dict[str, int] = {}
+    arms, count = tables.arms, len(tables.arms)
+    last = np.full(len(tables.trials), -1, np.int64)
+    np.maximum.at(last, arms["trial"][:count], arms["last_at"][:count])
+    for number, at in enumerate(last.tolist()):
+        row = tables.experiments.get(tables.trials.key(number))
+        if row is not None and row.status != ExperimentStatus.STOPPED:
+            heard[row.subject] = max(at, heard.get(row.subject, -1))
+    for metric in tables.metrics.rows():
+        at = max((version.seen_at for version in metric.versions), default=-1)
+        heard[metric.subject] = max(at, heard.get(metric.subject, -1))
+    tables.silence.restored(heard, tables.now)

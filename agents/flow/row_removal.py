@@ -1,0 +1,75 @@
+"""Lets rows go whose time is over, at a tick and so many at most, so that tables hold what is and
+not all that ever was.
+"""
+
+from typing import Any
+
+from agents.alerts import alert_metrics
+from agents.core.effects import Output
+from agents.core.provenance import Provenance
+from agents.experiments.oversight.periodic_checks import lasting
+from agents.experiments.removal import leave
+from agents.experiments.verdicts.reopening import unserved_of
+from agents.flow import command_effects
+from agents.flow.reopened_verdicts import unserved
+from agents.flow.subject_removal import forget, left
+from agents.trust import fold_outcomes as trust
+from schemas.records import ExperimentRow
+from state.storage.keyed_table import KeyedTable
+from state.storage.table import row_key
+from state.tables import Tables
+
+LEAVE_MAX = (
+    1_000  # of one table at one tick; a tick is a second, and each is a record of a changelog
+)
+
+
+def tick(place: Provenance, tables: Tables) -> list[Output]:
+    """What follows where rows leave: of an agent that is forgotten, that it is heard as any other;
+    of an experiment, that what was told to be wrong with it is over.
+    """
+    lessons = tables.lessons
+    unseen = tables.metrics.expire(place.now, LEAVE_MAX)
+    for row in unseen:
+        if row.segment is None:
+            tables.looked_at.pop(row_key(row.subject, row.metric), None)
+    gone = [row.subject for row in unseen]
+    gone += [row.subject for row in tables.commands.expire(place.now, LEAVE_MAX)]
+    by_clock: tuple[KeyedTable[Any], ...] = (
+        tables.budgets,
+        lessons.alerts,
+        lessons.sightings,
+        lessons.lessons,
+        lessons.learning,
+    )
+    for table in by_clock:
+        table.expire(place.now, LEAVE_MAX)
+    experiments = leave(place.now, tables)
+    over = [out for row in experiments for out in _over(row, place, tables)]
+    left([*gone, *(row.subject for row in experiments)], tables)
+    forget(LEAVE_MAX, tables)
+    by_event_time: tuple[KeyedTable[Any], ...] = (lessons.patterns, lessons.signals)
+    for table in by_event_time:
+        table.expire(lessons.event_time, LEAVE_MAX)
+    return over + [
+        out
+        for row in lessons.trust.expire(place.now, LEAVE_MAX)
+        for out in trust.forget(row, place, lessons)
+    ]
+
+
+def _over(row: ExperimentRow, place: Provenance, tables: Tables) -> list[Output]:
+    """What follows for the alerts of an experiment's subject, where the experiment has left."""
+    values = list[tuple[alert_metrics.AlertMetric, int]]()
+    if any(lack.told_at >= 0 for lack in row.lacks):
+        values += [
+            (alert_metrics.LACKS[kind], count)
+            for kind, count in lasting(row.subject, tables).items()
+        ]
+    if unserved_of(row):
+        values.append((alert_metrics.UNSERVED, unserved(row.subject, tables)))
+    return [
+        output
+        for metric, value in values
+        for output in command_effects.observe(metric, row.subject, float(value), place, tables)
+    ]

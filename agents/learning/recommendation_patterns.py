@@ -1,0 +1,76 @@
+"""Recommendation patterns: which a recommendation belongs to, how often those were approved, which
+are believed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from scipy.special import betaincinv
+
+from schemas.records import LessonCategory, LessonRow, LessonStatus, Member
+
+CONFIDENT = 0.8  # of what an agent says of itself
+BELIEVED_AFTER = 10  # outcomes
+EXPERT = 0.75  # approval rate, strictly more
+SURE = 0.05  # quantile of the posterior that must lie above what all recommendations reach
+AGREEING = 2  # agents that recommend the same in one run
+
+Named = tuple[LessonCategory, str]
+
+
+def belongs_to(member: Member, run: Sequence[Member]) -> list[Named]:
+    """The patterns of a recommendation, by what was recommended in its run."""
+    agreeing = {
+        one.agent_id for one in run if (one.topic, one.digest) == (member.topic, member.digest)
+    }
+    found: list[Named] = [(LessonCategory.EXPERT, f"{member.agent_id}:{member.topic}")]
+    if len(agreeing) >= AGREEING:
+        found.append((LessonCategory.CONSENSUS, member.topic))
+    if member.confidence >= CONFIDENT:
+        found.append((LessonCategory.HIGH_CONFIDENCE, member.topic))
+    return found
+
+
+def foreseen(rows: Iterable[LessonRow | None]) -> bool | None:
+    """Whether approval is foreseen by the believed patterns; None where none is believed."""
+    believed = [row for row in rows if row is not None and row.status == LessonStatus.CONFIRMED]
+    return max(row.approved / row.outcomes for row in believed) > 0.5 if believed else None
+
+
+def with_outcome(
+    row: LessonRow | None, tenant: str, named: Named, score: float, right: float, now: int
+) -> LessonRow:
+    """The pattern's row with one outcome more; right: whether what it foresaw came, where it is
+    believed.
+    """
+    row = row or LessonRow(
+        tenant=tenant, category=named[0], name=named[1], outcomes=0, approved=0.0, predicted=0, correct=0.0,
+        status=LessonStatus.CANDIDATE, touched_at=now,
+    )  # fmt: skip
+    believed = row.status == LessonStatus.CONFIRMED
+    return replace(
+        row,
+        outcomes=row.outcomes + 1,
+        approved=row.approved + score,
+        predicted=row.predicted + believed,
+        correct=row.correct + (right if believed else 0.0),
+        touched_at=now,
+    )
+
+
+def judged(row: LessonRow, base_rate: float) -> LessonStatus:
+    """Whether a pattern is to be believed: better than recommendations at large, surely; an expert
+    by more than 75 %.
+    """
+    if row.outcomes < BELIEVED_AFTER:
+        return row.status
+    rate = row.approved / row.outcomes
+    lowest = float(betaincinv(1.0 + row.approved, 1.0 + row.outcomes - row.approved, SURE))
+    good = (
+        rate > EXPERT
+        if row.category == LessonCategory.EXPERT
+        else lowest > base_rate or rate > EXPERT
+    )
+    if good:
+        return LessonStatus.CONFIRMED
+    return LessonStatus.DROPPED if row.status == LessonStatus.CONFIRMED else row.status

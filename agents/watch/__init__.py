@@ -1,1 +1,0 @@
-"""The watch: drift of a live model's metric against its frozen reference, by version and segment."""

@@ -1,0 +1,289 @@
+"""Experiments: their specs and results, and the rows of what they came to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.records.decisions import Order
+from schemas.records.vocabulary import Autonomy, Direction, MetricKind, Role, State
+
+
+class ResultKind(StrEnum):
+    """Whether a result adds to the totals or replaces them."""
+
+    UNKNOWN = "UNKNOWN"
+    OBSERVATION = "OBSERVATION"
+    SNAPSHOT = "SNAPSHOT"
+
+
+class ExperimentStatus(StrEnum):
+    """Whether an experiment still judges."""
+
+    UNKNOWN = "UNKNOWN"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult:
+    """An observation of one metric of one arm, or a running total that replaces the one before."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    variant: str
+    unit_id: str | None = None  # A hash of the unit, never a person
+    metric: str
+    kind: ResultKind = ResultKind.OBSERVATION
+    count: int = 1
+    sum: float
+    sum_squares: float | None = None  # absent with count 1: sum squared
+    segment: str | None = None
+    occurred_at: int
+    assigned_at: int | None = None  # when the unit was assigned; absent: occurred_at
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One arm's share of the traffic."""
+
+    variant: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareStep:
+    """The traffic shares from a moment on."""
+
+    from_: int | None = None
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """How one metric is judged."""
+
+    name: str
+    role: Role
+    direction: Direction
+    kind: MetricKind
+    limit: float | None = None  # LATENCY: count the requests above it
+    cap: float | None = None  # MEAN: values are cut at it
+    margin: float = 0.1  # relative; what still counts as no harm
+    expected_count: int | None = None
+    failure_threshold: float | None = (
+        None  # relative loss from which on it fails; absent: the policy's
+    )
+    # In the metric's own unit, allowed where it is more than the relative margin; absent: 0.01 of
+    # counted events where
+    # control has none.
+    absolute_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """What an experiment compares, and how."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    experiment_id: str
+    subject: str  # [tenant/]model line; also the record's key
+    control: str
+    treatments: tuple[str, ...]
+    share_steps: tuple[ShareStep, ...] = ()
+    metrics: tuple[MetricSpec, ...] = ()
+    alpha: float = 0.05
+    min_count: int = 100
+    autonomy: Autonomy | None = None  # absent: the policy's, by command type
+    status: ExperimentStatus = ExperimentStatus.RUNNING
+    ends_at: int | None = None
+    candidate_version: str | None = None
+    baseline_version: str | None = None
+    environment: str = "production"  # where its commands act
+    follows_rollout: bool = (
+        False  # the shares are those that deployers report of commands for this experiment
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """The running totals of one arm of one metric, with the evidence against control."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    variant: str
+    segment: str | None = None
+    step: str | None = (
+        None  # of a ramp: the number of the share step its units were assigned in; absent: all
+    )
+    count: int
+    hits: int  # counted events: successes of a RATE, sum of a COUNT, values over a LATENCY limit
+    sum: float
+    sum_squares: float
+    first_offset: int  # offset of the first result folded
+    applied_offset: int  # offset of the last result folded
+    base_offset: int  # from where on evidence is looked at; -1: not yet
+    base_count: int  # units of a burn-in, which are not in the test; hits and sums leave them out
+    flipped: bool  # judged by the units without a hit, because they are rarer
+    missing_squares: bool  # A mean without its squares: never judged
+    repeats: int  # records of a unit that had one already: not counted in a RATE, counted in a MEAN
+    unnamed_offset: (
+        int  # first record without a unit_id, taken for independent of the others; -1: none
+    )
+    harm_offset: int  # where harm was proved; -1: nowhere
+    gain_offset: int  # where gain was proved; -1: nowhere
+    unstable_offset: (
+        int  # where the running interval became empty: the effect itself drifts; -1: nowhere
+    )
+    state: State
+    effect: float | None = None  # treatment minus control, per unit counted
+    low: float | None = None
+    high: float | None = None
+    running_low: float | None = None  # highest lower end of the interval so far
+    running_high: float | None = None  # lowest upper end of the interval so far
+    log_e_harm: float
+    log_e_gain: float
+    expected_more: float | None = (
+        None  # units of both arms still needed, for min_count or for a verdict
+    )
+    last_at: int = -1  # when the last result folded was appended; -1: not known
+    crossed: int = 0  # records left out because their unit was in another arm before
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A (treatment, metric) that may command, in the order first seen."""
+
+    variant: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A treatment with its order."""
+
+    variant: str
+    order: Order
+    offset: int
+    command_id: str | None = None  # absent: none was ordered
+    # its command ended without being carried out: it is judged as if nothing had been ordered
+    open: bool = False
+    tries: int = 0  # commands of it that ended without being carried out
+    again_at: int = -1  # when it is open again; -1: not waited for
+    units: int = 0  # of both arms when a person said no: twice as many open it again; 0: nobody did
+    # a command for it may have moved the traffic: no stated share is taken for true any more
+    moved: bool = False
+    # why a person is asked before it is ordered again, whatever the policy; empty: nobody need be
+    asks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something without which an experiment cannot be judged."""
+
+    kind: (
+        str  # as in the alerts: ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, UNITS, PLAN, MIXED
+    )
+    name: str  # the arm or metric that it is about; both where it is a metric of one arm
+    since: int
+    told_at: int = -1  # -1: not yet
+    units: int = 0  # of the other arms when it was noted first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What the first records of a metric's control arm fixed; they are not in the test."""
+
+    metric: str
+    limit: float | None = None  # LATENCY: requests above it are counted
+    cap: float | None = None  # MEAN: values are cut at it
+    # records that weigh as much as one independent one: above 1 where values follow each other
+    inflation: float
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRow:
+    """One experiment as it is judged, frozen at its first result, and what was decided."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    ordinal: int  # the how-manyeth of its subject; 0: no result yet
+    discoveries: int  # experiments of the subject with a proved gain when this one began
+    control: str
+    specified: bool  # from an ExperimentSpec, not from the policy alone
+    status: ExperimentStatus
+    alpha: float
+    min_count: int
+    share_steps: tuple[
+        ShareStep, ...
+    ]  # one step: a fixed split; several: a ramp; none: no share is stated
+    treatments: tuple[str, ...]  # of the spec; empty: as they come
+    metrics: tuple[MetricSpec, ...]  # of the spec, then as they come
+    pairs: tuple[Pair, ...]
+    frozen: tuple[Frozen, ...]
+    autonomy: Autonomy | None = None  # absent: the policy's
+    candidate_version: str | None = None
+    baseline_version: str | None = None
+    policy_id: str
+    started_offset: int  # first result; -1: none yet
+    split_offset: int  # where the split was found broken; -1: nowhere
+    decided: tuple[Decided, ...]
+    started_at: int = -1  # of its first result
+    environment: str = "production"
+    follows_rollout: bool = False
+    rollout_steps: tuple[
+        ShareStep, ...
+    ] = ()  # as reported; without shares where they are not known
+    discovered: bool = False  # a gain of it counts among the subject's discoveries
+    ends_at: int | None = None  # results of later moments are not judged
+    ended_at: int = -1  # when it ended because of that; -1: not ended
+    late: int = 0  # results that were not judged because they came from after its end
+    begun_at: int = -1  # when its spec or its first result was appended, whichever was first
+    due_at: int = -1  # when it is looked at for what it lacks; -1: never
+    lacks: tuple[Lack, ...] = ()
+    mixed: int = 0  # records refused because their metric has the other kind
+    leaves_at: int = (
+        -1
+    )  # when it is looked at to leave, once it is over or silent without a spec; -1: not known
+
+
+@dataclass(frozen=True, slots=True)
+class BurnInRow:
+    """The first values of a metric's control arm, kept until they fix its limit or cap."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    count: int  # units so far, those of summed records included
+    # IEEE 754 doubles, the lowest byte first: there are hundreds, and they are written with each
+    # commit
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPart:
+    """The cumulative totals of one arm in one segment at one moment."""
+
+    occurred_at: int
+    variant: str
+    segment: str | None = None
+    count: int
+    sum: float
+    sum_squares: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """Cumulative totals of a metric: the complete set that stands, and later ones that still miss
+    an arm.
+    """
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    applied_at: int  # occurred_at of the complete set that stands; -1: none yet
+    ignored: (
+        int  # snapshots older than the set that stood, and parts of sets that were never completed
+    )
+    parts: tuple[SnapshotPart, ...]

@@ -1,0 +1,95 @@
+"""Metrics of live models, and the rows of what is watched of them."""
+
+from dataclasses import dataclass
+
+from schemas.records.decisions import Order
+from schemas.records.vocabulary import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelMetric:
+    """An observation of one metric of a live model version."""
+
+    event_id: str  # A UUID as text; the same id again is a duplicate
+    subject: str  # [tenant/]model line; also the record's key
+    model_version: str
+    metric: str
+    count: int = 1
+    sum: float
+    sum_squares: float | None = None
+    segment: str | None = None
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionWatch:
+    """One model version against the reference."""
+
+    model_version: str
+    count: int
+    judged: int  # units compared: of a RATE all, of a MEAN or LATENCY those compared with the limit
+    bad: int  # of the judged
+    sum: float
+    coarse: (
+        int  # units that came several to a record of a metric with a limit: added up, never judged
+    )
+    learned: int  # units of it within the reference
+    first_offset: int
+    applied_offset: int
+    start_count: int  # judged when the watch began
+    start_bad: int
+    carry: tuple[
+        float, ...
+    ]  # log of the sum of 1/e over the starts, by alternative; empty: not watched yet
+    floor: float  # lowest log likelihood ratio so far; suspicion began there
+    window_count: int  # judged when suspicion began
+    window_bad: int
+    window_offset: int
+    whole_judged: int  # in a segment: units of it judged in the whole, by the limit of the whole
+    whole_bad: int
+    whole_window_count: int  # in a segment: whole_judged when the suspicion of the whole began
+    whole_window_bad: int
+    log_e: float  # log of the e-detector
+    state: State
+    finding_id: str = ""
+    asked: Order = Order.NONE  # what its finding asked for
+    rolled_back: bool = False  # taken out of service: late records command nothing
+    first_at: int = -1  # of its first record
+    seen_at: int = -1  # of its last record, by the broker's clock
+    tries: int = 0  # commands against it that ended without being carried out
+    again_at: int = -1  # when it is watched again after such an end; -1: not waited for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """A live metric of a subject in one segment: the frozen reference, and each version's watch."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    metric: str
+    segment: str | None = None
+    reference_count: int
+    reference_bad: int
+    reference_sum: float
+    frozen: bool
+    values: tuple[
+        float, ...
+    ]  # of a metric with a limit: learned from until the limit is frozen; then empty
+    limit: float | None = (
+        None  # of a MEAN or LATENCY: a record beyond it is bad; absent: not frozen yet, or a RATE
+    )
+    # each so many-th record is judged, because values follow each other; 1: each one; 0: none can
+    # be
+    thin: int
+    share_count: int  # units of this segment within the reference of the whole
+    share_bad: int
+    versions: tuple[VersionWatch, ...]
+    unjudged: str = (
+        ""  # why no record of it can be judged; empty: they are, or it is still learned from
+    )
+    unjudged_at: int = -1  # since when, by the broker's clock
+    unwatched: int = 0  # units of versions for which there was no room
+    unwatched_at: int = -1  # since when there has been no room, by the broker's clock
+    awaits_version: str = (
+        ""  # made by a completed training: the reference begins anew with its first record
+    )
+    reference_from: str = ""  # why the reference began anew; empty: it is the first

@@ -1,0 +1,64 @@
+"""Words that records of several subjects share."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a metric is for in an experiment."""
+
+    UNKNOWN = "UNKNOWN"
+    GOAL = "GOAL"
+    GUARDRAIL = "GUARDRAIL"
+    SIGNAL = "SIGNAL"
+
+
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    UNKNOWN = "UNKNOWN"
+    HIGHER_IS_BETTER = "HIGHER_IS_BETTER"
+    LOWER_IS_BETTER = "LOWER_IS_BETTER"
+
+
+class MetricKind(StrEnum):
+    """How a metric is counted, and so which test judges it."""
+
+    UNKNOWN = "UNKNOWN"
+    RATE = "RATE"
+    MEAN = "MEAN"
+    COUNT = "COUNT"
+    LATENCY = "LATENCY"
+
+
+class Autonomy(StrEnum):
+    """How far Mendstream may go by itself."""
+
+    UNKNOWN = "UNKNOWN"
+    OBSERVE = "OBSERVE"
+    PROPOSE = "PROPOSE"
+    APPROVE = "APPROVE"
+    AUTO = "AUTO"
+
+
+class Severity(StrEnum):
+    """How bad a failure or an alert is."""
+
+    UNKNOWN = "UNKNOWN"
+    INFO = "INFO"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class State(StrEnum):
+    """Where the evidence on an arm or version stands."""
+
+    UNKNOWN = "UNKNOWN"
+    OK = "OK"
+    HARM = "HARM"
+    GAIN = "GAIN"
+    WAIT = "WAIT"
+    MISSING = "MISSING"
+    SPLIT = "SPLIT"
+    UNSTABLE = "UNSTABLE"

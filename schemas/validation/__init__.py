@@ -1,0 +1,1 @@
+"""Which well-formed records still make no sense, each with its reason."""

@@ -1,0 +1,95 @@
+"""Which well-formed requests and reviews still make no sense."""
+
+from schemas.ids import JOINER
+from schemas.records import Request, RequestKind, Review, ReviewVerdict
+from schemas.refusals import Reason
+from schemas.validation.specs_and_policies import (
+    Fault,
+    environments_at_fault,
+    keys_at_fault,
+    names_at_fault,
+    persons_at_fault,
+)
+from schemas.validation.text import EVERYTHING
+
+_SPREAD = (RequestKind.FREEZE, RequestKind.UNFREEZE)
+
+
+def spread(record: object) -> bool:
+    """Whether a record is asked for many subjects, and so of each partition."""
+    return (
+        isinstance(record, Request)
+        and record.kind in _SPREAD
+        and record.subject.endswith(EVERYTHING)
+    )
+
+
+def check_request(one: Request) -> list[Fault]:
+    """Why a request is refused; empty where it is not."""
+    faults = [
+        *names_at_fault(event_id=one.event_id),
+        *_asked_of(one),
+        *persons_at_fault(requested_by=one.requested_by),
+        *names_at_fault(
+            command_id=one.command_id, experiment_id=one.experiment_id, variant=one.variant
+        ),
+        *names_at_fault(
+            model_version=one.model_version,
+            to_version=one.to_version,
+            detail=one.detail or None,
+        ),
+        *environments_at_fault(environment=one.environment),
+    ]
+    if one.kind == RequestKind.UNKNOWN:
+        faults.append((Reason.UNKNOWN_SYMBOL, "kind is UNKNOWN"))
+    if (
+        one.kind == RequestKind.ROLLBACK
+        and one.to_version is not None
+        and one.to_version in (one.model_version, one.variant)
+    ):
+        faults.append(
+            (
+                Reason.OUT_OF_RANGE,
+                f"to_version {one.to_version[:40]!r} is what is to be rolled back: name another",
+            )
+        )
+    if one.kind == RequestKind.CANCEL and one.command_id is None:
+        faults.append((Reason.EMPTY_FIELD, "CANCEL names no command_id"))
+    return faults
+
+
+def check_review(one: Review) -> list[Fault]:
+    """Why a review is refused; empty where it is not."""
+    faults = [
+        *names_at_fault(event_id=one.event_id, command_id=one.command_id),
+        *keys_at_fault(subject=one.subject),
+        *persons_at_fault(reviewer=one.reviewer),
+        *names_at_fault(digest=one.digest, comment=one.comment or None),
+    ]
+    if one.verdict == ReviewVerdict.UNKNOWN:
+        faults.append((Reason.UNKNOWN_SYMBOL, "verdict is UNKNOWN"))
+    return faults
+
+
+def _asked_of(one: Request) -> list[Fault]:
+    """What is wrong with the subject: what is asked of many ends in the tenant's slash and a *, or
+    is the * alone.
+    """
+    if one.kind not in _SPREAD and one.subject.endswith(EVERYTHING):
+        return [
+            (Reason.OUT_OF_RANGE, f"only FREEZE and UNFREEZE are for many subjects, not {one.kind}")
+        ]
+    if not spread(one):
+        return list(keys_at_fault(subject=one.subject))
+    tenant, slash, line = one.subject.partition(JOINER)
+    if one.subject == EVERYTHING or (slash and line == EVERYTHING):
+        return (
+            []
+            if one.subject == EVERYTHING
+            else list(keys_at_fault(subject=f"{tenant}{JOINER}line"))
+        )
+    sentence = (
+        f"subject {one.subject[:40]!r} freezes nothing: write a subject, a tenant as "
+        f"{tenant or 'acme'}/*, or *"
+    )
+    return [(Reason.OUT_OF_RANGE, sentence)]

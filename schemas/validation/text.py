@@ -1,0 +1,100 @@
+"""Which names and ids may be used as keys: not empty, not long, nothing that a terminal or a log
+would obey.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.codec.utf8 import utf8_parts
+from schemas.ids import DEFAULT_TENANT, JOINER
+from schemas.refusals import Reason
+
+EVERYTHING = "*"  # what a pattern of subjects ends in
+_REMEMBERED = 65_536  # subjects, as many as their partitions are remembered of
+
+MAX_CHARACTERS = (
+    512  # names are read by people and repeated in every row and journal entry that bears them
+)
+_CONTROL = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"  # Unicode's category Cc
+_SHOWN = 40
+
+
+def text_fault(name: str, text: str | None) -> tuple[Reason, str] | None:
+    """What is wrong with a name; absent (None) is never wrong."""
+    if text is None:
+        return None
+    if not text:
+        return Reason.EMPTY_FIELD, f"{name} is empty"
+    if len(text) > MAX_CHARACTERS:
+        return (
+            Reason.TOO_LONG,
+            f"{name} has {len(text)} characters, more than {MAX_CHARACTERS}: {text[:_SHOWN]!r}...",
+        )
+    if any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+        return Reason.CONTROL_CHARACTER, f"{name} has a control character: {text[:_SHOWN]!r}"
+    return None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def parts_fault(name: str, text: str) -> tuple[Reason, str] | None:
+    """Why a name, [tenant/]line, cannot be told from another one or from a pattern where it is
+    joined to others.
+    """
+    tenant, *line = text.split(JOINER)
+    if not all((tenant, *line)):
+        return (
+            Reason.EMPTY_FIELD,
+            f"{name} has an empty part beside a {JOINER!r}: {text[:_SHOWN]!r}; write tenant/line",
+        )
+    if line and tenant == DEFAULT_TENANT:
+        whose = f"{tenant!r} is the tenant of names without one"
+        return Reason.OUT_OF_RANGE, f"{name} is {text[:_SHOWN]!r}, and {whose}: leave it out"
+    if text.endswith(EVERYTHING):
+        return Reason.OUT_OF_RANGE, f"{name} is the pattern {text[:_SHOWN]!r}: name one"
+    return None
+
+
+def environment_fault(name: str, text: str | None) -> tuple[Reason, str] | None:
+    """What is wrong with the name of an environment, which is joined to a subject."""
+    if text is not None and JOINER in text:
+        sentence = (
+            f"{name} {text[:_SHOWN]!r} holds a {JOINER!r}, which parts it from the subject: "
+            "use another character"
+        )
+        return Reason.OUT_OF_RANGE, sentence
+    return text_fault(name, text)
+
+
+def parts_faults(name: str, column: pa.Array) -> Iterator[tuple[int, Reason, str]]:
+    """(row, reason, sentence) for each row whose name has parts that are wrong; the column has no
+    nulls.
+    """
+    encoded = column.dictionary_encode()
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
+        if (fault := parts_fault(name, text)) is not None:
+            for row in np.flatnonzero(encoded.indices.to_numpy() == code).tolist():
+                yield row, *fault
+
+
+def text_faults(name: str, column: pa.Array) -> Iterator[tuple[int, Reason, str]]:
+    """(row, reason, sentence) for each row whose name is wrong."""
+    data, _, lengths = utf8_parts(column)
+    suspects = np.zeros(len(column), np.bool_)
+    if len(lengths) and lengths.min() == 0:
+        suspects |= (lengths == 0) & column.is_valid().to_numpy(zero_copy_only=False)
+    if len(lengths) and lengths.max() > MAX_CHARACTERS:  # in bytes, so at most too suspicious
+        suspects |= lengths > MAX_CHARACTERS
+    if len(data) and (data.min() < 0x20 or data.max() >= 0x7F):
+        suspects |= (
+            pc.match_substring_regex(column, _CONTROL)
+            .fill_null(False)
+            .to_numpy(zero_copy_only=False)
+        )
+    for row in np.flatnonzero(suspects).tolist():
+        fault = text_fault(name, column[row].as_py())
+        if fault is not None:
+            yield row, *fault

@@ -1,0 +1,86 @@
+"""Values kept in the order of the log until there are enough of them: appended to record by record,
+written by commit.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.codec.framing import Codec
+from schemas.records import BurnInRow
+from state.storage.table import row_key
+
+
+@dataclass(slots=True)
+class Buffer:
+    """The first values of one metric's control arm; count: units so far, those of summed records
+    included.
+    """
+
+    subject: str
+    experiment_id: str
+    metric: str
+    count: int = 0
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = row_key(self.subject, self.experiment_id, self.metric)
+
+
+class BurnInBuffers:
+    """Buffers by key; each is bounded by what its reader waits for, and dropped then."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._buffers: dict[str, Buffer] = {}
+        self._dirty: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def of(self, subject: str, experiment_id: str, metric: str) -> Buffer:
+        """The buffer of a metric; an empty one that is not kept until it is added to."""
+        fresh = Buffer(subject, experiment_id, metric)
+        return self._buffers.get(fresh.key, fresh)
+
+    def add(self, buffer: Buffer, units: int, values: NDArray[np.float64]) -> None:
+        buffer.count += units
+        buffer.values.frombytes(values.tobytes())
+        self._buffers[buffer.key] = buffer
+        self._dirty[buffer.key] = None
+
+    def drop(self, buffer: Buffer) -> None:
+        if self._buffers.pop(buffer.key, None) is not None:
+            self._dirty[buffer.key] = None
+
+    def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
+        dirty, self._dirty = self._dirty, {}
+        return [
+            (key, _encoded(self._buffers[key], codec) if key in self._buffers else None)
+            for key in dirty
+        ]
+
+    def restore(self, rows: Sequence[tuple[str, bytes | None]], codec: Codec) -> None:
+        for key, value in dict(rows).items():
+            self._buffers.pop(key, None)
+            if value is not None:
+                row = codec.decode("BurnInRow", value)
+                assert isinstance(row, BurnInRow)
+                values = array("d", np.frombuffer(row.values, "<f8"))
+                self._buffers[key] = Buffer(
+                    row.subject, row.experiment_id, row.metric, row.count, values
+                )
+
+    def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
+        return [(key, _encoded(buffer, codec)) for key, buffer in self._buffers.items()]
+
+
+def _encoded(buffer: Buffer, codec: Codec) -> bytes:
+    values = np.array(buffer.values, "<f8").tobytes()
+    return codec.encode(
+        BurnInRow(buffer.subject, buffer.experiment_id, buffer.metric, buffer.count, values)
+    )

@@ -1,0 +1,1 @@
+"""Storage of rows: one interface, a table of dataclasses and a table of numpy columns."""

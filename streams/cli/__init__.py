@@ -1,0 +1,1 @@
+"""The commands of `mendstream`, a file for each topic; streams/cli/app.py puts them together."""

@@ -1,0 +1,168 @@
+"""`mendstream processor` and `mendstream dev`: what stays running."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+from confluent_kafka import KafkaException
+
+from streams.cli.support.options import Given, command, failed, interruptible, leave
+from streams.engine.processor import Processor
+from streams.engine.quarantine import black_box
+from streams.engine.transaction import Crash
+from streams.kafka import schema_ids
+from streams.kafka.admin import topics
+from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.error_messages import explained
+from streams.kafka.reading import admin
+from streams.runtime.clock import utc, wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.health import Health
+from streams.runtime.metrics import PARTITIONS, introduce
+from streams.runtime.redaction import redacted
+from streams.runtime.settings import Settings
+from streams.runtime.supervisor import Worker
+from streams.runtime.terminal import Screen, say
+
+log = logging.getLogger("mendstream.cli")
+
+# from a parent's end to our own; a commit in flight to a Kafka that died with it may hang longer
+GRACE_SECONDS = 8.0
+_DEV = """\
+Example: **mendstream dev --port 9092**
+
+Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**, **mendstream watch commands**,
+each with --bootstrap as printed.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "dev", epilog=_DEV)(dev)
+    command(
+        app,
+        "processor",
+        epilog="Example: **mendstream processor --bootstrap kafka:9092 --slot worker-1**",
+    )(processor)
+
+
+def dev(
+    given: Given,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Kafka's port; 0: any free one.")
+    ] = 9092,
+) -> None:
+    """Run a development Kafka with its topics and a processor, until Ctrl-C."""
+    interruptible()
+    console = Screen(stderr=True, soft_wrap=True)
+    with EmbeddedKafka(port=port) as kafka:
+        own = {"bootstrap": kafka.bootstrap, "crash_directory": str(kafka.log.parent)}
+        settings = given.settings().model_copy(update=own)
+        schema_ids.register(settings)
+        topics.create(admin(settings), settings)
+        with Worker(settings) as worker:
+            console.print(
+                f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting. Try:"
+            )
+            for what in ("topics describe", "publish FILE --help", "watch commands", "table arms"):
+                console.print(
+                    f"  mendstream {what}{'' if 'FILE' in what else f' --bootstrap {kafka.bootstrap}'}"
+                )
+            console.print("Ctrl-C ends all of it, and the data with it.")
+            while True:
+                wait_until(lambda: kafka.ended or worker.watch(), 3_600.0)
+                if kafka.ended:
+                    raise MendstreamError("Kafka ended by itself.", f"Its log is {kafka.log}.")
+                console.print("The processor ended and is started again.")
+
+
+def processor(
+    given: Given,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> None:
+    """Run one processor until SIGTERM or Ctrl-C: it finishes its transaction and leaves."""
+    log_lines(given.verbose)
+    settings = given.settings()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    if until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+    try:
+        _process(settings)
+    except SystemExit:
+        _end(0)
+    except Crash as error:
+        log.error("crashed: %s", error)
+        _end(1)
+    except MendstreamError as error:
+        _end(failed(error))
+    except KafkaException as error:
+        _end(failed(explained(error.args[0], settings)))
+    except BaseException:  # noqa: BLE001 - whatever it was, nothing may be closed: see _end
+        say(redacted(traceback.format_exc()), end="", err=True)
+        _end(1)
+
+
+def _process(settings: Settings) -> None:
+    introduce("processor", settings.group, settings.slot)
+    PARTITIONS.set(settings.partitions)
+    health = Health().serve(settings.http_host, settings.http_port)
+    worker = Processor(settings, schema_ids.codec_for(settings), health, box=black_box(settings))
+    log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
+
+    def stop(_number: int, _frame: object) -> None:
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    worker.run()
+    log.info("stopped")
+    with health:
+        pass  # its end stops the server
+
+
+def _end(code: int) -> NoReturn:
+    """Ends at once: closing a consumer after a crash would hand over partitions as if their tables
+    were committed.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _end_with_stdin() -> None:
+    """Whoever started us holds the other end of our stdin; when it is gone, so are we."""
+    while sys.stdin.buffer.read(1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    wait_until(lambda: False, GRACE_SECONDS)
+    os._exit(1)
+
+
+class _JsonLine(logging.Formatter):
+    """One line of JSON for each thing that is said, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": utc(int(record.created * 1_000)).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": redacted(record.getMessage()),
+        }
+        if record.exc_info:
+            said["traceback"] = redacted(self.formatException(record.exc_info))
+        return json.dumps(said, ensure_ascii=False)
+
+
+def log_lines(verbose: bool) -> None:
+    """What the loggers say goes to stderr, a line of JSON each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLine())
+    logging.getLogger("mendstream").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if verbose else logging.WARNING)

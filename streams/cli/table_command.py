@@ -1,0 +1,129 @@
+"""`mendstream table`: a rolling table as it stands."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from schemas.catalog import (
+    TABLES_ALERTS,
+    TABLES_ARMS,
+    TABLES_BUDGETS,
+    TABLES_COMMANDS,
+    TABLES_EXPERIMENTS,
+    TABLES_FOLLOWUPS,
+    TABLES_LEARNING,
+    TABLES_LESSONS,
+    TABLES_METRICS,
+    TABLES_PATTERNS,
+    TABLES_POLICIES,
+    TABLES_RUNS,
+    TABLES_SIGNALS,
+    TABLES_SUBJECTS,
+    TABLES_TRUST,
+    TABLES_TRUST_LEVELS,
+)
+from streams.cli.support.options import Given, command
+from streams.files.rendering import cell, line, plain
+from streams.kafka.schema_ids import codec_for
+from streams.kafka.table_reader import standing
+from streams.runtime.terminal import Screen, listed, say
+
+_TABLES = {
+    "arms": TABLES_ARMS,
+    "experiments": TABLES_EXPERIMENTS,
+    "metrics": TABLES_METRICS,
+    "commands": TABLES_COMMANDS,
+    "subjects": TABLES_SUBJECTS,
+    "failure-patterns": TABLES_PATTERNS,
+    "signals": TABLES_SIGNALS,
+    "followups": TABLES_FOLLOWUPS,
+    "trust-scores": TABLES_TRUST,
+    "runs": TABLES_RUNS,
+    "lessons": TABLES_LESSONS,
+    "learning": TABLES_LEARNING,
+    "budgets": TABLES_BUDGETS,
+    "alerts": TABLES_ALERTS,
+    "policies": TABLES_POLICIES,
+    "trust-levels": TABLES_TRUST_LEVELS,
+}
+_Name = Literal[
+    "arms",
+    "experiments",
+    "metrics",
+    "commands",
+    "subjects",
+    "failure-patterns",
+    "signals",
+    "followups",
+    "trust-scores",
+    "runs",
+    "lessons",
+    "learning",
+    "budgets",
+    "alerts",
+    "policies",
+    "trust-levels",
+]
+# What fits on a screen; --json has everything.
+_SHOWN = {
+    "arms": "subject experiment_id metric variant segment count hits state effect low high",
+    "experiments": "subject experiment_id control treatments status alpha metrics decided",
+    "metrics": "subject metric segment reference_count reference_bad frozen versions",
+    "commands": "command_id issued_at order subject variant model_version phase attempt waits_for "
+    "reason",
+    "subjects": "subject experiments tokens frozen_by",
+    "failure-patterns": "pattern status day week month total last_at subjects actions precursors",
+    "signals": "signal seen last_at followers",
+    "followups": "subject action pattern command_id issued_at ends_at",
+    "trust-scores": "agent_id kind overall accuracy consistency timeliness reliability lower boost "
+    "priority trend outcomes",
+    "runs": "tenant run_id members touched_at",
+    "lessons": "tenant category name status outcomes approved predicted correct",
+    "learning": "tenant tracked outcomes fresh cycles cycled_at accuracies declining",
+    "budgets": "tenant shared spent denied",
+    "alerts": "rule key state value raised_at held",
+    "policies": "policy_id subjects rollback deploy retrain improve approvers",
+    "trust-levels": "agent_id kind overall boost priority changed_at",
+}
+_EPILOG = (
+    "Example: **mendstream table arms** - or **mendstream table metrics --json | jq .subject**"
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "table", epilog=_EPILOG)(table)
+
+
+def table(
+    given: Given,
+    name: Annotated[_Name, typer.Argument()],
+    subject: Annotated[str | None, typer.Option(help="Only rows of this subject.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON lines with every field, also at a terminal.")
+    ] = False,
+) -> None:
+    """Show a rolling table as it stands."""
+    settings = given.settings()
+    rows = standing(settings, codec_for(settings), _TABLES[name])
+    rows = {
+        key: row
+        for key, row in rows.items()
+        if subject is None or getattr(row, "subject", None) == subject
+    }
+    console = Screen()
+    if json or not console.is_terminal:
+        for key in sorted(rows):
+            say(line(plain(rows[key])))
+        return
+    fields = [
+        field
+        for field in _SHOWN[name].split()
+        if any(getattr(row, field) is not None for row in rows.values())
+    ]
+    shown = [[cell(field, getattr(rows[key], field)) for field in fields] for key in sorted(rows)]
+    listed(
+        console,
+        [field.replace("_", " ") for field in fields],
+        shown,
+        f"{_TABLES[name]}, {len(rows)} rows",
+    )

@@ -1,0 +1,109 @@
+"""`mendstream topics`: create them, check them, describe them, say who may use them."""
+
+from typing import Annotated
+
+import typer
+
+from streams.cli import acls_command
+from streams.cli.support.options import Given, command
+from streams.files.rendering import line
+from streams.kafka import schema_ids
+from streams.kafka.admin import topic_conditions, topics
+from streams.kafka.reading import admin
+from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
+from streams.runtime.terminal import Screen, listed, say
+
+_SETTLE_SECONDS = 10.0  # until which brokers have heard of a setting that was altered
+_CHECK = """\
+Example: **mendstream topics check --fix**
+
+What would lose, mistime or refuse records is a fault, and a processor does not start with it; what merely differs from what
+**mendstream topics create** makes is shown. Records that came before the broker's clock was set keep their producers' times.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="The topics, as they should be and as they are.", no_args_is_help=True)
+    command(
+        group,
+        "create",
+        epilog="Example: **mendstream topics create --partitions 12 --bootstrap kafka:9092**",
+    )(create)
+    command(group, "check", epilog=_CHECK)(check)
+    command(
+        group, "describe", epilog="Example: **mendstream topics describe --bootstrap kafka:9092**"
+    )(describe)
+    command(group, "acls", epilog=acls_command.EPILOG)(acls_command.acls)
+    app.add_typer(group, name="topics")
+
+
+def create(given: Given) -> None:
+    """Create the topics that are missing, check the others, and register the schemas."""
+    settings = given.settings()
+    schema_ids.register(settings)
+    created = topics.create(admin(settings), settings)
+    say("\n".join(f"created {name}" for name in created) if created else "all topics are there")
+
+
+def check(
+    given: Given,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Alter the settings that would lose or refuse records.")
+    ] = False,
+) -> int | None:
+    """Say what is wrong with the topics, if anything is; then this ends with 1."""
+    settings = given.settings()
+    client = admin(settings)
+    topics.check(client, settings)
+    faults = topic_conditions.unmet(client, settings)
+    if fix and faults:
+        for each in topic_conditions.fix(client, settings, faults):
+            say(f"{each.topic}: {each.setting} set to {each.wanted}")
+        wait_until(
+            lambda: not any(each.setting for each in topic_conditions.unmet(client, settings)),
+            _SETTLE_SECONDS,
+        )
+        faults = topic_conditions.unmet(client, settings)
+    for each in faults:
+        say(f"{each.topic}: {each.sentence}")
+    if faults:
+        raise MendstreamError(
+            f"{len(faults)} conditions are not met.", topic_conditions.remedy(faults)
+        )
+    differing = [
+        (topic.name, differs) for topic, _, differs in topics.describe(client, settings) if differs
+    ]
+    for name, differs in differing:
+        say(
+            f"{name} is configured otherwise: "
+            f"{', '.join(f'{key}={value}' for key, value in differs.items())}"
+        )
+    say(f"all topics are there with {settings.partitions} partitions")
+    return None
+
+
+def describe(given: Given) -> None:
+    """List the topics with what they hold."""
+    settings = given.settings()
+    rows = [
+        {
+            "topic": topic.name,
+            "record": topic.record or "bytes as they came",
+            "partitions": str(count) if count else "missing",
+            "kept": "each key's last"
+            if topic.cleanup == "compact"
+            else _days(topic.retention_days),
+            "configured otherwise": ", ".join(f"{key}={value}" for key, value in differs.items()),
+        }
+        for topic, count, differs in topics.describe(admin(settings), settings)
+    ]
+    console = Screen()
+    if not console.is_terminal:
+        say("\n".join(line(row) for row in rows))
+        return
+    listed(console, [*rows[0]], [[*row.values()] for row in rows], "topics")
+
+
+def _days(days: int | None) -> str:
+    return "everything" if days is None else f"{days} days"

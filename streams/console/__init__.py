@@ -1,1 +1,0 @@
-"""The commands of `mendstream`, a file for each topic; streams/cli.py puts them together."""

@@ -1,0 +1,1 @@
+"""How a version comes into service and out of it again."""

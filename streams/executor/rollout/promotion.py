@@ -1,0 +1,55 @@
+"""What a rollout and the judge of its experiment have to do with each other: shares told, and a
+verdict waited for.
+"""
+
+from dataclasses import dataclass
+
+from schemas.records import Command
+from streams.executor.placement import TargetState
+from streams.executor.rollout.state_machine import RAMPS, Promotion, RolloutPlan, RolloutStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the candidate has of the traffic, in [0, 1], between two moments, ms; ends: None until
+    something changes it.
+    """
+
+    share: float
+    begins: int
+    ends: int | None = None
+
+
+def traffic_at(standing: TargetState, share: float, plan: RolloutPlan) -> Traffic | None:
+    """The share of a step once it has settled, until the first moment at which it may be moved;
+    None where that is never.
+
+    share: what the target gives for the share that the step wants.
+    """
+    begins = standing.since + int(plan.settle_seconds * 1_000)
+    ends = _baked(standing, plan)
+    return Traffic(share, begins, ends) if begins < ends else None
+
+
+def held(standing: TargetState, share: float, plan: RolloutPlan) -> Traffic:
+    """The share from when on a rollout waits: what it waits for is a command, or the candidate's
+    illness.
+    """
+    return Traffic(share, _baked(standing, plan))
+
+
+def waits_for_verdict(standing: TargetState, command: Command, plan: RolloutPlan) -> bool:
+    """Whether a canary may not have all of the traffic yet: of what it tries nothing is proved.
+
+    A deployment that the judge orders brings its proof; one that undoes a rollback, or tries
+    nothing, has nothing to prove.
+    """
+    ramp = RAMPS[RolloutStrategy(standing.strategy)]
+    last = standing.step + 1 < len(ramp) and ramp[standing.step + 1] == 100
+    asked = standing.strategy == RolloutStrategy.CANARY and plan.promotion == Promotion.VERDICT
+    tried = command.experiment_id is not None and command.compensates is None
+    return last and asked and tried and not command.evidence
+
+
+def _baked(standing: TargetState, plan: RolloutPlan) -> int:
+    return standing.since + int(plan.bake_seconds * 1_000)

@@ -1,0 +1,1 @@
+"""The past from the log: folded again, explained, compared, tried under another policy."""

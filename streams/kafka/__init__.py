@@ -1,0 +1,1 @@
+"""Kafka: reading, publishing, errors as sentences, dead letters, schema ids."""

@@ -1,0 +1,1 @@
+"""Topics, rights and preconditions at a Kafka."""

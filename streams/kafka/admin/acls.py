@@ -1,0 +1,246 @@
+"""Who may do what at Kafka: the rights of each role, derived from the topics, and their making.
+
+Write and Read imply Describe, and Write on any topic implies IdempotentWrite (Kafka 3.0 and later),
+so neither is listed beside them. What no right allows is denied: Kafka must run with an authorizer.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+
+from agents.flow.pipeline import INPUTS
+from schemas.catalog import (
+    ALERTS,
+    BROADCASTS,
+    COMMANDS,
+    DEAD_LETTERS,
+    JOURNAL,
+    POLICIES,
+    REDRIVES,
+    REVIEWS,
+    TOPICS,
+    Writer,
+)
+from streams.kafka.error_messages import explained, transactional_prefix
+from streams.kafka.reading import READER
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
+
+Kind = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
+Pattern = Literal["LITERAL", "PREFIXED"]
+RoleName = Literal[
+    "processor",
+    "producer",
+    "recommender",
+    "deployer",
+    "executor",
+    "operator",
+    "approver",
+    "redriver",
+    "viewer",
+    "auditor",
+]
+Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+# An approval is said anew by whoever means it: who brings letters back must not be able to approve.
+REDRIVABLE = (*(topic for topic in INPUTS if topic != REVIEWS), POLICIES)
+REDRIVE_SLOT = "dead-letters-redrive"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One operation on the resources of a name, or of all names with a prefix."""
+
+    operation: Operation
+    kind: Kind
+    name: str
+    pattern: Pattern = "LITERAL"
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaRole:
+    """What a principal is there for. rights: from the processor's group and the principal's own."""
+
+    purpose: str
+    rights: Callable[[str, str], list[Right]]
+
+
+def _on(operation: Operation, topics: Iterable[str]) -> list[Right]:
+    return [Right(operation, "TOPIC", name) for name in topics]
+
+
+def _written_by(writer: Writer) -> list[str]:
+    return [topic.name for topic in TOPICS.values() if topic.writer == writer]
+
+
+def _group(name: str) -> list[Right]:
+    return [Right("READ", "GROUP", name)]
+
+
+def redrive_group(group: str) -> str:
+    return f"{group}-redrive"
+
+
+def executor_group(group: str) -> str:
+    return f"{group}-executor"
+
+
+def _seeing_all(granted: list[Right]) -> list[Right]:
+    """With the sight of every topic, which all that check the topics need."""
+    seen = {right.name for right in granted if right.kind == "TOPIC"}
+    return [*granted, *_on("DESCRIBE", (name for name in TOPICS if name not in seen))]
+
+
+def _processor(group: str, _own: str) -> list[Right]:
+    tables = [
+        topic.name
+        for topic in TOPICS.values()
+        if topic.writer == "processor" and topic.cleanup == "compact"
+    ]
+    granted = [
+        *_on("READ", dict.fromkeys((*INPUTS, *BROADCASTS, *tables, JOURNAL))),
+        *_on(
+            "WRITE", dict.fromkeys((*INPUTS, *_written_by("processor")))
+        ),  # inputs too: it sends strays home
+        *_group(group),
+        *_group(READER),
+        Right("WRITE", "TRANSACTIONAL_ID", transactional_prefix(group), "PREFIXED"),
+    ]
+    return [
+        *_seeing_all(granted),
+        *_on("DESCRIBE_CONFIGS", TOPICS),
+    ]  # to refuse topics that would lose records
+
+
+def _producer(_group: str, _own: str) -> list[Right]:
+    return _on("WRITE", _written_by("producer"))
+
+
+def _recommender(_group: str, _own: str) -> list[Right]:
+    return _on("WRITE", _written_by("recommender"))
+
+
+def _deployer(_group_: str, own: str) -> list[Right]:
+    return [
+        *_on("READ", COMMANDS.values()),
+        *_on("WRITE", _written_by("deployer")),
+        *_group(own),
+        *_group(READER),
+    ]
+
+
+def _executor(group: str, _own: str) -> list[Right]:
+    return [*_deployer(group, executor_group(group)), *_on("READ", (ALERTS,))]
+
+
+def _operator(_group_: str, _own: str) -> list[Right]:
+    return [*_on("WRITE", _written_by("operator")), *_on("READ", TOPICS), *_group(READER)]
+
+
+def _approver(_group_: str, _own: str) -> list[Right]:
+    return [*_on("WRITE", _written_by("approver")), *_on("READ", TOPICS), *_group(READER)]
+
+
+def _redriver(group: str, _own: str) -> list[Right]:
+    granted = [
+        *_on("READ", (DEAD_LETTERS, REDRIVES)),
+        *_on("WRITE", (*REDRIVABLE, *_written_by("redriver"))),  # wherever a letter came from
+        *_group(redrive_group(group)),
+        *_group(READER),
+        Right("WRITE", "TRANSACTIONAL_ID", f"{transactional_prefix(group)}{REDRIVE_SLOT}"),
+    ]
+    return _seeing_all(granted)
+
+
+def _viewer(group: str, _own: str) -> list[Right]:
+    granted = [
+        *_on(
+            "READ", (name for name in TOPICS if name != DEAD_LETTERS)
+        ),  # whose bytes nobody has vouched for
+        Right("DESCRIBE", "GROUP", group),
+        *_group(READER),
+    ]
+    return [*_seeing_all(granted), *_on("DESCRIBE_CONFIGS", TOPICS)]
+
+
+def _auditor(group: str, own: str) -> list[Right]:
+    return [
+        *_on("READ", TOPICS),
+        *_on("DESCRIBE_CONFIGS", TOPICS),
+        Right("DESCRIBE", "GROUP", group),
+        *_group(own),
+        *_group(READER),
+    ]
+
+
+ROLES: dict[RoleName, KafkaRole] = {
+    "processor": KafkaRole(
+        "decides: reads inputs, writes everything that follows in transactions", _processor
+    ),
+    "producer": KafkaRole("publishes results and metrics, reads nothing", _producer),
+    "recommender": KafkaRole("publishes recommendations, reads nothing", _recommender),
+    "deployer": KafkaRole("reads commands, reports their status", _deployer),
+    "executor": KafkaRole("`mendstream executor`: a deployer that tells of alerts too", _executor),
+    "operator": KafkaRole(
+        "applies specs and policies, asks for commands, judges recommendations, reads everything",
+        _operator,
+    ),
+    "approver": KafkaRole(
+        "approves and rejects commands that wait for a person, reads everything", _approver
+    ),
+    "redriver": KafkaRole(
+        "writes dead letters back to where they came from, with `mendstream redrive`", _redriver
+    ),
+    "viewer": KafkaRole(
+        "a Kafka UI: reads all but dead letters, sees the lag, writes nothing", _viewer
+    ),
+    "auditor": KafkaRole("reads everything in a group of its own, writes nothing", _auditor),
+}
+
+
+def rights(role: RoleName, settings: Settings, own_group: str) -> list[Right]:
+    """The rights of a role; `own_group` is the consumer group of the roles that have one of their
+    own.
+    """
+    if own_group in (
+        settings.group,
+        redrive_group(settings.group),
+        executor_group(settings.group),
+        READER,
+    ):
+        raise MendstreamError(
+            f"The group {own_group!r} is Mendstream's own: whoever joins it takes partitions from "
+            "the processors.",
+            "Name another with --own-group.",
+        )
+    return ROLES[role].rights(settings.group, own_group)
+
+
+def create(
+    client: AdminClient, settings: Settings, principal: str, granted: Iterable[Right]
+) -> None:
+    """Creates the ACLs that are missing; those that are there stay. Raises MendstreamError where
+    Kafka refuses.
+    """
+    bindings = [_binding(right, principal) for right in granted]
+    for future in client.create_acls(bindings).values() if bindings else ():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise explained(error.args[0], settings) from error
+
+
+def _binding(right: Right, principal: str) -> AclBinding:
+    return AclBinding(
+        ResourceType[right.kind],
+        right.name,
+        ResourcePatternType[right.pattern],
+        principal,
+        "*",
+        AclOperation[right.operation],
+        AclPermissionType.ALLOW,
+    )

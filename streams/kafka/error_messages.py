@@ -1,0 +1,147 @@
+"""Kafka's errors as sentences: what each means to the person who started us."""
+
+from confluent_kafka import KafkaError
+
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
+
+# Topics have the same names for every group, so a group of another name alone would find the old
+# tables.
+BEGIN_ANEW = (
+    "begin anew: stop all workers, delete journal.v1 and all tables.*.v1, run `mendstream topics "
+    "create`, and start with a "
+    "--group that was never used; it judges again what the inputs still hold."
+)
+REMEDY = (
+    "`mendstream topics acls` lists the rights of each role; with --create an administrator "
+    "grants them."
+)
+_AUTH = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+_FENCED = {
+    KafkaError._FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+}
+DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+# A batch that is damaged: asking again gives the same bytes. Behind one librdkafka may take
+# anything for a batch.
+UNREADABLE = {
+    KafkaError._BAD_MSG,
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_MSG_SIZE,
+}
+
+
+class LastClientError:
+    """The last thing that librdkafka said went wrong; a time-out alone does not tell an absent
+    broker from a refusal.
+    """
+
+    def __init__(self) -> None:
+        self.error: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        if not self.refused() and not (self.error and error.code() == KafkaError._ALL_BROKERS_DOWN):
+            self.error = error
+
+    def refused(self) -> bool:
+        """Whether Kafka answered and said no to our name or password."""
+        return self.error is not None and self.error.code() in _AUTH
+
+
+def principal(settings: Settings) -> str:
+    """Whom Kafka takes us for, as a person knows it."""
+    if settings.security_protocol.startswith("SASL"):
+        return repr(settings.sasl_username)
+    return (
+        f"the owner of {settings.ssl_certificate_location}"
+        if settings.ssl_certificate_location
+        else "ANONYMOUS"
+    )
+
+
+def transactional_prefix(group: str) -> str:
+    """What the transactional ids of a group's workers begin with; the name of the slot follows."""
+    return f"{group}-"
+
+
+def ended(error: KafkaError, settings: Settings) -> str:
+    """Why Kafka ended a worker, as a sentence; of what is not known, what the client says."""
+    if error.code() not in _FENCED:
+        return str(error)
+    return (
+        f"another worker of group {settings.group!r} has taken slot {settings.slot!r} over: it is "
+        "this one started again, or "
+        "two have one slot; give each its own (--slot, MENDSTREAM_SLOT)"
+    )
+
+
+def explained(
+    error: KafkaError | None, settings: Settings, topic: str | None = None, group: str | None = None
+) -> MendstreamError:
+    """What a Kafka error means to the person who started us; topic, group: of what it was said,
+    where that is known.
+    """
+    code, said = (error.code(), error.str()) if error is not None else (None, "")
+    if code in _AUTH:
+        return MendstreamError(
+            f"Kafka at {settings.bootstrap} refused the name or password of "
+            f"{settings.sasl_username!r}.",
+            "Set MENDSTREAM_SASL_USERNAME and MENDSTREAM_SASL_PASSWORD.",
+        )
+    if code in DENIED:
+        resource = {
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: f"topic {topic}" if topic else said,
+            KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ group {group or settings.group}",
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE transactional id "
+            f"{transactional_prefix(settings.group)}{settings.slot}",
+        }.get(code, said)
+        return MendstreamError(
+            f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {resource}.", REMEDY
+        )
+    if code == KafkaError._INVALID_ARG:
+        return MendstreamError(
+            f"The settings do not make a connection: {said}.", "See `mendstream config`."
+        )
+    if code == KafkaError._SSL or "SSL routines" in said:
+        return MendstreamError(
+            f"Kafka at {settings.bootstrap} and Mendstream do not agree on TLS: {said}.",
+            "Set MENDSTREAM_SSL_CA_LOCATION to the authority of Kafka's certificate, and where "
+            "Kafka wants ours, "
+            "MENDSTREAM_SSL_CERTIFICATE_LOCATION and MENDSTREAM_SSL_KEY_LOCATION.",
+        )
+    if code in (
+        None,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+    ):
+        return MendstreamError(
+            f"No Kafka answers at {settings.bootstrap}.",
+            "Start one (`mendstream dev` brings its own) or set MENDSTREAM_BOOTSTRAP; "
+            "MENDSTREAM_SECURITY_PROTOCOL must be "
+            f"what it speaks there, not {settings.security_protocol} if that is something else.",
+        )
+    return MendstreamError(f"Kafka at {settings.bootstrap} says: {error}.", "See the broker's log.")
+
+
+def unreadable(error: KafkaError, topic: str, partition: int, offset: int) -> MendstreamError:
+    """What a damaged batch means to the person who started us; offset: where reading was to go
+    on.
+    """
+    return MendstreamError(
+        f"{topic}/{partition} cannot be read from offset {offset} on: {error.str()}.",
+        "Look at the brokers' disks and logs. If the records are lost on every replica, stop the "
+        "workers and run "
+        f"`mendstream skip {topic} {partition} {offset} --by YOU --why WHY`, with --to for more "
+        "than one.",
+    )

@@ -1,0 +1,3 @@
+"""A Kafka in memory, as much of it as the engine uses: logs, transactions, one kind of group,
+clients that answer alike.
+"""

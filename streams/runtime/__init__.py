@@ -1,0 +1,1 @@
+"""What every process needs: settings, clock, errors, metrics, health, terminal, supervision."""

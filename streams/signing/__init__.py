@@ -1,0 +1,1 @@
+"""Signs commands, and verifies them."""
