@@ -197,6 +197,7 @@ def _arms(
         "state": ["WAIT"] * n,
         "log_e_harm": rng.normal(0, 1, n),
         "log_e_gain": rng.normal(0, 1, n),
+        "evidence_kind": ["E_VALUE"] * n,
     }
     schema = arrow_schema("ArmRow")
     batch = pa.RecordBatch.from_arrays(

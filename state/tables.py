@@ -17,6 +17,7 @@ from schemas.ids import tenant_of
 from schemas.records import (
     BudgetRow,
     CommandRow,
+    EvidenceKind,
     ExperimentRow,
     MetricRow,
     Policy,
@@ -45,6 +46,7 @@ METRIC = "metric"  # mark of rows of live metrics: subject and metric
 # metric and version.
 BEHIND = "behind"
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
+EVIDENCE_KIND_SYMBOLS = tuple(map(str, EvidenceKind))
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
 _ARM_COLUMNS = {
@@ -52,7 +54,7 @@ _ARM_COLUMNS = {
     "base_offset": "i8", "base_count": "i8", "flipped": "?", "missing_squares": "?", "repeats": "i8",
     "unnamed_offset": "i8", "harm_offset": "i8", "gain_offset": "i8", "unstable_offset": "i8", "state": "i1",
     "effect": "f8", "low": "f8", "high": "f8", "running_low": "f8", "running_high": "f8", "log_e_harm": "f8",
-    "log_e_gain": "f8", "expected_more": "f8", "last_at": "i8", "crossed": "i8",
+    "log_e_gain": "f8", "evidence_kind": "i1", "expected_more": "f8", "last_at": "i8", "crossed": "i8",
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
@@ -75,7 +77,7 @@ def arms_table() -> ColumnarTable:
         _ARM_COLUMNS,
         _ARM_DERIVED,
         nullable=NULLABLE,
-        enums={"state": STATES},
+        enums={"state": STATES, "evidence_kind": EVIDENCE_KIND_SYMBOLS},
     )
 
 

@@ -7,7 +7,7 @@ from agents.core.policies import autonomy_of
 from agents.core.provenance import Provenance
 from schemas.records import Autonomy, Decision, ExperimentRow, Order, Outcome, Policy
 
-VERSION = "6"  # of the agents; a change that decides old records differently raises it
+VERSION = "7"  # of the agents; a change that decides old records differently raises it
 
 _OUTCOMES = {
     Autonomy.AUTO: Outcome.ISSUED,

@@ -8,7 +8,7 @@ from agents.drift.decay_or_mix import MixChange
 from agents.drift.rollback_candidate import came_with
 from agents.drift.rule import BadWhen, Rule
 from agents.drift.segment_stream import Alarm
-from schemas.records import Evidence, MetricRow, Order, Verdict
+from schemas.records import Evidence, EvidenceKind, MetricRow, Order, Verdict
 from state.storage.table import row_key
 
 
@@ -89,6 +89,7 @@ def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: MixChange | No
         low=low,
         high=high,
         log_e=version.log_e,
+        evidence_kind=EvidenceKind.E_DETECTOR,
         count=count,
     )
 

@@ -12,7 +12,7 @@ from agents.drift.metric_rows import barred, begun, first_seen
 from agents.drift.rule import Rule
 from agents.drift.stream_columns import Column, Records, added, taught
 from agents.statistics.e_detector import Alternatives, Scan, scan, upper_bound
-from schemas.records import MetricRow, State, VersionWatch
+from schemas.records import EvidenceKind, MetricRow, State, VersionWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,10 @@ class Stream:
         last = int(crossed[0]) if len(crossed) else len(scanned.log_r) - 1
         version = self._date(version, scanned.suspicion[: last + 1], records, judged, bad, first)
         version = replace(
-            version, carry=tuple(scanned.carry[last].tolist()), log_e=float(scanned.log_r[last])
+            version,
+            carry=tuple(scanned.carry[last].tolist()),
+            log_e=float(scanned.log_r[last]),
+            evidence_kind=EvidenceKind.E_DETECTOR,
         )
         if not len(crossed):
             return version, None

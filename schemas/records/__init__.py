@@ -101,7 +101,15 @@ from schemas.records.requests import (
     ReviewVerdict,
     Transition,
 )
-from schemas.records.vocabulary import Autonomy, Direction, MetricKind, Role, Severity, State
+from schemas.records.vocabulary import (
+    Autonomy,
+    Direction,
+    EvidenceKind,
+    MetricKind,
+    Role,
+    Severity,
+    State,
+)
 
 __all__ = [
     "UNTRIED",
@@ -132,6 +140,7 @@ __all__ = [
     "Direction",
     "Event",
     "Evidence",
+    "EvidenceKind",
     "ExperimentResult",
     "ExperimentRow",
     "ExperimentSpec",

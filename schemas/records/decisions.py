@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.records.vocabulary import EvidenceKind
+
 
 class Verdict(StrEnum):
     """What was found."""
@@ -57,7 +59,8 @@ class Evidence:
     estimate: float
     low: float
     high: float
-    log_e: float
+    log_e: float  # in nats; evidence_kind says of what it is the logarithm
+    evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN
     count: int
 
 

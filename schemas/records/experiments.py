@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.records.decisions import Order
-from schemas.records.vocabulary import Autonomy, Direction, MetricKind, Role, State
+from schemas.records.vocabulary import Autonomy, Direction, EvidenceKind, MetricKind, Role, State
 
 
 class ResultKind(StrEnum):
@@ -141,8 +141,9 @@ class ArmRow:
     high: float | None = None
     running_low: float | None = None  # highest lower end of the interval so far
     running_high: float | None = None  # lowest upper end of the interval so far
-    log_e_harm: float
+    log_e_harm: float  # in nats; evidence_kind says of what they are the logarithms
     log_e_gain: float
+    evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN
     expected_more: float | None = (
         None  # units of both arms still needed, for min_count or for a verdict
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.records.decisions import Order
-from schemas.records.vocabulary import State
+from schemas.records.vocabulary import EvidenceKind, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class VersionWatch:
     whole_window_bad: int
     log_e: float  # log of the e-detector
     state: State
+    evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN  # of log_e: E_DETECTOR once it is watched
     finding_id: str = ""
     asked: Order = Order.NONE  # what its finding asked for
     rolled_back: bool = False  # taken out of service: late records command nothing

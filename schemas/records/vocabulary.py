@@ -51,6 +51,22 @@ class Severity(StrEnum):
     CRITICAL = "CRITICAL"
 
 
+class EvidenceKind(StrEnum):
+    """What a number named log_e is the logarithm of, and so whether it may be multiplied.
+
+    E_VALUE: its mean is at most 1 while there is no effect, whenever one stops; those of
+    independent data may be multiplied. P_VALUE: one over a p-value that holds at every look.
+    E_DETECTOR: a Shiryaev-Roberts statistic, whose mean grows by 1 with each record while nothing
+    changes. Neither of these two may be multiplied. UNKNOWN: there is no evidence yet, or whoever
+    wrote it had no such field.
+    """
+
+    UNKNOWN = "UNKNOWN"
+    E_VALUE = "E_VALUE"
+    P_VALUE = "P_VALUE"
+    E_DETECTOR = "E_DETECTOR"
+
+
 class State(StrEnum):
     """Where the evidence on an arm or version stands."""
 

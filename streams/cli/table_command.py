@@ -66,7 +66,8 @@ _Name = Literal[
 ]
 # What fits on a screen; --json has everything.
 _SHOWN = {
-    "arms": "subject experiment_id metric variant segment count hits state effect low high",
+    "arms": "subject experiment_id metric variant segment count hits state effect low high "
+    "log_e_harm log_e_gain evidence_kind",
     "experiments": "subject experiment_id control treatments status alpha metrics decided",
     "metrics": "subject metric segment reference_count reference_bad frozen versions",
     "commands": "command_id issued_at order subject variant model_version phase attempt waits_for "

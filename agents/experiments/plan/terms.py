@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.core.policies import EXPOSURE
 from schemas.records import (
+    EvidenceKind,
     ExperimentRow,
     ExperimentStatus,
     Frozen,
@@ -32,6 +33,17 @@ class Method(IntEnum):
     MEANS = 2
     SPLIT = 3
     RATES = 4  # of units that hit or do not, whose shares nobody stated
+
+
+# By Method. Of rates the exact test's e-value and the confidence sequence's p-value are both asked,
+# each at its part of the level, and the larger of the two is no e-value.
+EVIDENCE_KINDS = (
+    EvidenceKind.UNKNOWN,
+    EvidenceKind.E_VALUE,
+    EvidenceKind.P_VALUE,
+    EvidenceKind.E_VALUE,
+    EvidenceKind.P_VALUE,
+)
 
 
 class Tally(IntEnum):

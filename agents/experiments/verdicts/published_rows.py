@@ -5,13 +5,14 @@ import numpy as np
 from agents.experiments.evidence.assess import PairEvidence, assess
 from agents.experiments.evidence.effect import Effect, effects, expected_more
 from agents.experiments.evidence.ramp_steps import with_strata
-from agents.experiments.plan.terms import Method
+from agents.experiments.plan.terms import EVIDENCE_KINDS, Method
 from agents.experiments.totals.running_totals import totals_of
 from agents.experiments.totals.totals import Flags, Floats, Ints, Sides
 from agents.statistics import multinomial
-from state.tables import STATES, Tables
+from state.tables import EVIDENCE_KIND_SYMBOLS, STATES, Tables
 
 _CODE = {name: code for code, name in enumerate(STATES)}
+_KIND_CODES = np.array([EVIDENCE_KIND_SYMBOLS.index(kind) for kind in EVIDENCE_KINDS])  # by Method
 _UNDECIDED_AT = np.iinfo(np.int64).max
 
 
@@ -21,6 +22,8 @@ def refresh(tables: Tables) -> None:
     """
     arms = tables.arms
     rows = arms.dirty_rows()
+    compared = arms["control"][rows] >= 0
+    arms["evidence_kind"][rows] = np.where(compared, _KIND_CODES[arms["method"][rows]], 0)
     arms["state"][rows[arms["leads"][rows]]] = _CODE["OK"]
     alone = rows[(arms["method"][rows] != Method.NONE) & (arms["control"][rows] < 0)]
     silent = arms["count"][alone] >= arms["min_count"][alone]

@@ -13,10 +13,10 @@ from agents.core.policies import EXPOSURE
 from agents.experiments.evidence.assess import assess
 from agents.experiments.evidence.effect import effects
 from agents.experiments.evidence.pair_moment import PairMoment
-from agents.experiments.plan.terms import Method, Tally, burns_in, plan_of
+from agents.experiments.plan.terms import EVIDENCE_KINDS, Tally, burns_in, plan_of
 from agents.experiments.totals.totals import Sides, Totals
 from agents.experiments.verdicts.gain_waits import waits
-from schemas.records import Direction, Evidence, ExperimentRow, Order, Verdict
+from schemas.records import Direction, Evidence, EvidenceKind, ExperimentRow, Order, Verdict
 from state.storage.table import row_key
 
 SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
@@ -127,6 +127,7 @@ def _evidence(moment: PairMoment, row: int, sides: Sides, verdict: Verdict) -> E
         low=_finite(float(effect.low[0]), estimate),
         high=_finite(float(effect.high[0]), estimate),
         log_e=float(log_e),
+        evidence_kind=EVIDENCE_KINDS[arms["method"][row]],
         count=int(sides.control.count[0] + sides.treatment.count[0]),
     )
 
@@ -206,7 +207,7 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
     )
     t, c = int(sides.treatment.count[0]), int(sides.control.count[0])
     unit = _unit(moment, proof.last_offset)
-    sure = odds(proof.log_e, "e" if arms["method"][row] in (Method.COUNTS, Method.SPLIT) else "1/p")
+    sure = odds(proof.log_e, "e" if proof.evidence_kind == EvidenceKind.E_VALUE else "1/p")
     numbers = f"{grouped(t)} against {grouped(c)} {unit}"
     if verdict == Verdict.SPLIT:
         planned = float(arms["share"][row])

@@ -17,6 +17,7 @@ from schemas.records import (
     Autonomy,
     Decision,
     Direction,
+    EvidenceKind,
     MetricKind,
     MetricSpec,
     Policy,
@@ -117,6 +118,7 @@ def assert_shown_as_decided(found: Decision, row: ArmRow, metric: MetricSpec) ->
     assert proof.log_e >= np.log(20.0)
     assert (row.effect, row.low, row.high) == (proof.estimate, proof.low, proof.high)
     assert proof.log_e == (row.log_e_harm if harm else row.log_e_gain)
+    assert proof.evidence_kind == row.evidence_kind != EvidenceKind.UNKNOWN
     scale = 100.0 if metric.kind in (MetricKind.RATE, MetricKind.LATENCY) else 1.0
     ends = f"(interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, "
     assert f" {abs(proof.estimate) * scale:.3g}" in found.reason
@@ -179,6 +181,29 @@ def test_harm_in_a_ramp_has_an_interval_without_0(method: str) -> None:
     records, shares = world(metric, method, (0.1, 0.02), 600, seed=0)
     (found,) = played(metric, method, records, shares)[0]
     assert (found.verdict, found.evidence[0].high < 0.0) == (Verdict.HARM, True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "evidence_kind", "called"),
+    [
+        (MetricKind.RATE, "shares", EvidenceKind.E_VALUE, "e"),
+        (MetricKind.COUNT, "ramp", EvidenceKind.E_VALUE, "e"),
+        (MetricKind.RATE, "no shares", EvidenceKind.P_VALUE, "1/p"),
+        (MetricKind.MEAN, "shares", EvidenceKind.P_VALUE, "1/p"),
+    ],
+)
+def test_evidence_says_whether_it_may_be_multiplied(
+    kind: MetricKind, method: str, evidence_kind: EvidenceKind, called: str
+) -> None:
+    """Of a RATE without shares a p-value is in it, so it is none even where the exact test wins."""
+    cap = 50.0 if kind == MetricKind.MEAN else None
+    metric = MetricSpec("tried", Role.GOAL, UP, kind, cap=cap)
+    records, shares = world(metric, method, (0.5, 0.1), 6_000, seed=0)
+    (found,), state = played(metric, method, records, shares)
+    assert [proof.evidence_kind for proof in found.evidence] == [evidence_kind]
+    assert f" {called} = " in found.reason or f" log {called} = " in found.reason
+    assert row_of(state).evidence_kind == evidence_kind
+    assert row_of(state, "control").evidence_kind == EvidenceKind.UNKNOWN
 
 
 def test_a_gain_that_has_faded_when_its_guardrail_becomes_sound_is_not_deployed() -> None:

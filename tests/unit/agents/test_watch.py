@@ -9,6 +9,7 @@ import pytest
 from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, METRICS
 from schemas.records import (
+    EvidenceKind,
     ModelMetric,
     Order,
     Outcome,
@@ -36,7 +37,9 @@ def test_a_decay_is_found_soon_and_orders_one_retraining(name: str) -> None:
     proof = found.evidence[0]
     assert 3_900 <= proof.first_offset <= 4_100 < proof.last_offset < 4_600
     assert proof.low < 0.25 < proof.high
-    assert row(state, name=name).versions[0].state == State.HARM
+    (version,) = row(state, name=name).versions
+    assert version.state == State.HARM
+    assert proof.evidence_kind == version.evidence_kind == EvidenceKind.E_DETECTOR
     assert decisions(stream.send(500, (None, 1.0, 0.25))) == []
 
 
