@@ -77,7 +77,7 @@ class Decision:
     variant: str | None = None
     model_version: str | None = None
     metric: str
-    rule: str
+    rule: str  # one of the words listed in docs/commands.md, without values
     reason: str
     evidence: tuple[Evidence, ...]
     policy_id: str

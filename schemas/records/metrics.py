@@ -21,7 +21,7 @@ class ModelMetric:
     occurred_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionWatch:
     """One model version against the reference."""
 
@@ -50,8 +50,8 @@ class VersionWatch:
     whole_window_count: int  # in a segment: whole_judged when the suspicion of the whole began
     whole_window_bad: int
     log_e: float  # log of the e-detector
-    state: State
     evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN  # of log_e: E_DETECTOR once it is watched
+    state: State
     finding_id: str = ""
     asked: Order = Order.NONE  # what its finding asked for
     rolled_back: bool = False  # taken out of service: late records command nothing
