@@ -57,11 +57,14 @@ def _of_copy(copy: Stored, key: str, replayed: Record, codec: Codec) -> Iterator
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of a record with those of the records in it, such as `evidence[0].low`.
+    """Yields the name and the value of each field of a record, and of the records in it.
 
-    >>> from schemas.records import SubjectRow
-    >>> dict(leaves(SubjectRow("shop", 1, {"shop/production": 2})))
-    {'subject': 'shop', 'experiments': 1, 'tokens': {'shop/production': 2}}
+    >>> from schemas.records import Share, ShareStep
+    >>> dict(leaves(ShareStep(from_=None, shares=(Share("control", 0.9), Share("b", 0.1)))))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'from': None,
+     'shares[0].variant': 'control', 'shares[0].share': 0.9,
+     'shares[1].variant': 'b', 'shares[1].share': 0.1}
     """
     if is_dataclass(value):
         for written, field in names_of(type(value)).items():
