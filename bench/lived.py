@@ -74,10 +74,19 @@ class Lived:
                 _send(producer, topic, p, changed)
                 rows += len(changed)
             entry = JournalEntry(
-                number=1, partition=p, agents=agents, now=now_ms(), steps=(),
-                next_offsets=upto, broadcast_offset=0, applied=upto[RESULTS], duplicates=0, forwarded=0,
-                dead_letters=0, rows=rows,
-            )  # fmt: skip
+                number=1,
+                partition=p,
+                agents=agents,
+                now=now_ms(),
+                steps=(),
+                next_offsets=upto,
+                broadcast_offset=0,
+                applied=upto[RESULTS],
+                duplicates=0,
+                forwarded=0,
+                dead_letters=0,
+                rows=rows,
+            )
             _send(producer, JOURNAL, p, [(str(p), codec.encode(entry))])
             _commit(settings, [TopicPartition(RESULTS, p, upto[RESULTS])])
         assert producer.flush(60.0) == 0

@@ -204,21 +204,43 @@ def recommendation(n: int) -> Recommendation:
 def judged(n: int, now: int) -> list[LearningFact]:
     run, own = f"run-{n // 4}", f"recommendation-{n}"
     made = LearningFact(
-        event_id=event_uuid("tracked", n), tenant="default", kind=LearningFactKind.TRACKED, agent_id=f"agent-{n % AGENTS}",
-        run_id=run, recommendation_id=own, topic="strategy", digest=str(n % 3), confidence=0.8, occurred_at=now,
-    )  # fmt: skip
+        event_id=event_uuid("tracked", n),
+        tenant="default",
+        kind=LearningFactKind.TRACKED,
+        agent_id=f"agent-{n % AGENTS}",
+        run_id=run,
+        recommendation_id=own,
+        topic="strategy",
+        digest=str(n % 3),
+        confidence=0.8,
+        occurred_at=now,
+    )
     outcome = LearningFact(
-        event_id=event_uuid("judged", n), tenant="default", kind=LearningFactKind.JUDGED, agent_id=f"agent-{n % AGENTS}",
-        run_id=run, recommendation_id=own, judgement=Judgement.APPROVED, quality=0.9, occurred_at=now,
-    )  # fmt: skip
+        event_id=event_uuid("judged", n),
+        tenant="default",
+        kind=LearningFactKind.JUDGED,
+        agent_id=f"agent-{n % AGENTS}",
+        run_id=run,
+        recommendation_id=own,
+        judgement=Judgement.APPROVED,
+        quality=0.9,
+        occurred_at=now,
+    )
     return [made, outcome]
 
 
 def lesson(n: int, now: int) -> LessonRow:
     return LessonRow(
-        tenant="default", category=LessonCategory.EXPERT, name=f"agent-{n}:strategy", outcomes=20 + n % 50,
-        approved=10.0 + n % 20, predicted=0, correct=0.0, status=LessonStatus.CANDIDATE, touched_at=now,
-    )  # fmt: skip
+        tenant="default",
+        category=LessonCategory.EXPERT,
+        name=f"agent-{n}:strategy",
+        outcomes=20 + n % 50,
+        approved=10.0 + n % 20,
+        predicted=0,
+        correct=0.0,
+        status=LessonStatus.CANDIDATE,
+        touched_at=now,
+    )
 
 
 def trusted(n: int) -> dict[str, object]:
@@ -238,10 +260,22 @@ def pattern(n: int) -> PatternRow:
         Bucket(now - now % (6 * HOUR) - k * 6 * HOUR, 1 + (n + k) % 3) for k in range(28, 0, -1)
     )
     return PatternRow(
-        pattern=f"ACCURACY|m{n}||", parent="ACCURACY", status=PatternStatus.CONFIRMED, total=n, first_at=now, last_at=now,
-        buckets=buckets, day=1, week=7, month=n % 977, subjects=tuple(f"bot-{k}" for k in range(8)), loss=0.2, actions=(),
-        precursors=(), helped_at=-1,
-    )  # fmt: skip
+        pattern=f"ACCURACY|m{n}||",
+        parent="ACCURACY",
+        status=PatternStatus.CONFIRMED,
+        total=n,
+        first_at=now,
+        last_at=now,
+        buckets=buckets,
+        day=1,
+        week=7,
+        month=n % 977,
+        subjects=tuple(f"bot-{k}" for k in range(8)),
+        loss=0.2,
+        actions=(),
+        precursors=(),
+        helped_at=-1,
+    )
 
 
 def tell(progress: str) -> None:

@@ -40,9 +40,17 @@ async def cluster_of(bootstrap: str) -> str:
 
 
 def application(bootstrap: str, state_file: str, duties: Duties) -> faust.App:
-    app = faust.App("deployer-faust", broker=f"kafka://{bootstrap}", datadir=f"{state_file}.faust", web_enabled=False,
-                    topic_allow_declare=False, topic_disable_leader=True, consumer_auto_offset_reset="earliest",
-                    broker_session_timeout=6.0, broker_heartbeat_interval=2.0)  # fmt: skip
+    app = faust.App(
+        "deployer-faust",
+        broker=f"kafka://{bootstrap}",
+        datadir=f"{state_file}.faust",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=2.0,
+    )
     app.transport = Transport(
         app.conf.broker_consumer, app
     )  # Faust's own reads what was aborted, too

@@ -54,7 +54,8 @@ def variables(host: str, port: int, settings: Mapping[str, str] | None = None) -
     lines = SETTINGS | {
         "listeners": f"CLIENT://0.0.0.0:{_PORT},INTERNAL://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093",
         "advertised.listeners": f"CLIENT://{host}:{port},INTERNAL://127.0.0.1:19092",
-        "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,"
+        "CONTROLLER:PLAINTEXT",
         "controller.quorum.voters": "1@127.0.0.1:19093",
         "log.dirs": "/tmp/kafka-data",
     }
@@ -144,7 +145,8 @@ class ContainerKafka:
             out, err = self._container.get_logs()
             self.stop()
             raise MendstreamError(
-                f"Kafka in {IMAGE} did not answer on {self.bootstrap} within {START_SECONDS:.0f} s.",
+                f"Kafka in {IMAGE} did not answer on {self.bootstrap} within "
+                f"{START_SECONDS:.0f} s.",
                 f"It said: {(out + err).decode(errors='replace')[-2_000:]}",
             )
 

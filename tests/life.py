@@ -98,18 +98,27 @@ class Life(Loop):
     def ask(self, kind: RequestKind, by: str = "ann", **fields: Any) -> None:
         subject = fields.pop("subject", "bot")
         asked = Request(
-            event_id=event_uuid("request", self._next()), subject=subject, kind=kind, requested_by=by,
-            requested_at=self.now, **fields,
-        )  # fmt: skip
+            event_id=event_uuid("request", self._next()),
+            subject=subject,
+            kind=kind,
+            requested_by=by,
+            requested_at=self.now,
+            **fields,
+        )
         self.send(REQUESTS, [asked])
 
     def review(
         self, row: CommandRow, verdict: ReviewVerdict, by: str = "bob", digest: str | None = None
     ) -> None:
         said = Review(
-            event_id=event_uuid("review", self._next()), subject=row.subject, command_id=row.command_id, verdict=verdict,
-            digest=row.digest if digest is None else digest, reviewer=by, reviewed_at=self.now,
-        )  # fmt: skip
+            event_id=event_uuid("review", self._next()),
+            subject=row.subject,
+            command_id=row.command_id,
+            verdict=verdict,
+            digest=row.digest if digest is None else digest,
+            reviewer=by,
+            reviewed_at=self.now,
+        )
         self.send(REVIEWS, [said])
 
     def report(self, command: Command, status: Status, **fields: Any) -> None:
@@ -117,10 +126,15 @@ class Life(Loop):
 
     def status(self, command: Command, status: Status, **fields: Any) -> CommandStatus:
         said = CommandStatus(
-            event_id=event_uuid("status", self._next()), command_id=command.command_id, attempt=command.attempt,
-            subject=command.subject, status=status, fencing_token=command.fencing_token, reported_at=self.now,
+            event_id=event_uuid("status", self._next()),
+            command_id=command.command_id,
+            attempt=command.attempt,
+            subject=command.subject,
+            status=status,
+            fencing_token=command.fencing_token,
+            reported_at=self.now,
             reporter=DEPLOYER,
-        )  # fmt: skip
+        )
         return replace(said, **fields)
 
     def issued(self) -> list[Command]:

@@ -12,9 +12,10 @@ from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import Screen, listed, say
 
 EPILOG = """\
-Examples: **mendstream topics acls** lists the rights of all roles; **mendstream topics acls deployer --principal rollout
---create** lets the user rollout read commands and report their status, in the consumer group rollout. Creating needs the
-right ALTER on the cluster; rights that are there already stay.
+Examples: **mendstream topics acls** lists the rights of all roles; **mendstream topics acls
+deployer --principal rollout --create** lets the user rollout read commands and report their status,
+in the consumer group rollout. Creating needs the right ALTER on the cluster; rights that are there
+already stay.
 """
 
 

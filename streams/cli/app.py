@@ -33,12 +33,13 @@ from streams.cli.support.options import globals_of
 from streams.runtime.redaction import guard, redacted
 
 _HELP = """\
-Mendstream mends AI models from a stream: it reads A/B results and model metrics from Kafka, judges every event, and orders
-improvement, retraining, rollback and deployment on command topics.
+Mendstream mends AI models from a stream: it reads A/B results and model metrics from Kafka, judges
+every event, and orders improvement, retraining, rollback and deployment on command topics.
 """
 _EPILOG = """\
-Begin with **mendstream demo**: it brings its own Kafka and real data. **mendstream dev** runs the same without data, for
-yours: **mendstream publish FILE --help** tells how to send it. `mendstream COMMAND --help` has examples.
+Begin with **mendstream demo**: it brings its own Kafka and real data. **mendstream dev** runs the
+same without data, for yours: **mendstream publish FILE --help** tells how to send it. `mendstream
+COMMAND --help` has examples.
 """
 
 

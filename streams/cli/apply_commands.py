@@ -37,15 +37,17 @@ experiment_id: checkout-2 · subject: shop · control: old · treatments: [new] 
 share_steps: [{shares: [{variant: old, share: 0.5}, {variant: new, share: 0.5}]}] ·
 metrics: [{name: conversion, role: GOAL, direction: HIGHER_IS_BETTER, kind: RATE}]
 
-A spec stands from the first result on: apply it before results come, with **mendstream spec apply checkout-2.yaml**.
+A spec stands from the first result on: apply it before results come, with **mendstream spec apply
+checkout-2.yaml**.
 """
 _POLICY = """\
 Example of a file:
 
-policy_id: shop · subjects: ["shop-*"] · rollback: AUTO · deploy: APPROVE · retrain: AUTO · improve: PROPOSE
+policy_id: shop · subjects: ["shop-*"] · rollback: AUTO · deploy: APPROVE · retrain: AUTO · improve:
+PROPOSE
 
-The policy that names a subject most exactly governs it. The same policy_id again replaces the policy. Example:
-**mendstream policy apply shop.yaml**
+The policy that names a subject most exactly governs it. The same policy_id again replaces the
+policy. Example: **mendstream policy apply shop.yaml**
 """
 
 

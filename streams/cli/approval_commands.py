@@ -34,19 +34,21 @@ Why = Annotated[str, typer.Option(help="Why, in a sentence.")]
 _APPROVE = """\
 Example: **mendstream approve 7f3c21 --by bob**
 
-What waits is in **mendstream table commands**. The review names the content that it is about, so that what you saw is what is
-issued.
+What waits is in **mendstream table commands**. The review names the content that it is about, so
+that what you saw is what is issued.
 """
 _CANCEL = """\
 Example: **mendstream cancel 7f3c21 --by bob**
 
-What waits is dropped; a training is called off; a deployment or rollback is undone, and what was done to its target since is
-undone before.
+What waits is dropped; a training is called off; a deployment or rollback is undone, and what was
+done to its target since is undone before.
 """
 _FREEZE = """\
-Example: **mendstream freeze --by ann** - everything; **mendstream freeze support-bot --by ann**; or a tenant: **acme/\\***
+Example: **mendstream freeze --by ann** - everything; **mendstream freeze support-bot --by ann**; or
+a tenant: **acme/\\***
 
-What automation finds then waits for a person, nothing is tried again by itself; orders of people go on.
+What automation finds then waits for a person, nothing is tried again by itself; orders of people go
+on.
 """
 
 
@@ -189,7 +191,8 @@ def _told(settings: Settings, before: CommandRow) -> None:
     if not wait_until(moved, ANSWER_SECONDS):
         raise MendstreamError(
             f"Command {before.command_id} is still {before.phase}.",
-            "Is a processor running? If it refused what you said, the reason is in dead-letters.v1.",
+            "Is a processor running? If it refused what you said, the reason is in "
+            "dead-letters.v1.",
         )
     say(f"{before.command_id}: {before.phase} -> {after[0].phase}")
 

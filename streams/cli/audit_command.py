@@ -14,8 +14,8 @@ from streams.runtime.terminal import Screen, say, words
 from streams.runtime.visible_text import clean
 
 _EPILOG = """\
-Example: **mendstream audit --quick** beside running workers; **mendstream audit** at rest, where it compares every byte;
-**mendstream audit --quick --every 300 || notify** until something is found.
+Example: **mendstream audit --quick** beside running workers; **mendstream audit** at rest, where it
+compares every byte; **mendstream audit --quick --every 300 || notify** until something is found.
 
 Ends with 0 where nothing was found, with 1 where something was. It reads only, and joins no group.
 """

@@ -17,10 +17,11 @@ from streams.runtime.terminal import Screen, table
 
 _SHOWN = 200  # decisions on the screen; --json has all
 _EPILOG = """\
-Example: **mendstream backtest --policy stricter.yaml** - the file is written as for **mendstream policy apply**.
+Example: **mendstream backtest --policy stricter.yaml** - the file is written as for **mendstream
+policy apply**.
 
-The recorded policies are left out and the given ones are in force from the beginning. Specs stand as recorded: what they
-fix (alpha, autonomy) no policy changes.
+The recorded policies are left out and the given ones are in force from the beginning. Specs stand
+as recorded: what they fix (alpha, autonomy) no policy changes.
 """
 _MEANINGS = {
     Comparison.SAME: "the same",

@@ -13,9 +13,10 @@ from streams.runtime.settings import Settings, read
 from streams.runtime.terminal import Screen, listed, say
 
 _EPILOG = """\
-Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file (--config), or a file `name` in
-MENDSTREAM_SECRETS_DIRECTORY, and some are flags; a flag beats the environment, which beats the YAML file, which beats those.
-Example: **mendstream config --config settings.yaml --json**
+Each setting is an environment variable MENDSTREAM_NAME, a line `name: value` in a YAML file
+(--config), or a file `name` in MENDSTREAM_SECRETS_DIRECTORY, and some are flags; a flag beats the
+environment, which beats the YAML file, which beats those. Example: **mendstream config --config
+settings.yaml --json**
 """
 
 

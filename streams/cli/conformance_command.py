@@ -21,11 +21,13 @@ from streams.runtime.terminal import say
 from streams.signing.signer import Signer, load, origin_of
 
 _EPILOG = """\
-Example: **mendstream conformance --key signing.pem --restart "docker kill deployer; docker start deployer"**
+Example: **mendstream conformance --key signing.pem --restart "docker kill deployer; docker start
+deployer"**
 
-It sends rollbacks of a subject that nobody has, *conformance-...*, to the command topics, so use a Kafka for tests, or a
-deployer that may serve such a target. Without --key the commands are unsigned and the refusal of bad signatures is not tried.
-Without --effects a deployer is believed in what it reports. Ends with 0 where the deployer passes.
+It sends rollbacks of a subject that nobody has, *conformance-...*, to the command topics, so use a
+Kafka for tests, or a deployer that may serve such a target. Without --key the commands are unsigned
+and the refusal of bad signatures is not tried. Without --effects a deployer is believed in what it
+reports. Ends with 0 where the deployer passes.
 """
 
 

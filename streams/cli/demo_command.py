@@ -36,8 +36,8 @@ STALLED_SECONDS = (
     60.0  # without any progress of the processor; a restart and a restore take a few seconds
 )
 _EPILOG = """\
-Examples: **mendstream demo**, **mendstream demo --json demo.json**, **mendstream demo --keep** (then look around with
-**mendstream table arms** and **mendstream watch commands**).
+Examples: **mendstream demo**, **mendstream demo --json demo.json**, **mendstream demo --keep**
+(then look around with **mendstream table arms** and **mendstream watch commands**).
 """
 
 

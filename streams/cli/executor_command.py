@@ -17,7 +17,8 @@ from streams.signing.signer import origin_of
 from streams.signing.verifier import load_keys
 
 _HELP = """\
-Example: **mendstream executor --targets targets.yaml --routes routes.yaml --keys mendstream-keys.txt**
+Example: **mendstream executor --targets targets.yaml --routes routes.yaml --keys
+mendstream-keys.txt**
 
 Example of targets.yaml:
 
@@ -26,7 +27,8 @@ Example of targets.yaml:
 
 Example of routes.yaml:
 
-`channels: {ops: {kind: alertmanager, url: "http://alertmanager:9093"}}` · `routes: [{severity: HIGH, channels: [ops]}]`
+`channels: {ops: {kind: alertmanager, url: "http://alertmanager:9093"}}` · `routes: [{severity:
+HIGH, channels: [ops]}]`
 """
 
 

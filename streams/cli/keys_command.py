@@ -12,8 +12,9 @@ from streams.runtime.terminal import say
 from streams.signing import signer
 
 _NEW = """\
-Example: **mendstream keys new signing.pem >> mendstream-keys.txt** keeps the private key in signing.pem, which the
-processor is given as MENDSTREAM_SIGNING_KEY, and adds the public line to a file for the deployers' verifiers.
+Example: **mendstream keys new signing.pem >> mendstream-keys.txt** keeps the private key in
+signing.pem, which the processor is given as MENDSTREAM_SIGNING_KEY, and adds the public line to a
+file for the deployers' verifiers.
 """
 _PUBLIC = "Example: **mendstream keys public signing.pem**"
 _File = Annotated[Path, typer.Argument(help="PEM file with the private key.", show_default=False)]

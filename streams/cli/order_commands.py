@@ -18,8 +18,9 @@ from streams.runtime.terminal import say
 _ORDER = """\
 Example: **mendstream {example}**
 
-A rollback is issued at once. The others are issued where the policy says AUTO and wait for another person otherwise. For an
-hour (a policy's manual_lock_ms) automation then leaves the target to people.
+A rollback is issued at once. The others are issued where the policy says AUTO and wait for another
+person otherwise. For an hour (a policy's manual_lock_ms) automation then leaves the target to
+people.
 """
 _EXAMPLES = {
     "rollback": 'rollback support-bot --variant b --by ann --why "it swears"',

@@ -37,8 +37,8 @@ GRACE_SECONDS = 8.0
 _DEV = """\
 Example: **mendstream dev --port 9092**
 
-Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**, **mendstream watch commands**,
-each with --bootstrap as printed.
+Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**,
+**mendstream watch commands**, each with --bootstrap as printed.
 """
 
 
@@ -69,10 +69,11 @@ def dev(
             console.print(
                 f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting. Try:"
             )
-            for what in ("topics describe", "publish FILE --help", "watch commands", "table arms"):
-                console.print(
-                    f"  mendstream {what}{'' if 'FILE' in what else f' --bootstrap {kafka.bootstrap}'}"
-                )
+            where = f" --bootstrap {kafka.bootstrap}"
+            console.print(f"  mendstream topics describe{where}")
+            console.print("  mendstream publish FILE --help")
+            console.print(f"  mendstream watch commands{where}")
+            console.print(f"  mendstream table arms{where}")
             console.print("Ctrl-C ends all of it, and the data with it.")
             while True:
                 wait_until(lambda: kafka.ended or worker.watch(), 3_600.0)

@@ -34,15 +34,18 @@ _BATCH = (
 )
 _HEAD = 100  # rows whose columns are the file's; a line of JSON may leave out what is empty
 _EPILOG = """\
-Example: **mendstream publish clicks.csv.gz --to results --map subject:=shop --map experiment_id:=checkout
---map variant=arm --map metric:=conversion --map sum=clicked --map occurred_at=ts**
+Example: **mendstream publish clicks.csv.gz --to results --map subject:=shop --map
+experiment_id:=checkout --map variant=arm --map metric:=conversion --map sum=clicked --map
+occurred_at=ts**
 
-Columns named like fields need no map. A row's event_id is made of all that its record says and of the file's name, so
-that a file published again is known already, and one that grew brings only its new rows. Where rows name neither a unit nor
-a moment (from columns), a file is known as a whole: any change makes all of it new. A column event_id is taken as it is;
-**--new-ids** leaves it, which a second metric of the same rows needs.
+Columns named like fields need no map. A row's event_id is made of all that its record says and of
+the file's name, so that a file published again is known already, and one that grew brings only its
+new rows. Where rows name neither a unit nor a moment (from columns), a file is known as a whole:
+any change makes all of it new. A column event_id is taken as it is; **--new-ids** leaves it, which
+a second metric of the same rows needs.
 
-The last line says what became of the records: new, known already, refused (then this ends with 1), or not taken in yet.
+The last line says what became of the records: new, known already, refused (then this ends with 1),
+or not taken in yet.
 """
 
 

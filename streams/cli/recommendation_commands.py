@@ -27,15 +27,18 @@ from streams.runtime.terminal import say
 _Agent = Annotated[str, typer.Argument(help="[tenant/]agent", show_default=False)]
 _Run = Annotated[str, typer.Argument(help="The run that it belongs to.", show_default=False)]
 _RECOMMEND = """\
-Example: **mendstream recommend planner run-17 --kind strategy --content "roll back" --confidence 0.8**
+Example: **mendstream recommend planner run-17 --kind strategy --content "roll back" --confidence
+0.8**
 
-Agents of one run that recommend the same content agree, so say the same thing in the same words. The id that is printed
-names the recommendation to **mendstream outcome**. The same recommendation again, word by word, changes nothing.
+Agents of one run that recommend the same content agree, so say the same thing in the same words.
+The id that is printed names the recommendation to **mendstream outcome**. The same recommendation
+again, word by word, changes nothing.
 """
 _OUTCOME = """\
 Example: **mendstream outcome planner run-17 approved --quality 0.9 --by ann**
 
-Without --recommendation it is the outcome of everything that was recommended in the run, whichever agent did.
+Without --recommendation it is the outcome of everything that was recommended in the run, whichever
+agent did.
 """
 _INITIALISE = "Example: **mendstream initialise-trust deployer:argo --kind DEPLOYER --by ann**"
 

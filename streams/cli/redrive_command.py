@@ -14,11 +14,11 @@ from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import Screen, say, table
 
 _EPILOG = """\
-Example: **mendstream redrive --reason NOT_A_RATE --dry-run**, then without **--dry-run**; **mendstream watch dead-letters
---no-follow** lists the letters with reason and offset.
+Example: **mendstream redrive --reason NOT_A_RATE --dry-run**, then without **--dry-run**;
+**mendstream watch dead-letters --no-follow** lists the letters with reason and offset.
 
-A letter is redriven once, whatever dies and however often this is run. A record that is refused again is a new letter,
-whose header mendstream-redriven says how many times it was written back.
+A letter is redriven once, whatever dies and however often this is run. A record that is refused
+again is a new letter, whose header mendstream-redriven says how many times it was written back.
 """
 
 

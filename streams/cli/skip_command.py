@@ -11,11 +11,12 @@ from streams.operations.skip import skip
 from streams.runtime.terminal import say
 
 _EPILOG = """\
-Example: **mendstream skip experiments.results 3 4711 --by ann --why "the disk of broker 2 is lost"**
+Example: **mendstream skip experiments.results 3 4711 --by ann --why "the disk of broker 2 is
+lost"**
 
-For records that a worker cannot fetch, because their batch is damaged on every replica: it ends there at each start and names
-the offset. Stop the workers first. What is skipped is lost; a dead letter with the reason SKIPPED, your name and your words
-stands for each offset.
+For records that a worker cannot fetch, because their batch is damaged on every replica: it ends
+there at each start and names the offset. Stop the workers first. What is skipped is lost; a dead
+letter with the reason SKIPPED, your name and your words stands for each offset.
 """
 
 

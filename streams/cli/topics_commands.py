@@ -18,8 +18,9 @@ _SETTLE_SECONDS = 10.0  # until which brokers have heard of a setting that was a
 _CHECK = """\
 Example: **mendstream topics check --fix**
 
-What would lose, mistime or refuse records is a fault, and a processor does not start with it; what merely differs from what
-**mendstream topics create** makes is shown. Records that came before the broker's clock was set keep their producers' times.
+What would lose, mistime or refuse records is a fault, and a processor does not start with it; what
+merely differs from what **mendstream topics create** makes is shown. Records that came before the
+broker's clock was set keep their producers' times.
 """
 
 

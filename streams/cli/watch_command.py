@@ -21,8 +21,9 @@ from streams.runtime.terminal import Screen, say
 from streams.runtime.visible_text import clean
 
 _EPILOG = """\
-Examples: **mendstream watch commands** shows every command; **mendstream watch models.metrics --key support-bot --from end**;
-**mendstream watch dead-letters --no-follow** lists what was refused, and why.
+Examples: **mendstream watch commands** shows every command; **mendstream watch models.metrics --key
+support-bot --from end**; **mendstream watch dead-letters --no-follow** lists what was refused, and
+why.
 """
 
 

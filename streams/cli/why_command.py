@@ -17,9 +17,11 @@ from streams.runtime.terminal import Screen, table, words
 
 _ACROSS = 4  # rows beside each other: as many as a screen of 100 characters holds
 _EPILOG = """\
-Example: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch decisions**.
+Example: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch
+decisions**.
 
-Ends with 0 where the decision made again is byte-equal to the one that stands, with 1 where it differs.
+Ends with 0 where the decision made again is byte-equal to the one that stands, with 1 where it
+differs.
 """
 
 

@@ -25,7 +25,7 @@ from streams.kafka.error_messages import (
     LastClientError,
     ended,
     explained,
-    transactional_prefix,
+    transactional_id,
 )
 from streams.kafka.reading import admin
 from streams.runtime.clock import POLL_SECONDS
@@ -286,7 +286,7 @@ class Transactions:
         producer = self._door.producer(
             self._settings.client(
                 **{
-                    "transactional.id": f"{transactional_prefix(self._settings.group)}{self._settings.slot}",
+                    "transactional.id": transactional_id(self._settings.group, self._settings.slot),
                     "transaction.timeout.ms": self._settings.transaction_timeout_ms,
                     "partitioner": "murmur2_random",
                     "linger.ms": 5,

@@ -69,8 +69,17 @@ def principal(settings: Settings) -> str:
 
 
 def transactional_prefix(group: str) -> str:
-    """What the transactional ids of a group's workers begin with; the name of the slot follows."""
-    return f"{group}-"
+    """Returns how the transactional ids of a group's workers begin, which a right may name."""
+    return transactional_id(group, "")
+
+
+def transactional_id(group: str, slot: str) -> str:
+    """Returns the transactional id of one worker of a group.
+
+    >>> transactional_id("mendstream", "worker-1")
+    'mendstream-worker-1'
+    """
+    return f"{group}-{slot}"
 
 
 def ended(error: KafkaError, settings: Settings) -> str:
@@ -102,7 +111,7 @@ def explained(
             KafkaError.TOPIC_AUTHORIZATION_FAILED: f"topic {topic}" if topic else said,
             KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ group {group or settings.group}",
             KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE transactional id "
-            f"{transactional_prefix(settings.group)}{settings.slot}",
+            f"{transactional_id(settings.group, settings.slot)}",
         }.get(code, said)
         return MendstreamError(
             f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {resource}.", REMEDY

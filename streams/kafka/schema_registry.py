@@ -109,7 +109,8 @@ class Registry:
                 f"The Schema Registry refuses the schema of {topic.record}: it is not "
                 f"{topic.compatibility} with "
                 f"what {subject} has.",
-                "Another version of Mendstream, or another program, registered it: compare the two.",
+                "Another version of Mendstream, or another program, registered it: "
+                "compare the two.",
             )
         if error.http_status_code == _NOT_FOUND:
             return MendstreamError(

@@ -101,7 +101,8 @@ class Settings(BaseSettings):
     )
     breaker: bool = Field(
         False,
-        description="pause a partition when all who send to it send garbage, and they are 3 or more",
+        description="pause a partition when all who send to it send garbage, and they are 3 "
+        "or more",
     )
     silent_ms: int = Field(
         1_800_000,

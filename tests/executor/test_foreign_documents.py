@@ -21,9 +21,17 @@ from tests.builders import NOON
 from tests.executor.fakes import SHOP, Carried, TurnedClock, command
 
 SOUND = TargetState(
-    baseline="v1", candidate="v2", share=5, command_id="deploy-1", attempt=1, fencing_token=1, phase=PlacementPhase.BAKING,
-    strategy="canary", step=1, since=NOON,
-)  # fmt: skip
+    baseline="v1",
+    candidate="v2",
+    share=5,
+    command_id="deploy-1",
+    attempt=1,
+    fencing_token=1,
+    phase=PlacementPhase.BAKING,
+    strategy="canary",
+    step=1,
+    since=NOON,
+)
 PLANS = [
     RolloutPlan(),
     RolloutPlan(RolloutStrategy.IMMEDIATE, 0.0),

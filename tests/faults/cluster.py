@@ -150,7 +150,8 @@ class Cluster:
         controller = f"{HOST}:{self._ports[-1]}"
         lines = SETTINGS | SAFE | {"node.id": str(node), "log.dirs": str(home / "data")}
         lines |= {
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,"
+            "CONTROLLER:PLAINTEXT",
             "controller.quorum.voters": f"{CONTROLLER}@{controller}",
         }
         if node == CONTROLLER:

@@ -239,9 +239,13 @@ def _wide_specs(aim: Aim) -> Iterator[Shot]:
         arms = tuple(f"arm{n}" for n in range(count))
         metrics = tuple(replace(spec().metrics[0], name=f"metric{n}") for n in range(count))
         made = spec(
-            event_id=event_uuid("wide", aim.number, count), subject=aim.key, experiment_id=f"wide-{count}",
-            treatments=arms, share_steps=(), metrics=metrics,
-        )  # fmt: skip
+            event_id=event_uuid("wide", aim.number, count),
+            subject=aim.key,
+            experiment_id=f"wide-{count}",
+            treatments=arms,
+            share_steps=(),
+            metrics=metrics,
+        )
         yield _shot(SPECS, made, aim.key)
         for number in range(20):
             one = result(

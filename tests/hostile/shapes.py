@@ -36,9 +36,30 @@ from tests.builders import metric, result, spec
 
 KEYED = {RECOMMENDATIONS: "agent_id", OUTCOMES: "agent_id"}  # the others by subject
 STRANGE = (
-    "\u202eevil", "zero\u200bwidth", "[/b][link=x]", "a|b%c", "*", "..", "/", "//", "", "'; DROP TABLE", "\ufeffbom",
-    "\U0001f701" * 50, " lead ", "e\u0301", "NaN", "-1", "true", "control", "${x}", "{0}", "%s", "x" * 200, "\u2028",
-)  # fmt: skip
+    "\u202eevil",
+    "zero\u200bwidth",
+    "[/b][link=x]",
+    "a|b%c",
+    "*",
+    "..",
+    "/",
+    "//",
+    "",
+    "'; DROP TABLE",
+    "\ufeffbom",
+    "\U0001f701" * 50,
+    " lead ",
+    "e\u0301",
+    "NaN",
+    "-1",
+    "true",
+    "control",
+    "${x}",
+    "{0}",
+    "%s",
+    "x" * 200,
+    "\u2028",
+)
 _WIDE = "\U00010348"  # four bytes in UTF-8
 _LONGS = (-(2**63), -1, 0, 1, 2**31, 2**63 - 1)
 _DOUBLES = (nan, inf, -inf, 1e308, -1e308, 5e-324, -0.0, -1.0)
@@ -48,30 +69,56 @@ def base(topic: str, key: str, number: int, now: int) -> Record:
     """A valid record of an input that strangers write, under this subject or agent."""
     event_id = event_uuid("hostile", topic, key, number)
     made: dict[str, Callable[[], Record]] = {
-        RESULTS: lambda: result(event_id=event_id, subject=key, metric="error", occurred_at=now, unit_id=str(number)),
+        RESULTS: lambda: result(
+            event_id=event_id, subject=key, metric="error", occurred_at=now, unit_id=str(number)
+        ),
         METRICS: lambda: metric(event_id=event_id, subject=key, occurred_at=now),
         SPECS: lambda: spec(event_id=event_id, subject=key, experiment_id=f"exp-{number}"),
         STATUS: lambda: CommandStatus(
-            event_id=event_id, command_id=f"command-{number}", subject=key, status=Status.COMPLETED, fencing_token=1,
-            reported_at=now, reporter="evil",
+            event_id=event_id,
+            command_id=f"command-{number}",
+            subject=key,
+            status=Status.COMPLETED,
+            fencing_token=1,
+            reported_at=now,
+            reporter="evil",
         ),
         RECOMMENDATIONS: lambda: Recommendation(
-            event_id=event_id, agent_id=key, run_id=f"run-{number}", kind="advice", content="c", confidence=0.5,
+            event_id=event_id,
+            agent_id=key,
+            run_id=f"run-{number}",
+            kind="advice",
+            content="c",
+            confidence=0.5,
             made_at=now,
         ),
         OUTCOMES: lambda: RecommendationOutcome(
-            event_id=event_id, agent_id=key, run_id=f"run-{number}", judgement=Judgement.REJECTED, quality=0.0,
-            judged_by="evil", judged_at=now,
+            event_id=event_id,
+            agent_id=key,
+            run_id=f"run-{number}",
+            judgement=Judgement.REJECTED,
+            quality=0.0,
+            judged_by="evil",
+            judged_at=now,
         ),
         REQUESTS: lambda: Request(
-            event_id=event_id, subject=key, kind=RequestKind.ROLLBACK, requested_by="evil", requested_at=now,
+            event_id=event_id,
+            subject=key,
+            kind=RequestKind.ROLLBACK,
+            requested_by="evil",
+            requested_at=now,
             model_version=f"v{number}",
         ),
         REVIEWS: lambda: Review(
-            event_id=event_id, subject=key, command_id=f"command-{number}", verdict=ReviewVerdict.APPROVE,
-            digest="0" * 64, reviewer="evil", reviewed_at=now,
+            event_id=event_id,
+            subject=key,
+            command_id=f"command-{number}",
+            verdict=ReviewVerdict.APPROVE,
+            digest="0" * 64,
+            reviewer="evil",
+            reviewed_at=now,
         ),
-    }  # fmt: skip
+    }
     return made[topic]()
 
 

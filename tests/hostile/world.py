@@ -49,8 +49,14 @@ LATENCY_SECONDS = 5.0
 # of the worker, at any time: some 250 MB at rest, a fetch queue of 128 MB, and the tables
 RSS_MB = 1_024
 PATIENCE = 60.0  # for what should take less than a second
-POLICY = Policy(event_id="good", policy_id="good", subjects=("good/*",), commands_per_hour=COMMANDS_MAX,
-                subjects_share=1.0, acknowledge_ms=86_400_000)  # fmt: skip
+POLICY = Policy(
+    event_id="good",
+    policy_id="good",
+    subjects=("good/*",),
+    commands_per_hour=COMMANDS_MAX,
+    subjects_share=1.0,
+    acknowledge_ms=86_400_000,
+)
 _OF_A_RUN = (
     "offset",
     "_at",
@@ -278,9 +284,14 @@ def _produce(producer: Producer, shot: Shot, partition: int, delivered: Any, row
     while True:
         try:
             producer.produce(
-                shot.topic, shot.value, shot.key, partition, on_delivery=delivered, headers=list(shot.headers),
+                shot.topic,
+                shot.value,
+                shot.key,
+                partition,
+                on_delivery=delivered,
+                headers=list(shot.headers),
                 timestamp=shot.stamp,
-            )  # fmt: skip
+            )
         except BufferError:
             producer.poll(0.1)
         except KafkaException as error:

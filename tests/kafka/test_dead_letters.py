@@ -239,9 +239,14 @@ def sources(settings: Settings, subject: str) -> float | None:
 
 def status(n: int, command_id: str) -> CommandStatus:
     return CommandStatus(
-        event_id=event_uuid("status", n), command_id=command_id, subject="evil/bot", status=Status.COMPLETED,
-        fencing_token=1, reported_at=now_ms(), reporter="nobody",
-    )  # fmt: skip
+        event_id=event_uuid("status", n),
+        command_id=command_id,
+        subject="evil/bot",
+        status=Status.COMPLETED,
+        fencing_token=1,
+        reported_at=now_ms(),
+        reporter="nobody",
+    )
 
 
 def test_statuses_of_commands_that_nobody_issued_hold_up_no_report(settings: Settings) -> None:

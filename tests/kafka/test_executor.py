@@ -275,9 +275,17 @@ def test_alerts_are_told_of_and_told_again_where_nobody_took_them(
     own = changed(settings, group="alerts")
     receiver = Receiver(first=[web.Response(status=503)])
     alert = Alert(
-        alert_id="a-1", key="shop", rule="model-failing", severity=Severity.HIGH, state=AlertState.RAISED,
-        metric="error", value=0.3, threshold=0.1, message="it fails", raised_at=now_ms(),
-    )  # fmt: skip
+        alert_id="a-1",
+        key="shop",
+        rule="model-failing",
+        severity=Severity.HIGH,
+        state=AlertState.RAISED,
+        metric="error",
+        value=0.3,
+        threshold=0.1,
+        message="it fails",
+        raised_at=now_ms(),
+    )
     with apart(receiver.app()) as url:
         file = targets(own, tmp_path, url)
         routes = tmp_path / "routes.yaml"

@@ -100,11 +100,16 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
 ) -> None:
     facts = [
         TrustFact(
-            event_id=event_uuid("kafka trust", n), agent_id="planner", kind=AgentKind.RECOMMENDER, score=1.0, quality=1.0,
-            about=str(n), occurred_at=now_ms(),
+            event_id=event_uuid("kafka trust", n),
+            agent_id="planner",
+            kind=AgentKind.RECOMMENDER,
+            score=1.0,
+            quality=1.0,
+            about=str(n),
+            occurred_at=now_ms(),
         )
         for n in range(20)
-    ]  # fmt: skip
+    ]
 
     def heard() -> bool:
         last = {
@@ -129,9 +134,14 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         more = TrustFact(
-            event_id=event_uuid("kafka trust", 20), agent_id="planner", kind=AgentKind.RECOMMENDER, score=0.0, quality=0.0,
-            about="20", occurred_at=now_ms(),
-        )  # fmt: skip
+            event_id=event_uuid("kafka trust", 20),
+            agent_id="planner",
+            kind=AgentKind.RECOMMENDER,
+            score=0.0,
+            quality=0.0,
+            about="20",
+            occurred_at=now_ms(),
+        )
         send(
             settings, TRUST_FACTS, [more, *facts[-1:]], ["planner"] * 2
         )  # the last one again is a duplicate
@@ -197,11 +207,16 @@ def test_without_learning_recommendations_change_nothing_and_decisions_go_on() -
     with own_kafka(learning_enabled=False) as (_, silent):
         facts = [
             TrustFact(
-                event_id=event_uuid("silent", n), agent_id="planner", kind=AgentKind.RECOMMENDER, score=1.0, quality=1.0,
-                about=str(n), occurred_at=now_ms(),
+                event_id=event_uuid("silent", n),
+                agent_id="planner",
+                kind=AgentKind.RECOMMENDER,
+                score=1.0,
+                quality=1.0,
+                about=str(n),
+                occurred_at=now_ms(),
             )
             for n in range(20)
-        ]  # fmt: skip
+        ]
         with Threaded(silent) as worker:
             send(silent, TRUST_FACTS, facts, ["planner"] * len(facts))
             worker.takes_in(send_planted(silent, 30_000))

@@ -35,9 +35,14 @@ def _one(
         verdict = list(ReviewVerdict)[int(rng.integers(0, 3))]
         digest = row.digest if rng.random() < 0.9 else "0" * 64
         review = Review(
-            event_id=event_id, subject=row.subject, command_id=row.command_id, verdict=verdict, digest=digest or "none",
-            reviewer=who, reviewed_at=NOON,
-        )  # fmt: skip
+            event_id=event_id,
+            subject=row.subject,
+            command_id=row.command_id,
+            verdict=verdict,
+            digest=digest or "none",
+            reviewer=who,
+            reviewed_at=NOON,
+        )
         return REVIEWS, review
     if what < 6:
         kind, command = RequestKind.CANCEL, row.command_id if row is not None else None
@@ -48,14 +53,26 @@ def _one(
     else:
         kind, command = _ORDERS[int(rng.integers(len(_ORDERS)))], None
     asked = Request(
-        event_id=event_id, subject=subject, kind=kind, command_id=command, requested_by=who, requested_at=NOON,
-        variant=str(rng.choice(("b", "c"))), to_version="v1",
-    )  # fmt: skip
+        event_id=event_id,
+        subject=subject,
+        kind=kind,
+        command_id=command,
+        requested_by=who,
+        requested_at=NOON,
+        variant=str(rng.choice(("b", "c"))),
+        to_version="v1",
+    )
     return REQUESTS, asked
 
 
 def deploys(seed: int, number: int, subject: str, experiment_id: str) -> Request:
     return Request(
-        event_id=event_uuid("deploys", seed, number), subject=subject, kind=RequestKind.DEPLOY, requested_by=_WHO[0],
-        requested_at=NOON, experiment_id=experiment_id, variant="b", to_version="v2",
-    )  # fmt: skip
+        event_id=event_uuid("deploys", seed, number),
+        subject=subject,
+        kind=RequestKind.DEPLOY,
+        requested_by=_WHO[0],
+        requested_at=NOON,
+        experiment_id=experiment_id,
+        variant="b",
+        to_version="v2",
+    )

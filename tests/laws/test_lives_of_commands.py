@@ -43,9 +43,15 @@ _PICK = st.integers(0, 99)
 # but that what acted, or may have, can be undone once.
 _WAITS = {Phase.CANCELLED, Phase.SUPERSEDED, Phase.STALE}
 _WORKS = {
-    Phase.COMPLETED, Phase.FAILED, Phase.REFUSED, Phase.TIMED_OUT, Phase.RETRYING, Phase.CANCELLED, Phase.SUPERSEDED,
+    Phase.COMPLETED,
+    Phase.FAILED,
+    Phase.REFUSED,
+    Phase.TIMED_OUT,
+    Phase.RETRYING,
+    Phase.CANCELLED,
+    Phase.SUPERSEDED,
     Phase.COMPENSATING,
-}  # fmt: skip
+}
 _BEGINS = {Phase.PROPOSED, Phase.PENDING_APPROVAL, Phase.ISSUED}
 _NEXT: dict[Phase, set[Phase]] = {
     Phase.UNKNOWN: _BEGINS,
@@ -67,9 +73,14 @@ _NEXT: dict[Phase, set[Phase]] = {
     Phase.TIMED_OUT: {Phase.COMPENSATING},
 }
 _OPEN = {
-    Phase.PROPOSED, Phase.PENDING_APPROVAL, Phase.ISSUED, Phase.ACKNOWLEDGED, Phase.IN_PROGRESS, Phase.RETRYING,
+    Phase.PROPOSED,
+    Phase.PENDING_APPROVAL,
+    Phase.ISSUED,
+    Phase.ACKNOWLEDGED,
+    Phase.IN_PROGRESS,
+    Phase.RETRYING,
     Phase.COMPENSATING,
-}  # fmt: skip
+}
 _ISSUED = {Phase.ISSUED, Phase.ACKNOWLEDGED, Phase.IN_PROGRESS, Phase.RETRYING}
 
 

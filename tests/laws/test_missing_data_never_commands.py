@@ -193,9 +193,7 @@ def test_a_guardrail_on_too_few_records_of_control_promotes_nothing() -> None:
     )
 
 
-def test_a_guardrail_that_started_at_zero_promotes_nothing_until_its_units_bound_what_it_may_be() -> (
-    None
-):
+def test_a_guardrail_that_started_at_zero_promotes_nothing_until_its_units_bound_it() -> None:
     """None of 100 may be one in fifty; none of 2 000 is less than one in a hundred."""
     none = {"count": 50, "sum": 0.0}
     gain = both(40, "conversion", BAD, GOOD, start=10_000)

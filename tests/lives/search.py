@@ -122,9 +122,14 @@ class Walk:
         if verdict == ReviewVerdict.APPROVE and digest == row.digest:
             self.rules.approved.setdefault(row.command_id, set()).add(by)
         said = Review(
-            event_id=event_uuid("review", self.rng.below(2**53)), subject=row.subject, command_id=row.command_id,
-            verdict=verdict, digest=digest, reviewer=self._spelt(by), reviewed_at=self.world.clock.now,
-        )  # fmt: skip
+            event_id=event_uuid("review", self.rng.below(2**53)),
+            subject=row.subject,
+            command_id=row.command_id,
+            verdict=verdict,
+            digest=digest,
+            reviewer=self._spelt(by),
+            reviewed_at=self.world.clock.now,
+        )
         self.world.act(lambda: self.world.life.send(REVIEWS, [said]))
 
     def cancels(self) -> None:

@@ -25,7 +25,7 @@ def test_no_walk_breaks_a_rule(seed: int) -> None:
     [
         pytest.param(
             13,
-            id="a rollback that only took a candidate out counted as a deployment of its to_version",
+            id="a rollback that only took a candidate out counted as a deployment",
         ),
         pytest.param(
             1940, id="an older rollback, approved late, brought back what a later one had taken out"

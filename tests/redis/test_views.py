@@ -28,15 +28,25 @@ def judged(settings: Settings, run: int, agents: list[str]) -> None:
     """A run that everybody recommended something in, and that was approved."""
     made = [
         Recommendation(
-            event_id=event_uuid("r", run, agent), agent_id=agent, run_id=f"run {run}", kind="strategy", content="go",
-            confidence=0.7, made_at=now_ms(),
+            event_id=event_uuid("r", run, agent),
+            agent_id=agent,
+            run_id=f"run {run}",
+            kind="strategy",
+            content="go",
+            confidence=0.7,
+            made_at=now_ms(),
         )
         for agent in agents
-    ]  # fmt: skip
+    ]
     outcome = RecommendationOutcome(
-        event_id=event_uuid("o", run), agent_id=agents[0], run_id=f"run {run}", judgement=Judgement.APPROVED, quality=0.9,
-        judged_by="ann", judged_at=now_ms(),
-    )  # fmt: skip
+        event_id=event_uuid("o", run),
+        agent_id=agents[0],
+        run_id=f"run {run}",
+        judgement=Judgement.APPROVED,
+        quality=0.9,
+        judged_by="ann",
+        judged_at=now_ms(),
+    )
     send(settings, RECOMMENDATIONS, made, agents)
     send(settings, OUTCOMES, [outcome], agents[:1])
 

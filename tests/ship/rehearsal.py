@@ -97,9 +97,14 @@ class Stack:
     def run(self, name: str, *arguments: str) -> str:
         """What a service that ends prints, or the `cli` with these arguments; it must succeed."""
         done = subprocess.run(
-            self._command(name, arguments), cwd=self.here, env=self._environment(name), capture_output=True, text=True,
-            timeout=60.0, check=False,
-        )  # fmt: skip
+            self._command(name, arguments),
+            cwd=self.here,
+            env=self._environment(name),
+            capture_output=True,
+            text=True,
+            timeout=60.0,
+            check=False,
+        )
         assert done.returncode == 0, f"{name}: {done.stdout[-1_000:]}{done.stderr[-2_000:]}"
         return done.stdout
 

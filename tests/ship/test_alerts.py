@@ -67,9 +67,17 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     )
     (folder / "keys.txt").write_text(output("keys", "new", folder / "signing.pem"))
     alert = Alert(
-        alert_id="a-1", key="shop", rule="model-failing", severity=Severity.HIGH, state=AlertState.RAISED,
-        metric="error", value=0.3, threshold=0.1, message="it fails", raised_at=now_ms(),
-    )  # fmt: skip
+        alert_id="a-1",
+        key="shop",
+        rule="model-failing",
+        severity=Severity.HIGH,
+        state=AlertState.RAISED,
+        metric="error",
+        value=0.3,
+        threshold=0.1,
+        message="it fails",
+        raised_at=now_ms(),
+    )
     options = [
         f"--{name}={folder / file}"
         for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))

@@ -69,9 +69,18 @@ def test_custom_resources_have_what_they_must(case: str) -> None:
 def test_all_kinds_are_rendered_by_some_values_file() -> None:
     found = {each["kind"] for case in CASES for each in documents(case)}
     assert found == {kind for _, kind in CUSTOM} | {
-        "StatefulSet", "Deployment", "Job", "CronJob", "Service", "ServiceAccount", "Role", "RoleBinding",
-        "ConfigMap", "PodDisruptionBudget", "NetworkPolicy",
-    }  # fmt: skip
+        "StatefulSet",
+        "Deployment",
+        "Job",
+        "CronJob",
+        "Service",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+    }
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -63,7 +63,7 @@ BOUNDS = {
     "agents/flow/command_effects.py _RATED": "SCALE: the phases of those",
     "agents/alerts/events.py "
     "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
-    "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, and held counts them",
+    "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MAX": "SCALE",
@@ -140,10 +140,19 @@ def test_a_list_that_is_cut_is_cut_at_a_bound_that_is_known() -> None:
 
 def fact(n: int, kind: LearningFactKind, **fields: str) -> LearningFact:
     return LearningFact(
-        event_id=event_uuid("fact", n), tenant="t", kind=kind, agent_id="t/bob", run_id="r", topic="x", digest="d",
-        judgement=Judgement.APPROVED, quality=1.0, confidence=0.5, occurred_at=NOON,
+        event_id=event_uuid("fact", n),
+        tenant="t",
+        kind=kind,
+        agent_id="t/bob",
+        run_id="r",
+        topic="x",
+        digest="d",
+        judgement=Judgement.APPROVED,
+        quality=1.0,
+        confidence=0.5,
+        occurred_at=NOON,
         recommendation_id=fields.get("recommendation_id", str(n)),
-    )  # fmt: skip
+    )
 
 
 def test_a_recommendation_past_those_of_a_run_is_refused_and_tracked_by_nobody() -> None:
@@ -192,9 +201,15 @@ def test_followers_that_give_way_are_counted_and_those_seen_most_stay() -> None:
     row: SignalRow | None = None
     for n in [0] * 5 + list(range(1, FOLLOWERS_KEPT + 3)):
         told = PatternFact(
-            event_id=event_uuid(n), key="s", kind=PatternFactKind.FOLLOWED, subject="bot", pattern=f"p{n}", signal="s",
-            lead_ms=1, occurred_at=NOON,
-        )  # fmt: skip
+            event_id=event_uuid(n),
+            key="s",
+            kind=PatternFactKind.FOLLOWED,
+            subject="bot",
+            pattern=f"p{n}",
+            signal="s",
+            lead_ms=1,
+            occurred_at=NOON,
+        )
         row = followed(row, told, "ACCURACY")
     assert row is not None
     assert (len(row.followers), row.left_out) == (FOLLOWERS_KEPT, 3)

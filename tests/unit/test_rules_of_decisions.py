@@ -1,4 +1,4 @@
-"""A decision's rule is one of the words that docs/commands.md lists, so that programs may compare it."""
+"""A decision's rule is one of the words in docs/commands.md, so that programs may compare it."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ DOCUMENTED = {
 
 
 def rules_written() -> Iterator[str]:
-    """Every text that agents/ gives a finding or a decision as its rule; `{}` stands for a value."""
+    """Yields each text that agents/ gives as the rule of a decision; `{}` stands for a value."""
     trees = [ast.parse(path.read_text()) for path in sorted((ROOT / "agents").rglob("*.py"))]
     named = {
         target.id: node.value

@@ -26,7 +26,7 @@ from schemas.catalog import (
     TOPICS,
     Writer,
 )
-from streams.kafka.error_messages import explained, transactional_prefix
+from streams.kafka.error_messages import explained, transactional_id, transactional_prefix
 from streams.kafka.reading import READER
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -151,7 +151,7 @@ def _redriver(group: str, _own: str) -> list[Right]:
         *_on("WRITE", (*REDRIVABLE, *_written_by("redriver"))),  # wherever a letter came from
         *_group(redrive_group(group)),
         *_group(READER),
-        Right("WRITE", "TRANSACTIONAL_ID", f"{transactional_prefix(group)}{REDRIVE_SLOT}"),
+        Right("WRITE", "TRANSACTIONAL_ID", transactional_id(group, REDRIVE_SLOT)),
     ]
     return _seeing_all(granted)
 

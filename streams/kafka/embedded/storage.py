@@ -89,7 +89,8 @@ def single(home: Path, ports: Sequence[int], users: Mapping[str, str]) -> dict[s
     lines = SETTINGS | {
         "log.dirs": str(home / "data"),
         "listeners": f"CLIENT://{HOST}:{client},INTERNAL://{HOST}:{internal},CONTROLLER://{HOST}:{controller}",
-        "listener.security.protocol.map": f"CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": f"CLIENT:{protocol},INTERNAL:PLAINTEXT,"
+        "CONTROLLER:PLAINTEXT",
         "controller.quorum.voters": f"1@{HOST}:{controller}",
     }
     if users:

@@ -35,9 +35,14 @@ HEAT = AlertMetric("heat", AlertKind.LEVEL, "thing", "of a thing that only a tes
 
 def policy(**terms: object) -> Policy:
     values: dict[str, object] = {
-        "name": "hot", "metric": "heat", "operator": Operator.ABOVE, "threshold": 10.0, "severity": Severity.HIGH,
-        "template": "{key} has {value:g}, more than {threshold:g}", **terms,
-    }  # fmt: skip
+        "name": "hot",
+        "metric": "heat",
+        "operator": Operator.ABOVE,
+        "threshold": 10.0,
+        "severity": Severity.HIGH,
+        "template": "{key} has {value:g}, more than {threshold:g}",
+        **terms,
+    }
     return Policy(event_id="p", policy_id="p", alerts=(AlertRule(**values),))  # type: ignore[arg-type]
 
 
@@ -161,16 +166,30 @@ def test_somebody_is_told_when_more_than_a_tenth_of_the_last_twenty_commands_fai
     loop = Loop()
     for n in range(21):
         row = CommandRow(
-            command_id=f"c{n:02}", attempt=1, order=Order.ROLLBACK, subject="bot", target="bot/production", phase=Phase.ISSUED,
-            reason="", decision_id="d", fencing_token=n + 1, issued_at=NOON + n, expires_at=NOON + n + 1,
-        )  # fmt: skip
+            command_id=f"c{n:02}",
+            attempt=1,
+            order=Order.ROLLBACK,
+            subject="bot",
+            target="bot/production",
+            phase=Phase.ISSUED,
+            reason="",
+            decision_id="d",
+            fencing_token=n + 1,
+            issued_at=NOON + n,
+            expires_at=NOON + n + 1,
+        )
         loop.tables.commands.put(row)
 
     def report(n: int, status: Status) -> list[Alert]:
         said = CommandStatus(
-            event_id=event_uuid("said", n), command_id=f"c{n:02}", subject="bot", status=status, fencing_token=n + 1,
-            reported_at=NOON, reporter="argo",
-        )  # fmt: skip
+            event_id=event_uuid("said", n),
+            command_id=f"c{n:02}",
+            subject="bot",
+            status=status,
+            fencing_token=n + 1,
+            reported_at=NOON,
+            reporter="argo",
+        )
         sent = told(loop.send(STATUS, [said]))
         return [
             one for one in sent if not one.rule.startswith("rollback ")

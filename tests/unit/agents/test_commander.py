@@ -209,9 +209,7 @@ def test_each_attempt_is_an_event_of_its_own() -> None:
     assert events[0] == life.issued()[0].command_id
 
 
-def test_a_command_that_nobody_answers_is_sent_three_times_within_its_hour_and_then_somebody_is_told() -> (
-    None
-):
+def test_a_command_that_nobody_answers_is_sent_three_times_within_its_hour_then_told() -> None:
     life = Life()
     life.find(Order.RETRAIN)
     for sent, after in enumerate((n * 5 * MINUTE for n in WAITS), 1):

@@ -16,9 +16,20 @@ def output(topic: str) -> Output:
 
 def decision(outcome: Outcome) -> Output:
     made = Decision(
-        decision_id="d", subject="bot", verdict=Verdict.HARM, order=Order.ROLLBACK, outcome=outcome, metric="m", rule="",
-        reason="", evidence=(), policy_id="p", policy_version="", decided_at=NOON, agents="",
-    )  # fmt: skip
+        decision_id="d",
+        subject="bot",
+        verdict=Verdict.HARM,
+        order=Order.ROLLBACK,
+        outcome=outcome,
+        metric="m",
+        rule="",
+        reason="",
+        evidence=(),
+        policy_id="p",
+        policy_version="",
+        decided_at=NOON,
+        agents="",
+    )
     return Output(DECISIONS, "bot", "d", made, NOON)
 
 

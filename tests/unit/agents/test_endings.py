@@ -389,9 +389,16 @@ def test_an_alert_of_a_row_of_an_older_mendstream_is_over_too() -> None:
     for about in ("", "ROLLBACK bot/production"):
         life = Life()
         old = AlertRow(
-            rule="rollback not done", key="bot", state=AlertState.RAISED, alert_id="old", broken_at=1, raised_at=1,
-            value=1.0, held=0, about=about,
-        )  # fmt: skip
+            rule="rollback not done",
+            key="bot",
+            state=AlertState.RAISED,
+            alert_id="old",
+            broken_at=1,
+            raised_at=1,
+            value=1.0,
+            held=0,
+            about=about,
+        )
         life.tables.lessons.alerts.restore([("rollback not done|bot", CODEC.encode(old))], CODEC)
         life.report(ordered(life), Status.REFUSED)
         (raised,) = ids(life, AlertState.RAISED)

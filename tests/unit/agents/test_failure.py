@@ -53,10 +53,21 @@ AUTO = Policy(
 
 def finding(*compared: Compared, **fields: object) -> Finding:
     values: dict[str, object] = {
-        "at": 0, "agent": "judge", "ordinal": "b|HARM", "verdict": Verdict.HARM, "order": Order.ROLLBACK, "subject": "bot",
-        "metric": compared[0].metric if compared else "accuracy", "rule": "", "reason": "", "evidence": (),
-        "compared": compared, "units": 1_000, "since": NOON, **fields,
-    }  # fmt: skip
+        "at": 0,
+        "agent": "judge",
+        "ordinal": "b|HARM",
+        "verdict": Verdict.HARM,
+        "order": Order.ROLLBACK,
+        "subject": "bot",
+        "metric": compared[0].metric if compared else "accuracy",
+        "rule": "",
+        "reason": "",
+        "evidence": (),
+        "compared": compared,
+        "units": 1_000,
+        "since": NOON,
+        **fields,
+    }
     return Finding(**values)  # type: ignore[arg-type]
 
 

@@ -49,9 +49,13 @@ def folded(
         hits = rng.random(each) < np.where(treated, b, control)
         ids = [f"{number} {i}" for i in range(each)]
         records = many(
-            result(metric="conversion"), each, number * each,
-            event_id=ids, variant=np.where(treated, "b", "control").tolist(), sum=hits.astype(float),
-        )  # fmt: skip
+            result(metric="conversion"),
+            each,
+            number * each,
+            event_id=ids,
+            variant=np.where(treated, "b", "control").tolist(),
+            sum=hits.astype(float),
+        )
         outputs = fold(piece(RESULTS, records), state, CODEC).outputs
         found += [one.record for one in outputs if isinstance(one.record, Decision)]
     return found, state

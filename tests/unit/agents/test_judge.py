@@ -362,9 +362,7 @@ def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
         )  # chosen without asking for the arm, so nothing is left out
 
 
-def test_a_metric_first_sent_after_a_deploy_does_not_hinder_it_within_its_slice_and_its_harm_is_found_too() -> (
-    None
-):
+def test_a_metric_first_sent_after_a_deploy_in_its_slice_does_not_hinder_it_and_is_judged() -> None:
     gain = arms(("control", "conversion", 50, 5.0), ("b", "conversion", 50, 45.0))
     later = arms(("control", "error", 50, 5.0), ("b", "error", 50, 45.0), start=500)
     other_goal = arms(("control", "accuracy", 50, 25.0), ("b", "accuracy", 50, 25.0), start=500)

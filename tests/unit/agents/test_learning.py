@@ -34,9 +34,15 @@ def recommendation(
     run: int, agent: str, content: str = "roll back", confidence: float = 0.6, **more: object
 ) -> Recommendation:
     values: dict[str, object] = {
-        "event_id": event_uuid("recommendation", run, agent), "agent_id": agent, "run_id": f"run {run}", "kind": "strategy",
-        "content": content, "confidence": confidence, "made_at": NOON, **more,
-    }  # fmt: skip
+        "event_id": event_uuid("recommendation", run, agent),
+        "agent_id": agent,
+        "run_id": f"run {run}",
+        "kind": "strategy",
+        "content": content,
+        "confidence": confidence,
+        "made_at": NOON,
+        **more,
+    }
     return Recommendation(**values)  # type: ignore[arg-type]
 
 
@@ -44,9 +50,15 @@ def outcome(
     run: int, judgement: Judgement, agent: str = "a", quality: float = 0.8, **more: object
 ) -> RecommendationOutcome:
     values: dict[str, object] = {
-        "event_id": event_uuid("outcome", run, agent), "agent_id": agent, "run_id": f"run {run}", "judgement": judgement,
-        "quality": quality, "judged_by": "ann", "judged_at": NOON, **more,
-    }  # fmt: skip
+        "event_id": event_uuid("outcome", run, agent),
+        "agent_id": agent,
+        "run_id": f"run {run}",
+        "judgement": judgement,
+        "quality": quality,
+        "judged_by": "ann",
+        "judged_at": NOON,
+        **more,
+    }
     return RecommendationOutcome(**values)  # type: ignore[arg-type]
 
 
@@ -66,9 +78,7 @@ def topic_of(record: Record) -> str:
     return RECOMMENDATIONS if isinstance(record, Recommendation) else OUTCOMES
 
 
-def test_the_outcome_of_a_run_is_scored_to_all_its_recommendations_in_whatever_order_they_come() -> (
-    None
-):
+def test_the_outcome_of_a_run_is_scored_to_all_its_recommendations_in_any_order() -> None:
     records: list[Record] = [
         recommendation(1, "a"),
         recommendation(1, "b"),
@@ -243,9 +253,13 @@ def test_a_run_is_forgotten_a_week_after_it_was_last_touched() -> None:
 
 def level(n: int, trend: Trend) -> LearningFact:
     return LearningFact(
-        event_id=event_uuid("level", n, trend), tenant="default", kind=LearningFactKind.LEVEL, agent_id=f"agent {n}",
-        trend=trend, occurred_at=NOON,
-    )  # fmt: skip
+        event_id=event_uuid("level", n, trend),
+        tenant="default",
+        kind=LearningFactKind.LEVEL,
+        agent_id=f"agent {n}",
+        trend=trend,
+        occurred_at=NOON,
+    )
 
 
 def test_somebody_is_told_when_more_than_two_agents_decline() -> None:

@@ -97,9 +97,18 @@ def test_so_many_leave_at_one_tick_and_the_others_at_the_next() -> None:
 
 def command_row(n: int, phase: Phase, order: Order = Order.RETRAIN) -> CommandRow:
     return CommandRow(
-        command_id=f"c{n}", attempt=1, order=order, subject="bot", target="bot/production", phase=phase, reason="",
-        decision_id="", fencing_token=1, issued_at=NOON, expires_at=NOON,
-    )  # fmt: skip
+        command_id=f"c{n}",
+        attempt=1,
+        order=order,
+        subject="bot",
+        target="bot/production",
+        phase=phase,
+        reason="",
+        decision_id="",
+        fencing_token=1,
+        issued_at=NOON,
+        expires_at=NOON,
+    )
 
 
 @pytest.mark.parametrize("phase", sorted(set(Phase) - {Phase.UNKNOWN}))
@@ -126,8 +135,14 @@ def test_what_put_a_version_in_service_is_known_for_a_year() -> None:
 def test_budgets_alerts_and_sightings_leave() -> None:
     loop = Loop()
     whole = AlertRow(
-        rule="r", key="s", state=AlertState.RESOLVED, broken_at=-1, raised_at=NOON, value=0.0, held=0
-    )  # fmt: skip
+        rule="r",
+        key="s",
+        state=AlertState.RESOLVED,
+        broken_at=-1,
+        raised_at=NOON,
+        value=0.0,
+        held=0,
+    )
     loop.tables.lessons.alerts.put(whole)
     loop.tables.lessons.alerts.put(replace(whole, key="raised", state=AlertState.RAISED))
     loop.tables.lessons.alerts.put(replace(whole, key="never", raised_at=-1))
@@ -179,9 +194,16 @@ def test_a_pattern_that_no_failure_had_for_a_year_of_event_time_leaves() -> None
 
     def failure(n: int, pattern: str, at: int) -> PatternFact:
         return PatternFact(
-            event_id=event_uuid("f", n), key="ACCURACY", kind=PatternFactKind.FAILURE, subject="bot", pattern=pattern,
-            metric="error", loss=0.1, failure_id=str(n), occurred_at=at,
-        )  # fmt: skip
+            event_id=event_uuid("f", n),
+            key="ACCURACY",
+            kind=PatternFactKind.FAILURE,
+            subject="bot",
+            pattern=pattern,
+            metric="error",
+            loss=0.1,
+            failure_id=str(n),
+            occurred_at=at,
+        )
 
     loop.send(PATTERN_FACTS, [failure(1, "ACCURACY|error|old", NOON)])
     loop.wait(2 * PATTERN_MS)
@@ -326,8 +348,17 @@ def test_every_table_of_the_partition_is_known_by_when_its_rows_leave() -> None:
 
 def test_rows_of_older_versions_that_tell_no_moment_stay_until_they_are_touched() -> None:
     row = MetricRow(
-        subject="bot", metric="error", reference_count=0, reference_bad=0, reference_sum=0.0, frozen=False, values=(),
-        thin=1, share_count=0, share_bad=0, versions=(),
-    )  # fmt: skip
+        subject="bot",
+        metric="error",
+        reference_count=0,
+        reference_bad=0,
+        reference_sum=0.0,
+        frozen=False,
+        values=(),
+        thin=1,
+        share_count=0,
+        share_bad=0,
+        versions=(),
+    )
     assert row_expiry.metric(row) == NEVER
     assert row_expiry.sightings(SightingsRow("bot", ())) == NEVER

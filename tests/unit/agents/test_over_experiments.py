@@ -40,11 +40,16 @@ def send(loop: Loop, experiment_id: str, n: int = 40, start: int = 0, **fields: 
     """
     records = [
         result(
-            start + at, experiment_id=experiment_id, variant=("control", "b")[at % 2], unit_id=f"u{at}",
-            segment=(None, "de")[at // 2 % 2], occurred_at=loop.now, event_id=event_uuid(experiment_id, start + at),
+            start + at,
+            experiment_id=experiment_id,
+            variant=("control", "b")[at % 2],
+            unit_id=f"u{at}",
+            segment=(None, "de")[at // 2 % 2],
+            occurred_at=loop.now,
+            event_id=event_uuid(experiment_id, start + at),
         )
         for at in range(n)
-    ]  # fmt: skip
+    ]
     loop.send(RESULTS, [replace(record, **fields) for record in records])
 
 
@@ -67,12 +72,19 @@ def kept(loop: Loop) -> dict[str, set[str]]:
 def snapshots(loop: Loop, experiment_id: str, count: int, start: int) -> None:
     both = [
         result(
-            start + at, experiment_id=experiment_id, variant=variant, metric="orders", kind=ResultKind.SNAPSHOT,
-            count=count, sum=float(count), sum_squares=float(count), occurred_at=loop.now,
+            start + at,
+            experiment_id=experiment_id,
+            variant=variant,
+            metric="orders",
+            kind=ResultKind.SNAPSHOT,
+            count=count,
+            sum=float(count),
+            sum_squares=float(count),
+            occurred_at=loop.now,
             event_id=event_uuid("snapshot", experiment_id, start + at),
         )
         for at, variant in enumerate(("control", "b"))
-    ]  # fmt: skip
+    ]
     loop.send(RESULTS, both)
 
 

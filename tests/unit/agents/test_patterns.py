@@ -44,9 +44,15 @@ PATTERN = "ACCURACY|accuracy|SEGMENT|x"
 
 def fact(n: int, kind: PatternFactKind, at: int = NOON, **fields: object) -> PatternFact:
     values: dict[str, object] = {
-        "event_id": event_uuid("fact", n), "key": "ACCURACY", "kind": kind, "subject": "bot", "pattern": PATTERN,
-        "metric": "accuracy", "occurred_at": at, **fields,
-    }  # fmt: skip
+        "event_id": event_uuid("fact", n),
+        "key": "ACCURACY",
+        "kind": kind,
+        "subject": "bot",
+        "pattern": PATTERN,
+        "metric": "accuracy",
+        "occurred_at": at,
+        **fields,
+    }
     return PatternFact(**values)  # type: ignore[arg-type]
 
 
@@ -133,9 +139,7 @@ def test_a_ring_is_the_same_in_any_order(offsets: list[int], data: st.DataObject
     assert exact <= within(rings[0], latest, 7 * DAY_MS) <= late
 
 
-def test_a_pattern_is_confirmed_by_the_third_failure_sleeps_after_a_week_and_is_resolved_where_something_helped() -> (
-    None
-):
+def test_a_pattern_is_confirmed_by_the_third_failure_sleeps_after_a_week_and_is_resolved() -> None:
     loop, other = Loop(), "LATENCY|latency||"
 
     def status() -> PatternStatus:

@@ -86,8 +86,13 @@ def test_a_rollback_says_what_was_lost_how_surely_on_how_many_units_and_where() 
     assert (
         proof.low < proof.estimate < proof.high < 0.0
     )  # the interval leaves out what the test rejects
-    assert [one.segment for one in decision.evidence] == [None, *sorted(["de", "fr"], key=lambda name: -next(
-        one.count for one in decision.evidence if one.segment == name))]  # fmt: skip
+    assert [one.segment for one in decision.evidence] == [
+        None,
+        *sorted(
+            ["de", "fr"],
+            key=lambda name: -next(one.count for one in decision.evidence if one.segment == name),
+        ),
+    ]
     of_segments = {one.segment: one.estimate for one in decision.evidence}
     assert of_segments["de"] < -0.05 < of_segments["fr"]
     assert sum(one.count for one in decision.evidence[1:]) == proof.count

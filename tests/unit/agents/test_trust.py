@@ -31,9 +31,15 @@ HOUR, DAY = 3_600_000, 24 * 3_600_000
 
 def outcome(n: int, score: float, **more: object) -> TrustFact:
     values: dict[str, object] = {
-        "event_id": event_uuid("trust", n), "agent_id": "planner", "kind": AgentKind.RECOMMENDER, "score": score,
-        "quality": score, "about": str(n), "occurred_at": NOON, **more,
-    }  # fmt: skip
+        "event_id": event_uuid("trust", n),
+        "agent_id": "planner",
+        "kind": AgentKind.RECOMMENDER,
+        "score": score,
+        "quality": score,
+        "about": str(n),
+        "occurred_at": NOON,
+        **more,
+    }
     return TrustFact(**values)  # type: ignore[arg-type]
 
 
@@ -71,9 +77,7 @@ def test_consistency_falls_with_the_spread_of_quality() -> None:
     assert scored(row, NOON, None).consistency == pytest.approx(0.0, abs=0.05)
 
 
-def test_an_agent_that_turns_bad_is_critical_no_more_within_ten_outcomes_and_regains_it_slowly() -> (
-    None
-):
+def test_an_agent_that_turns_bad_is_critical_no_more_within_ten_outcomes() -> None:
     loop = Loop()
     loop.send(TRUST_FACTS, [outcome(n, 1.0) for n in range(60)])
     assert row_of(loop).priority == Priority.CRITICAL
@@ -165,9 +169,12 @@ def test_trust_is_begun_anew_on_request() -> None:
     loop = Loop()
     loop.send(TRUST_FACTS, [outcome(n, 0.0) for n in range(30)])
     request = Request(
-        event_id=event_uuid("request"), subject="planner", kind=RequestKind.INITIALISE_TRUST, requested_by="ann",
+        event_id=event_uuid("request"),
+        subject="planner",
+        kind=RequestKind.INITIALISE_TRUST,
+        requested_by="ann",
         requested_at=NOON,
-    )  # fmt: skip
+    )
     loop.send(REQUESTS, [request])
     row = row_of(loop)
     assert (row.outcomes, row.boost, row.initialised_by) == (0, 0.0, "ann")

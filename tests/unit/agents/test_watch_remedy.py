@@ -233,9 +233,14 @@ def test_a_dry_run_mends_nothing() -> None:
     model.send(METRICS, late)
     (ordered, *_) = model.issued()
     dry = CommandStatus(
-        event_id=event_uuid("dry"), command_id=ordered.command_id, subject="bot", status=Status.COMPLETED,
-        fencing_token=ordered.fencing_token, reported_at=model.now, reporter="trainer",
-    )  # fmt: skip
+        event_id=event_uuid("dry"),
+        command_id=ordered.command_id,
+        subject="bot",
+        status=Status.COMPLETED,
+        fencing_token=ordered.fencing_token,
+        reported_at=model.now,
+        reporter="trainer",
+    )
     row = model.row(ordered.command_id)
     model.tables.commands.put(replace(row, command=content(replace(ordered, dry_run=True))[0]))
     before = model.metric_row()

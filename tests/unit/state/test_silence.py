@@ -154,7 +154,7 @@ def test_a_subject_that_was_silent_and_untold_at_a_restart_is_told_when_its_time
     assert sent.subjects() == [subject]
 
 
-def test_a_subject_is_told_after_a_restart_that_took_longer_and_one_that_was_told_goes_on_being_shown(
+def test_a_subject_is_told_after_a_longer_restart_and_one_that_was_told_goes_on_being_shown(
     sent: Sent,
 ) -> None:
     sent.minutes(3, "control", "b")

@@ -11,9 +11,19 @@ from tests.builders import CODEC, NOON, ONE
 
 def late() -> Transition:
     return Transition(
-        event_id="t-1", command_id="c-1", attempt=1, subject="bot", order=Order.ROLLBACK, before=Phase.ISSUED,
-        event=Event.TIME_OUT, after=Phase.RETRYING, by="mendstream", detail="", fencing_token=1, moved_at=NOON,
-    )  # fmt: skip
+        event_id="t-1",
+        command_id="c-1",
+        attempt=1,
+        subject="bot",
+        order=Order.ROLLBACK,
+        before=Phase.ISSUED,
+        event=Event.TIME_OUT,
+        after=Phase.RETRYING,
+        by="mendstream",
+        detail="",
+        fencing_token=1,
+        moved_at=NOON,
+    )
 
 
 def counted() -> float:

@@ -23,9 +23,17 @@ from tests.executor.fakes import Carried, MemoryTarget, TurnedClock, command
 
 DEPLOY, ROLLBACK = Order.DEPLOY, Order.ROLLBACK
 PROOF = Evidence(
-    topic="experiments.results.v1", partition=0, first_offset=1, last_offset=9, metric="conversion", estimate=0.1, low=0.05,
-    high=0.2, log_e=9.0, count=9,
-)  # fmt: skip
+    topic="experiments.results.v1",
+    partition=0,
+    first_offset=1,
+    last_offset=9,
+    metric="conversion",
+    estimate=0.1,
+    low=0.05,
+    high=0.2,
+    log_e=9.0,
+    count=9,
+)
 DONE = Ending(Status.COMPLETED, "v2 is the baseline: share=100%")
 HOUR = 3_600.0
 

@@ -33,8 +33,9 @@ def test_the_first_entry_that_matches_serves_a_target(write: Write, tmp_path: Pa
     path = write(f"""
 targets:
   - {{kind: file, match: "shop/*", directory: {tmp_path}, strategy: rolling}}
-  - {{kind: http, match: "*", url: "http://127.0.0.1:1/{{target}}", token_file: {tmp_path / "token"}, bake_seconds: 5,
-     promotion: health}}
+  - {{kind: http, match: "*", url: "http://127.0.0.1:1/{{target}}",
+     token_file: {tmp_path / "token"},
+     bake_seconds: 5, promotion: health}}
 trainers:
   - {{match: "shop/*", url: "http://127.0.0.1:1/jobs"}}
 """)
