@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from agents.core.policies import policy_for
 from agents.experiments.plan.frozen_plan import new_experiment, with_metric
@@ -32,6 +32,7 @@ from schemas.records import ExperimentRow, JournalEntry, Pair, SubjectRow
 from state.storage.table import row_key
 from state.tables import ARM_NAMES, NULLABLE, Tables
 from streams.engine.topology import DECIDING
+from streams.kafka.backend import door
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
@@ -93,7 +94,7 @@ class Lived:
 
 
 def _producer(settings: Settings) -> Producer:
-    return Producer(
+    return door(settings).producer(
         settings.client(
             **{
                 "linger.ms": 20,
@@ -114,7 +115,7 @@ def _send(producer: Producer, topic: str, partition: int, rows: Rows) -> None:
 
 
 def _commit(settings: Settings, parts: list[TopicPartition]) -> None:
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
     )
     consumer.commit(offsets=parts, asynchronous=False)

@@ -1,10 +1,12 @@
 """A deployer with plain confluent-kafka: python -m examples.deployer BOOTSTRAP KEYS-FILE STATE-FILE
 [GROUP [MS]]
 
-GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of
-scheme 1 alone are refused.
+GROUP: of the processors that are obeyed, mendstream behind the topic prefix unless named. MS: from
+when on signatures of scheme 1 alone are refused. MENDSTREAM_TOPIC_PREFIX in the environment: what
+the names of their topics begin with.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -28,6 +30,8 @@ def duties_of(
 
 
 def main(bootstrap: str, keys_file: str, state_file: str, *obeyed: str) -> None:
+    prefix = os.environ.get("MENDSTREAM_TOPIC_PREFIX", "")
+    topic, status_topic = f"{prefix}{TOPIC}", f"{prefix}{STATUS_TOPIC}"
     kafka = {"bootstrap.servers": bootstrap}
     producer = Producer(kafka | {"enable.idempotence": True, "partitioner": "murmur2_random"})
     reading = {
@@ -35,17 +39,18 @@ def main(bootstrap: str, keys_file: str, state_file: str, *obeyed: str) -> None:
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
     }
-    consumer = Consumer(kafka | {"group.id": "deployer", "session.timeout.ms": 6_000} | reading)
-    consumer.subscribe([TOPIC])
+    own = {"group.id": f"{prefix}deployer", "session.timeout.ms": 6_000}
+    consumer = Consumer(kafka | own | reading)
+    consumer.subscribe([topic])
     cluster = str(consumer.list_topics(timeout=10.0).cluster_id)
-    duties = duties_of(keys_file, state_file, cluster, *obeyed)
+    duties = duties_of(keys_file, state_file, cluster, *(obeyed or (f"{prefix}mendstream",)))
     while True:
         message = consumer.poll(1.0)
         if message is None or message.error():
             continue
         headers = message.headers() or []
-        for status in duties.take(TOPIC, message.key(), message.value(), headers):
-            producer.produce(STATUS_TOPIC, status, message.key())
+        for status in duties.take(topic, message.key(), message.value(), headers):
+            producer.produce(status_topic, status, message.key())
             producer.flush()
         consumer.commit(message=message, asynchronous=False)
 

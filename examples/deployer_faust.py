@@ -1,11 +1,13 @@
 """A deployer with Faust: python -m examples.deployer_faust BOOTSTRAP KEYS-FILE STATE-FILE [GROUP
 [MS]]
 
-GROUP: of the processors that are obeyed, mendstream unless named. MS: from when on signatures of
-scheme 1 alone are refused.
+GROUP: of the processors that are obeyed, mendstream behind the topic prefix unless named. MS: from
+when on signatures of scheme 1 alone are refused. MENDSTREAM_TOPIC_PREFIX in the environment: what
+the names of their topics begin with.
 """
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -39,9 +41,9 @@ async def cluster_of(bootstrap: str) -> str:
         await admin.close()
 
 
-def application(bootstrap: str, state_file: str, duties: Duties) -> faust.App:
+def application(bootstrap: str, state_file: str, duties: Duties, prefix: str = "") -> faust.App:
     app = faust.App(
-        "deployer-faust",
+        f"{prefix}deployer-faust",
         broker=f"kafka://{bootstrap}",
         datadir=f"{state_file}.faust",
         web_enabled=False,
@@ -60,21 +62,23 @@ def application(bootstrap: str, state_file: str, duties: Duties) -> faust.App:
         "key_serializer": "raw",
         "value_serializer": "raw",
     }
-    statuses = app.topic(STATUS_TOPIC, **raw)
+    topic, statuses = f"{prefix}{TOPIC}", app.topic(f"{prefix}{STATUS_TOPIC}", **raw)
 
-    @app.agent(app.topic(TOPIC, **raw))
+    @app.agent(app.topic(topic, **raw))
     async def obey(stream: Any) -> None:
         async for event in stream.events():
             message = event.message
-            for status in duties.take(TOPIC, message.key, message.value, [*message.headers]):
+            for status in duties.take(topic, message.key, message.value, [*message.headers]):
                 await (await statuses.send(key=message.key, value=status))
 
     return app
 
 
 def main(bootstrap: str, keys_file: str, state_file: str, *obeyed: str) -> None:
+    prefix = os.environ.get("MENDSTREAM_TOPIC_PREFIX", "")
     cluster = asyncio.new_event_loop().run_until_complete(cluster_of(bootstrap))
-    app = application(bootstrap, state_file, duties_of(keys_file, state_file, cluster, *obeyed))
+    duties = duties_of(keys_file, state_file, cluster, *(obeyed or (f"{prefix}mendstream",)))
+    app = application(bootstrap, state_file, duties, prefix)
     faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 
 

@@ -19,6 +19,7 @@ from streams.kafka.admin.topics import partitions_of
 from streams.kafka.backend import close_door, open_door
 from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
 from streams.kafka.memory.consumer import MemoryConsumer
+from streams.kafka.memory.log import Entry, Fate
 from streams.kafka.memory.memory_broker import MemoryKafka
 from streams.runtime.settings import ClientConfig, Settings
 from tests.builders import CODEC, NOON
@@ -36,7 +37,8 @@ class Still:
         self.settings = settings
         self.now = NOON
         self.kafka = MemoryKafka(
-            {t.name: partitions_of(t, settings) for t in TOPICS.values()}, lambda: self.now
+            {settings.topic(t.name): partitions_of(t, settings) for t in TOPICS.values()},
+            lambda: self.now,
         )
 
     def send(self, topic: str, record: Record | bytes | None, key: str | None = None) -> int:
@@ -44,16 +46,18 @@ class Still:
         value = (
             CODEC.encode(record) if record is not None and not isinstance(record, bytes) else record
         )
-        self.kafka.write((topic, 0), None if key is None else key.encode(), value)
-        return len(self.kafka.logs[topic, 0].entries) - 1
+        place = self.settings.topic(topic), 0
+        self.kafka.write(place, None if key is None else key.encode(), value)
+        return len(self.kafka.logs[place].entries) - 1
 
     def values(self, topic: str) -> list[bytes | None]:
         """What stands on a topic, transaction markers aside."""
-        return [
-            entry.value
-            for entry in self.kafka.logs[topic, 0].entries
-            if entry.fate.name == "COMMITTED"
-        ]
+        return [entry.value for entry in self.entries(topic)]
+
+    def entries(self, topic: str) -> list[Entry]:
+        """The same, with their keys and headers."""
+        log = self.kafka.logs[self.settings.topic(topic), 0]
+        return [entry for entry in log.entries if entry.fate == Fate.COMMITTED]
 
     def records(self, topic: str) -> list[Any]:
         name = TOPICS[topic].record
@@ -87,9 +91,8 @@ class Turned:
     def takes_in(self, topic: str) -> None:
         """Takes turns until everything on a topic is committed."""
         group = self._still.kafka.group(self._still.settings.group)
-        self.until(
-            lambda: group.offsets.get((topic, 0), 0) >= self._still.kafka.logs[topic, 0].last_end
-        )
+        place = self._still.settings.topic(topic), 0
+        self.until(lambda: group.offsets.get(place, 0) >= self._still.kafka.logs[place].last_end)
 
 
 @contextmanager

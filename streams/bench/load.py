@@ -9,11 +9,11 @@ from functools import partial
 from itertools import count
 
 import numpy as np
-from confluent_kafka import Producer
 
 from schemas.catalog import RESULTS, local_ids
 from schemas.codec.framing import Codec
 from streams.bench.workload import Workload
+from streams.kafka.backend import door
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
 
@@ -26,7 +26,9 @@ _CHUNK = 20_000
 def main(bootstrap: str, rate: str, seconds: str) -> None:
     settings = Settings(bootstrap=bootstrap)
     made = _made(settings, int(int(rate) * float(seconds)))
-    producer = Producer(settings.client(**{"linger.ms": 2, "compression.type": "lz4"}))
+    producer = door(settings).producer(
+        settings.client(**{"linger.ms": 2, "compression.type": "lz4"})
+    )
     print(READY, flush=True)
     sys.stdin.readline()  # the word to begin
     began, at = monotonic(), 0

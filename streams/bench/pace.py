@@ -7,13 +7,14 @@ import statistics
 import sys
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import RESULTS, local_ids
 from schemas.codec.framing import Codec
 from streams.bench.workload import EXPERIMENTS, METRICS, Workload
 from streams.engine.processor import Processor
 from streams.kafka.admin.topics import create
+from streams.kafka.backend import door
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic
@@ -75,7 +76,7 @@ def _say(text: str) -> None:
 
 def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) -> float:
     """Records a second that consume() hands over, nothing done with them."""
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(
             **{
                 "group.id": "bench-plain",

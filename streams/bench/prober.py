@@ -4,13 +4,14 @@ from collections.abc import Callable, Set
 from dataclasses import replace
 
 import numpy as np
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import POLICIES, RESULTS, REVIEWS, SPECS, TABLES_COMMANDS, local_ids
 from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Autonomy, CommandRow, Phase, Review, ReviewVerdict
 from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
+from streams.kafka.backend import door
 from streams.kafka.table_reader import standing
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -30,8 +31,8 @@ class Probes:
     def __init__(self, settings: Settings, watched: str, probes: int = PROBES) -> None:
         self.probes = probes
         self._settings, self._codec = settings, Codec(local_ids())
-        self._producer = Producer(settings.client(**{"linger.ms": 0}))
-        self._consumer = Consumer(
+        self._producer = door(settings).producer(settings.client(**{"linger.ms": 0}))
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": "probes",

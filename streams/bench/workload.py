@@ -22,6 +22,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
+from streams.kafka.backend import door
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
 
@@ -55,7 +56,7 @@ class Workload:
 
         sweep: key after key, in place of keys at random.
         """
-        producer = Producer(
+        producer = door(settings).producer(
             settings.client(
                 **{
                     "linger.ms": 20,

@@ -6,7 +6,7 @@ import typer
 
 from streams.cli.support.options import Given
 from streams.files.rendering import line
-from streams.kafka.admin.acls import ROLES, RoleName, create, rights
+from streams.kafka.admin.acls import ROLES, RoleName, at_kafka, create, rights
 from streams.kafka.reading import admin
 from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import Screen, listed, say
@@ -58,7 +58,7 @@ def acls(
                 "name": right.name,
                 "pattern": right.pattern,
             }
-            for right in granted
+            for right in at_kafka(granted, settings)
         ]
     _show(rows)
     if create_them:

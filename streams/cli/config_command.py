@@ -57,7 +57,7 @@ def _shown(name: str, value: str) -> str:
 
 def _source(given: Given, name: str) -> str:
     if name in given.flags:
-        return f"--{name}"
+        return f"--{name.replace('_', '-')}"
     variable = f"MENDSTREAM_{name.upper()}"
     if variable.lower() in {each.lower() for each in os.environ}:
         return variable

@@ -56,7 +56,11 @@ def conformance(
     settings = given.settings()
     check(admin(settings), settings, (*COMMANDS.values(), STATUS))
     subject = f"conformance-{event_uuid('conformance', now_ms())[:8]}"
-    signer = Signer(load(key), origin_of(settings)) if key is not None else None
+    signer = (
+        Signer(load(key), origin_of(settings), topic_prefix=settings.topic_prefix)
+        if key is not None
+        else None
+    )
     cases = [case for case in CASES if signer is not None or not case.signed]
     if restart:
         cases.append(Case("goes on where it was after a crash", crashed(restart), kills=True))

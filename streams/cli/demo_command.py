@@ -246,7 +246,8 @@ def _wait(worker: Worker, settings: Settings, log: Path) -> None:
         "watch dead-letters",
         "topics describe",
     ):
-        say(f"  {program} {what} --bootstrap {settings.bootstrap}")
+        prefix = f" --topic-prefix {settings.topic_prefix}" if settings.topic_prefix else ""
+        say(f"  {program} {what} --bootstrap {settings.bootstrap}{prefix}")
     say("Ctrl-C ends it.")
     while True:
         wait_until(worker.watch, 3_600.0)

@@ -63,7 +63,7 @@ def executor(
     gate: Gate = open_gate
     codec, until = codec_for(settings), until_ms(settings.signature_1_until)
     if keys is not None:
-        gate = gate_of(_trusted(keys), codec, origin_of(settings), until)
+        gate = gate_of(_trusted(keys), codec, origin_of(settings), until, settings.topic_prefix)
     leads = read_written(RoutesFile, routes) if routes is not None else None
     introduce("executor", settings.group, settings.slot)
     with Health().serve(settings.http_host, settings.http_port) as health:

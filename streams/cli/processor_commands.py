@@ -65,11 +65,13 @@ def dev(
         settings = given.settings().model_copy(update=own)
         schema_ids.register(settings)
         topics.create(admin(settings), settings)
+        where = f" --bootstrap {kafka.bootstrap}"
+        if settings.topic_prefix:
+            where += f" --topic-prefix {settings.topic_prefix}"
         with Worker(settings) as worker:
             console.print(
                 f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting. Try:"
             )
-            where = f" --bootstrap {kafka.bootstrap}"
             console.print(f"  mendstream topics describe{where}")
             console.print("  mendstream publish FILE --help")
             console.print(f"  mendstream watch commands{where}")

@@ -44,7 +44,11 @@ def create(given: Given) -> None:
     settings = given.settings()
     schema_ids.register(settings)
     created = topics.create(admin(settings), settings)
-    say("\n".join(f"created {name}" for name in created) if created else "all topics are there")
+    say(
+        "\n".join(f"created {settings.topic(name)}" for name in created)
+        if created
+        else "all topics are there"
+    )
 
 
 def check(
@@ -60,14 +64,14 @@ def check(
     faults = topic_conditions.unmet(client, settings)
     if fix and faults:
         for each in topic_conditions.fix(client, settings, faults):
-            say(f"{each.topic}: {each.setting} set to {each.wanted}")
+            say(f"{settings.topic(each.topic)}: {each.setting} set to {each.wanted}")
         wait_until(
             lambda: not any(each.setting for each in topic_conditions.unmet(client, settings)),
             _SETTLE_SECONDS,
         )
         faults = topic_conditions.unmet(client, settings)
     for each in faults:
-        say(f"{each.topic}: {each.sentence}")
+        say(f"{settings.topic(each.topic)}: {each.sentence}")
     if faults:
         raise MendstreamError(
             f"{len(faults)} conditions are not met.", topic_conditions.remedy(faults)
@@ -77,7 +81,7 @@ def check(
     ]
     for name, differs in differing:
         say(
-            f"{name} is configured otherwise: "
+            f"{settings.topic(name)} is configured otherwise: "
             f"{', '.join(f'{key}={value}' for key, value in differs.items())}"
         )
     say(f"all topics are there with {settings.partitions} partitions")
@@ -89,7 +93,7 @@ def describe(given: Given) -> None:
     settings = given.settings()
     rows = [
         {
-            "topic": topic.name,
+            "topic": settings.topic(topic.name),
             "record": topic.record or "bytes as they came",
             "partitions": str(count) if count else "missing",
             "kept": "each key's last"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import typer
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from rich.text import Text
 
@@ -12,6 +12,7 @@ from schemas.catalog import COMMANDS, TOPICS
 from streams.cli.support.options import Given, command
 from streams.files.rendering import line, message
 from streams.kafka.admin.permissions import check_visible
+from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import READER, admin, end_offsets, start_offsets
 from streams.kafka.schema_ids import codec_for
@@ -80,7 +81,8 @@ def _partitions(client: AdminClient, settings: Settings, names: list[str]) -> li
     if missing:
         check_visible(client, settings, missing)
         raise MendstreamError(
-            f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`."
+            f"Topics are missing: {', '.join(map(settings.topic, missing))}.",
+            "Run `mendstream topics create`.",
         )
     return [TopicPartition(name, number) for name in names for number in there[name].partitions]
 
@@ -94,7 +96,7 @@ def _records(
     waiting = {(p.topic, p.partition) for p in parts if starts[p] < ends[p]}
     if not follow and not waiting:
         return
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(
             **{
                 "group.id": READER,

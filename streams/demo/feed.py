@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import COMMANDS, JOURNAL, METRICS, RESULTS, TABLES_ARMS, TABLES_METRICS, TOPICS
 from schemas.codec.framing import Codec
 from schemas.records import ArmRow, Command, JournalEntry, MetricRow
 from streams.demo.datasets import SUBJECTS
+from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import READER, end_offsets
 from streams.runtime.settings import Settings
@@ -85,7 +86,7 @@ class Feed:
         self.view = DemoView()
         parts = [TopicPartition(topic, p) for topic in _TOPICS for p in range(settings.partitions)]
         self._ends = {(p.topic, p.partition): end for p, end in end_offsets(client, parts).items()}
-        self._consumer = Consumer(
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": READER,

@@ -25,8 +25,9 @@ STRANGERS_SECONDS = 90.0
 _PER_PARTITION = (HELD_RECORDS, LAG_RECORDS, LAG_SECONDS, LAST_TICK, OPEN_TRANSACTION_SECONDS)
 
 
-def measure(statistics: str, owned: Mapping[int, Owned], now: int) -> None:
-    """Sets the lag of each owned partition. statistics: librdkafka's, of a consumer; now: ms.
+def measure(statistics: str, owned: Mapping[int, Owned], now: int, prefix: str = "") -> None:
+    """Sets the lag of each owned partition. statistics: librdkafka's, of a consumer; now: ms;
+    prefix: of the topics at Kafka.
 
     An input is as old as the last record of it that was applied, or as the last moment at which it
     was caught up, whichever came later. Ticks go on while another input waits, so the partition's
@@ -38,7 +39,7 @@ def measure(statistics: str, owned: Mapping[int, Owned], now: int) -> None:
             one = owned.get(int(name))
             if one is None or part["ls_offset"] < 0:  # another worker's; not fetched from yet
                 continue
-            _hold(topic, name, one, part, now)
+            _hold(topic, name, one, part, now, prefix)
             lag = _behind(part, one.journal.next_offsets.get(topic, 0))
             LAG_RECORDS.labels(topic, name).set(lag)
             if not lag:
@@ -56,7 +57,9 @@ def forget() -> None:
         gauge.clear()
 
 
-def _hold(topic: str, name: str, one: Owned, part: Mapping[str, Any], now: int) -> None:
+def _hold(
+    topic: str, name: str, one: Owned, part: Mapping[str, Any], now: int, prefix: str
+) -> None:
     """Shows the open transaction that a reader of committed records must not pass, and tells once
     of one that stays.
     """
@@ -73,7 +76,7 @@ def _hold(topic: str, name: str, one: Owned, part: Mapping[str, Any], now: int) 
                 "producer that began it; if that is gone, kafka-transactions.sh --bootstrap-server "
                 "HOST:PORT abort "
                 "--topic %s --partition %s --start-offset %d",
-                *(topic, name, stable, stood, topic, name, stable),
+                *(prefix + topic, name, stable, stood, prefix + topic, name, stable),
             )
         one.held[topic] = stable, since, told or stood >= STRANGERS_SECONDS
     OPEN_TRANSACTION_SECONDS.labels(topic, name).set(stood)

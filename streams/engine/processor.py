@@ -30,9 +30,9 @@ from streams.kafka.admin.topics import check
 from streams.kafka.backend import door
 from streams.kafka.batches import by_place
 from streams.kafka.error_messages import (
-    BEGIN_ANEW,
     UNREADABLE,
     LastClientError,
+    begin_anew,
     ended,
     explained,
     unreadable,
@@ -418,14 +418,15 @@ class Processor:
         """
         offset = self._owned[part.partition].journal.next_offsets.get(part.topic, start)
         if offset < start and part.topic != TICKS:
-            raise self._gone(f"{part.topic}/{part.partition} begins at {start}, {offset} is next")
+            place = f"{self._settings.topic(part.topic)}/{part.partition}"
+            raise self._gone(f"{place} begins at {start}, {offset} is next")
         return max(offset, start)
 
     def _gone(self, what: str) -> MendstreamError:
         return MendstreamError(
             f"Records that group {self._settings.group!r} had not read yet are gone from the log: "
             f"{what}.",
-            f"Raise the topic's retention. To go on without them, {BEGIN_ANEW}",
+            f"Raise the topic's retention. To go on without them, {begin_anew(self._settings)}",
         )
 
     def _revoked(self, _consumer: Consumer, parts: Sequence[TopicPartition]) -> None:
@@ -452,7 +453,7 @@ class Processor:
         )
 
     def _measure(self, statistics: str) -> None:
-        measure(statistics, self._owned, self._door.now_ms())
+        measure(statistics, self._owned, self._door.now_ms(), self._settings.topic_prefix)
         silence_metrics.measure(self._owned, self._settings.silent_ms)
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(

@@ -19,7 +19,7 @@ from streams.engine.journal import Journal
 from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
 from streams.engine.topology import Topology
-from streams.kafka.error_messages import BEGIN_ANEW
+from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import TopicPartitionKey, end_offsets, read, read_places, start_offsets
 from streams.runtime.errors import MendstreamError
 from streams.runtime.metrics import RESTORE_OFFSETS, RESTORE_READ
@@ -60,7 +60,7 @@ def restore(
     known = [p for p in partitions if p in entries]
     _read_rows(settings, codec, client, {p: owned[p].tables for p in known})
     for p in known:
-        _check_rows(owned[p].tables, entries[p])
+        _check_rows(owned[p].tables, entries[p], settings)
     for one in owned.values():
         topology.rebuild(one.tables)
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
@@ -128,11 +128,11 @@ def _check(
                 f"at {offsets}.",
                 "Nothing was changed. Were offsets reset, or did they expire "
                 "(offsets.retention.minutes)? Set the group's "
-                f"to the journal's. Was a topic deleted? Then {BEGIN_ANEW}",
+                f"to the journal's. Was a topic deleted? Then {begin_anew(settings)}",
             )
 
 
-def _check_rows(tables: Any, entry: JournalEntry) -> None:
+def _check_rows(tables: Any, entry: JournalEntry, settings: Settings) -> None:
     """Rows were committed together with their count, so a table topic that lost any shows."""
     found = {topic: len(table) for topic, table in tables.all().items()}
     if entry.rows not in (-1, sum(found.values())):
@@ -140,7 +140,7 @@ def _check_rows(tables: Any, entry: JournalEntry) -> None:
             f"Partition {tables.partition}: the journal counts {entry.rows} rows, the table topics "
             f"hold {found}.",
             "Nothing was changed. Was a table topic deleted, or its retention changed? Restore "
-            f"it, or {BEGIN_ANEW}",
+            f"it, or {begin_anew(settings)}",
         )
 
 

@@ -345,7 +345,7 @@ class Transactions:
         if error.code() in DENIED:
             return explained(error, self._settings, topic)
         said = ended(error, self._settings)
-        why = f"{topic} was not written: {said}" if topic else said
+        why = f"{self._settings.topic(topic)} was not written: {said}" if topic else said
         return CommitRefused(why) if error.code() in _FOR_WHAT_IT_IS else Crash(why)
 
     def _reason(self, error: KafkaError) -> tuple[KafkaError, str | None]:

@@ -32,8 +32,17 @@ class Hands:
     done with.
     """
 
-    def __init__(self, take: Take, failed: asyncio.Future[None], most: int = UNDER_WAY_MAX) -> None:
-        """failed: gets what keeps records from being done with. most: records under way at once."""
+    def __init__(
+        self,
+        take: Take,
+        failed: asyncio.Future[None],
+        most: int = UNDER_WAY_MAX,
+        topic_prefix: str = "",
+    ) -> None:
+        """failed: gets what keeps records from being done with. most: records under way at once.
+        topic_prefix: of the topics at Kafka, of which `take` knows nothing.
+        """
+        self._prefix = topic_prefix
         self._take, self._failed = take, failed
         self._room = asyncio.Semaphore(most)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,7 +71,8 @@ class Hands:
             else message.headers or ()
         )
         try:
-            await self._take(message.topic, message.key, message.value, [*headers])
+            topic = message.topic.removeprefix(self._prefix)
+            await self._take(topic, message.key, message.value, [*headers])
         except Exception as error:  # noqa: BLE001 - whoever waits for `failed` raises it, and nothing stays under way unseen
             if not self._failed.done():
                 self._failed.set_exception(error)
@@ -99,7 +109,11 @@ def application(settings: Settings, hands: Mapping[str, Hands]) -> faust.App:
     app.transport = Transport(app.conf.broker_consumer, app)
     for topic, each in hands.items():
         records = app.topic(
-            topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+            settings.topic(topic),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
         )
         app.agent(records, name=topic)(each.work)
     return app

@@ -67,7 +67,8 @@ async def serve(
                 health.alive()
                 BACKLOG.clear()
                 for place, offsets in backlog(app).items():
-                    BACKLOG.labels(place.topic, place.partition).set(offsets)
+                    topic = place.topic.removeprefix(settings.topic_prefix)
+                    BACKLOG.labels(topic, place.partition).set(offsets)
                 await asyncio.wait(
                     (stopped, failed), timeout=_TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -96,13 +97,16 @@ def _hands(
 ) -> dict[str, Hands]:
     """Who takes the records of each topic."""
     publish = ToKafka(Publisher(settings, codec, linger_ms=0))
+    prefix = settings.topic_prefix
     reporter, told = f"executor-{settings.slot}", dict[str, Hands]()
     alarm: Alarm = silent
     if routes is not None:
         notifier = Notifier(codec, routes.made(caller), routes.route(), caller.clock)
         alarm = Forgeries(notifier.tell, caller.clock)
-        told[ALERTS] = Hands(notifier.take, failed, notifier.most)
+        told[ALERTS] = Hands(notifier.take, failed, notifier.most, prefix)
     desk = Dispatcher(
         codec, sites_of(targets, caller), publish, caller.clock, reporter, gate, alarm
     )
-    return {topic: Hands(desk.take, failed) for topic in COMMANDS.values()} | told
+    return {
+        topic: Hands(desk.take, failed, topic_prefix=prefix) for topic in COMMANDS.values()
+    } | told

@@ -20,12 +20,13 @@ def gate_of(
     codec: Codec,
     origin: Origin,
     scheme_1_until_ms: int | None = None,
+    topic_prefix: str = "",
 ) -> Gate:
     """keys: the public keys to trust, by their ids. Tokens and repetition are the target's to
     judge.
 
     codec: that decodes the commands; origin: whose they are to be; scheme_1_until_ms: as `verify`
-    has it.
+    has it; topic_prefix: of the topics at Kafka, whose names are signed.
     """
 
     def gate(
@@ -35,7 +36,7 @@ def gate_of(
         schema = codec.written_with(type(command).__name__, value)
         try:
             verify(
-                topic,
+                f"{topic_prefix}{topic}",
                 key,
                 value,
                 headers,

@@ -2,16 +2,10 @@
 
 from confluent_kafka import KafkaError
 
+from schemas.catalog import JOURNAL
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
 
-# Topics have the same names for every group, so a group of another name alone would find the old
-# tables.
-BEGIN_ANEW = (
-    "begin anew: stop all workers, delete journal.v1 and all tables.*.v1, run `mendstream topics "
-    "create`, and start with a "
-    "--group that was never used; it judges again what the inputs still hold."
-)
 REMEDY = (
     "`mendstream topics acls` lists the rights of each role; with --create an administrator "
     "grants them."
@@ -82,6 +76,21 @@ def transactional_id(group: str, slot: str) -> str:
     return f"{group}-{slot}"
 
 
+def begin_anew(settings: Settings) -> str:
+    """How to go on without what is lost.
+
+    The topics of a prefix are the same for every group, so a group of another name alone would find
+    the old tables.
+    """
+    return (
+        f"begin anew: stop all workers, delete {settings.topic(JOURNAL)} and all "
+        f"{settings.topic('tables.*.v1')}, run `mendstream topics create`, and start with a --group "
+        "that was never used; it judges again what the inputs still hold. Or leave everything as it "
+        "is, and let workers and all who write to them go on under a new --topic-prefix: there "
+        "nothing is known of what was."
+    )
+
+
 def ended(error: KafkaError, settings: Settings) -> str:
     """Why Kafka ended a worker, as a sentence; of what is not known, what the client says."""
     if error.code() not in _FENCED:
@@ -108,7 +117,9 @@ def explained(
         )
     if code in DENIED:
         resource = {
-            KafkaError.TOPIC_AUTHORIZATION_FAILED: f"topic {topic}" if topic else said,
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: f"topic {settings.topic(topic)}"
+            if topic
+            else said,
             KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ group {group or settings.group}",
             KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE transactional id "
             f"{transactional_id(settings.group, settings.slot)}",

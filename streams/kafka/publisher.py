@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from operator import itemgetter
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from schemas.codec.framing import Codec, Record
+from streams.kafka.backend import door
 from streams.kafka.error_messages import LastClientError, explained
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import MendstreamError
@@ -37,7 +38,7 @@ class Publisher:
         self.acknowledged = 0
         self.next_offsets: dict[tuple[str, int], int] = {}
         self.written: dict[tuple[str, int], Runs] = {}
-        self._producer = Producer(
+        self._producer = door(settings).producer(
             settings.client(
                 **{
                     "enable.idempotence": True,

@@ -39,7 +39,7 @@ class Registry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.registry_url
+        self._url, self._settings = settings.registry_url, settings
         config: dict[str, object] = {
             "url": self._url,
             "timeout": _TIMEOUT_SECONDS,
@@ -67,7 +67,7 @@ class Registry:
         """Compatibility first, so that a first incompatible schema is refused as a later one would
         be.
         """
-        subject, schema = f"{topic.name}-value", _schema(topic)
+        subject, schema = self._subject(topic), _schema(topic)
         self._ask(lambda: self._client.set_compatibility(subject, topic.compatibility), topic)
         self._ask(lambda: self._client.register_schema(subject, schema), topic)
 
@@ -78,13 +78,17 @@ class Registry:
         for topic in TOPICS.values():
             if topic.record is None:
                 continue
-            subject, schema = f"{topic.name}-value", _schema(topic)
+            subject, schema = self._subject(topic), _schema(topic)
             found = self._ask(lambda s=subject, x=schema: self._client.lookup_schema(s, x), topic)  # type: ignore[misc]
             ids[topic.record] = _number(found.schema_id)
             writers |= {
                 version.schema_id: version.text for version in self._versions(subject, topic)
             }
         return Codec(ids, _without(writers, ids.values()))
+
+    def _subject(self, topic: Topic) -> str:
+        """As TopicNameStrategy has it: the topic's name at Kafka, and what of a record it is."""
+        return f"{self._settings.topic(topic.name)}-value"
 
     def _versions(self, subject: str, topic: Topic) -> list[_Version]:
         numbers = self._ask(lambda: self._client.get_versions(subject), topic)
@@ -103,7 +107,7 @@ class Registry:
             ) from error
 
     def _refusal(self, error: SchemaRegistryError, topic: Topic) -> MendstreamError:
-        subject = f"{topic.name}-value"
+        subject = self._subject(topic)
         if error.http_status_code == _INCOMPATIBLE:
             return MendstreamError(
                 f"The Schema Registry refuses the schema of {topic.record}: it is not "

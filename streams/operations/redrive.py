@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.flow.ingress import REDRIVEN_FROM
@@ -20,6 +20,7 @@ from streams.engine.transaction import Crash, Hook, Outbox, Transactions
 from streams.kafka.admin.acls import REDRIVABLE, REDRIVE_SLOT, redrive_group
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topics import check
+from streams.kafka.backend import door
 from streams.kafka.dead_letters import Header, Letter, letter
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.kafka.schema_ids import codec_for
@@ -105,7 +106,7 @@ class _RedriveRun:
         self._transactions = Transactions(
             settings.model_copy(update={"slot": REDRIVE_SLOT}), at, role="redriver"
         )
-        self._consumer = Consumer(
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": redrive_group(settings.group),

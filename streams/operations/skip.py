@@ -8,7 +8,7 @@ in one transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.flow.pipeline import INPUTS
@@ -22,6 +22,7 @@ from streams.engine.transaction import Crash, Transactions
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topic_conditions import verify
 from streams.kafka.admin.topics import check
+from streams.kafka.backend import door
 from streams.kafka.dead_letters import LEFT_OUT
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import admin, committed, end_offsets
@@ -97,7 +98,7 @@ def _skip(
     sentence: str,
 ) -> None:
     topic, partition, first, last = place
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
     )
     try:

@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from schemas.catalog import TOPICS
 from streams.runtime.errors import MendstreamError
 from streams.runtime.redaction import keep, keep_url
 from streams.runtime.yaml_files import document
@@ -27,6 +28,9 @@ RECONNECT_MS = (
     1_000  # most between two attempts at an absent broker: a part of what a recovery may take
 )
 PREFIX = "MENDSTREAM_"
+GROUP = "mendstream"
+TOPIC_NAME_MAX = 249  # characters, Kafka's own limit
+TOPIC_PREFIX_MAX = TOPIC_NAME_MAX - max(map(len, TOPICS))
 # Names in the environment that are no settings: where jars are kept, and what our tests are told.
 OTHER_NAMES = frozenset(f"{PREFIX}{name}" for name in ("CACHE", "REQUIRE_ALL", "SEED"))
 TESTS = f"{PREFIX}TEST_"
@@ -79,7 +83,19 @@ class Settings(BaseSettings):
         description="moment (ISO 8601) from which an executor refuses signatures of scheme 1 "
         "alone; empty: never",
     )
-    group: str = Field("mendstream", description="consumer group, and prefix of transactional ids")
+    topic_prefix: str = Field(
+        "",
+        max_length=TOPIC_PREFIX_MAX,
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="what each topic's name at Kafka begins with, `staging.` for example: "
+        "installations with prefixes of their own share a cluster",
+    )
+    # Another prefix is another installation, whose workers must not meet those of this one.
+    group: str = Field(
+        default_factory=lambda given: f"{given.get('topic_prefix', '')}{GROUP}",
+        description="consumer group, and prefix of transactional ids; where nothing names one, the "
+        f"topic prefix and {GROUP}",
+    )
     slot: str = Field(
         "0", description="name of this worker, stable over restarts: what fences its own zombie"
     )
@@ -158,6 +174,10 @@ class Settings(BaseSettings):
             elif isinstance(value, SecretStr):
                 whole = value.get_secret_value()
                 keep(place, whole, *([whole.partition(":")[2]] if name.endswith("_auth") else []))
+
+    def topic(self, name: str) -> str:
+        """The name that a topic of the catalog has at Kafka."""
+        return f"{self.topic_prefix}{name}"
 
     def client(self, **more: Any) -> ClientConfig:
         """librdkafka's configuration of a client of this Kafka."""

@@ -45,11 +45,16 @@ class Signer:
     """Makes the headers that a deployer verifies."""
 
     def __init__(
-        self, key: Ed25519PrivateKey, origin: Origin | None = None, scheme: Scheme = "both"
+        self,
+        key: Ed25519PrivateKey,
+        origin: Origin | None = None,
+        scheme: Scheme = "both",
+        topic_prefix: str = "",
     ) -> None:
         """origin: whose commands they are; without one only scheme 1 can be signed, whatever
-        `scheme` says.
+        `scheme` says. topic_prefix: what is signed is the topic's name at Kafka.
         """
+        self.topic_prefix = topic_prefix
         self._key, self.origin = key, origin
         self._scheme = "1" if origin is None else scheme
         self.key_id = key_id(key.public_key().public_bytes_raw())
@@ -60,6 +65,7 @@ class Signer:
         """The key's id and signatures in base64; value: the command's bytes as they will stand on
         the topic.
         """
+        topic = f"{self.topic_prefix}{topic}"
         fields, record = {name: getattr(command, name) for name in SIGNED}, type(command).__name__
         headers = [(KEY_ID, self.key_id.encode())]
         if self._scheme != "2":
@@ -102,7 +108,7 @@ def signer_of(
         log.info("commands are not signed: MENDSTREAM_SIGNING_KEY names no key")
         return None
     key = load(Path(settings.signing_key))
-    signer = Signer(key, origin(settings), settings.signature_scheme)
+    signer = Signer(key, origin(settings), settings.signature_scheme, settings.topic_prefix)
     log.info("commands are signed with key %s", signer.key_id)
     return signer
 

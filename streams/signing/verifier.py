@@ -192,7 +192,8 @@ def verify(
     """Returns if a record is a command that a known key signed for this topic and key, and that has
     not expired.
 
-    value: the bytes as they came; command: what they decode to, and nothing but that, since of its
+    topic: its name at Kafka, with the prefix where an installation has one; value: the bytes as
+    they came; command: what they decode to, and nothing but that, since of its
     fields only those of SIGNED and the subject are looked at. now_ms: the time of this machine.
     Raises Refused for the first fault.
 
@@ -211,7 +212,7 @@ def verify(
     name, signature = _only(held, KEY_ID), _only(held, header)
     if not name or not signature:
         raise Refused("UNSIGNED", f"it does not carry one {KEY_ID} and one {header}")
-    record_type, said = TYPES.get(topic), _only(held, TYPE)
+    record_type, said = _type_on(topic), _only(held, TYPE)
     if record_type is None or said != f"mendstream.{record_type}.v1":
         raise Refused("WRONG_TOPIC", f"a record of type {said!r} does not belong on {topic!r}")
     subject = _field(command, "subject").encode()
@@ -227,6 +228,11 @@ def verify(
         raise Refused("BAD_SIGNATURE", f"what it says is not what {name} signed") from error
     if now_ms >= (expires := _field(command, "expires_at")):
         raise Refused("EXPIRED", f"it expired at {expires} ms, {now_ms - expires} ms ago")
+
+
+def _type_on(topic: str) -> str | None:
+    """Which records belong on a topic; before its own name a prefix may stand, which is signed."""
+    return next((kind for name, kind in TYPES.items() if topic.endswith(name)), None)
 
 
 def _scheme_1(origin: Origin | None, until_ms: int | None, now_ms: int) -> bool:

@@ -8,7 +8,7 @@ that the views are degraded, keeps the last change of each row, and goes on when
 import logging
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from schemas.catalog import TOPICS
 from schemas.codec.framing import Codec
@@ -16,6 +16,7 @@ from schemas.refusals import DecodeError
 from state.stores.views import VIEWS, Change, Store, StoreDown
 from streams.files.rendering import plain
 from streams.kafka.admin.topics import check
+from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import READER, admin, end_offsets, start_offsets
 from streams.runtime.clock import monotonic, now_ms, wait_until
@@ -43,7 +44,7 @@ class Views:
         self._parts = [
             TopicPartition(topic, p) for topic in VIEWS for p in range(settings.partitions)
         ]
-        self._consumer = Consumer(
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": READER,

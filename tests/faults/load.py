@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import JOURNAL, POLICIES, RESULTS, SPECS
 from schemas.records import ExperimentResult, ExperimentSpec, Policy
 from schemas.validation.specs_and_policies import COMMANDS_MAX
+from streams.kafka.backend import door
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic, wait_until
@@ -129,7 +130,7 @@ class Recovery:
         self._every = every
         parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
         ends = end_offsets(admin(settings), parts)
-        self._journal = Consumer(
+        self._journal = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": "recovery",

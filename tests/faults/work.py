@@ -12,6 +12,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.catalog import RESULTS
+from streams.kafka.backend import door
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
@@ -147,7 +148,7 @@ class Committed:
             "isolation.level": "read_uncommitted",
             "enable.auto.commit": False,
         }
-        return Consumer(self._settings.client(**reader))
+        return door(self._settings).consumer(self._settings.client(**reader))
 
 
 def _timed(fault: Callable[[], None]) -> float:

@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from schemas.catalog import COMMANDS, METRICS, RESULTS, local_ids
 from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from streams.bench import prober
+from streams.kafka.backend import door
 from streams.kafka.reading import committed
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -152,7 +153,9 @@ class _Stranger:
 
     def _run(self) -> None:
         assert self._made is not None
-        producer = Producer(self._settings.client(**{"linger.ms": 50, "compression.type": "lz4"}))
+        producer = door(self._settings).producer(
+            self._settings.client(**{"linger.ms": 50, "compression.type": "lz4"})
+        )
         began, now = monotonic(), now_ms()
 
         def delivered(error: Any, message: Any) -> None:

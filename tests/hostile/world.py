@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from agents.flow.pipeline import INPUTS, apply_policy, fold, refresh
 from schemas.catalog import (
@@ -29,6 +29,7 @@ from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, Ex
 from schemas.validation.specs_and_policies import COMMANDS_MAX
 from state.tables import Tables
 from streams.bench.probes import LENGTH, records_of, spec_of
+from streams.kafka.backend import door
 from streams.kafka.dead_letters import letter
 from streams.kafka.reading import committed
 from streams.operations.audit.audit import audit
@@ -99,11 +100,11 @@ class World:
         self._settings, self._directory = settings, directory
         self._child = Child(settings, directory / "worker.log")
         self._child.awaits("restored")
-        self._good = Producer(settings.client(**{"linger.ms": 0}))
-        self._offsets = Consumer(
+        self._good = door(settings).producer(settings.client(**{"linger.ms": 0}))
+        self._offsets = door(settings).consumer(
             settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
         )
-        self._commands = Consumer(
+        self._commands = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": "hostile",
@@ -226,7 +227,7 @@ class World:
         return Aim(number, key, good, home, partitions, ids, now_ms())
 
     def _shoot(self, case: Case, shots: Iterable[Shot], aim: Aim, row: Row) -> None:
-        producer = Producer(
+        producer = door(self._settings).producer(
             self._settings.client(
                 **{
                     "compression.type": case.compression,

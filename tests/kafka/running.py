@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
 
-from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from schemas.ids import partition_of
@@ -21,6 +20,7 @@ from schemas.records import ExperimentResult
 from streams.engine.processor import Processor
 from streams.engine.topology import DECIDING, Topology
 from streams.kafka.admin.topics import create
+from streams.kafka.backend import door
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
@@ -236,7 +236,7 @@ class Feeder:
         """
         self._stamped = stamped
         self._settings, self._topic, self._records, self._each = settings, topic, records, each
-        self._producer = Producer(settings.client(**{"linger.ms": 5}))
+        self._producer = door(settings).producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
 
     def until(self, condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import partition_of
 from schemas.records import ArmRow, JournalEntry, RollbackCommand, Step
 from state.tables import Tables
+from streams.kafka.backend import door
 from streams.kafka.reading import admin
 from streams.operations.audit.audit import audit
 from streams.operations.audit.checks import Check
@@ -75,7 +76,7 @@ def write(
     **more: Any,
 ) -> None:
     """Writes past the processor, as nobody should be able to."""
-    producer = Producer(settings.client())
+    producer = door(settings).producer(settings.client())
     producer.produce(topic, value, key, partition, **more)
     assert producer.flush(SECONDS) == 0
 

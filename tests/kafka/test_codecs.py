@@ -86,3 +86,12 @@ def test_a_registry_that_denies_asks_for_a_password(registry: Registry) -> None:
     registry.closed = True
     with pytest.raises(MendstreamError, match="MENDSTREAM_REGISTRY_AUTH"):
         register(Settings(registry_url=registry.url))
+
+
+def test_subjects_follow_the_names_that_topics_have_at_kafka(registry: Registry) -> None:
+    settings = Settings(registry_url=registry.url, topic_prefix="staging.")
+    register(settings)
+    assert set(registry.versions) == {
+        f"staging.{topic.name}-value" for topic in TOPICS.values() if topic.record is not None
+    }
+    assert codec_for(settings).decode("ExperimentResult", codec_for(settings).encode(result(1)))

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.ids import partition_of
 from schemas.records import Alert, AlertState, Command, CommandStatus, Order, Severity, Status
+from streams.kafka.backend import door
 from streams.kafka.reading import committed
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -93,7 +94,7 @@ def of(store: Store, command_id: str) -> list[tuple[str, int]]:
 
 def transact(settings: Settings, sent: Command, commit: bool) -> None:
     """Publishes a command in a transaction, as the processor does."""
-    producer = Producer(
+    producer = door(settings).producer(
         settings.client(
             **{"transactional.id": f"test-{sent.command_id}", "compression.type": "lz4"}
         )
@@ -107,7 +108,9 @@ def transact(settings: Settings, sent: Command, commit: bool) -> None:
 
 
 def group_offset(settings: Settings, topic: str) -> int:
-    consumer = Consumer(settings.client(**{"group.id": f"{settings.group}-executor"}))
+    consumer = door(settings).consumer(
+        settings.client(**{"group.id": f"{settings.group}-executor"})
+    )
     try:
         part = TopicPartition(topic, partition_of("shop", settings.partitions))
         return committed(consumer, [part], settings).get((part.topic, part.partition), -1)

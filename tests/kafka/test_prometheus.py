@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from confluent_kafka import Producer
 
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentStatus
+from streams.kafka.backend import door
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -130,7 +130,9 @@ def test_commits_that_stop_are_seen(watched: Watched) -> None:
 def test_a_strangers_transaction_that_hangs_is_seen_while_the_lag_says_nothing(
     watched: Watched,
 ) -> None:
-    stranger = Producer(watched.settings.client(**{"transactional.id": "a stranger"}))
+    stranger = door(watched.settings).producer(
+        watched.settings.client(**{"transactional.id": "a stranger"})
+    )
     stranger.init_transactions(SECONDS)
     stranger.begin_transaction()
     home = partition_of("stranger", watched.settings.partitions)

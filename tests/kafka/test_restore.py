@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import (
-    Consumer,
     ConsumerGroupTopicPartitions,
     KafkaException,
-    Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -24,7 +22,8 @@ from streams.engine.transaction import Crash, Outbox, Transactions
 from streams.history.replay import main as replay
 from streams.kafka.admin import topics
 from streams.kafka.admin.topics import settings_of
-from streams.kafka.error_messages import BEGIN_ANEW
+from streams.kafka.backend import door
+from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.metrics import REGISTRY
@@ -127,7 +126,7 @@ def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(
     said = refusal(lived, tmp_path / "log")
     assert said.startswith("Partition ")
     assert f"'{TABLES_ARMS}': 0" in said
-    producer = Producer(lived.client())
+    producer = door(lived).producer(lived.client())
     for partition, key, value in rows:
         producer.produce(TABLES_ARMS, value, key, partition)
     assert producer.flush(10.0) == 0
@@ -145,7 +144,7 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(
     monkeypatch.setattr(
         "streams.engine.transaction.STATISTICS_MS", 600_000
     )  # none but those that are given below
-    consumer = Consumer(lived.client(**{"group.id": "another"}))
+    consumer = door(lived).consumer(lived.client(**{"group.id": "another"}))
     transactions = Transactions(lived, lambda _point: None)
     made = made_anew()
 
@@ -188,7 +187,7 @@ def test_a_commit_without_end_is_given_up_soon_after_a_broker_was_lost(
     transactions = Transactions(
         lived, lambda point: assert_set(over) if point == "offsets" else None
     )
-    consumer = Consumer(lived.client(**{"group.id": "another"}))
+    consumer = door(lived).consumer(lived.client(**{"group.id": "another"}))
     transactions.submit(Outbox(), consumer.consumer_group_metadata(), lambda: None)
     lost = json.dumps({"brokers": {"127.0.0.1:1/1": {"disconnects": 1}}})
     monkeypatch.setattr("streams.engine.transaction.CUT_OFF_SECONDS", 0.2)
@@ -253,7 +252,7 @@ def test_a_journal_made_anew_is_refused(lived: Settings, tmp_path: Path) -> None
     make_anew(admin(lived), lived, JOURNAL)
     said = refusal(lived, tmp_path / "log")
     assert "the journal ends at {}, the group 'mendstream' at {'" in said
-    assert BEGIN_ANEW in said
+    assert begin_anew(lived) in said
     # What the remedy names, done: a group that was never used, with tables that hold nothing.
     client = admin(lived)
     gone = [name for name in TOPICS if name.startswith("tables.")] + [JOURNAL]

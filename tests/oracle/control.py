@@ -8,11 +8,12 @@ sees nothing.
 from collections import defaultdict
 from collections.abc import Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from agents.core.batch import Slice
 from schemas.codec.framing import Codec
 from streams.engine.transaction import Hook, Outbox
+from streams.kafka.backend import door
 from streams.kafka.batches import by_place
 from streams.kafka.reading import admin, committed, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
@@ -31,8 +32,10 @@ class Control:
         self._owned: dict[int, Totals] = {}
         self._failed: KafkaError | None = None
         self._stopping = False
-        self._producer = Producer(settings.client(**{"enable.idempotence": True, "linger.ms": 5}))
-        self._consumer = Consumer(
+        self._producer = door(settings).producer(
+            settings.client(**{"enable.idempotence": True, "linger.ms": 5})
+        )
+        self._consumer = door(settings).consumer(
             settings.client(
                 **{
                     "group.id": settings.group,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
+from streams.kafka.backend import door
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
@@ -22,7 +23,7 @@ class Group:
             "isolation.level": "read_uncommitted",
             "enable.auto.commit": False,
         }
-        self._asking = Consumer(settings.client(**reader))
+        self._asking = door(settings).consumer(settings.client(**reader))
         self._parts = [TopicPartition(DATA, p) for p in range(settings.partitions)]
         self._committed: dict[int, int] = {}
         self._looked = 0.0

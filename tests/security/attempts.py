@@ -5,18 +5,16 @@ and it was allowed.
 from collections.abc import Callable, Iterable
 
 from confluent_kafka import (
-    Consumer,
     KafkaError,
     KafkaException,
     Message,
-    Producer,
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
+from streams.kafka.backend import door
 from streams.kafka.error_messages import DENIED
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
@@ -33,7 +31,7 @@ def writes(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
         if error is not None:
             refused[message.topic() or ""] = error.code()
 
-    producer = Producer(settings.client(**{"message.timeout.ms": 20_000}))
+    producer = door(settings).producer(settings.client(**{"message.timeout.ms": 20_000}))
     for topic in topics:
         producer.produce(topic, value=b"by whom?", key=b"key", partition=0, on_delivery=delivered)
     assert producer.flush(SECONDS) == 0
@@ -46,7 +44,7 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
     Topics that are hidden are left to the broker's answer: librdkafka would look for them for ever.
     """
     ended = _hidden(settings, topics)
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(
             **{"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
         )
@@ -74,7 +72,7 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
 
 
 def _hidden(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
-    client = AdminClient(settings.client())
+    client = door(settings).admin(settings.client())
     asked = client.describe_topics(TopicCollection(list(topics)))
     return {topic: code for topic, future in asked.items() for code in refusal(future.result)}
 
@@ -93,7 +91,9 @@ def join(group: str, topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
         heard: set[int] = set()
         joined: list[object] = []
-        consumer = Consumer(settings.client(**{"group.id": group, "enable.auto.commit": False}))
+        consumer = door(settings).consumer(
+            settings.client(**{"group.id": group, "enable.auto.commit": False})
+        )
         consumer.subscribe([topic], on_assign=lambda *_: joined.append(_))
 
         def over() -> bool:
@@ -113,7 +113,7 @@ def set_offsets(group: str, topic: str) -> Attempt:
     """Moves a group's offsets without joining it."""
 
     def attempt(settings: Settings) -> set[int]:
-        consumer = Consumer(settings.client(**{"group.id": group}))
+        consumer = door(settings).consumer(settings.client(**{"group.id": group}))
         try:
             return refusal(
                 lambda: consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
@@ -128,7 +128,9 @@ def transact(transactional_id: str) -> Attempt:
     """Takes a transactional id, which fences whoever has it."""
 
     def attempt(settings: Settings) -> set[int]:
-        producer = Producer(settings.client(**{"transactional.id": transactional_id}))
+        producer = door(settings).producer(
+            settings.client(**{"transactional.id": transactional_id})
+        )
         return refusal(lambda: producer.init_transactions(SECONDS))
 
     return attempt
@@ -136,7 +138,9 @@ def transact(transactional_id: str) -> Attempt:
 
 def delete(topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
-        client = AdminClient(settings.client())  # named, because the request ends with its client
+        client = door(settings).admin(
+            settings.client()
+        )  # named, because the request ends with its client
         return refusal(client.delete_topics([topic])[topic].result)
 
     return attempt
@@ -148,7 +152,7 @@ def grant_itself(topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
         who = f"User:{settings.sasl_username}"
         every = (ResourcePatternType.LITERAL, who, "*", AclOperation.ALL, AclPermissionType.ALLOW)
-        client = AdminClient(settings.client())
+        client = door(settings).admin(settings.client())
         (asked,) = client.create_acls([AclBinding(ResourceType.TOPIC, topic, *every)]).values()
         return refusal(asked.result)
 

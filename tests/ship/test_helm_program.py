@@ -233,7 +233,8 @@ def test_keda_looks_at_topics_that_the_processors_read() -> None:
     for case in CASES:
         for each in of_kind(documents(case), "ScaledObject"):
             topics = {trigger["metadata"]["topic"] for trigger in each["spec"]["triggers"]}
-            assert topics <= set(INPUTS)
+            prefix = told(pod(documents(case), "processor")).get("MENDSTREAM_TOPIC_PREFIX", "")
+            assert topics <= {f"{prefix}{name}" for name in INPUTS}
             groups = {trigger["metadata"]["consumerGroup"] for trigger in each["spec"]["triggers"]}
             assert groups == {told(pod(documents(case), "processor"))["MENDSTREAM_GROUP"]}
 
@@ -264,3 +265,22 @@ def _names(volume: Document, found: list[Document]) -> list[str]:
             for key in each["data"]
         ]
     return [item["path"] for item in volume.get("secret", {}).get("items", [])]
+
+
+@pytest.mark.parametrize("group", ["", "mine"])
+def test_a_topic_prefix_is_what_the_program_takes_it_for(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--set", f"kafka.topicPrefix=staging.,kafka.group={group}"]
+    found = documents("production", *given)
+    for one in pods(found):
+        assert one.env["MENDSTREAM_TOPIC_PREFIX"]["value"] == "staging."
+        with monkeypatch.context() as patch:
+            patch.setenv("MENDSTREAM_TOPIC_PREFIX", "staging.")
+            derived = load(None, {"group": group or None}).group
+        assert one.env["MENDSTREAM_GROUP"]["value"] == derived
+    (scaled,) = of_kind(found, "ScaledObject")
+    triggers = [each["metadata"] for each in scaled["spec"]["triggers"]]
+    assert {each["consumerGroup"] for each in triggers} == {derived}
+    assert all(each["topic"].removeprefix("staging.") in INPUTS for each in triggers)
+    assert all(each["topic"].startswith("staging.") for each in triggers)

@@ -26,18 +26,26 @@
 {{ dict "items" $found | toYaml }}
 {{- end }}
 
+{{/* The consumer group: as named, or as the program derives it from the topic prefix. */}}
+{{- define "mendstream.group" -}}
+{{ .Values.kafka.group | default (printf "%smendstream" .Values.kafka.topicPrefix) }}
+{{- end }}
+
 {{- define "mendstream.env" -}}
 {{- $values := .root.Values -}}
 {{- $who := include "mendstream.credentials" . | fromYaml -}}
 {{- $kafka := $values.kafka -}}
 {{- $env := dict
   "bootstrap" $kafka.bootstrap
-  "group" $kafka.group
+  "group" (include "mendstream.group" .root)
   "partitions" $kafka.partitions
   "replication" $kafka.replication
   "security_protocol" $kafka.securityProtocol
   "http_host" $values.http.host
   "http_port" $values.http.port -}}
+{{- if $kafka.topicPrefix -}}
+{{- $_ := set $env "topic_prefix" $kafka.topicPrefix -}}
+{{- end -}}
 {{- if hasPrefix "SASL" $kafka.securityProtocol -}}
 {{- $_ := set $env "sasl_mechanism" $kafka.saslMechanism -}}
 {{- $_ := set $env "sasl_username" $who.username -}}

@@ -27,6 +27,10 @@ _OPTIONS: dict[str, Any] = {
     "config": Annotated[
         Path | None, typer.Option(help="YAML file with settings.", rich_help_panel=_PANEL)
     ],
+    "topic_prefix": Annotated[
+        str | None,
+        typer.Option(help="What each topic's name begins with at Kafka.", rich_help_panel=_PANEL),
+    ],
     "group": Annotated[str | None, typer.Option(help="Consumer group.", rich_help_panel=_PANEL)],
     "slot": Annotated[
         str | None, typer.Option(help="Name of this worker in the group.", rich_help_panel=_PANEL)
@@ -39,7 +43,7 @@ _OPTIONS: dict[str, Any] = {
     ],
 }
 _DEFAULTS = {"verbose": False}
-_FLAGS = ("bootstrap", "group", "slot", "partitions")
+_FLAGS = ("bootstrap", "topic_prefix", "group", "slot", "partitions")
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ so neither is listed beside them. What no right allows is denied: Kafka must run
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from confluent_kafka import KafkaException
@@ -220,13 +220,21 @@ def rights(role: RoleName, settings: Settings, own_group: str) -> list[Right]:
     return ROLES[role].rights(settings.group, own_group)
 
 
+def at_kafka(granted: Iterable[Right], settings: Settings) -> list[Right]:
+    """Rights as Kafka has them: to topics of the names that they have there."""
+    return [
+        replace(right, name=settings.topic(right.name)) if right.kind == "TOPIC" else right
+        for right in granted
+    ]
+
+
 def create(
     client: AdminClient, settings: Settings, principal: str, granted: Iterable[Right]
 ) -> None:
     """Creates the ACLs that are missing; those that are there stay. Raises MendstreamError where
     Kafka refuses.
     """
-    bindings = [_binding(right, principal) for right in granted]
+    bindings = [_binding(right, principal) for right in at_kafka(granted, settings)]
     for future in client.create_acls(bindings).values() if bindings else ():
         try:
             future.result()

@@ -79,7 +79,8 @@ def _granted(
 
 def _denied(lacking: Mapping[str, Collection[str]], settings: Settings) -> Denied:
     told = "; ".join(
-        f"{operation} topic {', '.join(names)}" for operation, names in lacking.items()
+        f"{operation} topic {', '.join(map(settings.topic, names))}"
+        for operation, names in lacking.items()
     )
     return Denied(
         f"Kafka at {settings.bootstrap} denies {principal(settings)} this: {told}.", REMEDY

@@ -81,7 +81,9 @@ def verify(client: AdminClient, settings: Settings) -> None:
     """
     faults = unmet(client, settings)
     if faults:
-        told = "; ".join(f"{each.topic}: {each.sentence}" for each in faults[:_TOLD_MAX])
+        told = "; ".join(
+            f"{settings.topic(each.topic)}: {each.sentence}" for each in faults[:_TOLD_MAX]
+        )
         more = f"; and {len(faults) - _TOLD_MAX} more" if len(faults) > _TOLD_MAX else ""
         raise MendstreamError(f"Topics are not as they must be: {told}{more}.", remedy(faults))
 

@@ -74,7 +74,7 @@ def create(client: AdminClient, settings: Settings) -> list[str]:
         for name, future in client.create_topics(
             missing, operation_timeout=_SETTLE_SECONDS
         ).items():
-            _await(name, future)
+            _await(settings.topic(name), future)
     _settle(client, settings, _SETTLE_SECONDS if missing else 0.0)
     verify(client, settings)
     return [topic.topic for topic in missing]
@@ -93,13 +93,14 @@ def check(client: AdminClient, settings: Settings, names: Collection[str] = TOPI
     if missing:
         check_visible(client, settings, missing)
         raise MendstreamError(
-            f"Topics are missing: {', '.join(missing)}.", "Run `mendstream topics create`."
+            f"Topics are missing: {', '.join(map(settings.topic, missing))}.",
+            "Run `mendstream topics create`.",
         )
     for topic in (topic for topic in TOPICS.values() if topic.name in names):
         wanted, found = partitions_of(topic, settings), len(there[topic.name].partitions)
         if wanted != found:
             raise MendstreamError(
-                f"Topic {topic.name} has {found} partitions, {wanted} are configured.",
+                f"Topic {settings.topic(topic.name)} has {found} partitions, {wanted} are configured.",
                 f"Set MENDSTREAM_PARTITIONS={found} if all co-partitioned topics have {found}; "
                 "else create them anew: a key must keep its partition.",
             )

@@ -93,14 +93,14 @@ def _server(settings: Settings) -> dict[str, Any]:
 def _channel(topic: Topic, settings: Settings) -> dict[str, Any]:
     name = name_of(topic)
     return {
-        "address": topic.name,
+        "address": settings.topic(topic.name),
         "summary": f"{name}, written by: {topic.writer}.",
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "tags": [{"name": _kind(topic)}],
         "bindings": {
             "kafka": {
-                "topic": topic.name,
+                "topic": settings.topic(topic.name),
                 "partitions": partitions_of(topic, settings),
                 "replicas": settings.replication,
                 "topicConfiguration": {

@@ -4,12 +4,13 @@ they must agree.
 
 from collections.abc import Sequence
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.flow.pipeline import INPUTS
 from schemas.catalog import JOURNAL
 from schemas.codec.framing import Codec
+from streams.kafka.backend import door
 from streams.kafka.reading import committed, end_offsets, read
 from streams.operations.audit.checks import Check
 from streams.operations.audit.journal_chain import History, history
@@ -69,7 +70,7 @@ def _committed(settings: Settings, partitions: Sequence[int]) -> dict[tuple[str,
     """The group's offsets, asked by a client that never joins it; waits for transactions under
     way.
     """
-    consumer = Consumer(
+    consumer = door(settings).consumer(
         settings.client(
             **{
                 "group.id": settings.group,

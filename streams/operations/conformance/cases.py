@@ -153,7 +153,10 @@ def unsigned(probe: Probe) -> str | None:
 
 def _thief(probe: Probe) -> Signer:
     """Who signs as the processor does, with a key of his own."""
-    return Signer(Ed25519PrivateKey.generate(), probe.signer.origin if probe.signer else None)
+    key, signer = Ed25519PrivateKey.generate(), probe.signer
+    if signer is None:
+        return Signer(key)
+    return Signer(key, signer.origin, topic_prefix=signer.topic_prefix)
 
 
 def forged(probe: Probe) -> str | None:

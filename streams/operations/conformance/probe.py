@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import COMMANDS, STATUS
 from schemas.codec.framing import Codec, cloud_event_headers
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Command, CommandStatus, RollbackCommand, Status
 from schemas.refusals import DecodeError
+from streams.kafka.backend import door
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic, now_ms
 from streams.runtime.settings import Settings
@@ -57,7 +58,7 @@ class Probe:
             "transactional.id": f"conformance-{subject}",
             "partitioner": "murmur2_random",
         }
-        self._producer = Producer(settings.client(**transactional))
+        self._producer = door(settings).producer(settings.client(**transactional))
         self._producer.init_transactions(30.0)
         self._reports: dict[str, list[CommandStatus]] = defaultdict(list)
         parts = [TopicPartition(STATUS, partition) for partition in range(settings.partitions)]
@@ -67,7 +68,7 @@ class Probe:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
         }
-        self._consumer = Consumer(settings.client(**group))
+        self._consumer = door(settings).consumer(settings.client(**group))
         self._consumer.assign(
             [TopicPartition(part.topic, part.partition, ends[part]) for part in parts]
         )

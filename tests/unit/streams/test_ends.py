@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from schemas.catalog import JOURNAL, TOPICS
-from streams.kafka.error_messages import BEGIN_ANEW, ended
+from streams.kafka.error_messages import begin_anew, ended
 from streams.runtime.settings import Settings
 
 
@@ -33,9 +33,10 @@ def test_another_end_is_told_as_the_client_tells_it() -> None:
 
 
 def test_to_begin_anew_names_topics_that_there_are() -> None:
-    assert JOURNAL in BEGIN_ANEW
+    said = begin_anew(Settings(topic_prefix="staging."))
+    assert f"delete staging.{JOURNAL} and all staging.tables.*.v1," in said
     tables = [
         name for name, topic in TOPICS.items() if topic.cleanup == "compact" and name != JOURNAL
     ]
     assert [name for name in tables if name.startswith("tables.")]
-    assert "tables.*.v1" in BEGIN_ANEW
+    assert f"delete {JOURNAL} and all tables.*.v1," in begin_anew(Settings())
