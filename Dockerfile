@@ -2,7 +2,7 @@
 #
 # It runs with a read-only root filesystem. Writable must be /tmp (a tmpfs will do) and, for what has to outlive a container,
 # /var/lib/mendstream (a volume): a processor's notes of what it folds (MENDSTREAM_CRASH_DIRECTORY), an executor's file targets.
-# No HEALTHCHECK here: only some commands serve /ready, so whoever starts a container says how to ask it (compose.yaml, the chart).
+# No HEALTHCHECK here: only some commands serve /ready, so whoever starts a container says how to ask it (docker-compose.yml, the chart).
 
 # The minor version that the tests run on.
 ARG PYTHON=3.11.17-slim-trixie

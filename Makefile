@@ -67,7 +67,7 @@ $(TOOLS)/kaskade/.installed: tests/ship/kaskade.lock
 	@$(TOOLS)/kaskade/bin/python -m pip install --quiet --require-hashes -r tests/ship/kaskade.lock
 	@touch $@
 
-# The version is compose.yaml's, the digest the lock's.
+# The version is docker-compose.yml's, the digest the lock's.
 $(TOOLS)/apicurio/.unpacked: tests/ship/apicurio.lock | $(STAMP)
 	@mkdir -p $(TOOLS) && $(BIN)/python -m tests.ship.apicurio $(TOOLS)/apicurio
 	@touch $@

@@ -1,5 +1,5 @@
 """A Kafka in a container, for those who have Docker: the tests' brokers in the image that
-compose.yaml starts.
+docker-compose.yml starts.
 
 Asked for with `pytest --kafka=container` or MENDSTREAM_TEST_KAFKA=container; nothing here runs
 otherwise.

@@ -1,4 +1,4 @@
-"""The Schema Registry of compose.yaml, Apicurio, without Docker: the same version with the same
+"""The Schema Registry of docker-compose.yml, Apicurio, without Docker: the same version with the same
 variables.
 
 `python -m tests.ship.apicurio DIRECTORY` puts it there, verified against apicurio.lock, from the

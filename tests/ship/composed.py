@@ -1,4 +1,4 @@
-"""compose.yaml as Docker Compose would see it, and the parts of it that are ours."""
+"""docker-compose.yml as Docker Compose would see it, and the parts of it that are ours."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ _PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)*(-[\w.]+)*(@sha256:[0-9a-f]{64
 
 def compose() -> dict[str, Any]:
     """The whole file; what it shares between services stands in each of them."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     return loaded
 
 

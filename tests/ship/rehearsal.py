@@ -1,4 +1,4 @@
-"""compose.yaml without Docker: its services' own commands, variables and health checks, as
+"""docker-compose.yml without Docker: its services' own commands, variables and health checks, as
 processes of this machine.
 
 Kafka is configured by its image's own program. Redis is real; the Schema Registry is a small server
@@ -28,7 +28,7 @@ from tests.redis.server import RedisServer
 from tests.ship.composed import Service, ours, services
 from tests.ship.kafka_image import configured
 
-STOP_SECONDS = 30.0  # as compose.yaml gives them
+STOP_SECONDS = 30.0  # as docker-compose.yml gives them
 HTTP = "8000"  # of every container; here each process has a port of its own
 STATE = "/var/lib/mendstream"
 FIRST = "/examples/first"  # where docs/deploy.md mounts the folder of that name

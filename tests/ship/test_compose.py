@@ -1,4 +1,6 @@
-"""compose.yaml says what Docker Compose and our own program understand, and leaves no door open."""
+"""docker-compose.yml says what Docker Compose and our own program understand, and leaves no door
+open.
+"""
 
 import copy
 import json

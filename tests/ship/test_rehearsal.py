@@ -1,4 +1,4 @@
-"""compose.yaml as it would run: from nothing to the first command carried out, with the commands of
+"""docker-compose.yml as it would run: from nothing to the first command carried out, with the commands of
 docs/deploy.md.
 """
 
@@ -39,7 +39,7 @@ def documented() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """Everything started in the order that compose.yaml asks for, and well."""
+    """Everything started in the order that docker-compose.yml asks for, and well."""
     with TemporaryDirectory(prefix="mendstream-ship-") as home, Stack(Path(home)) as running:
         assert "created experiments.results.v1" in running.run("topics")
         for name in WORKERS:
