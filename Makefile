@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden oracle setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
@@ -20,6 +20,7 @@ help:
 	@echo "make hostile  a stranger sends what it likes beside another tenant          (15 minutes; ARGS='TEXT' for some)"
 	@echo "make simulation  the engine on a Kafka in memory under seeded faults           (ARGS='FIRST-SEED RUNS')"
 	@echo "make golden  play the recorded logs and say what is decided otherwise (a minute; ARGS=record after a new VERSION)"
+	@echo "make reference  write docs/reference anew: topics, records, settings, command line, metrics"
 	@echo "make lives  random orders, approvals, deployers and faults against the rules of commands (15 minutes; ARGS='SEED STEPS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
@@ -126,6 +127,9 @@ lives: $(STAMP)
 
 golden: $(STAMP)
 	@$(BIN)/python -m tests.golden $(ARGS)
+
+reference: $(STAMP)
+	@$(BIN)/python -m tests.reference
 
 oracle: $(STAMP)
 	@$(BIN)/python -m tests.oracle $(ARGS)
