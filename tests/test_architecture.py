@@ -94,10 +94,8 @@ def test_every_test_dependency_is_used_by_a_test() -> None:
     assert {name for name in wanted if MODULE_OF.get(name, name) not in used} == set()
 
 
-def test_the_readme_says_why_each_dependency_is_there() -> None:
+def test_the_documents_say_why_each_dependency_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    readme = (ROOT / "README.md").read_text().lower()
+    said = (ROOT / "docs" / "dependencies.md").read_text().lower()
     wanted = names(project["dependencies"]) | names(project["optional-dependencies"]["test"])
-    assert {
-        name for name in wanted if not name.startswith("types-") and name not in readme
-    } == set()
+    assert {name for name in wanted if not name.startswith("types-") and name not in said} == set()

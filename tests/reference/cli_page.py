@@ -12,7 +12,7 @@ import typer
 from streams.cli.app import application
 from tests.reference.markdown import cell, page, table
 
-_SHARED = ("bootstrap", "config", "group", "slot", "partitions", "verbose")
+_SHARED = ("bootstrap", "topic_prefix", "config", "group", "slot", "partitions", "verbose")
 _HEADER = ("argument or option", "type", "default", "meaning")
 
 

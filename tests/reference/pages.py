@@ -13,6 +13,7 @@ from streams.engine.topology import DECIDING
 from streams.runtime import metrics
 from streams.runtime.settings import PREFIX, Settings
 from tests.reference.cli_page import cli_page
+from tests.reference.lifecycle_page import lifecycle_page
 from tests.reference.markdown import cell, page, table
 from tests.reference.records_page import records_page
 
@@ -26,6 +27,7 @@ def pages() -> dict[str, str]:
         "settings.md": _settings_page(),
         "cli.md": cli_page(),
         "metrics.md": _metrics_page(),
+        "lifecycle.md": lifecycle_page(),
     }
 
 
@@ -79,7 +81,7 @@ def _kept(topic: Topic) -> str:
 
 def _settings_page() -> str:
     rows = [
-        (f"`{name}`", f"`{PREFIX}{name.upper()}`", _default(field.default), _bounds(field), said)
+        (f"`{name}`", f"`{PREFIX}{name.upper()}`", _default(field), _bounds(field), said)
         for name, field in Settings.model_fields.items()
         for said in [cell(field.description or _as_kafka_has_it(name))]
     ]
@@ -98,7 +100,10 @@ def _as_kafka_has_it(name: str) -> str:
     return f"the Kafka client's {name.replace('_', '.')}"
 
 
-def _default(value: Any) -> str:
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        return "worked out"
+    value = field.default
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
     return f"`{plain}`" if plain not in ("", None) else "empty"
 

@@ -85,7 +85,7 @@ BOUNDS = {
     "agents/failures/patterns/strategy_ranking.py "
     "ACTIONS_KEPT": "SHOWN: actions that were tried least give way; strategies are fewer",
     "agents/commands/known_subjects.py NEWCOMERS_MAX": "REFUSED: with the tenant's name",
-    "state/seen_ids.py WINDOW": "TOLD: README says how long a duplicate is known",
+    "state/seen_ids.py WINDOW": "TOLD: docs/limits.md says how long a duplicate is known",
     "state/seen_ids.py _HELD": "EXACT: a sweep takes only what is out of the window",
     "state/tables.py SLICE_MAX": "EXACT: slices are shorter",
     "state/experiment_arms.py HELD": "EXACT: a cache, gathered anew",

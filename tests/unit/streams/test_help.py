@@ -25,7 +25,7 @@ from streams.runtime.settings import OTHER_NAMES, PREFIX, Settings
 ROOT = Path(__file__).parents[3]
 APP: Any = typer.main.get_command(application())
 WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]  # of the parser that typer brings
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def verbs(command: Any = APP, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
