@@ -43,7 +43,9 @@ class Strict:
                     self._collect(part)
 
     def _walk(self, schema: Any, body: bytes, at: int, where: str) -> int:
-        """Where the value that begins at `at` ends."""
+        """Returns where the value that begins at `at` ends. where: its name, for whoever reads the
+        error.
+        """
         if isinstance(schema, list):
             index, at = _varint(body, at, where)
             if not 0 <= index < len(schema):
@@ -65,19 +67,7 @@ class Strict:
                 if not 0 <= index < len(schema["symbols"]):
                     raise _undecodable(where, f"symbol {index} of {len(schema['symbols'])}")
                 return at
-            case "string" | "bytes":
-                return _sized(body, at, where, kind)
-            case "int" | "long":
-                value, at = _varint(body, at, where)
-                if not -(1 << _INT_BITS[kind] - 1) <= value < 1 << _INT_BITS[kind] - 1:
-                    raise _undecodable(where, f"{value} is not a 32-bit integer")
-                return at
-            case "boolean":
-                end = _within(body, at, 1, where)
-                if body[at] > 1:
-                    raise _undecodable(where, f"{body[at]} is not a boolean")
-                return end
-        return _within(body, at, _FIXED_SIZES[kind], where)
+        return _primitive_end(body, at, where, kind)
 
     def _blocks(self, body: bytes, at: int, where: str, kind: str, items: Any) -> int:
         """An array or map: counted blocks up to an empty one; a negative count is followed by the
@@ -98,6 +88,23 @@ class Strict:
             for _ in range(abs(count)):
                 at = _sized(body, at, where, "string") if kind == "value" else at
                 at = self._walk(items, body, at, f"{where}[]")
+
+
+def _primitive_end(body: bytes, at: int, where: str, kind: str) -> int:
+    match kind:
+        case "string" | "bytes":
+            return _sized(body, at, where, kind)
+        case "int" | "long":
+            value, at = _varint(body, at, where)
+            if not -(1 << _INT_BITS[kind] - 1) <= value < 1 << _INT_BITS[kind] - 1:
+                raise _undecodable(where, f"{value} is not a 32-bit integer")
+            return at
+        case "boolean":
+            end = _within(body, at, 1, where)
+            if body[at] > 1:
+                raise _undecodable(where, f"{body[at]} is not a boolean")
+            return end
+    return _within(body, at, _FIXED_SIZES[kind], where)
 
 
 def _varint(body: bytes, at: int, where: str) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from streams.engine.circuit_breaker import Breaker, Key
 from streams.engine.lag import forget, measure
 from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
-from streams.engine.restore import restore
+from streams.engine.restore import Assignment, restore
 from streams.engine.ticker import Ticker
 from streams.engine.topology import DECIDING, Topology
 from streams.engine.transaction import CommitRefused, Crash, Hook, Outbox, Transactions
@@ -338,9 +338,7 @@ class Processor:
                 self._settings,
                 self._codec,
                 self._admin,
-                numbers,
-                offsets,
-                self._broadcast.all(),
+                Assignment(numbers, offsets, self._broadcast.all()),
                 self._box,
             )
             self._committed = {

@@ -4,6 +4,7 @@ policies.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -33,22 +34,33 @@ _BATCH = 30_000
 _TAIL = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Partitions given to a worker, and how far their group is.
+
+    committed: the group's next offset by topic and partition. broadcast: every record that stands
+    on the broadcast topics.
+    """
+
+    partitions: Sequence[int]
+    committed: Mapping[tuple[str, int], int]
+    broadcast: Sequence[Message]
+
+
 def restore(
     topology: Topology,
     settings: Settings,
     codec: Codec,
     client: AdminClient,
-    partitions: Sequence[int],
-    committed: Mapping[tuple[str, int], int],
-    broadcast: Sequence[Message],
+    assignment: Assignment,
     box: BlackBox,
 ) -> dict[int, Owned]:
-    """Restores partitions; `committed` are the group's offsets, `broadcast` the broadcast topics as
-    they stand.
+    """Returns each partition with its tables as its last transaction left them.
 
     Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong
     one.
     """
+    partitions = assignment.partitions
     RESTORE_READ.set(0)
     RESTORE_OFFSETS.set(0)
     owned = {p: Owned(topology.state(p, settings), Journal(p)) for p in partitions}
@@ -56,7 +68,7 @@ def restore(
     for p, entry in entries.items():
         owned[p].journal = Journal.after(entry)
         owned[p].tables.now = owned[p].ticked_at = entry.now
-    _check(owned, committed, settings)
+    _check(owned, assignment.committed, settings)
     known = [p for p in partitions if p in entries]
     _read_rows(settings, codec, client, {p: owned[p].tables for p in known})
     for p in known:
@@ -66,7 +78,7 @@ def restore(
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
     for p in known:
         if not keeps_broadcasts(entries[p].agents):
-            _take_over(owned[p], broadcast, codec)
+            _take_over(owned[p], assignment.broadcast, codec)
     pa.default_memory_pool().release_unused()  # what decoding took
     return owned
 

@@ -384,7 +384,7 @@ class History:
         self.steps.append(step)
         take(step, self.tables, self.folded)
 
-    def write(self, chapter: Chapter, number: int) -> None:
+    def write(self, chapter: Chapter, number: int) -> None:  # noqa: C901 - one case a chapter
         match chapter:
             case Results():
                 self._send(RESULTS, list(_results(chapter, number)), chapter.seed)

@@ -42,7 +42,9 @@ def sound(name: str, rng: np.random.Generator) -> bytes:
     return CODEC.encode(filled)
 
 
-def mutated(value: bytes, kind: int, at: int, size: int, others: Sequence[bytes]) -> bytes:
+def mutated(  # noqa: C901 - one case a kind of damage
+    value: bytes, kind: int, at: int, size: int, others: Sequence[bytes]
+) -> bytes:
     """One kind of damage of KINDS, at a place; `at` and `size` are any numbers, `others` what may
     be mixed in.
     """
