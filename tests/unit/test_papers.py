@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAPERS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/**/*.md")})
 NAMES = [str(path.relative_to(ROOT)) for path in PAPERS]
 README_WORDS = 1_500
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def prose(path: Path) -> str:
@@ -93,10 +94,10 @@ def defined(path: Path) -> set[str]:
     """
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, _FUNCTIONS):
             found.add(node.name)
         elif isinstance(node, ast.ClassDef):
-            inner = (each.name for each in node.body if isinstance(each, ast.FunctionDef))
+            inner = (each.name for each in node.body if isinstance(each, _FUNCTIONS))
             found |= {node.name, *(f"{node.name}.{name}" for name in inner)}
         elif isinstance(node, ast.Assign):
             found |= {each.id for each in node.targets if isinstance(each, ast.Name)}
