@@ -181,10 +181,13 @@ class PrefixedProducer:
         topic: str,
         value: bytes | None = None,
         key: str | bytes | None = None,
-        *,
+        partition: int | None = None,
         on_delivery: OnDelivery | None = None,
         **more: Any,
     ) -> None:
+        """partition: None where the client chooses it."""
+        if partition is not None:
+            more["partition"] = partition
         if topic == DEAD_LETTERS and more.get("headers"):
             more["headers"] = _origin_renamed(more["headers"], self._names.out)
         if on_delivery is not None:
@@ -195,7 +198,6 @@ class PrefixedProducer:
         self,
         topic: str,
         messages: list[dict[str, Any]],
-        *,
         partition: int,
         on_delivery: OnDelivery | None = None,
     ) -> int:

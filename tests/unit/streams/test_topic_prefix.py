@@ -161,6 +161,7 @@ class Told:
         self.given = [topics, callbacks]
 
     def produce(self, topic: str, **more: Any) -> None:
+        self.given = [more["partition"]]
         more["on_delivery"](self.error, Message(topic=topic, value=b"value"))
 
     def produce_batch(self, topic: str, messages: list[Any], **more: Any) -> int:
@@ -202,12 +203,14 @@ def test_statistics_are_told_without_the_prefix() -> None:
 
 def test_what_was_delivered_is_told_without_the_prefix() -> None:
     heard: list[tuple[KafkaError | None, str | None]] = []
-    producer = PrefixedProducer(Told(), Names(STAGING))  # type: ignore[arg-type]
+    client = Told()
+    producer = PrefixedProducer(client, Names(STAGING))  # type: ignore[arg-type]
 
     def hear(error: KafkaError | None, message: Message) -> None:
         heard.append((error, message.topic()))
 
-    producer.produce(TICKS, b"value", on_delivery=hear)
+    producer.produce(TICKS, b"value", "key", 3, hear)
+    assert client.given == [3]
     producer.produce_batch(TICKS, [{"value": b""}], partition=0, on_delivery=hear)
     assert heard == [(None, TICKS)] * 2
 
