@@ -56,8 +56,9 @@ def tenant_of(name: str) -> str:
 
 
 def target_of(subject: str, environment: str) -> str:
-    """What a command of a subject acts on; no other subject's is named so, because an environment
-    holds no slash.
+    """Returns the target of a subject's commands in an environment.
+
+    No other subject's target has that name, because an environment holds no slash.
 
     >>> target_of("acme/support-bot", "production")
     'acme/support-bot/production'

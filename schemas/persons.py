@@ -25,7 +25,7 @@ def person(name: str) -> str:
 
 
 def person_fault(field: str, name: str) -> tuple[Reason, str] | None:
-    """What is wrong with the name of a person."""
+    """Returns the fault in the name of a person; None where there is none."""
     fault = text_fault(field, name)
     if fault is not None:
         return fault

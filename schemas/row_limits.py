@@ -23,5 +23,9 @@ REFERENCE_COUNT_MAX = 50_000
 
 
 def bytes_of(*names: str | None) -> int:
-    """How many bytes names take in UTF-8."""
+    """Returns the number of bytes that names take in UTF-8; None takes none.
+
+    >>> bytes_of("de", None, "größe")
+    9
+    """
     return sum(len(name.encode()) for name in names if name is not None)

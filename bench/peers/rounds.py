@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from bench.peers.least_program import CHANGELOG
 from bench.peers.pace import Committed, Pace, TooSlow, pace
@@ -17,6 +16,7 @@ from schemas.codec.framing import Codec
 from streams.bench.running import running
 from streams.bench.workload import Workload
 from streams.kafka.admin import topics
+from streams.kafka.admin_types import NewTopic
 from streams.kafka.reading import admin, end_offsets, start_offsets
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError

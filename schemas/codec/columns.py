@@ -101,7 +101,9 @@ class _Framed:
         self.data = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
 
     def begin_with(self, start: bytes) -> NDArray[np.bool_]:
-        """Which values have this header and may be decoded as a batch, shape (n,)."""
+        """Returns a mask of the values that have this header and may be decoded as a batch, shape
+        (n,).
+        """
         sizes = self.ends - self.starts
         likely: NDArray[np.bool_] = (sizes >= _WORD_BYTES) & (
             sizes <= MAX_BYTES

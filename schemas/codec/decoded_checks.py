@@ -25,7 +25,7 @@ def encoded_size(batch: pa.RecordBatch, record: str) -> int:
 
 
 def believable_rows(batch: pa.RecordBatch, record: str) -> NDArray[np.bool_] | None:
-    """Which rows have UTF-8 text and ints of 32 bits, shape (n,); None for all of them."""
+    """Returns a mask of the rows with UTF-8 text and ints of 32 bits, shape (n,); None for all."""
     believable = np.ones(batch.num_rows, np.bool_)
     for field in flat_fields(record):
         column = batch.column(field.name)

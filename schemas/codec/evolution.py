@@ -10,11 +10,11 @@ from schemas.catalog import Compatibility
 
 
 def unsafe(old: str, new: str, level: Compatibility) -> str | None:
-    """Why `new` may not follow `old`; None where it may.
+    """Returns why the schema `new` may not follow `old`; None where it may.
 
     BACKWARD: the new schema reads what the old one wrote. FULL: the old one reads what the new one
-    writes as well. Transitivity is the caller's: ask for each released schema. ValueError where a
-    text is not a schema.
+    writes as well. Transitivity is the caller's: ask for each released schema. Raises ValueError
+    where a text is not a schema.
     """
     older, newer = _parsed(old), _parsed(new)
     if (why := _unreadable(newer, older)) is not None:

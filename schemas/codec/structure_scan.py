@@ -19,7 +19,8 @@ _SIZES = {"double": 8, "boolean": 1}
 
 
 def sound_rows(data: Bytes, starts: Ints, ends: Ints, fields: Sequence[FlatField]) -> Mask:
-    """Which rows data[starts[i]:ends[i]] are exactly one record by structure, shape (n,).
+    """Returns a mask of the rows data[starts[i]:ends[i]] that are exactly one record by structure,
+    shape (n,).
 
     Text is not looked at: a sound row's strings may still be bad UTF-8.
     """

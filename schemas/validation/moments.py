@@ -60,8 +60,9 @@ def unit_of(number: float) -> str | None:
 
 
 def moment_fault(name: str, at: int, appended: int, may_be_ahead: bool) -> Fault | None:
-    """What is wrong with a moment of a record that the broker appended at `appended`, ms; None
-    where nothing is.
+    """Returns the fault of a moment in a record; None where there is none.
+
+    appended: when the broker appended the record, ms.
     """
     latest = appended + (PLANNED_MS if may_be_ahead else FUTURE_MS)
     if EARLIEST_MS <= at <= latest:
@@ -85,7 +86,7 @@ def moment_fault(name: str, at: int, appended: int, may_be_ahead: bool) -> Fault
 
 
 def moment_faults(record: object, appended: int) -> Iterator[Fault]:
-    """What is wrong with the moments of a record, wherever its schema has one."""
+    """Yields the faults of a record's moments, wherever its schema has one."""
     for moment in moments_of(type(record).__name__):
         for at in _values(record, moment.path):
             fault = moment_fault(moment.name, at, appended, moment.may_be_ahead)

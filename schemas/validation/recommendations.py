@@ -10,7 +10,7 @@ CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
 
 
 def check_recommendation(one: Recommendation) -> list[Fault]:
-    """Why a recommendation is refused; empty where it is not."""
+    """Returns the reasons why a recommendation is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=one.event_id, run_id=one.run_id, kind=one.kind),
         *keys_at_fault(agent_id=one.agent_id),
@@ -25,7 +25,7 @@ def check_recommendation(one: Recommendation) -> list[Fault]:
 
 
 def check_outcome(one: RecommendationOutcome) -> list[Fault]:
-    """Why an outcome is refused; empty where it is not."""
+    """Returns the reasons why an outcome is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=one.event_id, run_id=one.run_id, judged_by=one.judged_by),
         *keys_at_fault(agent_id=one.agent_id),

@@ -16,7 +16,7 @@ _SPREAD = (RequestKind.FREEZE, RequestKind.UNFREEZE)
 
 
 def spread(record: object) -> bool:
-    """Whether a record is asked for many subjects, and so of each partition."""
+    """Returns True if a record concerns subjects of all partitions and is written to each."""
     return (
         isinstance(record, Request)
         and record.kind in _SPREAD
@@ -25,7 +25,7 @@ def spread(record: object) -> bool:
 
 
 def check_request(one: Request) -> list[Fault]:
-    """Why a request is refused; empty where it is not."""
+    """Returns the reasons why a request is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=one.event_id),
         *_asked_of(one),
@@ -59,7 +59,7 @@ def check_request(one: Request) -> list[Fault]:
 
 
 def check_review(one: Review) -> list[Fault]:
-    """Why a review is refused; empty where it is not."""
+    """Returns the reasons why a review is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=one.event_id, command_id=one.command_id),
         *keys_at_fault(subject=one.subject),

@@ -48,7 +48,7 @@ COMMANDS_MAX = 1_000  # an hour; when each was issued is kept for as long
 
 
 def check_spec(spec: ExperimentSpec) -> list[Fault]:
-    """Why a spec is refused; empty where it is not."""
+    """Returns the reasons why a spec is refused; empty where it is not."""
     arms = (spec.control, *spec.treatments)
     faults = [
         *names_at_fault(
@@ -83,7 +83,7 @@ def check_spec(spec: ExperimentSpec) -> list[Fault]:
 
 
 def check_status(status: CommandStatus) -> list[Fault]:
-    """Why a status is refused; empty where it is not."""
+    """Returns the reasons why a status is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=status.event_id, command_id=status.command_id),
         *keys_at_fault(subject=status.subject),
@@ -97,7 +97,7 @@ def check_status(status: CommandStatus) -> list[Fault]:
 
 
 def check_policy(policy: Policy) -> list[Fault]:
-    """Why a policy is refused; empty where it is not."""
+    """Returns the reasons why a policy is refused; empty where it is not."""
     faults = [
         *names_at_fault(event_id=policy.event_id, policy_id=policy.policy_id),
         *(fault for subject in policy.subjects for fault in names_at_fault(subject=subject)),

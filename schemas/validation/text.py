@@ -24,7 +24,7 @@ _SHOWN = 40
 
 
 def text_fault(name: str, text: str | None) -> tuple[Reason, str] | None:
-    """What is wrong with a name; absent (None) is never wrong."""
+    """Returns the fault of a name; an absent one (None) has none."""
     if text is None:
         return None
     if not text:
@@ -41,8 +41,8 @@ def text_fault(name: str, text: str | None) -> tuple[Reason, str] | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def parts_fault(name: str, text: str) -> tuple[Reason, str] | None:
-    """Why a name, [tenant/]line, cannot be told from another one or from a pattern where it is
-    joined to others.
+    """Returns why a name, [tenant/]line, is like another one or a pattern where it is joined to
+    others.
     """
     tenant, *line = text.split(JOINER)
     if not all((tenant, *line)):
@@ -59,7 +59,7 @@ def parts_fault(name: str, text: str) -> tuple[Reason, str] | None:
 
 
 def environment_fault(name: str, text: str | None) -> tuple[Reason, str] | None:
-    """What is wrong with the name of an environment, which is joined to a subject."""
+    """Returns the fault in the name of an environment, which is joined to a subject."""
     if text is not None and JOINER in text:
         sentence = (
             f"{name} {text[:_SHOWN]!r} holds a {JOINER!r}, which parts it from the subject: "

@@ -14,9 +14,8 @@ from schemas.codec.framing import Codec
 from streams.bench.workload import EXPERIMENTS, METRICS, Workload
 from streams.engine.processor import Processor
 from streams.kafka.admin.topics import create
-from streams.kafka.backend import door
 from streams.kafka.embedded.broker import EmbeddedKafka
-from streams.kafka.reading import admin, end_offsets
+from streams.kafka.reading import admin, committed_reader, end_offsets
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
 
@@ -76,20 +75,17 @@ def _say(text: str) -> None:
 
 def _plain(settings: Settings, starts: dict[TopicPartition, int], records: int) -> float:
     """Records a second that consume() hands over, nothing done with them."""
-    consumer = door(settings).consumer(
-        settings.client(
-            **{
-                "group.id": "bench-plain",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "queued.min.messages": 200_000,
-                "queued.max.messages.kbytes": 131_072,
-                # the default, a second, is how long a full queue would starve the loop
-                "fetch.queue.backoff.ms": 2,
-                "fetch.message.max.bytes": 4_194_304,
-            }
-        )
+    consumer = committed_reader(
+        settings,
+        {
+            "auto.offset.reset": "earliest",
+            "queued.min.messages": 200_000,
+            "queued.max.messages.kbytes": 131_072,
+            # the default, a second, is how long a full queue would starve the loop
+            "fetch.queue.backoff.ms": 2,
+            "fetch.message.max.bytes": 4_194_304,
+        },
+        group="bench-plain",
     )
     consumer.assign(
         [TopicPartition(part.topic, part.partition, start) for part, start in starts.items()]

@@ -12,6 +12,7 @@ from schemas.ids import event_uuid, partition_of
 from schemas.records import Autonomy, CommandRow, Phase, Review, ReviewVerdict
 from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
 from streams.kafka.backend import door
+from streams.kafka.reading import committed_reader
 from streams.kafka.table_reader import standing
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -32,15 +33,7 @@ class Probes:
         self.probes = probes
         self._settings, self._codec = settings, Codec(local_ids())
         self._producer = door(settings).producer(settings.client(**{"linger.ms": 0}))
-        self._consumer = door(settings).consumer(
-            settings.client(
-                **{
-                    "group.id": "probes",
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                }
-            )
-        )
+        self._consumer = committed_reader(settings, group="probes")
         self._consumer.assign([TopicPartition(watched, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}
         self.sent: dict[str, float] = {}

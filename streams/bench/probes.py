@@ -50,8 +50,9 @@ def spec_of(number: int) -> ExperimentSpec:
 
 
 def records_of(number: int, moment: int, length: int = 0) -> list[ExperimentResult]:
-    """What the experiment sends, to the record that proves the harm; the last occurred at this
-    moment, ms.
+    """Returns the results that one probe's experiment sends, up to the one that proves the harm.
+
+    moment: when the last of them occurred, ms. length: the number of results; 0: LENGTH.
     """
     name, length = subject_of(number), length or LENGTH
     return [

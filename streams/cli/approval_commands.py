@@ -22,6 +22,7 @@ from streams.kafka.table_reader import standing
 from streams.operations.record_fates import Became
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.errors import MendstreamError
+from streams.runtime.id_prefixes import check_length, only_id
 from streams.runtime.settings import Settings
 from streams.runtime.terminal import say
 
@@ -165,18 +166,12 @@ def request(subject: str, kind: RequestKind, by: str, why: str, **fields: str | 
 
 
 def _row(settings: Settings, command_id: str) -> CommandRow:
+    remedy = "`mendstream table commands` shows them."
+    check_length(command_id, _LEAST, remedy)
     rows = standing(settings, codec_for(settings), TABLES_COMMANDS)
-    found = [
-        row
-        for key, row in rows.items()
-        if key.startswith(command_id) and isinstance(row, CommandRow)
-    ]
-    if len(found) != 1 or len(command_id) < _LEAST:
-        raise MendstreamError(
-            f"{len(found)} commands have an id that begins with {command_id!r}.",
-            f"`mendstream table commands` shows them; give at least {_LEAST} characters.",
-        )
-    return found[0]
+    row = rows[only_id(command_id, rows, "command", TABLES_COMMANDS, remedy)]
+    assert isinstance(row, CommandRow), f"{TABLES_COMMANDS} holds rows of commands"
+    return row
 
 
 def _told(settings: Settings, before: CommandRow) -> None:

@@ -25,7 +25,7 @@ from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.publisher import Publisher
 from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic, wait_until
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import MendstreamError, cannot_write
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
 from streams.runtime.terminal import Screen as Plain
@@ -231,9 +231,7 @@ def _written(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise MendstreamError(
-            f"{path} cannot be written: {error.strerror}.", "Name another file."
-        ) from error
+        raise cannot_write(path, error, "Name another file.") from error
 
 
 def _wait(worker: Worker, settings: Settings, log: Path) -> None:

@@ -164,7 +164,7 @@ class _JsonLine(logging.Formatter):
 
 
 def log_lines(verbose: bool) -> None:
-    """What the loggers say goes to stderr, a line of JSON each."""
+    """Sends what loggers say to stderr, one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine())
     logging.getLogger("mendstream").setLevel(logging.DEBUG if verbose else logging.INFO)

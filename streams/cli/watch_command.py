@@ -12,9 +12,8 @@ from schemas.catalog import COMMANDS, TOPICS
 from streams.cli.support.options import Given, command
 from streams.files.rendering import line, message
 from streams.kafka.admin.permissions import check_visible
-from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
-from streams.kafka.reading import READER, admin, end_offsets, start_offsets
+from streams.kafka.reading import READER, admin, committed_reader, end_offsets, start_offsets
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -96,16 +95,7 @@ def _records(
     waiting = {(p.topic, p.partition) for p in parts if starts[p] < ends[p]}
     if not follow and not waiting:
         return
-    consumer = door(settings).consumer(
-        settings.client(
-            **{
-                "group.id": READER,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
-    )
+    consumer = committed_reader(settings, {"enable.partition.eof": True})
     try:
         consumer.assign([TopicPartition(p.topic, p.partition, starts[p]) for p in parts])
         while follow or waiting:

@@ -10,9 +10,8 @@ from schemas.catalog import COMMANDS, JOURNAL, METRICS, RESULTS, TABLES_ARMS, TA
 from schemas.codec.framing import Codec
 from schemas.records import ArmRow, Command, JournalEntry, MetricRow
 from streams.demo.datasets import SUBJECTS
-from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
-from streams.kafka.reading import READER, end_offsets
+from streams.kafka.reading import committed_reader, end_offsets
 from streams.runtime.settings import Settings
 
 _ORDERS = {topic: order for order, topic in COMMANDS.items()}
@@ -86,17 +85,13 @@ class Feed:
         self.view = DemoView()
         parts = [TopicPartition(topic, p) for topic in _TOPICS for p in range(settings.partitions)]
         self._ends = {(p.topic, p.partition): end for p, end in end_offsets(client, parts).items()}
-        self._consumer = door(settings).consumer(
-            settings.client(
-                **{
-                    "group.id": READER,
-                    "enable.auto.commit": False,
-                    "enable.partition.eof": True,
-                    "isolation.level": "read_committed",
-                    "auto.offset.reset": "earliest",
-                    "fetch.wait.max.ms": 50,
-                }
-            )
+        self._consumer = committed_reader(
+            settings,
+            {
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+            },
         )
         starts = {
             key: max(0, end - _BACK) if key[0] == JOURNAL else 0 for key, end in self._ends.items()
@@ -151,7 +146,7 @@ class Feed:
 
 
 def faults(commands: Iterable[tuple[str, Command]]) -> list[str]:
-    """Where the commands are not what is known of the data to be right; empty where they are."""
+    """Returns a sentence for each command that the data should not, or should, have brought."""
     given = list(commands)
     found = []
     if not any(order == "RETRAIN" and command.subject == "car-loan" for order, command in given):

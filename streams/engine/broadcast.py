@@ -6,9 +6,8 @@ from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import BROADCASTS, POLICIES
-from streams.kafka.backend import door
 from streams.kafka.error_messages import DENIED, explained
-from streams.kafka.reading import READER, end_offsets, read, start_offsets
+from streams.kafka.reading import READER, committed_reader, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
 
 log = logging.getLogger("mendstream.broadcast")
@@ -27,20 +26,11 @@ class Broadcast:
         ranges = {(part.topic, 0): (starts[part], ends[part]) for part in parts}
         self._news = [message for batch in read(settings, ranges) for message in batch]
         self._keep(self._news)
-        self._consumer = door(settings).consumer(
-            settings.client(
-                **{
-                    "group.id": READER,
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "auto.offset.reset": "earliest",
-                }
-            )
-        )
+        self._consumer = committed_reader(settings, {"auto.offset.reset": "earliest"})
         self._consumer.assign([TopicPartition(part.topic, 0, ends[part]) for part in parts])
 
     def all(self) -> list[Message]:
-        """What was read so far and still counts, in the order of each topic."""
+        """Returns the last record of each key, in the order of each topic."""
         return sorted(
             self._last.values(), key=lambda message: (message.topic() or "", message.offset() or 0)
         )

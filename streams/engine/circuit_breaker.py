@@ -90,7 +90,7 @@ class Breaker:
         self._partitions = {}
 
     def opened(self, topic: str, partition: int) -> bool:
-        """Whether the partition is to stay paused."""
+        """Returns True while the partition is to stay paused."""
         found = self._partitions.get((topic, partition))
         return found is not None and found.opened
 
@@ -198,7 +198,7 @@ class Breaker:
 
 
 def source_of(key: Key) -> str:
-    """Who sent a record, by its key alone: the tenant, or the subject that names none.
+    """Returns the sender of a record by its key alone: the tenant, or the subject that names none.
 
     >>> source_of(b"acme/bot"), source_of(b"bot"), source_of(None) == NO_KEY
     ('acme', 'bot', True)

@@ -84,8 +84,9 @@ class Journal:
 
     @property
     def full(self) -> bool:
-        """Whether the entry in the making must be closed: what is embedded in it would not fit into
-        one record.
+        """Returns True once the entry in the making must be closed.
+
+        What is embedded in it would not fit into one record otherwise.
         """
         return self.embedded > EMBEDDED_MAX or len(self.steps) > STEPS_MAX
 

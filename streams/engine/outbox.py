@@ -37,7 +37,7 @@ class Emitter:
         self._signer = signer
 
     def take(self, partitions: Iterable[int]) -> Outbox:
-        """What followed so far from these partitions of the inputs; a new outbox begins for
+        """Returns what followed so far from these partitions of the inputs, and begins anew for
         each.
         """
         taken = Outbox()

@@ -112,7 +112,9 @@ class Processor:
         self._stopping = True
 
     def progress(self, ends: Mapping[tuple[str, int], int]) -> int:
-        """How many offsets before these ends are committed, of partitions that it restored."""
+        """Returns the number of committed offsets before these ends, in the partitions restored
+        here.
+        """
         return sum(min(end, self._committed.get(place, 0)) for place, end in ends.items())
 
     def run(self) -> None:

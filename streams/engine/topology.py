@@ -42,7 +42,11 @@ class Topology:
     emitter: type[Emitter] = Emitter
 
     def agents(self, dedupe_window: int, learning: bool) -> str:
-        """What must be equal for a replay to give the same bytes."""
+        """Returns the name of everything that must be equal for a replay to give the same bytes.
+
+        >>> DECIDING.agents(dedupe_window=1_000, learning=True).partition(" ")[2]
+        'dedupe=1000'
+        """
         return f"{self.version} dedupe={dedupe_window}{'' if learning else NOT_LEARNING}"
 
 

@@ -145,7 +145,7 @@ class Transactions:
 
     @property
     def busy(self) -> bool:
-        """Whether a transaction is being committed."""
+        """True while a transaction is being committed."""
         return self._ending is not None and not self._ending.done()
 
     def submit(self, outbox: Outbox, group: Any, committed: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import MendstreamError, cannot_read
 from streams.runtime.redaction import keep, keep_url
 from streams.runtime.yaml_files import document
 
@@ -20,8 +20,9 @@ class Written(BaseModel):
 
 
 def read_written(model: type[M], path: Path) -> M:
-    """What a YAML file says. Raises MendstreamError for what is no such file, naming the field at
-    fault.
+    """Returns what a YAML file says, as the model.
+
+    Raises MendstreamError for what is no such file, naming the field at fault.
     """
     written = document(path)
     try:
@@ -64,9 +65,7 @@ def secret(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise MendstreamError(
-            f"The secret in {path} cannot be read: {error}.", "Name a file that can."
-        ) from error
+        raise cannot_read(f"The secret in {path}", error) from error
     if not text:
         raise MendstreamError(f"The secret in {path} is empty.", "Write it into the file.")
     keep(str(path), text)

@@ -53,8 +53,9 @@ def silent(_topic: str, _command: Command, _reason: str, _sentence: str) -> None
 async def answered(
     command: Command, report: StatusReporter, carry_out: Callable[[], Awaitable[Ending]]
 ) -> Ending:
-    """How a command ended, once that is told. Whoever drives this needs neither Kafka nor asyncio's
-    own sleep.
+    """Carries a command out, reports its end, and returns that end.
+
+    It needs neither Kafka nor asyncio's own sleep.
     """
     ending = await _ending(command, report, carry_out)
     await report.tell(

@@ -76,6 +76,9 @@ class Transport(driver.Transport):
 
 
 def backlog(app: faust.App) -> dict[TP, int]:
-    """What waits for an application in Kafka, by partition; empty before it is assigned any."""
+    """Returns the number of records that wait for an application, by partition.
+
+    It is empty before the application is assigned any.
+    """
     consumer = app.consumer
     return consumer.backlog() if isinstance(consumer, _Consumer) else {}

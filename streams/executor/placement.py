@@ -75,7 +75,7 @@ class Target(Protocol):
     """One kind of target; `name` is the target that a command names. Each raises Unusable."""
 
     async def read(self, name: str) -> TargetState:
-        """What stands; an empty Placed where nothing was ever placed."""
+        """Returns the state that stands; an empty TargetState where nothing was ever placed."""
         ...
 
     async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
@@ -87,13 +87,14 @@ class Target(Protocol):
         ...
 
     def share(self, placed: TargetState) -> float:
-        """What of the traffic the candidate has where this stands, in [0, 1]: as near to what is
-        wanted as it can be had.
+        """Returns the candidate's share of the traffic in this state, in [0, 1].
+
+        It is as near to the share wanted as the target can come.
         """
         ...
 
     async def healthy(self, name: str) -> bool:
-        """Whether the candidate, with the share that it has, does its work."""
+        """Returns True if the candidate does its work with the share that it has."""
         ...
 
 

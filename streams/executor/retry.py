@@ -55,10 +55,9 @@ async def persist(
     within_seconds: float,
     failed: Callable[[NotNow], None] = lambda _: None,
 ) -> T:
-    """What `attempt` gives, tried again after each NotNow; the last one is raised when the time is
-    over.
+    """Returns the result of `attempt`, which is tried again after each NotNow.
 
-    failed: told of each attempt that did not work.
+    Raises the last NotNow once `within_seconds` are over. failed: called with each NotNow.
     """
     ends_at = clock.now_ms() + within_seconds * 1_000
     for rest in rests():

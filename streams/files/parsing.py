@@ -143,7 +143,7 @@ def _truth(value: object) -> bool:
 
 
 def is_moment(field: str) -> bool:
-    """Whether a field of what people write holds a time."""
+    """Returns True if a field of what people write holds a time."""
     return field.endswith("_at") or field == "from_"
 
 

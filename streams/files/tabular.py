@@ -26,7 +26,7 @@ from streams.files.parsing import (
     unit_written,
 )
 from streams.files.row_ids import TELLING, RowIds
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import MendstreamError, cannot_read
 
 Row = Mapping[str, Any]
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
@@ -200,8 +200,9 @@ def _source(record: type, field: str, value: str, constant: bool, times: TimeFor
 
 
 def name_of(path: Path) -> str:
-    """What a file is called in ids and sentences; what comes through a pipe has no name that
-    lasts.
+    """Returns the name of a file in ids and sentences.
+
+    What comes through a pipe has no name that lasts, and is called standard input.
     """
     return path.name if path.is_file() else "standard input"
 
@@ -218,8 +219,7 @@ def _opened(path: Path, stack: ExitStack) -> IO[str]:
         unpacked = stack.enter_context(io.BufferedReader(opener(raw, "rb"))) if opener else raw
         head = _head(unpacked)
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise MendstreamError(f"{path} cannot be read: {why}.", "Name a file that can.") from error
+        raise cannot_read(path, error) from error
     if head.startswith(b"PK\3\4"):
         raise MendstreamError(
             f"{path} is a ZIP archive, such as Excel's.", "Save it as CSV, or unpack it."

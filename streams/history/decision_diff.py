@@ -31,7 +31,7 @@ class DecisionPair:
 
     @property
     def at(self) -> int:
-        """When it first fell in either, ms."""
+        """The moment at which it first fell in either history, ms."""
         return min(each.decided_at for each in (self.recorded, self.other) if each is not None)
 
 
@@ -72,7 +72,7 @@ def paired(recorded: Iterable[Decision], other: Iterable[Decision]) -> list[Deci
 
 
 def issued(decision: Decision | None) -> bool:
-    """Whether a command was written."""
+    """Returns True if a command was written."""
     return decision is not None and decision.outcome == Outcome.ISSUED
 
 

@@ -32,11 +32,10 @@ from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin
 from streams.kafka.schema_ids import codec_for
 from streams.kafka.stored_records import Stored, naming
-from streams.runtime.errors import MendstreamError
+from streams.runtime.id_prefixes import check_length, only_id
 from streams.runtime.settings import Settings
 
 ID_CHARACTERS = 8  # of an id at least: eight hex digits tell apart some ten thousand decisions
-_NAMED = 5  # ids that an error lists
 # By the budget of all partitions, or by a person: nothing of the command comes of the record that
 # was decided.
 _ISSUED_LATER = frozenset({Outcome.AWAITING_ADMISSION, Outcome.AWAITING_APPROVAL})
@@ -110,27 +109,13 @@ def _find(settings: Settings, codec: Codec, client: AdminClient, wanted: str) ->
     all.
     """
     remedy = "`mendstream watch decisions --no-follow` lists all decisions."
-    if len(wanted) < ID_CHARACTERS:
-        raise MendstreamError(
-            f"{wanted!r} is too short for an id.",
-            f"Give {ID_CHARACTERS} characters or more; {remedy}",
-        )
+    check_length(wanted, ID_CHARACTERS, remedy)
     by_id: dict[str, list[Stored]] = {}
     for each in naming(settings, codec, client, (DECISIONS,), range(settings.partitions), wanted):
         by_id.setdefault(_decision(each.record).decision_id, []).append(each)
-    ids = [name for name in by_id if name.startswith(wanted)]
-    if not ids:
-        raise MendstreamError(
-            f"No decision in {DECISIONS} has an id that begins with {wanted!r}.", remedy
-        )
-    if len(ids) > 1:
-        listed = ", ".join(ids[:_NAMED]) + (" and others" if len(ids) > _NAMED else "")
-        raise MendstreamError(
-            f"{len(ids)} decisions have ids that begin with {wanted!r}: {listed}.",
-            "Give more of it.",
-        )
+    found = by_id[only_id(wanted, by_id, "decision", DECISIONS, remedy)]
     return sorted(
-        by_id[ids[0]], key=lambda each: (not _at_home(each, settings), each.partition, each.offset)
+        found, key=lambda each: (not _at_home(each, settings), each.partition, each.offset)
     )
 
 

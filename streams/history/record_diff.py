@@ -25,7 +25,10 @@ class Difference:
 def differences(
     name: str, stored: Sequence[Stored], key: str, replayed: Record | None, codec: Codec
 ) -> list[Difference]:
-    """Where the copies of one record that stand are not, byte for byte, the one record replayed."""
+    """Returns each way in which the stored copies of one record differ from the record replayed.
+
+    They are compared byte for byte.
+    """
     found = [
         each
         for copy in stored

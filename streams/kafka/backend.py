@@ -34,7 +34,7 @@ class Door(Protocol):
         ...
 
     def wait(self, future: Future[None], seconds: float) -> bool:
-        """Whether it was done within the time."""
+        """Waits for the future, and returns True if it was done within the time."""
         ...
 
 

@@ -47,7 +47,7 @@ class LastClientError:
             self.error = error
 
     def refused(self) -> bool:
-        """Whether Kafka answered and said no to our name or password."""
+        """True if Kafka answered and refused our name or password."""
         return self.error is not None and self.error.code() in _AUTH
 
 
@@ -77,22 +77,25 @@ def transactional_id(group: str, slot: str) -> str:
 
 
 def begin_anew(settings: Settings) -> str:
-    """How to go on without what is lost.
+    """Returns a sentence that says how to go on without what is lost.
 
     The topics of a prefix are the same for every group, so a group of another name alone would find
     the old tables.
     """
     return (
         f"begin anew: stop all workers, delete {settings.topic(JOURNAL)} and all "
-        f"{settings.topic('tables.*.v1')}, run `mendstream topics create`, and start with a --group "
-        "that was never used; it judges again what the inputs still hold. Or leave everything as it "
-        "is, and let workers and all who write to them go on under a new --topic-prefix: there "
-        "nothing is known of what was."
+        f"{settings.topic('tables.*.v1')}, run `mendstream topics create`, and start with a "
+        "--group that was never used; it judges again what the inputs still hold. Or leave "
+        "everything as it is, and let workers and all who write to them go on under a new "
+        "--topic-prefix: there nothing is known of what was."
     )
 
 
 def ended(error: KafkaError, settings: Settings) -> str:
-    """Why Kafka ended a worker, as a sentence; of what is not known, what the client says."""
+    """Returns a sentence that says why Kafka ended a worker.
+
+    Of an error that is not known it repeats what the client says.
+    """
     if error.code() not in _FENCED:
         return str(error)
     return (
@@ -105,8 +108,9 @@ def ended(error: KafkaError, settings: Settings) -> str:
 def explained(
     error: KafkaError | None, settings: Settings, topic: str | None = None, group: str | None = None
 ) -> MendstreamError:
-    """What a Kafka error means to the person who started us; topic, group: of what it was said,
-    where that is known.
+    """Returns what a Kafka error means to the person who started us.
+
+    topic, group: of what Kafka said it, where that is known.
     """
     code, said = (error.code(), error.str()) if error is not None else (None, "")
     if code in _AUTH:
@@ -155,8 +159,9 @@ def explained(
 
 
 def unreadable(error: KafkaError, topic: str, partition: int, offset: int) -> MendstreamError:
-    """What a damaged batch means to the person who started us; offset: where reading was to go
-    on.
+    """Returns what a damaged batch means to the person who started us.
+
+    offset: where reading was to go on.
     """
     return MendstreamError(
         f"{topic}/{partition} cannot be read from offset {offset} on: {error.str()}.",

@@ -2,8 +2,8 @@
 
 Inside, topics have the names of schemas/catalog.py, whatever the prefix: what is decided, and each
 id, follows from the records alone. These clients are the one place where names are translated: out
-as a call goes to Kafka, in as its answer comes back. They have only the calls that Mendstream makes,
-so that no name can pass by unseen.
+as a call goes to Kafka, in as its answer comes back. They have only the calls that Mendstream
+makes, so that no name can pass by unseen.
 
 A dead letter says in a header which topic its record came from. Tools of others read that header
 too, so it holds the name that the topic has at Kafka.
@@ -23,10 +23,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalog import DEAD_LETTERS
+from streams.kafka.admin_types import NewTopic, ResourceType
 from streams.kafka.dead_letters import ERRORS
 from streams.runtime.settings import ClientConfig
 
@@ -250,7 +249,7 @@ class PrefixedAdmin:
         return self._client.poll(timeout)
 
     def list_topics(self, timeout: float = -1.0) -> Any:
-        """What Kafka has of this installation: topics without the prefix are another's."""
+        """Returns what Kafka has of this installation; topics without the prefix are another's."""
         found = self._client.list_topics(timeout=timeout)
         found.topics = {
             self._names.back(topic): each

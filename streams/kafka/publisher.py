@@ -119,8 +119,12 @@ def put(runs: Runs, offset: int) -> None:
 
 
 def count(runs: Runs, start: int, end: int | None) -> int:
-    """How many of the records lie at an offset from `start` up to, not including, `end`; None: to
-    the last.
+    """Returns the number of records at offsets from `start` up to, not including, `end`.
+
+    end: None for all up to the last.
+
+    >>> count([[3, 5], [9, 9]], 4, None), count([[3, 5], [9, 9]], 4, 9)
+    (3, 2)
     """
     total = 0
     for first, last in runs:
@@ -130,6 +134,10 @@ def count(runs: Runs, start: int, end: int | None) -> int:
 
 
 def within(runs: Runs, offset: int) -> bool:
-    """Whether one of the records lies at this offset."""
+    """Returns True if one of the records is at this offset.
+
+    >>> within([[3, 5], [9, 9]], 5), within([[3, 5], [9, 9]], 6)
+    (True, False)
+    """
     at = bisect_right(runs, offset, key=itemgetter(0)) - 1
     return at >= 0 and offset <= runs[at][1]

@@ -13,13 +13,13 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from streams.kafka.admin_types import OffsetSpec
 from streams.kafka.backend import door
 from streams.kafka.batches import runs
 from streams.kafka.error_messages import UNREADABLE, LastClientError, explained
 from streams.runtime.clock import POLL_SECONDS, monotonic, wait_until
-from streams.runtime.settings import Settings
+from streams.runtime.settings import ClientConfig, Settings
 
 TIMEOUT_SECONDS = 30.0
 _PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
@@ -44,6 +44,22 @@ _SEEKING = {  # librdkafka looks for the group's coordinator anew, but does not 
 
 
 TopicPartitionKey = tuple[str, int]  # topic, partition
+
+
+def committed_reader(
+    settings: Settings, more: ClientConfig | None = None, group: str = READER
+) -> Consumer:
+    """Returns a consumer of committed records that is to be assigned its partitions.
+
+    It commits no offsets by itself and joins no group. more: librdkafka's settings beside these.
+    group: whose offsets it may ask for or commit; who only reads has no need to name one.
+    """
+    ours: ClientConfig = {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+    }
+    return door(settings).consumer(settings.client(**ours, **(more or {})))
 
 
 def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
@@ -134,22 +150,18 @@ def read_places(
     open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
     if not open_ends:
         return
-    consumer = door(settings).consumer(
-        settings.client(
-            **{
-                "group.id": READER,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                # enough to keep a reader busy, and given back late if at all
-                "queued.max.messages.kbytes": 32_768,
-                # the default, a second, is how long a full queue would starve the loop
-                "fetch.queue.backoff.ms": 2,
-                "check.crcs": True,  # what a disk damaged must not be taken for a row
-                "fetch.wait.max.ms": 10,  # an empty partition says so at once
-            }
-        )
+    consumer = committed_reader(
+        settings,
+        {
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            # enough to keep a reader busy, and given back late if at all
+            "queued.max.messages.kbytes": 32_768,
+            # the default, a second, is how long a full queue would starve the loop
+            "fetch.queue.backoff.ms": 2,
+            "check.crcs": True,  # what a disk damaged must not be taken for a row
+            "fetch.wait.max.ms": 10,  # an empty partition says so at once
+        },
     )
     try:
         consumer.assign(

@@ -20,9 +20,8 @@ from streams.engine.transaction import Crash, Hook, Outbox, Transactions
 from streams.kafka.admin.acls import REDRIVABLE, REDRIVE_SLOT, redrive_group
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
 from streams.kafka.dead_letters import Header, Letter, letter
-from streams.kafka.reading import admin, end_offsets, read, start_offsets
+from streams.kafka.reading import admin, committed_reader, end_offsets, read, start_offsets
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.clock import now_ms
 from streams.runtime.errors import MendstreamError
@@ -88,7 +87,7 @@ def redrive(
 
 
 def survey(settings: Settings, wanted: Wanted) -> Redriven:
-    """What `redrive` would do; writes nothing."""
+    """Returns what `redrive` would do, and writes nothing."""
     client = admin(settings)
     check(client, settings)
     noted, found = _notes(settings, codec_for(settings), client), Redriven()
@@ -106,15 +105,7 @@ class _RedriveRun:
         self._transactions = Transactions(
             settings.model_copy(update={"slot": REDRIVE_SLOT}), at, role="redriver"
         )
-        self._consumer = door(settings).consumer(
-            settings.client(
-                **{
-                    "group.id": redrive_group(settings.group),
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                }
-            )
-        )
+        self._consumer = committed_reader(settings, group=redrive_group(settings.group))
         self._noted = _notes(settings, self._codec, client)
         self._passed: dict[int, int] = {}
 

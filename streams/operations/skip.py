@@ -22,10 +22,9 @@ from streams.engine.transaction import Crash, Transactions
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topic_conditions import verify
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
 from streams.kafka.dead_letters import LEFT_OUT
 from streams.kafka.error_messages import explained
-from streams.kafka.reading import admin, committed, end_offsets
+from streams.kafka.reading import admin, committed, committed_reader, end_offsets
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -98,9 +97,7 @@ def _skip(
     sentence: str,
 ) -> None:
     topic, partition, first, last = place
-    consumer = door(settings).consumer(
-        settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
-    )
+    consumer = committed_reader(settings, group=settings.group)
     try:
         entry = last_entries(settings, codec, client, [partition]).get(partition)
         if entry is None:

@@ -16,8 +16,9 @@ MOST = (
 
 
 def regular(path: Path) -> bool:
-    """Whether a file of ours is there to be read; what else stands in its place, such as a
-    directory, is set aside.
+    """Returns True if a file of ours is there to be read.
+
+    Whatever else stands in its place, such as a directory, is set aside.
     """
     try:
         mode = path.lstat().st_mode

@@ -24,3 +24,23 @@ class MendstreamError(Told):
         super().__init__(f"{fault} {remedy}")
         self.fault = redacted(fault)
         self.remedy = redacted(remedy)
+
+
+def cannot_read(
+    what: object, error: Exception, remedy: str = "Name a file that can."
+) -> MendstreamError:
+    """Returns the fault of a file that cannot be read, to be raised from the error.
+
+    what: the file, as a person calls it.
+    """
+    return MendstreamError(f"{what} cannot be read: {_cause(error)}.", remedy)
+
+
+def cannot_write(what: object, error: OSError, remedy: str) -> MendstreamError:
+    """Returns the fault of a file that cannot be written, to be raised from the error."""
+    return MendstreamError(f"{what} cannot be written: {_cause(error)}.", remedy)
+
+
+def _cause(error: Exception) -> str:
+    """Returns why, without the number and the name that an OSError puts around it."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

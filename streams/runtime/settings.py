@@ -161,7 +161,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def in_file(cls) -> dict[str, Any]:
-        """What a settings file says."""
+        """Returns the settings that the file given to this class holds."""
         return {}
 
     def model_post_init(self, _context: Any) -> None:
@@ -288,7 +288,9 @@ def check_names(environment: Mapping[str, str]) -> None:
 
 
 def nearest(name: str, prefix: str = "") -> str:
-    """What somebody may have meant who wrote the name of a setting wrong, as a sentence."""
+    """Returns a sentence with the setting that a wrong name may have meant, and where all are
+    listed.
+    """
     near = get_close_matches(name.lower(), Settings.model_fields, n=1, cutoff=0.5)
     shown = f"{prefix}{near[0].upper() if prefix else near[0]}" if near else ""
     return (

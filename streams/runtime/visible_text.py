@@ -37,5 +37,5 @@ def clean(text: str, keep: str = "") -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Whether every character of a text is one that a screen shows."""
+    """Returns True if every character of a text is one that a screen shows."""
     return text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text))

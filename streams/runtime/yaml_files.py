@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import MendstreamError, cannot_read
 
 # What PyYAML lets through when a value does not fit its tag: !!int x, !!bool x, !!timestamp x.
 _BROKEN = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
@@ -26,10 +26,7 @@ def documents(path: Path) -> list[Any]:
     except FileNotFoundError as error:
         raise MendstreamError(f"There is no file {path}.", "Name a YAML file.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character in it
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise MendstreamError(
-            f"{path} cannot be read: {why}.", "Name a YAML file that can."
-        ) from error
+        raise cannot_read(path, error, "Name a YAML file that can.") from error
     try:
         return list(yaml.safe_load_all(written))
     except _BROKEN as error:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from schemas.catalog import schema_text
 from schemas.records import Command
 from streams.kafka.reading import admin
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import MendstreamError, cannot_read, cannot_write
 from streams.runtime.settings import Settings
 from streams.signing.verifier import (
     KEY_ID,
@@ -101,8 +101,9 @@ def origin_of(settings: Settings) -> Origin:
 def signer_of(
     settings: Settings, origin: Callable[[Settings], Origin] = origin_of
 ) -> Signer | None:
-    """Who signs the commands of a processor, None without a key; the log says which. Raises as
-    `load` does.
+    """Returns the signer of a processor's commands, None without a key; the log says which.
+
+    Raises as `load` does.
     """
     if not settings.signing_key:
         log.info("commands are not signed: MENDSTREAM_SIGNING_KEY names no key")
@@ -126,9 +127,7 @@ def load(path: Path) -> Ed25519PrivateKey:
         ) from error
     except OSError as error:
         remedy = "The user that runs Mendstream must be able to read it."
-        raise MendstreamError(
-            f"The signing key {path} cannot be read: {error.strerror}.", remedy
-        ) from error
+        raise cannot_read(f"The signing key {path}", error, remedy) from error
     # Of root's files a group may read, as PostgreSQL has it: that is how orchestrators hand secrets
     # to other users.
     if status.st_mode & (0o037 if status.st_uid == 0 else 0o077):
@@ -162,13 +161,11 @@ def create(path: Path) -> Ed25519PrivateKey:
         ) from error
     except OSError as error:
         remedy = "Name a file in a directory that you may write to."
-        raise MendstreamError(f"{path} cannot be written: {error.strerror}.", remedy) from error
+        raise cannot_write(path, error, remedy) from error
     return key
 
 
 def public_line(key: Ed25519PrivateKey, comment: str) -> str:
-    """What a verifier's file of keys needs of a key: its id, its public half in base64, a
-    comment.
-    """
+    """Returns the line for a verifier's file of keys: id, public half in base64, and a comment."""
     public = key.public_key().public_bytes_raw()
     return f"{key_id(public)} {base64.b64encode(public).decode()} {comment}"

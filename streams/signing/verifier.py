@@ -119,8 +119,8 @@ def signed_bytes(
     value: bytes,
     meaning: tuple[str, str, str] | None = None,
 ) -> bytes:
-    """What a signature covers: the tag, then each field behind its length in 4 bytes, most
-    significant first.
+    """Returns the bytes that a signature covers: the tag, then each field behind its length in 4
+    bytes, most significant first.
 
     The fields: record type, topic, key, those of SIGNED (integers as decimal digits), with scheme 2
     cluster, group and the schema's fingerprint (`meaning`, in this order), value. Raises Refused

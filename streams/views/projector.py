@@ -16,9 +16,8 @@ from schemas.refusals import DecodeError
 from state.stores.views import VIEWS, Change, Store, StoreDown
 from streams.files.rendering import plain
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
 from streams.kafka.error_messages import explained
-from streams.kafka.reading import READER, admin, end_offsets, start_offsets
+from streams.kafka.reading import READER, admin, committed_reader, end_offsets, start_offsets
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.health import Health
@@ -44,16 +43,7 @@ class Views:
         self._parts = [
             TopicPartition(topic, p) for topic in VIEWS for p in range(settings.partitions)
         ]
-        self._consumer = door(settings).consumer(
-            settings.client(
-                **{
-                    "group.id": READER,
-                    "enable.auto.commit": False,
-                    "isolation.level": "read_committed",
-                    "auto.offset.reset": "earliest",
-                }
-            )
-        )
+        self._consumer = committed_reader(settings, {"auto.offset.reset": "earliest"})
         self._waiting: dict[
             tuple[str, str], Change
         ] = {}  # by view and key: bounded by the rows of the tables
@@ -66,12 +56,12 @@ class Views:
 
     @property
     def degraded(self) -> bool:
-        """Whether the store lags behind the log, because it does not answer."""
+        """True while the store lags behind the log because it does not answer."""
         return self._degraded
 
     @property
     def built(self) -> bool:
-        """Whether the store holds all that the log did when the building began."""
+        """Returns True once the store holds all that the log held when the building began."""
         return not self._building and not self._waiting
 
     def stop(self) -> None:

@@ -8,8 +8,8 @@ from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._metadata import ClusterMetadata
 
+from streams.kafka.admin_types import ClusterMetadata
 from streams.kafka.embedded.jars import kafka_jars
 from streams.kafka.embedded.jvm import Jvm, java
 from streams.kafka.embedded.storage import (

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
+from streams.kafka.admin_types import NewTopic
 from streams.kafka.embedded import jars
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import wait_until

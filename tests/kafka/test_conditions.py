@@ -5,14 +5,13 @@ that is named.
 from typing import Any
 
 import pytest
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 from typer.testing import CliRunner
 
 from schemas.catalog import RESULTS, TABLES_COMMANDS
 from streams.cli.app import application
 from streams.engine.processor import Processor
 from streams.kafka.admin.topic_conditions import FIX, unmet
+from streams.kafka.admin_types import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError

@@ -14,7 +14,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, RESULTS, STATUS, TABLES_ARMS, TICKS, TOPICS
 from schemas.ids import partition_of
@@ -22,6 +21,7 @@ from streams.engine.transaction import Crash, Outbox, Transactions
 from streams.history.replay import main as replay
 from streams.kafka.admin import topics
 from streams.kafka.admin.topics import settings_of
+from streams.kafka.admin_types import NewTopic
 from streams.kafka.backend import door
 from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import admin

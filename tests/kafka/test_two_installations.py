@@ -1,5 +1,5 @@
-"""Two installations share a cluster: each has topics, group and workers of its own, and decides of its
-own log alone.
+"""Two installations share a cluster: each has topics, group and workers of its own, and decides of
+its own log alone.
 """
 
 from collections.abc import Iterator

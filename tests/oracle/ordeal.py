@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from confluent_kafka.cimpl import NewTopic
 
 from streams.kafka.admin.topics import create
+from streams.kafka.admin_types import NewTopic
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic

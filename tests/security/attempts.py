@@ -11,9 +11,14 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
+from streams.kafka.admin_types import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 from streams.kafka.backend import door
 from streams.kafka.error_messages import DENIED
 from streams.runtime.clock import wait_until

@@ -1,5 +1,5 @@
-"""The Schema Registry of docker-compose.yml, Apicurio, without Docker: the same version with the same
-variables.
+"""The Schema Registry of docker-compose.yml, Apicurio, without Docker: the same version with the
+same variables.
 
 `python -m tests.ship.apicurio DIRECTORY` puts it there, verified against apicurio.lock, from the
 cache or Maven Central; `make .tools/apicurio/.unpacked` does so.

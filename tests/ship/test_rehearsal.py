@@ -1,5 +1,5 @@
-"""docker-compose.yml as it would run: from nothing to the first command carried out, with the commands of
-docs/deploy.md.
+"""docker-compose.yml as it would run: from nothing to the first command carried out, with the
+commands of docs/deploy.md.
 """
 
 import json

@@ -46,7 +46,9 @@ def vouched(faults: Iterable[Fault]) -> None:
 
 
 def doubt(became: Became) -> str:
-    """Why what was said may not be in force, as a sentence's end; empty where it was taken in."""
+    """Returns why a record may not be in force, as the end of a sentence; empty where it was taken
+    in.
+    """
     if became.unseen:
         return f"whether it was taken in cannot be seen: {became.unseen}"
     if became.waiting:

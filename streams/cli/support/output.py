@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streams.files.rendering import cell
 from streams.history.reexecution import ProgressCallback
-from streams.runtime.errors import MendstreamError
+from streams.runtime.errors import cannot_write
 from streams.runtime.terminal import Screen
 
 JsonFile = Annotated[
@@ -40,6 +40,4 @@ def write(file: Path | None, report: dict[str, Any]) -> None:
     try:
         file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise MendstreamError(
-            f"{file} cannot be written: {error.strerror}.", "Name a file that can."
-        ) from error
+        raise cannot_write(file, error, "Name a file that can.") from error

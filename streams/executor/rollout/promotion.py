@@ -39,7 +39,7 @@ def held(standing: TargetState, share: float, plan: RolloutPlan) -> Traffic:
 
 
 def waits_for_verdict(standing: TargetState, command: Command, plan: RolloutPlan) -> bool:
-    """Whether a canary may not have all of the traffic yet: of what it tries nothing is proved.
+    """Returns True where a canary may not have all of the traffic before it is proved better.
 
     A deployment that the judge orders brings its proof; one that undoes a rollback, or tries
     nothing, has nothing to prove.

@@ -92,8 +92,9 @@ class RolloutPlan:
 
 
 def ended(standing: TargetState, command: Command) -> Finished | None:
-    """How the command ended, if it did; a later attempt may only do better where it was not the
-    candidate that failed.
+    """Returns how the command ended; None where it did not, or where a later attempt may do better.
+
+    A later attempt cannot do better where the candidate failed.
     """
     for end in standing.finished:
         if end.command_id == command.command_id and (
@@ -108,7 +109,7 @@ def _for_good(end: Finished) -> bool:
 
 
 def under_way(standing: TargetState, command: Command) -> bool:
-    """Whether this attempt at the command is what the target is at."""
+    """Returns True where the target is at work on this attempt at the command."""
     mine = (standing.command_id, standing.attempt) == (command.command_id, command.attempt)
     return mine and standing.phase == PlacementPhase.BAKING
 
@@ -116,8 +117,9 @@ def under_way(standing: TargetState, command: Command) -> bool:
 def begun(
     standing: TargetState, order: Order, command: Command, plan: RolloutPlan, now: int
 ) -> TargetState:
-    """What a command makes of what stands, at first. Raises StaleToken where a later one has been
-    there.
+    """Returns the state that a command makes of the one that stands, before any time has passed.
+
+    Raises StaleToken where a later command has been there.
     """
     same = standing.command_id == command.command_id
     if command.fencing_token < standing.fencing_token or (
@@ -164,7 +166,11 @@ def begun(
 
 
 def look(standing: TargetState, healthy: bool, plan: RolloutPlan, now: int) -> RolloutEvent | None:
-    """What there is to see of a rollout under way; None: nothing yet."""
+    """Returns the event that health and time make of a rollout under way; None while there is none.
+
+    now: ms. A step that was healthy for `bake_seconds` has BAKED, the last one has PASSED; one that
+    is unhealthy after `settle_seconds` is SICK.
+    """
     at_step = now - standing.since
     if not healthy:
         return RolloutEvent.SICK if at_step >= plan.settle_seconds * 1_000 else None
@@ -174,7 +180,7 @@ def look(standing: TargetState, healthy: bool, plan: RolloutPlan, now: int) -> R
 
 
 def moved(standing: TargetState, event: RolloutEvent, now: int) -> TargetState:
-    """What follows on an event of a rollout under way."""
+    """Returns the state after an event of a rollout under way; now: ms."""
     after = replace(standing, phase=MOVES[standing.phase, event], since=now)
     if event == RolloutEvent.BAKED:
         step = standing.step + 1

@@ -94,8 +94,9 @@ class Api:
         return True
 
     async def agreed(self, attempt: Callable[[], Awaitable[bool | None]]) -> bool:
-        """What `attempt` gives, made again while it is None: while a controller's writing comes
-        between.
+        """Returns the result of `attempt`, which is made again while it is None.
+
+        It is None while a controller's writing comes between.
         """
 
         async def once() -> bool:
@@ -158,7 +159,7 @@ def annotations(found: Object) -> Mapping[str, str]:
 
 
 def standing(name: str, found: Object) -> TargetState:
-    """What the object's annotation says."""
+    """Returns the state that the object's annotation holds."""
     text = annotations(found).get(PLACED)
     return TargetState() if text is None else from_json(f"{PLACED} of {name}", text)
 
@@ -186,6 +187,9 @@ def with_image(found: Object, container: str, image: str) -> Object:
 
 
 def caught_up(found: Object) -> bool:
-    """Whether the object's controller has seen its last change; Argo writes the number as text."""
+    """Returns True once the object's controller has seen the last change of the object.
+
+    Argo writes the number as text.
+    """
     seen = number(found, (found.get("status") or {}).get("observedGeneration"))
     return seen >= number(found, found["metadata"].get("generation"))

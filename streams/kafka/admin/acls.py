@@ -10,8 +10,6 @@ from typing import Literal
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
@@ -25,6 +23,13 @@ from schemas.catalog import (
     REVIEWS,
     TOPICS,
     Writer,
+)
+from streams.kafka.admin_types import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
 )
 from streams.kafka.error_messages import explained, transactional_id, transactional_prefix
 from streams.kafka.reading import READER

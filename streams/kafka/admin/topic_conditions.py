@@ -10,11 +10,10 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 
 from agents.flow.pipeline import INPUTS
 from schemas.catalog import BROADCASTS, DEAD_LETTERS, FOREIGN, JOURNAL, REDRIVES, TOPICS, Topic
+from streams.kafka.admin_types import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from streams.kafka.error_messages import explained
 from streams.runtime.errors import MendstreamError
 from streams.runtime.message_sizes import DEAD_LETTER_BYTES, RECORD_BYTES
@@ -89,7 +88,7 @@ def verify(client: AdminClient, settings: Settings) -> None:
 
 
 def remedy(faults: Collection[Unmet]) -> str:
-    """What to do about these faults."""
+    """Returns a sentence that says how to mend these faults."""
     if all(each.setting for each in faults):
         return f"Run `{FIX}`."
     return (
@@ -119,8 +118,9 @@ def fix(client: AdminClient, settings: Settings, faults: Collection[Unmet]) -> l
 
 
 def faults_of(topic: Topic, config: Config) -> Iterator[Unmet]:
-    """What of a topic's own configuration loses, mistimes or refuses records. What Kafka does not
-    say is believed.
+    """Yields the settings of one topic that lose, mistime or refuse records.
+
+    A setting of which Kafka says nothing is believed to be right.
     """
     name = topic.name
     policies = {each.strip() for each in config.get("cleanup.policy", topic.cleanup).split(",")}

@@ -4,14 +4,12 @@ from collections.abc import Collection
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewTopic
 
 from agents.flow.pipeline import INPUTS
 from schemas.catalog import BROADCASTS, DEAD_LETTERS, TOPICS, Topic
 from streams.kafka.admin.permissions import check_visible
 from streams.kafka.admin.topic_conditions import SAFE_REPLICAS, verify
+from streams.kafka.admin_types import ConfigResource, NewTopic, ResourceType
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.message_sizes import DEAD_LETTER_BYTES
@@ -100,7 +98,8 @@ def check(client: AdminClient, settings: Settings, names: Collection[str] = TOPI
         wanted, found = partitions_of(topic, settings), len(there[topic.name].partitions)
         if wanted != found:
             raise MendstreamError(
-                f"Topic {settings.topic(topic.name)} has {found} partitions, {wanted} are configured.",
+                f"Topic {settings.topic(topic.name)} has {found} partitions, {wanted} are "
+                "configured.",
                 f"Set MENDSTREAM_PARTITIONS={found} if all co-partitioned topics have {found}; "
                 "else create them anew: a key must keep its partition.",
             )

@@ -99,7 +99,7 @@ class EmbeddedKafka:
 
     @property
     def ended(self) -> bool:
-        """Whether the JVM is gone, by itself or by us."""
+        """True once the JVM has ended, by itself or because it was stopped."""
         return self._jvm is None or self._jvm.ended
 
     @property
@@ -109,8 +109,9 @@ class EmbeddedKafka:
         return self._home / "kafka.log"
 
     def client_config(self) -> dict[str, Any]:
-        """What a confluent_kafka client needs to connect, as the first of the users if there are
-        any.
+        """Returns the settings that a confluent-kafka client needs to connect.
+
+        It connects as the first of the users, if there are any.
         """
         config: dict[str, Any] = {"bootstrap.servers": self.bootstrap, **self._client}
         if not self._users:

@@ -170,7 +170,7 @@ def new_id() -> str:
 
 
 def last_useful_line(log: str) -> str:
-    """What a log of Kafka says last of what went wrong."""
+    """Returns the last line in a log of Kafka that says what went wrong."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     telling = [
         line for line in lines if re.search(r"Exception|Error|ERROR|Invalid|Too small", line)

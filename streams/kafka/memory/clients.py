@@ -31,7 +31,7 @@ class Chance(Protocol):
         ...
 
     def happens(self, what: str) -> bool:
-        """Whether this rare thing happens now."""
+        """Returns True if this rare thing happens at this moment."""
         ...
 
     def below(self, n: int) -> int:

@@ -69,8 +69,9 @@ def message_of(topic: Topic) -> dict[str, Any]:
 
 
 def is_cloud_event(topic: Topic) -> bool:
-    """Whether records carry CloudEvents' headers: what the processor says, but for rows, journal
-    and ticks, which are many.
+    """Returns True if records of the topic carry CloudEvents' headers.
+
+    These are what the processor publishes, but for rows, journal and ticks, which are many.
     """
     rows = topic.name.startswith("tables.") or topic.name in (JOURNAL, TICKS, DEAD_LETTERS)
     return topic.writer == "processor" and not rows
@@ -93,7 +94,7 @@ def _headers(always: dict[str, Any], perhaps: dict[str, Any] | None = None) -> d
 
 
 def key_of(topic: Topic) -> str:
-    """What the key of a record is, in words."""
+    """Returns a sentence that says what the key of a record is."""
     if topic.name.startswith("tables."):
         return "The names that tell the row from others, | between them."
     if topic.record is None:

@@ -10,8 +10,7 @@ from confluent_kafka.admin import AdminClient
 from agents.flow.pipeline import INPUTS
 from schemas.catalog import JOURNAL
 from schemas.codec.framing import Codec
-from streams.kafka.backend import door
-from streams.kafka.reading import committed, end_offsets, read
+from streams.kafka.reading import committed, committed_reader, end_offsets, read
 from streams.operations.audit.checks import Check
 from streams.operations.audit.journal_chain import History, history
 from streams.runtime.clock import wait_until
@@ -70,15 +69,7 @@ def _committed(settings: Settings, partitions: Sequence[int]) -> dict[tuple[str,
     """The group's offsets, asked by a client that never joins it; waits for transactions under
     way.
     """
-    consumer = door(settings).consumer(
-        settings.client(
-            **{
-                "group.id": settings.group,
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-            }
-        )
-    )
+    consumer = committed_reader(settings, group=settings.group)
     try:
         return committed(
             consumer, [TopicPartition(topic, p) for topic in INPUTS for p in partitions], settings

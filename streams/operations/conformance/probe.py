@@ -15,7 +15,7 @@ from schemas.ids import event_uuid, partition_of
 from schemas.records import Command, CommandStatus, RollbackCommand, Status
 from schemas.refusals import DecodeError
 from streams.kafka.backend import door
-from streams.kafka.reading import admin, end_offsets
+from streams.kafka.reading import admin, committed_reader, end_offsets
 from streams.runtime.clock import monotonic, now_ms
 from streams.runtime.settings import Settings
 from streams.signing.signer import Signer
@@ -63,12 +63,7 @@ class Probe:
         self._reports: dict[str, list[CommandStatus]] = defaultdict(list)
         parts = [TopicPartition(STATUS, partition) for partition in range(settings.partitions)]
         ends = end_offsets(admin(settings), parts)
-        group = {
-            "group.id": f"conformance-{subject}",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-        }
-        self._consumer = door(settings).consumer(settings.client(**group))
+        self._consumer = committed_reader(settings, group=f"conformance-{subject}")
         self._consumer.assign(
             [TopicPartition(part.topic, part.partition, ends[part]) for part in parts]
         )
@@ -124,7 +119,7 @@ class Probe:
             self._producer.commit_transaction(self.seconds)
 
     def reports(self, command: Command) -> list[CommandStatus]:
-        """What was said of this attempt so far."""
+        """Returns the statuses of this attempt so far."""
         return [one for one in self._reports[command.command_id] if one.attempt == command.attempt]
 
     def said(self, command: Command) -> set[Status]:
@@ -135,8 +130,9 @@ class Probe:
         return self.until(lambda: bool(self.said(command) & set(ENDS)))
 
     def passed(self) -> bool:
-        """Whether the deployer has got beyond everything that was sent so far: it carries out one
-        more command.
+        """Returns True if the deployer has got beyond everything that was sent so far.
+
+        One more command shows it: the deployer carries it out.
         """
         last = self.command()
         self.send(last)
@@ -151,11 +147,11 @@ class Probe:
         return True
 
     def wrong_effects(self, crashed: bool) -> str | None:
-        """What is wrong with the changes at the targets since this was asked last: one for each
-        command that was completed.
+        """Returns what is wrong with the changes at the targets since the last call; None if
+        nothing is.
 
-        crashed: the deployer was killed, and where a target does not compare and set it may have
-        acted twice.
+        There must be one change for each command that was completed. crashed: the deployer was
+        killed, and where a target does not compare and set it may have acted twice.
         """
         sent, self._sent = self._sent, {}
         if self._effects is None:
