@@ -13,7 +13,7 @@ from schemas.records import Autonomy, CommandRow, Phase, Review, ReviewVerdict
 from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
 from streams.kafka.backend import door
 from streams.kafka.reading import committed_reader
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
 
@@ -135,7 +135,7 @@ class Approvals(Probes):
         self._send(REVIEWS, number, self._reviews[number])
 
     def _waiting(self) -> dict[str, CommandRow]:
-        rows = standing(self._settings, self._codec, TABLES_COMMANDS).values()
+        rows = read_table(self._settings, self._codec, TABLES_COMMANDS).values()
         return {
             row.subject: row
             for row in rows

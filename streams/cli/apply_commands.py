@@ -23,7 +23,7 @@ from streams.cli.support.options import Given, command
 from streams.files.parsing import FormError, build
 from streams.files.rendering import line, plain
 from streams.kafka.schema_ids import codec_for
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.clock import now_ms
 from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import say
@@ -67,7 +67,7 @@ def apply_specs(given: Given, file: _File) -> int | None:
     rows = (
         {}
         if said
-        else standing(
+        else read_table(
             settings, codec_for(settings), TABLES_EXPERIMENTS, partial(_all_in_force, specs)
         )
     )

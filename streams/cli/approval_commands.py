@@ -15,10 +15,10 @@ from schemas.records import CommandRow, Phase, Request, RequestKind, Review, Rev
 from schemas.validation import requests
 from schemas.validation.specs_and_policies import Fault
 from schemas.validation.text import EVERYTHING
-from streams.cli.support.delivery import deliver, doubt, vouched
+from streams.cli.support.delivery import deliver, doubt, refuse_faults
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.operations.record_fates import Became
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.errors import MendstreamError
@@ -81,7 +81,7 @@ def cancel(given: Given, command_id: _Id, by: By, why: Why = "") -> None:
     row = _row(settings, command_id)
     asks = request(row.subject, RequestKind.CANCEL, by, why, command_id=row.command_id)
     publish(settings, REQUESTS, asks.subject, asks, requests.check_request(asks))
-    _told(settings, row)
+    _wait_for_transition(settings, row)
 
 
 def freeze(
@@ -128,7 +128,7 @@ def _review(
     if (denied := may_not_approve(said, row, DEFAULT_POLICY)) is not None:
         raise MendstreamError(f"{denied.sentence}.", "Ask somebody else to.")
     publish(settings, REVIEWS, row.subject, said, requests.check_review(said))
-    _told(settings, row)
+    _wait_for_transition(settings, row)
 
 
 def _hold(settings: Settings, asks: Request) -> None:
@@ -168,18 +168,18 @@ def request(subject: str, kind: RequestKind, by: str, why: str, **fields: str | 
 def _row(settings: Settings, command_id: str) -> CommandRow:
     remedy = "`mendstream table commands` shows them."
     check_length(command_id, _LEAST, remedy)
-    rows = standing(settings, codec_for(settings), TABLES_COMMANDS)
+    rows = read_table(settings, codec_for(settings), TABLES_COMMANDS)
     row = rows[only_id(command_id, rows, "command", TABLES_COMMANDS, remedy)]
     assert isinstance(row, CommandRow), f"{TABLES_COMMANDS} holds rows of commands"
     return row
 
 
-def _told(settings: Settings, before: CommandRow) -> None:
+def _wait_for_transition(settings: Settings, before: CommandRow) -> None:
     """Waits until the command has moved, and says where to."""
     after = [before]
 
     def moved() -> bool:
-        row = standing(settings, codec_for(settings), TABLES_COMMANDS).get(before.command_id)
+        row = read_table(settings, codec_for(settings), TABLES_COMMANDS).get(before.command_id)
         after[0] = row if isinstance(row, CommandRow) else before
         return after[0].phase != before.phase
 
@@ -203,5 +203,5 @@ def publish(
     """everywhere: to each partition, because it concerns subjects of all. Raises MendstreamError if
     it is refused.
     """
-    vouched(faults)
+    refuse_faults(faults)
     return deliver(settings, topic, [(key, record)], everywhere)

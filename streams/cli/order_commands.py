@@ -11,7 +11,7 @@ from schemas.validation import requests
 from streams.cli.approval_commands import ANSWER_SECONDS, By, Subject, Why, publish, request
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.clock import wait_until
 from streams.runtime.terminal import say
 
@@ -103,12 +103,12 @@ def improve(
 
 def _order(given: Given, asks: Request) -> None:
     settings = given.settings()
-    before = set(standing(settings, codec_for(settings), TABLES_COMMANDS))
+    before = set(read_table(settings, codec_for(settings), TABLES_COMMANDS))
     publish(settings, REQUESTS, asks.subject, asks, requests.check_request(asks))
     found: list[CommandRow] = []
 
     def ordered() -> bool:
-        rows = standing(settings, codec_for(settings), TABLES_COMMANDS)
+        rows = read_table(settings, codec_for(settings), TABLES_COMMANDS)
         news = [row for key, row in rows.items() if key not in before]
         found[:] = [
             r

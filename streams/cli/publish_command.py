@@ -113,7 +113,7 @@ def publish(
         say(f"{said}; what became of them was not looked at")
         return None
     became = aftermath.became(publisher.written, wait)
-    say("\n".join([*became.reasons(), *_repeats(form, became), f"{said}: {became.told()}"]))
+    say("\n".join([*became.reasons(), *_repeats(form, became), f"{said}: {became.describe()}"]))
     return 1 if became.refused else None
 
 

@@ -19,7 +19,7 @@ from schemas.records import (
 )
 from schemas.validation import recommendations, requests
 from schemas.validation.specs_and_policies import Fault
-from streams.cli.support.delivery import deliver, hint, vouched
+from streams.cli.support.delivery import deliver, hint, refuse_faults
 from streams.cli.support.options import Given, command
 from streams.runtime.clock import now_ms
 from streams.runtime.terminal import say
@@ -154,7 +154,7 @@ def initialise_trust(
 
 
 def _publish(given: Given, topic: str, key: str, record: Record, faults: list[Fault]) -> None:
-    vouched(faults)
+    refuse_faults(faults)
     became = deliver(given.settings(), topic, [(key, record)])
     say(record.event_id)  # type: ignore[attr-defined]
     hint(became)

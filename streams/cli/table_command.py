@@ -25,7 +25,7 @@ from schemas.catalog import (
 from streams.cli.support.options import Given, command
 from streams.files.rendering import cell, line, plain
 from streams.kafka.schema_ids import codec_for
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.terminal import Screen, listed, say
 
 _TABLES = {
@@ -105,7 +105,7 @@ def table(
 ) -> None:
     """Show a rolling table as it stands."""
     settings = given.settings()
-    rows = standing(settings, codec_for(settings), _TABLES[name])
+    rows = read_table(settings, codec_for(settings), _TABLES[name])
     rows = {
         key: row
         for key, row in rows.items()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.records import FailureCause, Status
-from streams.runtime.errors import Told
+from streams.runtime.errors import RedactedError
 
 # ends remembered at a target; its commands come one at a time, so this is far more than can be
 # asked for
@@ -61,7 +61,7 @@ class StaleToken(Exception):
     """A later command has been here: the sentence says which."""
 
 
-class Unusable(Told):
+class Unusable(RedactedError):
     """The target refuses, or does not answer; the sentence says what it was asked and what it
     said.
     """

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, TypeVar
 
 from streams.runtime import clock
-from streams.runtime.errors import Told
+from streams.runtime.errors import RedactedError
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-class NotNow(Told):
+class NotNow(RedactedError):
     """It did not work, and may later; the sentence says what was wrong."""
 
 

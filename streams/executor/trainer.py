@@ -52,7 +52,7 @@ class Trainer:
                 return expired(command)
             while job.state == "RUNNING":
                 await say(
-                    _told(job),
+                    _describe(job),
                     f"training {0 if job.progress is None else round(job.progress * 100)}",
                 )
                 await self._caller.clock.rest(ASK_SECONDS)
@@ -109,6 +109,6 @@ def _job(answer: Answer) -> Job:
         ) from error
 
 
-def _told(job: Job) -> str:
+def _describe(job: Job) -> str:
     done = "" if job.progress is None else f"{job.progress:.0%} done"
     return ", ".join(part for part in (job.detail, done) if part) or "the training runs"

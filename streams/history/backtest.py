@@ -12,7 +12,7 @@ from schemas.catalog import DECISIONS, STATUS
 from schemas.codec.framing import Codec
 from schemas.records import CommandStatus, Decision, JournalEntry, Policy
 from streams.history.decision_diff import Comparison, DecisionPair, issued, paired
-from streams.history.reexecution import ProgressCallback, ReplayStep, relive
+from streams.history.reexecution import ProgressCallback, ReplayStep, reexecute
 from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin
 from streams.kafka.schema_ids import codec_for
@@ -52,7 +52,7 @@ def backtest(
     settings: Settings, policies: Sequence[Policy], told: ProgressCallback = lambda _: None
 ) -> Backtest:
     """Runs these policies, and no recorded one, over the whole log. Raises MendstreamError as
-    `relive` does.
+    `reexecute` does.
     """
     client = admin(settings)
     check(client, settings)
@@ -60,7 +60,7 @@ def backtest(
     result = Backtest()
     for partition in range(settings.partitions):
         run = _Run()
-        for turn in relive(settings, codec, client, partition, policies=policies):
+        for turn in reexecute(settings, codec, client, partition, policies=policies):
             _take(turn, run, codec)
             told(f"partition {partition}: {run.records:,} records folded under the other policy")
         result.records += run.records

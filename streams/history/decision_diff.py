@@ -102,7 +102,7 @@ def _about(decision: Decision) -> tuple[object, ...]:
 
 
 def _unlike(one: Decision, other: Decision) -> Comparison:
-    def told(decision: Decision) -> tuple[str, ...]:
+    def outcome_of(decision: Decision) -> tuple[str, ...]:
         return decision.verdict, decision.order, decision.outcome, decision.rule
 
-    return Comparison.SAME if told(one) == told(other) else Comparison.CHANGED
+    return Comparison.SAME if outcome_of(one) == outcome_of(other) else Comparison.CHANGED

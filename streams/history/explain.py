@@ -27,7 +27,7 @@ from schemas.records import Command, Decision, Outcome
 from state.storage.table import row_key
 from state.tables import Tables
 from streams.history.record_diff import Difference, differences, proofs
-from streams.history.reexecution import Cut, ProgressCallback, ReplayStep, relive
+from streams.history.reexecution import Cut, ProgressCallback, ReplayStep, reexecute
 from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin
 from streams.kafka.schema_ids import codec_for
@@ -135,7 +135,7 @@ def _again(
     come of it.
     """
     records = 0
-    for turn in relive(settings, codec, client, partition, cut_after(proofs(decision))):
+    for turn in reexecute(settings, codec, client, partition, cut_after(proofs(decision))):
         records += len(turn.piece.records) if turn.piece is not None else 0
         told(
             f"partition {partition}: {records:,} records folded again, transaction "

@@ -32,7 +32,7 @@ class ReplayStep:
     """A slice that was folded again, or None for a broadcast record; `tables` stand as it left
     them.
 
-    The tables are those of the next turn too: look at them before asking for it.
+    The tables are those of the next step too: look at them before asking for it.
     """
 
     entry: JournalEntry
@@ -46,7 +46,7 @@ def whole(_topic: str, records: list[Message]) -> Iterable[list[Message]]:
     return (records,)
 
 
-def relive(
+def reexecute(
     settings: Settings,
     codec: Codec,
     client: AdminClient,
@@ -54,7 +54,7 @@ def relive(
     cut: Cut = whole,
     policies: Sequence[Policy] | None = None,
 ) -> Iterator[ReplayStep]:
-    """Each turn of a partition from its first journal entry on.
+    """Folds a partition anew and yields each step, from its first journal entry on.
 
     policies: in force from the beginning, instead of all that were recorded. Raises MendstreamError
     where the log does not reach back that far, and where other agents wrote it.

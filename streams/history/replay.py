@@ -16,7 +16,7 @@ from agents.flow.pipeline import refresh
 from schemas.catalog import COMMANDS, DECISIONS, JOURNAL, TOPICS
 from schemas.codec.framing import Codec
 from schemas.records import Command
-from streams.history.reexecution import ProgressCallback, ReplayStep, relive
+from streams.history.reexecution import ProgressCallback, ReplayStep, reexecute
 from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin, end_offsets
 from streams.kafka.schema_ids import codec_for
@@ -88,7 +88,7 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
 def compared(
     settings: Settings, codec: Codec, client: AdminClient, told: ProgressCallback
 ) -> ReplayReport:
-    """Replays every partition and compares. Raises MendstreamError as `relive` does."""
+    """Replays every partition and compares. Raises MendstreamError as `reexecute` does."""
     report = ReplayReport()
     began_at = _journal_ends(settings, client)
     for partition in range(settings.partitions):
@@ -105,10 +105,10 @@ def compared(
 
 
 def replay(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Replayed:
-    """Folds one partition from its journal. Raises MendstreamError as `relive` does."""
+    """Folds one partition from its journal. Raises MendstreamError as `reexecute` does."""
     result = Replayed()
     turn: ReplayStep | None = None
-    for turn in relive(settings, codec, client, partition):
+    for turn in reexecute(settings, codec, client, partition):
         result.entries = turn.entry.number
         result.records += len(turn.piece.records) if turn.piece is not None else 0
         for output in turn.effects.outputs:

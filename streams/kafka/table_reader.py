@@ -20,10 +20,10 @@ Enough = Callable[[Mapping[str, Record]], bool]
 SETTLE_SECONDS = 10.0
 
 
-def standing(
+def read_table(
     settings: Settings, codec: Codec, topic: str, enough: Enough | None = None
 ) -> dict[str, Record]:
-    """The last record of each key, without those deleted since.
+    """Returns the last record of each key, without those deleted since.
 
     enough: whether what is awaited is in it. Where it is not, a commit that was told of may not
     have reached these partitions, for their brokers end it one by one: they are read again once all

@@ -66,8 +66,8 @@ class Became:
     refused: dict[Where, DeadLetterReason] = field(default_factory=dict)
     unseen: str = ""
 
-    def told(self) -> str:
-        """All of it on one line."""
+    def describe(self) -> str:
+        """Returns all of it on one line."""
         if self.unseen:
             return f"what became of them cannot be seen: {self.unseen}"
         reasons = Counter(each.reason for each in self.refused.values()).most_common()

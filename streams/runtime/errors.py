@@ -5,7 +5,7 @@ for the remedy.
 from streams.runtime.redaction import redacted
 
 
-class Told(Exception):
+class RedactedError(Exception):
     """A fault whose sentence goes to logs, statuses and screens: whatever it quotes, no secret is
     in it.
     """
@@ -14,7 +14,7 @@ class Told(Exception):
         super().__init__(redacted(sentence))
 
 
-class MendstreamError(Told):
+class MendstreamError(RedactedError):
     """A fault that the person at the keyboard can mend.
 
     The command line prints `error: <fault> <remedy>` and exits 1, without a traceback.

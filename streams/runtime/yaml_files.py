@@ -31,7 +31,7 @@ def documents(path: Path) -> list[Any]:
         return list(yaml.safe_load_all(written))
     except _BROKEN as error:
         raise MendstreamError(
-            f"{path.name} is not YAML: {_told(error)}.", "Mend the file."
+            f"{path.name} is not YAML: {_fault_of(error)}.", "Mend the file."
         ) from error
 
 
@@ -47,7 +47,7 @@ def document(path: Path) -> Any:
     return found[0] if found else None
 
 
-def _told(error: Exception) -> str:
+def _fault_of(error: Exception) -> str:
     """Where it is wrong and how. A parser's own sentence quotes the line, in which a password may
     stand.
     """

@@ -14,7 +14,7 @@ from streams.kafka.dead_letters import letter
 from streams.kafka.publisher import Publisher
 from streams.kafka.reading import admin, end_offsets, read
 from streams.kafka.schema_ids import codec_for
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.clock import wait_until
 from tests.builders import result
 from tests.kafka.logs import CODEC
@@ -68,7 +68,7 @@ def test_what_a_disk_damaged_is_skipped_by_a_person(tmp_path: Path) -> None:
         assert wait_until(lambda: CliRunner().invoke(application(), asked).exit_code == 0, SECONDS)
         with Threaded(settings) as running:
             running.takes_in({(RESULTS, 0): 3})
-        (arm,) = standing(settings, codec_for(settings), TABLES_ARMS).values()
+        (arm,) = read_table(settings, codec_for(settings), TABLES_ARMS).values()
         assert arm.count == 2  # type: ignore[attr-defined]
         part = TopicPartition(DEAD_LETTERS, 0)
         end = end_offsets(admin(settings), [part])[part]

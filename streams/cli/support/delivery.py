@@ -39,7 +39,7 @@ def deliver(
     return became
 
 
-def vouched(faults: Iterable[Fault]) -> None:
+def refuse_faults(faults: Iterable[Fault]) -> None:
     """Raises MendstreamError for the first fault for which the processor would refuse a record."""
     for _, sentence in faults:
         raise MendstreamError(f"The processor would refuse it: {sentence}.", "Say it otherwise.")

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from schemas.records import Alert
 from streams.executor.http_client import Caller
-from streams.runtime.errors import Told
+from streams.runtime.errors import RedactedError
 
 
-class ChannelRefused(Told):
+class ChannelRefused(RedactedError):
     """The other side will not have it, and would not later; the sentence says what it said."""
 
 

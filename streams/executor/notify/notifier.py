@@ -40,11 +40,11 @@ class _Lane:
         self._waiting += 1
         try:
             async with self._turn:
-                await self._told(alert)
+                await self._deliver(alert)
         finally:
             self._waiting -= 1
 
-    async def _told(self, alert: Alert) -> None:
+    async def _deliver(self, alert: Alert) -> None:
         try:
             await persist(
                 lambda: self._channel.send(alert),

@@ -15,15 +15,20 @@ from streams.executor.placement import (
     Unusable,
 )
 from streams.executor.retry import Clock
-from streams.executor.rollout.promotion import Traffic, held, traffic_at, waits_for_verdict
+from streams.executor.rollout.promotion import (
+    Traffic,
+    traffic_at,
+    waiting_traffic,
+    waits_for_verdict,
+)
 from streams.executor.rollout.state_machine import (
     RolloutEvent,
     RolloutPlan,
     begun,
+    describe,
     ended,
     look,
     moved,
-    told,
     under_way,
 )
 from streams.files.rendering import moment
@@ -141,7 +146,9 @@ class Carrier:
             # was to be made whole first.
             return None
         share, plan = self._target.share(standing), self._plan
-        await self._say(told(standing), f"step {standing.step}", traffic_at(standing, share, plan))
+        await self._say(
+            describe(standing), f"step {standing.step}", traffic_at(standing, share, plan)
+        )
         proved, waiting = not waits_for_verdict(standing, self._command, plan), False
         while True:
             event = look(
@@ -151,8 +158,10 @@ class Carrier:
                 return moved(standing, event, self._clock.now_ms())
             if event is not None and not waiting:
                 waiting, tried = True, self._command.experiment_id
-                what = f"{told(standing)}, until a verdict on {tried}"
-                await self._say(what, f"step {standing.step} waits", held(standing, share, plan))
+                what = f"{describe(standing)}, until a verdict on {tried}"
+                await self._say(
+                    what, f"step {standing.step} waits", waiting_traffic(standing, share, plan)
+                )
             await self._clock.rest(LOOK_SECONDS)
             if await self._target.read(self._name) != standing:
                 return None

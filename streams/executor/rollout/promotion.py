@@ -31,8 +31,8 @@ def traffic_at(standing: TargetState, share: float, plan: RolloutPlan) -> Traffi
     return Traffic(share, begins, ends) if begins < ends else None
 
 
-def held(standing: TargetState, share: float, plan: RolloutPlan) -> Traffic:
-    """The share from when on a rollout waits: what it waits for is a command, or the candidate's
+def waiting_traffic(standing: TargetState, share: float, plan: RolloutPlan) -> Traffic:
+    """Returns the traffic of a baked rollout that waits for a command or the candidate's
     illness.
     """
     return Traffic(share, _baked(standing, plan))

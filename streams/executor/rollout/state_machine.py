@@ -196,8 +196,11 @@ def moved(standing: TargetState, event: RolloutEvent, now: int) -> TargetState:
     return _own_end(replace(after, share=0), Status.FAILED, what, FailureCause.CANDIDATE)
 
 
-def told(standing: TargetState) -> str:
-    """A rollout under way, in a sentence."""
+def describe(standing: TargetState) -> str:
+    """Returns a sentence on a rollout under way.
+
+    Example: "canary of v2: share=50%".
+    """
     return f"{standing.strategy} of {standing.candidate}: share={standing.share}%"
 
 

@@ -15,7 +15,7 @@ from streams.executor.targets.kubernetes_api import (
     at_version,
     caught_up,
     marks,
-    standing,
+    state_of,
     with_image,
 )
 
@@ -39,7 +39,7 @@ class RolloutTarget:
         self._api, self._workload = Api(caller, where, "argoproj.io/v1alpha1", "rollouts"), workload
 
     async def read(self, name: str) -> TargetState:
-        return standing(name, await self._api.get(self._workload.name))
+        return state_of(name, await self._api.get(self._workload.name))
 
     async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         return await self._api.agreed(lambda: self._write(name, expected, wanted))
@@ -53,7 +53,7 @@ class RolloutTarget:
 
     async def _write(self, name: str, expected: TargetState, wanted: TargetState) -> bool | None:
         found = await self._api.get(self._workload.name)
-        stands = standing(name, found)
+        stands = state_of(name, found)
         fence(name, stands, wanted)
         if stands not in (expected, wanted):
             return False

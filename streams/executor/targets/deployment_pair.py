@@ -21,7 +21,7 @@ from streams.executor.targets.kubernetes_api import (
     caught_up,
     marks,
     number,
-    standing,
+    state_of,
     with_image,
 )
 
@@ -45,7 +45,7 @@ class DeploymentsTarget:
         self._api, self._pair = Api(caller, where, "apps/v1", "deployments"), pair
 
     async def read(self, name: str) -> TargetState:
-        return standing(name, await self._api.get(self._pair.names[0]))
+        return state_of(name, await self._api.get(self._pair.names[0]))
 
     async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         return await self._api.agreed(lambda: self._write(name, expected, wanted))
@@ -55,7 +55,7 @@ class DeploymentsTarget:
 
     async def healthy(self, name: str) -> bool:
         first, second = await self._both()
-        seats = _seats(first, second, standing(name, first))
+        seats = _seats(first, second, state_of(name, first))
         candidate = seats[1]
         available = number(candidate, (candidate.get("status") or {}).get("availableReplicas"))
         return caught_up(candidate) and available >= number(
@@ -65,7 +65,7 @@ class DeploymentsTarget:
     async def _write(self, name: str, expected: TargetState, wanted: TargetState) -> bool | None:
         """None: somebody wrote to one of the two meanwhile, perhaps a controller."""
         first, second = await self._both()
-        stands = standing(name, first)
+        stands = state_of(name, first)
         fence(name, stands, wanted)
         if stands not in (expected, wanted):
             return False

@@ -66,11 +66,11 @@ class FileTarget:
 
     def _read(self, name: str) -> TargetState:
         with self._locked(name):
-            return self._standing(name).placed
+            return self._stored_state(name).placed
 
     def _write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
         with self._locked(name):
-            standing = self._standing(name)
+            standing = self._stored_state(name)
             if standing.placed == wanted:
                 return True
             fence(name, standing.placed, wanted)
@@ -99,7 +99,7 @@ class FileTarget:
                 f"{name} cannot be kept in {self._directory}: {error.strerror}"
             ) from error
 
-    def _standing(self, name: str) -> _Standing:
+    def _stored_state(self, name: str) -> _Standing:
         path = self._path(name, "json")
         if not regular(path):
             return self._logged(name)
@@ -159,7 +159,7 @@ class FileTarget:
         whole = written[: written.rfind(b"\n") + 1]
         if whole != written:
             os.truncate(path, len(whole))
-        standing = self._standing(name)
+        standing = self._stored_state(name)
         if whole.count(b"\n") < standing.revision:
             self._log(name, standing)
 

@@ -31,10 +31,10 @@ class HttpTarget:
         self._at_health = self._headers if origin(health_url) == origin(url) else {}
 
     async def read(self, name: str) -> TargetState:
-        return (await self._standing(name))[0]
+        return (await self._stored_state(name))[0]
 
     async def write(self, name: str, expected: TargetState, wanted: TargetState) -> bool:
-        standing, tag = await self._standing(name)
+        standing, tag = await self._stored_state(name)
         if standing == wanted:
             return True
         fence(name, standing, wanted)
@@ -47,7 +47,7 @@ class HttpTarget:
         if answer.status == 412:
             # Somebody else was here, or our own PUT was and its answer was lost: only what stands
             # tells which.
-            after, _ = await self._standing(name)
+            after, _ = await self._stored_state(name)
             fence(name, after, wanted)
             return after == wanted
         if answer.status not in (200, 201, 204):
@@ -68,7 +68,7 @@ class HttpTarget:
                 await self._caller.clock.rest(1.0)
         return False
 
-    async def _standing(self, name: str) -> tuple[TargetState, str]:
+    async def _stored_state(self, name: str) -> tuple[TargetState, str]:
         """What stands, with its ETag; no ETag where nothing does."""
         answer = await self._caller.call("GET", self._at(name), headers=self._headers)
         if answer.status == 404:

@@ -158,7 +158,7 @@ def annotations(found: Object) -> Mapping[str, str]:
     return found["metadata"].get("annotations") or {}
 
 
-def standing(name: str, found: Object) -> TargetState:
+def state_of(name: str, found: Object) -> TargetState:
     """Returns the state that the object's annotation holds."""
     text = annotations(found).get(PLACED)
     return TargetState() if text is None else from_json(f"{PLACED} of {name}", text)

@@ -20,7 +20,7 @@ from streams.cli.views_commands import _store
 from streams.executor.config_files import secret, secret_url
 from streams.kafka.error_messages import explained
 from streams.runtime import redaction
-from streams.runtime.errors import MendstreamError, Told
+from streams.runtime.errors import MendstreamError, RedactedError
 from streams.runtime.redaction import KEPT, Formatter, forget, keep, keep_url, redacted, shown
 from streams.runtime.settings import Settings, load
 
@@ -62,7 +62,11 @@ def test_a_secret_setting_is_in_no_error_and_in_no_line_of_a_log(name: str) -> N
     for written in WRITTEN.values():
         text = f"it says {written(CANARY)}, and so on"
         said = [redacted(text), line(logged(text)), Formatter().format(logged(text))]
-        said += [str(MendstreamError(text, text)), str(Told(text)), MendstreamError(text, "").fault]
+        said += [
+            str(MendstreamError(text, text)),
+            str(RedactedError(text)),
+            MendstreamError(text, "").fault,
+        ]
         said.append(str(explained(KafkaError(KafkaError._INVALID_ARG, text), settings)))
         assert [one for one in said if written(CANARY).strip("'\"") in one] == []
         assert [one for one in said if "***" not in one] == []

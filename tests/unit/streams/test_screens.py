@@ -171,7 +171,7 @@ def test_every_table_is_drawn_with_hostile_names(
     record = TOPICS[table_screen._TABLES[name]].record
     assert record is not None
     rows = {hostile: named(sample(record), hostile) for hostile in HOSTILE}
-    monkeypatch.setattr(table_screen, "standing", lambda *_: rows)
+    monkeypatch.setattr(table_screen, "read_table", lambda *_: rows)
     monkeypatch.setattr(table_screen, "codec_for", lambda _: CODEC)
     for width in (60, 200):
         environment = {"FORCE_COLOR": "1", "COLUMNS": str(width), "TERM": "xterm"}

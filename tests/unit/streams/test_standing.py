@@ -11,7 +11,7 @@ from schemas.catalog import TABLES_SUBJECTS
 from schemas.codec.framing import Record
 from schemas.records import SubjectRow
 from streams.kafka.reading import end_offsets
-from streams.kafka.table_reader import standing
+from streams.kafka.table_reader import read_table
 from streams.runtime.errors import MendstreamError
 from tests.builders import CODEC
 from tests.still import Still, still
@@ -52,8 +52,8 @@ def test_what_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     with still() as one:
         one.send(TABLES_SUBJECTS, SubjectRow("bot", 1, 0), "bot")
         ends_later(one, begun(one, 2), 4, monkeypatch)
-        assert standing(one.settings, CODEC, TABLES_SUBJECTS) == {"bot": SubjectRow("bot", 1, 0)}
-        assert standing(one.settings, CODEC, TABLES_SUBJECTS, has_two) == {
+        assert read_table(one.settings, CODEC, TABLES_SUBJECTS) == {"bot": SubjectRow("bot", 1, 0)}
+        assert read_table(one.settings, CODEC, TABLES_SUBJECTS, has_two) == {
             "bot": SubjectRow("bot", 2, 0)
         }
 
@@ -62,7 +62,7 @@ def test_where_all_is_committed_nothing_is_waited_for(monkeypatch: pytest.Monkey
     with still() as one:
         one.send(TABLES_SUBJECTS, SubjectRow("bot", 1, 0), "bot")
         asked = ends_later(one, 0, 99, monkeypatch)
-        assert standing(one.settings, CODEC, TABLES_SUBJECTS, has_two) == {
+        assert read_table(one.settings, CODEC, TABLES_SUBJECTS, has_two) == {
             "bot": SubjectRow("bot", 1, 0)
         }
         assert len(asked) <= 3
@@ -73,4 +73,4 @@ def test_a_transaction_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch
     with still() as one:
         begun(one, 2)
         with pytest.raises(MendstreamError, match="a transaction on it is open"):
-            standing(one.settings, CODEC, TABLES_SUBJECTS, has_two)
+            read_table(one.settings, CODEC, TABLES_SUBJECTS, has_two)
