@@ -32,7 +32,7 @@ from schemas.records import ExperimentRow, JournalEntry, Pair, SubjectRow
 from state.storage.table import row_key
 from state.tables import ARM_NAMES, NULLABLE, Tables
 from streams.engine.topology import DECIDING
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
@@ -94,7 +94,7 @@ class Lived:
 
 
 def _producer(settings: Settings) -> Producer:
-    return door(settings).producer(
+    return backend_of(settings).producer(
         settings.client(
             **{
                 "linger.ms": 20,
@@ -115,7 +115,7 @@ def _send(producer: Producer, topic: str, partition: int, rows: Rows) -> None:
 
 
 def _commit(settings: Settings, parts: list[TopicPartition]) -> None:
-    consumer = door(settings).consumer(
+    consumer = backend_of(settings).consumer(
         settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
     )
     consumer.commit(offsets=parts, asynchronous=False)

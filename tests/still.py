@@ -16,7 +16,7 @@ from streams.engine import processor
 from streams.engine.processor import Processor
 from streams.engine.quarantine import BlackBox
 from streams.kafka.admin.topics import partitions_of
-from streams.kafka.backend import close_door, open_door
+from streams.kafka.backend import register_backend, remove_backend
 from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
 from streams.kafka.memory.consumer import MemoryConsumer
 from streams.kafka.memory.log import Entry, Fate
@@ -107,15 +107,15 @@ def still(**settings: Any) -> Iterator[Still]:
     )
     made = Still(chosen)
     no_gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
-    open_door(chosen.bootstrap, _Door(made))
+    register_backend(chosen.bootstrap, _StillBackend(made))
     try:
         with patch.object(processor, "gc", no_gc):
             yield made
     finally:
-        close_door(chosen.bootstrap)
+        remove_backend(chosen.bootstrap)
 
 
-class _Door:
+class _StillBackend:
     """Everything at once, in one thread."""
 
     def __init__(self, still: Still) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from schemas.catalog import RESULTS, local_ids
 from schemas.codec.framing import Codec
 from streams.bench.workload import Workload
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
 
@@ -26,7 +26,7 @@ _CHUNK = 20_000
 def main(bootstrap: str, rate: str, seconds: str) -> None:
     settings = Settings(bootstrap=bootstrap)
     made = _made(settings, int(int(rate) * float(seconds)))
-    producer = door(settings).producer(
+    producer = backend_of(settings).producer(
         settings.client(**{"linger.ms": 2, "compression.type": "lz4"})
     )
     print(READY, flush=True)

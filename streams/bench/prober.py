@@ -11,7 +11,7 @@ from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Autonomy, CommandRow, Phase, Review, ReviewVerdict
 from streams.bench.probes import LENGTH, POLICY, records_of, spec_of, subject_of
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed_reader
 from streams.kafka.table_reader import read_table
 from streams.runtime.clock import monotonic, now_ms, wait_until
@@ -32,7 +32,7 @@ class Probes:
     def __init__(self, settings: Settings, watched: str, probes: int = PROBES) -> None:
         self.probes = probes
         self._settings, self._codec = settings, Codec(local_ids())
-        self._producer = door(settings).producer(settings.client(**{"linger.ms": 0}))
+        self._producer = backend_of(settings).producer(settings.client(**{"linger.ms": 0}))
         self._consumer = committed_reader(settings, group="probes")
         self._consumer.assign([TopicPartition(watched, p, 0) for p in range(settings.partitions)])
         self._seen: dict[str, float] = {}

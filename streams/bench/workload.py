@@ -22,7 +22,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
 
@@ -56,7 +56,7 @@ class Workload:
 
         sweep: key after key, in place of keys at random.
         """
-        producer = door(settings).producer(
+        producer = backend_of(settings).producer(
             settings.client(
                 **{
                     "linger.ms": 20,

@@ -27,7 +27,7 @@ from streams.engine.transaction import CommitRefused, Crash, Hook, Outbox, Trans
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topic_conditions import verify
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.batches import by_place
 from streams.kafka.error_messages import (
     UNREADABLE,
@@ -78,7 +78,7 @@ class Processor:
         """
         self._settings, self._codec, self._topology = settings, codec, topology
         self._health = health or Health()
-        self._door = door(settings)
+        self._backend = backend_of(settings)
         self._admin = admin(settings)
         check_rights(self._admin, settings)
         check(self._admin, settings)
@@ -146,7 +146,7 @@ class Processor:
                 self._commit(self._urgent)  # the other partitions are folded while it is written
         self._take_broadcast()
         self._commit(self._due())
-        self._ticker.tick(self._owned, self._door.now_ms())
+        self._ticker.tick(self._owned, self._backend.now_ms())
 
     def _due(self) -> set[int]:
         """Partitions to commit: those somebody waits for at once; rows wait a little, longer while
@@ -154,7 +154,7 @@ class Processor:
         """
         if self._changed_at is None:
             return self._urgent
-        waited_ms = (self._door.monotonic() - self._changed_at) * 1_000
+        waited_ms = (self._backend.monotonic() - self._changed_at) * 1_000
         patience = self._settings.commit_ms * (PATIENCE if self._transactions.busy else 1)
         return set(self._owned) if waited_ms >= patience else self._urgent
 
@@ -238,7 +238,7 @@ class Processor:
 
     def _changed(self) -> None:
         if self._changed_at is None:
-            self._changed_at = self._door.monotonic()
+            self._changed_at = self._backend.monotonic()
 
     def _commit(self, partitions: Iterable[int]) -> None:
         """Rows, journal entries and offsets of those that advanced, in one transaction with the
@@ -281,7 +281,7 @@ class Processor:
 
     def _connected(self) -> Consumer:
         settings = self._settings
-        consumer = self._door.consumer(
+        consumer = self._backend.consumer(
             settings.client(
                 **{
                     "group.id": settings.group,
@@ -453,7 +453,7 @@ class Processor:
         )
 
     def _measure(self, statistics: str) -> None:
-        measure(statistics, self._owned, self._door.now_ms(), self._settings.topic_prefix)
+        measure(statistics, self._owned, self._backend.now_ms(), self._settings.topic_prefix)
         silence_metrics.measure(self._owned, self._settings.silent_ms)
         for topic in next(iter(self._owned.values())).tables.all() if self._owned else ():
             ROWS.labels(topic).set(

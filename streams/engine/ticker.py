@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from schemas.catalog import TICKS
 from schemas.codec.framing import Codec
 from schemas.records import Tick
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import DENIED, explained
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -24,7 +24,7 @@ class Ticker:
         self._settings, self._codec = settings, codec
         self._denied: MendstreamError | None = None
         self._last = 0
-        self._producer = door(settings).producer(
+        self._producer = backend_of(settings).producer(
             settings.client(**{"acks": "all", "linger.ms": 0, "message.timeout.ms": 10_000})
         )
 

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from schemas.catalog import DEAD_LETTERS
 from streams.kafka.admin.acls import RoleName
 from streams.kafka.admin.permissions import Denied, check_rights
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import (
     DENIED,
     LastClientError,
@@ -129,7 +129,7 @@ class Transactions:
         role: who writes.
         """
         self._settings, self._at, self._role = settings, at, role
-        self._door = door(settings)
+        self._backend = backend_of(settings)
         self._seconds = (
             settings.transaction_timeout_ms / 1_000
         )  # past it Kafka aborts a transaction anyway
@@ -140,7 +140,7 @@ class Transactions:
         self._losses_at_begin = 0
         self._undelivered: tuple[KafkaError, str | None] | None = None  # the first, with its topic
         self._producer = self._connected()
-        self._thread = self._door.thread()
+        self._thread = self._backend.thread()
         self._ending: Future[None] | None = None
 
     @property
@@ -156,7 +156,7 @@ class Transactions:
         """
         self.join()
         self._begin()
-        began = self._door.monotonic()
+        began = self._backend.monotonic()
         self._at("begun")
         for record in outbox.records:
             self._produce(*record)
@@ -177,10 +177,10 @@ class Transactions:
                 raise self._fault(self._undelivered[0])
             committed()
             COMMITS.inc()
-            LAST_COMMIT.set(self._door.now_ms() / 1_000)
-            COMMIT_SECONDS.observe(self._door.monotonic() - began)
+            LAST_COMMIT.set(self._backend.now_ms() / 1_000)
+            COMMIT_SECONDS.observe(self._backend.monotonic() - began)
             self._at("committed")
-            self._door.rest(MARKERS_SECONDS)
+            self._backend.rest(MARKERS_SECONDS)
 
         self._ending = self._thread.submit(end)
 
@@ -194,12 +194,12 @@ class Transactions:
         if self._ending is None:
             return
         ending, self._ending = self._ending, None
-        deadline, cut_off = self._door.monotonic() + self._seconds + 1.0, False
-        while not self._door.wait(ending, POLL_SECONDS):
+        deadline, cut_off = self._backend.monotonic() + self._seconds + 1.0, False
+        while not self._backend.wait(ending, POLL_SECONDS):
             self._serve()
             if not cut_off and self._losses != self._losses_at_begin:
-                deadline, cut_off = min(deadline, self._door.monotonic() + CUT_OFF_SECONDS), True
-            if self._door.monotonic() > deadline:
+                deadline, cut_off = min(deadline, self._backend.monotonic() + CUT_OFF_SECONDS), True
+            if self._backend.monotonic() > deadline:
                 why = "after a broker was lost" if cut_off else f"within {self._seconds:g} s"
                 raise Crash(f"a commit did not end {why}")
         ending.result()
@@ -283,7 +283,7 @@ class Transactions:
             self._serve(0.05 if waiting else 0.0)
 
     def _connected(self) -> Producer:
-        producer = self._door.producer(
+        producer = self._backend.producer(
             self._settings.client(
                 **{
                     "transactional.id": transactional_id(self._settings.group, self._settings.slot),
@@ -302,7 +302,7 @@ class Transactions:
                 }
             )
         )
-        deadline = self._door.monotonic() + INIT_SECONDS
+        deadline = self._backend.monotonic() + INIT_SECONDS
         while True:
             try:
                 producer.init_transactions(5.0)
@@ -313,7 +313,7 @@ class Transactions:
                 producer.poll(0)
                 if (
                     not kafka_error.retriable()
-                    or self._door.monotonic() > deadline
+                    or self._backend.monotonic() > deadline
                     or self._heard.refused()
                 ):
                     raise explained(self._heard.error or kafka_error, self._settings) from error
@@ -321,13 +321,13 @@ class Transactions:
                 return producer
 
     def _end(self, step: Callable[[], None]) -> None:
-        deadline = self._door.monotonic() + self._seconds
+        deadline = self._backend.monotonic() + self._seconds
         while True:
             try:
                 step()
             except KafkaException as error:
                 # Abortable and fatal alike: tables cannot be un-folded, so any abort is a restart.
-                if not error.args[0].retriable() or self._door.monotonic() > deadline:
+                if not error.args[0].retriable() or self._backend.monotonic() > deadline:
                     raise self._fault(error.args[0]) from error
             else:
                 return

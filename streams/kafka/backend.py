@@ -1,9 +1,9 @@
 """Where the engine meets the world: the clients of Kafka, the clock, the thread that ends
 transactions.
 
-There is one real door, librdkafka's. A simulation opens another under a bootstrap name of its own,
-and runs the same engine on a log in memory. Behind either, topics have the prefix of the settings
-(streams/kafka/prefixed.py); whoever makes a client of Kafka asks the door for it.
+The real backend is librdkafka. A simulation registers another under a bootstrap name of its own,
+and runs the same engine on a log in memory. With either, topics have the prefix of the settings
+(streams/kafka/prefixed.py); whoever makes a client of Kafka asks the backend for it.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from streams.runtime import clock
 from streams.runtime.settings import ClientConfig, Settings
 
 
-class Door(Protocol):
-    """Clients take librdkafka's configuration and answer as its do."""
+class KafkaBackend(Protocol):
+    """Makes clients that take librdkafka's configuration and answer as its own do."""
 
     def consumer(self, config: ClientConfig) -> Consumer: ...
     def producer(self, config: ClientConfig) -> Producer: ...
@@ -30,7 +30,7 @@ class Door(Protocol):
     def rest(self, seconds: float) -> None: ...
 
     def thread(self) -> Executor:
-        """One thread of its own."""
+        """Returns an executor with one thread of its own."""
         ...
 
     def wait(self, future: Future[None], seconds: float) -> bool:
@@ -39,7 +39,7 @@ class Door(Protocol):
 
 
 class Librdkafka:
-    """The real door."""
+    """The real backend."""
 
     consumer: Callable[[ClientConfig], Consumer] = staticmethod(Consumer)
     producer: Callable[[ClientConfig], Producer] = staticmethod(Producer)
@@ -56,51 +56,52 @@ class Librdkafka:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefixed:
-    """A door behind which the topics of an installation have a prefix."""
+class PrefixedBackend:
+    """A backend where the topics of an installation have a prefix."""
 
-    door: Door
+    backend: KafkaBackend
     names: Names
 
     def consumer(self, config: ClientConfig) -> Consumer:
-        return cast(Consumer, PrefixedConsumer(self.door.consumer, self.names, config))
+        return cast(Consumer, PrefixedConsumer(self.backend.consumer, self.names, config))
 
     def producer(self, config: ClientConfig) -> Producer:
-        return cast(Producer, PrefixedProducer(self.door.producer(config), self.names))
+        return cast(Producer, PrefixedProducer(self.backend.producer(config), self.names))
 
     def admin(self, config: ClientConfig) -> AdminClient:
-        return cast(AdminClient, PrefixedAdmin(self.door.admin(config), self.names))
+        return cast(AdminClient, PrefixedAdmin(self.backend.admin(config), self.names))
 
     def now_ms(self) -> int:
-        return self.door.now_ms()
+        return self.backend.now_ms()
 
     def monotonic(self) -> float:
-        return self.door.monotonic()
+        return self.backend.monotonic()
 
     def rest(self, seconds: float) -> None:
-        self.door.rest(seconds)
+        self.backend.rest(seconds)
 
     def thread(self) -> Executor:
-        return self.door.thread()
+        return self.backend.thread()
 
     def wait(self, future: Future[None], seconds: float) -> bool:
-        return self.door.wait(future, seconds)
+        return self.backend.wait(future, seconds)
 
 
-_REAL: Door = Librdkafka()
-_OTHERS: dict[str, Door] = {}
+_REAL: KafkaBackend = Librdkafka()
+_OTHERS: dict[str, KafkaBackend] = {}
 
 
-def door(settings: Settings) -> Door:
-    """The door to the topics of the settings' prefix at their bootstrap."""
+def backend_of(settings: Settings) -> KafkaBackend:
+    """Returns the backend of the settings' bootstrap, for topics with the settings' prefix."""
     found = _OTHERS.get(settings.bootstrap, _REAL)
-    return Prefixed(found, Names(settings.topic_prefix)) if settings.topic_prefix else found
+    return PrefixedBackend(found, Names(settings.topic_prefix)) if settings.topic_prefix else found
 
 
-def open_door(bootstrap: str, other: Door) -> None:
-    """From here on this bootstrap name leads through another door."""
+def register_backend(bootstrap: str, other: KafkaBackend) -> None:
+    """Uses another backend for this bootstrap name from here on."""
     _OTHERS[bootstrap] = other
 
 
-def close_door(bootstrap: str) -> None:
+def remove_backend(bootstrap: str) -> None:
+    """Takes back what `register_backend` did."""
     del _OTHERS[bootstrap]

@@ -9,7 +9,7 @@ from operator import itemgetter
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from schemas.codec.framing import Codec, Record
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import LastClientError, explained
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import MendstreamError
@@ -38,7 +38,7 @@ class Publisher:
         self.acknowledged = 0
         self.next_offsets: dict[tuple[str, int], int] = {}
         self.written: dict[tuple[str, int], Runs] = {}
-        self._producer = door(settings).producer(
+        self._producer = backend_of(settings).producer(
             settings.client(
                 **{
                     "enable.idempotence": True,

@@ -15,7 +15,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.admin_types import OffsetSpec
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.batches import runs
 from streams.kafka.error_messages import UNREADABLE, LastClientError, explained
 from streams.runtime.clock import POLL_SECONDS, monotonic, wait_until
@@ -59,14 +59,14 @@ def committed_reader(
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
     }
-    return door(settings).consumer(settings.client(**ours, **(more or {})))
+    return backend_of(settings).consumer(settings.client(**ours, **(more or {})))
 
 
 def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
     """A client that has reached Kafka. Raises MendstreamError where it cannot."""
     heard = LastClientError()
     try:
-        client = door(settings).admin(settings.client(error_cb=heard))
+        client = backend_of(settings).admin(settings.client(error_cb=heard))
     except KafkaException as error:  # a certificate that cannot be read, for example
         raise explained(error.args[0], settings) from error
     deadline = monotonic() + seconds
@@ -84,7 +84,7 @@ def admin(settings: Settings, seconds: float = 5.0) -> AdminClient:
             if monotonic() > deadline:
                 raise explained(heard.error, settings)
             wait_until(lambda: False, POLL_SECONDS)
-            client = door(settings).admin(settings.client(error_cb=heard))
+            client = backend_of(settings).admin(settings.client(error_cb=heard))
 
 
 def end_offsets(

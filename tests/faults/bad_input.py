@@ -18,7 +18,7 @@ from confluent_kafka import Message
 from schemas.catalog import DEAD_LETTERS, RESULTS
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import ERRORS, REASON
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
@@ -88,7 +88,7 @@ def _send(settings: Settings, count: int) -> int:
 
 
 def _produce(settings: Settings, made: Any) -> None:
-    producer = door(settings).producer(
+    producer = backend_of(settings).producer(
         settings.client(
             **{"message.max.bytes": 100_000_000, "compression.type": "lz4", "linger.ms": 20}
         )

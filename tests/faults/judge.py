@@ -25,7 +25,7 @@ from schemas.catalog import (
 from schemas.records import JournalEntry
 from state.tables import Tables
 from streams.history.replay import main as replay
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, committed
 from streams.kafka.stored_records import messages
 from streams.runtime.settings import Settings
@@ -133,7 +133,7 @@ def _disagreements(
 
 def group_offsets(settings: Settings) -> dict[Place, int]:
     """The group's next offsets, asked for without joining it."""
-    consumer = door(settings).consumer(
+    consumer = backend_of(settings).consumer(
         settings.client(**{"group.id": settings.group, "isolation.level": "read_committed"})
     )
     try:

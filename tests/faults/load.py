@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition
 from schemas.catalog import JOURNAL, POLICIES, RESULTS, SPECS
 from schemas.records import ExperimentResult, ExperimentSpec, Policy
 from schemas.validation.specs_and_policies import COMMANDS_MAX
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic, wait_until
@@ -130,7 +130,7 @@ class Recovery:
         self._every = every
         parts = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
         ends = end_offsets(admin(settings), parts)
-        self._journal = door(settings).consumer(
+        self._journal = backend_of(settings).consumer(
             settings.client(
                 **{
                     "group.id": "recovery",

@@ -17,7 +17,7 @@ from schemas.catalog import (
     TABLES_SUBJECTS,
 )
 from streams.kafka.admin.topics import create
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
@@ -60,7 +60,7 @@ def _lost_and_found(settings: Settings, load: Feeder, table: str, directory: Pat
     create(client, settings)
     _refused(settings, directory / f"{table}-empty.log", " rows, the table topics hold {")
     assert _written(settings) == before, "a worker that refused to start wrote something"
-    producer = door(settings).producer(settings.client())
+    producer = backend_of(settings).producer(settings.client())
     for partition, key, value in rows:
         producer.produce(table, value, key, partition)
     assert producer.flush(SECONDS) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.catalog import COMMANDS, DEAD_LETTERS, RESULTS, TABLES_ARMS
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.settings import Settings
 from tests.faults.case import Harm
 from tests.faults.judge import judged
@@ -37,7 +37,7 @@ def test_what_a_calm_run_leaves_is_without_harm_until_somebody_does_some(
     ends = send_planted(settings, 30_000)  # with 500 ids that were there already
     take_in(settings, ends, tmp_path / "log")
     assert judged(settings, ends) == Harm(0, 0, 0)
-    producer = door(settings).producer(settings.client())
+    producer = backend_of(settings).producer(settings.client())
     partition, key, value = standing(settings, COMMANDS["ROLLBACK"])[0]
     producer.produce(COMMANDS["ROLLBACK"], value, key, partition)
     producer.flush(10.0)

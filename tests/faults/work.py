@@ -12,7 +12,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.catalog import RESULTS
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
@@ -148,7 +148,7 @@ class Committed:
             "isolation.level": "read_uncommitted",
             "enable.auto.commit": False,
         }
-        return door(self._settings).consumer(self._settings.client(**reader))
+        return backend_of(self._settings).consumer(self._settings.client(**reader))
 
 
 def _timed(fault: Callable[[], None]) -> float:

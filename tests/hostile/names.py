@@ -16,7 +16,7 @@ from schemas.catalog import COMMANDS, METRICS, RESULTS, local_ids
 from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from streams.bench import prober
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -153,7 +153,7 @@ class _Stranger:
 
     def _run(self) -> None:
         assert self._made is not None
-        producer = door(self._settings).producer(
+        producer = backend_of(self._settings).producer(
             self._settings.client(**{"linger.ms": 50, "compression.type": "lz4"})
         )
         began, now = monotonic(), now_ms()

@@ -29,7 +29,7 @@ from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, Ex
 from schemas.validation.specs_and_policies import COMMANDS_MAX
 from state.tables import Tables
 from streams.bench.probes import LENGTH, records_of, spec_of
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import letter
 from streams.kafka.reading import committed
 from streams.operations.audit.audit import audit
@@ -100,11 +100,11 @@ class World:
         self._settings, self._directory = settings, directory
         self._child = Child(settings, directory / "worker.log")
         self._child.awaits("restored")
-        self._good = door(settings).producer(settings.client(**{"linger.ms": 0}))
-        self._offsets = door(settings).consumer(
+        self._good = backend_of(settings).producer(settings.client(**{"linger.ms": 0}))
+        self._offsets = backend_of(settings).consumer(
             settings.client(**{"group.id": settings.group, "enable.auto.commit": False})
         )
-        self._commands = door(settings).consumer(
+        self._commands = backend_of(settings).consumer(
             settings.client(
                 **{
                     "group.id": "hostile",
@@ -227,7 +227,7 @@ class World:
         return Aim(number, key, good, home, partitions, ids, now_ms())
 
     def _shoot(self, case: Case, shots: Iterable[Shot], aim: Aim, row: Row) -> None:
-        producer = door(self._settings).producer(
+        producer = backend_of(self._settings).producer(
             self._settings.client(
                 **{
                     "compression.type": case.compression,

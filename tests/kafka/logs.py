@@ -15,7 +15,7 @@ from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
 from state.tables import Tables
 from streams.engine.restore import last_entries
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
 from tests.builders import result, spec
@@ -81,7 +81,7 @@ def send(
     one.
     """
     partitions = 1 if topic in BROADCASTS else settings.partitions
-    producer = door(settings).producer(
+    producer = backend_of(settings).producer(
         settings.client(**{"linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
     )
     for i, record in enumerate(records):

@@ -20,7 +20,7 @@ from schemas.records import ExperimentResult
 from streams.engine.processor import Processor
 from streams.engine.topology import DECIDING, Topology
 from streams.kafka.admin.topics import create
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
@@ -236,7 +236,7 @@ class Feeder:
         """
         self._stamped = stamped
         self._settings, self._topic, self._records, self._each = settings, topic, records, each
-        self._producer = door(settings).producer(settings.client(**{"linger.ms": 5}))
+        self._producer = backend_of(settings).producer(settings.client(**{"linger.ms": 5}))
         self.sent = 0
 
     def until(self, condition: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:

@@ -14,7 +14,7 @@ from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, JOURNAL, RESULTS,
 from schemas.ids import partition_of
 from schemas.records import ArmRow, JournalEntry, RollbackCommand, Step
 from state.tables import Tables
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin
 from streams.operations.audit.audit import audit
 from streams.operations.audit.checks import Check
@@ -76,7 +76,7 @@ def write(
     **more: Any,
 ) -> None:
     """Writes past the processor, as nobody should be able to."""
-    producer = door(settings).producer(settings.client())
+    producer = backend_of(settings).producer(settings.client())
     producer.produce(topic, value, key, partition, **more)
     assert producer.flush(SECONDS) == 0
 

@@ -15,7 +15,7 @@ from schemas.codec.framing import frame
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, CommandStatus, ExperimentResult, ResultKind, Status, Tick
 from streams.history.replay import main as replay
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms
 from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
@@ -106,7 +106,7 @@ def test_each_bad_result_is_one_dead_letter_and_its_neighbours_are_applied(
 ) -> None:
     bad = bad_results()
     home = partition_of("mixed", settings.partitions)
-    producer = door(settings).producer(settings.client(**{"linger.ms": 50}))
+    producer = backend_of(settings).producer(settings.client(**{"linger.ms": 50}))
     for n, (name, (_, value)) in enumerate(bad.items()):
         producer.produce(RESULTS, CODEC.encode(good(n)), "mixed", home)
         producer.produce(RESULTS, value, None if name == "empty" else name, home, headers=WHENCE)
@@ -184,7 +184,7 @@ def test_what_a_broker_took_compressed_is_a_dead_letter_whatever_its_size(
     settings: Settings,
 ) -> None:
     sizes = {"big": 10_000_000, "vast": 40_000_000}
-    producer = door(settings).producer(
+    producer = backend_of(settings).producer(
         settings.client(**{"message.max.bytes": 100_000_000, "compression.type": "lz4"})
     )
     for name, size in sizes.items():

@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition
 from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.ids import partition_of
 from schemas.records import Alert, AlertState, Command, CommandStatus, Order, Severity, Status
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -94,7 +94,7 @@ def of(store: Store, command_id: str) -> list[tuple[str, int]]:
 
 def transact(settings: Settings, sent: Command, commit: bool) -> None:
     """Publishes a command in a transaction, as the processor does."""
-    producer = door(settings).producer(
+    producer = backend_of(settings).producer(
         settings.client(
             **{"transactional.id": f"test-{sent.command_id}", "compression.type": "lz4"}
         )
@@ -108,7 +108,7 @@ def transact(settings: Settings, sent: Command, commit: bool) -> None:
 
 
 def group_offset(settings: Settings, topic: str) -> int:
-    consumer = door(settings).consumer(
+    consumer = backend_of(settings).consumer(
         settings.client(**{"group.id": f"{settings.group}-executor"})
     )
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.catalog import POLICIES, REQUESTS, REVIEWS, SPECS, STATUS
 from schemas.records import Policy
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.settings import Settings
 from tests.builders import CODEC, spec
 from tests.kafka.running import SECONDS, Threaded, own_kafka
@@ -23,7 +23,7 @@ def held(settings: Settings) -> Iterator[None]:
     """Holds a policy and a spec, and stands open on all else that is read before any result;
     committed in the end.
     """
-    stranger = door(settings).producer(
+    stranger = backend_of(settings).producer(
         settings.client(**{"transactional.id": "a stranger", "transaction.timeout.ms": 300_000})
     )
     stranger.init_transactions(SECONDS)

@@ -43,7 +43,7 @@ from schemas.records import (
 from state.storage.table import row_key
 from streams.engine.topology import DECIDING
 from streams.history.replay import main as replay
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.health import Health
@@ -135,7 +135,7 @@ def test_a_record_on_the_wrong_partition_is_sent_home_once(settings: Settings) -
     wrong = (home + 1) % settings.partitions
     lost, stubborn = results("astray", range(2))
     before = fates(settings)
-    producer = door(settings).producer(settings.client())
+    producer = backend_of(settings).producer(settings.client())
     producer.produce(RESULTS, CODEC.encode(lost), "astray", wrong, headers=[("trace", b"1")])
     marked: list[tuple[str, str | bytes | None]] = [(FORWARDED_FROM, b"elsewhere")]
     producer.produce(RESULTS, CODEC.encode(stubborn), "astray", wrong, headers=marked)

@@ -13,7 +13,7 @@ import pytest
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentStatus
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
@@ -130,7 +130,7 @@ def test_commits_that_stop_are_seen(watched: Watched) -> None:
 def test_a_strangers_transaction_that_hangs_is_seen_while_the_lag_says_nothing(
     watched: Watched,
 ) -> None:
-    stranger = door(watched.settings).producer(
+    stranger = backend_of(watched.settings).producer(
         watched.settings.client(**{"transactional.id": "a stranger"})
     )
     stranger.init_transactions(SECONDS)

@@ -12,7 +12,7 @@ import pytest
 from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
 from schemas.records import ArmRow
 from streams.history.replay import main as replay
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
@@ -142,7 +142,7 @@ def test_a_worker_that_froze_past_its_session_finds_itself_replaced(
 
 
 def test_a_group_shared_with_a_stranger_is_refused(settings: Settings, tmp_path: Path) -> None:
-    stranger = door(settings).consumer(
+    stranger = backend_of(settings).consumer(
         settings.client(
             **{
                 "group.id": settings.group,

@@ -18,7 +18,7 @@ from schemas.catalog import DEAD_LETTERS, METRICS, POLICIES, REDRIVES, SPECS, TA
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Direction, MetricKind, MetricRow, MetricSpec, ModelMetric, Policy, Role
 from streams.history.replay import main as replay
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.operations.audit.audit import audit
 from streams.operations.redrive import Wanted, redrive, survey
@@ -63,7 +63,7 @@ def settings() -> Iterator[Settings]:
     """
     with own_kafka() as (_, chosen):
         send(chosen, POLICIES, [policy(MetricKind.RATE, "wrong")], ["all"])
-        producer = door(chosen).producer(chosen.client())
+        producer = backend_of(chosen).producer(chosen.client())
         for n in range(BAD):
             record = revenue(n)
             home = partition_of(record.subject, chosen.partitions)
@@ -249,7 +249,9 @@ def test_what_was_redriven_is_left_alone_and_what_was_refused_again_waits(
 
 
 def test_the_group_says_how_many_letters_wait(settings: Settings) -> None:
-    consumer = door(settings).consumer(settings.client(**{"group.id": f"{settings.group}-redrive"}))
+    consumer = backend_of(settings).consumer(
+        settings.client(**{"group.id": f"{settings.group}-redrive"})
+    )
     parts = [TopicPartition(DEAD_LETTERS, p) for p in range(settings.partitions)]
     group = committed(consumer, parts, settings)
     consumer.close()

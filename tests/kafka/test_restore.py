@@ -22,7 +22,7 @@ from streams.history.replay import main as replay
 from streams.kafka.admin import topics
 from streams.kafka.admin.topics import settings_of
 from streams.kafka.admin_types import NewTopic
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic, wait_until
@@ -126,7 +126,7 @@ def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(
     said = refusal(lived, tmp_path / "log")
     assert said.startswith("Partition ")
     assert f"'{TABLES_ARMS}': 0" in said
-    producer = door(lived).producer(lived.client())
+    producer = backend_of(lived).producer(lived.client())
     for partition, key, value in rows:
         producer.produce(TABLES_ARMS, value, key, partition)
     assert producer.flush(10.0) == 0
@@ -144,7 +144,7 @@ def test_a_lost_coordinator_makes_the_producer_anew_once(
     monkeypatch.setattr(
         "streams.engine.transaction.STATISTICS_MS", 600_000
     )  # none but those that are given below
-    consumer = door(lived).consumer(lived.client(**{"group.id": "another"}))
+    consumer = backend_of(lived).consumer(lived.client(**{"group.id": "another"}))
     transactions = Transactions(lived, lambda _point: None)
     made = made_anew()
 
@@ -187,7 +187,7 @@ def test_a_commit_without_end_is_given_up_soon_after_a_broker_was_lost(
     transactions = Transactions(
         lived, lambda point: assert_set(over) if point == "offsets" else None
     )
-    consumer = door(lived).consumer(lived.client(**{"group.id": "another"}))
+    consumer = backend_of(lived).consumer(lived.client(**{"group.id": "another"}))
     transactions.submit(Outbox(), consumer.consumer_group_metadata(), lambda: None)
     lost = json.dumps({"brokers": {"127.0.0.1:1/1": {"disconnects": 1}}})
     monkeypatch.setattr("streams.engine.transaction.CUT_OFF_SECONDS", 0.2)

@@ -14,7 +14,7 @@ from confluent_kafka import Message
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentResult, RollbackCommand
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
 from streams.signing.verifier import KEY_ID, SIGNATURE, TYPES, Ledger, Refused, load_keys, verify
@@ -89,7 +89,7 @@ def test_a_deployer_refuses_what_somebody_else_writes_there(signed: Signed) -> N
     command = CODEC.decode(TYPES[TOPIC], own.value())
     assert isinstance(command, RollbackCommand)
     altered = CODEC.encode(replace(command, variant="control"))
-    producer = door(signed.settings).producer(signed.settings.client())
+    producer = backend_of(signed.settings).producer(signed.settings.client())
     for value, kept in (
         (own.value(), headers(own)),
         (altered, headers(own)),

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from agents.core.batch import Slice
 from schemas.codec.framing import Codec
 from streams.engine.transaction import Hook, Outbox
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.batches import by_place
 from streams.kafka.reading import admin, committed, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
@@ -32,10 +32,10 @@ class Control:
         self._owned: dict[int, Totals] = {}
         self._failed: KafkaError | None = None
         self._stopping = False
-        self._producer = door(settings).producer(
+        self._producer = backend_of(settings).producer(
             settings.client(**{"enable.idempotence": True, "linger.ms": 5})
         )
-        self._consumer = door(settings).consumer(
+        self._consumer = backend_of(settings).consumer(
             settings.client(
                 **{
                     "group.id": settings.group,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import TopicPartition
 
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
@@ -23,7 +23,7 @@ class Group:
             "isolation.level": "read_uncommitted",
             "enable.auto.commit": False,
         }
-        self._asking = door(settings).consumer(settings.client(**reader))
+        self._asking = backend_of(settings).consumer(settings.client(**reader))
         self._parts = [TopicPartition(DATA, p) for p in range(settings.partitions)]
         self._committed: dict[int, int] = {}
         self._looked = 0.0

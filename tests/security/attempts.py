@@ -19,7 +19,7 @@ from streams.kafka.admin_types import (
     ResourcePatternType,
     ResourceType,
 )
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import DENIED
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
@@ -36,7 +36,7 @@ def writes(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
         if error is not None:
             refused[message.topic() or ""] = error.code()
 
-    producer = door(settings).producer(settings.client(**{"message.timeout.ms": 20_000}))
+    producer = backend_of(settings).producer(settings.client(**{"message.timeout.ms": 20_000}))
     for topic in topics:
         producer.produce(topic, value=b"by whom?", key=b"key", partition=0, on_delivery=delivered)
     assert producer.flush(SECONDS) == 0
@@ -49,7 +49,7 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
     Topics that are hidden are left to the broker's answer: librdkafka would look for them for ever.
     """
     ended = _hidden(settings, topics)
-    consumer = door(settings).consumer(
+    consumer = backend_of(settings).consumer(
         settings.client(
             **{"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
         )
@@ -77,7 +77,7 @@ def reads(settings: Settings, topics: Iterable[str], group: str) -> dict[str, in
 
 
 def _hidden(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
-    client = door(settings).admin(settings.client())
+    client = backend_of(settings).admin(settings.client())
     asked = client.describe_topics(TopicCollection(list(topics)))
     return {topic: code for topic, future in asked.items() for code in refusal(future.result)}
 
@@ -96,7 +96,7 @@ def join(group: str, topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
         heard: set[int] = set()
         joined: list[object] = []
-        consumer = door(settings).consumer(
+        consumer = backend_of(settings).consumer(
             settings.client(**{"group.id": group, "enable.auto.commit": False})
         )
         consumer.subscribe([topic], on_assign=lambda *_: joined.append(_))
@@ -118,7 +118,7 @@ def set_offsets(group: str, topic: str) -> Attempt:
     """Moves a group's offsets without joining it."""
 
     def attempt(settings: Settings) -> set[int]:
-        consumer = door(settings).consumer(settings.client(**{"group.id": group}))
+        consumer = backend_of(settings).consumer(settings.client(**{"group.id": group}))
         try:
             return refusal(
                 lambda: consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
@@ -133,7 +133,7 @@ def transact(transactional_id: str) -> Attempt:
     """Takes a transactional id, which fences whoever has it."""
 
     def attempt(settings: Settings) -> set[int]:
-        producer = door(settings).producer(
+        producer = backend_of(settings).producer(
             settings.client(**{"transactional.id": transactional_id})
         )
         return refusal(lambda: producer.init_transactions(SECONDS))
@@ -143,7 +143,7 @@ def transact(transactional_id: str) -> Attempt:
 
 def delete(topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
-        client = door(settings).admin(
+        client = backend_of(settings).admin(
             settings.client()
         )  # named, because the request ends with its client
         return refusal(client.delete_topics([topic])[topic].result)
@@ -157,7 +157,7 @@ def grant_itself(topic: str) -> Attempt:
     def attempt(settings: Settings) -> set[int]:
         who = f"User:{settings.sasl_username}"
         every = (ResourcePatternType.LITERAL, who, "*", AclOperation.ALL, AclPermissionType.ALLOW)
-        client = door(settings).admin(settings.client())
+        client = backend_of(settings).admin(settings.client())
         (asked,) = client.create_acls([AclBinding(ResourceType.TOPIC, topic, *every)]).values()
         return refusal(asked.result)
 

@@ -31,7 +31,7 @@ from schemas.records import (
 from streams.engine.transaction import Outbox, Transactions
 from streams.kafka.admin.acls import Right, rights
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import READER, admin
 from streams.operations.audit.audit import audit
 from streams.operations.redrive import Wanted, redrive
@@ -207,7 +207,7 @@ def test_what_comes_of_a_refusal_is_not_taken_for_the_reason(
 
     outbox = Outbox(offsets=offsets)
     outbox.add(JOURNAL, 0, "0", b"")
-    consumer = door(settings).consumer(settings.client(**{"group.id": "mendstream"}))
+    consumer = backend_of(settings).consumer(settings.client(**{"group.id": "mendstream"}))
     transactions.submit(outbox, consumer.consumer_group_metadata(), lambda: None)
     with pytest.raises(MendstreamError) as raised:
         transactions.join()

@@ -27,7 +27,7 @@ class _Calm:
         raise AssertionError("nothing is held up here")
 
 
-class CalmDoor:
+class CalmBackend:
     """For readers alone."""
 
     now_ms = staticmethod(clock.now_ms)

@@ -14,13 +14,13 @@ from schemas.catalog import DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentResult, ExperimentSpec
 from streams.engine.topology import DECIDING
-from streams.kafka.backend import close_door, open_door
+from streams.kafka.backend import register_backend, remove_backend
 from streams.kafka.memory.log import Fate
 from tests.builders import result, spec
 from tests.faults.case import Harm
 from tests.faults.judge import judged
 from tests.kafka.logs import CODEC
-from tests.simulation.calm import CalmDoor
+from tests.simulation.calm import CalmBackend
 from tests.simulation.counting import COUNTING
 from tests.simulation.world import GROUP, PARTITIONS, Faults, Sent, World
 
@@ -123,7 +123,7 @@ def simulate(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
     world = deciding(seed, faults, workers)
     settings = world.run()
     reader = settings.model_copy(update={"bootstrap": f"{settings.bootstrap}/reader"})
-    open_door(reader.bootstrap, CalmDoor(world.kafka))
+    register_backend(reader.bootstrap, CalmBackend(world.kafka))
     try:
         ends = {
             place: log.last_end
@@ -132,7 +132,7 @@ def simulate(seed: int, faults: Faults | None = None, workers: int = 0) -> Run:
         }
         return Run(judged(reader, ends), world.strands.steps, tuple(world.happened))
     finally:
-        close_door(reader.bootstrap)
+        remove_backend(reader.bootstrap)
 
 
 def _names(experiment: int) -> dict[str, str]:

@@ -19,7 +19,7 @@ from streams.engine.processor import Processor
 from streams.engine.topology import Topology
 from streams.engine.transaction import Crash
 from streams.kafka.admin.topics import partitions_of
-from streams.kafka.backend import close_door, open_door
+from streams.kafka.backend import register_backend, remove_backend
 from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
 from streams.kafka.memory.consumer import MemoryConsumer
 from streams.kafka.memory.log import TopicPartitionKey
@@ -83,7 +83,7 @@ class World:
     def run(self) -> Settings:
         """Runs until all is taken in; returns settings to look at what stands."""
         for name, settings in self._settings.items():
-            open_door(settings.bootstrap, _WorkerDoor(self, name))
+            register_backend(settings.bootstrap, _WorkerBackend(self, name))
             self.strands.spawn(name, partial(self._supervise, name))
         try:
             with patch.object(processor, "gc", _NO_GC):
@@ -92,7 +92,7 @@ class World:
                 self.kafka.time_out(transactional_id)
         finally:
             for settings in self._settings.values():
-                close_door(settings.bootstrap)
+                remove_backend(settings.bootstrap)
         return self._settings["w0"]
 
     def now_ms(self) -> int:
@@ -213,8 +213,8 @@ def _settings(seed: int, number: int) -> Settings:
     )
 
 
-class _WorkerDoor:
-    """The door that one worker uses."""
+class _WorkerBackend:
+    """The backend that one worker uses."""
 
     def __init__(self, world: World, name: str) -> None:
         self._world, self._name = world, name

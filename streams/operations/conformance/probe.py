@@ -14,7 +14,7 @@ from schemas.codec.framing import Codec, cloud_event_headers
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Command, CommandStatus, RollbackCommand, Status
 from schemas.refusals import DecodeError
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, committed_reader, end_offsets
 from streams.runtime.clock import monotonic, now_ms
 from streams.runtime.settings import Settings
@@ -58,7 +58,7 @@ class Probe:
             "transactional.id": f"conformance-{subject}",
             "partitioner": "murmur2_random",
         }
-        self._producer = door(settings).producer(settings.client(**transactional))
+        self._producer = backend_of(settings).producer(settings.client(**transactional))
         self._producer.init_transactions(30.0)
         self._reports: dict[str, list[CommandStatus]] = defaultdict(list)
         parts = [TopicPartition(STATUS, partition) for partition in range(settings.partitions)]

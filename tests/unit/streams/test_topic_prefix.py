@@ -25,7 +25,7 @@ from streams.engine.restore import _check_rows
 from streams.kafka.admin.acls import at_kafka, rights
 from streams.kafka.admin.topic_conditions import verify
 from streams.kafka.admin.topics import check
-from streams.kafka.backend import door
+from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import ERRORS, letter
 from streams.kafka.error_messages import explained
 from streams.kafka.prefixed import Names, PrefixedConsumer, PrefixedProducer
@@ -42,7 +42,7 @@ from tests.unit.streams.signed import KEY, ROLLBACK, trusted
 
 ROOT = Path(__file__).parents[3]
 STAGING = "staging."
-# Where clients are made: the door itself, and what is no client of an installation.
+# Where clients are made: the backend itself, and what is no client of an installation.
 MAKERS = {"streams/kafka/backend.py", "streams/kafka/embedded/broker.py"}
 Written = list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]
 
@@ -122,7 +122,9 @@ def test_a_name_that_a_strangers_header_bears_stays_as_it_is() -> None:
 
 def test_what_an_installation_without_prefix_has_is_not_seen() -> None:
     with still() as plain:
-        client = door(Settings(bootstrap=plain.settings.bootstrap, topic_prefix=STAGING)).admin({})
+        client = backend_of(
+            Settings(bootstrap=plain.settings.bootstrap, topic_prefix=STAGING)
+        ).admin({})
         assert client.list_topics(timeout=1.0).topics == {}
         with pytest.raises(MendstreamError, match=f"Topics are missing: {STAGING}{RESULTS}, "):
             check(
@@ -131,7 +133,7 @@ def test_what_an_installation_without_prefix_has_is_not_seen() -> None:
             )
 
 
-def test_only_the_door_makes_clients() -> None:
+def test_only_the_backend_makes_clients() -> None:
     client = re.compile(r"(?<![\w.])(Consumer|Producer|AdminClient)\(")
     found = {
         str(path.relative_to(ROOT))
