@@ -1,1 +1,1 @@
-"""Which well-formed records still make no sense, each with its reason."""
+"""Finds well-formed records that make no sense, each with its reason."""

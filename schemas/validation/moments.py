@@ -1,4 +1,4 @@
-"""Which moments are plausible, and in which unit one that is not was probably written.
+"""Finds moments that are not plausible, and the unit in which they were probably written.
 
 A moment of an input is milliseconds since 1970. What happened did so from 2000 on and not after the
 broker's clock, give or take how far clocks differ; what is planned lies within ten years. The years
@@ -37,7 +37,7 @@ Fault = tuple[Reason, str]
 
 @dataclass(frozen=True, slots=True)
 class MomentField:
-    """Where a record holds a moment: the dataclasses' names on the way, and the last as it is
+    """The path to a moment in a record: the dataclasses' names on the way, and the last as it is
     written.
     """
 

@@ -1,4 +1,4 @@
-"""Which well-formed recommendations and outcomes still make no sense."""
+"""Finds well-formed recommendations and outcomes that make no sense."""
 
 from math import isfinite
 

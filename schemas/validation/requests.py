@@ -1,4 +1,4 @@
-"""Which well-formed requests and reviews still make no sense."""
+"""Finds well-formed requests and reviews that make no sense."""
 
 from schemas.ids import JOINER
 from schemas.records import Request, RequestKind, Review, ReviewVerdict

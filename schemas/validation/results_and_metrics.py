@@ -1,4 +1,4 @@
-"""Which well-formed results and metrics still make no sense, by the batch, with the value in the
+"""Finds well-formed results and metrics that make no sense, by the batch, with the value in the
 sentence.
 """
 

@@ -1,4 +1,4 @@
-"""Which well-formed specs, policies and statuses still make no sense, one by one, with the value in
+"""Finds well-formed specs, policies and statuses that make no sense, one by one, with the value in
 the sentence.
 """
 

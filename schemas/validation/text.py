@@ -1,4 +1,4 @@
-"""Which names and ids may be used as keys: not empty, not long, nothing that a terminal or a log
+"""Checks that names and ids may be keys: not empty, not long, nothing that a terminal or a log
 would obey.
 """
 

@@ -24,7 +24,7 @@ _BATCH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class RecordCounts:
-    """What became of records, as the journal counts them. Ticks and specs are applied too."""
+    """The fates of records, as the journal counts them. Ticks and specs are applied too."""
 
     applied: int = 0
     duplicates: int = 0
@@ -42,7 +42,7 @@ class RecordCounts:
 
 @dataclass(slots=True)
 class DemoView:
-    """What is known so far."""
+    """The rows, commands and counts read so far."""
 
     entries: dict[int, JournalEntry] = field(default_factory=dict)
     arms: dict[str, ArmRow] = field(default_factory=dict)

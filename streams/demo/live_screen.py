@@ -40,7 +40,7 @@ _COLOURS = {"RETRAIN": "yellow", "IMPROVE": "cyan", "ROLLBACK": "red", "DEPLOY":
 
 @dataclass(slots=True)
 class Progress:
-    """How far publishing and the processor are, and how fast they were over the last second."""
+    """The counts of records published and applied, and their rates over the last second."""
 
     total: int
     published: int = 0

@@ -71,12 +71,12 @@ class Crash(Exception):
 
 
 class CommitRefused(Crash):
-    """It cannot be committed for what it holds: the same records would fail again."""
+    """A commit that fails for what it holds: the same records would fail again."""
 
 
 @dataclass(slots=True)
 class Outbox:
-    """What the next transaction will hold; it grows while the last one is being committed.
+    """The content of the next transaction, which grows while the last one is being committed.
 
     Bounded by the records folded meanwhile: a commit that outlasts the transaction timeout ends the
     process.

@@ -50,7 +50,7 @@ class Span(NamedTuple):
 
 
 class Uncommitted:
-    """What one worker holds of them, and what the last one's commit failed with. Without a path
+    """The uncommitted records of one worker, and the error of the last one's commit. Without a path
     nothing is noted.
     """
 

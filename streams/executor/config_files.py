@@ -14,7 +14,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Written(BaseModel):
-    """What people write; an unknown field is a fault."""
+    """A base of models of files that people write: an unknown field is a fault."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -27,7 +27,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class CommandRefusal(Protocol):
-    """Why a gate lets a command not pass."""
+    """A gate's reason not to let a command pass."""
 
     @property
     def reason(self) -> str: ...

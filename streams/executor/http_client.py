@@ -24,7 +24,7 @@ _SAID_MAX = 200  # characters of an answer that go into a sentence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; request: as people may read it."""
+    """A server's answer; request: as people may read it."""
 
     request: str
     status: int

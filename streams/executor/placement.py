@@ -18,7 +18,7 @@ FINISHED_MAX = 16
 
 
 class PlacementPhase(StrEnum):
-    """Where a target stands."""
+    """The phase of a rollout at a target."""
 
     IDLE = "IDLE"  # no command has come yet
     BAKING = "BAKING"  # the candidate has its share and is watched
@@ -29,7 +29,7 @@ class PlacementPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command ended."""
+    """The end of a command at a target."""
 
     command_id: str
     attempt: int
@@ -40,7 +40,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetState:
-    """What stands at a target."""
+    """The versions, the share and the last command of a target."""
 
     baseline: str = ""  # the version that serves what the candidate does not; empty: unknown
     candidate: str = ""  # empty: none; with a share of 0: out of service, or not yet in it

@@ -44,8 +44,8 @@ class ToKafka:
 
 
 class StatusReporter:
-    """What is told of one command. The same thing told twice has the same event_id, and so is one
-    event.
+    """Reports the statuses of one command. A status that is reported twice has the same event_id,
+    and so is one event.
     """
 
     def __init__(self, command: Command, reporter: str, publish: Publish, clock: Clock) -> None:

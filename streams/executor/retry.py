@@ -16,7 +16,7 @@ LONGEST_SECONDS = 60.0
 
 
 class Clock(Protocol):
-    """What an executor knows of time."""
+    """The time as an executor sees it, and its waiting."""
 
     def now_ms(self) -> int: ...
     async def rest(self, seconds: float) -> None: ...
@@ -33,7 +33,7 @@ class SystemClock:
 
 
 class NotNow(RedactedError):
-    """It did not work, and may later; the sentence says what was wrong."""
+    """An attempt that failed and may work later; the sentence says what was wrong."""
 
 
 def rests() -> Iterator[float]:

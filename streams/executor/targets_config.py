@@ -112,7 +112,7 @@ class InKubernetes(_Rolled):
 
 
 class TrainedAt(Written):
-    """Who retrains and improves the models behind these targets."""
+    """The trainer that retrains and improves the models behind these targets."""
 
     match: str = Field(min_length=1)
     url: Url

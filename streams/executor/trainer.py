@@ -26,7 +26,7 @@ Tell = Callable[[str, str], Awaitable[None]]  # detail, step: what is under way
 
 
 class Job(BaseModel):
-    """What a trainer says of a job."""
+    """A job as its trainer describes it."""
 
     state: Literal["RUNNING", "DONE", "FAILED"]
     detail: str = ""

@@ -22,7 +22,7 @@ _TRUTH = {"true": 1.0, "false": 0.0}
 
 
 class FormError(ValueError):
-    """What was written does not make the record; the sentence says where and why."""
+    """A text that does not make the record; the sentence says where and why."""
 
 
 def names_of(record: type) -> dict[str, str]:

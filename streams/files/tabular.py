@@ -52,7 +52,7 @@ def rows_of(path: Path) -> Iterator[Iterator[Row]]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a field's values come from: a column, or a constant."""
+    """The source of a field's values: a column, or a constant."""
 
     field: str
     convert: Convert
@@ -62,7 +62,7 @@ class Source:
 
 
 class Form:
-    """How rows become records: worked out from the map and the columns of the first row.
+    """Makes records of rows, by the map and the columns of the first row.
 
     own_ids: whether the rows bring their event_id. whole: whether the file must be known as a
     whole, by its digest, because nothing in a row tells it from another.

@@ -22,7 +22,7 @@ from streams.runtime.settings import Settings
 
 @dataclass(slots=True)
 class Backtest:
-    """What another policy would have made of the log.
+    """The decisions of the log under another policy, beside those that were made.
 
     pairs: the decisions that differ, by time; commands of each run; statuses_refused: reports on
     commands that were issued in the recorded run and not in the other one.

@@ -11,7 +11,7 @@ from schemas.records import Decision, Outcome
 
 
 class Comparison(StrEnum):
-    """What became of a decision in the other run."""
+    """The fate of a decision in the other run."""
 
     SAME = "SAME"
     CHANGED = "CHANGED"

@@ -31,7 +31,7 @@ Written = dict[str, list[tuple[str, bytes]]]  # by topic: (key, value) in order
 
 @dataclass(slots=True)
 class Replayed:
-    """What one partition came to: its outputs, and its tables' rows by topic."""
+    """The result of one partition's replay: its outputs, and its tables' rows by topic."""
 
     outputs: Written = field(default_factory=lambda: defaultdict(list))
     rows: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Replayed:
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What a replay of every partition came to.
+    """The result of a replay of every partition.
 
     differences: where what stands is not what was replayed; unexplained: those that are differences
     even if the journal went on meanwhile, which only adds outputs and changes rows.

@@ -144,8 +144,8 @@ def read_places(
     batch: int = 10_000,
     damaged: bool = False,
 ) -> Iterator[dict[TopicPartitionKey, list[Message]]]:
-    """The same, the records of each place by themselves. damaged: what cannot be read is left out,
-    not raised.
+    """Yields batches as `read` does, by topic and partition. damaged: what cannot be read is left
+    out, not raised.
     """
     open_ends = {key: end for key, (start, end) in ranges.items() if start < end}
     if not open_ends:

@@ -48,7 +48,7 @@ Where = tuple[str, int, int]  # topic, partition, offset
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterReason:
-    """Why a record became a dead letter."""
+    """The reason why a record became a dead letter, as a code and a sentence."""
 
     reason: str
     sentence: str

@@ -36,7 +36,7 @@ Noted = dict[int, set[int]]  # offsets of letters that were redriven, by partiti
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters; empty and None mean any."""
+    """Selects dead letters; empty and None mean any."""
 
     reasons: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Redriven:
-    """What came of it: letters by topic and reason, and those that cannot be redriven."""
+    """The result of a redrive: letters by topic and reason, and those that cannot be redriven."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     before: int = 0  # of them: letters of records that had been redriven before

@@ -17,7 +17,7 @@ STALLED_SECONDS = 60.0  # a loop that has not turned for so long is stuck
 
 
 class Health:
-    """What the loop says of itself, and the server that passes it on.
+    """The state of the loop, and the server that passes it on.
 
     ready: partitions are assigned and restored. live: the loop turns, or a restore is under way,
     which may take longer than a turn; it cannot hang unseen, because reading gives up by itself

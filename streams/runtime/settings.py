@@ -41,7 +41,7 @@ _SERVICE = re.compile(
 
 
 class Settings(BaseSettings):
-    """What a process needs to know of its surroundings. Secrets are shown as stars."""
+    """The settings of a process: Kafka, group, limits, keys. Secrets are shown as stars."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 

@@ -268,7 +268,8 @@ def warned(how_long: str) -> None:
 
 
 class Ledger:
-    """Which commands were taken; with a path it outlasts a restart. For one thread of one process.
+    """Remembers which commands were taken; with a path it outlasts a restart. For one thread of one
+    process.
 
     It remembers the last `most` commands, and the newest token of as many targets. A command that
     it forgot is still refused by its token, and where that is forgotten too, once it has expired. A

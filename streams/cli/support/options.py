@@ -48,7 +48,7 @@ _FLAGS = ("bootstrap", "topic_prefix", "group", "slot", "partitions")
 
 @dataclass(slots=True)
 class Given:
-    """What the command line said of settings."""
+    """The settings that the command line gave."""
 
     flags: dict[str, Any] = field(default_factory=dict)
     file: Path | None = None

@@ -32,5 +32,7 @@ async def post(
 
 
 def ident(alert: Alert) -> str:
-    """The same for each time that this is told, so that the other side can know a second one."""
+    """Returns an id of an alert's state, the same each time, so that the other side knows a
+    repetition.
+    """
     return f"{alert.alert_id}.{alert.state.lower()}"

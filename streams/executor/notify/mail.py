@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """Where mail is handed in, from whom and to whom."""
+    """A mail server, a sender and the receivers."""
 
     host: str
     port: int

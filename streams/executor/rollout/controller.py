@@ -57,7 +57,7 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a command ended; step: what tells this end from others of the same attempt."""
+    """The end of a command. step: tells this end from others of the same attempt."""
 
     status: Status
     detail: str

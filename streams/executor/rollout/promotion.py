@@ -11,7 +11,7 @@ from streams.executor.rollout.state_machine import RAMPS, Promotion, RolloutPlan
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the candidate has of the traffic, in [0, 1], between two moments, ms; ends: None until
+    """The candidate's share of the traffic, in [0, 1], between two moments, ms; ends: None until
     something changes it.
     """
 

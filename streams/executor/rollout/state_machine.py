@@ -15,7 +15,7 @@ from streams.executor.placement import Finished, PlacementPhase, StaleToken, Tar
 
 
 class RolloutStrategy(StrEnum):
-    """How a candidate gets its traffic."""
+    """The way in which a candidate gets its traffic."""
 
     IMMEDIATE = "immediate"
     ROLLING = "rolling"
@@ -24,7 +24,7 @@ class RolloutStrategy(StrEnum):
 
 
 class Promotion(StrEnum):
-    """What lets a canary that tries an experiment's variant have all of the traffic."""
+    """The condition on which a canary of an experiment's variant may have all of the traffic."""
 
     VERDICT = "verdict"  # of the judge, that the gain is proved
     HEALTH = "health"
@@ -48,7 +48,7 @@ BAKE_SECONDS: Mapping[RolloutStrategy, float] = {  # unless a target says otherw
 
 
 class RolloutEvent(StrEnum):
-    """What moves a rollout on."""
+    """The events that move a rollout on."""
 
     DEPLOY = "a deploy command"
     ROLLBACK = "a rollback command"
@@ -79,7 +79,7 @@ MOVES: Mapping[tuple[PlacementPhase, RolloutEvent], PlacementPhase] = {
 
 @dataclass(frozen=True, slots=True)
 class RolloutPlan:
-    """How one target is rolled out to.
+    """The strategy and the waiting times of rollouts at one target.
 
     bake_seconds: at each step, at least. settle_seconds: from the beginning of a step, while pods
     start, an unhealthy answer is not yet one.

@@ -32,8 +32,8 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where the API server is. The token is read anew for each request, because Kubernetes renews
-    it.
+    """The address and the credentials of an API server. The token is read anew for each request,
+    because Kubernetes renews it.
     """
 
     url: str

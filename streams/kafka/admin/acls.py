@@ -68,7 +68,9 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class KafkaRole:
-    """What a principal is there for. rights: from the processor's group and the principal's own."""
+    """The purpose of a principal, with the rights that it needs. rights: from the processor's group
+    and the principal's own.
+    """
 
     purpose: str
     rights: Callable[[str, str], list[Right]]

@@ -24,7 +24,7 @@ _EARLIEST = -2  # of OffsetSpec
 
 
 class Chance(Protocol):
-    """Who decides what happens in between, and what goes wrong."""
+    """Decides what happens in between, and what goes wrong."""
 
     def step(self, name: str) -> None:
         """Others may act now; the caller may never come back."""
@@ -44,7 +44,7 @@ class Chance(Protocol):
 
 
 class MemoryAdmin:
-    """What the engine asks of an AdminClient."""
+    """The part of an AdminClient that the engine uses."""
 
     def __init__(self, kafka: MemoryKafka, chance: Chance) -> None:
         self._kafka, self._chance = kafka, chance

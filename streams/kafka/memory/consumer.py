@@ -16,8 +16,8 @@ _PATIENCE = 200  # steps that the group's offsets are waited for while a transac
 
 
 class MemoryConsumer:
-    """Which partition a record comes from next is left to chance; within one the order of the log
-    is kept.
+    """Reads a log in memory: chance picks the next partition; within one the order of the log is
+    kept.
     """
 
     def __init__(self, kafka: MemoryKafka, chance: Chance, config: ClientConfig) -> None:

@@ -11,7 +11,7 @@ from streams.kafka.memory.log import TopicPartitionKey
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a consumer says of itself when it has its offsets committed in a transaction."""
+    """The identity that a consumer gives when its offsets are committed in a transaction."""
 
     group: str
     instance: str

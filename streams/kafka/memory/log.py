@@ -10,7 +10,7 @@ Headers = list[tuple[str, bytes]]
 
 
 class Fate(Enum):
-    """What became of an entry's transaction; a marker is the end of one, and no record."""
+    """The fate of an entry's transaction; a marker is the end of one, and no record."""
 
     OPEN = "open"
     COMMITTED = "committed"

@@ -11,7 +11,7 @@ from streams.kafka.memory.log import Entry, Fate, Headers, Log, TopicPartitionKe
 
 @dataclass(slots=True)
 class Transaction:
-    """What the coordinator knows of a transactional id. Epochs fence; they do not grow with each
+    """The coordinator's state of a transactional id. Epochs fence; they do not grow with each
     transaction.
     """
 

@@ -38,7 +38,7 @@ class Slices:
 
 @dataclass(slots=True)
 class History:
-    """What the journal of one partition says; columns, because a journal is kept for ever."""
+    """The journal of one partition, by columns, because a journal is kept for ever."""
 
     partition: int
     end: int = 0  # of the journal's log, when it was read
