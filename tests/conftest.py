@@ -10,7 +10,7 @@ data; MENDSTREAM_SEED=<integer> draws more and other Hypothesis examples, from t
 
 import os
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +20,7 @@ from hypothesis import settings
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime import redaction
 from streams.runtime.errors import MendstreamError
-from tests import containers
+from tests import containers, ordering
 from tests.containers import ContainerKafka
 from tests.data.shared import FOLDER
 
@@ -51,12 +51,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what the tests' brokers are: processes of this machine, or containers of "
         f"{containers.IMAGE} (needs Docker)",
     )
+    ordering.add_options(parser)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What needs no Kafka first; last of all those whose processors end by errors, which leave
-    their clients behind.
+    their clients behind. Within these, in the order that was asked for.
     """
+    ordering.shuffle(items, config)
     items.sort(
         key=lambda item: (
             "security" in item.path.parts,
@@ -74,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hands the seed to Hypothesis' plugin, unless --hypothesis-seed names another; it reads the
     option after this.
     """
+    ordering.draw_seed(config)
     if SEED and config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
     try:
@@ -82,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
-def pytest_report_header() -> str:
+def pytest_report_header(config: pytest.Config) -> str:
     profile = f"explore, seed {SEED}" if SEED else "ci"
     skips = "fail the run" if REQUIRE_ALL else "are allowed"
     kafka = (
@@ -90,7 +93,8 @@ def pytest_report_header() -> str:
         if containers.asked()
         else os.environ.get("MENDSTREAM_BOOTSTRAP", "embedded")
     )
-    return f"mendstream: Kafka {kafka}; examples {profile}; skips {skips}"
+    order = ordering.described(config)
+    return f"mendstream: Kafka {kafka}; examples {profile}; {order}; skips {skips}"
 
 
 @pytest.fixture(autouse=True)
@@ -102,21 +106,25 @@ def no_secrets() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """The bootstrap address of one Kafka for the whole run; tests choose their own topic and group
-    names.
+    """The bootstrap address of one Kafka for the whole run.
+
+    Who needs topics takes some of a prefix of their own (tests/kafka/running.py: own_topics); who
+    kills or configures a broker starts another.
     """
+    from tests.kafka.running import SHARED  # imports the engine, which closed rooms may not need
+
     if bootstrap := os.environ.get("MENDSTREAM_BOOTSTRAP"):
         yield bootstrap
         return
     if containers.asked():
-        with ContainerKafka() as container:
+        with ContainerKafka(SHARED) as container:
             yield container.bootstrap
         return
-    embedded = EmbeddedKafka()
+    embedded = EmbeddedKafka(settings=SHARED)
     try:
         embedded.start()
     except MendstreamError as error:
-        yield from _instead_of_embedded(str(error))
+        yield from _instead_of_embedded(str(error), SHARED)
         return
     try:
         yield embedded.bootstrap
@@ -124,10 +132,10 @@ def kafka() -> Iterator[str]:
         embedded.stop()
 
 
-def _instead_of_embedded(why: str) -> Iterator[str]:
+def _instead_of_embedded(why: str, settings: Mapping[str, str]) -> Iterator[str]:
     if reason := containers.no_engine():
         pytest.skip(f"no Kafka: MENDSTREAM_BOOTSTRAP is not set; {why} {reason}")
-    with ContainerKafka() as container:
+    with ContainerKafka(settings) as container:
         yield container.bootstrap
 
 

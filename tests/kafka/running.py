@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Self, cast
 
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from schemas.ids import partition_of
@@ -22,6 +25,7 @@ from streams.engine.topology import DECIDING, Topology
 from streams.kafka.admin.topics import create
 from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.prefixed import Names
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.health import Health
@@ -39,6 +43,9 @@ STEADY = {"broker.session.timeout.ms": "30000"}
 EAGER = {
     "group.min.session.timeout.ms": "1000"
 }  # of the broker, so that a dead worker is missed soon
+# The broker that tests share.
+SHARED = EAGER | STEADY
+_NUMBERS = count()
 
 
 @contextmanager
@@ -58,6 +65,64 @@ def own_kafka(
         chosen = Settings(bootstrap=embedded.bootstrap, **(SMALL | settings))
         create(admin(chosen), chosen)
         yield embedded, chosen
+
+
+@contextmanager
+def own_topics(bootstrap: str, made: bool = True, **settings: Any) -> Iterator[Settings]:
+    """Topics of a prefix of their own on a broker that others share; they go in the end.
+
+    made: whether they are there already.
+    """
+    prefix = f"test-{os.getpid()}-{next(_NUMBERS)}."
+    chosen = Settings(bootstrap=bootstrap, topic_prefix=prefix, **(SMALL | settings))
+    client = admin(chosen)
+    if made:
+        create(client, chosen)
+    try:
+        yield chosen
+    finally:
+        there = list(client.list_topics(timeout=SECONDS).topics)
+        for gone in client.delete_topics(there).values() if there else ():
+            gone.result()
+
+
+def where(settings: Settings) -> tuple[str, ...]:
+    """The options of a command that name an installation."""
+    return (
+        *("--bootstrap", settings.bootstrap, "--topic-prefix", settings.topic_prefix),
+        *("--partitions", str(settings.partitions)),
+    )
+
+
+def at_kafka(
+    settings: Settings, parts: Iterable[TopicPartition]
+) -> tuple[AdminClient, list[TopicPartition]]:
+    """A client for what Mendstream itself never asks for, and partitions by their names at
+    Kafka.
+    """
+    return AdminClient(settings.client()), Names(settings.topic_prefix).parts_out(parts)
+
+
+def set_offsets(settings: Settings, parts: list[TopicPartition]) -> None:
+    """Alters the group's offsets as soon as the group is empty."""
+    client, named = at_kafka(settings, parts)
+    request = [ConsumerGroupTopicPartitions(settings.group, named)]
+
+    def altered() -> bool:
+        try:
+            done = client.alter_consumer_group_offsets(request)[settings.group].result()
+        except KafkaException:
+            return False
+        return all(part.error is None for part in done.topic_partitions)
+
+    assert wait_until(altered, SECONDS)
+
+
+def forget(settings: Settings, cut: list[TopicPartition]) -> None:
+    """Deletes the records before these offsets, as retention would."""
+    client, named = at_kafka(settings, cut)
+    for future in client.delete_records(named).values():
+        future.result()
 
 
 def changed(settings: Settings, **more: Any) -> Settings:
