@@ -5,11 +5,16 @@ holds.
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from agents.alerts.policy_check import check_policy
 from schemas.catalog import TOPICS
+from schemas.records import ExperimentSpec, Policy
+from schemas.validation import specs_and_policies
+from streams.files.parsing import build
 
 ROOT = Path(__file__).parents[2]
 PAPERS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/**/*.md")})
@@ -157,3 +162,35 @@ def test_the_architecture_page_names_every_room_and_every_table() -> None:
     assert {room for room in rooms if f"`{room}`" not in text} == set()
     tables = [name for name in TOPICS if name.startswith("tables.")]
     assert {name for name in tables if f"`{name}`" not in text} == set()
+
+
+def shown() -> list[tuple[str, dict[str, Any]]]:
+    """The specs and policies that the documents show, whole."""
+    found = []
+    for path in PAPERS:
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        blocks += re.findall(r"<<'END'\n(.*?)END\n", text, re.DOTALL)
+        written = [yaml.safe_load(block) for block in blocks]
+        found += [
+            (str(path.relative_to(ROOT)), one)
+            for one in written
+            if one.keys() & {"policy_id", "experiment_id"}
+        ]
+    return found
+
+
+@pytest.mark.parametrize(("name", "written"), shown())
+def test_each_spec_and_policy_that_a_document_shows_is_good(
+    name: str, written: dict[str, Any]
+) -> None:
+    document = {"event_id": "x"} | written
+    if "experiment_id" in written:
+        faults = specs_and_policies.check_spec(build(ExperimentSpec, document, name))
+    else:
+        faults = check_policy(build(Policy, document, name))
+    assert list(faults) == []
+
+
+def test_the_documents_show_specs_and_policies() -> None:
+    assert len(shown()) > 5
