@@ -50,20 +50,21 @@ EVIDENCE_KIND_SYMBOLS = tuple(map(str, EvidenceKind))
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
 # fmt: off
 _ARM_COLUMNS = {
-    "count": "i8", "hits": "i8", "sum": "f8", "sum_squares": "f8", "first_offset": "i8", "applied_offset": "i8",
-    "base_offset": "i8", "base_count": "i8", "flipped": "?", "missing_squares": "?", "repeats": "i8",
-    "unnamed_offset": "i8", "harm_offset": "i8", "gain_offset": "i8", "unstable_offset": "i8", "state": "i1",
-    "effect": "f8", "low": "f8", "high": "f8", "running_low": "f8", "running_high": "f8", "log_e_harm": "f8",
-    "log_e_gain": "f8", "evidence_kind": "i1", "expected_more": "f8", "last_at": "i8", "crossed": "i8",
+    "count": "i8", "hits": "i8", "sum": "f8", "sum_squares": "f8", "first_offset": "i8",
+    "applied_offset": "i8", "base_offset": "i8", "base_count": "i8", "flipped": "?",
+    "missing_squares": "?", "repeats": "i8", "unnamed_offset": "i8", "harm_offset": "i8",
+    "gain_offset": "i8", "unstable_offset": "i8", "state": "i1", "effect": "f8", "low": "f8",
+    "high": "f8", "running_low": "f8", "running_high": "f8", "log_e_harm": "f8", "log_e_gain": "f8",
+    "evidence_kind": "i1", "expected_more": "f8", "last_at": "i8", "crossed": "i8",
 }
 # How the row is judged; worked out from its experiment's row when the row is made or restored.
 _ARM_DERIVED = {
-    "trial": "i8", "later": "i4", "beside": "i4", "leads": "?", "is_control": "?", "control": "i8", "treatment": "i8",
-    "method": "i1", "tally": "i1", "sign": "i1", "share": "f8", "harm_level": "f8", "gain_level": "f8", "alpha": "f8",
-    "min_count": "i8", "limit": "f8", "cap": "f8", "margin": "f8", "absolute_margin": "f8", "inflation": "f8",
-    "learning": "?", "ramped": "?", "stepped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
-    "closed_offset": "i8", "ends_at": "i8", "started_offset": "i8",
-    "heard": "i8", "silent": "?",
+    "trial": "i8", "later": "i4", "beside": "i4", "leads": "?", "is_control": "?", "control": "i8",
+    "treatment": "i8", "method": "i1", "tally": "i1", "sign": "i1", "share": "f8",
+    "harm_level": "f8", "gain_level": "f8", "alpha": "f8", "min_count": "i8", "limit": "f8",
+    "cap": "f8", "margin": "f8", "absolute_margin": "f8", "inflation": "f8", "learning": "?",
+    "ramped": "?", "stepped": "?", "snapshots": "?", "whole": "i8", "next_mark": "i8",
+    "closed_offset": "i8", "ends_at": "i8", "started_offset": "i8", "heard": "i8", "silent": "?",
 }
 # fmt: on
 NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")

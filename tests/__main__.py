@@ -8,9 +8,9 @@ Kafka is missed for their sake; what they print comes once both have ended. Wher
 one process runs just that.
 
 `python -m tests --stages [PYTEST-ARGUMENTS]` runs the same tests in three stages, one after the
-other and the quickest first, so that most failures show within minutes: the closed rooms; what needs
-a Kafka or another program; faults, security and the oracle. Each is said with its time, and a stage
-that fails keeps none after it from running.
+other and the quickest first, so that most failures show within minutes: the closed rooms; what
+needs a Kafka or another program; faults, security and the oracle. Each is said with its time, and
+a stage that fails keeps none after it from running.
 """
 
 import subprocess

@@ -67,7 +67,8 @@ DEFAULT_RULES = (
     ),
     AlertRule(
         "command unanswered", "commands.unanswered", _ABOVE, 0.0, Severity.CRITICAL,
-        "nobody reported of a command of {key}, however often it was sent: is its deployer running?",
+        "nobody reported of a command of {key}, however often it was sent: is its deployer "
+        "running?",
     ),
     AlertRule(
         "verdict unserved", "verdicts.unserved", _ABOVE, 0.0, Severity.CRITICAL,
@@ -133,17 +134,20 @@ DEFAULT_RULES = (
         "a command of {key} ended without being done", cooldown_ms=0,
     ),
     AlertRule(
-        "rollback issued", "rollbacks.issued", _ABOVE, 0.0, Severity.HIGH, "{key} is rolled "
-            "back", cooldown_ms=0,
-    ),
-    AlertRule(
-        "rollback completed", "rollbacks.completed", _ABOVE, 0.0, Severity.MEDIUM, "{key} was rolled back",
+        "rollback issued", "rollbacks.issued", _ABOVE, 0.0, Severity.HIGH, "{key} is rolled back",
         cooldown_ms=0,
     ),
-    AlertRule("harm proved", "decisions.harm", _ABOVE, 0.0, Severity.HIGH, "{key} is harmed", cooldown_ms=0),
     AlertRule(
-        "critical failure", "failures.critical", _ABOVE, 0.0, Severity.CRITICAL, "{key} fails critically",
+        "rollback completed", "rollbacks.completed", _ABOVE, 0.0, Severity.MEDIUM,
+        "{key} was rolled back", cooldown_ms=0,
+    ),
+    AlertRule(
+        "harm proved", "decisions.harm", _ABOVE, 0.0, Severity.HIGH, "{key} is harmed",
         cooldown_ms=0,
+    ),
+    AlertRule(
+        "critical failure", "failures.critical", _ABOVE, 0.0, Severity.CRITICAL,
+        "{key} fails critically", cooldown_ms=0,
     ),
 )  # fmt: skip
 

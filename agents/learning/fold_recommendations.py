@@ -248,6 +248,6 @@ def _member(fact: LearningFact) -> Member:
 
 def _new_row(tenant: str, now: int) -> LearningRow:
     return LearningRow(
-        tenant=tenant, tracked=0, outcomes=0, fresh=0, approved=0.0, quality=0.0, covered=0, correct=0.0, cycles=0,
-        cycled_at=now, accuracies=(), declining=(),
+        tenant=tenant, tracked=0, outcomes=0, fresh=0, approved=0.0, quality=0.0, covered=0,
+        correct=0.0, cycles=0, cycled_at=now, accuracies=(), declining=(),
     )  # fmt: skip

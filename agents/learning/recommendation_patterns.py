@@ -44,8 +44,8 @@ def with_outcome(
     believed.
     """
     row = row or LessonRow(
-        tenant=tenant, category=named[0], name=named[1], outcomes=0, approved=0.0, predicted=0, correct=0.0,
-        status=LessonStatus.CANDIDATE, touched_at=now,
+        tenant=tenant, category=named[0], name=named[1], outcomes=0, approved=0.0, predicted=0,
+        correct=0.0, status=LessonStatus.CANDIDATE, touched_at=now,
     )  # fmt: skip
     believed = row.status == LessonStatus.CONFIRMED
     return replace(

@@ -42,10 +42,11 @@ LOWER = 0.05  # quantile
 def new_row(agent_id: str, kind: AgentKind, now: int) -> TrustRow:
     """An agent of which nothing is known."""
     row = TrustRow(
-        agent_id=agent_id, kind=kind, good=0.0, bad=0.0, spread_weight=0.0, spread_mean=0.0, spread_squares=0.0,
-        outcomes=0, approved=0, partial=0, rejected=0, overall=0.0, accuracy=0.5, consistency=1.0, timeliness=1.0,
-        reliability=1.0, lower=0.0, boost=0.0, priority=Priority.NORMAL, trend=Trend.UNKNOWN, slope=0.0, levels=(),
-        told_boost=0.0, told_priority=Priority.NORMAL, updated_at=now,
+        agent_id=agent_id, kind=kind, good=0.0, bad=0.0, spread_weight=0.0, spread_mean=0.0,
+        spread_squares=0.0, outcomes=0, approved=0, partial=0, rejected=0, overall=0.0,
+        accuracy=0.5, consistency=1.0, timeliness=1.0, reliability=1.0, lower=0.0, boost=0.0,
+        priority=Priority.NORMAL, trend=Trend.UNKNOWN, slope=0.0, levels=(), told_boost=0.0,
+        told_priority=Priority.NORMAL, updated_at=now,
     )  # fmt: skip
     return scored(row, now, None)
 

@@ -1,4 +1,4 @@
-"""A random order is the seed's, loses no test, and takes no module apart that must stay together."""
+"""A random order is the seed's, loses no test, and keeps modules together that must be."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -80,9 +80,12 @@ def agrees(arms: ColumnarTable, pairs: Ints, sides: Sides, verdict: Verdict) -> 
     """
     t, c = sides.treatment, sides.control
     z = multinomial.pooled_z(
-        t.hits.astype(float), judged(arms, pairs, t), c.hits.astype(float), judged_control(arms, pairs, c),
+        t.hits.astype(float),
+        judged(arms, pairs, t),
+        c.hits.astype(float),
+        judged_control(arms, pairs, c),
         arms["tally"][pairs] == Tally.COUNT,
-    )  # fmt: skip
+    )
     if sides.strata is not None:
         z = np.where(arms["ramped"][pairs], sides.strata.z, z)
     more = (arms["sign"][pairs] < 0) == (

@@ -72,8 +72,9 @@ def _failure(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Out
 def _counted(lessons: Lessons, pattern: str, parent: str, fact: PatternFact) -> PatternRow:
     at = fact.occurred_at
     row = lessons.patterns.get(pattern) or PatternRow(
-        pattern=pattern, parent=parent, status=PatternStatus.EMERGING, total=0, first_at=at, last_at=at, buckets=(),
-        day=0, week=0, month=0, subjects=(), loss=0.0, actions=(), precursors=(), helped_at=-1,
+        pattern=pattern, parent=parent, status=PatternStatus.EMERGING, total=0, first_at=at,
+        last_at=at, buckets=(), day=0, week=0, month=0, subjects=(), loss=0.0, actions=(),
+        precursors=(), helped_at=-1,
     )  # fmt: skip
     buckets, last = counted(row.buckets, at), max(row.last_at, at)
     spans = [within(buckets, last, days * DAY_MS) for days in (1, 7, 30)]
