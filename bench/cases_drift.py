@@ -14,7 +14,7 @@ from bench.folding import NEVER
 from schemas.catalog import METRICS
 from schemas.codec.flat_schema import arrow_schema
 from schemas.records import ModelMetric, Order, Policy
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.demo.datasets import car_loan
 
 CHANGE = 75_000  # rows before the decay
@@ -29,12 +29,12 @@ def rows_to_retrain(rng: np.random.Generator, experiments: int) -> list[int]:
     are.
     """
     records = [event.record for event in car_loan()]
-    tables, found = Tables(0, 1), []
+    tables, found = PartitionState(0, 1), []
     tables.policies[POLICY.policy_id] = POLICY
     for start in range(0, len(records), SLICE):
         piece = records[start : start + SLICE]
         findings, refused = fold(
-            _facts([one for one in piece if isinstance(one, ModelMetric)], start), tables
+            _facts([one for one in piece if isinstance(one, ModelMetric)], start), tables.drift
         )
         assert not refused, refused[0]
         found += [

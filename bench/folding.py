@@ -16,7 +16,7 @@ from agents.experiments.plan.specs import apply_spec
 from schemas.catalog import RESULTS
 from schemas.codec.flat_schema import arrow_schema
 from schemas.records import ExperimentSpec, Order, Verdict
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -76,9 +76,9 @@ def judged(spec: ExperimentSpec, records: Records) -> Found:
     The logs are laid side by side: first the first record of every experiment, then the second.
     """
     length, experiments = records.treated.shape
-    tables = Tables(0, 1)
+    tables = PartitionState(0, 1)
     for number in range(experiments):
-        problem = apply_spec(replace(spec, subject=_subject(number)), 0, tables)
+        problem = apply_spec(replace(spec, subject=_subject(number)), 0, tables.experiments)
         assert problem is None, problem
     subjects = pa.array([_subject(number) for number in range(experiments)])
     found = Found(*(np.full(experiments, NEVER) for _ in range(3)))
@@ -86,7 +86,7 @@ def judged(spec: ExperimentSpec, records: Records) -> Found:
     while start < length and len(live):
         end = min(length, start + max(1, SLICE // len(live)))
         facts = _facts(spec, records, subjects, live, slice(start, end), offset)
-        findings, refused = fold(facts, tables)
+        findings, refused = fold(facts, tables.experiments)
         assert not refused, refused[0]
         decided = [_note(found, finding, live, start) for finding in findings]
         live = np.setdiff1d(live, [one for one in decided if one is not None])

@@ -29,8 +29,9 @@ from schemas.codec.flat_schema import arrow_schema
 from schemas.codec.framing import Codec
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ExperimentRow, JournalEntry, Pair, SubjectRow
+from state.arms_table import ARM_NAMES, NULLABLE
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import ARM_NAMES, NULLABLE, Tables
 from streams.engine.topology import DECIDING
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets
@@ -134,7 +135,7 @@ def _subjects(partitions: int, each: int) -> list[list[str]]:
 
 def _experiments(subjects: Sequence[str]) -> Iterator[ExperimentRow]:
     """As they stand after a result of every metric, none of them specified."""
-    tables = Tables(0, 1)
+    tables = PartitionState(0, 1)
     for subject in subjects:
         for number in range(EXPERIMENTS_EACH):
             policy = policy_for(subject, ())
@@ -142,7 +143,7 @@ def _experiments(subjects: Sequence[str]) -> Iterator[ExperimentRow]:
                 new_experiment(subject, f"{subject}-{number:05d}", policy), ordinal=number + 1
             )
             for name in METRICS:
-                row = with_metric(row, name, tables)
+                row = with_metric(row, name, tables.experiments)
             judged = [
                 spec
                 for spec in row.metrics

@@ -46,9 +46,9 @@ from schemas.records import (
     PatternStatus,
     Recommendation,
 )
+from state.partition.partition_state import PartitionState
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, VIEWS, Change
-from state.tables import Tables
 from streams.bench.delivered import DeliveredRecord
 from streams.files.rendering import plain
 from streams.kafka.admin.topics import create
@@ -154,9 +154,9 @@ def asked(redis: str, folder: Path) -> dict[str, float]:
 
 def cycled() -> float:
     """The fold of the outcome with which the cycle is due, among the lessons of all agents."""
-    tables, codec, now = Tables(0, 1), Codec(local_ids()), now_ms()
+    tables, codec, now = PartitionState(0, 1), Codec(local_ids()), now_ms()
     for n in range(AGENTS):
-        tables.lessons.lessons.put(lesson(n, now))
+        tables.learning.lessons.put(lesson(n, now))
     facts = [fact for n in range(RECOMMENDED) for fact in judged(n, now)]
     step(facts[:-1], tables, codec, now)
     tables.now = now + HOUR
@@ -167,7 +167,7 @@ def cycled() -> float:
     return took
 
 
-def step(facts: list[LearningFact], tables: Tables, codec: Codec, now: int) -> list[str]:
+def step(facts: list[LearningFact], tables: PartitionState, codec: Codec, now: int) -> list[str]:
     first = 0 if len(facts) > 1 else 2 * RECOMMENDED
     piece = Slice.of(
         LEARNING_FACTS,

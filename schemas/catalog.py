@@ -151,6 +151,28 @@ TOPICS = {
         Topic(REDRIVES, "Redrive", "delete", None, writer="redriver"),
     )
 }
+# What the deciding job folds, co-partitioned; those that others are judged by come first. What is
+# broadcast is not among them.
+INPUTS = (
+    SPECS,
+    STATUS,
+    METRICS,
+    RESULTS,
+    RECOMMENDATIONS,
+    OUTCOMES,
+    REQUESTS,
+    REVIEWS,
+    PROPOSALS,
+    ADMISSIONS,
+    PATTERN_FACTS,
+    TRUST_FACTS,
+    LEARNING_FACTS,
+    ADVICE,
+    TICKS,
+)
+# Of these, what waits is folded before anything else: a spec that was there first must be in force
+# first, and a person's word goes before what automation found.
+FIRST_INPUTS = (SPECS, STATUS, REQUESTS, REVIEWS)
 BROADCASTS = {POLICIES: "Policy", TRUST_LEVELS: "TrustLevel"}  # read whole by every worker
 _OURS = ("processor", "redriver")
 FOREIGN = frozenset(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from state.storage.columnar_table import ColumnarTable
+from state.arms_table import ArmsTable
 
 NO_ROW = -1
 NONE_YET, SEVERAL = -1, -2  # in column `treatment`, of a control row
@@ -62,7 +62,7 @@ class ExperimentIndex:
     one record.
     """
 
-    def __init__(self, arms: ColumnarTable) -> None:
+    def __init__(self, arms: ArmsTable) -> None:
         self._arms = arms
         self._number: dict[str, int] = {}
         self._keys: list[str] = []
@@ -105,10 +105,10 @@ class ExperimentIndex:
             self._held[number] = ExperimentArms(key)
         trial = self[number]
         if trial.rows:
-            arms["later"][self._last[number]] = row
+            arms.next_in_experiment[self._last[number]] = row
             self._last[number] = row
-        arms["trial"][row] = number
-        arms["later"][row] = NO_ROW
+        arms.experiment_no[row] = number
+        arms.next_in_experiment[row] = NO_ROW
         trial.put(row, metric, variant, segment, step)
         self._rows_held += 1
         self._release()
@@ -119,10 +119,10 @@ class ExperimentIndex:
         (n,) that of opening.
         """
         arms, n = self._arms, len(trials)
-        arms["trial"][:n] = trials
+        arms.experiment_no[:n] = trials
         chain = order[np.argsort(trials[order], kind="stable")]
         starts = np.append(np.diff(trials[chain], prepend=-1) != 0, True)
-        arms["later"][chain] = np.where(starts[1:], NO_ROW, np.append(chain[1:], NO_ROW))
+        arms.next_in_experiment[chain] = np.where(starts[1:], NO_ROW, np.append(chain[1:], NO_ROW))
         self._keys = keys
         self._number = {key: number for number, key in enumerate(keys)}
         self._first, self._last = chain[starts[:-1]].tolist(), chain[starts[1:]].tolist()
@@ -133,7 +133,7 @@ class ExperimentIndex:
         trial, row, later = (
             ExperimentArms(self._keys[number]),
             self._first[number],
-            self._arms["later"],
+            self._arms.next_in_experiment,
         )
         while row != NO_ROW:
             trial.put(row, *self._place(row))

@@ -14,6 +14,12 @@ class Policies(MutableMapping[str, Policy]):
         for policy in policies:
             self[policy.policy_id] = policy
 
+    def replace_all(self, policies: Iterable[Policy]) -> None:
+        """Puts these in the place of all that were there."""
+        self.clear()
+        for policy in policies:
+            self[policy.policy_id] = policy
+
     def naming(self, pattern: str) -> Policy | None:
         """The policy that names this pattern, of several the first by its id."""
         named = self._naming.get(pattern)

@@ -12,9 +12,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from state.arms_table import ArmsTable
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
-from state.storage.columnar_table import ColumnarTable
 
 Ints = NDArray[np.int64]
 FORGOTTEN_MS = 86_400_000  # who has been silent for a day is gone for good, and is counted no more
@@ -24,10 +24,10 @@ SUBJECTS_MAX = 100_000
 LOOKED_AT_MAX = 200
 
 
-class Silence:
+class SilentSenders:
     """All moments are of the partition's clock, ms."""
 
-    def __init__(self, arms: ColumnarTable, trials: ExperimentIndex) -> None:
+    def __init__(self, arms: ArmsTable, trials: ExperimentIndex) -> None:
         self._arms, self._trials = arms, trials
         self._known = 0  # rows of arms that are watched or were looked at
         self._heap: list[tuple[int, int]] = []  # when an arm is to be looked at, and its row
@@ -45,13 +45,13 @@ class Silence:
         """Arms were heard: their rows as a whole, and the moment of each record, both shape
         (n,).
         """
-        self._arms["heard"][rows] = now
-        back = rows[self._arms["silent"][rows]]
+        self._arms.heard[rows] = now
+        back = rows[self._arms.silent[rows]]
         if len(back):
             for row in np.unique(back).tolist():
-                self._arms["silent"][row] = False
+                self._arms.silent[row] = False
                 self._silent.pop(row, None)
-                heappush(self._heap, (int(self._arms["heard"][row]), row))
+                heappush(self._heap, (int(self._arms.heard[row]), row))
 
     def subjects(self, names: Iterable[str], now: int) -> None:
         for name in names:
@@ -100,20 +100,20 @@ class Silence:
         the LOOKED_AT_MAX that fell silent last.
         """
         self._watch(now)
-        heard = self._arms["heard"]
+        heard = self._arms.heard
         while self._heap and self._heap[0][0] <= now:
             _, row = heappop(self._heap)
             if heard[row] + silent_ms > now:
                 heappush(self._heap, (int(heard[row]) + silent_ms, row))
             else:
-                self._arms["silent"][row] = True
+                self._arms.silent[row] = True
                 self._silent[row] = None
         while self._silent and heard[first := next(iter(self._silent))] + FORGOTTEN_MS <= now:
             del self._silent[first]
         found: dict[tuple[str, str], None] = {}
         for row in islice(reversed(self._silent), LOOKED_AT_MAX):
             if self._goes_on(row, now, silent_ms):
-                number = int(self._arms["trial"][row])
+                number = int(self._arms.experiment_no[row])
                 found[self._trials.key(number), self._arms.keys[row][3] or ""] = None
         return list(found)
 
@@ -130,15 +130,15 @@ class Silence:
         """
         opened = np.arange(self._known, len(self._arms))
         self._known = len(self._arms)
-        for row in opened[self._arms["whole"][opened] == opened].tolist():
-            if not self._arms["heard"][
+        for row in opened[self._arms.aggregate_row[opened] == opened].tolist():
+            if not self._arms.heard[
                 row
             ]:  # it was restored; an older Mendstream may not have kept when it sent last
-                self._arms["heard"][row] = max(0, int(self._arms["last_at"][row])) or now
-            heappush(self._heap, (int(self._arms["heard"][row]), row))
+                self._arms.heard[row] = max(0, int(self._arms.last_at[row])) or now
+            heappush(self._heap, (int(self._arms.heard[row]), row))
 
     def _goes_on(self, row: int, now: int, silent_ms: int) -> bool:
         """Whether another arm of the same metric was heard lately."""
         metric = self._arms.keys[row][2] or ""
-        beside = self._trials[int(self._arms["trial"][row])].of(metric, None, None).values()
-        return any(int(self._arms["heard"][other]) + silent_ms > now for other in beside)
+        beside = self._trials[int(self._arms.experiment_no[row])].of(metric, None, None).values()
+        return any(int(self._arms.heard[other]) + silent_ms > now for other in beside)

@@ -24,7 +24,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 
 NOON = 1_700_000_000_000  # ms
 CODEC = Codec(local_ids())
@@ -128,5 +128,5 @@ def spec(**fields: Any) -> ExperimentSpec:
     return replace(base, **fields)
 
 
-def tables(partitions: int = ONE, **settings: Any) -> Tables:
-    return Tables(0, partitions, **settings)
+def tables(partitions: int = ONE, **settings: Any) -> PartitionState:
+    return PartitionState(0, partitions, **settings)

@@ -12,8 +12,7 @@ from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.flow import command_effects
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import REQUESTS, RESULTS, REVIEWS, STATUS, TRANSITIONS
+from schemas.catalog import INPUTS, REQUESTS, RESULTS, REVIEWS, STATUS, TRANSITIONS
 from schemas.ids import decision_id, event_uuid
 from schemas.records import (
     Command,
@@ -91,7 +90,7 @@ class Life(Loop):
             agents="",
         )
         policy = policy_for(finding.subject, self.tables.policies)
-        decision, _, moves = order(decision, finding, place, self.tables, policy)
+        decision, _, moves = order(decision, finding, place, self.tables.commands, policy)
         self._take(command_effects.followed(moves, place, self.tables))
         return decision
 
@@ -150,12 +149,12 @@ class Life(Loop):
         return [one for one in found if command_id in (None, one.command_id)]
 
     def row(self, command_id: str | None) -> CommandRow:
-        row = self.tables.commands.get(command_id or "")
+        row = self.tables.commands.commands.get(command_id or "")
         assert row is not None, f"no command {command_id}"
         return row
 
     def rows(self) -> list[CommandRow]:
-        return list(self.tables.commands.rows())
+        return list(self.tables.commands.commands.rows())
 
     def phases(self) -> list[Phase]:
         return [row.phase for row in self.rows()]

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from agents.core.effects import Output
-from agents.flow.pipeline import INPUTS, apply_broadcast, fold, refresh
-from schemas.catalog import BROADCASTS, TICKS
+from agents.flow.pipeline import apply_broadcast, fold, refresh
+from schemas.catalog import BROADCASTS, INPUTS, TICKS
 from schemas.codec.framing import Record
 from schemas.records import Policy, Tick
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, Sent, piece
 
 TURNS_MAX = 100  # of records that follow from each other; more would never end
@@ -20,7 +20,7 @@ class Loop:
     """Folds records and all that follow from them. `now` is the broker's clock, ms."""
 
     def __init__(self, policy: Policy | None = None, learning: bool = True) -> None:
-        self.tables = Tables(0, 1, learning=learning)
+        self.tables = PartitionState(0, 1, learning=learning)
         self.now = NOON
         self.outputs: list[Output] = []
         self.refused: list[str] = []
@@ -74,7 +74,7 @@ class Loop:
         return effects.outputs
 
 
-def rows(tables: Tables) -> dict[str, dict[str, bytes]]:
+def rows(tables: PartitionState) -> dict[str, dict[str, bytes]]:
     """Every row of every table, as stored."""
     refresh(tables)
     return {topic: dict(table.snapshot(CODEC)) for topic, table in tables.all().items()}

@@ -12,9 +12,11 @@ from unittest.mock import patch
 
 from schemas.catalog import TOPICS
 from schemas.codec.framing import Record
+from state.partition.partition_state import PartitionState
 from streams.engine import processor
 from streams.engine.processor import Processor
 from streams.engine.quarantine import BlackBox
+from streams.engine.topology import DECIDING
 from streams.kafka.admin.topics import partitions_of
 from streams.kafka.backend import register_backend, remove_backend
 from streams.kafka.memory.clients import MemoryAdmin, MemoryProducer
@@ -67,7 +69,7 @@ class Still:
         ]
 
     def worker(self, box: BlackBox | None = None) -> "Turned":
-        return Turned(Processor(self.settings, CODEC, box=box), self)
+        return Turned(Processor(self.settings, CODEC, box=box, topology=DECIDING), self)
 
 
 class Turned:
@@ -75,7 +77,7 @@ class Turned:
     where it is to crash.
     """
 
-    def __init__(self, worker: Processor, still: Still) -> None:
+    def __init__(self, worker: Processor[PartitionState], still: Still) -> None:
         self.worker, self._still = worker, still
 
     def until(self, condition: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ from agents.alerts.rules import rules_on
 from agents.core.effects import Output
 from agents.core.provenance import Provenance
 from schemas.records import Alert, AlertRow, AlertRule, AlertState, OpenAlert, Policy
-from state.learning_tables import Lessons, alert_key
+from state.partition.alert_tables import AlertTables, alert_key
 from state.storage.table import row_key
 
 # open alerts of one row before its last: of a command that fails each hour, those of four days
@@ -36,18 +36,25 @@ class Happening:
     about: str = ""
 
 
-def happened(one: Happening, place: Provenance, lessons: Lessons, policy: Policy) -> list[Output]:
+def happened(
+    one: Happening, place: Provenance, tables: AlertTables, policy: Policy
+) -> list[Output]:
     """The alerts of one happening, by each rule on its metric."""
     return [
         output
         for rule in rules_on(policy, one.metric)
         if broken(rule.operator, rule.threshold, HAPPENED)
-        for output in _told(rule, one, place, lessons)
+        for output in _told(rule, one, place, tables)
     ]
 
 
 def over(
-    metric: AlertMetric, key: str, about: str, place: Provenance, lessons: Lessons, policy: Policy
+    metric: AlertMetric,
+    key: str,
+    about: str,
+    place: Provenance,
+    tables: AlertTables,
+    policy: Policy,
 ) -> list[Output]:
     """What follows once that is done which ends had left undone: each alert of it that is open is
     over.
@@ -56,17 +63,17 @@ def over(
     for rule in rules_on(policy, metric):
         # An older Mendstream kept one row of a rule and a key, whatever it was about.
         for name in (row_key(rule.name, key, about), row_key(rule.name, key)):
-            row = lessons.alerts.get(name)
+            row = tables.alerts.get(name)
             if row is not None and row.state == AlertState.RAISED and row.about in ("", about):
                 outputs += [_over(row, one, rule, place) for one in _open(row)]
-                lessons.alerts.drop(name)
-                lessons.alerts.put(
+                tables.alerts.drop(name)
+                tables.alerts.put(
                     replace(row, state=AlertState.RESOLVED, broken_at=-1, value=0.0, earlier=())
                 )
     return outputs
 
 
-def _told(rule: AlertRule, one: Happening, place: Provenance, lessons: Lessons) -> list[Output]:
+def _told(rule: AlertRule, one: Happening, place: Provenance, tables: AlertTables) -> list[Output]:
     row = AlertRow(
         rule=rule.name,
         key=one.key,
@@ -81,10 +88,10 @@ def _told(rule: AlertRule, one: Happening, place: Provenance, lessons: Lessons) 
     )
     end = one.metric.kind == AlertKind.END
     count = (
-        1 if end and not raising.of_newcomers(one.crowd) else raising.stormed(row, place, lessons)
+        1 if end and not raising.of_newcomers(one.crowd) else raising.stormed(row, place, tables)
     )
     outputs = (
-        _kept(row if count == 1 else replace(row, alert_id=""), rule, place, lessons) if end else []
+        _kept(row if count == 1 else replace(row, alert_id=""), rule, place, tables) if end else []
     )
     if count == 1:
         output = raising.told(row, rule, place, AlertState.RAISED)
@@ -97,13 +104,13 @@ def _told(rule: AlertRule, one: Happening, place: Provenance, lessons: Lessons) 
     return outputs
 
 
-def _kept(row: AlertRow, rule: AlertRule, place: Provenance, lessons: Lessons) -> list[Output]:
+def _kept(row: AlertRow, rule: AlertRule, place: Provenance, tables: AlertTables) -> list[Output]:
     """Keeps what was told last, and before it what is open still; the oldest is over where there
     are too many.
     """
-    before = lessons.alerts.get(alert_key(row))
+    before = tables.alerts.get(alert_key(row))
     open_still = _open(before) if before is not None and before.state == AlertState.RAISED else ()
-    lessons.alerts.put(replace(row, earlier=open_still[-EARLIER_MAX:]))
+    tables.alerts.put(replace(row, earlier=open_still[-EARLIER_MAX:]))
     return [_over(row, one, rule, place) for one in open_still[:-EARLIER_MAX]]
 
 

@@ -13,7 +13,7 @@ from agents.core.provenance import Provenance
 from schemas.catalog import ALERTS
 from schemas.ids import tenant_of
 from schemas.records import Alert, AlertRow, AlertRule, AlertState, Policy
-from state.learning_tables import Lessons
+from state.partition.alert_tables import AlertTables
 from state.storage.table import row_key
 
 STORM = 5  # things that break one rule within STORM_MS become one alert
@@ -41,7 +41,7 @@ def observe(
     key: str,
     value: float,
     place: Provenance,
-    lessons: Lessons,
+    tables: AlertTables,
     policy: Policy,
     crowd: str,
 ) -> list[Output]:
@@ -53,31 +53,31 @@ def observe(
     return [
         output
         for rule in rules_on(policy, metric)
-        for output in _look(rule, key, value, place, lessons, crowd)
+        for output in _look(rule, key, value, place, tables, crowd)
     ]
 
 
-def lasting(place: Provenance, lessons: Lessons, policy_of: PolicyOf) -> list[Output]:
+def lasting(place: Provenance, tables: AlertTables, policy_of: PolicyOf) -> list[Output]:
     """What follows for rules that are broken still, and have been for long enough."""
     outputs: list[Output] = []
-    for name in lessons.broken.due(place.now):
-        row = lessons.alerts.get(name)
+    for name in tables.raises.due(place.now):
+        row = tables.alerts.get(name)
         assert row is not None, f"{name} is due without a row"
         rule = named(row.rule, policy_of(row.key))
         if rule is not None:
             outputs += _look(
-                rule, row.key, row.value, place, lessons, row.crowd or tenant_of(row.key)
+                rule, row.key, row.value, place, tables, row.crowd or tenant_of(row.key)
             )
     return outputs
 
 
-def rebuild(lessons: Lessons) -> None:
+def rebuild(tables: AlertTables) -> None:
     """What is derived, after rows were restored. Policies come later: a rule that is looked at too
     soon is put back.
     """
-    lessons.broken.rebuild(
+    tables.raises.rebuild(
         (row_key(row.rule, row.key), max(row.broken_at, row.raised_at))
-        for row in lessons.alerts.rows()
+        for row in tables.alerts.rows()
         if row.broken_at >= 0 and row.state != AlertState.RAISED
     )
 
@@ -102,10 +102,10 @@ def warning(
 
 
 def _look(
-    rule: AlertRule, key: str, value: float, place: Provenance, lessons: Lessons, crowd: str
+    rule: AlertRule, key: str, value: float, place: Provenance, tables: AlertTables, crowd: str
 ) -> list[Output]:
     name = row_key(rule.name, key)
-    row = replace(lessons.alerts.get(name) or _whole(rule.name, key), crowd=crowd)
+    row = replace(tables.alerts.get(name) or _whole(rule.name, key), crowd=crowd)
     breaks = broken(rule.operator, rule.threshold, value)
     if not breaks and row.broken_at < 0:
         return []
@@ -119,26 +119,26 @@ def _look(
         row.broken_at + rule.duration_ms,
         row.raised_at + rule.cooldown_ms if row.raised_at >= 0 else 0,
     )
-    lessons.broken.drop(name)
+    tables.raises.drop(name)
     if breaks and row.state != AlertState.RAISED:
         if place.now >= due:
-            row, outputs = _raised(row, rule, place, lessons)
+            row, outputs = _raised(row, rule, place, tables)
         else:
-            lessons.broken.put(name, due)
+            tables.raises.put(name, due)
     elif not breaks and row.state == AlertState.RAISED:
         outputs = [told(row, rule, place, AlertState.RESOLVED)] if row.alert_id else []
         row = replace(row, state=AlertState.RESOLVED)
-    lessons.alerts.put(row)
+    tables.alerts.put(row)
     return outputs
 
 
 def _raised(
-    row: AlertRow, rule: AlertRule, place: Provenance, lessons: Lessons
+    row: AlertRow, rule: AlertRule, place: Provenance, tables: AlertTables
 ) -> tuple[AlertRow, list[Output]]:
     """Raises an alert, unless so many of its rule and crowd were raised lately that they are
     one.
     """
-    count = stormed(row, place, lessons)
+    count = stormed(row, place, tables)
     alone = count == 1
     alert_id = place.event_id("alerts", row_key(rule.name, row.key)) if alone else ""
     row = replace(row, state=AlertState.RAISED, raised_at=place.now, alert_id=alert_id)
@@ -147,17 +147,17 @@ def _raised(
     return row, [told(row, rule, place, AlertState.RAISED) if alone else storm(row, rule, place)]
 
 
-def stormed(row: AlertRow, place: Provenance, lessons: Lessons) -> int | None:
+def stormed(row: AlertRow, place: Provenance, tables: AlertTables) -> int | None:
     """Counts an alert that is about to be raised: 1 where it stands alone, STORM where it stands
     for a storm that begins, None where the storm of its rule and crowd was told of.
     """
     storm_of = _STORM + row.rule
-    before = lessons.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
+    before = tables.alerts.get(row_key(storm_of, row.crowd)) or _whole(storm_of, row.crowd)
     recent = (*(at for at in before.recent if at > place.now - STORM_MS), place.now)[-STORM:]
     if len(recent) < STORM:
-        lessons.alerts.put(replace(before, recent=recent, held=0))
+        tables.alerts.put(replace(before, recent=recent, held=0))
         return 1
-    lessons.alerts.put(replace(before, recent=recent, held=before.held + 1, raised_at=place.now))
+    tables.alerts.put(replace(before, recent=recent, held=before.held + 1, raised_at=place.now))
     return None if before.held else STORM
 
 

@@ -1,38 +1,37 @@
 """Commands that wait: for the budget, for a person, and for nobody in time."""
 
 from agents.alerts.alert_metrics import WAITING
-from agents.commands import ledger
 from agents.commands.guards import APPROVAL_MS, gone_stale, hands_off, may_not_approve
-from agents.commands.ledger import MINUTE_MS, CommandEffects
+from agents.commands.ledger import MINUTE_MS, CommandEffects, CommandLedger
 from agents.commands.ordering import precede, takes_from_rollback
 from agents.core.effects import Refusal
 from agents.core.provenance import Provenance
 from schemas.persons import OURSELVES
 from schemas.records import Admission, CommandRow, Event, Phase, Policy, Review, ReviewVerdict
-from state.tables import Tables
+from state.partition.command_tables import CommandTables
 
 
-def admitted(answer: Admission, place: Provenance, tables: Tables) -> CommandEffects:
+def admitted(answer: Admission, place: Provenance, tables: CommandTables) -> CommandEffects:
     """What the budget said, if the command still waits for it."""
-    moves, row = CommandEffects(), tables.commands.get(answer.command_id)
+    ledger, row = CommandLedger(place, tables), tables.commands.get(answer.command_id)
     if row is None or row.phase != Phase.PROPOSED:
-        return moves
+        return ledger.effects
     stale, held = gone_stale(row, tables), hands_off(row.subject, row.target, place, tables)
     unsafe = takes_from_rollback(row.order, row.subject, row.target, tables)
     if stale:
-        ledger.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+        ledger.move(row, Event.GO_STALE, OURSELVES, stale)
     elif not answer.granted or held or unsafe:
-        ask(row, held or unsafe or answer.reason, place, tables, moves)
+        ask(row, held or unsafe or answer.reason, ledger)
     else:
-        _issue(row, Event.ISSUE, OURSELVES, "within the budget", place, tables, moves)
-    return moves
+        _issue(row, Event.ISSUE, OURSELVES, "within the budget", ledger)
+    return ledger.effects
 
 
 def reviewed(
-    review: Review, place: Provenance, tables: Tables, policy: Policy
+    review: Review, place: Provenance, tables: CommandTables, policy: Policy
 ) -> CommandEffects | Refusal:
     """What a person said of a command that waits for approval."""
-    row, moves = tables.commands.get(review.command_id), CommandEffects()
+    row, ledger = tables.commands.get(review.command_id), CommandLedger(place, tables)
     if row is None or row.subject != review.subject:
         return Refusal(
             "UNKNOWN_COMMAND", f"there is no command {review.command_id} of {review.subject}"
@@ -50,45 +49,41 @@ def reviewed(
     if denied is not None:
         return denied
     if review.verdict == ReviewVerdict.REJECT:
-        ledger.move(row, Event.REJECT, review.reviewer, review.comment, place, tables, moves)
+        ledger.move(row, Event.REJECT, review.reviewer, review.comment)
     elif stale := gone_stale(row, tables):
-        ledger.move(row, Event.GO_STALE, OURSELVES, stale, place, tables, moves)
+        ledger.move(row, Event.GO_STALE, OURSELVES, stale)
     else:
         _issue(
             row,
             Event.APPROVE,
             review.reviewer,
             review.comment,
-            place,
-            tables,
-            moves,
+            ledger,
             approved_by=review.reviewer,
         )
-    return moves
+    return ledger.effects
 
 
-def ask(
-    row: CommandRow, why: str, place: Provenance, tables: Tables, moves: CommandEffects
-) -> None:
+def ask(row: CommandRow, why: str, ledger: CommandLedger) -> None:
     """From the budget to a person."""
     wait_ms = APPROVAL_MS[row.order]
     changes = {
         "waits_for": why,
-        "due_at": place.now + wait_ms // 2,
-        "expires_at": place.now + wait_ms,
+        "due_at": ledger.place.now + wait_ms // 2,
+        "expires_at": ledger.place.now + wait_ms,
     }
-    ledger.move(row, Event.ASK_PERSON, OURSELVES, why, place, tables, moves, **changes)
+    ledger.move(row, Event.ASK_PERSON, OURSELVES, why, **changes)
 
 
-def late(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+def late(row: CommandRow, ledger: CommandLedger) -> None:
     """Half of the time is over, or all of it."""
-    if place.now >= row.expires_at:
+    if ledger.place.now >= row.expires_at:
         why = f"nobody approved it within {(row.expires_at - row.issued_at) // MINUTE_MS} minutes"
-        ledger.move(row, Event.LAPSE, OURSELVES, why, place, tables, moves)
+        ledger.move(row, Event.LAPSE, OURSELVES, why)
         return
-    ledger.due(row, row.expires_at, tables, escalated=True)
-    minutes = (place.now - row.issued_at) / MINUTE_MS
-    moves.observed.append((WAITING, row.subject, minutes))
+    ledger.due(row, row.expires_at, escalated=True)
+    minutes = (ledger.place.now - row.issued_at) / MINUTE_MS
+    ledger.effects.observed.append((WAITING, row.subject, minutes))
 
 
 def _issue(
@@ -96,12 +91,8 @@ def _issue(
     event: Event,
     by: str,
     detail: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
+    ledger: CommandLedger,
     approved_by: str = "",
 ) -> None:
-    precede(row, place, tables, moves)
-    ledger.issue(
-        row, event, by, detail, place, tables, moves, approved_by=approved_by, waits_for=""
-    )
+    precede(row, ledger)
+    ledger.issue(row, event, by, detail, approved_by=approved_by, waits_for="")

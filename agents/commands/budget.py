@@ -15,7 +15,7 @@ from agents.core.provenance import Provenance
 from schemas.catalog import ADMISSIONS, PROPOSALS
 from schemas.ids import tenant_of
 from schemas.records import Admission, BudgetRow, CommandRow, Event, Policy, Proposal
-from state.tables import BUSY, Tables, budget_key
+from state.partition.command_tables import BUSY, CommandTables, budget_key
 
 HOUR_MS = 3_600_000
 ANSWER_MS = 60_000  # a proposal that is not answered by then asks a person
@@ -27,13 +27,15 @@ _DENIED_MAX = 1_000  # counted for the alert
 TOO_MANY = "too many of its tenant's subjects are acted on already"
 
 
-def spend(subject: str, place: Provenance, tables: Tables, policy: Policy) -> tuple[Event, str]:
+def spend(
+    subject: str, place: Provenance, tables: CommandTables, policy: Policy
+) -> tuple[Event, str]:
     """Takes a command out of this partition's part of the budget, or says who is to be asked and
     why.
     """
-    tenant, newcomer = tenant_of(subject), not is_known(subject, place.now, tables)
+    tenant, newcomer = tenant_of(subject), not is_known(subject, place.now, tables.subject_tables)
     busy = _busy(tenant, newcomer, place, tables) | {subject}
-    known = known_count(tenant, place.now, tables)
+    known = known_count(tenant, place.now, tables.subject_tables)
     counted = tables.subjects.count(tenant) - known if newcomer else max(known, len(busy))
     if len(busy) > max(SUBJECTS_FREE, int(policy.subjects_share * counted)):
         return Event.ASK_BUDGET, TOO_MANY
@@ -45,10 +47,10 @@ def spend(subject: str, place: Provenance, tables: Tables, policy: Policy) -> tu
 
 
 def proposal(
-    row: CommandRow, why: str, place: Provenance, tables: Tables, policy: Policy
+    row: CommandRow, why: str, place: Provenance, tables: CommandTables, policy: Policy
 ) -> Output:
     """Asks for a part of what all partitions share."""
-    newcomer = not is_known(row.subject, place.now, tables)
+    newcomer = not is_known(row.subject, place.now, tables.subject_tables)
     asked = Proposal(
         event_id=place.event_id("budget", row.command_id),
         tenant=tenant_of(row.subject),
@@ -62,7 +64,7 @@ def proposal(
     return Output(PROPOSALS, asked.tenant, asked.event_id, asked, place.now)
 
 
-def admit(asked: Proposal, place: Provenance, tables: Tables) -> tuple[Output, int]:
+def admit(asked: Proposal, place: Provenance, tables: CommandTables) -> tuple[Output, int]:
     """The answer to a proposal, and how many were denied within the hour."""
     row = _row(asked.tenant, True, asked.newcomer, place, tables)
     granted = not asked.denied and len(row.spent) < asked.limit
@@ -70,7 +72,7 @@ def admit(asked: Proposal, place: Provenance, tables: Tables) -> tuple[Output, i
         row = replace(row, spent=(*row.spent, place.now))
     else:
         row = replace(row, denied=(*row.denied, place.now)[-_DENIED_MAX:])
-        tables.sober.put(_key(row), place.now + HOUR_MS)
+        tables.denied_until.put(_key(row), place.now + HOUR_MS)
     tables.budgets.put(row)
     reason = "" if granted else TOO_MANY if asked.denied else "the hour's budget is spent"
     answer = Admission(
@@ -89,9 +91,9 @@ def over(asked: Proposal) -> AlertMetric:
     return NEWCOMERS_OVER_BUDGET if asked.newcomer else OVER_BUDGET
 
 
-def sobered(place: Provenance, tables: Tables) -> list[tuple[AlertMetric, str]]:
+def sobered(place: Provenance, tables: CommandTables) -> list[tuple[AlertMetric, str]]:
     """Budgets that denied nothing for an hour: (metric, tenant)."""
-    rows = [tables.budgets.get(key) for key in tables.sober.due(place.now)]
+    rows = [tables.budgets.get(key) for key in tables.denied_until.due(place.now)]
     return [
         (NEWCOMERS_OVER_BUDGET if row.newcomers else OVER_BUDGET, row.tenant)
         for row in rows
@@ -99,9 +101,9 @@ def sobered(place: Provenance, tables: Tables) -> list[tuple[AlertMetric, str]]:
     ]
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: CommandTables) -> None:
     """What is derived, after rows were restored."""
-    tables.sober.rebuild(
+    tables.denied_until.rebuild(
         (_key(row), row.denied[-1] + HOUR_MS) for row in tables.budgets.rows() if row.denied
     )
 
@@ -114,7 +116,7 @@ def _limit(policy: Policy, newcomer: bool) -> int:
     return whole if not newcomer else max(min(whole, 1), whole // NEWCOMERS_PART)
 
 
-def _own_limit(policy: Policy, newcomer: bool, tables: Tables) -> int:
+def _own_limit(policy: Policy, newcomer: bool, tables: CommandTables) -> int:
     return _limit(policy, newcomer) // (2 * tables.partitions)
 
 
@@ -123,7 +125,7 @@ def _key(row: BudgetRow) -> str:
 
 
 def _row(
-    tenant: str, shared: bool, newcomers: bool, place: Provenance, tables: Tables
+    tenant: str, shared: bool, newcomers: bool, place: Provenance, tables: CommandTables
 ) -> BudgetRow:
     """A tenant's row with what is past forgotten."""
     row = tables.budgets.get(budget_key(tenant, shared, newcomers))
@@ -134,11 +136,11 @@ def _row(
     return replace(row, spent=spent, denied=denied)
 
 
-def _busy(tenant: str, newcomers: bool, place: Provenance, tables: Tables) -> set[str]:
+def _busy(tenant: str, newcomers: bool, place: Provenance, tables: CommandTables) -> set[str]:
     """Known subjects of a tenant, or its newcomers, that automation is acting on."""
     return {
         row.subject
         for row in tables.commands.marked(BUSY, tenant)
-        if tables.due.at(row.command_id) is not None
-        and is_known(row.subject, place.now, tables) != newcomers
+        if tables.deadlines.at(row.command_id) is not None
+        and is_known(row.subject, place.now, tables.subject_tables) != newcomers
     }

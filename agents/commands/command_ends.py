@@ -6,24 +6,24 @@ a target wins for good, so what another took the place of is not sent anew again
 again as after a person's no.
 """
 
-from agents.commands import ledger
+from agents.commands.ledger import stored
 from agents.commands.lifecycle import FINAL
 from agents.core.command_outcome import End, EndedHow
 from schemas.records import CommandRow, Order, Phase
-from state.tables import Tables
+from state.partition.command_tables import CommandTables
 
 _BY_A_PERSON = frozenset({Phase.REJECTED, Phase.CANCELLED})
 _UNDONE = frozenset({Phase.COMPENSATED, Phase.COMPENSATION_FAILED})
 _FAILED = frozenset({Phase.FAILED, Phase.REFUSED, Phase.TIMED_OUT, Phase.SUPERSEDED}) | _UNDONE
 
 
-def end_of(row: CommandRow, tables: Tables) -> End:
+def end_of(row: CommandRow, tables: CommandTables) -> End:
     """How a command that is over has ended; row: as it was when it did."""
-    dry = row.command is not None and ledger.stored(row).dry_run
+    dry = row.command is not None and stored(row).dry_run
     return End(_how(row, dry, tables), row.fencing_token > 0 and not dry, _asks(row))
 
 
-def _how(row: CommandRow, dry: bool, tables: Tables) -> EndedHow:
+def _how(row: CommandRow, dry: bool, tables: CommandTables) -> EndedHow:
     standing = tables.commands.get(row.command_id)
     assert standing is not None, f"{row.command_id} ended without a row"
     if standing.phase not in FINAL:
@@ -48,6 +48,6 @@ def _asks(row: CommandRow) -> str:
     return f"its last deployment is {row.phase}"
 
 
-def _undone_by_a_person(row: CommandRow, tables: Tables) -> bool:
+def _undone_by_a_person(row: CommandRow, tables: CommandTables) -> bool:
     undoing = tables.commands.get(row.undone_by)
     return undoing is not None and bool(undoing.requested_by)

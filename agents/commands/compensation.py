@@ -5,9 +5,8 @@ order stands on it.
 from dataclasses import replace
 from typing import Any
 
-from agents.commands import ledger
 from agents.commands.guards import PERSONS_RULE, deploys_at_once, hands_off
-from agents.commands.ledger import CommandEffects
+from agents.commands.ledger import CommandEffects, CommandLedger, rows_of, stored
 from agents.commands.lifecycle import AT_WORK, WAITING
 from agents.commands.ordering import enter, row_of
 from agents.commands.service_history import REVERSIBLE, before
@@ -17,17 +16,19 @@ from agents.core.provenance import Provenance
 from schemas.ids import command_id, environment_of
 from schemas.persons import OURSELVES
 from schemas.records import Command, CommandRow, DeployCommand, Event, Order, Phase, RollbackCommand
-from state.tables import Tables
+from state.partition.command_tables import CommandTables
 
 _UNDOABLE = AT_WORK | {Phase.COMPLETED, Phase.FAILED, Phase.TIMED_OUT}
 _STANDING = AT_WORK | {Phase.COMPLETED, Phase.COMPENSATING}
 
 
-def cancel(row: CommandRow, by: str, place: Provenance, tables: Tables) -> CommandEffects | Refusal:
+def cancel(
+    row: CommandRow, by: str, place: Provenance, tables: CommandTables
+) -> CommandEffects | Refusal:
     """A person takes a command back."""
-    moves, why = CommandEffects(), f"{by} cancelled it"
+    ledger, why = CommandLedger(place, tables), f"{by} cancelled it"
     if row.phase in WAITING or (row.phase in AT_WORK and row.order not in REVERSIBLE):
-        ledger.move(row, Event.CANCEL, by, why, place, tables, moves)
+        ledger.move(row, Event.CANCEL, by, why)
     elif row.compensates is not None:  # or what is half undone would be undone again
         return Refusal(
             "NOT_OPEN",
@@ -37,12 +38,12 @@ def cancel(row: CommandRow, by: str, place: Provenance, tables: Tables) -> Comma
         return Refusal(
             "NOT_OPEN", f"command {row.command_id} is {row.phase}: there is nothing to cancel"
         )
-    elif ledger.stored(row).dry_run:
+    elif stored(row).dry_run:
         if row.phase not in AT_WORK:
             return Refusal(
                 "NOT_OPEN", f"command {row.command_id} was a dry run: there is nothing to undo"
             )
-        ledger.move(row, Event.CANCEL, by, why, place, tables, moves)
+        ledger.move(row, Event.CANCEL, by, why)
     elif (above := _above(row, tables)) is not None:
         later = (
             f"{above.order.lower()} {above.command_id} has {row.target} since: cancel that, or "
@@ -52,61 +53,60 @@ def cancel(row: CommandRow, by: str, place: Provenance, tables: Tables) -> Comma
             "NOT_OPEN", f"command {row.command_id} is not undone below a later one: {later}"
         )
     else:
-        undo(row, by, why, place, tables, moves)
-    return moves
+        undo(row, by, why, ledger)
+    return ledger.effects
 
 
 def undo(
-    row: CommandRow, by: str, why: str, place: Provenance, tables: Tables, moves: CommandEffects
+    row: CommandRow,
+    by: str,
+    why: str,
+    ledger: CommandLedger,
 ) -> None:
     """Compensates a command, which no later one of its target stands on."""
     person = "" if by == OURSELVES else by
-    kind, command = _reverse(row, tables)
-    new = replace(row_of(command, kind, "", person), rank=row.rank, issued_at=place.now)
-    after = ledger.move(
-        row, Event.UNDO, by, why, place, tables, moves, due_at=-1, undone_by=new.command_id
-    )
-    held = _held(row, kind, person, place, tables)
+    kind, command = _reverse(row, ledger.tables)
+    new = replace(row_of(command, kind, "", person), rank=row.rank, issued_at=ledger.place.now)
+    after = ledger.move(row, Event.UNDO, by, why, due_at=-1, undone_by=new.command_id)
+    held = _held(row, kind, person, ledger.place, ledger.tables)
     if held and row.order == Order.ROLLBACK and row.phase in AT_WORK:
-        moves.halted.append(after)
+        ledger.effects.halted.append(after)
     enter(
         replace(new, waits_for=held),
         Event.ASK_PERSON if held else Event.ISSUE,
         held,
-        place,
-        tables,
-        moves,
+        ledger,
     )
 
 
-def settle(moves: CommandEffects, place: Provenance, tables: Tables) -> None:
+def settle(ledger: CommandLedger) -> None:
     """What follows where commands ended: a deployment that may be half done is undone, a
     compensation is answered for.
     """
     at = 0
-    while at < len(moves.ended):
-        row, at = moves.ended[at], at + 1
+    while at < len(ledger.effects.ended):
+        row, at = ledger.effects.ended[at], at + 1
         if row.compensates is not None:
-            _answered(row, place, tables, moves)
-        elif _half_done(row, tables):
-            undo(row, OURSELVES, "it may be half done", place, tables, moves)
+            _answered(row, ledger)
+        elif _half_done(row, ledger.tables):
+            undo(row, OURSELVES, "it may be half done", ledger)
 
 
-def _half_done(row: CommandRow, tables: Tables) -> bool:
+def _half_done(row: CommandRow, tables: CommandTables) -> bool:
     """Whether a deployment that ended badly may have left something that no later command has taken
     the place of.
     """
     ended_badly = row.order == Order.DEPLOY and row.phase in (Phase.FAILED, Phase.TIMED_OUT)
-    if not ended_badly or row.command is None or ledger.stored(row).dry_run:
+    if not ended_badly or row.command is None or stored(row).dry_run:
         return False
     return _above(row, tables) is None
 
 
-def _above(row: CommandRow, tables: Tables) -> CommandRow | None:
+def _above(row: CommandRow, tables: CommandTables) -> CommandRow | None:
     """The latest order of the same target that stands on a command."""
     later = [
         other
-        for other in ledger.rows_of(row.subject, tables)
+        for other in rows_of(row.subject, tables)
         if other.target == row.target and _age(other) > _age(row) and _stands(other)
     ]
     return max(later, key=_age, default=None)
@@ -121,10 +121,12 @@ def _age(row: CommandRow) -> tuple[int, int]:
 
 def _stands(row: CommandRow) -> bool:
     moves_traffic = row.order in REVERSIBLE and row.compensates is None and row.phase in _STANDING
-    return moves_traffic and (row.command is None or not ledger.stored(row).dry_run)
+    return moves_traffic and (row.command is None or not stored(row).dry_run)
 
 
-def _held(row: CommandRow, kind: Order, person: str, place: Provenance, tables: Tables) -> str:
+def _held(
+    row: CommandRow, kind: Order, person: str, place: Provenance, tables: CommandTables
+) -> str:
     """Why a person is asked before a command is undone; empty where none is."""
     if not person:
         return hands_off(
@@ -138,27 +140,24 @@ def _held(row: CommandRow, kind: Order, person: str, place: Provenance, tables: 
     return ""
 
 
-def _answered(done: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
-    row = tables.commands.get(done.compensates or "")
+def _answered(done: CommandRow, ledger: CommandLedger) -> None:
+    row = ledger.tables.commands.get(done.compensates or "")
     assert row is not None, f"{done.command_id} compensates nothing"
     if row.phase != Phase.COMPENSATING:
         return
     if done.phase == Phase.COMPLETED:
-        ledger.move(row, Event.UNDONE, done.reporter, "", place, tables, moves)
+        ledger.move(row, Event.UNDONE, done.reporter, "")
     elif done.phase == Phase.SUPERSEDED:
         ledger.move(
             row,
             Event.SUPERSEDE,
             OURSELVES,
             f"{done.command_id}, which was to undo it, is superseded",
-            place,
-            tables,
-            moves,
         )
     else:
         why = f"{done.command_id}, which was to undo {row.command_id}, is {done.phase.lower()}"
-        ledger.move(row, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
-    for other in ledger.rows_of(row.subject, tables):
+        ledger.move(row, Event.UNDO_FAILED, OURSELVES, why)
+    for other in rows_of(row.subject, ledger.tables):
         # An older Mendstream undid several of a target one after the other: these waited for their
         # turn.
         if (other.target, other.phase, other.undone_by) == (row.target, Phase.COMPENSATING, ""):
@@ -166,12 +165,12 @@ def _answered(done: CommandRow, place: Provenance, tables: Tables, moves: Comman
                 f"it was to be undone after {row.command_id}, which nobody goes on with: order "
                 "what is to stand"
             )
-            ledger.move(other, Event.UNDO_FAILED, OURSELVES, why, place, tables, moves)
+            ledger.move(other, Event.UNDO_FAILED, OURSELVES, why)
 
 
-def _reverse(row: CommandRow, tables: Tables) -> tuple[Order, Command]:
+def _reverse(row: CommandRow, tables: CommandTables) -> tuple[Order, Command]:
     """The command that undoes another: what it put in goes out, what it took out goes in."""
-    done = ledger.stored(row)
+    done = stored(row)
     common: dict[str, Any] = {
         "command_id": command_id(row.command_id, "UNDO"),
         "subject": row.subject,

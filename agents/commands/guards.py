@@ -12,8 +12,8 @@ from agents.core.provenance import Provenance
 from schemas.persons import person
 from schemas.records import Autonomy, CommandRow, ExperimentStatus, Order, Policy, Review
 from schemas.validation.text import EVERYTHING
+from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 _MINUTE_MS = 60_000
 PERSONS_RULE = "a person's own order"
@@ -28,7 +28,7 @@ APPROVAL_MS = {
 
 
 def hands_off(
-    subject: str, target: str, place: Provenance, tables: Tables, locks: bool = True
+    subject: str, target: str, place: Provenance, tables: CommandTables, locks: bool = True
 ) -> str:
     """Why automation must leave the target to people just now; empty where it need not. locks:
     whether they count.
@@ -55,19 +55,19 @@ def patterns_over(subject: str) -> tuple[str, ...]:
     return (f"{tenant}/{EVERYTHING}", EVERYTHING) if slash else (EVERYTHING,)
 
 
-def freeze(name: str, by: str, tables: Tables) -> None:
+def freeze(name: str, by: str, tables: CommandTables) -> None:
     """by: a person; empty: to thaw, which lifts the locks as well."""
     row = subject_row(name, tables)
     tables.subjects.put(replace(row, frozen_by=by, locks=row.locks if by else {}))
 
 
-def lock(subject: str, target: str, until: int, tables: Tables) -> None:
+def lock(subject: str, target: str, until: int, tables: CommandTables) -> None:
     """Leaves a target to people until a moment, ms."""
     row = subject_row(subject, tables)
     tables.subjects.put(replace(row, locks=locked(row.locks, target, until)))
 
 
-def gone_stale(row: CommandRow, tables: Tables) -> str:
+def gone_stale(row: CommandRow, tables: CommandTables) -> str:
     """Why what a command was ordered for does not hold any more; empty where it does."""
     if row.experiment_id is not None:
         experiment = tables.experiments.get(row_key(row.subject, row.experiment_id))

@@ -2,15 +2,14 @@
 time.
 """
 
-from agents.commands import ledger
 from agents.commands.guards import gone_stale, hands_off
-from agents.commands.ledger import ATTEMPTS_MAX, MINUTE_MS, CommandEffects
+from agents.commands.ledger import ATTEMPTS_MAX, MINUTE_MS, CommandEffects, CommandLedger
 from agents.commands.lifecycle import moved
 from agents.core.effects import Refusal
 from agents.core.provenance import Provenance
 from schemas.persons import OURSELVES
 from schemas.records import CommandRow, CommandStatus, Event, FailureCause, Order, Status
-from state.tables import Tables
+from state.partition.command_tables import CommandTables
 
 PROGRESS_MS = 60 * MINUTE_MS  # whoever is at it says so at least once an hour,
 LONGEST_MS = 24 * 60 * MINUTE_MS  # and may say so for a day
@@ -19,9 +18,11 @@ _PROGRESS = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGE, Status.IN_PROGRESS: Event.B
 _ENDS = {Status.COMPLETED: Event.COMPLETE, Status.REFUSED: Event.REFUSE}
 
 
-def reported(status: CommandStatus, place: Provenance, tables: Tables) -> CommandEffects | Refusal:
+def reported(
+    status: CommandStatus, place: Provenance, tables: CommandTables
+) -> CommandEffects | Refusal:
     """Moves a command on by (attempt, phase), not by arrival."""
-    row, moves = tables.commands.get(status.command_id), CommandEffects()
+    row, ledger = tables.commands.get(status.command_id), CommandLedger(place, tables)
     if row is None or row.subject != status.subject:
         return Refusal(
             "UNKNOWN_COMMAND", f"no command {status.command_id} of {status.subject} was issued"
@@ -34,45 +35,40 @@ def reported(status: CommandStatus, place: Provenance, tables: Tables) -> Comman
     by, said = status.reporter, {"detail": status.detail, "reporter": status.reporter}
     event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(status, row)
     if status.attempt != row.attempt or moved(row.phase, event) is None:
-        return moves
+        return ledger.effects
     if event in _PROGRESS.values():
         until = min(place.now + PROGRESS_MS, row.issued_at + LONGEST_MS)
-        ledger.move(row, event, by, status.detail, place, tables, moves, due_at=until, **said)
+        ledger.move(row, event, by, status.detail, due_at=until, **said)
     elif event == Event.FAIL:
         again = place.now + BACKOFF_MS * 2 ** (row.attempt - 1)
-        ledger.move(row, event, by, status.detail, place, tables, moves, due_at=again, **said)
+        ledger.move(row, event, by, status.detail, due_at=again, **said)
     else:
-        ledger.move(row, event, by, status.detail, place, tables, moves, **said)
-    return moves
+        ledger.move(row, event, by, status.detail, **said)
+    return ledger.effects
 
 
-def try_again(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+def try_again(row: CommandRow, ledger: CommandLedger) -> None:
     """After a failure, once its wait is over."""
-    why = _no_more(row, place, tables)
+    why = _no_more(row, ledger.place, ledger.tables)
     if why:
-        ledger.move(row, Event.FAIL_FOR_GOOD, OURSELVES, why, place, tables, moves)
+        ledger.move(row, Event.FAIL_FOR_GOOD, OURSELVES, why)
     else:
-        ledger.issue(row, Event.RETRY, OURSELVES, "it failed", place, tables, moves)
+        ledger.issue(row, Event.RETRY, OURSELVES, "it failed")
 
 
-def time_out(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+def time_out(row: CommandRow, ledger: CommandLedger) -> None:
     """A command of which nobody reported in time: it may have been lost, so it is sent again."""
-    why = _no_more(row, place, tables)
+    why = _no_more(row, ledger.place, ledger.tables)
     if why:
         ledger.move(
             row,
             Event.TIME_OUT_FOR_GOOD,
             OURSELVES,
             f"nobody reported in time; {why}",
-            place,
-            tables,
-            moves,
         )
         return
-    row = ledger.move(
-        row, Event.TIME_OUT, OURSELVES, "nobody reported in time", place, tables, moves
-    )
-    ledger.issue(row, Event.RETRY, OURSELVES, "nobody reported in time", place, tables, moves)
+    row = ledger.move(row, Event.TIME_OUT, OURSELVES, "nobody reported in time")
+    ledger.issue(row, Event.RETRY, OURSELVES, "nobody reported in time")
 
 
 def _failure(status: CommandStatus, row: CommandRow) -> Event:
@@ -94,7 +90,7 @@ def _failure(status: CommandStatus, row: CommandRow) -> Event:
     )
 
 
-def _no_more(row: CommandRow, place: Provenance, tables: Tables) -> str:
+def _no_more(row: CommandRow, place: Provenance, tables: CommandTables) -> str:
     """Why a command is not tried once more; empty where it is."""
     if row.attempt >= ATTEMPTS_MAX:
         return f"it was tried {row.attempt} times"

@@ -6,130 +6,23 @@ it: a spec names it, a person orders something for it, or a deployer has carried
 it. Newcomers have a budget and storms of their own.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from agents.alerts.raising import crowd_of
-from agents.core.batch import Facts, Finding, Served
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
-from schemas.refusals import Reason, RefusedRecord
+from state.partition.subject_tables import SubjectTables
 from state.rolling_windows import DAY_MS
 from state.storage.table import row_key
-from state.tables import Tables
 
-# Of a tenant in a partition that nobody vouched for, at 3 to 5 kB each: names can be made up
-# without end.
-NEWCOMERS_MAX = 20_000
 # By the broker's clock, from the first record that was folded. It takes patience and nothing else:
 # a made-up name of which one
 # record made sense is known a day later, whatever it sent since. So it puts off what made-up names
 # do and does not end it.
 NEW_MS = DAY_MS
 
-Fold = Callable[[Facts, Tables], tuple[Sequence[Finding | Served], list[RefusedRecord]]]
 
-
-def admitted(facts: Facts, tables: Tables, fold: Fold) -> tuple[Facts, list[RefusedRecord]]:
-    """(those to be folded, those refused), each in the order of the log; fold: that of these facts.
-
-    A tenant has room for NEWCOMERS_MAX subjects in a partition, which a stranger takes by its first
-    record that makes sense: who is refused is the same however a slice is cut.
-    """
-    strange = strangers(facts, tables)
-    room = {
-        tenant: NEWCOMERS_MAX - tables.newcomers.count(tenant, -1)
-        for tenant in map(tenant_of, strange)
-    }
-    short = {
-        tenant for tenant, count in Counter(map(tenant_of, strange)).items() if count > room[tenant]
-    }
-    if not short:
-        return facts, []
-    subjects = facts.batch.column("subject").dictionary_encode()
-    names, codes = subjects.dictionary.to_pylist(), subjects.indices.to_numpy()
-    held = {name for name in strange if tenant_of(name) in short}
-    at = np.flatnonzero(np.isin(codes, [code for code, name in enumerate(names) if name in held]))
-    wrong = (
-        _senseless(facts, at, tables, fold) if any(room[tenant] > 0 for tenant in short) else set()
-    )
-    out = _without_room(at, names, codes, wrong, room)
-    refused = [RefusedRecord(i, Reason.TOO_MANY_SUBJECTS, _full(names[codes[i]])) for i in out]
-    return facts.take(np.setdiff1d(np.arange(len(facts)), np.array(out, np.int64))), refused
-
-
-def _senseless(facts: Facts, at: NDArray[np.int64], tables: Tables, fold: Fold) -> set[int]:
-    """Which of these records of strangers will be refused: subjects share nothing, so empty tables
-    tell.
-    """
-    empty = Tables(tables.partition, tables.partitions, dedupe_window=1_000)
-    empty.now, empty.policies = tables.now, tables.policies
-    return {int(at[one.index]) for one in fold(facts.take(at), empty)[1]}
-
-
-def _without_room(
-    at: NDArray[np.int64],
-    names: list[str],
-    codes: NDArray[Any],
-    wrong: set[int],
-    room: dict[str, int],
-) -> list[int]:
-    """Which of these records come when there is no room for their stranger, ascending."""
-    left, let_in, out = dict(room), set[str](), list[int]()
-    for i in at.tolist():
-        name = names[codes[i]]
-        tenant = tenant_of(name)
-        if name in let_in:
-            continue
-        if left[tenant] <= 0:
-            out.append(i)
-        elif i not in wrong:
-            left[tenant] -= 1
-            let_in.add(name)
-    return out
-
-
-def _full(name: str) -> str:
-    return (
-        f"{name[:80]!r} would be one more than the {NEWCOMERS_MAX} subjects of tenant "
-        f"{tenant_of(name)[:80]!r} in this "
-        "partition that nobody vouched for: a spec makes a subject known"
-    )
-
-
-def strangers(facts: Facts, tables: Tables) -> list[str]:
-    """The subjects of these records that have no row."""
-    names: list[str] = facts.batch.column("subject").unique().to_pylist()
-    return [name for name in names if tables.subjects.get(row_key(name)) is None]
-
-
-def meet(strange: list[str], facts: Facts, refused: Iterable[int], tables: Tables) -> None:
-    """Notes since when the strangers among the subjects are there: the append time of the first
-    record of theirs that was folded. refused: positions of those that were not.
-    """
-    if not strange:
-        return
-    subjects = facts.batch.column("subject").dictionary_encode()
-    folded = np.setdiff1d(np.arange(len(facts)), np.fromiter(refused, np.int64))
-    codes, firsts = np.unique(subjects.indices.to_numpy()[folded], return_index=True)
-    names = subjects.dictionary.to_pylist()
-    since = {
-        names[code]: int(facts.now[folded[at]])
-        for code, at in zip(codes.tolist(), firsts.tolist(), strict=True)
-    }
-    for name in strange:
-        if name in since:
-            row = tables.subjects.get(row_key(name)) or SubjectRow(name, 0, 0)
-            tables.subjects.put(replace(row, new_since=since[name]))
-            tables.newcomers.put(tenant_of(name), since[name])
-
-
-def vouch(subject: str, tables: Tables) -> None:
+def vouch(subject: str, tables: SubjectTables) -> None:
     """Makes a subject known from now on."""
     row = tables.subjects.get(row_key(subject))
     if row is None:
@@ -139,23 +32,23 @@ def vouch(subject: str, tables: Tables) -> None:
         tables.subjects.put(replace(row, new_since=-1))
 
 
-def is_known(subject: str, now: int, tables: Tables) -> bool:
+def is_known(subject: str, now: int, tables: SubjectTables) -> bool:
     """Whether it is no newcomer; one without a row is of an older Mendstream, and known."""
     row = tables.subjects.get(row_key(subject))
     return row is None or row.new_since < 0 or row.new_since <= now - NEW_MS
 
 
-def crowd(subject: str, now: int, tables: Tables) -> str:
+def crowd(subject: str, now: int, tables: SubjectTables) -> str:
     """Whose alerts may be one storm with those of a subject."""
     return crowd_of(tenant_of(subject), not is_known(subject, now, tables))
 
 
-def known_count(tenant: str, now: int, tables: Tables) -> int:
+def known_count(tenant: str, now: int, tables: SubjectTables) -> int:
     """A tenant's known subjects in this partition."""
     return tables.subjects.count(tenant) - tables.newcomers.count(tenant, now - NEW_MS)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: SubjectTables) -> None:
     """What is derived, after rows were restored."""
     tables.newcomers.rebuild(
         (tenant_of(row.subject), row.new_since)

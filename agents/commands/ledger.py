@@ -16,8 +16,8 @@ from schemas.codec.framing import Codec
 from schemas.ids import digest_of_bytes, event_uuid
 from schemas.persons import OURSELVES
 from schemas.records import Command, CommandRow, Event, Order, Phase, SubjectRow, Transition
+from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 MINUTE_MS = 60_000
 WAITS = (1, 2, 9)  # for an acknowledgement, by attempt, in the policy's acknowledge_ms
@@ -63,86 +63,130 @@ class CommandEffects:
         )
 
 
-def begin(
-    row: CommandRow,
-    event: Event,
-    detail: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
-) -> CommandRow:
-    """Enters a new row; `row.phase` is where it begins."""
-    assert row.phase == BEGINNINGS[event], f"{event} does not begin in {row.phase}"
-    return _entered(
-        row, Phase.UNKNOWN, event, row.requested_by or OURSELVES, detail, place, tables, moves
-    )
+@dataclass(slots=True)
+class CommandLedger:
+    """The unit of work of one record: where it stands, the tables of commands, what came of it.
 
+    Whatever moves a command writes its row into `tables` and what follows into `effects`.
+    """
 
-def move(
-    row: CommandRow,
-    event: Event,
-    by: str,
-    detail: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
-    /,
-    **changes: Any,
-) -> CommandRow:
-    """Moves a row on; AssertionError where its phase does not list the event."""
-    phase = moved(row.phase, event)
-    assert phase is not None, f"{event} in {row.phase}"
-    if row.phase == Phase.PENDING_APPROVAL and row.escalated:
-        moves.observed.append((WAITING, row.subject, 0.0))
-    after = replace(row, phase=phase, **({"due_at": -1} if phase in FINAL else {}) | changes)
-    return _entered(after, row.phase, event, by, detail, place, tables, moves)
+    place: Provenance
+    tables: CommandTables
+    effects: CommandEffects = field(default_factory=CommandEffects)
 
+    def begin(
+        self,
+        row: CommandRow,
+        event: Event,
+        detail: str,
+    ) -> CommandRow:
+        """Enters a new row; `row.phase` is where it begins."""
+        assert row.phase == BEGINNINGS[event], f"{event} does not begin in {row.phase}"
+        return self._entered(row, Phase.UNKNOWN, event, row.requested_by or OURSELVES, detail)
 
-def issue(
-    row: CommandRow,
-    event: Event,
-    by: str,
-    detail: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
-    /,
-    **changes: Any,
-) -> None:
-    """Sends a command out, with a token of its own, and follows its deadline from now on."""
-    attempt = row.attempt + (event == Event.RETRY)
-    patience_ms = policy_for(row.subject, tables.policies).acknowledge_ms
-    token = _next_token(tables, row.subject, row.target)
-    # A deployer that was away for as long as all tries take should not act on what is long past.
-    times: dict[str, Any] = {
-        "issued_at": place.now,
-        "expires_at": place.now + sum(WAITS) * patience_ms,
-    }
-    changes |= {
-        "fencing_token": token,
-        "attempt": attempt,
-        "due_at": place.now + WAITS[attempt - 1] * patience_ms,
-        **times,
-    }
-    if row.phase == Phase.UNKNOWN:
-        row = begin(
-            replace(row, phase=BEGINNINGS[event], **changes), event, detail, place, tables, moves
+    def move(
+        self,
+        row: CommandRow,
+        event: Event,
+        by: str,
+        detail: str,
+        /,
+        **changes: Any,
+    ) -> CommandRow:
+        """Moves a row on; AssertionError where its phase does not list the event."""
+        phase = moved(row.phase, event)
+        assert phase is not None, f"{event} in {row.phase}"
+        if row.phase == Phase.PENDING_APPROVAL and row.escalated:
+            self.effects.observed.append((WAITING, row.subject, 0.0))
+        after = replace(row, phase=phase, **({"due_at": -1} if phase in FINAL else {}) | changes)
+        return self._entered(after, row.phase, event, by, detail)
+
+    def issue(
+        self,
+        row: CommandRow,
+        event: Event,
+        by: str,
+        detail: str,
+        /,
+        **changes: Any,
+    ) -> None:
+        """Sends a command out, with a token of its own, and follows its deadline from now on."""
+        attempt = row.attempt + (event == Event.RETRY)
+        patience_ms = policy_for(row.subject, self.tables.policies).acknowledge_ms
+        token = self._next_token(row.subject, row.target)
+        # A deployer that was away for as long as all tries take should not act on what is past.
+        times: dict[str, Any] = {
+            "issued_at": self.place.now,
+            "expires_at": self.place.now + sum(WAITS) * patience_ms,
+        }
+        changes |= {
+            "fencing_token": token,
+            "attempt": attempt,
+            "due_at": self.place.now + WAITS[attempt - 1] * patience_ms,
+            **times,
+        }
+        if row.phase == Phase.UNKNOWN:
+            row = self.begin(replace(row, phase=BEGINNINGS[event], **changes), event, detail)
+        else:
+            row = self.move(row, event, by, detail, **changes)
+        command = replace(stored(row), attempt=attempt, fencing_token=token, **times)
+        # Each attempt is an event of its own.
+        event_id = (
+            row.command_id if attempt == 1 else event_uuid("attempt", row.command_id, attempt)
         )
-    else:
-        row = move(row, event, by, detail, place, tables, moves, **changes)
-    command = replace(stored(row), attempt=attempt, fencing_token=token, **times)
-    # Each attempt is an event of its own.
-    event_id = row.command_id if attempt == 1 else event_uuid("attempt", row.command_id, attempt)
-    moves.outputs.append(Output(COMMANDS[row.order], row.subject, event_id, command, place.now))
-    moves.issued.append(command)
+        self.effects.outputs.append(
+            Output(COMMANDS[row.order], row.subject, event_id, command, self.place.now)
+        )
+        self.effects.issued.append(command)
 
+    def due(self, row: CommandRow, at: int, **changes: Any) -> CommandRow:
+        """Moves nothing on but the moment at which the row is looked at again."""
+        row = replace(row, due_at=at, **changes)
+        self.tables.commands.put(row)
+        self.tables.deadlines.put(row.command_id, at)
+        return row
 
-def due(row: CommandRow, at: int, tables: Tables, **changes: Any) -> CommandRow:
-    """Moves nothing on but the moment at which the row is looked at again."""
-    row = replace(row, due_at=at, **changes)
-    tables.commands.put(row)
-    tables.due.put(row.command_id, at)
-    return row
+    def _next_token(self, subject: str, target: str) -> int:
+        row = subject_row(subject, self.tables)
+        token, tokens = next_number(row.tokens, target)
+        self.tables.subjects.put(replace(row, tokens=tokens))
+        return token
+
+    def _entered(
+        self,
+        row: CommandRow,
+        before: Phase,
+        event: Event,
+        by: str,
+        detail: str,
+    ) -> CommandRow:
+        self.tables.commands.put(row)
+        if row.due_at >= 0:
+            self.tables.deadlines.put(row.command_id, row.due_at)
+        else:
+            self.tables.deadlines.drop(row.command_id)
+        if row.phase == before:
+            return row  # a heartbeat
+        told = Transition(
+            event_id=self.place.event_id("commander", f"{row.command_id}|{row.attempt}|{event}"),
+            command_id=row.command_id,
+            attempt=row.attempt,
+            subject=row.subject,
+            order=row.order,
+            before=before,
+            event=event,
+            after=row.phase,
+            by=by,
+            detail=detail,
+            fencing_token=row.fencing_token,
+            moved_at=self.place.now,
+        )
+        self.effects.outputs.append(
+            Output(TRANSITIONS, row.subject, told.event_id, told, self.place.now)
+        )
+        if row.phase in FINAL:
+            self.effects.ended.append(row)
+        return row
 
 
 def stored(row: CommandRow) -> Command:
@@ -159,76 +203,32 @@ def content(command: Command) -> tuple[bytes, str]:
     return encoded, digest_of_bytes(encoded)
 
 
-def rows_of(subject: str, tables: Tables) -> list[CommandRow]:
+def rows_of(subject: str, tables: CommandTables) -> list[CommandRow]:
     """A subject's commands by id: in the order first put they would stand otherwise after a
     restart.
     """
     return sorted(tables.commands.rows_of(subject), key=lambda row: row.command_id)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: CommandTables) -> None:
     """What is derived, after rows were restored; rows of an older Mendstream are due when they
     expire.
     """
     open_rows = [row for row in tables.commands.rows() if row.phase not in FINAL]
-    tables.due.rebuild(
+    tables.deadlines.rebuild(
         (row.command_id, row.due_at if row.command is not None else row.expires_at)
         for row in open_rows
         if row.due_at >= 0 or row.command is None
     )
 
 
-def subject_row(subject: str, tables: Tables) -> SubjectRow:
+def subject_row(subject: str, tables: CommandTables) -> SubjectRow:
     return tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
 
 
-def next_rank(tables: Tables, subject: str, target: str) -> int:
+def next_rank(tables: CommandTables, subject: str, target: str) -> int:
     """The number of a new order of a target."""
     row = subject_row(subject, tables)
     rank, orders = next_number(row.orders, target)
     tables.subjects.put(replace(row, orders=orders))
     return rank
-
-
-def _next_token(tables: Tables, subject: str, target: str) -> int:
-    row = subject_row(subject, tables)
-    token, tokens = next_number(row.tokens, target)
-    tables.subjects.put(replace(row, tokens=tokens))
-    return token
-
-
-def _entered(
-    row: CommandRow,
-    before: Phase,
-    event: Event,
-    by: str,
-    detail: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
-) -> CommandRow:
-    tables.commands.put(row)
-    if row.due_at >= 0:
-        tables.due.put(row.command_id, row.due_at)
-    else:
-        tables.due.drop(row.command_id)
-    if row.phase == before:
-        return row  # a heartbeat
-    told = Transition(
-        event_id=place.event_id("commander", f"{row.command_id}|{row.attempt}|{event}"),
-        command_id=row.command_id,
-        attempt=row.attempt,
-        subject=row.subject,
-        order=row.order,
-        before=before,
-        event=event,
-        after=row.phase,
-        by=by,
-        detail=detail,
-        fencing_token=row.fencing_token,
-        moved_at=place.now,
-    )
-    moves.outputs.append(Output(TRANSITIONS, row.subject, told.event_id, told, place.now))
-    if row.phase in FINAL:
-        moves.ended.append(row)
-    return row

@@ -3,9 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
-from agents.commands import budget, ledger
+from agents.commands import budget
 from agents.commands.guards import APPROVAL_MS, NEVER_SERVED, hands_off, lock
-from agents.commands.ledger import CommandEffects
+from agents.commands.ledger import (
+    CommandEffects,
+    CommandLedger,
+    content,
+    next_rank,
+    rows_of,
+    stored,
+)
 from agents.commands.lifecycle import AT_WORK, BEGINNINGS, FINAL, WAITING
 from agents.commands.service_history import REVERSIBLE, served
 from agents.core.batch import Finding
@@ -28,8 +35,8 @@ from schemas.records import (
     RollbackCommand,
     Verdict,
 )
+from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 _OUTCOMES = {
     Event.ISSUE: Outcome.ISSUED,
@@ -42,7 +49,7 @@ def order(
     decision: Decision,
     finding: Finding,
     place: Provenance,
-    tables: Tables,
+    tables: CommandTables,
     policy: Policy,
     asked_by: str = "",
 ) -> tuple[Decision, CommandRow | None, CommandEffects]:
@@ -52,12 +59,12 @@ def order(
     same target and variant is held while the first is open, but for a verdict on a trial; a
     person's is never held, because a later order wins.
     """
-    moves = CommandEffects()
+    ledger = CommandLedger(place, tables)
     if decision.outcome not in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL):
-        return decision, None, moves
+        return decision, None, ledger.effects
     target = target_of(decision.subject, finding.environment)
     if asked_by:
-        _take_over(decision, target, asked_by, place, tables, moves)
+        _take_over(decision, target, asked_by, ledger)
     pending = (
         None
         if asked_by and decision.order in REVERSIBLE
@@ -68,7 +75,7 @@ def order(
         return (
             replace(decision, outcome=Outcome.HELD, reason=reason, command_id=pending.command_id),
             None,
-            moves,
+            ledger.effects,
         )
     event, why = _way(decision, finding, target, place, tables, policy, asked_by)
     decision = replace(
@@ -77,62 +84,58 @@ def order(
         outcome=_OUTCOMES[event],
     )
     row = row_of(_command(decision, finding, target), decision.order, why, asked_by)
-    row = replace(row, rank=ledger.next_rank(tables, row.subject, target))
+    row = replace(row, rank=next_rank(tables, row.subject, target))
     if asked_by and never_served(finding, target, tables):
         row = replace(row, approved_as=Order.DEPLOY)
-    entered = enter(row, event, why, place, tables, moves)
+    entered = enter(row, event, why, ledger)
     if event == Event.ASK_BUDGET:
-        moves.outputs.append(budget.proposal(row, why, place, tables, policy))
-    return decision, entered, moves
+        ledger.effects.outputs.append(budget.proposal(row, why, place, tables, policy))
+    return decision, entered, ledger.effects
 
 
 def enter(
     row: CommandRow,
     event: Event,
     why: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
+    ledger: CommandLedger,
 ) -> CommandRow:
     """Begins the life of a row: issues it, or asks the budget or a person."""
     if event == Event.ISSUE:
-        precede(row, place, tables, moves)
-        ledger.issue(row, event, row.requested_by or OURSELVES, row.reason, place, tables, moves)
+        precede(row, ledger)
+        ledger.issue(row, event, row.requested_by or OURSELVES, row.reason)
     else:
         wait_ms = APPROVAL_MS[row.order] if event == Event.ASK_PERSON else budget.ANSWER_MS
         waiting = replace(
             row,
             phase=BEGINNINGS[event],
             waits_for=why,
-            due_at=place.now + (wait_ms // 2 if event == Event.ASK_PERSON else wait_ms),
-            expires_at=place.now + wait_ms,
+            due_at=ledger.place.now + (wait_ms // 2 if event == Event.ASK_PERSON else wait_ms),
+            expires_at=ledger.place.now + wait_ms,
         )
-        ledger.begin(waiting, event, why, place, tables, moves)
-    entered = tables.commands.get(row.command_id)
+        ledger.begin(waiting, event, why)
+    entered = ledger.tables.commands.get(row.command_id)
     assert entered is not None, "a command began without a row"
     return entered
 
 
-def precede(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+def precede(row: CommandRow, ledger: CommandLedger) -> None:
     """What a command that is about to be issued does to others: those whose place it takes are
     SUPERSEDED, whatever phase they are in, and a person's own leaves the target to people.
     """
-    if row.order not in REVERSIBLE or ledger.stored(row).dry_run:
+    if row.order not in REVERSIBLE or stored(row).dry_run:
         return
     if row.requested_by and (row.compensates is None or row.order == Order.DEPLOY):
         # Whoever takes a deployment back wants no more than that, and what is found meanwhile is to
         # be ended too.
-        policy = policy_for(row.subject, tables.policies)
-        lock(row.subject, row.target, place.now + policy.manual_lock_ms, tables)
+        policy = policy_for(row.subject, ledger.tables.policies)
+        lock(row.subject, row.target, ledger.place.now + policy.manual_lock_ms, ledger.tables)
     why = f"{row.order.lower()} {row.command_id} is ordered for the same target"
-    for other in ledger.rows_of(row.subject, tables):
+    for other in rows_of(row.subject, ledger.tables):
         if _replaces(row, other):
-            ledger.move(
-                other, Event.SUPERSEDE, row.requested_by or OURSELVES, why, place, tables, moves
-            )
+            ledger.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why)
 
 
-def never_served(finding: Finding, target: str, tables: Tables) -> bool:
+def never_served(finding: Finding, target: str, tables: CommandTables) -> bool:
     """Whether a rollback would put a version in service that was not in it before, which is a
     deployment by another name.
     """
@@ -159,7 +162,7 @@ def _replaces(row: CommandRow, other: CommandRow) -> bool:
         or not older
     ):
         return False
-    if other.command is not None and ledger.stored(other).dry_run:
+    if other.command is not None and stored(other).dry_run:
         return False  # it changes nothing
     if row.order == Order.DEPLOY:
         return True
@@ -173,7 +176,7 @@ def _replaces(row: CommandRow, other: CommandRow) -> bool:
 
 def _brings_back(row: CommandRow, other: CommandRow) -> bool:
     """Whether an older rollback would put in service what a later one takes out."""
-    brought = ledger.stored(other).to_version if other.command is not None else None
+    brought = stored(other).to_version if other.command is not None else None
     return brought is not None and brought in (row.model_version, row.variant)
 
 
@@ -203,17 +206,15 @@ def _take_over(
     decision: Decision,
     target: str,
     by: str,
-    place: Provenance,
-    tables: Tables,
-    moves: CommandEffects,
+    ledger: CommandLedger,
 ) -> None:
     """A person's own order goes before what waits for the target of its kind; what is to be rolled
     back waits on.
     """
-    for row in ledger.rows_of(decision.subject, tables):
+    for row in rows_of(decision.subject, ledger.tables):
         like = row.order == decision.order != Order.ROLLBACK
         if row.target == target and row.phase in WAITING and like and row.compensates is None:
-            ledger.move(row, Event.SUPERSEDE, by, f"{by} ordered otherwise", place, tables, moves)
+            ledger.move(row, Event.SUPERSEDE, by, f"{by} ordered otherwise")
 
 
 def _way(
@@ -221,7 +222,7 @@ def _way(
     finding: Finding,
     target: str,
     place: Provenance,
-    tables: Tables,
+    tables: CommandTables,
     policy: Policy,
     asked_by: str,
 ) -> tuple[Event, str]:
@@ -240,19 +241,19 @@ def _way(
     return (Event.ASK_PERSON, why) if why else budget.spend(decision.subject, place, tables, policy)
 
 
-def takes_from_rollback(kind: Order, subject: str, target: str, tables: Tables) -> str:
+def takes_from_rollback(kind: Order, subject: str, target: str, tables: CommandTables) -> str:
     """Why automation may not deploy just now: it would take the place of a rollback that is not
     done.
     """
     if kind != Order.DEPLOY:
         return ""
-    for row in ledger.rows_of(subject, tables):
+    for row in rows_of(subject, tables):
         if row.target == target and row.order == Order.ROLLBACK and row.phase not in FINAL:
             return f"rollback {row.command_id} of {target} is not done"
     return ""
 
 
-def _watched(decision: Decision, target: str, tables: Tables) -> bool:
+def _watched(decision: Decision, target: str, tables: CommandTables) -> bool:
     """Whether it is about a person's own trial that follows its rollout: who begins that wants it
     ended by what is proved.
     """
@@ -268,9 +269,9 @@ def _watched(decision: Decision, target: str, tables: Tables) -> bool:
 
 
 def _open_command(
-    tables: Tables, decision: Decision, finding: Finding, target: str
+    tables: CommandTables, decision: Decision, finding: Finding, target: str
 ) -> CommandRow | None:
-    for row in ledger.rows_of(decision.subject, tables):
+    for row in rows_of(decision.subject, tables):
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
         wanted = (
             target,
@@ -280,7 +281,7 @@ def _open_command(
             decision.model_version,
         )
         if same == wanted and row.phase in WAITING | AT_WORK and row.compensates is None:
-            if row.command is not None and ledger.stored(row).dry_run and not finding.dry_run:
+            if row.command is not None and stored(row).dry_run and not finding.dry_run:
                 continue  # what changes nothing holds back nothing
             if decision.order == Order.ROLLBACK and row.requested_by and row.phase in WAITING:
                 # what nobody has approved holds back no rollback, which takes its place once it is
@@ -331,7 +332,7 @@ def _command(decision: Decision, finding: Finding, target: str) -> Command:
 
 def row_of(command: Command, kind: Order, why: str, asked_by: str) -> CommandRow:
     """The row of a command that is not entered yet."""
-    encoded, digest = ledger.content(command)
+    encoded, digest = content(command)
     return CommandRow(
         command_id=command.command_id,
         attempt=1,

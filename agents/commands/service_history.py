@@ -2,10 +2,10 @@
 without more right.
 """
 
-from agents.commands import ledger
+from agents.commands.ledger import stored
 from schemas.records import CommandRow, Order, Phase
+from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 REVERSIBLE = frozenset(
     {Order.DEPLOY, Order.ROLLBACK}
@@ -13,7 +13,7 @@ REVERSIBLE = frozenset(
 
 
 def served(
-    subject: str, target: str, version: str, experiment_id: str | None, tables: Tables
+    subject: str, target: str, version: str, experiment_id: str | None, tables: CommandTables
 ) -> bool:
     """Whether a version has been in service and was not taken out for good.
 
@@ -42,7 +42,7 @@ def served(
     return bool(seen) and not any(one.rolled_back for one in seen)
 
 
-def before(row: CommandRow, version: str | None, tables: Tables) -> str | None:
+def before(row: CommandRow, version: str | None, tables: CommandTables) -> str | None:
     """What served at the target of a deployment before it; None where the tables do not know, or it
     was the same version.
     """
@@ -60,7 +60,7 @@ def before(row: CommandRow, version: str | None, tables: Tables) -> str | None:
 
 
 def _history(
-    subject: str, target: str, tables: Tables, until: int | None = None
+    subject: str, target: str, tables: CommandTables, until: int | None = None
 ) -> tuple[list[str], set[str]]:
     """Versions that came into service and are not gone, the last one last, and those that are gone.
 
@@ -71,7 +71,7 @@ def _history(
     came, gone = list[str](), set[str]()
     done = (row for row in tables.commands.rows_of(subject) if _counts(row, target, until))
     for row in sorted(done, key=lambda row: row.fencing_token):
-        command = ledger.stored(row)
+        command = stored(row)
         if command.dry_run:
             continue
         version = command.to_version

@@ -7,7 +7,7 @@ from agents.core.phrasing import grouped, odds
 from agents.drift.decay_or_mix import MixChange
 from agents.drift.rollback_candidate import came_with
 from agents.drift.rule import BadWhen, Rule
-from agents.drift.segment_stream import Alarm
+from agents.drift.segments.segment_stream import Alarm
 from schemas.records import Evidence, EvidenceKind, MetricRow, Order, Verdict
 from state.storage.table import row_key
 

@@ -17,13 +17,13 @@ from agents.core.batch import Facts, Finding, Ints, Served
 from agents.core.policies import metric_spec, policy_for
 from agents.drift.metric_fold import MetricFold, StreamColumns, codes, room
 from agents.drift.rule import Rule
-from agents.watch.sheet import Rows, Sheet
+from agents.drift.segments.segment_sheet import Rows, Sheet
 from schemas.records import MetricKind, MetricSpec, Policy
 from schemas.refusals import RefusedRecord
-from state.tables import Tables
+from state.partition.drift_tables import DriftTables
 
 
-def fold(facts: Facts, tables: Tables) -> tuple[list[Finding | Served], list[RefusedRecord]]:
+def fold(facts: Facts, tables: DriftTables) -> tuple[list[Finding | Served], list[RefusedRecord]]:
     """Folds metrics; returns findings in the order of the log and records that make no sense for
     their metric.
 
@@ -52,7 +52,7 @@ def fold(facts: Facts, tables: Tables) -> tuple[list[Finding | Served], list[Ref
 class _Known:
     """What the tables say of a subject, looked up once for a slice."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: DriftTables) -> None:
         self._tables = tables
         self._policies: dict[str, Policy] = {}
 

@@ -11,8 +11,9 @@ from agents.drift.drift_wording import drift_finding
 from agents.drift.metric_rows import barred, empty_row, learning_anew, served
 from agents.drift.rollback_candidate import came_with, sound_before
 from agents.drift.rule import BadWhen, Rule
-from agents.drift.segment_stream import Alarm, Stream
-from agents.drift.segment_totals import SegmentTotals
+from agents.drift.segments.segment_sheet import Rows, Sheet, misfit
+from agents.drift.segments.segment_stream import Alarm, Stream
+from agents.drift.segments.segment_totals import SegmentTotals
 from agents.drift.stream_columns import Records
 from agents.drift.unjudged_metrics import silent_finding, why_unjudged
 from agents.drift.version_limits import (
@@ -24,7 +25,6 @@ from agents.drift.version_limits import (
     newcomers,
     with_room,
 )
-from agents.watch.sheet import Rows, Sheet, misfit
 from schemas.ids import decision_id
 from schemas.records import MetricRow, Order, Verdict
 

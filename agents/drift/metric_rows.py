@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from agents.statistics.e_detector import empty_carry
 from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
+from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 
-def restart(tables: Tables, command: CommandRow, made: str | None) -> str:
+def restart(tables: DriftTables, command: CommandRow, made: str | None) -> str:
     """After a command is COMPLETED, every metric whose finding asked for its kind for its version
     is watched anew.
 
@@ -41,21 +41,21 @@ def restart(tables: Tables, command: CommandRow, made: str | None) -> str:
     return _said(command, made, sorted({row.metric for row in answered}))
 
 
-def put(row: MetricRow, tables: Tables) -> None:
+def put(row: MetricRow, tables: DriftTables) -> None:
     """Puts a row that another than its records has changed: with the next of them all of its metric
     are looked at.
     """
     tables.metrics.put(row)
-    tables.looked_at.pop(row_key(row.subject, row.metric), None)
+    tables.rules_applied.pop(row_key(row.subject, row.metric), None)
 
 
-def serves(tables: Tables, subject: str, version: str | None) -> bool:
+def serves(tables: DriftTables, subject: str, version: str | None) -> bool:
     """Whether a version has sent records of any live metric."""
     rows = tables.metrics.rows_of(subject)
     return any(one.model_version == version for row in rows for one in row.versions)
 
 
-def deployed(tables: Tables, subject: str, version: str) -> None:
+def deployed(tables: DriftTables, subject: str, version: str) -> None:
     """A version is in service: what waits for it is watched anew."""
     for row in list(tables.metrics.rows_of(subject)):
         if row.awaits_version == version:

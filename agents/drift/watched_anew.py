@@ -10,8 +10,8 @@ from agents.core.command_outcome import End, EndedHow
 from agents.core.provenance import Provenance
 from agents.drift.metric_rows import barred, put, watched_anew
 from schemas.records import CommandRow, MetricRow, Policy, VersionWatch
+from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 FORGOTTEN_MS = (
     24 * 3_600_000
@@ -19,7 +19,7 @@ FORGOTTEN_MS = (
 
 
 def ended(
-    row: CommandRow, end: End, wait_ms: int, place: Provenance, tables: Tables, policy: Policy
+    row: CommandRow, end: End, wait_ms: int, place: Provenance, tables: DriftTables, policy: Policy
 ) -> VersionWatch | None:
     """Takes in how a command against a live version ended; returns one watch that asked for it,
     None where none did.
@@ -51,7 +51,7 @@ def ended(
     return found
 
 
-def tries_of(row: CommandRow, tables: Tables) -> int:
+def tries_of(row: CommandRow, tables: DriftTables) -> int:
     """How many commands of the kind against the version ended without being carried out."""
     rows = tables.metrics.rows_of(row.subject)
     return max(
@@ -60,7 +60,7 @@ def tries_of(row: CommandRow, tables: Tables) -> int:
     )
 
 
-def due(key: str, place: Provenance, tables: Tables) -> str | None:
+def due(key: str, place: Provenance, tables: DriftTables) -> str | None:
     """Begins to watch anew what rested, and forgets what was not found again; returns the subject,
     None where the row has left its table meanwhile.
     """
@@ -79,7 +79,7 @@ def due(key: str, place: Provenance, tables: Tables) -> str | None:
     return row.subject
 
 
-def unserved(subject: str, tables: Tables) -> int:
+def unserved(subject: str, tables: DriftTables) -> int:
     """Versions of a subject against which commands ended without being carried out, and none was
     since.
     """
@@ -92,9 +92,9 @@ def unserved(subject: str, tables: Tables) -> int:
     return len(found)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: DriftTables) -> None:
     """What is derived, after rows were restored."""
-    tables.anew.rebuild(())
+    tables.rewatches.rebuild(())
     for row in tables.metrics.rows():
         _plan(row, tables)
 
@@ -106,10 +106,10 @@ def _with(row: MetricRow, version: VersionWatch) -> MetricRow:
     return replace(row, versions=versions)
 
 
-def _plan(row: MetricRow, tables: Tables) -> None:
+def _plan(row: MetricRow, tables: DriftTables) -> None:
     key = row_key(row.subject, row.metric, row.segment)
     waiting = [version.again_at for version in row.versions if version.again_at >= 0]
     if waiting:
-        tables.anew.put(key, min(waiting))
+        tables.rewatches.put(key, min(waiting))
     else:
-        tables.anew.drop(key)
+        tables.rewatches.drop(key)

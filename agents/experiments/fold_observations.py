@@ -25,12 +25,12 @@ from agents.experiments.totals.contributions import additions_of, measure_of, se
 from agents.experiments.totals.running_totals import Running
 from agents.experiments.verdicts.crossings import look
 from schemas.refusals import RefusedRecord
-from state.tables import Tables
+from state.partition.experiment_tables import ExperimentTables
 
 _Folded = tuple[list[Finding], list[RefusedRecord]]
 
 
-def fold(facts: Facts, tables: Tables) -> _Folded:
+def fold(facts: Facts, tables: ExperimentTables) -> _Folded:
     """Folds results; returns findings in the order of the log and records that make no sense for
     their metric.
     """
@@ -46,7 +46,7 @@ def fold(facts: Facts, tables: Tables) -> _Folded:
     return sorted(findings, key=lambda one: one.at), sorted(refused, key=lambda one: one.index)
 
 
-def remember(facts: Facts, tables: Tables) -> None:
+def remember(facts: Facts, tables: ExperimentTables) -> None:
     """Takes in the units of results that were folded before a restart, and nothing else of them."""
     for at, snapshots in _stretches(facts):
         if not snapshots and (ids := facts.batch.column("unit_id")).null_count < len(ids):
@@ -82,20 +82,20 @@ def _stretches(facts: Facts) -> Iterator[tuple[Ints, bool]]:
         yield stretch, bool(snapshots[stretch[0]])
 
 
-def _hasten(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> None:
+def _hasten(facts: Facts, tables: ExperimentTables, rows: Ints, records: Ints) -> None:
     """Has experiments looked at within a minute of the first record, of these in the log's order,
     that shared a unit.
     """
-    trials, first = np.unique(tables.arms["trial"][rows], return_index=True)
+    trials, first = np.unique(tables.arms.experiment_no[rows], return_index=True)
     for trial, at in zip(trials.tolist(), first.tolist(), strict=True):
-        experiment = tables.experiments.get(tables.trials.key(trial))
+        experiment = tables.experiments.get(tables.index.key(trial))
         assert experiment is not None
         sooner = hastened(experiment, int(facts.now[records[at]]), tables)
         if sooner is not experiment:
             tables.experiments.put(sooner)
 
 
-def _fold_observations(facts: Facts, tables: Tables) -> _Folded:
+def _fold_observations(facts: Facts, tables: ExperimentTables) -> _Folded:
     names = named(facts)
     measure = measure_of(facts, tables, names.whole)
     refused = senseless(facts, measure, snapshot=False)

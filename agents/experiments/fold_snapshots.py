@@ -30,10 +30,11 @@ from agents.statistics.running_sums import bring_together
 from schemas.records import ExperimentRow, SnapshotPart, SnapshotRow
 from schemas.refusals import RefusedRecord
 from schemas.row_limits import SNAPSHOT_BYTES_MAX, bytes_of
+from state.arms_table import ARM_NAMES
 from state.experiment_arms import ExperimentArms
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.columnar_table import combine, hash_part
 from state.storage.table import row_key
-from state.tables import ARM_NAMES, Tables
 
 _PART_BYTES = (
     48  # of a part beside its names: moment, count, sum, squares, and how long each name is
@@ -46,7 +47,9 @@ _Names = tuple[str, str, str, str, str | None]
 _Set = dict[tuple[str, str | None], SnapshotPart]  # by variant and segment
 
 
-def fold_snapshots(facts: Facts, tables: Tables) -> tuple[list[Finding], list[RefusedRecord]]:
+def fold_snapshots(
+    facts: Facts, tables: ExperimentTables
+) -> tuple[list[Finding], list[RefusedRecord]]:
     """Folds records that are all snapshots, one by one: there are few."""
     findings: list[Finding] = []
     refused: list[RefusedRecord] = []
@@ -66,7 +69,7 @@ def fold_snapshots(facts: Facts, tables: Tables) -> tuple[list[Finding], list[Re
     return findings, refused
 
 
-def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
+def _fold_one(one: Facts, tables: ExperimentTables) -> list[Finding]:
     names = tuple(one.batch.column(name)[0].as_py() for name in ARM_NAMES[:5])
     subject, experiment_id, metric, variant, segment = names
     key = row_key(subject, experiment_id, metric)
@@ -90,7 +93,7 @@ def _fold_one(one: Facts, tables: Tables) -> list[Finding]:
     return _judge(one, tables, rows, totals) if len(rows) else []
 
 
-def _oversized(one: Facts, tables: Tables) -> list[RefusedRecord]:
+def _oversized(one: Facts, tables: ExperimentTables) -> list[RefusedRecord]:
     """Whether the set that stands and this record's would be too large for the row that holds
     them.
     """
@@ -148,7 +151,7 @@ def _bounded(row: SnapshotRow) -> SnapshotRow:
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
-def _open(tables: Tables, names: _Names, one: Facts) -> None:
+def _open(tables: ExperimentTables, names: _Names, one: Facts) -> None:
     """Opens the rows that a snapshot will stand in: its arm, and its segment of it."""
     for segment in dict.fromkeys((None, names[4])):
         key = (*names[:4], segment, None)
@@ -161,7 +164,9 @@ def _open(tables: Tables, names: _Names, one: Facts) -> None:
             tables.silence.results(tables.arms.find(hashed), one.now)
 
 
-def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[Ints, Totals]:
+def _completed(
+    tables: ExperimentTables, experiment: ExperimentRow, metric: str
+) -> tuple[Ints, Totals]:
     """The rows of the sets that this snapshot completes, its exposure's first, and their totals."""
     rows: list[int] = []
     parts: list[SnapshotPart] = []
@@ -190,14 +195,14 @@ def _completed(tables: Tables, experiment: ExperimentRow, metric: str) -> tuple[
     return np.array(rows, np.int64), _totals(tables, rows, parts)
 
 
-def _trial(tables: Tables, experiment: ExperimentRow) -> ExperimentArms:
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+def _trial(tables: ExperimentTables, experiment: ExperimentRow) -> ExperimentArms:
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
     assert number is not None, f"{experiment.experiment_id} has snapshots and no rows"
-    return tables.trials[number]
+    return tables.index[number]
 
 
 def _latest_complete(
-    tables: Tables, experiment: ExperimentRow, row: SnapshotRow
+    tables: ExperimentTables, experiment: ExperimentRow, row: SnapshotRow
 ) -> tuple[int, _Set] | None:
     """The latest complete set at or after the one that stands, with the whole of each arm; None if
     nothing changes.
@@ -214,7 +219,11 @@ def _latest_complete(
 
 
 def _complete(
-    tables: Tables, experiment: ExperimentRow, row: SnapshotRow, sets: dict[int, _Set], moment: int
+    tables: ExperimentTables,
+    experiment: ExperimentRow,
+    row: SnapshotRow,
+    sets: dict[int, _Set],
+    moment: int,
 ) -> bool:
     segments: dict[str, set[str | None]] = defaultdict(set)
     for variant, segment in sets[moment]:
@@ -257,7 +266,9 @@ def _wholes(members: _Set) -> _Set:
     return wholes
 
 
-def _stands(tables: Tables, experiment: ExperimentRow, metric: str, members: _Set) -> bool:
+def _stands(
+    tables: ExperimentTables, experiment: ExperimentRow, metric: str, members: _Set
+) -> bool:
     """Whether these totals are in their rows already."""
     index = _trial(tables, experiment)
     rows = [index.of(metric, segment, None)[variant] for variant, segment in members]
@@ -271,8 +282,8 @@ def _stands(tables: Tables, experiment: ExperimentRow, metric: str, members: _Se
     return all(np.array_equal(a, b) for a, b in pairs) and np.array_equal(new.missing, old.missing)
 
 
-def _totals(tables: Tables, rows: Sequence[int], parts: Sequence[SnapshotPart]) -> Totals:
-    tally = tables.arms["tally"][np.array(rows, np.int64)]
+def _totals(tables: ExperimentTables, rows: Sequence[int], parts: Sequence[SnapshotPart]) -> Totals:
+    tally = tables.arms.tally[np.array(rows, np.int64)]
     count = np.array([part.count for part in parts], np.int64)
     total = np.array([part.sum for part in parts])
     squares = np.array([np.nan if part.sum_squares is None else part.sum_squares for part in parts])
@@ -284,7 +295,7 @@ def _totals(tables: Tables, rows: Sequence[int], parts: Sequence[SnapshotPart]) 
     return Totals(count, hits, total, np.where(rate, hits, squares), missing)
 
 
-def _judge(one: Facts, tables: Tables, rows: Ints, totals: Totals) -> list[Finding]:
+def _judge(one: Facts, tables: ExperimentTables, rows: Ints, totals: Totals) -> list[Finding]:
     """The one record brought all these totals at once."""
     runs = bring_together(rows)
     after = Running(runs, np.zeros(len(rows), np.int64), totals.take(runs.order))

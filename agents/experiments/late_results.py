@@ -14,9 +14,9 @@ from agents.experiments.totals.contributions import MIXED_KINDS, Contributions
 from agents.experiments.totals.totals import Flags
 from schemas.records import ExperimentRow
 from schemas.refusals import RefusedRecord
+from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
 from state.storage.table import row_key
-from state.tables import Tables
 
 
 def late_of(facts: Facts, measure: Contributions) -> Flags:
@@ -24,7 +24,7 @@ def late_of(facts: Facts, measure: Contributions) -> Flags:
     return np.asarray(facts.ints("occurred_at") >= measure.ends_at)
 
 
-def count_mixed(facts: Facts, tables: Tables, refused: Iterable[RefusedRecord]) -> None:
+def count_mixed(facts: Facts, tables: ExperimentTables, refused: Iterable[RefusedRecord]) -> None:
     """Counts records of the other kind with the experiments that refused them."""
     at = [one.index for one in refused if one.reason == MIXED_KINDS]
     for key, (n, last) in _by_experiment(facts, np.array(at, np.int64)).items():
@@ -33,7 +33,7 @@ def count_mixed(facts: Facts, tables: Tables, refused: Iterable[RefusedRecord]) 
             tables.experiments.put(heard(replace(row, mixed=row.mixed + n), int(facts.now[last])))
 
 
-def count_late(facts: Facts, tables: Tables, late: Flags) -> bool:
+def count_late(facts: Facts, tables: ExperimentTables, late: Flags) -> bool:
     """Counts late records with their experiments; returns whether there are any."""
     at = np.flatnonzero(late)
     if not len(at):

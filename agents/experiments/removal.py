@@ -18,16 +18,16 @@ from agents.experiments.arms.arms import rebuild
 from agents.experiments.verdicts.reopening import unserved_of
 from schemas.records import ExperimentRow, ExperimentStatus
 from state.experiment_arms import ExperimentArms
+from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import DAY_MS, EXPERIMENT_MS, OPEN, rested, served
 from state.storage.table import row_key
-from state.tables import Tables
 
 LOOKED_AT_MAX = 500  # experiments at one tick
 # of arms at one tick, a record of the changelog each; an experiment that has more goes whole
 ROWS_MAX = 10_000
 
 
-def leave(now: int, tables: Tables) -> list[ExperimentRow]:
+def leave(now: int, tables: ExperimentTables) -> list[ExperimentRow]:
     """Drops the experiments that are due, and returns them; where there are any, the work grows
     with all rows of arms.
 
@@ -54,7 +54,7 @@ def leave(now: int, tables: Tables) -> list[ExperimentRow]:
 
 
 def _stays_until(
-    experiment: ExperimentRow, trial: ExperimentArms | None, now: int, tables: Tables
+    experiment: ExperimentRow, trial: ExperimentArms | None, now: int, tables: ExperimentTables
 ) -> int:
     """When it is looked at again, ms; not after `now` where it may go.
 
@@ -67,7 +67,7 @@ def _stays_until(
         [
             experiment.begun_at,
             experiment.ended_at,
-            *(int(tables.arms["last_at"][row]) for row in _rows(trial)),
+            *(int(tables.arms.last_at[row]) for row in _rows(trial)),
         ]
     )
     if last + EXPERIMENT_MS > now:
@@ -75,7 +75,7 @@ def _stays_until(
     return rested(now - EXPERIMENT_MS + DAY_MS) if _needed(experiment, tables) else now
 
 
-def _needed(experiment: ExperimentRow, tables: Tables) -> bool:
+def _needed(experiment: ExperimentRow, tables: ExperimentTables) -> bool:
     running = experiment.status == ExperimentStatus.RUNNING  # it is looked after for ever
     subject = tables.subjects.get(row_key(experiment.subject))
     made_up = running and subject is not None and subject.new_since >= 0
@@ -89,9 +89,9 @@ def _needed(experiment: ExperimentRow, tables: Tables) -> bool:
     )
 
 
-def _trial(experiment: ExperimentRow, tables: Tables) -> ExperimentArms | None:
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
-    return tables.trials[number] if number is not None else None
+def _trial(experiment: ExperimentRow, tables: ExperimentTables) -> ExperimentArms | None:
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
+    return tables.index[number] if number is not None else None
 
 
 def _rows(trial: ExperimentArms | None) -> list[int]:
@@ -100,12 +100,12 @@ def _rows(trial: ExperimentArms | None) -> list[int]:
     return [row for group in groups for row in group.values()]
 
 
-def _drop(experiment: ExperimentRow, tables: Tables) -> None:
+def _drop(experiment: ExperimentRow, tables: ExperimentTables) -> None:
     subject, experiment_id = experiment.subject, experiment.experiment_id
     for metric in experiment.metrics:
         tables.snapshots.drop(row_key(subject, experiment_id, metric.name))
         tables.burn_ins.drop(tables.burn_ins.of(subject, experiment_id, metric.name))
     key = row_key(subject, experiment_id)
     tables.experiments.drop(key)
-    tables.vigil.drop(key)
-    tables.again.drop(key)
+    tables.lack_checks.drop(key)
+    tables.reopenings.drop(key)

@@ -11,8 +11,9 @@ from agents.core.batch import Facts, Ints
 from agents.experiments.arms.arms import Key, open_arm
 from agents.experiments.evidence.ramp_steps import assigned_steps
 from schemas.ids import hash64
+from state.arms_table import ARM_NAMES
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.columnar_table import Hashes, combine, hash_part
-from state.tables import ARM_NAMES, Tables
 
 _COLUMNS = ARM_NAMES[:5]  # the sixth, the step of a ramp, is worked out
 _NULL = hash_part(pa.nulls(1, pa.string()))
@@ -35,7 +36,7 @@ def named(facts: Facts) -> Named:
 
 
 def find_rows(
-    facts: Facts, tables: Tables, names: Named, found: Ints, kept: Ints
+    facts: Facts, tables: ExperimentTables, names: Named, found: Ints, kept: Ints
 ) -> tuple[Ints, Ints]:
     """The rows that the kept records add to, and which record adds to each: wholes in their order,
     then parts.
@@ -55,11 +56,11 @@ def find_rows(
         )
         rows.append(_find_or_open(facts, tables, hashes, segmented, segment=True))
         records.append(segmented)
-    ramped = np.flatnonzero(tables.arms["stepped"][rows[0]])
+    ramped = np.flatnonzero(tables.arms.stepped[rows[0]])
     if len(ramped):
         stepped = kept[ramped]
         part = facts.take(stepped)
-        steps = assigned_steps(part, tables, tables.arms["trial"][rows[0][ramped]])
+        steps = assigned_steps(part, tables, tables.arms.experiment_no[rows[0][ramped]])
         texts = [str(step) for step in range(int(steps.max()) + 1)]
         hashes = combine(
             [
@@ -75,7 +76,7 @@ def find_rows(
 
 def _find_or_open(
     facts: Facts,
-    tables: Tables,
+    tables: ExperimentTables,
     hashes: Hashes,
     at: Ints,
     segment: bool = False,

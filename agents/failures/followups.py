@@ -27,7 +27,7 @@ from schemas.records import (
     SightingsRow,
     TrustFact,
 )
-from state.learning_tables import Lessons
+from state.partition.failure_tables import FailureTables
 from state.storage.table import row_key
 
 RECOVERY_MS = 6 * 3_600_000  # of the broker's clock
@@ -38,20 +38,20 @@ SIGHTINGS_KEPT = 64  # of a subject; past it the signal that was seen most often
 SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
 
 
-def sightings_of(subject: str, lessons: Lessons) -> tuple[Sighting, ...]:
+def sightings_of(subject: str, tables: FailureTables) -> tuple[Sighting, ...]:
     """What the subject's metrics showed lately, in the order of the log."""
-    row = lessons.sightings.get(row_key(subject))
+    row = tables.sightings.get(row_key(subject))
     return row.signals if row is not None else ()
 
 
 def sight(
-    subject: str, signal: str, occurred_at: int, place: Provenance, lessons: Lessons
+    subject: str, signal: str, occurred_at: int, place: Provenance, tables: FailureTables
 ) -> list[Output]:
     """Remembers a signal, and tells those who know what follows it.
 
     One record may show a signal twice, in the whole and in a segment, which is one sighting of it.
     """
-    row, sighting = lessons.sightings.get(row_key(subject)), Sighting(signal, occurred_at)
+    row, sighting = tables.sightings.get(row_key(subject)), Sighting(signal, occurred_at)
     if row is not None and row.touched_at == place.now and sighting in row.signals:
         return []
     fact = PatternFact(
@@ -62,8 +62,8 @@ def sight(
         signal=scoped(subject, signal),
         occurred_at=occurred_at,
     )
-    kept = (*sightings_of(subject, lessons), sighting)
-    lessons.sightings.put(SightingsRow(subject, _kept(kept), place.now))
+    kept = (*sightings_of(subject, tables), sighting)
+    tables.sightings.put(SightingsRow(subject, _kept(kept), place.now))
     return [_told(fact, place)]
 
 
@@ -80,7 +80,11 @@ def _kept(sightings: tuple[Sighting, ...]) -> tuple[Sighting, ...]:
 
 
 def failed(
-    analysis: FailureAnalysis, own_signal: str, advised: bool, place: Provenance, lessons: Lessons
+    analysis: FailureAnalysis,
+    own_signal: str,
+    advised: bool,
+    place: Provenance,
+    tables: FailureTables,
 ) -> list[Output]:
     """A failure's facts: for its pattern, for the signals before it, and for commands that did not
     help.
@@ -88,7 +92,7 @@ def failed(
     advised: whether patterns are asked what to do about it; they are as well where what was done
     did not help.
     """
-    followed = sorted(lessons.followups.rows_of(analysis.subject), key=lambda one: one.command_id)
+    followed = sorted(tables.followups.rows_of(analysis.subject), key=lambda one: one.command_id)
     unhelped = [row for row in followed if row.pattern == analysis.pattern and row.ends_at >= 0]
     parent = analysis.pattern.partition("|")[0]
     fact = PatternFact(
@@ -112,16 +116,16 @@ def failed(
         occurred_at=analysis.occurred_at,
     )
     # What did not help is told first: the advice is to know of it.
-    outputs = [output for row in unhelped for output in _closed(row, 0.0, place, lessons)]
+    outputs = [output for row in unhelped for output in _closed(row, 0.0, place, tables)]
     outputs.append(_told(fact, place))
-    sightings = list(sightings_of(analysis.subject, lessons))
+    sightings = list(sightings_of(analysis.subject, tables))
     for at, one in enumerate(sightings):
         lead = analysis.occurred_at - one.occurred_at
         if one.signal != own_signal and 0 <= lead <= SIGHTED_MS and _tells(one, analysis.pattern):
             sightings[at] = replace(one, followed=(*one.followed, analysis.pattern))
             outputs.append(_told(_followed(analysis, one, lead, at, place), place))
     if sightings:
-        lessons.sightings.put(SightingsRow(analysis.subject, tuple(sightings), place.now))
+        tables.sightings.put(SightingsRow(analysis.subject, tuple(sightings), place.now))
     return outputs
 
 
@@ -132,7 +136,7 @@ def ordered(
     detector: str,
     finding: Finding,
     place: Provenance,
-    lessons: Lessons,
+    tables: FailureTables,
 ) -> None:
     """Follows a command up from now on."""
     row = FollowupRow(
@@ -147,12 +151,16 @@ def ordered(
         issued_at=place.now,
         ends_at=-1,
     )
-    lessons.followups.put(row)
-    lessons.open.put(row.command_id, place.now + FORGOTTEN_MS)
+    tables.followups.put(row)
+    tables.followup_ends.put(row.command_id, place.now + FORGOTTEN_MS)
 
 
 def reported(
-    status: CommandStatus, command: CommandRow, awaited: str, place: Provenance, lessons: Lessons
+    status: CommandStatus,
+    command: CommandRow,
+    awaited: str,
+    place: Provenance,
+    tables: FailureTables,
 ) -> list[Output]:
     """A command that has ended or failed once: its deployer is judged now, the rest once it is
     known whether it helped.
@@ -160,11 +168,11 @@ def reported(
     awaited: the version that it made, from whose first moment in service on that can be seen;
     empty: from this moment on.
     """
-    row = lessons.followups.get(command.command_id)
+    row = tables.followups.get(command.command_id)
     if row is None or row.ends_at >= 0 or row.awaits_version or command.phase not in _REPORTED:
         return []
     if command.phase == Phase.REFUSED:  # nothing was tried, and to refuse is no fault
-        _drop(row, lessons)
+        _drop(row, tables)
         return []
     done = command.phase == Phase.COMPLETED
     late = max(0, status.reported_at - command.expires_at)
@@ -182,63 +190,68 @@ def reported(
     if command.phase == Phase.RETRYING:
         return outputs
     if not done:
-        return [*outputs, *_closed(row, 0.0, place, lessons, tried=False)]
+        return [*outputs, *_closed(row, 0.0, place, tables, tried=False)]
     if awaited:
-        lessons.followups.put(replace(row, awaits_version=awaited))
+        tables.followups.put(replace(row, awaits_version=awaited))
     else:
-        _look_from_now_on(row, place, lessons)
+        _look_from_now_on(row, place, tables)
     return outputs
 
 
-def serving(subject: str, version: str, place: Provenance, lessons: Lessons) -> None:
+def serving(subject: str, version: str, place: Provenance, tables: FailureTables) -> None:
     """A version is in service: whether the commands that made it help can be seen from this moment
     on.
     """
-    for row in lessons.followups.rows_of(subject):
+    for row in tables.followups.rows_of(subject):
         if row.awaits_version == version:
-            _look_from_now_on(row, place, lessons)
+            _look_from_now_on(row, place, tables)
 
 
-def _look_from_now_on(row: FollowupRow, place: Provenance, lessons: Lessons) -> None:
-    lessons.followups.put(replace(row, ends_at=place.now + RECOVERY_MS, awaits_version=""))
-    lessons.open.put(row.command_id, place.now + RECOVERY_MS)
+def _look_from_now_on(row: FollowupRow, place: Provenance, tables: FailureTables) -> None:
+    tables.followups.put(replace(row, ends_at=place.now + RECOVERY_MS, awaits_version=""))
+    tables.followup_ends.put(row.command_id, place.now + RECOVERY_MS)
 
 
-def dropped(command_id: str, lessons: Lessons) -> None:
+def dropped(command_id: str, tables: FailureTables) -> None:
     """A command that ended without being carried out tells nothing; neither does one of which
     nobody knows.
     """
-    row = lessons.followups.get(command_id)
+    row = tables.followups.get(command_id)
     if row is not None and row.ends_at < 0:
-        _drop(row, lessons)
+        _drop(row, tables)
 
 
-def tick(place: Provenance, lessons: Lessons) -> list[Output]:
+def tick(place: Provenance, tables: FailureTables) -> list[Output]:
     """Commands after which the failure did not come back have helped."""
     outputs: list[Output] = []
-    for command_id in lessons.open.due(place.now):
-        row = lessons.followups.get(command_id)
+    for command_id in tables.followup_ends.due(place.now):
+        row = tables.followups.get(command_id)
         assert row is not None, f"{command_id} is due without a row"
         if row.ends_at >= 0:
-            outputs += _closed(row, 1.0, place, lessons)
+            outputs += _closed(row, 1.0, place, tables)
         else:
-            _drop(row, lessons)
+            _drop(row, tables)
     return outputs
 
 
-def rebuild(lessons: Lessons) -> None:
+def rebuild(tables: FailureTables) -> None:
     """What is derived, after rows were restored."""
-    lessons.open.rebuild(
+    tables.followup_ends.rebuild(
         (row.command_id, row.ends_at if row.ends_at >= 0 else row.issued_at + FORGOTTEN_MS)
-        for row in lessons.followups.rows()
+        for row in tables.followups.rows()
     )
 
 
 def version_judged(
-    subject: str, version: str | None, score: float, about: str, place: Provenance, lessons: Lessons
+    subject: str,
+    version: str | None,
+    score: float,
+    about: str,
+    place: Provenance,
+    tables: FailureTables,
 ) -> Iterable[Output]:
     """What a verdict says of a model version."""
-    if version is None or not lessons.enabled:
+    if version is None or not tables.trust.enabled:
         return []
     fact = TrustFact(
         event_id=place.event_id("followups", f"version|{about}"),
@@ -264,12 +277,12 @@ def version_agent(subject: str, version: str) -> str:
 
 
 def _closed(
-    row: FollowupRow, helped: float, place: Provenance, lessons: Lessons, tried: bool = True
+    row: FollowupRow, helped: float, place: Provenance, tables: FailureTables, tried: bool = True
 ) -> list[Output]:
     """Tells the pattern whether the action helped; where it was carried out, also what that says of
     who wanted it.
     """
-    _drop(row, lessons)
+    _drop(row, tables)
     fact = PatternFact(
         event_id=place.event_id("followups", f"action|{row.command_id}"),
         key=row.pattern.partition("|")[0],
@@ -296,12 +309,12 @@ def _closed(
                 row, f"specialist:{row.specialist}", AgentKind.RECOMMENDER, helped, 0, False, place
             )
         )
-    return outputs if lessons.enabled else outputs[:1]
+    return outputs if tables.trust.enabled else outputs[:1]
 
 
-def _drop(row: FollowupRow, lessons: Lessons) -> None:
-    lessons.followups.drop(row.command_id)
-    lessons.open.drop(row.command_id)
+def _drop(row: FollowupRow, tables: FailureTables) -> None:
+    tables.followups.drop(row.command_id)
+    tables.followup_ends.drop(row.command_id)
 
 
 def _tells(one: Sighting, pattern: str) -> bool:

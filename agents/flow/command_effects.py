@@ -4,10 +4,11 @@ for the alerts.
 
 from agents.alerts import alert_metrics, raising
 from agents.alerts.alert_metrics import AlertMetric
-from agents.commands import approvals, autonomy, budget, compensation, in_flight, ledger
+from agents.commands import approvals, autonomy, budget, compensation, in_flight
 from agents.commands.guards import freeze
 from agents.commands.known_subjects import crowd, vouch
-from agents.commands.ledger import CommandEffects
+from agents.commands.ledger import CommandEffects, CommandLedger, stored
+from agents.commands.ledger import rebuild as rebuild_commands
 from agents.commands.lifecycle import AT_WORK, moved
 from agents.core.batch import Finding
 from agents.core.effects import Output, Refusal
@@ -35,41 +36,43 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 
 RATED = 20  # commands of a subject whose share of failures is looked at
 _RATED = (Phase.COMPLETED, Phase.FAILED)
 
 
-def reported(status: CommandStatus, place: Provenance, tables: Tables) -> list[Output] | Refusal:
+def reported(
+    status: CommandStatus, place: Provenance, state: PartitionState
+) -> list[Output] | Refusal:
     """What follows from a deployer's report."""
-    untold = _share(status, place, tables)
-    moves = untold or in_flight.reported(status, place, tables)
-    if isinstance(moves, Refusal):
-        return moves
-    row = tables.commands.get(status.command_id)
+    untold = _share(status, place, state)
+    effects = untold or in_flight.reported(status, place, state.commands)
+    if isinstance(effects, Refusal):
+        return effects
+    row = state.commands.commands.get(status.command_id)
     changed = (
-        [row] if row is not None and moves.outputs else []
+        [row] if row is not None and effects.outputs else []
     )  # as it is now; what follows may undo it
-    outputs = followed(moves, place, tables)
+    outputs = followed(effects, place, state)
     for row in changed:
         if row.phase == Phase.COMPLETED:
-            vouch(row.subject, tables)
-            outputs += _remedied(status, row, place, tables)
+            vouch(row.subject, state.subjects)
+            outputs += _remedied(status, row, place, state)
         outputs += [
-            *followups.reported(status, row, _awaited(status, row, tables), place, tables.lessons),
-            *_error_rate(row, place, tables),
+            *followups.reported(status, row, _awaited(status, row, state), place, state.failures),
+            *_error_rate(row, place, state),
         ]
     return outputs
 
 
 def _remedied(
-    status: CommandStatus, row: CommandRow, place: Provenance, tables: Tables
+    status: CommandStatus, row: CommandRow, place: Provenance, state: PartitionState
 ) -> list[Output]:
     """What a completed command changes for live metrics, and what is to be said of that; a dry run
     changes nothing.
     """
-    command = ledger.stored(row) if row.command is not None else None
+    command = stored(row) if row.command is not None else None
     if command is not None and command.dry_run:
         return []
     if row.order == Order.DEPLOY:
@@ -77,9 +80,9 @@ def _remedied(
             None
         }:
             assert version is not None, "an absent version was left out"
-            deployed(tables, row.subject, version)
-            followups.serving(row.subject, version, place, tables.lessons)
-    said = restart(tables, row, status.made_version)
+            deployed(state.drift, row.subject, version)
+            followups.serving(row.subject, version, place, state.failures)
+    said = restart(state.drift, row, status.made_version)
     if not said:
         return []
     finding = Finding(
@@ -95,99 +98,101 @@ def _remedied(
         evidence=(),
         model_version=row.model_version,
     )
-    decision = autonomy.decided(finding, _policy(row.subject, tables), None, place)
+    decision = autonomy.decided(finding, _policy(row.subject, state), None, place)
     return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 
 
-def reviewed(review: Review, place: Provenance, tables: Tables) -> list[Output] | Refusal:
-    moves = approvals.reviewed(review, place, tables, _policy(review.subject, tables))
-    return moves if isinstance(moves, Refusal) else followed(moves, place, tables)
+def reviewed(review: Review, place: Provenance, state: PartitionState) -> list[Output] | Refusal:
+    effects = approvals.reviewed(review, place, state.commands, _policy(review.subject, state))
+    return effects if isinstance(effects, Refusal) else followed(effects, place, state)
 
 
-def cancelled(request: Request, place: Provenance, tables: Tables) -> list[Output] | Refusal:
-    row = tables.commands.get(request.command_id or "")
+def cancelled(request: Request, place: Provenance, state: PartitionState) -> list[Output] | Refusal:
+    row = state.commands.commands.get(request.command_id or "")
     if row is None or row.subject != request.subject:
         return Refusal(
             "UNKNOWN_COMMAND", f"there is no command {request.command_id} of {request.subject}"
         )
-    moves = compensation.cancel(row, request.requested_by, place, tables)
-    return moves if isinstance(moves, Refusal) else followed(moves, place, tables)
+    effects = compensation.cancel(row, request.requested_by, place, state.commands)
+    return effects if isinstance(effects, Refusal) else followed(effects, place, state)
 
 
-def frozen(request: Request, tables: Tables) -> None:
+def frozen(request: Request, state: PartitionState) -> None:
     """Leaves a subject to people, or gives it back."""
     freeze(
-        request.subject, request.requested_by if request.kind == RequestKind.FREEZE else "", tables
+        request.subject,
+        request.requested_by if request.kind == RequestKind.FREEZE else "",
+        state.commands,
     )
 
 
-def admit(asked: Proposal, place: Provenance, tables: Tables) -> list[Output]:
+def admit(asked: Proposal, place: Provenance, state: PartitionState) -> list[Output]:
     """The budget's answer, and the alert where it is no."""
-    answer, denied = budget.admit(asked, place, tables)
-    return [answer, *_budgeted([(budget.over(asked), asked.tenant, float(denied))], place, tables)]
+    answer, denied = budget.admit(asked, place, state.commands)
+    return [answer, *_budgeted([(budget.over(asked), asked.tenant, float(denied))], place, state)]
 
 
-def admitted(answer: Admission, place: Provenance, tables: Tables) -> list[Output]:
-    return followed(approvals.admitted(answer, place, tables), place, tables)
+def admitted(answer: Admission, place: Provenance, state: PartitionState) -> list[Output]:
+    return followed(approvals.admitted(answer, place, state.commands), place, state)
 
 
-def tick(place: Provenance, tables: Tables) -> list[Output]:
+def tick(place: Provenance, state: PartitionState) -> list[Output]:
     """Commands that move by themselves, and budgets of which nothing was denied for an hour."""
-    moves = CommandEffects()
-    for command_id in tables.due.due(place.now):
-        row = tables.commands.get(command_id)
+    ledger = CommandLedger(place, state.commands)
+    for command_id in state.commands.deadlines.due(place.now):
+        row = state.commands.commands.get(command_id)
         assert row is not None, f"{command_id} is due without a row"
-        _due(row, place, tables, moves)
-    sober = [(metric, tenant, 0.0) for metric, tenant in budget.sobered(place, tables)]
-    return [*followed(moves, place, tables), *_budgeted(sober, place, tables)]
+        _due(row, ledger)
+    sober = [(metric, tenant, 0.0) for metric, tenant in budget.sobered(place, state.commands)]
+    return [*followed(ledger.effects, place, state), *_budgeted(sober, place, state)]
 
 
-def followed(moves: CommandEffects, place: Provenance, tables: Tables) -> list[Output]:
+def followed(effects: CommandEffects, place: Provenance, state: PartitionState) -> list[Output]:
     """Everything that the moves of commands lead to."""
-    compensation.settle(moves, place, tables)
-    for command in moves.issued:
+    compensation.settle(CommandLedger(place, state.commands, effects))
+    for command in effects.issued:
         # What brings proof ends its experiment; and it may be issued within a slice, the rest of
         # which is counted already.
         unproved = isinstance(command, DeployCommand | RollbackCommand) and not command.evidence
         if unproved and not command.dry_run:
-            reported_shares.unsettle(command, place.now, tables)
-    for row in moves.ended:
+            reported_shares.unsettle(command, place.now, state.experiments)
+    for row in effects.ended:
         if row.phase not in (Phase.COMPLETED, Phase.FAILED, Phase.REFUSED):
-            followups.dropped(row.command_id, tables.lessons)  # nothing was tried, or nobody knows
-    reopened, observed = list[Output](), list(moves.observed)
-    for row in moves.ended:
-        decisions, waiting = reopened_verdicts.ended(row, place, tables)
+            followups.dropped(row.command_id, state.failures)  # nothing was tried, or nobody knows
+    reopened, observed = list[Output](), list(effects.observed)
+    for row in effects.ended:
+        decisions, waiting = reopened_verdicts.ended(row, place, state)
         reopened += decisions
         observed += [(alert_metrics.UNSERVED, row.subject, value) for value in waiting]
-    told = [*_observe(observed, place, tables), *_told(moves, place, tables)]
-    return [*moves.outputs, *reopened, *told]
+    told = [*_observe(observed, place, state), *_told(effects, place, state)]
+    return [*effects.outputs, *reopened, *told]
 
 
 def observe(
-    metric: AlertMetric, key: str, value: float, place: Provenance, tables: Tables
+    metric: AlertMetric, key: str, value: float, place: Provenance, state: PartitionState
 ) -> list[Output]:
     """What follows from a value of a metric of one subject under the rules of its policy."""
-    return _observe([(metric, key, value)], place, tables)
+    return _observe([(metric, key, value)], place, state)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(state: PartitionState) -> None:
     """What is derived, after rows were restored."""
-    ledger.rebuild(tables)
-    budget.rebuild(tables)
-    reopened_verdicts.rebuild(tables)
+    rebuild_commands(state.commands)
+    budget.rebuild(state.commands)
+    reopened_verdicts.rebuild(state)
 
 
-def _awaited(status: CommandStatus, row: CommandRow, tables: Tables) -> str:
+def _awaited(status: CommandStatus, row: CommandRow, state: PartitionState) -> str:
     """The version that a command made, if it is not in service yet; empty otherwise."""
     made = status.made_version
     if made in (None, row.model_version) or row.order not in (Order.RETRAIN, Order.IMPROVE):
         return ""
-    return "" if serves(tables, row.subject, made) else made or ""
+    return "" if serves(state.drift, row.subject, made) else made or ""
 
 
-def _share(status: CommandStatus, place: Provenance, tables: Tables) -> Refusal | None:
+def _share(status: CommandStatus, place: Provenance, state: PartitionState) -> Refusal | None:
     """Takes in what a report says of the traffic: its share, or that nobody knows it any more."""
-    row = tables.commands.get(status.command_id)
+    row = state.commands.commands.get(status.command_id)
     if row is None or (row.subject, row.attempt) != (status.subject, status.attempt):
         return None
     under_way = status.status in (Status.IN_PROGRESS, Status.ACKNOWLEDGED)
@@ -196,68 +201,68 @@ def _share(status: CommandStatus, place: Provenance, tables: Tables) -> Refusal 
         and status.status == Status.IN_PROGRESS
         and moved(row.phase, Event.BEGIN) is not None
     ):
-        return reported_shares.report(status, row, tables)
+        return reported_shares.report(status, row, state.experiments)
     if (
         row.order == Order.DEPLOY
         and status.status == Status.ACKNOWLEDGED
         and moved(row.phase, Event.ACKNOWLEDGE)
     ):
         reported_shares.unsettle(
-            row, place.now, tables
+            row, place.now, state.experiments
         )  # what was proved is judged on, and its deployer begins to move it
         return None
     if row.phase in AT_WORK and (
         row.order == Order.ROLLBACK or (row.order == Order.DEPLOY and not under_way)
     ):
-        reported_shares.unsettle(row, place.now, tables)
+        reported_shares.unsettle(row, place.now, state.experiments)
     return None
 
 
-def _due(row: CommandRow, place: Provenance, tables: Tables, moves: CommandEffects) -> None:
+def _due(row: CommandRow, ledger: CommandLedger) -> None:
     match row.phase:
         case Phase.PROPOSED:
-            approvals.ask(row, "the budget did not answer", place, tables, moves)
+            approvals.ask(row, "the budget did not answer", ledger)
         case Phase.PENDING_APPROVAL:
-            approvals.late(row, place, tables, moves)
+            approvals.late(row, ledger)
         case Phase.RETRYING:
-            in_flight.try_again(row, place, tables, moves)
+            in_flight.try_again(row, ledger)
         case _:
-            in_flight.time_out(row, place, tables, moves)
+            in_flight.time_out(row, ledger)
 
 
-def _error_rate(row: CommandRow, place: Provenance, tables: Tables) -> list[Output]:
+def _error_rate(row: CommandRow, place: Provenance, state: PartitionState) -> list[Output]:
     """Looks at how many of the subject's last commands failed, once there are enough of them."""
-    ended = [one for one in tables.commands.rows_of(row.subject) if one.phase in _RATED]
+    ended = [one for one in state.commands.commands.rows_of(row.subject) if one.phase in _RATED]
     last = sorted(ended, key=lambda one: (one.issued_at, one.command_id))[-RATED:]
     if row.phase not in _RATED or len(last) < RATED:
         return []
     rate = sum(one.phase == Phase.FAILED for one in last) / RATED
-    return _observe([(alert_metrics.ERROR_RATE, row.subject, rate)], place, tables)
+    return _observe([(alert_metrics.ERROR_RATE, row.subject, rate)], place, state)
 
 
-def _told(moves: CommandEffects, place: Provenance, tables: Tables) -> list[Output]:
+def _told(effects: CommandEffects, place: Provenance, state: PartitionState) -> list[Output]:
     """The alerts of ends and of rollbacks; all that moves at once and ends may be of several
     subjects.
     """
-    rows = [*moves.ended, *moves.halted]
+    rows = [*effects.ended, *effects.halted]
     subjects = dict.fromkeys(
-        [*(command.subject for command in moves.issued), *(row.subject for row in rows)]
+        [*(command.subject for command in effects.issued), *(row.subject for row in rows)]
     )
     return [
         output
         for subject in subjects
         for output in end_alerts.tell(
-            moves.of(subject),
+            effects.of(subject),
             place,
-            tables.lessons,
-            _policy(subject, tables),
-            crowd(subject, place.now, tables),
+            state,
+            _policy(subject, state),
+            crowd(subject, place.now, state.subjects),
         )
     ]
 
 
 def _observe(
-    values: list[tuple[AlertMetric, str, float]], place: Provenance, tables: Tables
+    values: list[tuple[AlertMetric, str, float]], place: Provenance, state: PartitionState
 ) -> list[Output]:
     """What follows from values of subjects; newcomers raise no storm in which those of known
     subjects are held.
@@ -270,15 +275,15 @@ def _observe(
             key,
             value,
             place,
-            tables.lessons,
-            _policy(key, tables),
-            crowd(key, place.now, tables),
+            state.alerts,
+            _policy(key, state),
+            crowd(key, place.now, state.subjects),
         )
     ]
 
 
 def _budgeted(
-    values: list[tuple[AlertMetric, str, float]], place: Provenance, tables: Tables
+    values: list[tuple[AlertMetric, str, float]], place: Provenance, state: PartitionState
 ) -> list[Output]:
     """What follows from values of tenants."""
     return [
@@ -289,12 +294,12 @@ def _budgeted(
             tenant,
             value,
             place,
-            tables.lessons,
-            _policy(tenant, tables),
+            state.alerts,
+            _policy(tenant, state),
             raising.crowd_of(tenant),
         )
     ]
 
 
-def _policy(subject: str, tables: Tables) -> Policy:
-    return policy_for(subject, tables.policies)
+def _policy(subject: str, state: PartitionState) -> Policy:
+    return policy_for(subject, state.policies)

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertKind, AlertMetric
 from agents.alerts.events import Happening, happened, over
-from agents.commands import ledger
-from agents.commands.ledger import CommandEffects
+from agents.commands.ledger import CommandEffects, stored
 from agents.commands.ordering import takes_out_same
 from agents.core.effects import Output
 from agents.core.provenance import Provenance
 from schemas.records import CommandRow, Order, Phase, Policy, RollbackCommand, Transition
-from state.learning_tables import Lessons
+from state.partition.partition_state import PartitionState
 
 # Which metric tells of which end, by order; what stands under None holds for the orders that are
 # not named.
@@ -67,32 +66,32 @@ def told_how(phase: Phase, order: Order) -> AlertMetric | None:
 
 
 def tell(
-    moves: CommandEffects, place: Provenance, lessons: Lessons, policy: Policy, crowd: str
+    effects: CommandEffects, place: Provenance, state: PartitionState, policy: Policy, crowd: str
 ) -> list[Output]:
     """The alerts of all commands that ended, of rollbacks that went out and of those that stand
     still. policy, crowd: of their subject.
     """
     outputs: list[Output] = []
-    issued = [command for command in moves.issued if isinstance(command, RollbackCommand)]
+    issued = [command for command in effects.issued if isinstance(command, RollbackCommand)]
     for command in issued:
         if command.attempt == 1:
             said = (
                 f"{command.command_id} on {command.target}{_dry(command.dry_run)}: {command.reason}"
             )
             one = Happening(alert_metrics.ISSUED, command.subject, crowd, command.command_id, said)
-            outputs += happened(one, place, lessons, policy)
-    for row in moves.halted:
+            outputs += happened(one, place, state.alerts, policy)
+    for row in effects.halted:
         one = Happening(
             alert_metrics.ROLLBACK_NOT_DONE,
             row.subject,
             crowd,
             f"{row.command_id}|halted",
-            _said(row, moves),
+            _said(row, effects),
             _about(row),
         )
-        outputs += happened(one, place, lessons, policy)
-    for row in moves.ended:
-        if row.phase == Phase.COMPLETED and row.command is not None and ledger.stored(row).dry_run:
+        outputs += happened(one, place, state.alerts, policy)
+    for row in effects.ended:
+        if row.phase == Phase.COMPLETED and row.command is not None and stored(row).dry_run:
             # nothing was changed, so nothing is done and nothing is over: its verdict's decision
             # says so
             continue
@@ -108,13 +107,13 @@ def tell(
                 row.subject,
                 crowd,
                 f"{row.command_id}|{row.phase}",
-                _said(row, moves),
+                _said(row, effects),
                 _about(row),
             )
-            outputs += happened(one, place, lessons, policy)
+            outputs += happened(one, place, state.alerts, policy)
         if row.phase == Phase.COMPLETED:
             for each in _OVER:
-                outputs += over(each, row.subject, _about(row), place, lessons, policy)
+                outputs += over(each, row.subject, _about(row), place, state.alerts, policy)
     return outputs
 
 
@@ -132,12 +131,12 @@ def _as_safe(row: CommandRow, issued: Iterable[RollbackCommand]) -> bool:
     return any(takes_out_same(command, row) for command in real)
 
 
-def _said(row: CommandRow, moves: CommandEffects) -> str:
+def _said(row: CommandRow, effects: CommandEffects) -> str:
     """What became of it, and who or what brought that about."""
     last = next(
         (
             out.record
-            for out in reversed(moves.outputs)
+            for out in reversed(effects.outputs)
             if isinstance(out.record, Transition)
             and (out.record.command_id, out.record.after) == (row.command_id, row.phase)
         ),

@@ -7,10 +7,10 @@ from dataclasses import replace
 from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertMetric
 from agents.alerts.events import Happening, happened
-from agents.commands import autonomy, ledger
+from agents.commands import autonomy
 from agents.commands.guards import PERSONS_RULE, deploys_at_once
 from agents.commands.known_subjects import crowd
-from agents.commands.ledger import CommandEffects
+from agents.commands.ledger import CommandLedger, rows_of, stored
 from agents.commands.lifecycle import AT_WORK, WAITING
 from agents.commands.ordering import never_served, order
 from agents.core.batch import Facts, Finding
@@ -47,8 +47,8 @@ from schemas.records import (
     Severity,
     Verdict,
 )
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 
 _ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
 PRODUCTION = "production"
@@ -56,59 +56,59 @@ UNLIKE_TIMES = "its deployment is over, so its units and control's are of differ
 _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 
-def act(facts: Facts, finding: Finding, tables: Tables) -> list[Output]:
+def act(facts: Facts, finding: Finding, state: PartitionState) -> list[Output]:
     """Everything that one finding asks for, in order."""
-    policy, at = policy_for(finding.subject, tables.policies), finding.at
+    policy, at = policy_for(finding.subject, state.policies), finding.at
     old = int(facts.now[at] - facts.appended[at]) > policy.max_age_ms
     place = Provenance(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
     return _acted(
-        replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), tables, policy
+        replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), state, policy
     )
 
 
-def again(place: Provenance, tables: Tables) -> list[Output]:
+def again(place: Provenance, state: PartitionState) -> list[Output]:
     """What is ordered again, because the commands before ended without being carried out and it
     stands.
     """
     outputs: list[Output] = []
-    for key in tables.anew.due(place.now):
-        subject = watched.due(key, place, tables)
+    for key in state.drift.rewatches.due(place.now):
+        subject = watched.due(key, place, state.drift)
         if subject is not None:
             outputs += command_effects.observe(
-                alert_metrics.UNSERVED, subject, unserved(subject, tables), place, tables
+                alert_metrics.UNSERVED, subject, unserved(subject, state), place, state
             )
-    for key in tables.again.due(place.now):
-        experiment = tables.experiments.get(key)
+    for key in state.experiments.reopenings.due(place.now):
+        experiment = state.experiments.experiments.get(key)
         assert experiment is not None, f"{key} is due without a row"
-        policy = policy_for(experiment.subject, tables.policies)
-        for finding in judged.due(key, place, tables, policy.max_age_ms):
-            outputs += _acted(finding, place, place.now, tables, policy, told=True)
+        policy = policy_for(experiment.subject, state.policies)
+        for finding in judged.due(key, place, state.experiments, policy.max_age_ms):
+            outputs += _acted(finding, place, place.now, state, policy, told=True)
         outputs += command_effects.observe(
             alert_metrics.UNSERVED,
             experiment.subject,
-            unserved(experiment.subject, tables),
+            unserved(experiment.subject, state),
             place,
-            tables,
+            state,
         )
     return outputs
 
 
-def missed(place: Provenance, tables: Tables) -> list[Output]:
+def missed(place: Provenance, state: PartitionState) -> list[Output]:
     """What is told of experiments that cannot be judged, and of those that end."""
     outputs: list[Output] = []
-    for key in tables.vigil.due(place.now):
-        seen = periodic_checks.look_after(key, place, tables)
-        policy = policy_for(seen.subject, tables.policies)
+    for key in state.experiments.lack_checks.due(place.now):
+        seen = periodic_checks.look_after(key, place, state.experiments)
+        policy = policy_for(seen.subject, state.policies)
         for finding in seen.findings:
-            decision = autonomy.decided(finding, policy, _experiment(finding, tables), place)
+            decision = autonomy.decided(finding, policy, _experiment(finding, state), place)
             outputs.append(
                 Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
             )
         for kind, value in (
-            periodic_checks.lasting(seen.subject, tables).items() if seen.changed else ()
+            periodic_checks.lasting(seen.subject, state.experiments).items() if seen.changed else ()
         ):
             outputs += command_effects.observe(
-                alert_metrics.LACKS[kind], seen.subject, float(value), place, tables
+                alert_metrics.LACKS[kind], seen.subject, float(value), place, state
             )
     return outputs
 
@@ -117,38 +117,40 @@ def _acted(
     finding: Finding,
     place: Provenance,
     occurred_at: int,
-    tables: Tables,
+    state: PartitionState,
     policy: Policy,
     told: bool = False,
 ) -> list[Output]:
     """told: its failure was, and is not learnt from once more."""
-    lessons, experiment = tables.lessons, _experiment(finding, tables)
+    experiment = _experiment(finding, state)
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
-    if experiment is not None and _unlike_times(finding, experiment, tables):
+    if experiment is not None and _unlike_times(finding, experiment, state):
         finding = replace(finding, asks=UNLIKE_TIMES)
     decision = autonomy.decided(finding, policy, experiment, place)
-    own = _own_deployments(finding, tables)
+    own = _own_deployments(finding, state)
     if any(row.phase in AT_WORK for row in own) and decision.outcome != Outcome.ISSUED:
         reason = f"{decision.reason} (at once: the deployment of it is under way)"
         decision = replace(decision, outcome=Outcome.ISSUED, reason=reason)
     analysis = None
     if finding.verdict in FAILURES:
-        sightings = followups.sightings_of(finding.subject, lessons)
+        sightings = followups.sightings_of(finding.subject, state.failures)
         analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
-        finding = _planned(finding, analysis, tables)
-    outputs, row = _ordered(decision, finding, place, tables, policy)
+        finding = _planned(finding, analysis, state)
+    outputs, row = _ordered(decision, finding, place, state, policy)
     if finding.verdict == Verdict.HARM:
-        outputs += _news(alert_metrics.HARM, outputs[0].record, tables, place, policy)
+        outputs += _news(alert_metrics.HARM, outputs[0].record, state, place, policy)
     if analysis is not None and analysis.severity == Severity.CRITICAL:
-        outputs += _news(alert_metrics.CRITICAL, outputs[0].record, tables, place, policy)
-    outputs += _dropped(own, place, tables)
+        outputs += _news(alert_metrics.CRITICAL, outputs[0].record, state, place, policy)
+    outputs += _dropped(own, place, state)
     if experiment is not None and finding.order in (Order.ROLLBACK, Order.DEPLOY):
-        _noted(finding, decision.decision_id, outputs, tables)
+        _noted(finding, decision.decision_id, outputs, state)
     if not told:
-        outputs += _learnt(finding, decision, analysis, place, occurred_at, tables)
+        outputs += _learnt(finding, decision, analysis, place, occurred_at, state)
     if analysis is not None and row is not None:
         action = _ACTIONS.get(decision.order, finding.strategy)
-        followups.ordered(row, action, analysis.pattern, finding.agent, finding, place, lessons)
+        followups.ordered(
+            row, action, analysis.pattern, finding.agent, finding, place, state.failures
+        )
     return outputs
 
 
@@ -158,10 +160,10 @@ def _learnt(
     analysis: FailureAnalysis | None,
     place: Provenance,
     occurred_at: int,
-    tables: Tables,
+    state: PartitionState,
 ) -> list[Output]:
     """What a finding tells patterns, signals and trust."""
-    lessons, outputs = tables.lessons, list[Output]()
+    outputs = list[Output]()
     if analysis is not None:
         # What was rolled back is to be mended; where a training or an improvement is ordered, that
         # has its turn first.
@@ -169,9 +171,11 @@ def _learnt(
         outputs.append(
             Output(FAILURES_TOPIC, analysis.subject, analysis.failure_id, analysis, place.now)
         )
-        outputs += followups.failed(analysis, signal_of(finding), advised, place, lessons)
+        outputs += followups.failed(analysis, signal_of(finding), advised, place, state.failures)
     if finding.verdict in _SIGNS:
-        outputs += followups.sight(finding.subject, signal_of(finding), occurred_at, place, lessons)
+        outputs += followups.sight(
+            finding.subject, signal_of(finding), occurred_at, place, state.failures
+        )
     if finding.verdict in (Verdict.HARM, Verdict.GAIN) or finding.came_with_version:
         good = finding.verdict == Verdict.GAIN
         outputs += followups.version_judged(
@@ -180,16 +184,16 @@ def _learnt(
             float(good),
             decision.decision_id,
             place,
-            lessons,
+            state.failures,
         )
     return outputs
 
 
-def follow(advice: Advice, place: Provenance, tables: Tables) -> list[Output]:
+def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Output]:
     """What follows from advice against a failure: a decision to improve, and the command by the
     autonomy in force.
     """
-    policy = policy_for(advice.subject, tables.policies)
+    policy = policy_for(advice.subject, state.policies)
     finding = Finding(
         at=0,
         agent="patterns",
@@ -212,19 +216,19 @@ def follow(advice: Advice, place: Provenance, tables: Tables) -> list[Output]:
         expected_cost=advice.expected_cost,
     )
     decision = autonomy.decided(finding, policy, None, place)
-    outputs, row = _ordered(decision, finding, place, tables, policy)
+    outputs, row = _ordered(decision, finding, place, state, policy)
     if row is not None:
         followups.ordered(
-            row, advice.strategy, advice.pattern, finding.agent, finding, place, tables.lessons
+            row, advice.strategy, advice.pattern, finding.agent, finding, place, state.failures
         )
     return outputs
 
 
-def ask(request: Request, place: Provenance, tables: Tables) -> list[Output]:
+def ask(request: Request, place: Provenance, state: PartitionState) -> list[Output]:
     """What follows from a person's own order: a rollback to what served before at once, the rest as
     the policy has it.
     """
-    policy, kind = policy_for(request.subject, tables.policies), Order(request.kind)
+    policy, kind = policy_for(request.subject, state.policies), Order(request.kind)
     finding = Finding(
         at=0,
         agent="people",
@@ -246,39 +250,41 @@ def ask(request: Request, place: Provenance, tables: Tables) -> list[Output]:
     )
     decision = autonomy.decided(finding, policy, None, place)
     if kind == Order.ROLLBACK:
-        deploys = never_served(finding, target_of(request.subject, request.environment), tables)
+        deploys = never_served(
+            finding, target_of(request.subject, request.environment), state.commands
+        )
         at_once = not deploys or deploys_at_once(policy, finding.rule, request.environment)
     else:
         at_once = decision.outcome == Outcome.ISSUED
     decision = replace(decision, outcome=Outcome.ISSUED if at_once else Outcome.AWAITING_APPROVAL)
-    return _ordered(decision, finding, place, tables, policy, request.requested_by)[0]
+    return _ordered(decision, finding, place, state, policy, request.requested_by)[0]
 
 
 def _ordered(
     decision: Decision,
     finding: Finding,
     place: Provenance,
-    tables: Tables,
+    state: PartitionState,
     policy: Policy,
     asked_by: str = "",
 ) -> tuple[list[Output], CommandRow | None]:
-    decision, row, moves = order(decision, finding, place, tables, policy, asked_by)
+    decision, row, effects = order(decision, finding, place, state.commands, policy, asked_by)
     told = Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
-    return [told, *command_effects.followed(moves, place, tables)], row
+    return [told, *command_effects.followed(effects, place, state)], row
 
 
 def _news(
-    metric: AlertMetric, decision: Record, tables: Tables, place: Provenance, policy: Policy
+    metric: AlertMetric, decision: Record, state: PartitionState, place: Provenance, policy: Policy
 ) -> list[Output]:
     """The alert of a decision as it was written, with what became of it."""
     assert isinstance(decision, Decision), "what a finding leads to begins with its decision"
     said = f"{decision.reason} [{decision.outcome}]"
-    whose = crowd(decision.subject, place.now, tables)
+    whose = crowd(decision.subject, place.now, state.subjects)
     one = Happening(metric, decision.subject, whose, decision.decision_id, said)
-    return happened(one, place, tables.lessons, policy)
+    return happened(one, place, state.alerts, policy)
 
 
-def _unlike_times(finding: Finding, experiment: ExperimentRow, tables: Tables) -> bool:
+def _unlike_times(finding: Finding, experiment: ExperimentRow, state: PartitionState) -> bool:
     """Whether harm is that of a treatment whose deployment is over: it had most of the units since,
     and control those before, so that what changed with the time of day looks like harm. Where
     shares are followed, only units of one time are compared.
@@ -288,12 +294,12 @@ def _unlike_times(finding: Finding, experiment: ExperimentRow, tables: Tables) -
     return any(
         (row.order, row.phase) == (Order.DEPLOY, Phase.COMPLETED)
         and (row.experiment_id, row.variant) == (finding.experiment_id, finding.variant)
-        and (row.command is None or not ledger.stored(row).dry_run)
-        for row in ledger.rows_of(finding.subject, tables)
+        and (row.command is None or not stored(row).dry_run)
+        for row in rows_of(finding.subject, state.commands)
     )
 
 
-def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:
+def _own_deployments(finding: Finding, state: PartitionState) -> list[CommandRow]:
     """What automation has ordered itself to put in service and now is found to harm."""
     if (
         finding.verdict != Verdict.HARM
@@ -303,7 +309,7 @@ def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:
         return []
     return [
         row
-        for row in ledger.rows_of(finding.subject, tables)
+        for row in rows_of(finding.subject, state.commands)
         if (row.order, row.experiment_id, row.variant)
         == (Order.DEPLOY, finding.experiment_id, finding.variant)
         and not row.requested_by
@@ -312,43 +318,45 @@ def _own_deployments(finding: Finding, tables: Tables) -> list[CommandRow]:
     ]
 
 
-def _dropped(own: list[CommandRow], place: Provenance, tables: Tables) -> list[Output]:
+def _dropped(own: list[CommandRow], place: Provenance, state: PartitionState) -> list[Output]:
     """Deployments that nobody has begun are not begun any more, whenever the rollback is."""
-    moves = CommandEffects()
+    ledger = CommandLedger(place, state.commands)
     for before in own:
-        row = tables.commands.get(before.command_id)
+        row = state.commands.commands.get(before.command_id)
         if row is not None and row.phase in WAITING:
             why = f"harm of {row.variant} was proved since"
-            ledger.move(row, Event.GO_STALE, OURSELVES, why, place, tables, moves)
-    return command_effects.followed(moves, place, tables)
+            ledger.move(row, Event.GO_STALE, OURSELVES, why)
+    return command_effects.followed(ledger.effects, place, state)
 
 
-def _noted(finding: Finding, decision_id: str, outputs: list[Output], tables: Tables) -> None:
+def _noted(
+    finding: Finding, decision_id: str, outputs: list[Output], state: PartitionState
+) -> None:
     """Keeps with the verdict which command it led to."""
     said = next(one.record for one in outputs if one.event_id == decision_id)
-    experiment = _experiment(finding, tables)
+    experiment = _experiment(finding, state)
     assert isinstance(said, Decision)
     assert experiment is not None
-    judged.note(experiment, finding, said.command_id, tables)
+    judged.note(experiment, finding, said.command_id, state.experiments)
 
 
-def _planned(finding: Finding, analysis: FailureAnalysis, tables: Tables) -> Finding:
+def _planned(finding: Finding, analysis: FailureAnalysis, state: PartitionState) -> Finding:
     """The finding with the strategy that its improvement is ordered with."""
     if finding.order != Order.IMPROVE or not analysis.hypotheses:
         return finding
-    best, lessons = analysis.hypotheses[0], tables.lessons
+    best = analysis.hypotheses[0]
     named = next((one for one in analysis.hypotheses if one.text == finding.hypothesis), best)
     return replace(
         finding,
         strategy=named.strategy,
-        specialist=specialist_for(analysis.types[0], finding.subject, lessons.heard()),
+        specialist=specialist_for(analysis.types[0], finding.subject, state.trust.in_force()),
         hypothesis=finding.hypothesis or named.text,
         expected_gain=named.expected_gain,
         expected_cost=named.expected_cost,
     )
 
 
-def _experiment(finding: Finding, tables: Tables) -> ExperimentRow | None:
+def _experiment(finding: Finding, state: PartitionState) -> ExperimentRow | None:
     if finding.experiment_id is None:
         return None
-    return tables.experiments.get(row_key(finding.subject, finding.experiment_id))
+    return state.experiments.experiments.get(row_key(finding.subject, finding.experiment_id))

@@ -1,71 +1,64 @@
 """Lets a record in, or says why not: bytes, values, partition, and whether it was seen before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.core.batch import Delivered, Facts, Ints, Slice
-from agents.core.effects import Forward
-from agents.flow.dispatch import InputRecord
-from schemas.catalog import FOREIGN, METRICS, RESULTS, TOPICS
+from agents.core.batch import Delivered, Facts, Finding, Ints, Served, Slice
+from agents.core.effects import Forward, Output, Refusal
+from agents.core.provenance import Provenance
+from schemas.catalog import FOREIGN, TOPICS
 from schemas.codec import columns
+from schemas.codec.columns import Columns
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.ids import hash64, partition_of
-from schemas.records import (
-    Admission,
-    Advice,
-    CommandStatus,
-    ExperimentSpec,
-    LearningFact,
-    PatternFact,
-    Proposal,
-    Recommendation,
-    RecommendationOutcome,
-    Request,
-    Review,
-    Tick,
-    TrustFact,
-)
 from schemas.refusals import DecodeError, Reason, RefusedRecord
-from schemas.validation import recommendations, requests, results_and_metrics, specs_and_policies
+from schemas.validation import requests, specs_and_policies
 from schemas.validation.moments import moment_faults
+from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import combine, hash_part
-from state.tables import Tables
 
 FORWARDED_FROM = "forwarded-from"
 REDRIVEN_FROM = "mendstream-redriven-from"  # whence a dead letter came that was written back
-COLUMNAR = {
-    RESULTS: results_and_metrics.check_results,
-    METRICS: results_and_metrics.check_metrics,
-}  # inputs folded by columns
-
 Mask = NDArray[np.bool_]
+R = TypeVar("R")
+Outcome = list[Output] | Refusal
+Findings = tuple[Sequence[Finding | Served], list[RefusedRecord]]
 
 
-def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
-    return []  # we wrote it
+@dataclass(frozen=True, slots=True)
+class Input(Generic[R]):
+    """A low-volume input, folded record by record.
+
+    key: what a record of it is keyed by. check: why a well-formed record makes no sense, empty
+    where it does. handle: what follows from it, or why it cannot be applied. is_new: each record
+    is, and each is of the partition that it stands in.
+    """
+
+    topic: str
+    key: Callable[[R], str]
+    check: Callable[[R], list[specs_and_policies.Fault]]
+    handle: Callable[[R, Provenance, PartitionState], Outcome]
+    is_new: bool = False
 
 
-# By what each record of a low-volume input is keyed, and what says that it makes no sense.
-_TAKEN: dict[type, tuple[Callable[[Any], str], Callable[[Any], list[specs_and_policies.Fault]]]] = {
-    ExperimentSpec: (attrgetter("subject"), specs_and_policies.check_spec),
-    CommandStatus: (attrgetter("subject"), specs_and_policies.check_status),
-    Recommendation: (attrgetter("agent_id"), recommendations.check_recommendation),
-    RecommendationOutcome: (attrgetter("agent_id"), recommendations.check_outcome),
-    Request: (attrgetter("subject"), requests.check_request),
-    Review: (attrgetter("subject"), requests.check_review),
-    Proposal: (attrgetter("tenant"), _no_check),
-    Admission: (attrgetter("subject"), _no_check),
-    PatternFact: (attrgetter("key"), _no_check),
-    TrustFact: (attrgetter("agent_id"), _no_check),
-    LearningFact: (attrgetter("tenant"), _no_check),
-    Advice: (attrgetter("subject"), _no_check),
-}
+@dataclass(frozen=True, slots=True)
+class ColumnarInput:
+    """A high-volume input, decoded and folded by columns.
+
+    check: which well-formed records make no sense. fold: of what was admitted, what is found and
+    what is refused after all. remember: what is to be known again after a restart beside the ids.
+    """
+
+    topic: str
+    check: Callable[[Columns, Ints], list[RefusedRecord]]
+    fold: Callable[[Facts, PartitionState], Findings]
+    remember: Callable[[Facts, PartitionState], None]
 
 
 class BatchFates:
@@ -79,18 +72,23 @@ class BatchFates:
 
 
 def admit_columns(
-    piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: BatchFates
+    piece: Slice,
+    source: ColumnarInput,
+    state: PartitionState,
+    codec: Codec,
+    now: Ints,
+    fates: BatchFates,
 ) -> Facts:
     """The records of a columnar input that are to be folded."""
     record = TOPICS[piece.topic].record
     assert record is not None
     decoded = columns.decode(piece.values, record, codec)
-    decoded = decoded.without(COLUMNAR[piece.topic](decoded, piece.append_times))
+    decoded = decoded.without(source.check(decoded, piece.append_times))
     fates.refused += decoded.refused
     batch, rows = decoded.batch, decoded.rows
     subjects = batch.column("subject").dictionary_encode()
-    targets = _partitions(subjects, tables.partitions)
-    elsewhere = targets != tables.partition
+    targets = _partitions(subjects, state.partitions)
+    elsewhere = targets != state.partition
     if elsewhere.any():
         for at in np.flatnonzero(elsewhere):
             _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
@@ -98,7 +96,7 @@ def admit_columns(
         batch, rows, subjects = batch.filter(here), rows[~elsewhere], subjects.filter(here)
     offsets = piece.offsets[rows]
     ids = combine([hash_part(subjects), hash64(batch.column("event_id"))])
-    repeated = _repeated(piece, rows, tables.seen(piece.topic).carriers(ids, offsets))
+    repeated = _repeated(piece, rows, state.seen(piece.topic).carriers(ids, offsets))
     if repeated.any():
         fates.duplicates += int(repeated.sum())
         batch, rows, offsets = (
@@ -111,9 +109,14 @@ def admit_columns(
     )
 
 
-def admit_rare(
-    piece: Slice, at: int, tables: Tables, codec: Codec, fates: BatchFates
-) -> InputRecord | None:
+def admit_record(
+    piece: Slice,
+    at: int,
+    source: Input[R],
+    state: PartitionState,
+    codec: Codec,
+    fates: BatchFates,
+) -> R | None:
     """The record at position `at` of a low-volume input if it is to be applied."""
     name = TOPICS[piece.topic].record
     assert name is not None
@@ -122,30 +125,29 @@ def admit_rare(
     except DecodeError as error:
         fates.refused.append(RefusedRecord(at, error.reason, error.sentence))
         return None
-    if isinstance(record, Tick):
-        return record
-    key_of, check = _TAKEN[type(record)]
-    problems = check(record)
+    admitted: R = record
+    if source.is_new:
+        return admitted
+    problems = source.check(admitted)
     if piece.topic in FOREIGN:  # what we wrote ourselves was made of moments that were looked at
         problems = [*moment_faults(record, int(piece.append_times[at])), *problems]
     if problems:
         reason, sentence = problems[0]
         fates.refused.append(RefusedRecord(at, reason, sentence))
         return None
-    key = key_of(record)
+    key = source.key(admitted)
     # What is asked for many subjects is asked of each partition.
-    target = tables.partition if requests.spread(record) else _partition(key, tables.partitions)
-    if target != tables.partition:
+    target = state.partition if requests.spread(record) else _partition(key, state.partitions)
+    if target != state.partition:
         _send_on(piece, at, target, key, fates)
         return None
     offset = piece.offsets[at : at + 1]
     named = hash64(pa.array([key, record.event_id], pa.string()))
-    carriers = tables.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
+    carriers = state.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
     if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None
-    taken: InputRecord = record
-    return taken
+    return admitted
 
 
 def _repeated(piece: Slice, rows: Ints, carriers: Ints) -> Mask:

@@ -6,89 +6,45 @@ feedback comes back as an input record.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from agents.alerts.policy_check import check_policy
-from agents.commands.known_subjects import Fold, admitted, meet, strangers
 from agents.core.batch import Facts, Ints, Served, Slice
 from agents.core.effects import Effects, Output, Refusal
 from agents.core.provenance import Provenance
-from agents.drift.fold_metrics import fold as fold_metrics
 from agents.experiments.arms.arms import rebuild as rebuild_arms
-from agents.experiments.fold_observations import fold as fold_results
-from agents.experiments.fold_observations import remember as remember_units
 from agents.experiments.oversight.periodic_checks import rebuild as rebuild_vigil
 from agents.experiments.verdicts.published_rows import refresh as refresh_arms
 from agents.failures.followups import serving
-from agents.flow.dispatch import InputRecord, apply
-from agents.flow.dispatch import rebuild as rebuild_lessons
 from agents.flow.findings import act
-from agents.flow.ingress import COLUMNAR, BatchFates, admit_columns, admit_rare
+from agents.flow.handlers import rebuild as rebuild_derived
+from agents.flow.ingress import BatchFates, ColumnarInput, Input, admit_columns, admit_record
+from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.last_heard import rebuild as rebuild_heard
-from schemas.catalog import (
-    ADMISSIONS,
-    ADVICE,
-    BROADCASTS,
-    LEARNING_FACTS,
-    METRICS,
-    OUTCOMES,
-    PATTERN_FACTS,
-    POLICIES,
-    PROPOSALS,
-    RECOMMENDATIONS,
-    REQUESTS,
-    RESULTS,
-    REVIEWS,
-    SPECS,
-    STATUS,
-    TICKS,
-    TRUST_FACTS,
-)
+from agents.flow.newcomers import admitted, meet, strangers
+from schemas.catalog import BROADCASTS, POLICIES
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.records import Policy, TrustLevel
 from schemas.refusals import DecodeError, Reason, RefusedRecord
 from schemas.validation import specs_and_policies
-from state.policies import Policies
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 
-INPUTS = (  # co-partitioned; what is broadcast is not among them
-    SPECS,
-    STATUS,
-    METRICS,
-    RESULTS,
-    RECOMMENDATIONS,
-    OUTCOMES,
-    REQUESTS,
-    REVIEWS,
-    PROPOSALS,
-    ADMISSIONS,
-    PATTERN_FACTS,
-    TRUST_FACTS,
-    LEARNING_FACTS,
-    ADVICE,
-    TICKS,
-)
 _KEEPS_BROADCASTS = (
     6  # the first version whose tables hold what was accepted of policies and trust levels
 )
-_FOLDS: dict[str, Fold] = {RESULTS: fold_results, METRICS: fold_metrics}
 
 
-def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
+def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
     """Folds a slice; `tables` change, the slice does not."""
-    now, fates, outputs = _running_now(piece, tables), BatchFates(), list[Output]()
-    if piece.topic in COLUMNAR:
-        _fold_columns(piece, tables, codec, now, fates, outputs)
+    now, fates, outputs = _running_now(piece, state), BatchFates(), list[Output]()
+    source = INPUTS_BY_TOPIC[piece.topic]
+    if isinstance(source, ColumnarInput):
+        _fold_columns(piece, source, state, codec, now, fates, outputs)
     else:
-        for at in range(len(piece.records)):
-            record = admit_rare(piece, at, tables, codec, fates)
-            if record is not None:
-                place = Provenance(
-                    piece.topic, piece.partition, int(piece.offsets[at]), int(now[at])
-                )
-                _apply(record, at, place, tables, fates, outputs)
-    tables.now = int(now[-1])
+        _fold_records(piece, source, state, codec, now, fates, outputs)
+    state.now = int(now[-1])
     met = fates.applied + fates.duplicates + len(fates.forwards) + len(fates.refused)
     assert met == len(piece.records), (
         f"{met} fates for {len(piece.records)} records of {piece.topic}"
@@ -98,7 +54,7 @@ def fold(piece: Slice, tables: Tables, codec: Codec) -> Effects:
 
 
 def apply_broadcast(
-    topic: str, value: bytes | None, tables: Tables, codec: Codec, taken_before: bool = False
+    topic: str, value: bytes | None, state: PartitionState, codec: Codec, taken_before: bool = False
 ) -> RefusedRecord | None:
     """Takes one broadcast record; returns why it cannot be taken, or None. A tombstone takes
     nothing back: it is refused.
@@ -113,16 +69,16 @@ def apply_broadcast(
     except DecodeError as error:
         return RefusedRecord(0, error.reason, error.sentence)
     if isinstance(record, TrustLevel):
-        tables.lessons.heard_levels.put(record)
-        tables.lessons.levels[record.agent_id] = record
+        state.trust.accepted_levels.put(record)
+        state.trust.levels[record.agent_id] = record
         return None
     assert isinstance(record, Policy), f"{topic} is no broadcast"
     for reason, sentence in (
         specs_and_policies.check_policy(record) if taken_before else check_policy(record)
     ):
         return RefusedRecord(0, reason, sentence)
-    tables.accepted.put(record)
-    tables.policies[record.policy_id] = record
+    state.accepted_policies.put(record)
+    state.policies[record.policy_id] = record
     return None
 
 
@@ -137,56 +93,110 @@ def keeps_broadcasts(agents: str) -> bool:
     return not version.isdecimal() or int(version) >= _KEEPS_BROADCASTS
 
 
-def apply_policy(value: bytes | None, tables: Tables, codec: Codec) -> RefusedRecord | None:
+def apply_policy(value: bytes | None, state: PartitionState, codec: Codec) -> RefusedRecord | None:
     """Takes one policy, as `apply_broadcast` does."""
-    return apply_broadcast(POLICIES, value, tables, codec)
+    return apply_broadcast(POLICIES, value, state, codec)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(state: PartitionState) -> None:
     """Works out everything derived, after rows were restored."""
-    tables.policies = Policies(tables.accepted.rows())
-    tables.lessons.levels = {row.agent_id: row for row in tables.lessons.heard_levels.rows()}
-    rebuild_arms(tables)
-    rebuild_heard(tables)
-    rebuild_vigil(tables)
-    rebuild_lessons(tables)
+    state.policies.replace_all(state.accepted_policies.rows())
+    state.trust.replace_levels()
+    rebuild_arms(state.experiments)
+    rebuild_heard(state)
+    rebuild_vigil(state.experiments)
+    rebuild_derived(state)
 
 
-def remember(piece: Slice, tables: Tables, codec: Codec) -> None:
+def remember(piece: Slice, state: PartitionState, codec: Codec) -> None:
     """Takes in the ids of a slice that was folded before a restart, and nothing else of it."""
-    if piece.topic in COLUMNAR:
-        facts = admit_columns(piece, tables, codec, _running_now(piece, tables), BatchFates())
-        if piece.topic == RESULTS and len(facts):
-            remember_units(facts, tables)
+    source = INPUTS_BY_TOPIC[piece.topic]
+    if isinstance(source, ColumnarInput):
+        now = _running_now(piece, state)
+        facts = admit_columns(piece, source, state, codec, now, BatchFates())
+        if len(facts):
+            source.remember(facts, state)
         return
     for at in range(len(piece.records)):
-        admit_rare(piece, at, tables, codec, BatchFates())
+        admit_record(piece, at, source, state, codec, BatchFates())
 
 
-def refresh(tables: Tables) -> None:
+def admitted_offsets(piece: Slice, state: PartitionState, codec: Codec) -> list[int]:
+    """The offsets of the records of a slice that are let in; their ids are known from then on."""
+    source = INPUTS_BY_TOPIC[piece.topic]
+    if isinstance(source, ColumnarInput):
+        now = _running_now(piece, state)
+        facts = admit_columns(piece, source, state, codec, now, BatchFates())
+        return [int(offset) for offset in facts.offsets]
+    let_in = (
+        at
+        for at in range(len(piece.records))
+        if admit_record(piece, at, source, state, codec, BatchFates()) is not None
+    )
+    return [int(piece.offsets[at]) for at in let_in]
+
+
+def refresh(state: PartitionState) -> None:
     """Works out the evidence shown in the rows about to be written."""
-    refresh_arms(tables)
+    refresh_arms(state.experiments)
 
 
-def _running_now(piece: Slice, tables: Tables) -> Ints:
-    return np.maximum.accumulate(np.maximum(piece.append_times, tables.now))
+def _running_now(piece: Slice, state: PartitionState) -> Ints:
+    return np.maximum.accumulate(np.maximum(piece.append_times, state.now))
+
+
+def _fold_records(
+    piece: Slice,
+    source: Input[Any],
+    state: PartitionState,
+    codec: Codec,
+    now: Ints,
+    fates: BatchFates,
+    outputs: list[Output],
+) -> None:
+    """Folds a low-volume input record by record."""
+    for at in range(len(piece.records)):
+        record = admit_record(piece, at, source, state, codec, fates)
+        if record is None:
+            continue
+        place = Provenance(piece.topic, piece.partition, int(piece.offsets[at]), int(now[at]))
+        found = source.handle(record, place, state)
+        if isinstance(found, Refusal):
+            fates.refused.append(RefusedRecord(at, found.reason, found.sentence))
+            continue
+        fates.applied += 1
+        outputs += found
 
 
 def _fold_columns(
-    piece: Slice, tables: Tables, codec: Codec, now: Ints, fates: BatchFates, outputs: list[Output]
+    piece: Slice,
+    source: ColumnarInput,
+    state: PartitionState,
+    codec: Codec,
+    now: Ints,
+    fates: BatchFates,
+    outputs: list[Output],
 ) -> None:
-    facts = admit_columns(piece, tables, codec, now, fates)
-    part, turned_away = admitted(facts, tables, _FOLDS[facts.topic])
+    """Folds a high-volume input, a slice at once."""
+    facts = admit_columns(piece, source, state, codec, now, fates)
+    part, turned_away = admitted(facts, state, source.fold)
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in turned_away]
     if len(part):
-        _fold_facts(part, tables, fates, outputs)
+        _fold_facts(part, source, state, fates, outputs)
 
 
-def _fold_facts(facts: Facts, tables: Tables, fates: BatchFates, outputs: list[Output]) -> None:
-    strange = strangers(facts, tables)
-    findings, senseless = _FOLDS[facts.topic](facts, tables)
-    meet(strange, facts, (one.index for one in senseless), tables)
-    tables.silence.subjects(facts.batch.column("subject").unique().to_pylist(), int(facts.now[-1]))
+def _fold_facts(
+    facts: Facts,
+    source: ColumnarInput,
+    state: PartitionState,
+    fates: BatchFates,
+    outputs: list[Output],
+) -> None:
+    strange = strangers(facts, state)
+    findings, senseless = source.fold(facts, state)
+    meet(strange, facts, (one.index for one in senseless), state)
+    subjects = facts.batch.column("subject").unique().to_pylist()
+    state.experiments.silence.subjects(subjects, int(facts.now[-1]))
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]
     fates.applied += len(facts) - len(senseless)
     for found in findings:
@@ -194,22 +204,6 @@ def _fold_facts(facts: Facts, tables: Tables, fates: BatchFates, outputs: list[O
             place = Provenance(
                 facts.topic, facts.partition, int(facts.offsets[found.at]), int(facts.now[found.at])
             )
-            serving(found.subject, found.version, place, tables.lessons)
+            serving(found.subject, found.version, place, state.failures)
         else:
-            outputs += act(facts, found, tables)
-
-
-def _apply(
-    record: InputRecord,
-    at: int,
-    place: Provenance,
-    tables: Tables,
-    fates: BatchFates,
-    outputs: list[Output],
-) -> None:
-    found = apply(record, place, tables)
-    if isinstance(found, Refusal):
-        fates.refused.append(RefusedRecord(at, found.reason, found.sentence))
-        return
-    fates.applied += 1
-    outputs += found
+            outputs += act(facts, found, state)

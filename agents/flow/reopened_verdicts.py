@@ -11,9 +11,9 @@ but its own finding, which has a command of its own, or the next failure of its 
 for advice anew and by then knows how this one ended. People are told of the end.
 """
 
-from agents.commands import autonomy, ledger
+from agents.commands import autonomy
 from agents.commands.command_ends import end_of
-from agents.commands.ledger import MINUTE_MS
+from agents.commands.ledger import MINUTE_MS, stored
 from agents.core.command_outcome import End, EndedHow
 from agents.core.effects import Output
 from agents.core.policies import policy_for
@@ -22,51 +22,53 @@ from agents.drift import watched_anew as watched
 from agents.experiments.verdicts import reopening as judged
 from schemas.catalog import DECISIONS
 from schemas.records import CommandRow, Decision, Order, Outcome, Policy, Verdict
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 
 RULE = "its command was not carried out"
 _SAID = {EndedHow.DENIED: "a person said no", EndedHow.OVERTAKEN: "a later order has its target"}
 
 
-def ended(row: CommandRow, place: Provenance, tables: Tables) -> tuple[list[Output], list[float]]:
+def ended(
+    row: CommandRow, place: Provenance, state: PartitionState
+) -> tuple[list[Output], list[float]]:
     """The decision that a verdict is open again, and how many of its subject's wait so; nothing for
     other commands.
     """
-    policy = policy_for(row.subject, tables.policies)
-    end = end_of(row, tables)
+    policy = policy_for(row.subject, state.policies)
+    end = end_of(row, state.commands)
     if end.how == EndedHow.NOT_YET or row.compensates is not None:
         return [], []
     told = (
-        _experiment(row, end, place, tables, policy)
+        _experiment(row, end, place, state, policy)
         if row.experiment_id
-        else _live(row, end, place, tables, policy)
+        else _live(row, end, place, state, policy)
     )
     if told is None:
         return [], []
-    waiting = [float(unserved(row.subject, tables))]
+    waiting = [float(unserved(row.subject, state))]
     if end.how == EndedHow.SERVED:
         return [], waiting
     verdict, when = told
     return [_told(row, verdict, when, place, policy)], waiting
 
 
-def unserved(subject: str, tables: Tables) -> int:
+def unserved(subject: str, state: PartitionState) -> int:
     """Findings of a subject that wait for a command, because those before ended without being
     carried out.
     """
-    return judged.unserved(subject, tables) + watched.unserved(subject, tables)
+    return judged.unserved(subject, state.experiments) + watched.unserved(subject, state.drift)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(state: PartitionState) -> None:
     """What is derived, after rows were restored."""
-    judged.rebuild(tables)
-    watched.rebuild(tables)
+    judged.rebuild(state.experiments)
+    watched.rebuild(state.drift)
 
 
 def _experiment(
-    row: CommandRow, end: End, place: Provenance, tables: Tables, policy: Policy
+    row: CommandRow, end: End, place: Provenance, state: PartitionState, policy: Policy
 ) -> tuple[Verdict, str] | None:
-    done = judged.ended(row, end, place, tables, policy)
+    done = judged.ended(row, end, place, state.experiments, policy)
     if done is None:
         return None
     verdict = Verdict.HARM if done.order == Order.ROLLBACK else Verdict.GAIN
@@ -90,10 +92,10 @@ def _experiment(
 
 
 def _live(
-    row: CommandRow, end: End, place: Provenance, tables: Tables, policy: Policy
+    row: CommandRow, end: End, place: Provenance, state: PartitionState, policy: Policy
 ) -> tuple[Verdict, str] | None:
-    wait_ms = judged.wait_ms(watched.tries_of(row, tables) + 1)
-    version = watched.ended(row, end, wait_ms, place, tables, policy)
+    wait_ms = judged.wait_ms(watched.tries_of(row, state.drift) + 1)
+    version = watched.ended(row, end, wait_ms, place, state.drift, policy)
     if version is None:
         return None
     after = policy.manual_lock_ms if end.how in _SAID else wait_ms
@@ -130,7 +132,7 @@ def _told(
         metric="",
         rule=RULE,
         reason=f"{name}: {row.order.lower()} {row.command_id} {how}{detail}: {when}",
-        evidence=ledger.stored(row).evidence if row.command is not None else (),
+        evidence=stored(row).evidence if row.command is not None else (),
         policy_id=policy.policy_id,
         policy_version=policy.event_id,
         command_id=row.command_id,

@@ -15,61 +15,60 @@ from agents.flow.reopened_verdicts import unserved
 from agents.flow.subject_removal import forget, left
 from agents.trust import fold_outcomes as trust
 from schemas.records import ExperimentRow
+from state.partition.partition_state import PartitionState
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
-from state.tables import Tables
 
 LEAVE_MAX = (
     1_000  # of one table at one tick; a tick is a second, and each is a record of a changelog
 )
 
 
-def tick(place: Provenance, tables: Tables) -> list[Output]:
+def tick(place: Provenance, state: PartitionState) -> list[Output]:
     """What follows where rows leave: of an agent that is forgotten, that it is heard as any other;
     of an experiment, that what was told to be wrong with it is over.
     """
-    lessons = tables.lessons
-    unseen = tables.metrics.expire(place.now, LEAVE_MAX)
+    unseen = state.drift.metrics.expire(place.now, LEAVE_MAX)
     for row in unseen:
         if row.segment is None:
-            tables.looked_at.pop(row_key(row.subject, row.metric), None)
+            state.drift.rules_applied.pop(row_key(row.subject, row.metric), None)
     gone = [row.subject for row in unseen]
-    gone += [row.subject for row in tables.commands.expire(place.now, LEAVE_MAX)]
+    gone += [row.subject for row in state.commands.commands.expire(place.now, LEAVE_MAX)]
     by_clock: tuple[KeyedTable[Any], ...] = (
-        tables.budgets,
-        lessons.alerts,
-        lessons.sightings,
-        lessons.lessons,
-        lessons.learning,
+        state.commands.budgets,
+        state.alerts.alerts,
+        state.failures.sightings,
+        state.learning.lessons,
+        state.learning.tenants,
     )
     for table in by_clock:
         table.expire(place.now, LEAVE_MAX)
-    experiments = leave(place.now, tables)
-    over = [out for row in experiments for out in _over(row, place, tables)]
-    left([*gone, *(row.subject for row in experiments)], tables)
-    forget(LEAVE_MAX, tables)
-    by_event_time: tuple[KeyedTable[Any], ...] = (lessons.patterns, lessons.signals)
+    experiments = leave(place.now, state.experiments)
+    over = [out for row in experiments for out in _over(row, place, state)]
+    left([*gone, *(row.subject for row in experiments)], state)
+    forget(LEAVE_MAX, state)
+    by_event_time: tuple[KeyedTable[Any], ...] = (state.failures.patterns, state.failures.signals)
     for table in by_event_time:
-        table.expire(lessons.event_time, LEAVE_MAX)
+        table.expire(state.failures.event_time, LEAVE_MAX)
     return over + [
         out
-        for row in lessons.trust.expire(place.now, LEAVE_MAX)
-        for out in trust.forget(row, place, lessons)
+        for row in state.trust.trust.expire(place.now, LEAVE_MAX)
+        for out in trust.forget(row, place, state.trust)
     ]
 
 
-def _over(row: ExperimentRow, place: Provenance, tables: Tables) -> list[Output]:
+def _over(row: ExperimentRow, place: Provenance, state: PartitionState) -> list[Output]:
     """What follows for the alerts of an experiment's subject, where the experiment has left."""
     values = list[tuple[alert_metrics.AlertMetric, int]]()
     if any(lack.told_at >= 0 for lack in row.lacks):
         values += [
             (alert_metrics.LACKS[kind], count)
-            for kind, count in lasting(row.subject, tables).items()
+            for kind, count in lasting(row.subject, state.experiments).items()
         ]
     if unserved_of(row):
-        values.append((alert_metrics.UNSERVED, unserved(row.subject, tables)))
+        values.append((alert_metrics.UNSERVED, unserved(row.subject, state)))
     return [
         output
         for metric, value in values
-        for output in command_effects.observe(metric, row.subject, float(value), place, tables)
+        for output in command_effects.observe(metric, row.subject, float(value), place, state)
     ]

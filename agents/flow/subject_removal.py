@@ -24,43 +24,46 @@ from dataclasses import replace
 
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 
 
-def left(subjects: Iterable[str], tables: Tables) -> None:
+def left(subjects: Iterable[str], state: PartitionState) -> None:
     """Rows of these subjects have left: those of which none is there any more are to be
     forgotten.
     """
     for name in subjects:
-        row = tables.subjects.get(row_key(name))
-        if row is not None and _is_over(row, tables):
-            tables.bare.put(name, 0)
+        row = state.subjects.subjects.get(row_key(name))
+        if row is not None and _is_over(row, state):
+            state.subjects.without_rows.put(name, 0)
 
 
-def forget(most: int, tables: Tables) -> None:
+def forget(most: int, state: PartitionState) -> None:
     """Lets at most so many subjects go, by name."""
     for _ in range(most):
-        first = tables.bare.pop(0)
+        first = state.subjects.without_rows.pop(0)
         if first is None:
             return
-        row = tables.subjects.get(row_key(first[1]))
-        if row is not None and _is_over(row, tables):
-            tables.newcomers.drop(tenant_of(row.subject), row.new_since)
+        row = state.subjects.subjects.get(row_key(first[1]))
+        if row is not None and _is_over(row, state):
+            state.subjects.newcomers.drop(tenant_of(row.subject), row.new_since)
             if row.tokens or row.frozen_by or row.locks:
-                tables.subjects.put(replace(row, new_since=-1))
+                state.subjects.subjects.put(replace(row, new_since=-1))
             else:
-                tables.subjects.drop(row_key(row.subject))
+                state.subjects.subjects.drop(row_key(row.subject))
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(state: PartitionState) -> None:
     """What is derived, after rows were restored."""
-    tables.bare.rebuild((row.subject, 0) for row in tables.subjects.rows() if _is_over(row, tables))
+    state.subjects.without_rows.rebuild(
+        (row.subject, 0) for row in state.subjects.subjects.rows() if _is_over(row, state)
+    )
 
 
-def _is_over(row: SubjectRow, tables: Tables) -> bool:
+def _is_over(row: SubjectRow, state: PartitionState) -> bool:
     """Whether nobody vouched for a subject of which no row is left."""
     counts = (
-        table.count(row.subject) for table in (tables.experiments, tables.metrics, tables.commands)
+        table.count(row.subject)
+        for table in (state.experiments.experiments, state.drift.metrics, state.commands.commands)
     )
     return row.new_since >= 0 and not any(counts)

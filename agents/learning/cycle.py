@@ -9,7 +9,7 @@ from agents.core.provenance import Provenance
 from agents.learning.recommendation_patterns import BELIEVED_AFTER, judged
 from schemas.catalog import CYCLES
 from schemas.records import CycleTrigger, LearningCycle, LearningRow, LessonRow, LessonStatus, Trend
-from state.learning_tables import Lessons
+from state.partition.learning_tables import LearningTables
 
 OUTCOMES = 100  # new ones after which a cycle is due
 HOURLY_MS = 3_600_000  # at most
@@ -41,20 +41,20 @@ def due_at(row: LearningRow) -> int | None:
 
 
 def cycle(
-    row: LearningRow, trigger: CycleTrigger, late_ms: int, place: Provenance, lessons: Lessons
+    row: LearningRow, trigger: CycleTrigger, late_ms: int, place: Provenance, tables: LearningTables
 ) -> tuple[LearningRow, LearningCycle, list[Output]]:
     """The row afterwards, and what was found."""
     base = row.approved / max(1, row.outcomes)
     # By name: after a restart rows stand in another order, and what is told must not.
-    rows = sorted(lessons.lessons.rows_of(row.tenant), key=_name)
+    rows = sorted(tables.lessons.rows_of(row.tenant), key=_name)
     confirmed, dropped = list[str](), list[str]()
     for lesson in rows:
         status = judged(lesson, base)
         if status != lesson.status:
             (confirmed if status == LessonStatus.CONFIRMED else dropped).append(_name(lesson))
-            lessons.lessons.put(replace(lesson, status=status))
+            tables.lessons.put(replace(lesson, status=status))
     believed = [
-        one for one in lessons.lessons.rows_of(row.tenant) if one.status == LessonStatus.CONFIRMED
+        one for one in tables.lessons.rows_of(row.tenant) if one.status == LessonStatus.CONFIRMED
     ]
     accuracy = row.correct / row.covered if row.covered else None
     accuracies = (

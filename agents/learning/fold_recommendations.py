@@ -25,7 +25,7 @@ from schemas.records import (
     TrustFact,
 )
 from schemas.row_limits import RUN_BYTES_MAX, bytes_of
-from state.learning_tables import Lessons
+from state.partition.learning_tables import LearningTables
 from state.policies import Policies
 from state.storage.table import row_key
 
@@ -37,17 +37,17 @@ DECLINING_MAX = 100  # agents named; the alert is raised long before
 
 
 def fold_fact(
-    fact: LearningFact, place: Provenance, lessons: Lessons, policies: Policies
+    fact: LearningFact, place: Provenance, tables: LearningTables, policies: Policies
 ) -> list[Output] | Refusal:
     """One recommendation tracked, one judgement of a run, or the trend of an agent's trust.
 
     What a run has no room for is refused: to be forgotten without a word would leave it tracked for
     ever.
     """
-    row = lessons.learning.get(row_key(fact.tenant)) or _new_row(fact.tenant, place.now)
+    row = tables.tenants.get(row_key(fact.tenant)) or _new_row(fact.tenant, place.now)
     if fact.kind == LearningFactKind.LEVEL:
-        return _level(row, fact, place, lessons, policies)
-    run = lessons.runs.get(row_key(fact.tenant, fact.run_id)) or RunRow(
+        return _level(row, fact, place, tables, policies)
+    run = tables.runs.get(row_key(fact.tenant, fact.run_id)) or RunRow(
         fact.tenant, fact.run_id, (), (), place.now
     )
     if fact.kind == LearningFactKind.TRACKED:
@@ -75,53 +75,53 @@ def fold_fact(
                 "judge: begin another"
             )
             return Refusal("RUN_FULL", sentence)
-    run, row, outputs = _settled(replace(run, touched_at=place.now), row, place, lessons)
-    lessons.runs.put(run)
-    lessons.kept.put(row_key(run.tenant, run.run_id), place.now + KEPT_MS)
-    _keep(row, lessons)
-    return [*outputs, *_cycled(row, place, lessons, policies)]
+    run, row, outputs = _settled(replace(run, touched_at=place.now), row, place, tables)
+    tables.runs.put(run)
+    tables.run_expiry.put(row_key(run.tenant, run.run_id), place.now + KEPT_MS)
+    _keep(row, tables)
+    return [*outputs, *_cycled(row, place, tables, policies)]
 
 
-def tick(place: Provenance, lessons: Lessons, policies: Policies) -> list[Output]:
+def tick(place: Provenance, tables: LearningTables, policies: Policies) -> list[Output]:
     """Cycles that are due by time, and runs that nobody touched for a week."""
     outputs: list[Output] = []
-    for key in lessons.kept.due(place.now):
-        run = lessons.runs.get(key)
+    for key in tables.run_expiry.due(place.now):
+        run = tables.runs.get(key)
         assert run is not None, f"{key} is due without a row"
-        lessons.runs.drop(key)
-        row = lessons.learning.get(row_key(run.tenant))
+        tables.runs.drop(key)
+        row = tables.tenants.get(row_key(run.tenant))
         waiting = sum(not member.judged for member in run.members)
         if row is not None and waiting:
-            _keep(replace(row, tracked=max(0, row.tracked - waiting)), lessons)
-    for tenant in sorted(lessons.cycles.due(place.now)):
-        row = lessons.learning.get(row_key(tenant))
+            _keep(replace(row, tracked=max(0, row.tracked - waiting)), tables)
+    for tenant in sorted(tables.cycles.due(place.now)):
+        row = tables.tenants.get(row_key(tenant))
         if row is not None:
-            _keep(row, lessons)  # due again, unless a cycle makes that later
-            outputs += _cycled(row, place, lessons, policies)
+            _keep(row, tables)  # due again, unless a cycle makes that later
+            outputs += _cycled(row, place, tables, policies)
     return outputs
 
 
-def rebuild(lessons: Lessons) -> None:
+def rebuild(tables: LearningTables) -> None:
     """What is derived, after rows were restored."""
-    lessons.cycles.rebuild(
-        (row.tenant, at) for row in lessons.learning.rows() if (at := due_at(row)) is not None
+    tables.cycles.rebuild(
+        (row.tenant, at) for row in tables.tenants.rows() if (at := due_at(row)) is not None
     )
-    lessons.kept.rebuild(
-        (row_key(run.tenant, run.run_id), run.touched_at + KEPT_MS) for run in lessons.runs.rows()
+    tables.run_expiry.rebuild(
+        (row_key(run.tenant, run.run_id), run.touched_at + KEPT_MS) for run in tables.runs.rows()
     )
 
 
-def _keep(row: LearningRow, lessons: Lessons) -> None:
-    lessons.learning.put(row)
+def _keep(row: LearningRow, tables: LearningTables) -> None:
+    tables.tenants.put(row)
     at = due_at(row)
     if at is None:
-        lessons.cycles.drop(row.tenant)
+        tables.cycles.drop(row.tenant)
     else:
-        lessons.cycles.put(row.tenant, at)
+        tables.cycles.put(row.tenant, at)
 
 
 def _settled(
-    run: RunRow, row: LearningRow, place: Provenance, lessons: Lessons
+    run: RunRow, row: LearningRow, place: Provenance, tables: LearningTables
 ) -> tuple[RunRow, LearningRow, list[Output]]:
     """Scores every recommendation of the run that a judgement is there for."""
     outputs: list[Output] = []
@@ -134,11 +134,11 @@ def _settled(
         members.append(replace(member, judged=True))
         score = SCORES[verdict.judgement]
         names = belongs_to(member, run.members)
-        known = [lessons.lessons.get(row_key(run.tenant, *named)) for named in names]
+        known = [tables.lessons.get(row_key(run.tenant, *named)) for named in names]
         foresaw = foreseen(known)
         right = 1.0 - abs(score - float(foresaw)) if foresaw is not None else 0.0
         for named, old in zip(names, known, strict=True):
-            lessons.lessons.put(with_outcome(old, run.tenant, named, score, right, place.now))
+            tables.lessons.put(with_outcome(old, run.tenant, named, score, right, place.now))
         row = replace(
             row,
             tracked=max(0, row.tracked - 1),
@@ -185,33 +185,37 @@ def _trust(member: Member, verdict: RunVerdict, score: float, place: Provenance)
 
 
 def _level(
-    row: LearningRow, fact: LearningFact, place: Provenance, lessons: Lessons, policies: Policies
+    row: LearningRow,
+    fact: LearningFact,
+    place: Provenance,
+    tables: LearningTables,
+    policies: Policies,
 ) -> list[Output]:
     declining = set(row.declining) - {fact.agent_id}
     if fact.trend == Trend.DECLINING:
         declining.add(fact.agent_id)
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MAX]))
-    _keep(row, lessons)
+    _keep(row, tables)
     policy = policy_for(row.tenant, policies)
     return observe(
         alert_metrics.DECLINING,
         row.tenant,
         float(len(row.declining)),
         place,
-        lessons,
+        tables.alerts,
         policy,
         row.tenant,
     )
 
 
 def _cycled(
-    row: LearningRow, place: Provenance, lessons: Lessons, policies: Policies
+    row: LearningRow, place: Provenance, tables: LearningTables, policies: Policies
 ) -> list[Output]:
     trigger, late = due(row, place.now)
     if trigger is None:
         return []
-    after, told, outputs = cycle(row, trigger, late, place, lessons)
-    _keep(after, lessons)
+    after, told, outputs = cycle(row, trigger, late, place, tables)
+    _keep(after, tables)
     policy = policy_for(row.tenant, policies)
     gauges = {
         alert_metrics.LATE_MS: float(told.late_ms),
@@ -221,7 +225,7 @@ def _cycled(
     if told.accuracy is not None:
         gauges[alert_metrics.ACCURACY] = told.accuracy
     for metric, value in gauges.items():
-        outputs += observe(metric, row.tenant, value, place, lessons, policy, row.tenant)
+        outputs += observe(metric, row.tenant, value, place, tables.alerts, policy, row.tenant)
     return outputs
 
 

@@ -21,7 +21,7 @@ from schemas.records import (
     TrustLevel,
     TrustRow,
 )
-from state.learning_tables import Lessons
+from state.partition.trust_tables import TrustTables
 from state.policies import Policies
 from state.storage.table import row_key
 
@@ -31,40 +31,40 @@ RATED_AFTER = 10  # outcomes; of fewer an approval rate says nothing
 
 
 def fold_fact(
-    fact: TrustFact, place: Provenance, lessons: Lessons, policies: Policies
+    fact: TrustFact, place: Provenance, tables: TrustTables, policies: Policies
 ) -> list[Output]:
     """One outcome of an agent."""
-    before = lessons.trust.get(row_key(fact.agent_id)) or new_row(
+    before = tables.trust.get(row_key(fact.agent_id)) or new_row(
         fact.agent_id, fact.kind, place.now
     )
-    return _moved(before, added(before, fact, place.now), place, lessons, policies)
+    return _moved(before, added(before, fact, place.now), place, tables, policies)
 
 
-def initialise(request: Request, place: Provenance, lessons: Lessons) -> list[Output]:
+def initialise(request: Request, place: Provenance, tables: TrustTables) -> list[Output]:
     """Begins an agent's trust anew, as if nothing were known; what was known is forgotten."""
     kind = next((kind for kind in AgentKind if kind == request.detail), AgentKind.RECOMMENDER)
-    old = lessons.trust.get(row_key(request.subject))
+    old = tables.trust.get(row_key(request.subject))
     row = replace(new_row(request.subject, kind, place.now), initialised_by=request.requested_by)
     if old is not None:
         row = replace(row, told_boost=old.told_boost, told_priority=old.told_priority)
-    return _told(old, row, place, lessons)
+    return _told(old, row, place, tables)
 
 
-def refresh(place: Provenance, lessons: Lessons, policies: Policies) -> list[Output]:
+def refresh(place: Provenance, tables: TrustTables, policies: Policies) -> list[Output]:
     """Rows that were not updated for six hours: what is known fades, and the trend goes on."""
     outputs: list[Output] = []
-    for key in lessons.stale.due(place.now):
-        row = lessons.trust.get(key)
+    for key in tables.refreshes.due(place.now):
+        row = tables.trust.get(key)
         assert row is not None, f"{key} is due without a row"
-        outputs += _moved(row, faded(row, place.now), place, lessons, policies)
+        outputs += _moved(row, faded(row, place.now), place, tables, policies)
     return outputs
 
 
-def forget(row: TrustRow, place: Provenance, lessons: Lessons) -> list[Output]:
+def forget(row: TrustRow, place: Provenance, tables: TrustTables) -> list[Output]:
     """What is told of an agent whose row left its table: it is heard as one of whom nothing is
     known.
     """
-    lessons.stale.drop(row_key(row.agent_id))
+    tables.refreshes.drop(row_key(row.agent_id))
     unknown = new_row(row.agent_id, row.kind, place.now)
     outputs = []
     if (row.told_boost, row.told_priority) != (unknown.told_boost, unknown.told_priority):
@@ -74,32 +74,32 @@ def forget(row: TrustRow, place: Provenance, lessons: Lessons) -> list[Output]:
     return outputs
 
 
-def rebuild(lessons: Lessons) -> None:
+def rebuild(tables: TrustTables) -> None:
     """What is derived, after rows were restored."""
-    lessons.stale.rebuild(
-        (row_key(row.agent_id), row.updated_at + REFRESH_MS) for row in lessons.trust.rows()
+    tables.refreshes.rebuild(
+        (row_key(row.agent_id), row.updated_at + REFRESH_MS) for row in tables.trust.rows()
     )
 
 
 def _moved(
-    before: TrustRow, row: TrustRow, place: Provenance, lessons: Lessons, policies: Policies
+    before: TrustRow, row: TrustRow, place: Provenance, tables: TrustTables, policies: Policies
 ) -> list[Output]:
     policy = policy_for(row.agent_id, policies)
     row = scored(row, place.now, policy.disable_below)
-    outputs, crowd = _told(before, row, place, lessons), tenant_of(row.agent_id)
+    outputs, crowd = _told(before, row, place, tables), tenant_of(row.agent_id)
     outputs += observe(
-        alert_metrics.TRUST, row.agent_id, row.overall, place, lessons, policy, crowd
+        alert_metrics.TRUST, row.agent_id, row.overall, place, tables.alerts, policy, crowd
     )
     if row.outcomes >= RATED_AFTER:
         rate = row.approved / row.outcomes
         outputs += observe(
-            alert_metrics.APPROVAL_RATE, row.agent_id, rate, place, lessons, policy, crowd
+            alert_metrics.APPROVAL_RATE, row.agent_id, rate, place, tables.alerts, policy, crowd
         )
     return outputs
 
 
 def _told(
-    before: TrustRow | None, row: TrustRow, place: Provenance, lessons: Lessons
+    before: TrustRow | None, row: TrustRow, place: Provenance, tables: TrustTables
 ) -> list[Output]:
     """Keeps the row; every worker is told of a boost or priority that moved, the tenant of a
     trend.
@@ -113,8 +113,8 @@ def _told(
     )
     if (row.trend, row.priority) != earlier:
         outputs.append(_trend(row, place))
-    lessons.trust.put(row)
-    lessons.stale.put(row_key(row.agent_id), row.updated_at + REFRESH_MS)
+    tables.trust.put(row)
+    tables.refreshes.put(row_key(row.agent_id), row.updated_at + REFRESH_MS)
     return outputs
 
 

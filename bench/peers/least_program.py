@@ -23,7 +23,7 @@ from state.storage.hash_map import HashMap64
 from state.storage.name_codes import Keys
 from state.storage.table import Table
 from streams.engine.processor import Processor
-from streams.engine.topology import Topology
+from streams.engine.topology import Topology, no_broadcasts
 from streams.runtime.settings import Settings
 
 CHANGELOG, ROWS = "bench.least-changelog", "bench.rows"
@@ -164,6 +164,7 @@ LEAST = Topology(
     refresh=_nothing,
     rebuild=_nothing,
     remember=None,
+    take_broadcast=no_broadcasts,
 )
 
 

@@ -75,9 +75,13 @@ class ColumnarTable:
         self._index = HashMap64()
         self.keys = Keys(len(self._names))
         self._capacity = _FIRST_CAPACITY
-        self._columns = {
-            name: np.zeros(self._capacity, dtype) for name, dtype in {**columns, **derived}.items()
-        }
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._hold(
+            {
+                name: np.zeros(self._capacity, dtype)
+                for name, dtype in {**columns, **derived}.items()
+            }
+        )
         self._dirty = np.zeros(self._capacity, np.bool_)
         self._gone: dict[str, None] = {}  # keys of deleted rows that no commit wrote yet
 
@@ -176,9 +180,9 @@ class ColumnarTable:
         self._capacity = _FIRST_CAPACITY
         while self._capacity < len(kept):
             self._capacity *= 2
-        self._columns = {
-            name: _longer(column[kept], self._capacity) for name, column in self._columns.items()
-        }
+        self._hold(
+            {name: _longer(column[kept], self._capacity) for name, column in self._columns.items()}
+        )
         self._dirty = _longer(self._dirty[kept], self._capacity)
         return moved
 
@@ -201,14 +205,20 @@ class ColumnarTable:
             values = pc.index_in(values, self._enums[name])
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
+    def _hold(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Takes these columns, each as an attribute of its name too."""
+        self._columns = columns
+        for name, column in columns.items():
+            setattr(self, name, column)
+
     def _grow(self, rows: int) -> None:
         if rows <= self._capacity:
             return
         while self._capacity < rows:
             self._capacity *= 2
-        self._columns = {
-            name: _longer(column, self._capacity) for name, column in self._columns.items()
-        }
+        self._hold(
+            {name: _longer(column, self._capacity) for name, column in self._columns.items()}
+        )
         self._dirty = _longer(self._dirty, self._capacity)
 
 

@@ -13,6 +13,7 @@ from schemas.catalog import RESULTS, local_ids
 from schemas.codec.framing import Codec
 from streams.bench.workload import EXPERIMENTS, METRICS, Workload
 from streams.engine.processor import Processor
+from streams.engine.topology import DECIDING
 from streams.kafka.admin.topics import create
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin, committed_reader, end_offsets
@@ -116,6 +117,6 @@ def _processor(
             ended = monotonic()
             processor.stop()
 
-    processor = Processor(settings, codec, at=at)
+    processor = Processor(settings, codec, at=at, topology=DECIDING)
     processor.run()
     return records / (ended - began)

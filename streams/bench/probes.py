@@ -20,7 +20,7 @@ from schemas.records import (
     ShareStep,
 )
 from schemas.validation.specs_and_policies import COMMANDS_MAX
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.bench.delivered import DeliveredRecord
 
 POLICY = Policy(
@@ -74,7 +74,7 @@ def _length() -> int:
     """The number of records after which the judge, asked here, finds harm: every treated unit
     fails, no other does.
     """
-    codec, tables = Codec(local_ids()), Tables(0, 1)
+    codec, tables = Codec(local_ids()), PartitionState(0, 1)
 
     def found(topic: str, records: list[Record], first: int) -> bool:
         sent = [

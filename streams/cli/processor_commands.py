@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from streams.cli.support.options import Given, command, failed, interruptible, leave
 from streams.engine.processor import Processor
 from streams.engine.quarantine import black_box
+from streams.engine.topology import DECIDING
 from streams.engine.transaction import Crash
 from streams.kafka import schema_ids
 from streams.kafka.admin import topics
@@ -115,7 +116,9 @@ def _process(settings: Settings) -> None:
     introduce("processor", settings.group, settings.slot)
     PARTITIONS.set(settings.partitions)
     health = Health().serve(settings.http_host, settings.http_port)
-    worker = Processor(settings, schema_ids.codec_for(settings), health, box=black_box(settings))
+    worker = Processor(
+        settings, schema_ids.codec_for(settings), health, box=black_box(settings), topology=DECIDING
+    )
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
 
     def stop(_number: int, _frame: object) -> None:

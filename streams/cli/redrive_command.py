@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import POLICIES
+from schemas.catalog import INPUTS, POLICIES
 from streams.cli.support.options import Given, command
 from streams.files.rendering import line
 from streams.operations.redrive import Redriven, Wanted, redrive, survey

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agents.flow.pipeline import INPUTS
+from schemas.catalog import INPUTS
 from streams.cli.approval_commands import By, Why
 from streams.cli.support.options import Given, command
 from streams.operations.skip import skip

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.engine.partition import Owned
+from streams.engine.topology import S
 from streams.runtime.metrics import (
     HELD_RECORDS,
     LAG_RECORDS,
@@ -25,7 +26,7 @@ STRANGERS_SECONDS = 90.0
 _PER_PARTITION = (HELD_RECORDS, LAG_RECORDS, LAG_SECONDS, LAST_TICK, OPEN_TRANSACTION_SECONDS)
 
 
-def measure(statistics: str, owned: Mapping[int, Owned], now: int, prefix: str = "") -> None:
+def measure(statistics: str, owned: Mapping[int, Owned[S]], now: int, prefix: str = "") -> None:
     """Sets the lag of each owned partition. statistics: librdkafka's, of a consumer; now: ms;
     prefix: of the topics at Kafka.
 
@@ -58,7 +59,7 @@ def forget() -> None:
 
 
 def _hold(
-    topic: str, name: str, one: Owned, part: Mapping[str, Any], now: int, prefix: str
+    topic: str, name: str, one: Owned[S], part: Mapping[str, Any], now: int, prefix: str
 ) -> None:
     """Shows the open transaction that a reader of committed records must not pass, and tells once
     of one that stays.

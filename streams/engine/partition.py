@@ -3,12 +3,11 @@ committed.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic
 
 from confluent_kafka import Message
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import apply_broadcast
 from schemas.catalog import TICKS
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.refusals import RefusedRecord
@@ -16,12 +15,12 @@ from streams.engine.circuit_breaker import Key
 from streams.engine.journal import Journal
 from streams.engine.outbox import Emitter
 from streams.engine.quarantine import DEADLY
-from streams.engine.topology import Topology
+from streams.engine.topology import S, Topology
 from streams.runtime.metrics import RECORDS
 
 
 @dataclass(slots=True)
-class Owned:
+class Owned(Generic[S]):
     """One partition.
 
     dirty: something of it is not committed yet. The others are shown, and nothing else is done with
@@ -32,7 +31,7 @@ class Owned:
     were said to have stopped.
     """
 
-    tables: Any  # the topology's State
+    tables: S
     journal: Journal
     dirty: bool = False
     applied_until: dict[str, int] = field(default_factory=dict)
@@ -43,7 +42,12 @@ class Owned:
     held: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
 
     def fold(
-        self, topic: str, records: list[Message], topology: Topology, codec: Codec, emitter: Emitter
+        self,
+        topic: str,
+        records: list[Message],
+        topology: Topology[S],
+        codec: Codec,
+        emitter: Emitter,
     ) -> tuple[bool, list[Key]]:
         """Folds records of one input and emits what follows.
 
@@ -77,14 +81,16 @@ class Owned:
         emitter.dead_letter(topic, self.tables.partition, record, why)
         RECORDS.labels(topic, "dead_letter").inc()
 
-    def take_broadcast(self, record: Message, codec: Codec, emitter: Emitter) -> bool:
+    def take_broadcast(
+        self, record: Message, topology: Topology[S], codec: Codec, emitter: Emitter
+    ) -> bool:
         """Applies a broadcast record once; the owner of partition 0 gives a wrong one its dead
         letter. False: it was.
         """
         topic, offset = record.topic() or "", record.offset() or 0
         if offset < self.journal.broadcast_offsets[topic]:
             return False
-        refused = apply_broadcast(topic, record.value(), self.tables, codec)
+        refused = topology.take_broadcast(topic, record.value(), self.tables, codec, False)
         value = record.value()
         # What is too large was refused for it, and so it would be without its bytes: the entry must
         # fit into a record.

@@ -8,6 +8,7 @@ at the next start.
 import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -22,7 +23,7 @@ from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
 from streams.engine.restore import Assignment, restore
 from streams.engine.ticker import Ticker
-from streams.engine.topology import DECIDING, Topology
+from streams.engine.topology import S, Topology
 from streams.engine.transaction import CommitRefused, Crash, Hook, Outbox, Transactions
 from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topic_conditions import verify
@@ -59,7 +60,7 @@ COLLECT = (
 )  # messages come and go by ten thousands; the default would look at them at every turn
 
 
-class Processor:
+class Processor(Generic[S]):
     """One worker. `run` returns after `stop`; it raises Crash or MendstreamError when it cannot go
     on.
     """
@@ -70,7 +71,8 @@ class Processor:
         codec: Codec,
         health: Health | None = None,
         at: Hook | None = None,
-        topology: Topology = DECIDING,
+        *,
+        topology: Topology[S],
         box: BlackBox | None = None,
     ) -> None:
         """at: called with the name of each point of a commit, for tests that end the process there.
@@ -96,7 +98,7 @@ class Processor:
         self._ticker = Ticker(settings, codec)
         self._breaker = Breaker(settings.breaker)
         self._box = box or BlackBox(None)
-        self._owned: dict[int, Owned] = {}
+        self._owned: dict[int, Owned[S]] = {}
         self._committed: dict[tuple[str, int], int] = {}  # next offsets, by topic and partition
         self._changed_at: float | None = None  # since when there are rows that no commit took
         self._urgent: set[int] = set()  # partitions with what somebody waits for
@@ -231,7 +233,7 @@ class Processor:
     def _take_broadcast(self) -> None:
         for message in self._broadcast.news():
             for partition, owned in self._owned.items():
-                if owned.take_broadcast(message, self._codec, self._emitter):
+                if owned.take_broadcast(message, self._topology, self._codec, self._emitter):
                     self._changed()
                 if owned.journal.full:
                     self._commit((partition,))
@@ -259,7 +261,7 @@ class Processor:
         group = self._consumer.consumer_group_metadata()
         self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
 
-    def _outbox(self, chosen: Mapping[int, Owned]) -> tuple[Outbox, dict[tuple[str, int], int]]:
+    def _outbox(self, chosen: Mapping[int, Owned[S]]) -> tuple[Outbox, dict[tuple[str, int], int]]:
         """What a commit of these partitions holds, and the next offsets it reaches. Raises Refused
         for what is too large.
         """

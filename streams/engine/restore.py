@@ -5,21 +5,20 @@ policies.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import apply_broadcast, keeps_broadcasts
+from agents.flow.pipeline import keeps_broadcasts
 from schemas.catalog import JOURNAL, TICKS
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry
 from streams.engine.journal import Journal
 from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
-from streams.engine.topology import Topology
+from streams.engine.topology import PartitionMemory, S, Topology
 from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import TopicPartitionKey, end_offsets, read, read_places, start_offsets
 from streams.runtime.errors import MendstreamError
@@ -48,13 +47,13 @@ class Assignment:
 
 
 def restore(
-    topology: Topology,
+    topology: Topology[S],
     settings: Settings,
     codec: Codec,
     client: AdminClient,
     assignment: Assignment,
     box: BlackBox,
-) -> dict[int, Owned]:
+) -> dict[int, Owned[S]]:
     """Returns each partition with its tables as its last transaction left them.
 
     Raises MendstreamError if what is stored contradicts itself: better no decision than a wrong
@@ -78,12 +77,14 @@ def restore(
     _read_ids(topology, settings, codec, client, {p: owned[p] for p in known}, box)
     for p in known:
         if not keeps_broadcasts(entries[p].agents):
-            _take_over(owned[p], assignment.broadcast, codec)
+            _take_over(owned[p], topology, assignment.broadcast, codec)
     pa.default_memory_pool().release_unused()  # what decoding took
     return owned
 
 
-def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
+def _take_over(
+    one: Owned[S], topology: Topology[S], broadcast: Sequence[Message], codec: Codec
+) -> None:
     """What an older Mendstream applied of the broadcast topics, of which it kept no rows.
 
     Where rows are kept they alone count, also where there are none: the topic holds what was
@@ -92,7 +93,7 @@ def _take_over(one: Owned, broadcast: Sequence[Message], codec: Codec) -> None:
     for message in broadcast:
         topic = message.topic() or ""
         if (message.offset() or 0) < one.journal.broadcast_offsets[topic]:
-            apply_broadcast(topic, message.value(), one.tables, codec, taken_before=True)
+            topology.take_broadcast(topic, message.value(), one.tables, codec, True)
 
 
 def _counted(
@@ -128,7 +129,7 @@ def last_entries(
 
 
 def _check(
-    owned: Mapping[int, Owned], committed: Mapping[tuple[str, int], int], settings: Settings
+    owned: Mapping[int, Owned[S]], committed: Mapping[tuple[str, int], int], settings: Settings
 ) -> None:
     """The journal and the group's offsets were committed together, so they must agree."""
     for p, one in owned.items():
@@ -144,7 +145,7 @@ def _check(
             )
 
 
-def _check_rows(tables: Any, entry: JournalEntry, settings: Settings) -> None:
+def _check_rows(tables: PartitionMemory, entry: JournalEntry, settings: Settings) -> None:
     """Rows were committed together with their count, so a table topic that lost any shows."""
     found = {topic: len(table) for topic, table in tables.all().items()}
     if entry.rows not in (-1, sum(found.values())):
@@ -157,7 +158,7 @@ def _check_rows(tables: Any, entry: JournalEntry, settings: Settings) -> None:
 
 
 def _read_rows(
-    settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, Any]
+    settings: Settings, codec: Codec, client: AdminClient, tables: Mapping[int, PartitionMemory]
 ) -> None:
     topics = [topic for one in tables.values() for topic in one.all()]
     parts = [TopicPartition(topic, p) for topic in dict.fromkeys(topics) for p in tables]
@@ -172,11 +173,11 @@ def _read_rows(
 
 
 def _read_ids(
-    topology: Topology,
+    topology: Topology[S],
     settings: Settings,
     codec: Codec,
     client: AdminClient,
-    owned: Mapping[int, Owned],
+    owned: Mapping[int, Owned[S]],
     box: BlackBox,
 ) -> None:
     """Reads the last stretch of each input again, for its ids alone."""

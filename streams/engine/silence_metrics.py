@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from schemas.catalog import METRICS, RESULTS
 from schemas.records import ExperimentStatus
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.engine.partition import Owned
+from streams.engine.topology import S
 from streams.runtime.metrics import SILENT_ARMS, SILENT_SUBJECTS, UNWATCHED_SUBJECTS
 
 log = logging.getLogger("mendstream.silent")
@@ -15,21 +16,25 @@ NAMED_MAX = 5  # in a line of the log
 _PER_PARTITION = (SILENT_ARMS, SILENT_SUBJECTS, UNWATCHED_SUBJECTS)
 
 
-def measure(owned: Mapping[int, Owned], silent_ms: int) -> None:
+def measure(owned: Mapping[int, Owned[S]], silent_ms: int) -> None:
     """Sets the figures of each owned partition, by its own clock: in a backlog nobody has stopped
     who is not read yet.
     """
     for number, one in owned.items():
         tables, now = one.tables, _read_until(one)
-        if not isinstance(tables, Tables) or not one.ticked_at or now is None:
+        if not isinstance(tables, PartitionState) or not one.ticked_at or now is None:
             continue
-        arms = [arm for arm in tables.silence.stopped_arms(now, silent_ms) if _open(tables, arm[0])]
-        subjects = tables.silence.stopped_subjects(now, silent_ms)
+        arms = [
+            arm
+            for arm in tables.experiments.silence.stopped_arms(now, silent_ms)
+            if _open(tables, arm[0])
+        ]
+        subjects = tables.experiments.silence.stopped_subjects(now, silent_ms)
         _say("arms", [f"{key} {variant}" for key, variant in arms], one)
         _say("subjects", subjects, one)
         SILENT_ARMS.labels(str(number)).set(len(arms))
         SILENT_SUBJECTS.labels(str(number)).set(len(subjects))
-        UNWATCHED_SUBJECTS.labels(str(number)).set(tables.silence.unwatched)
+        UNWATCHED_SUBJECTS.labels(str(number)).set(tables.experiments.silence.unwatched)
 
 
 def forget() -> None:
@@ -38,7 +43,7 @@ def forget() -> None:
         gauge.clear()
 
 
-def _read_until(one: Owned) -> int | None:
+def _read_until(one: Owned[S]) -> int | None:
     """Up to which moment all that is sent to a partition is read; None where that is not known yet,
     after a restart.
 
@@ -49,15 +54,15 @@ def _read_until(one: Owned) -> int | None:
     return min(one.tables.now, *known) if len(known) == len(moments) else None
 
 
-def _open(tables: Tables, key: str) -> bool:
+def _open(tables: PartitionState, key: str) -> bool:
     """Whether an experiment is undecided: after a rollback an arm is to stop, and after a promotion
     the other.
     """
-    row = tables.experiments.get(key)
+    row = tables.experiments.experiments.get(key)
     return row is not None and row.status != ExperimentStatus.STOPPED and not row.decided
 
 
-def _say(what: str, names: list[str], one: Owned) -> None:
+def _say(what: str, names: list[str], one: Owned[S]) -> None:
     """Names those that stopped since, once; a metric must not have as many labels as there are
     names.
     """

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from agents.core.effects import Output
-from agents.flow.ingress import COLUMNAR
+from agents.flow.inputs import is_columnar
 from agents.flow.pipeline import refresh
 from schemas.catalog import (
     COMMANDS,
@@ -24,8 +24,8 @@ from schemas.catalog import (
 from schemas.codec.framing import Codec, Record
 from schemas.ids import partition_of
 from schemas.records import Command, Decision, Outcome
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 from streams.history.record_diff import Difference, differences, proofs
 from streams.history.reexecution import Cut, ProgressCallback, ReplayStep, reexecute
 from streams.kafka.admin.topics import check
@@ -170,7 +170,7 @@ def cut_after(places: Iterable[tuple[str, int]]) -> Cut:
     wanted = sorted(places)
 
     def cut(topic: str, records: list[Message]) -> Iterable[list[Message]]:
-        if not wanted and topic not in COLUMNAR:
+        if not wanted and not is_columnar(topic):
             return [[record] for record in records]
         inner = [
             bisect_right(records, at, key=lambda each: each.offset() or 0)
@@ -184,7 +184,9 @@ def cut_after(places: Iterable[tuple[str, int]]) -> Cut:
     return cut
 
 
-def rows_beside(decision: Decision, tables: Tables, codec: Codec) -> dict[str, list[Record]]:
+def rows_beside(
+    decision: Decision, tables: PartitionState, codec: Codec
+) -> dict[str, list[Record]]:
     """The rows that a decision was read from: the arms of its metric and their experiment, or the
     watch of its metric.
     """

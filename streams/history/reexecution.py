@@ -15,7 +15,7 @@ from agents.flow.pipeline import apply_broadcast, apply_policy, fold
 from schemas.catalog import BROADCASTS, JOURNAL, POLICIES
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry, Policy
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.engine.topology import DECIDING, tables_of
 from streams.kafka.reading import end_offsets, read, start_offsets
 from streams.runtime.errors import MendstreamError
@@ -36,7 +36,7 @@ class ReplayStep:
     """
 
     entry: JournalEntry
-    tables: Tables
+    tables: PartitionState
     piece: Slice | None
     effects: Effects
 
@@ -59,7 +59,7 @@ def reexecute(
     policies: in force from the beginning, instead of all that were recorded. Raises MendstreamError
     where the log does not reach back that far, and where other agents wrote it.
     """
-    tables: Tables | None = None
+    tables: PartitionState | None = None
     logs: dict[str, _Log] = {}
     for entry in _journal(settings, codec, client, partition):
         if tables is None:
@@ -137,8 +137,8 @@ def _journal(
             yield entry
 
 
-def _check_agents(entry: JournalEntry, tables: Tables) -> None:
-    agents = DECIDING.agents(tables.dedupe_window, tables.lessons.enabled)
+def _check_agents(entry: JournalEntry, tables: PartitionState) -> None:
+    agents = DECIDING.agents(tables.dedupe_window, tables.trust.enabled)
     if entry.agents != agents:
         raise MendstreamError(
             f"Partition {entry.partition}: entry {entry.number} was written by agents "

@@ -7,17 +7,17 @@ remembered.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException, TopicPartition
 
 from agents.core.batch import Slice
-from agents.flow.ingress import COLUMNAR, BatchFates, admit_columns, admit_rare
+from agents.flow.pipeline import admitted_offsets
 from schemas.catalog import BROADCASTS, DEAD_LETTERS, JOURNAL, POLICIES
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.engine.restore import last_entries
 from streams.kafka.dead_letters import letter
 from streams.kafka.error_messages import explained
@@ -204,28 +204,16 @@ class Aftermath:
             first, end = ranges[part.topic, part.partition]
             ranges[part.topic, part.partition] = max(first, start), end
         tables = {
-            p: Tables(p, self._settings.partitions, self._settings.dedupe_window) for _, p in ranges
+            p: PartitionState(p, self._settings.partitions, self._settings.dedupe_window)
+            for _, p in ranges
         }
         for places in read_places(self._settings, ranges, _BATCH):
             for (topic, p), records in places.items():
                 piece = Slice.of(topic, p, records)  # type: ignore[arg-type]
-                for offset in _admitted(piece, tables[p], self._codec):
+                for offset in admitted_offsets(piece, tables[p], self._codec):
                     if within(written[topic, p], offset):
                         put(fresh[topic, p], offset)
         return fresh
-
-
-def _admitted(piece: Slice, tables: Tables, codec: Codec) -> Iterable[int]:
-    """The offsets of the records that the admission lets through."""
-    if piece.topic in COLUMNAR:
-        facts = admit_columns(piece, tables, codec, piece.append_times, BatchFates())
-        return [int(offset) for offset in facts.offsets]
-    admitted = (
-        at
-        for at in range(len(piece.records))
-        if admit_rare(piece, at, tables, codec, BatchFates()) is not None
-    )
-    return [int(piece.offsets[at]) for at in admitted]
 
 
 def _reached(

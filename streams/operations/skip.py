@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import JOURNAL
+from schemas.catalog import INPUTS, JOURNAL
 from schemas.codec.framing import Codec
 from schemas.refusals import RefusedRecord
 from streams.engine.journal import Journal

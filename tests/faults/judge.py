@@ -12,18 +12,18 @@ from pathlib import Path
 from confluent_kafka import Message, TopicPartition
 
 from agents.flow.ingress import FORWARDED_FROM
-from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
     ADVICE,
     COMMANDS,
     DEAD_LETTERS,
     DECISIONS,
     FAILURES,
+    INPUTS,
     PATTERN_FACTS,
     TOPICS,
 )
 from schemas.records import JournalEntry
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.history.replay import main as replay
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, committed
@@ -34,7 +34,7 @@ from tests.faults.reference import Found, Mend, folded
 from tests.kafka.logs import CODEC, Place, headers, journal
 
 FEWEST_COMMANDS = 6  # with fewer, a run that lost all of them would look well
-TABLES = tuple(Tables(0, 1).all())
+TABLES = tuple(PartitionState(0, 1).all())
 OUTPUTS = (DECISIONS, *COMMANDS.values(), FAILURES, PATTERN_FACTS, ADVICE)
 
 

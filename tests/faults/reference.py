@@ -8,11 +8,12 @@ from typing import Any
 from confluent_kafka import Message, TopicPartition
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import INPUTS, apply_policy, fold, refresh
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import (
     ADMISSIONS,
     ADVICE,
     DEAD_LETTERS,
+    INPUTS,
     METRICS,
     PATTERN_FACTS,
     POLICIES,
@@ -42,7 +43,7 @@ from schemas.records import (
     PatternFactKind,
     SightingsRow,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
 from tests.kafka.logs import CODEC, Place, headers, messages, reason
@@ -96,7 +97,7 @@ def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> 
     found, log = Found(), _log(settings, upto)
     policies = messages(settings, POLICIES)
     for p in range(settings.partitions):
-        tables = Tables(p, settings.partitions, settings.dedupe_window)
+        tables = PartitionState(p, settings.partitions, settings.dedupe_window)
         for policy in policies:
             apply_policy(policy.value(), tables, CODEC)
         for topic in ORDER:

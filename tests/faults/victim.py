@@ -10,11 +10,11 @@ import os
 import signal
 import sys
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from agents.core.batch import Slice
 from agents.core.effects import Effects
 from schemas.codec.framing import Codec
+from state.partition.partition_state import PartitionState
 from streams.engine import transaction
 from streams.engine.processor import Processor
 from streams.engine.quarantine import black_box
@@ -104,16 +104,16 @@ def _decisions() -> float:
     )
 
 
-def poisoned(job: Topology) -> Topology:
+def poisoned(job: Topology[PartitionState]) -> Topology[PartitionState]:
     """The same job, but for what it cannot stomach."""
     remember = job.remember
     assert remember is not None
 
-    def fold(piece: Slice, state: Any, codec: Codec) -> Effects:
+    def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
         _swallow(piece)
         return job.fold(piece, state, codec)
 
-    def take_in(piece: Slice, state: Any, codec: Codec) -> None:
+    def take_in(piece: Slice, state: PartitionState, codec: Codec) -> None:
         _swallow(piece)
         remember(piece, state, codec)
 

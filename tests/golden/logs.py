@@ -15,7 +15,7 @@ from agents.core.batch import Slice
 from schemas.catalog import DEAD_LETTERS, POLICIES, SPECS
 from schemas.ids import event_uuid
 from schemas.records import ExperimentSpec, Policy
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.cli.apply_commands import read_policies, read_specs
 from streams.demo import datasets
 from streams.demo.datasets import DATA, DemoEvent
@@ -82,7 +82,7 @@ def _play_data_set(name: str) -> Behaviour:
             Sent(CODEC.encode(event.record), at, NOON + at) for at, event in enumerate(some, start)
         ]
         steps.append(Slice.of(some[0].topic, 0, sent))
-    tables = Tables(0, 1)
+    tables = PartitionState(0, 1)
     folded = take_all(steps, tables)
     return _folded_behaviour(f"demo: {name}", steps, folded, tables)
 
@@ -95,13 +95,13 @@ def _with_fixed_ids(records: Sequence[FromFile]) -> list[FromFile]:
 
 
 def _folded_behaviour(
-    name: str, steps: Iterable[Step], folded: Folded, tables: Tables
+    name: str, steps: Iterable[Step], folded: Folded, tables: PartitionState
 ) -> Behaviour:
     log = [value for step in steps for value in _values(step)]
     return Behaviour.of(name, log, _written(folded, tables))
 
 
-def _written(folded: Folded, tables: Tables) -> dict[str, list[Written]]:
+def _written(folded: Folded, tables: PartitionState) -> dict[str, list[Written]]:
     written: dict[str, list[Written]] = defaultdict(list)
     for topic, key, event_id, value in folded.outputs:
         written[topic].append((f"{key} {event_id}".encode(), value))
@@ -132,7 +132,7 @@ def _play_inputs(seed: int) -> Behaviour:
             if values
         ]
         sent += [value for values in inputs.values() for value in values]
-        tables = Tables(partition, PARTITIONS)
+        tables = PartitionState(partition, PARTITIONS)
         for topic, records in _written(take_all(steps, tables), tables).items():
             written[topic] += records
     return Behaviour.of(f"simulation: {seed}", sent, written)

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TOPICS
+from schemas.catalog import INPUTS, METRICS, POLICIES, RESULTS, SPECS, STATUS, TICKS, TOPICS
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Tick

@@ -12,10 +12,11 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
-from agents.flow.pipeline import INPUTS, apply_policy, fold, refresh
+from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import (
     COMMANDS,
     DEAD_LETTERS,
+    INPUTS,
     POLICIES,
     RESULTS,
     SPECS,
@@ -27,7 +28,7 @@ from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, ExperimentSpec, Policy
 from schemas.validation.specs_and_policies import COMMANDS_MAX
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of
 from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import letter
@@ -309,7 +310,7 @@ class Reference:
     """
 
     def __init__(self) -> None:
-        tables, now = Tables(0, 1), now_ms()
+        tables, now = PartitionState(0, 1), now_ms()
         assert apply_policy(CODEC.encode(POLICY), tables, CODEC) is None
         values: list[tuple[str, Record]] = [
             (SPECS, good_spec(0)),
@@ -322,7 +323,10 @@ class Reference:
         refresh(tables)
         rows = [
             CODEC.decode(name, value)
-            for name, kept in (("ArmRow", tables.arms), ("ExperimentRow", tables.experiments))
+            for name, kept in (
+                ("ArmRow", tables.experiments.arms),
+                ("ExperimentRow", tables.experiments.experiments),
+            )
             for _, value in kept.snapshot(CODEC)
         ]
         self.commands, self.rows = masked(found), masked(rows)

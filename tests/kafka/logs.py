@@ -8,12 +8,12 @@ import numpy as np
 from confluent_kafka import Message, TopicPartition
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import INPUTS, apply_policy, fold
-from schemas.catalog import BROADCASTS, COMMANDS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
+from agents.flow.pipeline import apply_policy, fold
+from schemas.catalog import BROADCASTS, COMMANDS, INPUTS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
 from schemas.codec.framing import Codec, Record
 from schemas.ids import partition_of
 from schemas.records import Command, ExperimentResult, ExperimentSpec, JournalEntry
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.engine.restore import last_entries
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
@@ -167,7 +167,7 @@ def calm(settings: Settings) -> list[Command]:
     """
     found, policies = [], messages(settings, POLICIES)
     for p in range(settings.partitions):
-        tables = Tables(p, settings.partitions, settings.dedupe_window)
+        tables = PartitionState(p, settings.partitions, settings.dedupe_window)
         for policy in policies:
             apply_policy(policy.value(), tables, CODEC)
         for topic in (SPECS, RESULTS):

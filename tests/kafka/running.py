@@ -144,7 +144,7 @@ class Threaded:
     """A processor in a thread. Leaving it stops the processor, and raises what ended it before."""
 
     def __init__(
-        self, settings: Settings, health: Health | None = None, topology: Topology = DECIDING
+        self, settings: Settings, health: Health | None = None, topology: Topology[Any] = DECIDING
     ) -> None:
         self._health = health or Health()
         self.processor = Processor(settings, CODEC, self._health, topology=topology)

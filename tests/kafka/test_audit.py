@@ -13,7 +13,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import partition_of
 from schemas.records import ArmRow, JournalEntry, RollbackCommand, Step
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin
 from streams.operations.audit.audit import audit
@@ -39,7 +39,7 @@ from tests.kafka.running import SECONDS, Feeder, Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
 PLANTED = 20_000
-TABLES = len(Tables(0, 1).all())  # of each partition
+TABLES = len(PartitionState(0, 1).all())  # of each partition
 ROLLBACKS = COMMANDS["ROLLBACK"]
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from schemas.catalog import RESULTS, TABLES_COMMANDS
 from streams.cli.app import application
 from streams.engine.processor import Processor
+from streams.engine.topology import DECIDING
 from streams.kafka.admin.topic_conditions import FIX, unmet
 from streams.kafka.admin_types import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from streams.kafka.reading import admin
@@ -37,7 +38,7 @@ def test_topics_that_lose_records_are_refused_told_and_mended() -> None:
         with pytest.raises(
             MendstreamError, match=r"cleanup\.policy is delete, so rows are deleted by age"
         ):
-            Processor(settings, CODEC)
+            Processor(settings, CODEC, topology=DECIDING)
         check = [*FIX.split()[1:-1], "--bootstrap", embedded.bootstrap, "--partitions", "1"]
         told = CliRunner().invoke(application(), check)
         assert (told.exit_code, "2 conditions are not met" in told.output) == (1, True)

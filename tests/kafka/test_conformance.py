@@ -126,7 +126,7 @@ def test_a_careless_deployer_is_found_wanting_in_every_point_but_one(
         '["command_id"] in self._state["done"]',
         '["target"] is None',
     )
-    careless(tmp_path / "examples" / "duties.py", " verify(topic", " (lambda *_: None)(topic")
+    careless(tmp_path / "examples" / "duties.py", " verify(\n", " (lambda *_: None)(\n")
     careless(tmp_path / "examples" / "duties.py", '["fencing_token"] <= ', '["fencing_token"] < -')
     careless(
         tmp_path / "examples" / "duties.py",

@@ -30,7 +30,7 @@ from schemas.records import (
     TrustRow,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.history.replay import main as replay
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
@@ -200,7 +200,7 @@ def test_all_of_it_replays_to_the_same_bytes(settings: Settings, tmp_path: Path)
     with (tmp_path / "replay.log").open("w") as said, redirect_stdout(said):
         assert replay(settings) == 0, (tmp_path / "replay.log").read_text()
     text = (tmp_path / "replay.log").read_text()
-    assert f"{len(Tables(0, 1).all()) * settings.partitions} tables: byte-equal" in text
+    assert f"{len(PartitionState(0, 1).all()) * settings.partitions} tables: byte-equal" in text
 
 
 def test_without_learning_recommendations_change_nothing_and_decisions_go_on() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.catalog import RESULTS
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.engine.topology import DECIDING
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
@@ -35,7 +35,7 @@ def test_a_restore_longer_than_the_session_keeps_its_partitions_while_another_jo
 ) -> None:
     restored: list[int] = []  # partitions, in the order in which they were
 
-    def slowly(tables: Tables) -> None:
+    def slowly(tables: PartitionState) -> None:
         until = (
             monotonic() + SESSION_SECONDS
         )  # of one partition, so that all of them take a few sessions

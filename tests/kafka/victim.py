@@ -16,6 +16,7 @@ from typing import Any
 from schemas.catalog import local_ids
 from schemas.codec.framing import Codec
 from streams.engine.processor import Processor
+from streams.engine.topology import DECIDING
 from streams.runtime.settings import Settings
 
 
@@ -31,7 +32,9 @@ def main() -> None:
         if reached == "committed" and processor.progress(ends) >= total:
             processor.stop()
 
-    processor = Processor(Settings(bootstrap=bootstrap, **given), Codec(local_ids()), at=at)
+    processor = Processor(
+        Settings(bootstrap=bootstrap, **given), Codec(local_ids()), at=at, topology=DECIDING
+    )
     processor.run()
 
 

@@ -14,8 +14,18 @@ import numpy as np
 from hypothesis import strategies as st
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import INPUTS, apply_broadcast, fold, refresh
-from schemas.catalog import METRICS, POLICIES, REQUESTS, RESULTS, SPECS, STATUS, TICKS, TRUST_LEVELS
+from agents.flow.pipeline import apply_broadcast, fold, refresh
+from schemas.catalog import (
+    INPUTS,
+    METRICS,
+    POLICIES,
+    REQUESTS,
+    RESULTS,
+    SPECS,
+    STATUS,
+    TICKS,
+    TRUST_LEVELS,
+)
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -37,7 +47,7 @@ from schemas.records import (
     Status,
     Tick,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, Sent
 from tests.laws import people
 from tests.laws.advice import AWAY, HOME, PARTITIONS, advice
@@ -280,11 +290,11 @@ class Folded:
     verdicts: list[str] = field(default_factory=list)
 
 
-def fresh_tables() -> Tables:
-    return Tables(0, PARTITIONS, dedupe_window=WINDOW)
+def fresh_tables() -> PartitionState:
+    return PartitionState(0, PARTITIONS, dedupe_window=WINDOW)
 
 
-def take(step: Step, tables: Tables, into: Folded) -> None:
+def take(step: Step, tables: PartitionState, into: Folded) -> None:
     """Folds one slice, or takes one broadcast record."""
     if isinstance(step, Told):
         apply_broadcast(step.topic, step.value, tables, CODEC)
@@ -310,14 +320,14 @@ def take(step: Step, tables: Tables, into: Folded) -> None:
     assert len(set(fated)) == len(fated)
 
 
-def take_all(steps: Iterable[Step], tables: Tables) -> Folded:
+def take_all(steps: Iterable[Step], tables: PartitionState) -> Folded:
     into = Folded()
     for step in steps:
         take(step, tables, into)
     return into
 
 
-def snapshot(tables: Tables) -> dict[str, dict[str, bytes]]:
+def snapshot(tables: PartitionState) -> dict[str, dict[str, bytes]]:
     """Every row of every table, after its evidence was worked out."""
     refresh(tables)
     return {topic: dict(table.snapshot(CODEC)) for topic, table in tables.all().items()}
@@ -332,14 +342,16 @@ def pieces(piece: Slice, at: Iterable[int]) -> Iterator[Slice]:
             yield Slice.of(piece.topic, piece.partition, records[first:last])
 
 
-def telling_offsets(tables: Tables) -> dict[str, set[int]]:
+def telling_offsets(tables: PartitionState) -> dict[str, set[int]]:
     """Where something happened, by topic: near it a wrong fold is likeliest to show."""
-    arms = tables.arms
+    arms = tables.experiments.arms
     n = len(arms)
     columns = ("first_offset", "applied_offset", "base_offset", "harm_offset", "gain_offset")
     results = {int(offset) for column in columns for offset in arms[column][:n]}
-    results |= {done.offset for row in tables.experiments.rows() for done in row.decided}
-    versions = [version for row in tables.metrics.rows() for version in row.versions]
+    results |= {
+        done.offset for row in tables.experiments.experiments.rows() for done in row.decided
+    }
+    versions = [version for row in tables.drift.metrics.rows() for version in row.versions]
     metrics = {
         offset for v in versions for offset in (v.first_offset, v.applied_offset, v.window_offset)
     }
@@ -366,7 +378,7 @@ class History:
     """The steps written so far, folded whole as they came."""
 
     steps: list[Step] = field(default_factory=list)
-    tables: Tables = field(default_factory=fresh_tables)
+    tables: PartitionState = field(default_factory=fresh_tables)
     folded: Folded = field(default_factory=Folded)
     _offsets: dict[str, int] = field(default_factory=dict)
     _now: int = NOON
@@ -404,7 +416,7 @@ class History:
                 for topic, records in advice(chapter.seed, chapter.n, number).items():
                     self._send(topic, records, chapter.seed)
             case People():
-                rows = list(self.tables.commands.rows())
+                rows = list(self.tables.commands.commands.rows())
                 for topic, record in people.said(chapter.seed, chapter.n, number, rows, HOME[:3]):
                     self._send(topic, [record], chapter.seed)
             case Rolled():
@@ -446,7 +458,7 @@ class History:
                     self.add(Told(topic, value))
 
     def _answers(self, chapter: Answers, number: int) -> Iterator[Record]:
-        for row in [row for row in self.tables.commands.rows() if row.fencing_token > 0]:
+        for row in [row for row in self.tables.commands.commands.rows() if row.fencing_token > 0]:
             yield CommandStatus(
                 event_id=event_uuid("status", number, row.command_id),
                 command_id=row.command_id,
@@ -471,7 +483,7 @@ class History:
         rng = np.random.default_rng([chapter.seed, number])
         rows = [
             row
-            for row in self.tables.commands.rows()
+            for row in self.tables.commands.commands.rows()
             if row.experiment_id == _ROLLED[1] and row.fencing_token
         ]
         for at in range(chapter.n if rows else 0):

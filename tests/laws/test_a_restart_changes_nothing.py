@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.flow.pipeline import rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, piece, result, sent
 from tests.laws.advice import HOME
 from tests.laws.histories import (
@@ -40,7 +40,7 @@ class Changelog:
 
     rows: dict[str, Rows] = field(default_factory=dict)
 
-    def commit(self, tables: Tables) -> None:
+    def commit(self, tables: PartitionState) -> None:
         refresh(tables)
         for topic, table in tables.all().items():
             self.rows.setdefault(topic, []).extend(table.changed(CODEC))
@@ -57,7 +57,9 @@ class Changelog:
         return kept
 
 
-def restored(rows: dict[str, Rows], before: Tables, steps: Iterable[Step]) -> Tables:
+def restored(
+    rows: dict[str, Rows], before: PartitionState, steps: Iterable[Step]
+) -> PartitionState:
     tables = fresh_tables()
     for topic, table in tables.all().items():
         table.restore(rows.get(topic, []), CODEC)
@@ -107,7 +109,7 @@ def test_two_treatments_that_one_record_decides_are_decided_in_the_same_order_af
     """Compaction keeps rows in the order of their last change, which is not the order in which arms
     came.
     """
-    before, after, records = fresh_tables(), list[Tables](), []
+    before, after, records = fresh_tables(), list[PartitionState](), []
     terms = replace(SPECIFIED[2], metrics=SPECIFIED[2].metrics[:1], min_count=500)
     for at, (variant, count, total) in enumerate(
         [("control", 100, 93.0), ("c", 600, 300.0), ("b", 600, 300.0), ("control", 900, 860.0)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.flow.pipeline import refresh
 from schemas.records import Status
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC
 from tests.laws.histories import (
     Advisers,
@@ -229,7 +229,7 @@ def test_a_long_run_of_one_key_folds_as_its_pieces() -> None:
     assert (folded, snapshot(tables)) == (history.folded, snapshot(history.tables))
 
 
-def commit(tables: Tables, written: dict[str, dict[str, bytes | None]]) -> None:
+def commit(tables: PartitionState, written: dict[str, dict[str, bytes | None]]) -> None:
     refresh(tables)
     for topic, table in tables.all().items():
         written.setdefault(topic, {}).update(table.changed(CODEC))

@@ -193,7 +193,7 @@ class Lives(RuleBasedStateMachine):
                 assert self.life.row(command_id).phase not in _ISSUED
 
     def _rows(self) -> None:
-        due = set(self.life.tables.due)
+        due = set(self.life.tables.commands.deadlines)
         for row in self.life.rows():
             assert row.phase == self.phase[row.command_id]
             assert (row.command_id in due) is (row.phase in _OPEN - {Phase.COMPENSATING})

@@ -24,7 +24,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, piece, result, sent, spec, tables
 
 AUTO = Policy(event_id="auto", policy_id="all", deploy=Autonomy.AUTO, min_count=20, alpha=0.4)
@@ -34,7 +34,9 @@ REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
 ERROR = MetricSpec("error", Role.GUARDRAIL, DOWN, MetricKind.RATE, margin=0.5)
 
 
-def play(records: list[ExperimentResult], *specs: ExperimentSpec) -> tuple[list[Output], Tables]:
+def play(
+    records: list[ExperimentResult], *specs: ExperimentSpec
+) -> tuple[list[Output], PartitionState]:
     state = tables()
     apply_policy(CODEC.encode(AUTO), state, CODEC)
     if specs:

@@ -53,7 +53,7 @@ def test_lives_after_lives_are_the_same_bytes_wherever_they_are_cut() -> None:
     history = History.of(LIVES)
     ordinals = {
         row.experiment_id: row.ordinal
-        for row in history.tables.experiments.rows()
+        for row in history.tables.experiments.experiments.rows()
         if row.started_offset >= 0
     }
     assert max(ordinals.values()) > 6  # some had a second life

@@ -22,7 +22,7 @@ from streams.engine.transaction import Hook
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
 from tests.oracle.control import Control
-from tests.oracle.topology import EOS
+from tests.oracle.topology import EOS, Totals
 
 AT_WORK = "at work"  # said once, after the first commit
 GRACE_SECONDS = 20.0  # to leave; past them it ends at once, so that none outlives its parent
@@ -46,7 +46,7 @@ class Orders:
             number, _ = self._orders.popleft()
             os.kill(os.getpid(), number)
 
-    def obey(self, worker: Processor | Control) -> None:
+    def obey(self, worker: Processor[Totals] | Control) -> None:
         """Takes orders until there are no more."""
         for line in sys.stdin:
             name, point = line.split()
@@ -70,7 +70,7 @@ def main() -> None:
     _end(code)
 
 
-def _made(kind: str, at: Hook) -> Processor | Control:
+def _made(kind: str, at: Hook) -> Processor[Totals] | Control:
     settings, codec = Settings(), Codec(local_ids())
     return (
         Processor(settings, codec, at=at, topology=EOS)

@@ -12,7 +12,7 @@ import typer
 import yaml
 from pydantic import SecretStr
 
-from agents.flow.pipeline import INPUTS
+from schemas.catalog import INPUTS
 from streams.cli.app import application
 from streams.executor import process
 from streams.executor.config_files import read_written

@@ -11,7 +11,7 @@ from schemas.catalog import DECISIONS, RESULTS, SPECS, TABLES_ARMS
 from schemas.codec.framing import Codec
 from state.storage.table import Table
 from streams.engine.outbox import Emitter
-from streams.engine.topology import Topology
+from streams.engine.topology import Topology, no_broadcasts
 from streams.engine.transaction import Outbox
 from streams.runtime.settings import Settings
 
@@ -101,5 +101,6 @@ COUNTING = Topology(
     refresh=_nothing,
     rebuild=_nothing,
     remember=None,
+    take_broadcast=no_broadcasts,
     emitter=CountEmitter,
 )

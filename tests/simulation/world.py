@@ -56,7 +56,7 @@ class World:
     def __init__(
         self,
         seed: int,
-        topology: Topology,
+        topology: Topology[Any],
         codec: Codec,
         inputs: list[Sent],
         workers: int,
@@ -75,7 +75,7 @@ class World:
         self._left = {"kill": faults.kills, "freeze": faults.freezes, "expire": faults.expiries}
         self._left |= {"time out": faults.time_outs, "request": faults.requests}
         self._later: list[tuple[int, Callable[[], None]]] = []
-        self._processors: dict[str, Processor] = {}
+        self._processors: dict[str, Processor[Any]] = {}
         self._thaw: dict[str, int] = {}
         self.happened: list[str] = []
         self._done = False

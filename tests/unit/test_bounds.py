@@ -21,7 +21,7 @@ from schemas.records import (
     PatternFactKind,
     SignalRow,
 )
-from state.learning_tables import Lessons
+from state.partition.partition_state import PartitionState
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -84,10 +84,10 @@ BOUNDS = {
     "FOLLOWED_KEPT": "SHOWN: what so many patterns followed tells of none of them",
     "agents/failures/patterns/strategy_ranking.py "
     "ACTIONS_KEPT": "SHOWN: actions that were tried least give way; strategies are fewer",
-    "agents/commands/known_subjects.py NEWCOMERS_MAX": "REFUSED: with the tenant's name",
+    "agents/flow/newcomers.py NEWCOMERS_MAX": "REFUSED: with the tenant's name",
     "state/seen_ids.py WINDOW": "TOLD: docs/limits.md says how long a duplicate is known",
     "state/seen_ids.py _HELD": "EXACT: a sweep takes only what is out of the window",
-    "state/tables.py SLICE_MAX": "EXACT: slices are shorter",
+    "state/partition/experiment_tables.py SLICE_MAX": "EXACT: slices are shorter",
     "state/experiment_arms.py HELD": "EXACT: a cache, gathered anew",
     "state/silent_senders.py SUBJECTS_MAX": "TOLD: a metric counts the unwatched",
     "state/silent_senders.py LOOKED_AT_MAX": "SHOWN: of more no exact count is needed",
@@ -162,7 +162,7 @@ def test_a_recommendation_past_those_of_a_run_is_refused_and_tracked_by_nobody()
         loop.refused
         == [f"RUN_FULL: run r has {MEMBERS_MAX} recommendations already: begin another"] * 2
     )
-    (row,) = loop.tables.lessons.learning.rows()
+    (row,) = loop.tables.learning.tenants.rows()
     assert row.tracked == MEMBERS_MAX
 
 
@@ -175,7 +175,7 @@ def test_outcomes_of_more_than_are_kept_are_all_folded_and_that_of_the_run_stays
     ]
     loop.send(LEARNING_FACTS, [*judged, fact(5_000, LearningFactKind.JUDGED, recommendation_id="")])
     loop.send(LEARNING_FACTS, [fact(6_000, LearningFactKind.TRACKED)])
-    (row,) = loop.tables.lessons.learning.rows()
+    (row,) = loop.tables.learning.tenants.rows()
     assert (loop.refused, row.outcomes, row.tracked) == ([], n + 1, 0)
 
 
@@ -187,11 +187,11 @@ def test_outcomes_that_wait_for_nothing_that_comes_are_refused() -> None:
 
 
 def test_a_signal_that_comes_again_and_again_pushes_out_no_other() -> None:
-    lessons = Lessons()
+    failures = PartitionState(0, 1).failures
     for n in range(3 * SIGHTINGS_KEPT):
         signal = "rare" if n == 0 else "frequent"
-        sight("bot", signal, NOON + n, Provenance("t", 0, n, NOON + n), lessons)
-    kept = sightings_of("bot", lessons)
+        sight("bot", signal, NOON + n, Provenance("t", 0, n, NOON + n), failures)
+    kept = sightings_of("bot", failures)
     assert len(kept) == SIGHTINGS_KEPT
     assert [one.signal for one in kept].count("rare") == 1
     assert kept[-1].occurred_at == NOON + 3 * SIGHTINGS_KEPT - 1

@@ -13,16 +13,19 @@ from agents.experiments.plan.frozen_plan import hastened, started, with_metric
 from agents.experiments.plan.terms import NEVER, frozen_of, may_command, plan_of
 from agents.experiments.totals.totals import Flags, Ints
 from schemas.records import ExperimentRow, Pair
+from state.arms_table import NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import NULLABLE, STATES, Tables
 
 WAIT = STATES.index("WAIT")
 
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
 
-def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: int, now: int) -> int:
+def open_arm(
+    tables: ExperimentTables, hashed: int, key: Key, offset: int, occurred_at: int, now: int
+) -> int:
     """Makes the row of an arm first seen at `offset`; starts its experiment if this is its first
     result.
     """
@@ -54,43 +57,41 @@ def open_arm(tables: Tables, hashed: int, key: Key, offset: int, occurred_at: in
         tables.arms[column][row] = np.nan
     frozen = frozen_of(experiment, metric)
     if frozen is not None and plan_of(experiment, metric).cap is None:
-        tables.arms["base_offset"][row] = frozen.offset
-    tables.arms["first_offset"][row] = offset
-    tables.arms["last_at"][row] = -1
-    tables.arms["crossed"][row] = 0
-    tables.arms["state"][row] = WAIT
+        tables.arms.base_offset[row] = frozen.offset
+    tables.arms.first_offset[row] = offset
+    tables.arms.last_at[row] = -1
+    tables.arms.crossed[row] = 0
+    tables.arms.state[row] = WAIT
     link(tables, row, key)
     return row
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: ExperimentTables) -> None:
     """Works out everything derived, after the stored columns were restored."""
     tables.pending.clear()
-    tables.learning.clear()
+    tables.burn_in_buffers.clear()
     relink(tables)
     waiting = latched(tables, np.arange(len(tables.arms)))
     tables.pending.update(
-        int(trial) for trial in np.unique(tables.arms["trial"][: len(waiting)][waiting])
+        int(trial) for trial in np.unique(tables.arms.experiment_no[: len(waiting)][waiting])
     )
 
 
-def latched(tables: Tables, rows: Ints) -> Flags:
+def latched(tables: ExperimentTables, rows: Ints) -> Flags:
     """Which of these rows have something proved that may still be decided, shape (n,)."""
     arms = tables.arms
-    harm = (arms["harm_offset"][rows] >= 0) & np.isfinite(arms["harm_level"][rows])
-    return np.asarray(
-        harm | ((arms["gain_offset"][rows] >= 0) & np.isfinite(arms["gain_level"][rows]))
-    )
+    harm = (arms.harm_offset[rows] >= 0) & np.isfinite(arms.harm_level[rows])
+    return np.asarray(harm | ((arms.gain_offset[rows] >= 0) & np.isfinite(arms.gain_level[rows])))
 
 
-def relevel(tables: Tables, experiment: ExperimentRow) -> None:
+def relevel(tables: ExperimentTables, experiment: ExperimentRow) -> None:
     """Works out anew how an experiment's arms are judged, after something was decided of them or is
     open again.
     """
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
     if number is None:
         return
-    arms, index, reading = tables.arms, tables.trials[number], Reading(experiment)
+    arms, index, reading = tables.arms, tables.index[number], Reading(experiment)
     wholes = [row for group in index.arms.values() for row in group.values()]
     segments = [
         row for (_, _, step), group in index.parts.items() if step is None for row in group.values()
@@ -110,37 +111,39 @@ def relevel(tables: Tables, experiment: ExperimentRow) -> None:
         tables.pending.discard(number)
 
 
-def link(tables: Tables, row: int, key: Key) -> None:
+def link(tables: ExperimentTables, row: int, key: Key) -> None:
     """Fills a row's derived columns and ties it to its control or treatments."""
     subject, experiment_id, metric, variant, segment, step = key
     name = row_key(subject, experiment_id)
     experiment = tables.experiments.get(name)
     assert experiment is not None, f"arm {key} without its experiment's row"
-    trial = tables.trials.append(name, row, metric, variant, segment, step)
+    trial = tables.index.append(name, row, metric, variant, segment, step)
     _derive(tables, row, key, experiment)
     _tie(tables, row, trial.of(metric, segment, step), experiment.control, variant)
     # What depends on several rows.
-    arms, above = tables.arms, int(tables.arms["control"][row])
-    arms["whole"][row] = trial.of(metric, None, None).get(variant, row)
-    arms["next_mark"][row] = next_mark(
-        arms["count"][[row]] + (arms["count"][[above]] if above >= 0 else 0)
-    )[0]
+    arms, above = tables.arms, int(tables.arms.control[row])
+    arms.aggregate_row[row] = trial.of(metric, None, None).get(variant, row)
+    arms.next_mark[row] = next_mark(arms.count[[row]] + (arms.count[[above]] if above >= 0 else 0))[
+        0
+    ]
 
 
-def _tie(tables: Tables, row: int, group: dict[str, int], control: str, variant: str) -> None:
+def _tie(
+    tables: ExperimentTables, row: int, group: dict[str, int], control: str, variant: str
+) -> None:
     arms = tables.arms
     others = [other for other in group.values() if other != row]
-    arms["beside"][[row, others[-1] if others else row]] = others[0] if others else row, row
+    arms.next_sibling[[row, others[-1] if others else row]] = others[0] if others else row, row
     if variant == control:
-        arms["control"][others] = row
-        arms["treatment"][row] = SEVERAL if len(others) > 1 else others[0] if others else NONE_YET
+        arms.control[others] = row
+        arms.treatment[row] = SEVERAL if len(others) > 1 else others[0] if others else NONE_YET
     elif control in group:
         above = group[control]
-        arms["control"][row] = above
-        arms["treatment"][above] = row if arms["treatment"][above] == NONE_YET else SEVERAL
+        arms.control[row] = above
+        arms.treatment[above] = row if arms.treatment[above] == NONE_YET else SEVERAL
 
 
-def _derive(tables: Tables, row: int, key: Key, experiment: ExperimentRow) -> None:
+def _derive(tables: ExperimentTables, row: int, key: Key, experiment: ExperimentRow) -> None:
     _, _, metric, variant, segment, step = key
     reading, whole = Reading(experiment), segment is None and step is None
     values = dict(zip(OF_EXPERIMENT, reading.of_experiment(), strict=True))
@@ -154,7 +157,7 @@ def _derive(tables: Tables, row: int, key: Key, experiment: ExperimentRow) -> No
         "is_control": whole and variant == experiment.control,
         "control": NO_ROW,
         "treatment": NONE_YET,
-        "learning": not snapshots and values["learning"],
+        "in_burn_in": not snapshots and values["in_burn_in"],
         "stepped": values["stepped"] and step is None,
         "snapshots": snapshots,
         "closed_offset": np.iinfo(np.int64).max,

@@ -24,7 +24,7 @@ from agents.experiments.plan.terms import Method, Tally
 from agents.experiments.totals.totals import Flags, Floats, Ints, Sides
 from agents.statistics import confidence_sequence, multinomial, rate_comparison
 from schemas.records import Verdict
-from state.storage.columnar_table import ColumnarTable
+from state.arms_table import ArmsTable
 
 # a count test takes a split that is off its plan for an effect; the observed exposures must agree
 Z_AGREES = 3.0
@@ -44,7 +44,7 @@ class PairEvidence:
 
 
 def assess(
-    arms: ColumnarTable, pairs: Ints, offsets: Ints, sides: Sides, exact: bool = True
+    arms: ArmsTable, pairs: Ints, offsets: Ints, sides: Sides, exact: bool = True
 ) -> PairEvidence:
     """Evidence at n moments; pairs: (n,) the treatment's row of each, equal ones together and in
     the order of the log.
@@ -54,7 +54,7 @@ def assess(
     """
     n = len(pairs)
     harm, gain = np.full(n, multinomial.NO_EVIDENCE), np.full(n, multinomial.NO_EVIDENCE)
-    method = arms["method"][pairs]
+    method = arms.method[pairs]
     sufficient = enough(arms, pairs, sides)
     wanted = np.ones(n, np.bool_) if exact else sufficient
     by_count = np.flatnonzero((method == Method.COUNTS) & wanted & _begun(arms, pairs, offsets))
@@ -74,7 +74,7 @@ def assess(
     return PairEvidence(harm, gain, sufficient)
 
 
-def agrees(arms: ColumnarTable, pairs: Ints, sides: Sides, verdict: Verdict) -> Flags:
+def agrees(arms: ArmsTable, pairs: Ints, sides: Sides, verdict: Verdict) -> Flags:
     """Where the observed exposures do not contradict harm or gain, shape (n,): asked of count tests
     only.
     """
@@ -84,37 +84,33 @@ def agrees(arms: ColumnarTable, pairs: Ints, sides: Sides, verdict: Verdict) -> 
         judged(arms, pairs, t),
         c.hits.astype(float),
         judged_control(arms, pairs, c),
-        arms["tally"][pairs] == Tally.COUNT,
+        arms.tally[pairs] == Tally.COUNT,
     )
     if sides.strata is not None:
-        z = np.where(arms["ramped"][pairs], sides.strata.z, z)
-    more = (arms["sign"][pairs] < 0) == (
+        z = np.where(arms.ramped[pairs], sides.strata.z, z)
+    more = (arms.sign[pairs] < 0) == (
         verdict == Verdict.HARM
     )  # whether more hits are what is to be shown
-    return np.asarray(
-        (arms["method"][pairs] != Method.COUNTS) | (np.where(more, z, -z) >= Z_AGREES)
-    )
+    return np.asarray((arms.method[pairs] != Method.COUNTS) | (np.where(more, z, -z) >= Z_AGREES))
 
 
-def enough(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Flags:
+def enough(arms: ArmsTable, pairs: Ints, sides: Sides) -> Flags:
     """Where both arms have the records that a decision needs, shape (n,)."""
-    learning = (arms["tally"][pairs] == Tally.LATENCY) & ~np.isfinite(arms["limit"][pairs])
+    learning = (arms.tally[pairs] == Tally.LATENCY) & ~np.isfinite(arms.limit[pairs])
     missing = (sides.control.missing | sides.treatment.missing) & (
-        arms["method"][pairs] == Method.MEANS
+        arms.method[pairs] == Method.MEANS
     )
     return np.asarray((fewest(arms, pairs, sides) >= needed(arms, pairs)) & ~missing & ~learning)
 
 
-def _begun(arms: ColumnarTable, pairs: Ints, offsets: Ints) -> Flags:
+def _begun(arms: ArmsTable, pairs: Ints, offsets: Ints) -> Flags:
     """Where it is settled by then what is counted."""
-    base = arms["base_offset"][arms["whole"][pairs]]
+    base = arms.base_offset[arms.aggregate_row[pairs]]
     return np.asarray((base >= 0) & (offsets >= base))
 
 
-def _count_sides(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, exact: bool
-) -> tuple[Floats, Floats]:
-    flipped = arms["flipped"][arms["whole"][pairs]]
+def _count_sides(arms: ArmsTable, pairs: Ints, sides: Sides, exact: bool) -> tuple[Floats, Floats]:
+    flipped = arms.flipped[arms.aggregate_row[pairs]]
     t, c = sides.treatment, sides.control
     x_t, x_c = (
         np.where(flipped, t.count - t.hits, t.hits),
@@ -130,7 +126,7 @@ def _count_sides(
     harm, gain = harm[repeated], gain[repeated]
     if sides.strata is None:
         return harm, gain
-    ramped, more_is_harm = arms["ramped"][pairs], (arms["sign"][pairs] < 0) != flipped
+    ramped, more_is_harm = arms.ramped[pairs], (arms.sign[pairs] < 0) != flipped
     more, fewer = sides.strata.more, sides.strata.fewer
     return (
         np.where(ramped, np.where(more_is_harm, more, fewer), harm),
@@ -139,34 +135,34 @@ def _count_sides(
 
 
 def _one_sided(
-    arms: ColumnarTable, pairs: Ints, control: Ints, treatment: Ints, flipped: Flags, exact: bool
+    arms: ArmsTable, pairs: Ints, control: Ints, treatment: Ints, flipped: Flags, exact: bool
 ) -> tuple[Floats, Floats]:
     """Evidence of harm and gain from counted events under a fixed split."""
     harm, gain = (
         np.full(len(pairs), multinomial.NO_EVIDENCE),
         np.full(len(pairs), multinomial.NO_EVIDENCE),
     )
-    fixed = np.flatnonzero(~arms["ramped"][pairs])
+    fixed = np.flatnonzero(~arms.ramped[pairs])
     pairs, control, treatment, flipped = (
         pairs[fixed],
         control[fixed],
         treatment[fixed],
         flipped[fixed],
     )
-    more_is_harm = (arms["sign"][pairs] < 0) != flipped
-    harm_level, gain_level = arms["harm_level"][pairs], arms["gain_level"][pairs]
+    more_is_harm = (arms.sign[pairs] < 0) != flipped
+    harm_level, gain_level = arms.harm_level[pairs], arms.gain_level[pairs]
     never = np.full(len(pairs), -np.inf)
     least_up = never if exact else np.where(more_is_harm, harm_level, gain_level)
     least_down = never if exact else np.where(more_is_harm, gain_level, harm_level)
-    share, x_t, x_c = arms["share"][pairs], treatment.astype(float), control.astype(float)
+    share, x_t, x_c = arms.share[pairs], treatment.astype(float), control.astype(float)
     up = multinomial.log_e_one_sided(x_t, x_c, share, least_up)
     down = multinomial.log_e_one_sided(x_c, x_t, 1.0 - share, least_down)
     harm[fixed], gain[fixed] = np.where(more_is_harm, up, down), np.where(more_is_harm, down, up)
     return harm, gain
 
 
-def _split_side(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Floats:
-    share, ramped = arms["share"][pairs], arms["ramped"][pairs]
+def _split_side(arms: ArmsTable, pairs: Ints, sides: Sides) -> Floats:
+    share, ramped = arms.share[pairs], arms.ramped[pairs]
     x, y = sides.treatment.count.astype(float), sides.control.count.astype(float)
     log_e = np.full(len(pairs), multinomial.NO_EVIDENCE)
     fixed = np.flatnonzero(~ramped)
@@ -176,17 +172,17 @@ def _split_side(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Floats:
     )
 
 
-def _mean_sides(arms: ColumnarTable, pairs: Ints, sides: Sides) -> tuple[Floats, Floats]:
+def _mean_sides(arms: ArmsTable, pairs: Ints, sides: Sides) -> tuple[Floats, Floats]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = difference(arms, pairs, sides)
         se = np.maximum(se, least_error(arms, pairs, sides, effect))
-        better = np.where(arms["sign"][pairs] > 0, effect, -effect)
+        better = np.where(arms.sign[pairs] > 0, effect, -effect)
     return confidence_sequence.log_evidence(-better, se, n), confidence_sequence.log_evidence(
         better, se, n
     )
 
 
-def least_error(arms: ColumnarTable, pairs: Ints, sides: Sides, effect: Floats) -> Floats:
+def least_error(arms: ArmsTable, pairs: Ints, sides: Sides, effect: Floats) -> Floats:
     """The least that the standard error of an effect is taken for, shape (n,): rounding, and one
     unit of each arm like the other arm's, for of arms without any spread nothing else is known of
     it.
@@ -199,9 +195,7 @@ def least_error(arms: ColumnarTable, pairs: Ints, sides: Sides, effect: Floats) 
     return np.asarray(np.fmax(one_unit, rounding(arms, pairs, sides)))
 
 
-def _rate_sides(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, exact: bool
-) -> tuple[Floats, Floats]:
+def _rate_sides(arms: ArmsTable, pairs: Ints, sides: Sides, exact: bool) -> tuple[Floats, Floats]:
     """Whichever is more of the confidence sequence's evidence and the exact test's, each at its
     part of the level.
     """
@@ -211,9 +205,9 @@ def _rate_sides(
         np.where(early, multinomial.NO_EVIDENCE, harm),
         np.where(early, multinomial.NO_EVIDENCE, gain),
     )
-    least = np.minimum(arms["harm_level"][pairs], arms["gain_level"][pairs])
+    least = np.minimum(arms.harm_level[pairs], arms.gain_level[pairs])
     more, fewer = exact_sides(arms, pairs, sides, np.full(len(pairs), -np.inf) if exact else least)
-    up = arms["sign"][pairs] > 0
+    up = arms.sign[pairs] > 0
     return (
         np.maximum(
             harm + np.log(1.0 - rate_comparison.PART),
@@ -226,9 +220,7 @@ def _rate_sides(
     )
 
 
-def exact_sides(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, least: Floats
-) -> tuple[Floats, Floats]:
+def exact_sides(arms: ArmsTable, pairs: Ints, sides: Sides, least: Floats) -> tuple[Floats, Floats]:
     """log e that the treatment's rate is higher, and lower, from the units alone, shape (n,);
     bounds of it below `least`.
 
@@ -240,7 +232,7 @@ def exact_sides(
         np.full(len(pairs), multinomial.NO_EVIDENCE),
         np.full(len(pairs), multinomial.NO_EVIDENCE),
     )
-    usable = (control.count > 0) & (treatment.count > 0) & ~arms["ramped"][pairs]
+    usable = (control.count > 0) & (treatment.count > 0) & ~arms.ramped[pairs]
     for side, (a, b) in ((more, (treatment, control)), (fewer, (control, treatment))):
         at = np.flatnonzero(usable)
         side[at] = rate_comparison.most_above(a.total[at], a.count[at], b.total[at], b.count[at])

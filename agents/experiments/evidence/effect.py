@@ -21,7 +21,7 @@ from agents.experiments.evidence.samples import (
 from agents.experiments.plan.terms import Method, Tally
 from agents.experiments.totals.totals import Flags, Floats, Ints, Sides
 from agents.statistics import confidence_sequence, multinomial, rate_comparison
-from state.storage.columnar_table import ColumnarTable
+from state.arms_table import ArmsTable
 
 SETTLED_HITS = (
     30  # of a rate, and as many misses, in each arm: with fewer its interval is not to be relied on
@@ -50,7 +50,7 @@ class Effect:
 
 
 def effects(
-    arms: ColumnarTable,
+    arms: ArmsTable,
     pairs: Ints,
     sides: Sides,
     tails: float = 1.0,
@@ -64,10 +64,10 @@ def effects(
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, _, _ = difference(arms, pairs, sides)
-    alpha, method = arms["alpha"][pairs] * tails, arms["method"][pairs]
+    alpha, method = arms.alpha[pairs] * tails, arms.method[pairs]
     low, high = _mean_interval(arms, pairs, sides, alpha)
     a, b = samples(arms, pairs, sides)
-    both, ramped = np.minimum(a.count, b.count) > 0, arms["ramped"][pairs]
+    both, ramped = np.minimum(a.count, b.count) > 0, arms.ramped[pairs]
     for interval, wanted in (
         (_count_interval, (method == Method.COUNTS) & ~ramped),
         (_ramp_interval, (method == Method.COUNTS) & ramped),
@@ -89,36 +89,36 @@ def effects(
     return Effect(effect, low, high)
 
 
-def settled(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Flags:
+def settled(arms: ArmsTable, pairs: Ints, sides: Sides) -> Flags:
     """Where an interval may be relied on: enough and some spread for a mean, enough hits and misses
     for a rate.
     """
     counted, fine = (
-        arms["tally"][pairs] != Tally.MEAN,
+        arms.tally[pairs] != Tally.MEAN,
         enough(arms, pairs, sides) & spread(arms, pairs, sides),
     )
     for totals in (sides.control, sides.treatment):
         misses = np.where(
-            arms["tally"][pairs] == Tally.COUNT, SETTLED_HITS, totals.count - totals.hits
+            arms.tally[pairs] == Tally.COUNT, SETTLED_HITS, totals.count - totals.hits
         )
         many = (totals.count >= confidence_sequence.BURN_IN) & (
             np.minimum(totals.hits, misses) >= SETTLED_HITS
         )
         fine = fine & (~counted | many)
-    return np.asarray(fine & (arms["method"][pairs] != Method.SPLIT))
+    return np.asarray(fine & (arms.method[pairs] != Method.SPLIT))
 
 
-def spread(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Flags:
+def spread(arms: ArmsTable, pairs: Ints, sides: Sides) -> Flags:
     """Where values that are compared by their means differ among themselves, and everywhere else,
     shape (n,).
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         _, se, _ = difference(arms, pairs, sides)
-    return np.asarray((se > 0.0) | (arms["method"][pairs] != Method.MEANS))
+    return np.asarray((se > 0.0) | (arms.method[pairs] != Method.MEANS))
 
 
 def exact_interval(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, level: Floats
+    arms: ArmsTable, pairs: Ints, sides: Sides, level: Floats
 ) -> tuple[Floats, Floats]:
     """The difference of two rates that the exact test leaves at this evidence, shape (n,); both
     arms have units.
@@ -131,7 +131,7 @@ def exact_interval(
     return low, -rate_comparison.least_difference(y, a.count, x, b.count, level)
 
 
-def expected_more(arms: ColumnarTable, pairs: Ints, sides: Sides, evidence: PairEvidence) -> Floats:
+def expected_more(arms: ArmsTable, pairs: Ints, sides: Sides, evidence: PairEvidence) -> Floats:
     """Units of both arms still needed: for the least count, or at the present effect for a verdict;
     NaN if neither.
     """
@@ -144,29 +144,29 @@ def expected_more(arms: ColumnarTable, pairs: Ints, sides: Sides, evidence: Pair
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect, se, n = difference(arms, pairs, sides)
         se = np.maximum(se, least_error(arms, pairs, sides, effect))
-    better = np.where(arms["sign"][pairs] > 0, effect, -effect) > 0.0
-    level = np.where(better, arms["gain_level"][pairs], arms["harm_level"][pairs])
+    better = np.where(arms.sign[pairs] > 0, effect, -effect) > 0.0
+    level = np.where(better, arms.gain_level[pairs], arms.harm_level[pairs])
     log_e = np.where(better, evidence.gain, evidence.harm)
     growth, tuned = sample_size.growth_of_mean(effect, se, n)
     x, y = sides.treatment.hits, sides.control.hits
-    flipped = arms["flipped"][arms["whole"][pairs]]
+    flipped = arms.flipped[arms.aggregate_row[pairs]]
     x, y = (
         np.where(flipped, sides.treatment.count - x, x),
         np.where(flipped, sides.control.count - y, y),
     )
-    fixed = (arms["method"][pairs] == Method.COUNTS) & ~arms["ramped"][pairs]
-    rho = np.where(fixed, arms["share"][pairs], 0.5)
+    fixed = (arms.method[pairs] == Method.COUNTS) & ~arms.ramped[pairs]
+    rho = np.where(fixed, arms.share[pairs], 0.5)
     by_count = sample_size.growth_of_counts(
         x.astype(float), y.astype(float), rho, multinomial.CONCENTRATIONS[-1]
     )
     growth, tuned = np.where(fixed, by_count[0], growth), np.where(fixed, by_count[1], tuned)
     more = sample_size.more_units((control + treatment), log_e, growth, tuned, level)
-    more = np.where(arms["method"][pairs] == Method.SPLIT, np.nan, more)
+    more = np.where(arms.method[pairs] == Method.SPLIT, np.nan, more)
     return np.where(missing > 0.0, missing, more)
 
 
 def _mean_interval(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, alpha: Floats
+    arms: ArmsTable, pairs: Ints, sides: Sides, alpha: Floats
 ) -> tuple[Floats, Floats]:
     """The confidence sequence of the difference; a point where all values of both arms are equal,
     on enough of them.
@@ -175,14 +175,14 @@ def _mean_interval(
         effect, se, n = difference(arms, pairs, sides)
         wide = confidence_sequence.radius(np.fmax(se, rounding(arms, pairs, sides)), n, alpha)
     a, b = samples(arms, pairs, sides)
-    constant = (se == 0.0) & (arms["method"][pairs] == Method.MEANS) & enough(arms, pairs, sides)
+    constant = (se == 0.0) & (arms.method[pairs] == Method.MEANS) & enough(arms, pairs, sides)
     usable = ((se > 0.0) | constant) & (a.count > 0) & (b.count > 0)
     usable &= ~(sides.control.missing | sides.treatment.missing)
     return np.where(usable, effect - wide, np.nan), np.where(usable, effect + wide, np.nan)
 
 
 def _rate_interval(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
+    arms: ArmsTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
 ) -> tuple[Floats, Floats]:
     """The confidence sequence's interval and the exact test's, each at its part of the level, cut
     with each other.
@@ -203,14 +203,14 @@ def _rate_interval(
 
 
 def _ramp_interval(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
+    arms: ArmsTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
 ) -> tuple[Floats, Floats]:
     """The effect between the log ratios of the rates that the ramp's test leaves."""
     strata = sides.strata
     if strata is None:
         return np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     low, high = ramp.ends(strata, -np.log(alpha))
-    flipped, known = arms["flipped"][arms["whole"][pairs]], strata.counted.sum(axis=1) > 0.0
+    flipped, known = arms.flipped[arms.aggregate_row[pairs]], strata.counted.sum(axis=1) > 0.0
     low, high = np.where(flipped, -high, low), np.where(flipped, -low, high)
     none = np.flatnonzero(~known)
     low[none], high[none] = exact_interval(
@@ -220,7 +220,7 @@ def _ramp_interval(
 
 
 def _count_interval(
-    arms: ColumnarTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
+    arms: ArmsTable, pairs: Ints, sides: Sides, alpha: Floats, evidence: PairEvidence | None
 ) -> tuple[Floats, Floats]:
     """The effect between the shares of the counted outcome that the test leaves, at the observed
     rate of both arms.
@@ -229,11 +229,11 @@ def _count_interval(
     counted outcome is an effect of p (t / r - (1 - t) / (1 - r)). NaN where nothing was counted
     yet.
     """
-    flipped = arms["flipped"][arms["whole"][pairs]]
+    flipped = arms.flipped[arms.aggregate_row[pairs]]
     n_t, n_c = judged(arms, pairs, sides.treatment), judged_control(arms, pairs, sides.control)
     x, y = sides.treatment.hits.astype(float), sides.control.hits.astype(float)
     x, y = np.where(flipped, n_t - x, x), np.where(flipped, n_c - y, y)
-    share, rate = arms["share"][pairs], (x + y) / (n_t + n_c)
+    share, rate = arms.share[pairs], (x + y) / (n_t + n_c)
     if evidence is None:
         never = np.full(len(x), -np.inf)
         up, down = (
@@ -241,7 +241,7 @@ def _count_interval(
             multinomial.log_e_one_sided(y, x, 1.0 - share, never),
         )
     else:
-        more_is_harm = (arms["sign"][pairs] < 0) != flipped
+        more_is_harm = (arms.sign[pairs] < 0) != flipped
         up = np.where(more_is_harm, evidence.harm, evidence.gain)
         down = np.where(more_is_harm, evidence.gain, evidence.harm)
     ends = [

@@ -16,7 +16,7 @@ from agents.experiments.evidence.effect import effects, exact_interval
 from agents.experiments.evidence.samples import samples
 from agents.experiments.plan.terms import Tally
 from agents.experiments.totals.totals import Flags, Floats, Ints, Sides
-from state.storage.columnar_table import ColumnarTable
+from state.arms_table import ArmsTable
 
 # of the units: what is allowed of counted events where control has none and no absolute margin is
 # stated
@@ -40,31 +40,29 @@ class Bound:
         return np.asarray((self.worst < self.allowed) | (self.worst <= 0.0))
 
 
-def bound(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Bound:
+def bound(arms: ArmsTable, pairs: Ints, sides: Sides) -> Bound:
     """What the test leaves of harm; of counted events that control has none of, what the units
     themselves leave.
     """
-    shown, up = effects(arms, pairs, sides), arms["sign"][pairs] > 0
+    shown, up = effects(arms, pairs, sides), arms.sign[pairs] > 0
     worst, looks = np.where(up, -shown.low, shown.high), np.where(up, -shown.effect, shown.effect)
     control, treatment = samples(arms, pairs, sides)
     both, counted = (
         np.minimum(control.count, treatment.count) > 0,
-        arms["tally"][pairs] != Tally.MEAN,
+        arms.tally[pairs] != Tally.MEAN,
     )
     at = np.flatnonzero(both & counted & (sides.control.hits == 0))
     if len(at):
-        low, high = exact_interval(
-            arms, pairs[at], sides.take(at), -np.log(arms["alpha"][pairs[at]])
-        )
+        low, high = exact_interval(arms, pairs[at], sides.take(at), -np.log(arms.alpha[pairs[at]]))
         worst[at] = np.where(up[at], -low, high)
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.abs(control.mean())
-    stated = arms["absolute_margin"][pairs]
+    stated = arms.absolute_margin[pairs]
     absolute = np.where(np.isnan(stated), np.where((base == 0.0) & counted, AT_ZERO, 0.0), stated)
-    return Bound(worst, looks, np.fmax(arms["margin"][pairs] * base, absolute))
+    return Bound(worst, looks, np.fmax(arms.margin[pairs] * base, absolute))
 
 
-def sound(arms: ColumnarTable, pairs: Ints, sides: Sides) -> Flags:
+def sound(arms: ArmsTable, pairs: Ints, sides: Sides) -> Flags:
     """Where a guardrail is sound, shape (n,)."""
     return np.asarray(bound(arms, pairs, sides).holds() & enough(arms, pairs, sides))
 

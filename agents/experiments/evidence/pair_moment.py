@@ -12,7 +12,7 @@ from agents.experiments.evidence.ramp_steps import with_strata
 from agents.experiments.totals.running_totals import Running
 from agents.experiments.totals.totals import Sides
 from schemas.records import ExperimentRow
-from state.tables import Tables
+from state.partition.experiment_tables import ExperimentTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class PairMoment:
     """
 
     facts: Facts
-    tables: Tables
+    tables: ExperimentTables
     after: Running
     experiment: ExperimentRow
     row: int
@@ -35,14 +35,14 @@ class PairMoment:
     @staticmethod
     def of(
         facts: Facts,
-        tables: Tables,
+        tables: ExperimentTables,
         after: Running,
         experiment: ExperimentRow,
         row: int,
         record: int,
     ) -> "PairMoment":
         pairs, at = np.array([row]), np.array([record])
-        control = int(tables.arms["control"][row])
+        control = int(tables.arms.control[row])
         sides = Sides(after.at(tables, control, at), after.at(tables, row, at))
         sides = with_strata(tables, pairs, sides, at, after)
         return PairMoment(facts, tables, after, experiment, row, record, sides)

@@ -13,10 +13,10 @@ from agents.experiments.plan.terms import Method, Tally, ramped, shares_of, step
 from agents.experiments.totals.running_totals import Running, totals_of
 from agents.experiments.totals.totals import Ints, Sides, Strata, Totals
 from schemas.records import ExperimentRow
-from state.tables import Tables
+from state.partition.experiment_tables import ExperimentTables
 
 
-def assigned_steps(facts: Facts, tables: Tables, trials: Ints) -> Ints:
+def assigned_steps(facts: Facts, tables: ExperimentTables, trials: Ints) -> Ints:
     """The step that each record's unit was assigned in, shape (n,); -1 where the experiment is no
     ramp.
 
@@ -31,7 +31,7 @@ def assigned_steps(facts: Facts, tables: Tables, trials: Ints) -> Ints:
         missing = facts.batch.column("assigned_at").is_null().to_numpy(zero_copy_only=False)
         occurred = np.where(missing, occurred, moments)
     for trial in np.unique(trials):
-        experiment = tables.experiments.get(tables.trials.key(trial))
+        experiment = tables.experiments.get(tables.index.key(trial))
         assert experiment is not None
         if ramped(experiment):
             # Before the first step there is none: what was assigned then had the first step's
@@ -43,7 +43,7 @@ def assigned_steps(facts: Facts, tables: Tables, trials: Ints) -> Ints:
 
 
 def with_strata(
-    tables: Tables,
+    tables: ExperimentTables,
     pairs: Ints,
     sides: Sides,
     records: Ints | None = None,
@@ -53,10 +53,10 @@ def with_strata(
     stored.
     """
     arms = tables.arms
-    if not arms["ramped"][pairs].any():
+    if not arms.ramped[pairs].any():
         return sides
     found = []
-    for pair in np.unique(pairs[arms["ramped"][pairs]]):
+    for pair in np.unique(pairs[arms.ramped[pairs]]):
         at = np.flatnonzero(pairs == pair)
         of_pair = _of_pair(tables, int(pair), None if records is None else records[at], after)
         if of_pair is not None:
@@ -68,10 +68,10 @@ def with_strata(
 
 
 def _of_pair(
-    tables: Tables, pair: int, records: Ints | None, after: Running | None
+    tables: ExperimentTables, pair: int, records: Ints | None, after: Running | None
 ) -> Strata | None:
     arms = tables.arms
-    index = tables.trials[arms["trial"][pair]]
+    index = tables.index[arms.experiment_no[pair]]
     experiment = tables.experiments.get(index.key)
     assert isinstance(experiment, ExperimentRow)
     _, _, metric, variant, segment, _ = arms.keys[pair]
@@ -84,18 +84,20 @@ def _of_pair(
         rows = index.parts.get((metric, None, str(number)), {})
         control, treatment = rows.get(experiment.control, -1), rows.get(variant, -1)
         sides = [_totals(tables, row, records, after) for row in (control, treatment)]
-        if arms["method"][pair] == Method.SPLIT:
+        if arms.method[pair] == Method.SPLIT:
             sides = [replace(totals, hits=totals.count) for totals in sides]
         steps.append(RampStep(share, *sides))
         base.append(
-            tuple(int(arms["base_count"][row]) if row >= 0 else 0 for row in (control, treatment))
+            tuple(int(arms.base_count[row]) if row >= 0 else 0 for row in (control, treatment))
         )
-    tally = arms["tally"][pair]
+    tally = arms.tally[pair]
     counted = tally in (Tally.RATE, Tally.LATENCY)
-    return strata_of(steps, tally == Tally.COUNT, counted, bool(arms["flipped"][pair]), base)  # type: ignore[arg-type]
+    return strata_of(steps, tally == Tally.COUNT, counted, bool(arms.flipped[pair]), base)  # type: ignore[arg-type]
 
 
-def _totals(tables: Tables, row: int, records: Ints | None, after: Running | None) -> Totals:
+def _totals(
+    tables: ExperimentTables, row: int, records: Ints | None, after: Running | None
+) -> Totals:
     """A row's totals at these records, zeros where there is no row."""
     if row < 0:
         n = 1 if records is None else len(records)

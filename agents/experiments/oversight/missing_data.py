@@ -18,8 +18,8 @@ from agents.experiments.plan.terms import Tally, compared, ramped
 from schemas.ids import target_of
 from schemas.records import ExperimentRow, Order, Role
 from state.experiment_arms import ExperimentArms
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 STOPPED_GAPS = (
     20  # mean gaps between the records of an arm: in a Poisson stream one in 5e8 gaps is so long
@@ -79,18 +79,20 @@ class Sender:
     newest: int
 
 
-def lacks_of(experiment: ExperimentRow, tables: Tables, now: int, wait_ms: int) -> list[Found]:
+def lacks_of(
+    experiment: ExperimentRow, tables: ExperimentTables, now: int, wait_ms: int
+) -> list[Found]:
     """What an experiment lacks by now; wait_ms: how long an arm is silent at least before it is
     said to have stopped.
     """
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
     if number is None:
         why = (
             f"no result came since {'its spec' if experiment.specified else 'it began'}: is its "
             "producer running?"
         )
         return [Found(LackKind.RESULT, "", experiment.begun_at, why)]
-    trial = tables.trials[number]
+    trial = tables.index[number]
     senders = _senders(experiment, trial, tables)
     found = [
         *_mixed(experiment, now),
@@ -106,7 +108,9 @@ def lacks_of(experiment: ExperimentRow, tables: Tables, now: int, wait_ms: int) 
     return found
 
 
-def _senders(experiment: ExperimentRow, trial: ExperimentArms, tables: Tables) -> dict[str, Sender]:
+def _senders(
+    experiment: ExperimentRow, trial: ExperimentArms, tables: ExperimentTables
+) -> dict[str, Sender]:
     """The arms that sent results, by name in order; of snapshots also those whose sets are not
     complete.
     """
@@ -120,7 +124,7 @@ def _senders(experiment: ExperimentRow, trial: ExperimentArms, tables: Tables) -
 
     for metric, group in trial.arms.items():
         for variant, row in group.items():
-            add(variant, int(arms["count"][row]), int(arms["last_at"][row]))
+            add(variant, int(arms.count[row]), int(arms.last_at[row]))
         snapshots = tables.snapshots.get(
             row_key(experiment.subject, experiment.experiment_id, metric)
         )
@@ -160,7 +164,10 @@ def _judged(experiment: ExperimentRow) -> list[str]:
 
 
 def _metrics(
-    experiment: ExperimentRow, trial: ExperimentArms, senders: dict[str, Sender], tables: Tables
+    experiment: ExperimentRow,
+    trial: ExperimentArms,
+    senders: dict[str, Sender],
+    tables: ExperimentTables,
 ) -> Iterator[Found]:
     for metric in _judged(experiment):
         group = trial.arms.get(metric, {})
@@ -171,7 +178,7 @@ def _metrics(
             )
             yield Found(LackKind.METRIC, metric, experiment.begun_at, why, metric=metric)
             continue
-        if max(int(tables.arms["count"][row]) for row in group.values()) < experiment.min_count:
+        if max(int(tables.arms.count[row]) for row in group.values()) < experiment.min_count:
             continue
         for variant in senders:
             if variant not in group and (
@@ -249,12 +256,12 @@ def _stopped(
 
 
 def _squares(
-    experiment: ExperimentRow, trial: ExperimentArms, tables: Tables, now: int
+    experiment: ExperimentRow, trial: ExperimentArms, tables: ExperimentTables, now: int
 ) -> Iterator[Found]:
     arms = tables.arms
     for metric in _judged(experiment):
         for variant, row in sorted(trial.arms.get(metric, {}).items()):
-            if arms["missing_squares"][row] and arms["tally"][row] == Tally.MEAN:
+            if arms.missing_squares[row] and arms.tally[row] == Tally.MEAN:
                 why = (
                     f"records of {variant!r} add up several values of {metric!r} without "
                     "sum_squares"
@@ -280,7 +287,7 @@ def _mixed(experiment: ExperimentRow, now: int) -> Iterator[Found]:
 
 
 def _crossed(
-    experiment: ExperimentRow, trial: ExperimentArms, tables: Tables, now: int
+    experiment: ExperimentRow, trial: ExperimentArms, tables: ExperimentTables, now: int
 ) -> Iterator[Found]:
     """Metrics whose units are in several arms, but for what a ramp brings over, and where no
     command has moved the units.
@@ -291,7 +298,7 @@ def _crossed(
             [row for name, row in group.items() if not grows or name == experiment.control],
             np.int64,
         )
-        crossed, units = int(arms["crossed"][rows].sum()), int(arms["count"][rows].sum())
+        crossed, units = int(arms.crossed[rows].sum()), int(arms.count[rows].sum())
         many = crossed >= CROSSED_MIN and crossed > CROSSED_MAX * (crossed + units)
         if many and not _units_moved(experiment, tables):
             share = (
@@ -305,7 +312,7 @@ def _crossed(
             yield Found(LackKind.UNITS, metric, now, why, metric=metric)
 
 
-def _units_moved(experiment: ExperimentRow, tables: Tables) -> bool:
+def _units_moved(experiment: ExperimentRow, tables: ExperimentTables) -> bool:
     """Whether a rollback or a deployment may have brought units from one arm into another, which is
     its purpose.
     """

@@ -19,9 +19,9 @@ from agents.experiments.oversight.missing_data import CERTAIN, Found, LackKind, 
 from agents.experiments.plan.frozen_plan import REST_MS
 from agents.experiments.plan.terms import judged_before
 from schemas.records import ExperimentRow, ExperimentStatus, Lack, Order, Verdict
+from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
 from state.storage.table import row_key
-from state.tables import Tables
 
 ENDING_MS = (
     600_000  # without results after its end, in which those that are on their way still count
@@ -38,7 +38,7 @@ class LackCheck:
     changed: bool
 
 
-def look_after(key: str, place: Provenance, tables: Tables) -> LackCheck:
+def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackCheck:
     """Looks at an experiment for what it lacks, and whether it ends."""
     experiment = tables.experiments.get(key)
     assert experiment is not None, f"{key} is due without a row"
@@ -74,11 +74,11 @@ def look_after(key: str, place: Provenance, tables: Tables) -> LackCheck:
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
     tables.experiments.put(experiment)
-    tables.vigil.put(key, experiment.due_at)
+    tables.lack_checks.put(key, experiment.due_at)
     return LackCheck(experiment.subject, findings, told != now_told)
 
 
-def _taken_over(experiment: ExperimentRow, now: int, tables: Tables) -> LackCheck:
+def _taken_over(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> LackCheck:
     """Begins to look after an experiment of an older Mendstream, which kept neither when it was
     announced nor when its arms sent last: what waits in its topic is judged before anything is said
     of it.
@@ -86,11 +86,11 @@ def _taken_over(experiment: ExperimentRow, now: int, tables: Tables) -> LackChec
     begun_at = experiment.started_at if experiment.started_at >= 0 else now
     experiment = replace(experiment, begun_at=begun_at, due_at=now + ENDING_MS)
     tables.experiments.put(experiment)
-    tables.vigil.put(row_key(experiment.subject, experiment.experiment_id), experiment.due_at)
+    tables.lack_checks.put(row_key(experiment.subject, experiment.experiment_id), experiment.due_at)
     return LackCheck(experiment.subject, [], False)
 
 
-def lasting(subject: str, tables: Tables) -> dict[LackKind, int]:
+def lasting(subject: str, tables: ExperimentTables) -> dict[LackKind, int]:
     """How many things of each kind are told to be lacking in a subject's experiments."""
     counts = dict.fromkeys(LackKind, 0)
     for row in tables.experiments.rows_of(subject):
@@ -99,11 +99,11 @@ def lasting(subject: str, tables: Tables) -> dict[LackKind, int]:
     return counts
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: ExperimentTables) -> None:
     """What is derived, after rows were restored; those of an older Mendstream are looked at at
     once.
     """
-    tables.vigil.rebuild(
+    tables.lack_checks.rebuild(
         (row_key(row.subject, row.experiment_id), max(0, row.due_at))
         for row in tables.experiments.rows()
         if row.status == ExperimentStatus.RUNNING or row.due_at >= 0
@@ -138,7 +138,7 @@ def moment_of(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms // 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _held(experiment: ExperimentRow, tables: Tables) -> ExperimentRow:
+def _held(experiment: ExperimentRow, tables: ExperimentTables) -> ExperimentRow:
     """As where the split is broken: nothing is proved by arms that share their units."""
     offset = max(_rows_column(experiment, "applied_offset", tables), default=0)
     held = replace(
@@ -148,14 +148,14 @@ def _held(experiment: ExperimentRow, tables: Tables) -> ExperimentRow:
     return held
 
 
-def _rows_column(experiment: ExperimentRow, column: str, tables: Tables) -> list[int]:
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
-    groups = tables.trials[number].arms.values() if number is not None else ()
+def _rows_column(experiment: ExperimentRow, column: str, tables: ExperimentTables) -> list[int]:
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
+    groups = tables.index[number].arms.values() if number is not None else ()
     return [int(tables.arms[column][row]) for group in groups for row in group.values()]
 
 
 def _next(
-    experiment: ExperimentRow, lacks: list[Lack], now: int, wait_ms: int, tables: Tables
+    experiment: ExperimentRow, lacks: list[Lack], now: int, wait_ms: int, tables: ExperimentTables
 ) -> int:
     """When something of it may be due: a lack that has lasted or is over, an arm that was silent
     for long, its end.
@@ -178,7 +178,7 @@ def _again(lack: Lack, now: int, wait_ms: int) -> int:
     return since if now < since else now + min(wait_ms, (now - since) // 10)
 
 
-def _ends(experiment: ExperimentRow, now: int, tables: Tables) -> bool:
+def _ends(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> bool:
     """Whether its time is over, and no result of its time has come for a while: a backlog is judged
     to its end.
     """
@@ -188,7 +188,7 @@ def _ends(experiment: ExperimentRow, now: int, tables: Tables) -> bool:
     return now - last >= ENDING_MS
 
 
-def _ended(experiment: ExperimentRow, place: Provenance, tables: Tables) -> LackCheck:
+def _ended(experiment: ExperimentRow, place: Provenance, tables: ExperimentTables) -> LackCheck:
     changed = any(lack.told_at >= 0 for lack in experiment.lacks)
     now = place.now
     ended = replace(
@@ -201,24 +201,22 @@ def _ended(experiment: ExperimentRow, place: Provenance, tables: Tables) -> Lack
     )
     tables.experiments.put(ended)
     relevel(tables, ended)
-    number = tables.trials.number(row_key(ended.subject, ended.experiment_id))
+    number = tables.index.number(row_key(ended.subject, ended.experiment_id))
     if number is not None:
-        trial = tables.trials[number]
+        trial = tables.index[number]
         rows = [row for metric in trial.arms for row in trial.rows_of(metric)]
-        tables.arms["ends_at"][rows] = judged_before(ended)
+        tables.arms.ends_at[rows] = judged_before(ended)
     return LackCheck(ended.subject, [_ending(ended, tables)], changed)
 
 
-def _expected(experiment: ExperimentRow, tables: Tables) -> list[str]:
+def _expected(experiment: ExperimentRow, tables: ExperimentTables) -> list[str]:
     """What came of the metrics of which a count was expected, of all arms together."""
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
-    groups = tables.trials[number].arms if number is not None else {}
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
+    groups = tables.index[number].arms if number is not None else {}
     said = list[str]()
     for metric in experiment.metrics:
         if metric.expected_count is not None:
-            units = sum(
-                int(tables.arms["count"][row]) for row in groups.get(metric.name, {}).values()
-            )
+            units = sum(int(tables.arms.count[row]) for row in groups.get(metric.name, {}).values())
             said.append(
                 f"{grouped(units)} of {grouped(metric.expected_count)} expected units of "
                 f"{metric.name} came"
@@ -226,7 +224,7 @@ def _expected(experiment: ExperimentRow, tables: Tables) -> list[str]:
     return said
 
 
-def _ending(experiment: ExperimentRow, tables: Tables) -> Finding:
+def _ending(experiment: ExperimentRow, tables: ExperimentTables) -> Finding:
     assert experiment.ends_at is not None, "an experiment without an end has ended"
     name = f"{experiment.subject}/{experiment.experiment_id}"
     decided = {done.variant: done.order for done in experiment.decided}

@@ -21,7 +21,16 @@ from agents.experiments.plan.terms import (
 from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
 
 OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at", "started_offset")
-OF_METRIC = ("tally", "sign", "limit", "cap", "margin", "absolute_margin", "inflation", "learning")
+OF_METRIC = (
+    "tally",
+    "sign",
+    "limit",
+    "cap",
+    "margin",
+    "absolute_margin",
+    "inflation",
+    "in_burn_in",
+)
 OF_ARM = ("method", "share", "harm_level", "gain_level", "ramped")
 
 

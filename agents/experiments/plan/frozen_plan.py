@@ -16,9 +16,9 @@ from schemas.records import (
     Role,
     SubjectRow,
 )
+from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
 from state.storage.table import row_key
-from state.tables import Tables
 
 REST_MS = 60_000  # between two looks at what an experiment lacks
 CONTROL = "control"  # the control arm where no spec names one
@@ -61,7 +61,7 @@ class MetricPlan:
     ends_at: int  # results from this moment on are late, ms
 
 
-def plan_of_experiment(tables: Tables, subject: str, experiment_id: str) -> ExperimentRow:
+def plan_of_experiment(tables: ExperimentTables, subject: str, experiment_id: str) -> ExperimentRow:
     """The experiment's row, or what it would be if its first result came now."""
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     if experiment is None:
@@ -69,21 +69,26 @@ def plan_of_experiment(tables: Tables, subject: str, experiment_id: str) -> Expe
     return experiment
 
 
-def plan(tables: Tables, subject: str, experiment_id: str, metric: str) -> MetricPlan:
+def plan(tables: ExperimentTables, subject: str, experiment_id: str, metric: str) -> MetricPlan:
     """How a metric of an experiment is judged, or would be if its first result came now."""
     key = row_key(subject, experiment_id)
     experiment = plan_of_experiment(tables, subject, experiment_id)
-    trial = tables.trials.number(key)
+    trial = tables.index.number(key)
     return MetricPlan(
         plan_of(with_metric(experiment, metric, tables), metric),
-        trial is not None and metric in tables.trials[trial].arms,
+        trial is not None and metric in tables.index[trial].arms,
         tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
         judged_before(experiment),
     )
 
 
 def started(
-    tables: Tables, subject: str, experiment_id: str, offset: int, occurred_at: int, now: int
+    tables: ExperimentTables,
+    subject: str,
+    experiment_id: str,
+    offset: int,
+    occurred_at: int,
+    now: int,
 ) -> ExperimentRow:
     """The experiment's row; its first result, at `offset`, freezes its place among the subject's
     experiments.
@@ -110,7 +115,7 @@ def started(
     return experiment
 
 
-def vigilant(experiment: ExperimentRow, now: int, tables: Tables) -> ExperimentRow:
+def vigilant(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> ExperimentRow:
     """The row with the moment at which it is looked at for what it lacks, which is put down."""
     policy = policy_for(experiment.subject, tables.policies)
     # What was told is looked at again soon: it may be over.
@@ -121,22 +126,22 @@ def vigilant(experiment: ExperimentRow, now: int, tables: Tables) -> ExperimentR
     )
     if experiment.ends_at is not None:
         due_at = min(due_at, max(now, experiment.ends_at))
-    tables.vigil.put(row_key(experiment.subject, experiment.experiment_id), due_at)
+    tables.lack_checks.put(row_key(experiment.subject, experiment.experiment_id), due_at)
     return replace(experiment, due_at=due_at)
 
 
-def hastened(experiment: ExperimentRow, now: int, tables: Tables) -> ExperimentRow:
+def hastened(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> ExperimentRow:
     """The row with a look at what it lacks within a minute, which is put down unless one is due
     sooner.
     """
     due_at = now + REST_MS
     if due_at >= experiment.due_at:
         return experiment
-    tables.vigil.put(row_key(experiment.subject, experiment.experiment_id), due_at)
+    tables.lack_checks.put(row_key(experiment.subject, experiment.experiment_id), due_at)
     return replace(experiment, due_at=due_at)
 
 
-def with_metric(experiment: ExperimentRow, metric: str, tables: Tables) -> ExperimentRow:
+def with_metric(experiment: ExperimentRow, metric: str, tables: ExperimentTables) -> ExperimentRow:
     """The row with the metric's terms in it, which stand from then on."""
     if any(spec.name == metric for spec in experiment.metrics):
         return experiment

@@ -23,9 +23,10 @@ from schemas.row_limits import (
     VARIANTS_MAX,
     bytes_of,
 )
+from state.arms_table import ARM_NAMES
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.columnar_table import combine, hash_part
 from state.storage.table import row_key
-from state.tables import ARM_NAMES, Tables
 
 _NULL = hash_part(pa.nulls(1, pa.string()))
 _Why = tuple[str, str]  # a reason and a sentence
@@ -35,10 +36,10 @@ _SHOWN = 40  # characters of a name
 class Room:
     """The names of one experiment, and those that were let in since."""
 
-    def __init__(self, tables: Tables, subject: str, experiment_id: str) -> None:
+    def __init__(self, tables: ExperimentTables, subject: str, experiment_id: str) -> None:
         row = plan_of_experiment(tables, subject, experiment_id)
-        number = tables.trials.number(row_key(subject, experiment_id))
-        trial = tables.trials[number] if number is not None else None
+        number = tables.index.number(row_key(subject, experiment_id))
+        trial = tables.index[number] if number is not None else None
         self._metrics = {spec.name for spec in row.metrics}
         self._variants = {
             metric: set(group) for metric, group in (trial.arms if trial else {}).items()
@@ -112,7 +113,7 @@ class Room:
 
 
 def crowded(
-    facts: Facts, tables: Tables, names: Named, found: Ints, kept: Iterable[int]
+    facts: Facts, tables: ExperimentTables, names: Named, found: Ints, kept: Iterable[int]
 ) -> list[RefusedRecord]:
     """Of the kept records those that would need a row for which there is no room, ascending.
 
@@ -140,21 +141,21 @@ def crowded(
 
 
 def opened(
-    facts: Facts, tables: Tables, names: Named, found: Ints
+    facts: Facts, tables: ExperimentTables, names: Named, found: Ints
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Whether each record's rows were open when it came, shape (n,): what opened none, or came
     before it, was refused.
     """
-    good = (found >= 0) & (facts.offsets >= tables.arms["first_offset"][found])
+    good = (found >= 0) & (facts.offsets >= tables.arms.first_offset[found])
     at = _segmented(facts)
     if len(at):
         rows = tables.arms.find(_segment_hashes(names, at))
-        good[at] &= (rows >= 0) & (facts.offsets[at] >= tables.arms["first_offset"][rows])
+        good[at] &= (rows >= 0) & (facts.offsets[at] >= tables.arms.first_offset[rows])
     return np.asarray(good, np.bool_)
 
 
 def _strange_segment(
-    facts: Facts, tables: Tables, names: Named, at: Ints
+    facts: Facts, tables: ExperimentTables, names: Named, at: Ints
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which of these records have a segment without a row, shape of `at`."""
     strange = np.zeros(len(facts), np.bool_)

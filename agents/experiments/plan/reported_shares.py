@@ -12,11 +12,11 @@ from agents.core.effects import Refusal
 from schemas.ids import target_of
 from schemas.records import Command, CommandRow, CommandStatus, ExperimentRow, Share, ShareStep
 from schemas.validation.specs_and_policies import STEPS_MAX
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 
-def report(status: CommandStatus, row: CommandRow, tables: Tables) -> Refusal | None:
+def report(status: CommandStatus, row: CommandRow, tables: ExperimentTables) -> Refusal | None:
     """Takes in the share that a deployer reports of its command; why it cannot, if so."""
     experiment = _following(row, tables)
     if experiment is None or status.traffic_share is None:
@@ -45,7 +45,7 @@ def report(status: CommandStatus, row: CommandRow, tables: Tables) -> Refusal | 
     return None
 
 
-def unsettle(command: Command | CommandRow, now: int, tables: Tables) -> None:
+def unsettle(command: Command | CommandRow, now: int, tables: ExperimentTables) -> None:
     """From now on the shares are unknown, whatever was reported of them."""
     experiment = _following(command, tables)
     if experiment is None or not experiment.rollout_steps:
@@ -61,7 +61,7 @@ def unsettle(command: Command | CommandRow, now: int, tables: Tables) -> None:
         tables.experiments.put(replace(experiment, rollout_steps=steps))
 
 
-def _following(command: Command | CommandRow, tables: Tables) -> ExperimentRow | None:
+def _following(command: Command | CommandRow, tables: ExperimentTables) -> ExperimentRow | None:
     """The experiment whose shares the command's target moves; None where it is none, or does not
     follow.
     """

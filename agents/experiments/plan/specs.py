@@ -9,12 +9,12 @@ from agents.core.policies import policy_for
 from agents.experiments.plan.frozen_plan import new_experiment, vigilant
 from agents.experiments.plan.terms import NEVER
 from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role
+from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
 from state.storage.table import row_key
-from state.tables import Tables
 
 
-def apply_spec(spec: ExperimentSpec, now: int, tables: Tables) -> str | None:
+def apply_spec(spec: ExperimentSpec, now: int, tables: ExperimentTables) -> str | None:
     """Applies a spec; returns why its terms were ignored, or None.
 
     What is judged must not change under the data: after the first result only `status` is taken.
@@ -69,15 +69,15 @@ def _terms(spec: ExperimentSpec) -> dict[str, Any]:
 
 
 def _end(
-    spec: ExperimentSpec, row: ExperimentRow, key: str, now: int, tables: Tables
+    spec: ExperimentSpec, row: ExperimentRow, key: str, now: int, tables: ExperimentTables
 ) -> str | None:
     if spec.status == ExperimentStatus.STOPPED and row.status != ExperimentStatus.STOPPED:
         tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED, leaves_at=rested(now)))
-        trial = tables.trials.number(key)
-        groups = tables.trials[trial].arms.values() if trial is not None else ()
+        trial = tables.index.number(key)
+        groups = tables.index[trial].arms.values() if trial is not None else ()
         rows = np.array([arm for group in groups for arm in group.values()], np.int64)
-        tables.arms["harm_level"][rows] = NEVER
-        tables.arms["gain_level"][rows] = NEVER
+        tables.arms.harm_level[rows] = NEVER
+        tables.arms.gain_level[rows] = NEVER
         tables.pending.discard(-1 if trial is None else trial)
         return None
     if in_force(spec, row):

@@ -18,7 +18,7 @@ from agents.statistics.variance_inflation import inflation_of
 from schemas.records import ExperimentRow, Frozen, MetricKind
 from state.burn_in_buffers import Buffer
 from state.experiment_arms import ExperimentArms
-from state.tables import Tables
+from state.partition.experiment_tables import ExperimentTables
 
 LEARNED = 500  # units of control
 LIMIT = 0.99  # quantile of a latency's values; requests that fail are few and far out
@@ -50,19 +50,19 @@ class BurnIn:
     ended: tuple[Ended, ...]
 
 
-def learn(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> BurnIn:
+def learn(facts: Facts, tables: ExperimentTables, rows: Ints, records: Ints) -> BurnIn:
     """Takes in the values that metrics still learn from; rows: the whole row of each of these
     records.
     """
     arms, n = tables.arms, len(facts)
     burn_in = BurnIn(np.full(n, NEVER), np.full(n, NEVER), np.ones(n, np.bool_), ())
-    burn_in.limit[records], burn_in.cap[records] = arms["limit"][rows], arms["cap"][rows]
-    learning = np.flatnonzero(arms["learning"][rows])
+    burn_in.limit[records], burn_in.cap[records] = arms.limit[rows], arms.cap[rows]
+    learning = np.flatnonzero(arms.in_burn_in[rows])
     if not len(learning):
         return burn_in
     # Where the cap is stated only the spread is learnt, and the records are tested as they are.
-    burn_in.over[records[learning[np.isinf(arms["cap"][rows[learning]])]]] = False
-    own = learning[arms["is_control"][rows[learning]]]
+    burn_in.over[records[learning[np.isinf(arms.cap[rows[learning]])]]] = False
+    own = learning[arms.is_control[rows[learning]]]
     own = own[stable_order(rows[own])]
     runs, ended = bring_together(rows[own]), list[Ended]()
     count, values = facts.ints("count")[records[own]], facts.floats("sum")[records[own]]
@@ -83,31 +83,31 @@ def learn(facts: Facts, tables: Tables, rows: Ints, records: Ints) -> BurnIn:
             continue
         reached = _take(tables, buffer, count[start:end], values[start:end])
         if reached is not None:
-            stated, record = bool(np.isfinite(arms["cap"][row])), int(records[own[start + reached]])
+            stated, record = bool(np.isfinite(arms.cap[row])), int(records[own[start + reached]])
             frozen = _freeze(tables, row, int(facts.offsets[record]))
             if not stated:
-                ended.append(Ended(int(arms["trial"][row]), frozen.metric, record))
-                members = tables.trials[arms["trial"][row]].arms[frozen.metric].values()
+                ended.append(Ended(int(arms.experiment_no[row]), frozen.metric, record))
+                members = tables.index[arms.experiment_no[row]].arms[frozen.metric].values()
                 mine = records[
                     learning[np.isin(rows[learning], list(members)) & (records[learning] > record)]
                 ]
                 burn_in.over[mine] = True
-                burn_in.limit[mine], burn_in.cap[mine] = arms["limit"][row], arms["cap"][row]
+                burn_in.limit[mine], burn_in.cap[mine] = arms.limit[row], arms.cap[row]
     return replace(burn_in, ended=tuple(ended))
 
 
-def _buffer(tables: Tables, row: int) -> Buffer:
+def _buffer(tables: ExperimentTables, row: int) -> Buffer:
     """Where the values of a control row are kept."""
-    buffer = tables.learning.get(row)
+    buffer = tables.burn_in_buffers.get(row)
     if buffer is None:
         subject, experiment_id, metric = tables.arms.keys[row][:3]
-        buffer = tables.learning[row] = tables.burn_ins.of(
+        buffer = tables.burn_in_buffers[row] = tables.burn_ins.of(
             subject or "", experiment_id or "", metric or ""
         )
     return buffer
 
 
-def _take(tables: Tables, buffer: Buffer, count: Ints, values: Floats) -> int | None:
+def _take(tables: ExperimentTables, buffer: Buffer, count: Ints, values: Floats) -> int | None:
     """Adds values to a buffer, those of single units; the position of the one that completes it, if
     one does.
     """
@@ -120,12 +120,12 @@ def _take(tables: Tables, buffer: Buffer, count: Ints, values: Floats) -> int | 
     return reached if enough else None
 
 
-def _freeze(tables: Tables, row: int, offset: int) -> Frozen:
+def _freeze(tables: ExperimentTables, row: int, offset: int) -> Frozen:
     """Puts in force what a control row's values fix."""
-    index = tables.trials[tables.arms["trial"][row]]
+    index = tables.index[tables.arms.experiment_no[row]]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    buffer = tables.learning.pop(row)
+    buffer = tables.burn_in_buffers.pop(row)
     tables.burn_ins.drop(buffer)
     frozen = _frozen(experiment, buffer.metric, np.array(buffer.values), offset)
     tables.experiments.put(replace(experiment, frozen=(*experiment.frozen, frozen)))
@@ -158,11 +158,11 @@ def _cap(values: Floats) -> float | None:
     )
 
 
-def _put_in_force(tables: Tables, index: ExperimentArms, frozen: Frozen) -> None:
+def _put_in_force(tables: ExperimentTables, index: ExperimentArms, frozen: Frozen) -> None:
     arms, rows = tables.arms, np.array(index.rows_of(frozen.metric))
-    arms["learning"][rows] = False
-    arms["inflation"][rows] = frozen.inflation
+    arms.in_burn_in[rows] = False
+    arms.inflation[rows] = frozen.inflation
     if frozen.limit is not None:
-        arms["limit"][rows] = frozen.limit
+        arms.limit[rows] = frozen.limit
     if frozen.cap is not None:
-        arms["cap"][rows] = frozen.cap
+        arms.cap[rows] = frozen.cap

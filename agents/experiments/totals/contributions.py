@@ -13,8 +13,9 @@ from agents.experiments.totals.burn_in import BurnIn
 from agents.experiments.totals.totals import Flags
 from schemas.refusals import RefusedRecord
 from schemas.validation.results_and_metrics import COUNT_MAX
+from state.arms_table import ARM_NAMES
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.columnar_table import Hashes
-from state.tables import ARM_NAMES, Tables
 
 MIXED_KINDS = "MIXED_KINDS"
 _MOST = float(COUNT_MAX)
@@ -47,7 +48,7 @@ class Additions:
     squares: Floats
 
 
-def measure_of(facts: Facts, tables: Tables, whole: Hashes) -> Contributions:
+def measure_of(facts: Facts, tables: ExperimentTables, whole: Hashes) -> Contributions:
     """Of known rows as they are; of others as they would be, because a refused record opens no
     row.
     """

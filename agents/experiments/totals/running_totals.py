@@ -11,7 +11,7 @@ from agents.experiments.totals.contributions import Additions
 from agents.experiments.totals.totals import Totals
 from agents.statistics.running_sums import Runs, bring_together, running_floats, running_ints
 from state.experiment_arms import SEVERAL
-from state.tables import Tables
+from state.partition.experiment_tables import ExperimentTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +23,29 @@ class Running:
     totals: Totals
 
     @staticmethod
-    def of(tables: Tables, rows: Ints, records: Ints, added: Additions) -> "Running":
+    def of(tables: ExperimentTables, rows: Ints, records: Ints, added: Additions) -> "Running":
         runs = bring_together(rows)
         records = records[runs.order]
         each, arms = runs.each, tables.arms
         lost = np.isnan(added.squares[records])
         squares = np.where(lost, 0.0, added.squares[records])
-        lost &= np.isin(arms["tally"][runs.rows], (Tally.MEAN, Tally.COUNT))
+        lost &= np.isin(arms.tally[runs.rows], (Tally.MEAN, Tally.COUNT))
         missing = (
-            running_ints(
-                runs, lost.astype(np.int64), arms["missing_squares"][each].astype(np.int64)
-            )
+            running_ints(runs, lost.astype(np.int64), arms.missing_squares[each].astype(np.int64))
             > 0
         )
-        measured = arms["tally"][runs.rows] != Tally.RATE
-        total, squared = arms["sum"][runs.rows], arms["sum_squares"][runs.rows]
+        measured = arms.tally[runs.rows] != Tally.RATE
+        total, squared = arms.sum[runs.rows], arms.sum_squares[runs.rows]
         if measured.any():
             total, squared = _floats(
-                runs, measured, added.total[records], squares, arms["sum"], arms["sum_squares"]
+                runs, measured, added.total[records], squares, arms.sum, arms.sum_squares
             )
-        count = running_ints(runs, added.count[records], arms["count"][each])
-        hits = running_ints(runs, added.hits[records], arms["hits"][each])
+        count = running_ints(runs, added.count[records], arms.count[each])
+        hits = running_ints(runs, added.hits[records], arms.hits[each])
         total, squared = np.where(measured, total, hits), np.where(measured, squared, hits)
         return Running(runs, records, Totals(count, hits, total, squared, missing))
 
-    def at(self, tables: Tables, row: int, records: Ints) -> Totals:
+    def at(self, tables: ExperimentTables, row: int, records: Ints) -> Totals:
         """A row's totals after each of these records of the slice, which ascend; as carried in
         before its first.
         """
@@ -58,18 +56,18 @@ class Running:
         upto = np.searchsorted(self.records[stretch], records, side="right")
         return carried.then(self.totals.take(stretch)).take(upto)
 
-    def store(self, tables: Tables, facts: Facts) -> None:
+    def store(self, tables: ExperimentTables, facts: Facts) -> None:
         """Writes the last totals of each run to its row, and marks it and the rows compared with it
         as changed.
         """
         arms, each, ends = tables.arms, self.runs.each, self.runs.ends
-        arms["count"][each] = self.totals.count[ends]
-        arms["hits"][each] = self.totals.hits[ends]
-        arms["sum"][each] = self.totals.total[ends]
-        arms["sum_squares"][each] = self.totals.squares[ends]
-        arms["applied_offset"][each] = facts.offsets[self.records[ends]]
-        arms["last_at"][each] = facts.appended[self.records[ends]]
-        arms["missing_squares"][each] = self.totals.missing[ends]
+        arms.count[each] = self.totals.count[ends]
+        arms.hits[each] = self.totals.hits[ends]
+        arms.sum[each] = self.totals.total[ends]
+        arms.sum_squares[each] = self.totals.squares[ends]
+        arms.applied_offset[each] = facts.offsets[self.records[ends]]
+        arms.last_at[each] = facts.appended[self.records[ends]]
+        arms.missing_squares[each] = self.totals.missing[ends]
         arms.touch(each)
         arms.touch(treatments_of(tables, each))
 
@@ -91,9 +89,9 @@ def _floats(
     return out
 
 
-def treatments_of(tables: Tables, rows: Ints) -> Ints:
+def treatments_of(tables: ExperimentTables, rows: Ints) -> Ints:
     """The treatment rows compared with these control rows."""
-    below = tables.arms["treatment"][rows]
+    below = tables.arms.treatment[rows]
     several = [
         row
         for control in rows[below == SEVERAL]
@@ -103,15 +101,15 @@ def treatments_of(tables: Tables, rows: Ints) -> Ints:
     return np.concatenate([below[below >= 0], np.array(several, np.int64)])
 
 
-def group_of(tables: Tables, row: int) -> list[int]:
+def group_of(tables: ExperimentTables, row: int) -> list[int]:
     """The rows of all arms that a row is compared with, itself first."""
-    beside, rows = tables.arms["beside"], [row]
+    beside, rows = tables.arms.next_sibling, [row]
     while (following := int(beside[rows[-1]])) != row:
         rows.append(following)
     return rows
 
 
-def totals_of(tables: Tables, rows: Ints) -> Totals:
+def totals_of(tables: ExperimentTables, rows: Ints) -> Totals:
     """The stored totals of rows."""
     arms = tables.arms
     columns = ("count", "hits", "sum", "sum_squares", "missing_squares")

@@ -15,12 +15,12 @@ from agents.experiments.row_lookup import Named
 from agents.experiments.totals.running_totals import Running
 from agents.experiments.totals.totals import Flags
 from schemas.ids import hash64
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.columnar_table import combine
-from state.tables import Tables
 
 
 def repeats(
-    facts: Facts, tables: Tables, names: Named, good: Flags, rows: Ints
+    facts: Facts, tables: ExperimentTables, names: Named, good: Flags, rows: Ints
 ) -> tuple[Flags, Flags]:
     """Which records, shape (n,), are of a unit that had one in this arm and metric already, and
     which of one whose last record was in another arm; remembers the good ones.
@@ -37,7 +37,7 @@ def repeats(
         units, offsets = hash64(ids.take(pa.array(named))), facts.offsets[named]
         of_record = np.zeros(len(facts), np.int64)
         of_record[good] = rows
-        since = tables.arms["started_offset"][of_record[named]]
+        since = tables.arms.started_offset[of_record[named]]
         own = _since(tables.units.carriers(combine([names.whole[named], units]), offsets), since)
         metric = [part[named] for part in names.arm[:3]]
         last = _since(tables.unit_arms.carriers(combine([*metric, units]), offsets), since)
@@ -57,23 +57,25 @@ def uncounted(repeated: Flags, tally: Ints) -> Flags:
     return np.asarray(repeated & (tally == Tally.RATE))
 
 
-def note(facts: Facts, tables: Tables, after: Running, repeated: Flags, crossed: Flags) -> None:
+def note(
+    facts: Facts, tables: ExperimentTables, after: Running, repeated: Flags, crossed: Flags
+) -> None:
     """Notes in the rows what had no unit_id, the repeats, and the units that were in another arm
     before.
     """
     arms, runs = tables.arms, after.runs
     ids = facts.batch.column("unit_id")
-    fresh = arms["unnamed_offset"][runs.each] < 0
+    fresh = arms.unnamed_offset[runs.each] < 0
     if ids.null_count and fresh.any():
         unnamed = np.asarray(ids.is_null().to_numpy(zero_copy_only=False))[after.records]
         first = np.minimum.reduceat(np.where(unnamed, after.records, len(facts)), runs.starts)
         found = fresh & (first < len(facts))
-        arms["unnamed_offset"][runs.each[found]] = facts.offsets[first[found]]
+        arms.unnamed_offset[runs.each[found]] = facts.offsets[first[found]]
     if crossed.any():
-        arms["crossed"][runs.each] += np.add.reduceat(
+        arms.crossed[runs.each] += np.add.reduceat(
             crossed[after.records].astype(np.int64), runs.starts
         )
     if repeated.any():
-        arms["repeats"][runs.each] += np.add.reduceat(
+        arms.repeats[runs.each] += np.add.reduceat(
             repeated[after.records].astype(np.int64), runs.starts
         )

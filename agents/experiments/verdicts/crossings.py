@@ -15,11 +15,11 @@ from agents.experiments.totals.running_totals import Running
 from agents.experiments.totals.totals import Flags, Sides
 from agents.experiments.verdicts.decide import decide
 from schemas.records import Order, Verdict
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 
-def look(facts: Facts, tables: Tables, after: Running, looks: Looks) -> list[Finding]:
+def look(facts: Facts, tables: ExperimentTables, after: Running, looks: Looks) -> list[Finding]:
     """Evidence after every event of every pair that may still command; findings in the order of the
     log.
 
@@ -42,7 +42,7 @@ def look(facts: Facts, tables: Tables, after: Running, looks: Looks) -> list[Fin
 
 
 def _watched(
-    facts: Facts, tables: Tables, looks: Looks, deploys: list[Finding]
+    facts: Facts, tables: ExperimentTables, looks: Looks, deploys: list[Finding]
 ) -> tuple[Looks, Ints]:
     """The looks at what was deployed, from its deployment on, and the units of both arms before
     each first one.
@@ -53,21 +53,21 @@ def _watched(
         experiment = tables.experiments.get(row_key(finding.subject, finding.experiment_id))
         assert experiment is not None
         relevel(tables, experiment)
-        trial = tables.trials.number(row_key(finding.subject, finding.experiment_id))
+        trial = tables.index.number(row_key(finding.subject, finding.experiment_id))
         assert trial is not None, "a treatment without rows was deployed"
         rows = [
             group[finding.variant]
-            for group in tables.trials[trial].arms.values()
+            for group in tables.index[trial].arms.values()
             if finding.variant in group
         ]
-        for row in sorted(row for row in rows if np.isfinite(arms["harm_level"][row])):
-            arms["closed_offset"][row], arms["next_mark"][row] = np.iinfo(np.int64).max, 0
+        for row in sorted(row for row in rows if np.isfinite(arms.harm_level[row])):
+            arms.closed_offset[row], arms.next_mark[row] = np.iinfo(np.int64).max, 0
             start, end = np.searchsorted(looks.pairs, [row, row + 1])
             first = int(
                 start
                 + np.searchsorted(looks.offsets[start:end], facts.offsets[finding.at], side="right")
             )
-            carried = int(arms["count"][row] + arms["count"][arms["control"][row]])
+            carried = int(arms.count[row] + arms.count[arms.control[row]])
             at.append(np.arange(first, end))
             came.append(np.full(end - first, int(n[first - 1]) if first > start else carried))
     order = np.argsort(np.concatenate(at), kind="stable")
@@ -75,11 +75,11 @@ def _watched(
 
 
 def _look(
-    facts: Facts, tables: Tables, after: Running, looks: Looks, came: Ints | None
+    facts: Facts, tables: ExperimentTables, after: Running, looks: Looks, came: Ints | None
 ) -> list[Finding]:
     arms = tables.arms
     chosen = choose_outcomes(tables, looks)
-    if (arms["flipped"][chosen] & arms["ramped"][chosen]).any():
+    if (arms.flipped[chosen] & arms.ramped[chosen]).any():
         # The steps were put together before it was known what is counted of them.
         sides = Sides(looks.sides.control, looks.sides.treatment)
         looks = replace(looks, sides=with_strata(tables, looks.pairs, sides, looks.records, after))
@@ -87,21 +87,21 @@ def _look(
     _latch(
         tables,
         looks,
-        evidence.enough & (evidence.harm >= arms["harm_level"][looks.pairs]),
+        evidence.enough & (evidence.harm >= arms.harm_level[looks.pairs]),
         Verdict.HARM,
     )
     _latch(
         tables,
         looks,
-        evidence.enough & (evidence.gain >= arms["gain_level"][looks.pairs]),
+        evidence.enough & (evidence.gain >= arms.gain_level[looks.pairs]),
         Verdict.GAIN,
     )
     cuts = narrow(arms, looks, came)
-    arms["unstable_offset"][looks.pairs[cuts.emptied]] = looks.offsets[cuts.emptied]
-    tables.pending.update(int(trial) for trial in arms["trial"][looks.pairs[cuts.emptied]])
+    arms.unstable_offset[looks.pairs[cuts.emptied]] = looks.offsets[cuts.emptied]
+    tables.pending.update(int(trial) for trial in arms.experiment_no[looks.pairs[cuts.emptied]])
     findings: list[Finding] = []
     if tables.pending:
-        for trial in np.unique(arms["trial"][looks.pairs]):
+        for trial in np.unique(arms.experiment_no[looks.pairs]):
             if int(trial) in tables.pending:
                 findings += decide(facts, tables, after, int(trial), looks, cuts)
     cuts.store(arms, looks)
@@ -109,7 +109,7 @@ def _look(
     return findings
 
 
-def _latch(tables: Tables, looks: Looks, crossed: Flags, verdict: Verdict) -> None:
+def _latch(tables: ExperimentTables, looks: Looks, crossed: Flags, verdict: Verdict) -> None:
     """Marks the first moment of each pair at which the evidence is past its level and the exposures
     agree.
     """
@@ -120,4 +120,4 @@ def _latch(tables: Tables, looks: Looks, crossed: Flags, verdict: Verdict) -> No
         return
     pairs, first = np.unique(looks.pairs[at], return_index=True)
     arms[column][pairs] = looks.offsets[at[first]]
-    tables.pending.update(int(trial) for trial in arms["trial"][pairs])
+    tables.pending.update(int(trial) for trial in arms.experiment_no[pairs])

@@ -23,8 +23,8 @@ from agents.experiments.totals.totals import Flags, Ints, Sides
 from agents.experiments.verdicts.verdict_wording import finding_of
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
 from state.experiment_arms import ExperimentArms
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Case:
     """One experiment in this slice."""
 
     facts: Facts
-    tables: Tables
+    tables: ExperimentTables
     after: Running
     looks: Looks
     cuts: Cuts
@@ -56,12 +56,12 @@ class _Case:
 
 
 def decide(
-    facts: Facts, tables: Tables, after: Running, trial: int, looks: Looks, cuts: Cuts
+    facts: Facts, tables: ExperimentTables, after: Running, trial: int, looks: Looks, cuts: Cuts
 ) -> list[Finding]:
     """Findings of one experiment in this slice, in the order of the log; closes what each
     decides.
     """
-    index = tables.trials[trial]
+    index = tables.index[trial]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
     case = _Case(facts, tables, after, looks, cuts, experiment, index)
@@ -96,7 +96,7 @@ def decide(
 
 
 def _settled(
-    experiment: ExperimentRow, finding: Finding, offset: int, tables: Tables
+    experiment: ExperimentRow, finding: Finding, offset: int, tables: ExperimentTables
 ) -> ExperimentRow:
     """The experiment after an order, in the place of what was decided of the treatment before."""
     variant, deploys = finding.variant or "", finding.order == Order.DEPLOY
@@ -151,9 +151,9 @@ def _open_rows(case: _Case, variant: str) -> list[tuple[str, int]]:
     judged = [
         (m, r)
         for m, r in rows
-        if np.isfinite(arms["harm_level"][r]) and arms["method"][r] != Method.SPLIT
+        if np.isfinite(arms.harm_level[r]) and arms.method[r] != Method.SPLIT
     ]
-    return [(m, r) for m, r in judged if arms["control"][r] >= 0]
+    return [(m, r) for m, r in judged if arms.control[r] >= 0]
 
 
 def _pair(case: _Case, row: int, metric: str) -> _Pair:
@@ -212,7 +212,7 @@ def _deploy(case: _Case, variant: str, pairs: list[_Pair]) -> Finding | None:
         if spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
     ]
     goals = [known[spec.name] for spec in judged if spec.role == Role.GOAL and spec.name in known]
-    if all(arms["gain_offset"][goal.row] < 0 for goal in goals):
+    if all(arms.gain_offset[goal.row] < 0 for goal in goals):
         return None
     moments = np.unique(np.concatenate([pair.records for pair in pairs]))
     sound, gained = np.ones(len(moments), np.bool_), np.zeros(len(moments), np.bool_)
@@ -226,7 +226,7 @@ def _deploy(case: _Case, variant: str, pairs: list[_Pair]) -> Finding | None:
     record, offset = int(moments[first[0]]), int(case.facts.offsets[moments[first[0]]])
     goal = max(
         goals,
-        key=lambda pair: (arms["gain_offset"][pair.row] <= offset, arms["gain_offset"][pair.row]),
+        key=lambda pair: (arms.gain_offset[pair.row] <= offset, arms.gain_offset[pair.row]),
     )
     return finding_of(case.moment(goal.row, record), Verdict.GAIN, Order.DEPLOY)
 
@@ -238,7 +238,7 @@ def _since(case: _Case, spec: MetricSpec) -> int:
     if case.experiment.specified:
         return -1
     return min(
-        int(case.tables.arms["first_offset"][row]) for row in case.index.arms[spec.name].values()
+        int(case.tables.arms.first_offset[row]) for row in case.index.arms[spec.name].values()
     )
 
 
@@ -257,7 +257,7 @@ def _proved(case: _Case, spec: MetricSpec, pair: _Pair | None, moments: Ints) ->
 def _latest(case: _Case, pair: _Pair, moments: Ints) -> Sides:
     """Both arms at each moment: as carried into this slice, or after the latest look."""
     rows, tables = np.array([pair.row]), case.tables
-    carried = Sides(totals_of(tables, tables.arms["control"][rows]), totals_of(tables, rows))
+    carried = Sides(totals_of(tables, tables.arms.control[rows]), totals_of(tables, rows))
     carried = with_strata(tables, rows, carried)
     upto = np.searchsorted(pair.records, moments, side="right")
     return carried.then(case.looks.sides.take(pair.at)).take(upto)
@@ -265,10 +265,10 @@ def _latest(case: _Case, pair: _Pair, moments: Ints) -> Sides:
 
 def _gained(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
     arms = case.tables.arms
-    since = arms["gain_offset"][row]
+    since = arms.gain_offset[row]
     rows = np.full(len(offsets), row)
     # What was proved once may have faded since: nothing is deployed whose interval holds 0 by then.
-    supported = assess(arms, rows, offsets, sides, exact=False).gain >= arms["gain_level"][row]
+    supported = assess(arms, rows, offsets, sides, exact=False).gain >= arms.gain_level[row]
     return np.asarray(
         (since >= 0) & (offsets >= since) & supported & agrees(arms, rows, sides, Verdict.GAIN)
     )
@@ -282,9 +282,9 @@ def _guarded(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
 def _hold(case: _Case, variant: str) -> Iterator[Finding]:
     """The finding that a treatment's split is broken, if it is."""
     arms, row = case.tables.arms, case.index.arms.get(EXPOSURE, {}).get(variant)
-    if row is not None and arms["harm_offset"][row] >= 0:
+    if row is not None and arms.harm_offset[row] >= 0:
         look = np.flatnonzero(
-            (case.looks.pairs == row) & (case.looks.offsets == arms["harm_offset"][row])
+            (case.looks.pairs == row) & (case.looks.offsets == arms.harm_offset[row])
         )
         if len(look):
             yield finding_of(
@@ -292,20 +292,20 @@ def _hold(case: _Case, variant: str) -> Iterator[Finding]:
             )
 
 
-def _discover(tables: Tables, subject: str) -> None:
+def _discover(tables: ExperimentTables, subject: str) -> None:
     row = tables.subjects.get(row_key(subject))
     assert isinstance(row, SubjectRow), f"an experiment of {subject} without its subject's row"
     tables.subjects.put(replace(row, discoveries=row.discoveries + 1))
 
 
-def _close(tables: Tables, rows: list[int], offset: int) -> None:
+def _close(tables: ExperimentTables, rows: list[int], offset: int) -> None:
     """Judges rows no more, and takes back what later records of this slice proved.
 
     Those of what is deployed are looked at again from there on: `verdicts.look`.
     """
     arms, closed = tables.arms, np.array(rows)
-    arms["harm_level"][closed] = NEVER
-    arms["gain_level"][closed] = NEVER
-    arms["closed_offset"][closed] = np.minimum(arms["closed_offset"][closed], offset)
+    arms.harm_level[closed] = NEVER
+    arms.gain_level[closed] = NEVER
+    arms.closed_offset[closed] = np.minimum(arms.closed_offset[closed], offset)
     for column in ("harm_offset", "gain_offset", "unstable_offset"):
         arms[column][closed[arms[column][closed] > offset]] = -1

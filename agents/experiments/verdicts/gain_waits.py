@@ -30,17 +30,20 @@ def waits(moment: PairMoment) -> list[str]:
 
 def _judged(moment: PairMoment) -> Iterator[MetricSpec]:
     """Those asked for: all of a spec, else those that have sent a result by then."""
-    arms, index = moment.tables.arms, moment.tables.trials[moment.tables.arms["trial"][moment.row]]
+    arms, index = (
+        moment.tables.arms,
+        moment.tables.index[moment.tables.arms.experiment_no[moment.row]],
+    )
     for spec in moment.experiment.metrics:
         if spec.role not in (Role.GOAL, Role.GUARDRAIL) or spec.name == EXPOSURE:
             continue
         rows = list(index.arms.get(spec.name, {}).values())
-        if moment.experiment.specified or (arms["first_offset"][rows] <= moment.offset).any():
+        if moment.experiment.specified or (arms.first_offset[rows] <= moment.offset).any():
             yield spec
 
 
 def _wait(moment: PairMoment, spec: MetricSpec) -> str | None:
-    index = moment.tables.trials[moment.tables.arms["trial"][moment.row]]
+    index = moment.tables.index[moment.tables.arms.experiment_no[moment.row]]
     group = index.arms.get(spec.name, {})
     named = moment.experiment.control, moment.variant
     silent = [arm for arm in named if arm not in group]
@@ -61,9 +64,9 @@ def _wait(moment: PairMoment, spec: MetricSpec) -> str | None:
 def _latched(one: PairMoment) -> str | None:
     """What no further unit of this experiment mends."""
     arms = one.tables.arms
-    if 0 <= arms["harm_offset"][one.row] <= one.offset:
+    if 0 <= arms.harm_offset[one.row] <= one.offset:
         return f"harm of {one.metric} is proved"
-    if 0 <= arms["unstable_offset"][one.row] <= one.offset:
+    if 0 <= arms.unstable_offset[one.row] <= one.offset:
         return f"the effect on {one.metric} drifts, which only a new experiment ends"
     return None
 
@@ -74,10 +77,10 @@ def _lacks(one: PairMoment, spec: MetricSpec) -> str | None:
     learns = spec.kind == MetricKind.MEAN or (
         spec.kind == MetricKind.LATENCY and spec.limit is None
     )
-    if learns and not arms["snapshots"][one.row] and (frozen is None or frozen.offset > one.offset):
+    if learns and not arms.snapshots[one.row] and (frozen is None or frozen.offset > one.offset):
         return f"{spec.name} still learns from control's first units"
-    begun = arms["base_offset"][one.row]
-    if arms["method"][one.row] == Method.COUNTS and not 0 <= begun <= one.offset:
+    begun = arms.base_offset[one.row]
+    if arms.method[one.row] == Method.COUNTS and not 0 <= begun <= one.offset:
         return f"{spec.name} has too few units to tell which outcome is the rarer"
     if enough(arms, one.pairs, sides)[0]:
         return None
@@ -94,12 +97,12 @@ def _no_gain(one: PairMoment) -> str | None:
     arms, sides, offsets = one.tables.arms, one.sides, np.array([one.offset])
     evidence = assess(arms, one.pairs, offsets, sides)
     proved = (
-        evidence.gain[0] >= arms["gain_level"][one.row]
-        and 0 <= arms["gain_offset"][one.row] <= one.offset
+        evidence.gain[0] >= arms.gain_level[one.row]
+        and 0 <= arms.gain_offset[one.row] <= one.offset
     )
     if proved and agrees(arms, one.pairs, sides, Verdict.GAIN)[0]:
         return None
-    better = one.effect().effect[0] * arms["sign"][one.row] > 0.0
+    better = one.effect().effect[0] * arms.sign[one.row] > 0.0
     more = expected_more(arms, one.pairs, sides, evidence)[0] if better else np.nan
     return f"no gain of the goal {one.metric} is proved{_some(more) or ', and it looks no better'}"
 
@@ -130,5 +133,5 @@ def _some(units: float) -> str:
 
 
 def _size(one: PairMoment, value: float) -> str:
-    rate = one.tables.arms["tally"][one.row] in (Tally.RATE, Tally.LATENCY)
+    rate = one.tables.arms.tally[one.row] in (Tally.RATE, Tally.LATENCY)
     return f"{value * 100.0:.3g} points" if rate else f"{value:.3g}"

@@ -25,8 +25,8 @@ from agents.statistics.running_sums import bring_together
 from schemas.catalog import RESULTS
 from schemas.records import CommandRow, Decided, ExperimentRow, ExperimentStatus, Policy
 from state.experiment_arms import ExperimentArms
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 
 WAIT_MS, WAIT_MOST_MS = (
     60_000,
@@ -37,7 +37,7 @@ _NOTHING = np.zeros(0, np.int64)
 
 
 def note(
-    experiment: ExperimentRow, finding: Finding, command_id: str | None, tables: Tables
+    experiment: ExperimentRow, finding: Finding, command_id: str | None, tables: ExperimentTables
 ) -> None:
     """Keeps which command a verdict led to, unless a later record of its slice has overtaken the
     verdict.
@@ -61,7 +61,7 @@ def wait_ms(tries: int) -> int:
 
 
 def ended(
-    row: CommandRow, end: End, place: Provenance, tables: Tables, policy: Policy
+    row: CommandRow, end: End, place: Provenance, tables: ExperimentTables, policy: Policy
 ) -> Decided | None:
     """Takes in how a command of a verdict ended; returns what stands of the verdict since, None
     where it was of none.
@@ -110,14 +110,14 @@ def _led_to(done: Decided, row: CommandRow) -> bool:
     return done.command_id == row.command_id or (done.command_id is None and own)
 
 
-def rebuild(tables: Tables) -> None:
+def rebuild(tables: ExperimentTables) -> None:
     """What is derived, after rows were restored."""
-    tables.again.rebuild(())
+    tables.reopenings.rebuild(())
     for row in tables.experiments.rows():
         _plan(row_key(row.subject, row.experiment_id), row, tables)
 
 
-def due(key: str, place: Provenance, tables: Tables, max_age_ms: int) -> list[Finding]:
+def due(key: str, place: Provenance, tables: ExperimentTables, max_age_ms: int) -> list[Finding]:
     """Opens what is due of an experiment; returns what stands on its data of that.
 
     Where the last result is older than `max_age_ms` nothing is ordered by it: the next one shows
@@ -148,7 +148,7 @@ def due(key: str, place: Provenance, tables: Tables, max_age_ms: int) -> list[Fi
     return _standing(experiment, opened, place, tables, max_age_ms) if opened else []
 
 
-def unserved(subject: str, tables: Tables) -> int:
+def unserved(subject: str, tables: ExperimentTables) -> int:
     """Verdicts of a subject that wait for a command, because those before ended without being
     carried out.
     """
@@ -172,20 +172,20 @@ def _may_open(experiment: ExperimentRow, done: Decided) -> bool:
     )
 
 
-def _plan(key: str, experiment: ExperimentRow, tables: Tables) -> None:
+def _plan(key: str, experiment: ExperimentRow, tables: ExperimentTables) -> None:
     waiting = [done.again_at for done in experiment.decided if done.again_at >= 0]
     if waiting:
-        tables.again.put(key, min(waiting))
+        tables.reopenings.put(key, min(waiting))
     else:
-        tables.again.drop(key)
+        tables.reopenings.drop(key)
 
 
-def _trial(experiment: ExperimentRow, tables: Tables) -> ExperimentArms | None:
-    number = tables.trials.number(row_key(experiment.subject, experiment.experiment_id))
-    return tables.trials[number] if number is not None else None
+def _trial(experiment: ExperimentRow, tables: ExperimentTables) -> ExperimentArms | None:
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
+    return tables.index[number] if number is not None else None
 
 
-def _rows(experiment: ExperimentRow, variants: set[str], tables: Tables) -> Ints:
+def _rows(experiment: ExperimentRow, variants: set[str], tables: ExperimentTables) -> Ints:
     """The rows of treatments as a whole, ascending."""
     trial = _trial(experiment, tables)
     groups = trial.arms.values() if trial is not None else ()
@@ -194,30 +194,30 @@ def _rows(experiment: ExperimentRow, variants: set[str], tables: Tables) -> Ints
     )
 
 
-def _last_at(rows: Ints, tables: Tables) -> int:
+def _last_at(rows: Ints, tables: ExperimentTables) -> int:
     """When the last result of these rows was appended, ms; -1 where none is known."""
-    return max(tables.arms["last_at"][rows].tolist(), default=-1)
+    return max(tables.arms.last_at[rows].tolist(), default=-1)
 
 
-def _units(experiment: ExperimentRow, variant: str, tables: Tables) -> int:
+def _units(experiment: ExperimentRow, variant: str, tables: ExperimentTables) -> int:
     """Units of a treatment and its control in the metric that has most."""
     arms, rows = tables.arms, _rows(experiment, {variant}, tables)
-    rows = rows[arms["control"][rows] >= 0]
-    return int((arms["count"][rows] + arms["count"][arms["control"][rows]]).max(initial=0))
+    rows = rows[arms.control[rows] >= 0]
+    return int((arms.count[rows] + arms.count[arms.control[rows]]).max(initial=0))
 
 
-def _forget(experiment: ExperimentRow, variants: set[str], tables: Tables) -> None:
+def _forget(experiment: ExperimentRow, variants: set[str], tables: ExperimentTables) -> None:
     """Takes back what was proved of treatments: it is looked at again."""
     arms, rows = tables.arms, _rows(experiment, variants, tables)
-    arms["harm_offset"][rows] = arms["gain_offset"][rows] = -1
-    arms["closed_offset"][rows] = np.iinfo(np.int64).max
+    arms.harm_offset[rows] = arms.gain_offset[rows] = -1
+    arms.closed_offset[rows] = np.iinfo(np.int64).max
 
 
 def _standing(
     experiment: ExperimentRow,
     variants: set[str],
     place: Provenance,
-    tables: Tables,
+    tables: ExperimentTables,
     max_age_ms: int,
 ) -> list[Finding]:
     """What is proved of treatments by all of their results so far: as a look after the last of
@@ -228,8 +228,8 @@ def _standing(
     over = experiment.status == ExperimentStatus.ENDED
     relevel(tables, replace(experiment, status=ExperimentStatus.RUNNING) if over else experiment)
     arms, rows = tables.arms, _rows(experiment, variants, tables)
-    rows = rows[(arms["control"][rows] >= 0) & (arms["method"][rows] != Method.NONE)]
-    rows = rows[np.isfinite(np.minimum(arms["harm_level"][rows], arms["gain_level"][rows]))]
+    rows = rows[(arms.control[rows] >= 0) & (arms.method[rows] != Method.NONE)]
+    rows = rows[np.isfinite(np.minimum(arms.harm_level[rows], arms.gain_level[rows]))]
     last_at = _last_at(rows, tables)
     findings = list[Finding]()
     if last_at >= 0 and place.now - last_at <= max_age_ms:
@@ -240,12 +240,12 @@ def _standing(
 
 
 def _looked(
-    experiment: ExperimentRow, rows: Ints, place: Provenance, tables: Tables
+    experiment: ExperimentRow, rows: Ints, place: Provenance, tables: ExperimentTables
 ) -> list[Finding]:
     trial, arms = _trial(experiment, tables), tables.arms
     assert trial is not None, f"{experiment.experiment_id} was decided without results"
     every = np.array([row for group in trial.arms.values() for row in group.values()], np.int64)
-    offset = np.array([arms["applied_offset"][every].max()], np.int64)
+    offset = np.array([arms.applied_offset[every].max()], np.int64)
     moment, n = np.array([place.now]), len(rows)
     facts = Facts(
         RESULTS,
@@ -258,7 +258,7 @@ def _looked(
     )
     none = Totals(_NOTHING, _NOTHING, np.zeros(0), np.zeros(0), np.zeros(0, np.bool_))
     sides = with_strata(
-        tables, rows, Sides(totals_of(tables, arms["control"][rows]), totals_of(tables, rows))
+        tables, rows, Sides(totals_of(tables, arms.control[rows]), totals_of(tables, rows))
     )
     looks = Looks(rows, np.zeros(n, np.int64), np.repeat(offset, n), sides)
     found = look(facts, tables, Running(bring_together(_NOTHING), _NOTHING, none), looks)
@@ -267,7 +267,7 @@ def _looked(
     ]
 
 
-def _experiment(experiment: ExperimentRow, tables: Tables) -> ExperimentRow:
+def _experiment(experiment: ExperimentRow, tables: ExperimentTables) -> ExperimentRow:
     found = tables.experiments.get(row_key(experiment.subject, experiment.experiment_id))
     assert found is not None
     return found

@@ -61,7 +61,7 @@ def finding_of(moment: PairMoment, verdict: Verdict, order: Order) -> Finding:
 def _compared(moment: PairMoment) -> tuple[Compared, ...]:
     """Every metric that both arms had units of by then, the finding's own first."""
     tables, at = moment.tables, np.array([moment.record])
-    index = tables.trials[tables.arms["trial"][moment.row]]
+    index = tables.index[tables.arms.experiment_no[moment.row]]
     found = []
     for metric in sorted(index.arms, key=lambda name: (name != moment.metric, name)):
         control, treatment = (
@@ -74,9 +74,7 @@ def _compared(moment: PairMoment) -> tuple[Compared, ...]:
         )
         if np.isfinite(before) and np.isfinite(now):
             sign = (
-                float(tables.arms["sign"][treatment])
-                if _directed(moment.experiment, metric)
-                else 0.0
+                float(tables.arms.sign[treatment]) if _directed(moment.experiment, metric) else 0.0
             )
             found.append(Compared(metric, before, now, sign))
     return tuple(found)
@@ -90,12 +88,12 @@ def _per_unit(moment: PairMoment, row: int, totals: Totals) -> float:
     # been the first to tell.
     if (
         burns_in(spec)
-        and not arms["snapshots"][row]
-        and not 0 <= arms["base_offset"][row] <= moment.offset
+        and not arms.snapshots[row]
+        and not 0 <= arms.base_offset[row] <= moment.offset
     ):
         return np.nan
-    counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
-    units = int(totals.count[0] - arms["base_count"][row])
+    counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
+    units = int(totals.count[0] - arms.base_count[row])
     return float((totals.hits if counted else totals.total)[0]) / units if units > 0 else np.nan
 
 
@@ -114,12 +112,12 @@ def _evidence(moment: PairMoment, row: int, sides: Sides, verdict: Verdict) -> E
     judged = assess(arms, pairs, np.array([offset]), sides)
     effect = moment.effect() if row == moment.row else effects(arms, pairs, sides)
     log_e = judged.gain[0] if verdict == Verdict.GAIN else judged.harm[0]
-    above = int(arms["control"][row])
+    above = int(arms.control[row])
     estimate = _finite(float(effect.effect[0]), 0.0)
     return Evidence(
         topic=facts.topic,
         partition=facts.partition,
-        first_offset=int(min(arms["first_offset"][row], arms["first_offset"][above])),
+        first_offset=int(min(arms.first_offset[row], arms.first_offset[above])),
         last_offset=offset,
         metric=moment.metric,
         segment=arms.keys[row][4],
@@ -127,7 +125,7 @@ def _evidence(moment: PairMoment, row: int, sides: Sides, verdict: Verdict) -> E
         low=_finite(float(effect.low[0]), estimate),
         high=_finite(float(effect.high[0]), estimate),
         log_e=float(log_e),
-        evidence_kind=EVIDENCE_KINDS[arms["method"][row]],
+        evidence_kind=EVIDENCE_KINDS[arms.method[row]],
         count=int(sides.control.count[0] + sides.treatment.count[0]),
     )
 
@@ -137,7 +135,7 @@ def _parts(moment: PairMoment) -> Iterator[tuple[str, int, Sides]]:
     label.
     """
     tables, at = moment.tables, np.array([moment.record])
-    index = tables.trials[tables.arms["trial"][moment.row]]
+    index = tables.index[tables.arms.experiment_no[moment.row]]
     groups = {
         segment: group
         for (name, segment, _), group in index.parts.items()
@@ -155,7 +153,7 @@ def _parts(moment: PairMoment) -> Iterator[tuple[str, int, Sides]]:
 
 
 def _segments(moment: PairMoment, verdict: Verdict) -> tuple[Evidence, ...]:
-    if moment.tables.arms["ramped"][moment.row] or verdict == Verdict.SPLIT:
+    if moment.tables.arms.ramped[moment.row] or verdict == Verdict.SPLIT:
         # a segment's steps are not kept apart, and over all steps it would compare one time with
         # another
         return ()
@@ -166,16 +164,16 @@ def _segments(moment: PairMoment, verdict: Verdict) -> tuple[Evidence, ...]:
 def _change(moment: PairMoment, estimate: float) -> Components | None:
     """What each segment adds to the effect; None where that cannot be said."""
     arms, sign = moment.tables.arms, 1.0 if estimate > 0 else -1.0
-    if arms["ramped"][moment.row]:
+    if arms.ramped[moment.row]:
         return None
     parts = []
     for segment, row, sides in _parts(moment):
-        counted = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
+        counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
         sums = [
             float((totals.hits if counted else totals.total)[0]) * sign
             for totals in (sides.control, sides.treatment)
         ]
-        base = arms["base_count"][[arms["control"][row], row]]
+        base = arms.base_count[[arms.control[row], row]]
         units = int(sides.control.count[0] - base[0]), int(sides.treatment.count[0] - base[1])
         parts.append(Part(segment, units[0], sums[0], units[1], sums[1]))
     return components([part for part in parts if part.count_before > 0 and part.count_during > 0])
@@ -210,17 +208,17 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
     sure = odds(proof.log_e, "e" if proof.evidence_kind == EvidenceKind.E_VALUE else "1/p")
     numbers = f"{grouped(t)} against {grouped(c)} {unit}"
     if verdict == Verdict.SPLIT:
-        planned = float(arms["share"][row])
-        plan = "the ramp's steps planned" if arms["ramped"][row] else f"{planned:.1%} was planned"
+        planned = float(arms.share[row])
+        plan = "the ramp's steps planned" if arms.ramped[row] else f"{planned:.1%} was planned"
         return (
             f"{name} got {t / max(1, t + c):.1%} of the units where {plan} ({numbers}, {sure}): "
             "held"
         )
-    rate = arms["tally"][row] in (Tally.RATE, Tally.LATENCY)
+    rate = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
     of, scale = (" points", 100.0) if rate else ("", 1.0)
     what = (
         f"requests above {arms['limit'][row]:.4g} in {proof.metric}"
-        if arms["tally"][row] == Tally.LATENCY
+        if arms.tally[row] == Tally.LATENCY
         else proof.metric
     )
     interval = f"interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, {numbers}, {sure}"
@@ -233,7 +231,7 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
             "it afresh"
         )
     verb = "loses" if verdict == Verdict.HARM else "gains"
-    if arms["sign"][row] < 0:
+    if arms.sign[row] < 0:
         verb = "adds" if verdict == Verdict.HARM else "saves"
     size = f"{abs(proof.estimate) * scale:.3g}{of} of {what}"
     end = {Order.ROLLBACK: "roll back", Order.DEPLOY: "deploy"}.get(
@@ -255,9 +253,9 @@ def _unit(moment: PairMoment, offset: int) -> str:
     units.
     """
     arms = moment.tables.arms
-    if arms["snapshots"][moment.row]:
+    if arms.snapshots[moment.row]:
         return "units"
-    first = arms["unnamed_offset"][[moment.row, arms["control"][moment.row]]]
+    first = arms.unnamed_offset[[moment.row, arms.control[moment.row]]]
     unnamed = bool(((first >= 0) & (first <= offset)).any())
     return "records taken as independent" if unnamed else "units"
 

@@ -24,7 +24,7 @@ from schemas.records import (
     PatternRow,
     PatternStatus,
 )
-from state.learning_tables import Lessons
+from state.partition.failure_tables import FailureTables
 from state.rolling_windows import DAY_MS, counted, within
 from state.storage.table import row_key
 
@@ -34,44 +34,44 @@ SUBJECTS_KEPT = 32  # a person reads them
 _ASLEEP = (PatternStatus.DORMANT, PatternStatus.RESOLVED)
 
 
-def fold_fact(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Output]:
+def fold_fact(fact: PatternFact, place: Provenance, tables: FailureTables) -> list[Output]:
     """Folds one fact; the outputs are advice, warnings, and facts for other patterns."""
     match fact.kind:
         case PatternFactKind.FAILURE:
-            return _failure(fact, place, lessons)
+            return _failure(fact, place, tables)
         case PatternFactKind.ACTION:
-            return _action(fact, lessons)
+            return _action(fact, tables)
         case PatternFactKind.SIGNAL:
-            return _signal(fact, place, lessons)
+            return _signal(fact, place, tables)
         case PatternFactKind.FOLLOWED:
-            return _followed(fact, place, lessons)
+            return _followed(fact, place, tables)
     assert fact.kind == PatternFactKind.PRECURSOR, f"no fold for {fact.kind}"
-    row = lessons.patterns.get(fact.pattern)
+    row = tables.patterns.get(fact.pattern)
     if row is not None:
-        lessons.patterns.put(replace(row, precursors=listed(row.precursors, fact, fact.followed)))
+        tables.patterns.put(replace(row, precursors=listed(row.precursors, fact, fact.followed)))
     return []
 
 
-def rebuild(lessons: Lessons) -> None:
+def rebuild(tables: FailureTables) -> None:
     """What is derived, after rows were restored."""
-    rows = list(lessons.patterns.rows())
-    lessons.event_time = max((row.last_at for row in rows), default=0)
-    lessons.quiet.rebuild(
+    rows = list(tables.patterns.rows())
+    tables.event_time = max((row.last_at for row in rows), default=0)
+    tables.dormant.rebuild(
         (row.pattern, row.last_at + DORMANT_MS) for row in rows if row.status not in _ASLEEP
     )
 
 
-def _failure(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Output]:
-    parent = _counted(lessons, fact.key, "", fact)
-    row = _counted(lessons, fact.pattern, fact.key, fact)
-    _fall_dormant(lessons, fact.occurred_at)
+def _failure(fact: PatternFact, place: Provenance, tables: FailureTables) -> list[Output]:
+    parent = _counted(tables, fact.key, "", fact)
+    row = _counted(tables, fact.pattern, fact.key, fact)
+    _fall_dormant(tables, fact.occurred_at)
     chosen = ranked(fact.hypotheses, row.actions, parent.actions)
-    return [_advice(fact, row, chosen, place, lessons)] if chosen else []
+    return [_advice(fact, row, chosen, place, tables)] if chosen else []
 
 
-def _counted(lessons: Lessons, pattern: str, parent: str, fact: PatternFact) -> PatternRow:
+def _counted(tables: FailureTables, pattern: str, parent: str, fact: PatternFact) -> PatternRow:
     at = fact.occurred_at
-    row = lessons.patterns.get(pattern) or PatternRow(
+    row = tables.patterns.get(pattern) or PatternRow(
         pattern=pattern, parent=parent, status=PatternStatus.EMERGING, total=0, first_at=at,
         last_at=at, buckets=(), day=0, week=0, month=0, subjects=(), loss=0.0, actions=(),
         precursors=(), helped_at=-1,
@@ -94,31 +94,31 @@ def _counted(lessons: Lessons, pattern: str, parent: str, fact: PatternFact) -> 
         subjects=subjects,
         loss=row.loss + (fact.loss - row.loss) / (row.total + 1),
     )
-    lessons.patterns.put(row)
-    lessons.quiet.put(pattern, last + DORMANT_MS)
+    tables.patterns.put(row)
+    tables.dormant.put(pattern, last + DORMANT_MS)
     return row
 
 
-def _fall_dormant(lessons: Lessons, occurred_at: int) -> None:
+def _fall_dormant(tables: FailureTables, occurred_at: int) -> None:
     """Patterns without a failure for a week of event time sleep, or are resolved where an action
     helped since.
     """
-    lessons.event_time = max(lessons.event_time, occurred_at)
-    for pattern in lessons.quiet.due(lessons.event_time):
-        row = lessons.patterns.get(pattern)
+    tables.event_time = max(tables.event_time, occurred_at)
+    for pattern in tables.dormant.due(tables.event_time):
+        row = tables.patterns.get(pattern)
         assert row is not None, f"{pattern} is due without a row"
         solved = row.helped_at >= row.last_at
-        lessons.patterns.put(
+        tables.patterns.put(
             replace(row, status=PatternStatus.RESOLVED if solved else PatternStatus.DORMANT)
         )
 
 
-def _action(fact: PatternFact, lessons: Lessons) -> list[Output]:
+def _action(fact: PatternFact, tables: FailureTables) -> list[Output]:
     for pattern in (fact.key, fact.pattern):
-        row = lessons.patterns.get(pattern)
+        row = tables.patterns.get(pattern)
         if row is not None:
             helped_at = max(row.helped_at, fact.occurred_at) if fact.helped > 0.5 else row.helped_at
-            lessons.patterns.put(
+            tables.patterns.put(
                 replace(
                     row, actions=noted(row.actions, fact.action, fact.helped), helped_at=helped_at
                 )
@@ -126,9 +126,9 @@ def _action(fact: PatternFact, lessons: Lessons) -> list[Output]:
     return []
 
 
-def _signal(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Output]:
-    row = with_sighting(lessons.signals.get(row_key(fact.signal)), fact)
-    lessons.signals.put(row)
+def _signal(fact: PatternFact, place: Provenance, tables: FailureTables) -> list[Output]:
+    row = with_sighting(tables.signals.get(row_key(fact.signal)), fact)
+    tables.signals.put(row)
     outputs = []
     for follower in likely(row):
         hours = follower.lead_ms / follower.followed / 3_600_000
@@ -145,10 +145,10 @@ def _signal(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Outp
     return outputs
 
 
-def _followed(fact: PatternFact, place: Provenance, lessons: Lessons) -> list[Output]:
+def _followed(fact: PatternFact, place: Provenance, tables: FailureTables) -> list[Output]:
     parent = fact.pattern.partition("|")[0]
-    row = with_follower(lessons.signals.get(row_key(fact.signal)), fact, parent)
-    lessons.signals.put(row)
+    row = with_follower(tables.signals.get(row_key(fact.signal)), fact, parent)
+    tables.signals.put(row)
     follower = row.followers[0]
     told = PatternFact(
         event_id=place.event_id("patterns", f"precursor|{fact.pattern}"),
@@ -170,7 +170,7 @@ def _advice(
     row: PatternRow,
     chosen: list[tuple[Hypothesis, float]],
     place: Provenance,
-    lessons: Lessons,
+    tables: FailureTables,
 ) -> Output:
     (best, gain), kind = chosen[0], fact.key.rpartition("/")[2]
     tried = next((one.tried for one in row.actions if one.action == best.strategy), 0)
@@ -181,7 +181,7 @@ def _advice(
         failure_id=fact.failure_id,
         pattern=fact.pattern,
         strategy=best.strategy,
-        specialist=specialist_for(kind, fact.subject, lessons.heard()),
+        specialist=specialist_for(kind, fact.subject, tables.trust.in_force()),
         hypothesis=best.text,
         expected_gain=gain,
         expected_cost=best.expected_cost,

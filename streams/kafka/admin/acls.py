@@ -11,12 +11,12 @@ from typing import Literal
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
     ALERTS,
     BROADCASTS,
     COMMANDS,
     DEAD_LETTERS,
+    INPUTS,
     JOURNAL,
     POLICIES,
     REDRIVES,

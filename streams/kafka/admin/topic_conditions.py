@@ -11,8 +11,16 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import BROADCASTS, DEAD_LETTERS, FOREIGN, JOURNAL, REDRIVES, TOPICS, Topic
+from schemas.catalog import (
+    BROADCASTS,
+    DEAD_LETTERS,
+    FOREIGN,
+    INPUTS,
+    JOURNAL,
+    REDRIVES,
+    TOPICS,
+    Topic,
+)
 from streams.kafka.admin_types import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from streams.kafka.error_messages import explained
 from streams.runtime.errors import MendstreamError

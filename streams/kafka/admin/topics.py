@@ -5,8 +5,7 @@ from collections.abc import Collection
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import BROADCASTS, DEAD_LETTERS, TOPICS, Topic
+from schemas.catalog import BROADCASTS, DEAD_LETTERS, INPUTS, TOPICS, Topic
 from streams.kafka.admin.permissions import check_visible
 from streams.kafka.admin.topic_conditions import SAFE_REPLICAS, verify
 from streams.kafka.admin_types import ConfigResource, NewTopic, ResourceType

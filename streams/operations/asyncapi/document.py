@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
     ALERTS,
     BROADCASTS,
     COMMANDS,
     DEAD_LETTERS,
+    INPUTS,
     JOURNAL,
     TOPICS,
     Topic,

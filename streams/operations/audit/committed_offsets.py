@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import JOURNAL
+from schemas.catalog import INPUTS, JOURNAL
 from schemas.codec.framing import Codec
 from streams.kafka.reading import committed, committed_reader, end_offsets, read
 from streams.operations.audit.checks import Check

@@ -10,8 +10,7 @@ from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import DEAD_LETTERS
+from schemas.catalog import DEAD_LETTERS, INPUTS
 from streams.kafka.batches import by_place
 from streams.kafka.dead_letters import origin
 from streams.kafka.reading import end_offsets, read, start_offsets

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import BROADCASTS, JOURNAL, POLICIES, TRUST_LEVELS
+from schemas.catalog import BROADCASTS, INPUTS, JOURNAL, POLICIES, TRUST_LEVELS
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry, Step
 from schemas.refusals import DecodeError

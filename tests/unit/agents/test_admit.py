@@ -10,8 +10,8 @@ from schemas.catalog import METRICS, RESULTS, SPECS, STATUS, TICKS
 from schemas.codec.framing import Record
 from schemas.ids import partition_of
 from schemas.records import CommandStatus, Status, Tick
+from state.partition.partition_state import PartitionState
 from state.seen_ids import WINDOW
-from state.tables import Tables
 from tests.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
 
 PARTITIONS = 4
@@ -39,8 +39,8 @@ MAKE: dict[str, Callable[[str], Record]] = {
 }
 
 
-def state(dedupe_window: int = WINDOW) -> Tables:
-    return Tables(0, PARTITIONS, dedupe_window)
+def state(dedupe_window: int = WINDOW) -> PartitionState:
+    return PartitionState(0, PARTITIONS, dedupe_window)
 
 
 @pytest.mark.parametrize("topic", MAKE)
@@ -148,7 +148,7 @@ def test_time_is_the_highest_append_time_and_never_goes_back() -> None:
 
 def test_a_record_with_too_much_beside_its_value_is_not_sent_on() -> None:
     laden = replace(sent([result(subject=AWAY)])[0], headed=(("ballast", b"x" * 70_000),))
-    effects = fold(piece(RESULTS, [laden]), Tables(0, PARTITIONS), CODEC)
+    effects = fold(piece(RESULTS, [laden]), PartitionState(0, PARTITIONS), CODEC)
     assert not effects.forwards
     assert [one.reason for one in effects.refused] == ["TOO_LARGE"]
 

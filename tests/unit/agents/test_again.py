@@ -77,7 +77,7 @@ def harm(life: Life, n: int = 1_000) -> None:
 
 
 def experiment(life: Life) -> ExperimentRow:
-    found = life.tables.experiments.get(row_key("bot", "exp"))
+    found = life.tables.experiments.experiments.get(row_key("bot", "exp"))
     assert found is not None
     return found
 
@@ -357,7 +357,7 @@ def test_a_command_that_an_older_release_ordered_opens_its_verdict_again() -> No
     life = judged()
     harm(life)
     decided = tuple(replace(done, command_id=None) for done in experiment(life).decided)
-    life.tables.experiments.put(replace(experiment(life), decided=decided))
+    life.tables.experiments.experiments.put(replace(experiment(life), decided=decided))
     refuse(life)
     life.wait(1_000)
     assert len(unserved(life)) == 1
@@ -415,7 +415,7 @@ def test_a_gain_is_counted_once_however_often_it_is_ordered() -> None:
         Phase.EXPIRED,
         Phase.PENDING_APPROVAL,
     ]
-    found = life.tables.subjects.get("bot")
+    found = life.tables.subjects.subjects.get("bot")
     assert found is not None
     assert found.discoveries == 1
 

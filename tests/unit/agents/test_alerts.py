@@ -25,7 +25,7 @@ from schemas.records import (
     Status,
 )
 from schemas.validation.specs_and_policies import check_policy
-from state.learning_tables import Lessons
+from state.partition.alert_tables import AlertTables
 from tests.builders import NOON
 from tests.loop import Loop
 
@@ -48,14 +48,15 @@ def policy(**terms: object) -> Policy:
 
 class World:
     def __init__(self, **terms: object) -> None:
-        self.lessons, self.policy, self.now, self.offset = Lessons(), policy(**terms), NOON, 0
+        self.alerts = AlertTables()
+        self.policy, self.now, self.offset = policy(**terms), NOON, 0
 
     def see(self, value: float, key: str = "x", crowd: str = "default") -> list[Alert]:
-        return told(observe(HEAT, key, value, self._place(), self.lessons, self.policy, crowd))
+        return told(observe(HEAT, key, value, self._place(), self.alerts, self.policy, crowd))
 
     def wait(self, ms: int) -> list[Alert]:
         self.now += ms
-        return told(lasting(self._place(), self.lessons, lambda _: self.policy))
+        return told(lasting(self._place(), self.alerts, lambda _: self.policy))
 
     def _place(self) -> Provenance:
         self.offset += 1
@@ -178,7 +179,7 @@ def test_somebody_is_told_when_more_than_a_tenth_of_the_last_twenty_commands_fai
             issued_at=NOON + n,
             expires_at=NOON + n + 1,
         )
-        loop.tables.commands.put(row)
+        loop.tables.commands.commands.put(row)
 
     def report(n: int, status: Status) -> list[Alert]:
         said = CommandStatus(

@@ -117,7 +117,7 @@ def test_a_review_of_something_else_does_not_count() -> None:
 def test_what_an_older_version_left_waiting_is_to_be_ordered_anew() -> None:
     life = Life()
     row = replace(waiting(life), command=None)
-    life.tables.commands.put(row)
+    life.tables.commands.commands.put(row)
     life.review(row, APPROVE)
     assert life.refused[0].startswith("NOT_PENDING: ")
     assert "order it anew" in life.refused[0]

@@ -9,7 +9,7 @@ from agents.commands.known_subjects import is_known
 from schemas.catalog import ADMISSIONS, ALERTS, PROPOSALS
 from schemas.records import Admission, Alert, Outcome, Phase, Policy, Proposal, Status, SubjectRow
 from state.deadline_queue import DeadlineQueue
-from state.tables import Tables
+from state.partition.subject_tables import SubjectTables
 from tests.life import Life
 
 DISASTER = [f"shop/bot-{n}" for n in range(50)]
@@ -65,7 +65,7 @@ def test_the_budget_looks_at_no_command_of_another_tenant_nor_at_one_that_is_ove
     life.report(life.issued()[-1], Status.COMPLETED)
     life.find(subject="shop/first")
 
-    def counted(subject: str, now: int, tables: Tables) -> bool:
+    def counted(subject: str, now: int, tables: SubjectTables) -> bool:
         looked.append(subject)
         return is_known(subject, now, tables)
 
@@ -80,7 +80,7 @@ def test_the_budget_looks_at_no_command_of_another_tenant_nor_at_one_that_is_ove
 def test_no_more_than_a_share_of_the_subjects_is_acted_on_at_once() -> None:
     life = Life(policy(commands_per_hour=1_000, subjects_share=0.2))
     for subject in DISASTER:
-        life.tables.subjects.put(SubjectRow(subject, 1, 0))
+        life.tables.subjects.subjects.put(SubjectRow(subject, 1, 0))
     for subject in DISASTER:
         life.find(subject=subject)
     assert len(life.issued()) == 10

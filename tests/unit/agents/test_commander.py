@@ -145,7 +145,7 @@ def test_tokens_grow_within_a_target_and_not_across_them() -> None:
 def test_what_is_not_to_be_issued_leaves_no_trace(outcome: Outcome) -> None:
     life = Life()
     assert life.find(outcome=outcome).command_id is None
-    assert (life.outputs, life.rows(), len(life.tables.subjects)) == ([], [], 0)
+    assert (life.outputs, life.rows(), len(life.tables.subjects.subjects)) == ([], [], 0)
 
 
 def test_statuses_apply_by_progress_and_not_by_arrival() -> None:

@@ -3,8 +3,16 @@
 import pytest
 
 from agents.core.effects import Effects, Output
-from agents.flow.pipeline import INPUTS
-from schemas.catalog import ADMISSIONS, ALERTS, BROADCASTS, COMMANDS, DECISIONS, PROPOSALS, TOPICS
+from schemas.catalog import (
+    ADMISSIONS,
+    ALERTS,
+    BROADCASTS,
+    COMMANDS,
+    DECISIONS,
+    INPUTS,
+    PROPOSALS,
+    TOPICS,
+)
 from schemas.records import Decision, Order, Outcome, Tick, Verdict
 from tests.builders import NOON
 from tests.loop import Loop

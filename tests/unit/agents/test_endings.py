@@ -38,7 +38,7 @@ from schemas.records import (
     Status,
     SubjectRow,
 )
-from state.learning_tables import Lessons
+from state.partition.alert_tables import AlertTables
 from tests.builders import CODEC, result, spec, tables
 from tests.life import Life
 from tests.loop import Loop
@@ -353,9 +353,9 @@ def ids(life: Life, state: AlertState, rule: str = "rollback not done") -> list[
 
 def restarted(life: Life) -> None:
     """Its alerts as a worker finds them that takes the partition over."""
-    table, fresh = life.tables.lessons.alerts, Lessons()
+    table, fresh = life.tables.alerts.alerts, AlertTables()
     fresh.alerts.restore([(key, value) for key, value in table.snapshot(CODEC)], CODEC)
-    life.tables.lessons.alerts = fresh.alerts
+    life.tables.alerts.alerts = fresh.alerts
 
 
 def test_what_completes_ends_each_alert_of_what_was_not_done_before() -> None:
@@ -399,14 +399,14 @@ def test_an_alert_of_a_row_of_an_older_mendstream_is_over_too() -> None:
             held=0,
             about=about,
         )
-        life.tables.lessons.alerts.restore([("rollback not done|bot", CODEC.encode(old))], CODEC)
+        life.tables.alerts.alerts.restore([("rollback not done|bot", CODEC.encode(old))], CODEC)
         life.report(ordered(life), Status.REFUSED)
         (raised,) = ids(life, AlertState.RAISED)
         life.report(ordered(life), Status.COMPLETED)
         assert sorted(ids(life, AlertState.RESOLVED)) == sorted((raised, "old"))
         assert all(
             row.state == AlertState.RESOLVED
-            for row in life.tables.lessons.alerts.rows()
+            for row in life.tables.alerts.alerts.rows()
             if row.alert_id
         )
 
@@ -423,8 +423,8 @@ def test_of_very_many_open_alerts_the_oldest_is_over_when_another_is_raised() ->
 
 def test_a_storm_of_newcomers_leaves_no_alert_open_that_was_told_of_before() -> None:
     life = Life(Policy(event_id="p", policy_id="p", commands_per_hour=1_000, subjects_share=1.0))
-    life.tables.subjects.put(SubjectRow("bot", 0, 0, new_since=life.now))
-    life.tables.newcomers.put("default", life.now)
+    life.tables.subjects.subjects.put(SubjectRow("bot", 0, 0, new_since=life.now))
+    life.tables.subjects.newcomers.put("default", life.now)
     for _ in range(STORM + 1):
         life.report(ordered(life), Status.REFUSED)
     alone = [

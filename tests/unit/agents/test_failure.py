@@ -320,7 +320,7 @@ def test_a_drift_is_trained_against_first_and_improved_where_that_did_not_help()
     assert improve.expected_gain > 0.0
     assert improve.expected_cost == 12.0
     assert "expected back" in improve.reason
-    row = loop.tables.lessons.patterns.get("ACCURACY")
+    row = loop.tables.failures.patterns.get("ACCURACY")
     assert row is not None
     assert [(one.action, one.helped, one.failed) for one in row.actions] == [("retrain", 0.0, 1.0)]
 
@@ -334,14 +334,14 @@ def test_a_command_after_which_the_failure_stays_away_has_helped() -> None:
     )
     loop.send(STATUS, [done(retrain, Status.COMPLETED)])
     loop.wait(6 * HOUR - 1)
-    row = loop.tables.lessons.patterns.get("ACCURACY")
+    row = loop.tables.failures.patterns.get("ACCURACY")
     assert row is not None
     assert row.actions == ()
     loop.wait(1)
-    row = loop.tables.lessons.patterns.get("ACCURACY")
+    row = loop.tables.failures.patterns.get("ACCURACY")
     assert row is not None
     assert [(one.action, one.helped) for one in row.actions] == [("retrain", 1.0)]
-    trusted = {row.agent_id: row.approved for row in loop.tables.lessons.trust.rows()}
+    trusted = {row.agent_id: row.approved for row in loop.tables.trust.trust.rows()}
     assert trusted == {"deployer:argo": 1, "playbook:retrain": 1, "detector:watch": 1}
 
 
@@ -356,9 +356,9 @@ def test_a_deployer_that_fails_is_trusted_less_and_the_action_is_not_blamed() ->
         assert retrain.attempt == attempt
         loop.send(STATUS, [done(retrain, Status.FAILED)])
         loop.wait(2_000)
-    trusted = {row.agent_id: row.rejected for row in loop.tables.lessons.trust.rows()}
+    trusted = {row.agent_id: row.rejected for row in loop.tables.trust.trust.rows()}
     assert trusted == {"deployer:argo": 3}
-    assert len(loop.tables.lessons.followups) == 0
+    assert len(loop.tables.failures.followups) == 0
 
 
 def done(command: Command, status: Status) -> CommandStatus:

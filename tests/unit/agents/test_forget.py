@@ -39,24 +39,24 @@ def met(loop: Loop, topic: str, *names: str, event_id: str = "") -> None:
 
 
 def subjects(loop: Loop) -> set[str]:
-    return {row.subject for row in loop.tables.subjects.rows()}
+    return {row.subject for row in loop.tables.subjects.subjects.rows()}
 
 
 @pytest.mark.parametrize("topic", [RESULTS, METRICS])
 def test_made_up_subjects_leave_with_tombstones_and_their_places_are_free_again(
     topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 3)
+    monkeypatch.setattr("agents.flow.newcomers.NEWCOMERS_MAX", 3)
     loop = Loop()
     met(loop, topic, "evil/0", "evil/1", "evil/2", "evil/3")
     assert subjects(loop) == {"evil/0", "evil/1", "evil/2"}
-    loop.tables.subjects.changed(CODEC)
+    loop.tables.subjects.subjects.changed(CODEC)
     loop.wait(max(EXPERIMENT_MS, METRIC_MS) - DAY_MS)
     met(loop, topic, "evil/0", "evil/4")
     assert subjects(loop) == {"evil/0", "evil/1", "evil/2"}
     loop.wait(DAY_MS + HOUR_MS)
     assert subjects(loop) == {"evil/0"}
-    assert dict(loop.tables.subjects.changed(CODEC)) == {"evil/1": None, "evil/2": None}
+    assert dict(loop.tables.subjects.subjects.changed(CODEC)) == {"evil/1": None, "evil/2": None}
     met(loop, topic, "evil/5", "evil/6", "evil/7")
     assert subjects(loop) == {"evil/0", "evil/5", "evil/6"}
     assert [one.partition(":")[0] for one in loop.refused] == ["TOO_MANY_SUBJECTS"] * 3
@@ -92,35 +92,37 @@ def test_the_places_of_experiments_stay_counted_while_one_of_them_is_there() -> 
                 )
             ],
         )
-    ordinals = {row.experiment_id: row.ordinal for row in loop.tables.experiments.rows()}
+    ordinals = {
+        row.experiment_id: row.ordinal for row in loop.tables.experiments.experiments.rows()
+    }
     assert ordinals == {"b0": 2, "b1": 3, "b2": 4}
     loop.wait(2 * SILENT_MS)
     assert subjects(loop) == set()
     loop.send(
         RESULTS, [result(subject="bot", experiment_id="c", event_id="c", occurred_at=loop.now)]
     )
-    assert [row.ordinal for row in loop.tables.experiments.rows()] == [1]
+    assert [row.ordinal for row in loop.tables.experiments.experiments.rows()] == [1]
 
 
 def test_fencing_tokens_stay_and_take_no_place() -> None:
     loop = Loop()
     met(loop, METRICS, "bot", "other")
-    row = loop.tables.subjects.get("bot")
+    row = loop.tables.subjects.subjects.get("bot")
     assert row is not None
-    loop.tables.subjects.put(replace(row, tokens={"bot/production": 7}))
+    loop.tables.subjects.subjects.put(replace(row, tokens={"bot/production": 7}))
     loop.wait(METRIC_MS)
-    kept = loop.tables.subjects.get("bot")
+    kept = loop.tables.subjects.subjects.get("bot")
     assert kept is not None
     assert (kept.tokens, kept.new_since) == ({"bot/production": 7}, -1)
     assert subjects(loop) == {"bot"}
-    assert loop.tables.newcomers.count("default", -1) == 0
-    assert known_count("default", loop.now, loop.tables) == 1
+    assert loop.tables.subjects.newcomers.count("default", -1) == 0
+    assert known_count("default", loop.now, loop.tables.subjects) == 1
 
 
 def test_a_command_keeps_its_subject_until_it_leaves() -> None:
     loop = Loop()
     met(loop, METRICS, "bot")
-    loop.tables.commands.put(command_row(1, Phase.EXPIRED, Order.RETRAIN))
+    loop.tables.commands.commands.put(command_row(1, Phase.EXPIRED, Order.RETRAIN))
     loop.wait(COMMAND_MS - DAY_MS)
     assert subjects(loop) == {"bot"}
     loop.wait(2 * DAY_MS)
@@ -132,7 +134,7 @@ def test_a_frozen_subject_stays_frozen() -> None:
     met(life, METRICS, "bot")
     life.ask(RequestKind.FREEZE, subject="bot")
     life.wait(METRIC_MS)
-    row = life.tables.subjects.get("bot")
+    row = life.tables.subjects.subjects.get("bot")
     assert row is not None
     assert row.frozen_by
 
@@ -142,8 +144,8 @@ def test_who_comes_back_is_new_again() -> None:
     met(loop, METRICS, "bot")
     loop.wait(METRIC_MS)
     met(loop, METRICS, "bot")
-    assert not is_known("bot", loop.now + NEW_MS - 1, loop.tables)
-    assert loop.tables.newcomers.count("default", -1) == 1
+    assert not is_known("bot", loop.now + NEW_MS - 1, loop.tables.subjects)
+    assert loop.tables.subjects.newcomers.count("default", -1) == 1
 
 
 def test_so_many_are_forgotten_at_one_tick_and_the_others_at_the_next(
@@ -185,12 +187,12 @@ def test_whenever_it_is_restarted_the_same_are_forgotten(
                 _act(loop, what, number, step)
             assert rows(one.tables) == rows(other.tables)
         tables = one.tables
-        for row in tables.subjects.rows():
-            left = (tables.experiments, tables.metrics, tables.commands)
+        for row in tables.subjects.subjects.rows():
+            left = (tables.experiments.experiments, tables.drift.metrics, tables.commands.commands)
             assert (
                 row.new_since < 0
                 or any(table.count(row.subject) for table in left)
-                or row.subject in tables.bare
+                or row.subject in tables.subjects.without_rows
             )
 
 

@@ -19,7 +19,8 @@ from schemas.records import (
     State,
     Verdict,
 )
-from state.tables import STATES, Tables
+from state.arms_table import STATES
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, many, piece, result, sent, spec, tables
 
 CONVERSION = MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
@@ -35,7 +36,7 @@ def test_the_next_mark_is_never_later_than_the_step_it_announces() -> None:
 
 def folded(
     rates: list[tuple[float, float]], seed: int, each: int = 20_000
-) -> tuple[list[Decision], Tables]:
+) -> tuple[list[Decision], PartitionState]:
     """Stretches of units, each with the rates of control and b."""
     rng = np.random.default_rng(seed)
     state = tables()
@@ -68,9 +69,11 @@ def test_an_effect_that_fades_is_said_to_drift_once_and_stands_so_in_its_row() -
     ]
     assert "drifts" in found[0].reason
     refresh(state)
-    row = next(n for n in range(len(state.arms)) if state.arms.keys[n][3] == "b")
-    assert STATES[state.arms["state"][row]] == State.UNSTABLE
-    assert state.arms["unstable_offset"][row] == found[0].evidence[0].last_offset
+    row = next(
+        n for n in range(len(state.experiments.arms)) if state.experiments.arms.keys[n][3] == "b"
+    )
+    assert STATES[state.experiments.arms.state[row]] == State.UNSTABLE
+    assert state.experiments.arms.unstable_offset[row] == found[0].evidence[0].last_offset
 
 
 @pytest.mark.parametrize("rates", [(0.3, 0.3), (0.02, 0.02), (0.3, 0.305)])
@@ -84,8 +87,8 @@ def test_a_steady_effect_is_hardly_ever_said_to_drift(rates: tuple[float, float]
 def test_the_interval_shown_is_what_all_intervals_so_far_leave() -> None:
     _, state = folded([(0.3, 0.3)], seed=2)
     refresh(state)
-    arms = state.arms
+    arms = state.experiments.arms
     row = next(n for n in range(len(arms)) if arms.keys[n][3] == "b")
-    assert arms["running_low"][row] <= arms["low"][row] <= arms["effect"][row] <= arms["high"][row]
-    assert arms["high"][row] <= arms["running_high"][row]
-    assert STATES[arms["state"][row]] in (State.OK, State.GAIN)
+    assert arms.running_low[row] <= arms.low[row] <= arms.effect[row] <= arms.high[row]
+    assert arms.high[row] <= arms.running_high[row]
+    assert STATES[arms.state[row]] in (State.OK, State.GAIN)

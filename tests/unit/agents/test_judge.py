@@ -29,8 +29,8 @@ from schemas.records import (
     State,
     Verdict,
 )
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 from tests.builders import CODEC, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -40,7 +40,7 @@ AUTO = Policy(event_id="auto", policy_id="all", deploy=Autonomy.AUTO)
 Bits = NDArray[np.bool_]
 
 
-def state_with(*metrics: MetricSpec, experiments: int = 1, **fields: Any) -> Tables:
+def state_with(*metrics: MetricSpec, experiments: int = 1, **fields: Any) -> PartitionState:
     state = tables()
     apply_policy(CODEC.encode(AUTO), state, CODEC)
     specs = [
@@ -52,7 +52,7 @@ def state_with(*metrics: MetricSpec, experiments: int = 1, **fields: Any) -> Tab
 
 
 def outputs_of(
-    state: Tables, metric: str, treated: Bits, values: NDArray[Any], slices: int = 10
+    state: PartitionState, metric: str, treated: Bits, values: NDArray[Any], slices: int = 10
 ) -> list[Output]:
     """Folds records of the shape (events, experiments), one event of each experiment after the
     other.
@@ -162,12 +162,14 @@ def renamed(records: list[ExperimentResult]) -> list[ExperimentResult]:
     return [replace(one, experiment_id="exp0") for one in records]
 
 
-def decisions(state: Tables, records: list[ExperimentResult], start: int = 0) -> list[Decision]:
+def decisions(
+    state: PartitionState, records: list[ExperimentResult], start: int = 0
+) -> list[Decision]:
     effects = fold(piece(RESULTS, sent(records, start)), state, CODEC)
     return [one.record for one in effects.outputs if isinstance(one.record, Decision)]
 
 
-def three_arms() -> Tables:
+def three_arms() -> PartitionState:
     shares = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.25), Share("c", 0.25))),)
     return state_with(CONVERSION, treatments=("b", "c"), share_steps=shares)
 
@@ -183,7 +185,7 @@ def test_each_treatment_is_judged_by_itself() -> None:
         ("b", Order.ROLLBACK),
         ("c", Order.DEPLOY),
     }
-    row = state.experiments.get(row_key("bot", "exp0"))
+    row = state.experiments.experiments.get(row_key("bot", "exp0"))
     assert row is not None
     assert {(one.variant, one.order) for one in row.decided} == {
         ("b", Order.ROLLBACK),
@@ -219,8 +221,8 @@ def test_what_is_proved_after_the_decision_is_not_kept() -> None:
     (only,) = decisions(state, renamed([*arms(*worse), *arms(*errors, start=500)]))
     assert only.metric == "conversion"
     latched = {
-        state.arms.keys[row][2:4]: int(state.arms["harm_offset"][row])
-        for row in range(len(state.arms))
+        state.experiments.arms.keys[row][2:4]: int(state.experiments.arms.harm_offset[row])
+        for row in range(len(state.experiments.arms))
     }
     assert latched[("conversion", "b")] <= only.evidence[0].last_offset
     assert latched[("error", "b")] == -1
@@ -293,7 +295,7 @@ def test_a_result_that_makes_no_sense_is_refused_by_name_and_opens_no_row(
     state = state_with(CONVERSION, slow, MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN))
     effects = fold(piece(RESULTS, sent([result(experiment_id="exp0", **fields)])), state, CODEC)
     assert [(one.index, one.reason) for one in effects.refused] == [(0, reason)]
-    assert len(state.arms) == 0
+    assert len(state.experiments.arms) == 0
 
 
 def test_rows_show_what_the_evidence_says() -> None:
@@ -318,7 +320,7 @@ def test_a_verdict_is_remembered_with_its_offset() -> None:
     (found,) = decisions(
         state, renamed(arms(("control", "conversion", 50, 25.0), ("b", "conversion", 50, 5.0)))
     )
-    row = state.experiments.get(row_key("bot", "exp0"))
+    row = state.experiments.experiments.get(row_key("bot", "exp0"))
     assert row is not None
     assert row.decided == (
         Decided("b", Order.ROLLBACK, found.evidence[0].last_offset, found.command_id),
@@ -330,20 +332,20 @@ def test_the_burn_in_of_a_mean_ends_with_the_record_that_fills_it_and_enters_no_
     paid = arms(("control", "revenue", 1, 1.0), ("b", "revenue", 1, 5.0), repeat=600)
     paid = [replace(one, sum=one.sum * (1 + i * 37 % 100)) for i, one in enumerate(paid)]
     decisions(state, renamed(paid))
-    row = state.experiments.get(row_key("bot", "exp0"))
+    row = state.experiments.experiments.get(row_key("bot", "exp0"))
     assert row is not None
     # The 98th percentile of control's first 500 values, each odd number below 100 ten times; the
     # 500th is at offset 998.
     assert row.frozen == (Frozen(metric="revenue", cap=99.0, inflation=1.0, offset=998),)
-    arms_at = {state.arms.keys[n][3]: n for n in range(len(state.arms))}
+    arms_at = {state.experiments.arms.keys[n][3]: n for n in range(len(state.experiments.arms))}
     tested = {name: [one.sum for one in paid[999:] if one.variant == name] for name in arms_at}
     for name, at in arms_at.items():
-        assert (state.arms["count"][at], state.arms["base_count"][at]) == (
+        assert (state.experiments.arms.count[at], state.experiments.arms.base_count[at]) == (
             600,
             600 - len(tested[name]),
         )
-        assert state.arms["sum"][at] == sum(min(value, 99.0) for value in tested[name])
-    assert len(state.burn_ins) == 0
+        assert state.experiments.arms.sum[at] == sum(min(value, 99.0) for value in tested[name])
+    assert len(state.experiments.burn_ins) == 0
 
 
 def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
@@ -355,10 +357,17 @@ def test_the_outcome_counted_is_the_rarer_one_of_both_arms_together() -> None:
                 arms(("control", "conversion", 1, good), ("b", "conversion", 1, good), repeat=30)
             ),
         )
-        row = next(n for n in range(len(state.arms)) if state.arms.keys[n][3] == "b")
-        assert (state.arms["base_offset"][row], bool(state.arms["flipped"][row])) == (39, flipped)
+        row = next(
+            n
+            for n in range(len(state.experiments.arms))
+            if state.experiments.arms.keys[n][3] == "b"
+        )
         assert (
-            state.arms["base_count"][row] == 0
+            state.experiments.arms.base_offset[row],
+            bool(state.experiments.arms.flipped[row]),
+        ) == (39, flipped)
+        assert (
+            state.experiments.arms.base_count[row] == 0
         )  # chosen without asking for the arm, so nothing is left out
 
 

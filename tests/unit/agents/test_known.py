@@ -2,7 +2,7 @@
 alerts.
 """
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +10,14 @@ from agents.alerts.raising import STORM
 from agents.commands.budget import HOUR_MS, SUBJECTS_FREE
 from agents.commands.guards import APPROVAL_MS
 from agents.commands.known_subjects import NEW_MS, is_known, known_count
-from agents.flow.pipeline import _FOLDS, rebuild
+from agents.core.batch import Facts
+from agents.flow import pipeline
+from agents.flow.ingress import ColumnarInput, Findings
+from agents.flow.inputs import INPUTS_BY_TOPIC
+from agents.flow.pipeline import rebuild
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
 from schemas.records import Alert, Order, Outcome, Phase, Policy, RequestKind, Status
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, metric, result, spec
 from tests.life import Life
 from tests.loop import rows
@@ -42,9 +47,11 @@ def test_a_subject_is_new_for_a_day_from_its_first_record_that_made_sense(topic:
     life = Life()
     record = result(subject="bot") if topic == RESULTS else metric(subject="bot")
     life.send(topic, [record])
-    assert not is_known("bot", NOON + NEW_MS - 1, life.tables)
-    assert is_known("bot", NOON + NEW_MS, life.tables)
-    assert [known_count("default", NOON + at, life.tables) for at in (NEW_MS - 1, NEW_MS)] == [0, 1]
+    assert not is_known("bot", NOON + NEW_MS - 1, life.tables.subjects)
+    assert is_known("bot", NOON + NEW_MS, life.tables.subjects)
+    assert [
+        known_count("default", NOON + at, life.tables.subjects) for at in (NEW_MS - 1, NEW_MS)
+    ] == [0, 1]
 
 
 def test_records_that_make_no_sense_make_nobody_known() -> None:
@@ -54,8 +61,8 @@ def test_records_that_make_no_sense_make_nobody_known() -> None:
     assert [one.partition(":")[0] for one in life.refused] == ["RATE_ABOVE_ONE"]
     life.now += NEW_MS
     life.send(RESULTS, [result(2, subject="bot", metric="conversion", sum=1.0)])
-    assert not is_known("bot", life.now, life.tables)
-    assert known_count("default", life.now, life.tables) == 1, "the one that a spec names"
+    assert not is_known("bot", life.now, life.tables.subjects)
+    assert known_count("default", life.now, life.tables.subjects) == 1, "the one that a spec names"
 
 
 def test_a_spec_a_person_or_a_completed_command_makes_a_subject_known() -> None:
@@ -66,8 +73,13 @@ def test_a_spec_a_person_or_a_completed_command_makes_a_subject_known() -> None:
     life.find(subject="served")
     life.report(next(one for one in life.issued() if one.subject == "served"), Status.COMPLETED)
     names = ("specified", "asked for", "served", "made up")
-    assert [is_known(name, life.now, life.tables) for name in names] == [True, True, True, False]
-    assert known_count("default", life.now, life.tables) == 3
+    assert [is_known(name, life.now, life.tables.subjects) for name in names] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert known_count("default", life.now, life.tables.subjects) == 3
 
 
 def test_made_up_subjects_use_up_neither_the_budget_nor_the_places_of_known_ones() -> None:
@@ -134,8 +146,8 @@ def test_who_is_new_is_worked_out_again_after_a_restart() -> None:
         table.restore(list(stored[topic].items()), CODEC)
     rebuild(other.tables)
     assert (
-        known_count("default", life.now, other.tables)
-        == known_count("default", life.now, life.tables)
+        known_count("default", life.now, other.tables.subjects)
+        == known_count("default", life.now, life.tables.subjects)
         == 1
     )
     life.send(SPECS, [spec(subject=MADE_UP[1], event_id="again")])
@@ -151,7 +163,7 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
     """Some make no sense and so take up no room; a spec makes one known, and room for another.
     However it is cut.
     """
-    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 3)
+    monkeypatch.setattr("agents.flow.newcomers.NEWCOMERS_MAX", 3)
     life = Life()
     names = [
         "evil/0",
@@ -173,7 +185,7 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
     ]
     for start in range(0, len(made), cut):
         life.send(topic, made[start : start + cut])
-    subjects = {row.subject for row in life.tables.subjects.rows()}
+    subjects = {row.subject for row in life.tables.subjects.subjects.rows()}
     assert subjects == {"evil/0", "evil/1", "evil/2", "good/0", "good/1"}
     assert sorted(one.partition(":")[0] for one in life.refused)[-2:] == ["TOO_MANY_SUBJECTS"] * 2
     life.send(SPECS, [spec(subject="evil/1")])
@@ -185,7 +197,7 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
             )
         ],
     )
-    assert "evil/3" in {row.subject for row in life.tables.subjects.rows()}
+    assert "evil/3" in {row.subject for row in life.tables.subjects.subjects.rows()}
     assert len(life.refused) == 3
 
 
@@ -196,15 +208,18 @@ def test_strangers_that_make_no_sense_are_not_folded_one_by_one(
     """Where there is room for one alone, and none of the many takes it: a partition would stand
     still for minutes.
     """
-    monkeypatch.setattr("agents.commands.known_subjects.NEWCOMERS_MAX", 1)
+    monkeypatch.setattr("agents.flow.newcomers.NEWCOMERS_MAX", 1)
     folded = list[int]()
-    inner = _FOLDS[topic]
+    source = INPUTS_BY_TOPIC[topic]
+    assert isinstance(source, ColumnarInput)
+    inner = source.fold
 
-    def counted(facts: Any, state: Any) -> Any:
+    def counted(facts: Facts, state: PartitionState) -> Findings:
         folded.append(len(facts))
         return inner(facts, state)
 
-    monkeypatch.setitem(_FOLDS, topic, counted)
+    sources = {**INPUTS_BY_TOPIC, topic: replace(source, fold=counted)}
+    monkeypatch.setattr(pipeline, "INPUTS_BY_TOPIC", sources)
     life, make = Life(), result if topic == RESULTS else metric
     life.send(
         topic,

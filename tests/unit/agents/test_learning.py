@@ -69,7 +69,7 @@ def scores(loop: Loop) -> list[tuple[str, float]]:
 
 
 def row_of(loop: Loop, tenant: str = "default") -> LearningRow:
-    row = loop.tables.lessons.learning.get(tenant)
+    row = loop.tables.learning.tenants.get(tenant)
     assert row is not None
     return row
 
@@ -245,9 +245,9 @@ def test_a_run_is_forgotten_a_week_after_it_was_last_touched() -> None:
     loop = Loop()
     loop.send(RECOMMENDATIONS, [recommendation(1, "a")])
     loop.wait(7 * DAY - 1)
-    assert len(loop.tables.lessons.runs) == 1
+    assert len(loop.tables.learning.runs) == 1
     loop.wait(1)
-    assert len(loop.tables.lessons.runs) == 0
+    assert len(loop.tables.learning.runs) == 0
     assert row_of(loop).tracked == 0
 
 

@@ -36,6 +36,7 @@ from schemas.records import (
     TrustLevel,
 )
 from state import row_expiry
+from state.partition.partition_state import PartitionState
 from state.row_expiry import (
     ALERT_MS,
     COMMAND_MS,
@@ -48,7 +49,6 @@ from state.row_expiry import (
     SERVED_MS,
 )
 from state.storage.keyed_table import KeyedTable
-from state.tables import Tables
 from tests.builders import CODEC, NOON, metric
 from tests.loop import Loop, rows
 
@@ -77,22 +77,22 @@ def test_a_dead_segment_leaves_and_what_serves_stays() -> None:
     loop.wait(METRIC_MS - DAY_MS)
     loop.send(METRICS, [metric(100, segment="new", occurred_at=loop.now)])
     loop.wait(DAY_MS - 1)
-    assert {row.segment for row in loop.tables.metrics.rows()} == {None, "old", "new"}
+    assert {row.segment for row in loop.tables.drift.metrics.rows()} == {None, "old", "new"}
     loop.wait(1)
-    assert {row.segment for row in loop.tables.metrics.rows()} == {None, "new"}
-    changed = dict(loop.tables.metrics.changed(CODEC))
+    assert {row.segment for row in loop.tables.drift.metrics.rows()} == {None, "new"}
+    changed = dict(loop.tables.drift.metrics.changed(CODEC))
     assert changed["bot|error|old"] is None  # a tombstone in the changelog
     loop.wait(METRIC_MS)
-    assert len(loop.tables.metrics) == 0
+    assert len(loop.tables.drift.metrics) == 0
 
 
 def test_so_many_leave_at_one_tick_and_the_others_at_the_next() -> None:
     loop = Loop()
     loop.send(METRICS, [metric(n, subject=f"s{n}") for n in range(LEAVE_MAX + 10)])
     loop.wait(METRIC_MS)
-    assert len(loop.tables.metrics) == 10
+    assert len(loop.tables.drift.metrics) == 10
     loop.wait(1_000)
-    assert len(loop.tables.metrics) == 0
+    assert len(loop.tables.drift.metrics) == 0
 
 
 def command_row(n: int, phase: Phase, order: Order = Order.RETRAIN) -> CommandRow:
@@ -114,22 +114,22 @@ def command_row(n: int, phase: Phase, order: Order = Order.RETRAIN) -> CommandRo
 @pytest.mark.parametrize("phase", sorted(set(Phase) - {Phase.UNKNOWN}))
 def test_a_command_that_ended_leaves_and_one_that_is_open_never_does(phase: Phase) -> None:
     loop = Loop()
-    loop.tables.commands.put(command_row(1, phase))
+    loop.tables.commands.commands.put(command_row(1, phase))
     loop.wait(COMMAND_MS)
-    assert len(loop.tables.commands) == (phase in OPEN)
+    assert len(loop.tables.commands.commands) == (phase in OPEN)
 
 
 def test_what_put_a_version_in_service_is_known_for_a_year() -> None:
     loop = Loop()
-    loop.tables.commands.put(command_row(1, Phase.COMPLETED, Order.DEPLOY))
+    loop.tables.commands.commands.put(command_row(1, Phase.COMPLETED, Order.DEPLOY))
     loop.wait(SERVED_MS - 1)
-    assert len(loop.tables.commands) == 1
-    loop.tables.commands.put(command_row(2, Phase.COMPLETED, Order.DEPLOY))
-    loop.tables.commands.put(
+    assert len(loop.tables.commands.commands) == 1
+    loop.tables.commands.commands.put(command_row(2, Phase.COMPLETED, Order.DEPLOY))
+    loop.tables.commands.commands.put(
         command_row(2, Phase.COMPENSATED, Order.DEPLOY)
     )  # its time is sooner over
     loop.wait(1)
-    assert len(loop.tables.commands) == 0
+    assert len(loop.tables.commands.commands) == 0
 
 
 def test_budgets_alerts_and_sightings_leave() -> None:
@@ -143,22 +143,22 @@ def test_budgets_alerts_and_sightings_leave() -> None:
         value=0.0,
         held=0,
     )
-    loop.tables.lessons.alerts.put(whole)
-    loop.tables.lessons.alerts.put(replace(whole, key="raised", state=AlertState.RAISED))
-    loop.tables.lessons.alerts.put(replace(whole, key="never", raised_at=-1))
-    loop.tables.lessons.alerts.put(replace(whole, key="*", raised_at=-1, recent=(NOON + DAY_MS,)))
-    loop.tables.lessons.sightings.put(SightingsRow("bot", (), NOON))
-    loop.tables.budgets.put(
+    loop.tables.alerts.alerts.put(whole)
+    loop.tables.alerts.alerts.put(replace(whole, key="raised", state=AlertState.RAISED))
+    loop.tables.alerts.alerts.put(replace(whole, key="never", raised_at=-1))
+    loop.tables.alerts.alerts.put(replace(whole, key="*", raised_at=-1, recent=(NOON + DAY_MS,)))
+    loop.tables.failures.sightings.put(SightingsRow("bot", (), NOON))
+    loop.tables.commands.budgets.put(
         BudgetRow(tenant="acme", shared=False, spent=(NOON - 5, NOON), denied=())
     )
     loop.wait(HOUR_MS)
-    assert len(loop.tables.budgets) == 0
-    assert {row.key for row in loop.tables.lessons.alerts.rows()} == {"s", "raised", "*"}
+    assert len(loop.tables.commands.budgets) == 0
+    assert {row.key for row in loop.tables.alerts.alerts.rows()} == {"s", "raised", "*"}
     loop.wait(ALERT_MS)
-    assert {row.key for row in loop.tables.lessons.alerts.rows()} == {"raised", "*"}
+    assert {row.key for row in loop.tables.alerts.alerts.rows()} == {"raised", "*"}
     loop.wait(DAY_MS)
-    assert {row.key for row in loop.tables.lessons.alerts.rows()} == {"raised"}
-    assert len(loop.tables.lessons.sightings) == 0
+    assert {row.key for row in loop.tables.alerts.alerts.rows()} == {"raised"}
+    assert len(loop.tables.failures.sightings) == 0
 
 
 def test_an_agent_of_whom_all_is_faded_is_forgotten_and_heard_as_any_other() -> None:
@@ -178,13 +178,13 @@ def test_an_agent_of_whom_all_is_faded_is_forgotten_and_heard_as_any_other() -> 
         for n in range(20)
     ]
     loop.send(TRUST_FACTS, outcomes)
-    assert loop.tables.lessons.levels["bob"].boost < 0.0
+    assert loop.tables.trust.levels["bob"].boost < 0.0
     initialised = new_row("carol", AgentKind.RECOMMENDER, NOON)
-    loop.tables.lessons.trust.put(initialised)
+    loop.tables.trust.trust.put(initialised)
     for _ in range(200):
         loop.wait(DAY_MS)
-    assert [row.agent_id for row in loop.tables.lessons.trust.rows()] == ["carol"]
-    level = loop.tables.lessons.levels["bob"]
+    assert [row.agent_id for row in loop.tables.trust.trust.rows()] == ["carol"]
+    level = loop.tables.trust.levels["bob"]
     assert (level.boost, level.priority) == (0.0, Priority.NORMAL)
     assert isinstance(loop.records(TRUST_LEVELS)[-1], TrustLevel)
 
@@ -207,10 +207,10 @@ def test_a_pattern_that_no_failure_had_for_a_year_of_event_time_leaves() -> None
 
     loop.send(PATTERN_FACTS, [failure(1, "ACCURACY|error|old", NOON)])
     loop.wait(2 * PATTERN_MS)
-    assert len(loop.tables.lessons.patterns) == 2  # time passed, and nothing happened since
+    assert len(loop.tables.failures.patterns) == 2  # time passed, and nothing happened since
     loop.send(PATTERN_FACTS, [failure(2, "ACCURACY|error|new", NOON + PATTERN_MS)])
     loop.wait(1_000)
-    assert {row.pattern for row in loop.tables.lessons.patterns.rows()} == {
+    assert {row.pattern for row in loop.tables.failures.patterns.rows()} == {
         "ACCURACY",
         "ACCURACY|error|new",
     }
@@ -262,7 +262,7 @@ def test_a_partition_restarted_lets_the_same_rows_go() -> None:
         loop.wait(DAY_MS)
         again.wait(DAY_MS)
         assert rows(loop.tables) == rows(again.tables)
-    assert len(loop.tables.metrics) == 0
+    assert len(loop.tables.drift.metrics) == 0
 
 
 def idle(tenants: int) -> Loop:
@@ -336,7 +336,7 @@ def test_every_table_of_the_partition_is_known_by_when_its_rows_leave() -> None:
         "tables.policies.v1": "a policy stands until it is replaced",
         "tables.trust-levels.v1": "a broadcast, read whole by every worker",
     }
-    tables = Tables(0, 1)
+    tables = PartitionState(0, 1)
     leaving_now = {
         topic
         for topic, table in tables.all().items()

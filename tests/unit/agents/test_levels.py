@@ -22,8 +22,8 @@ from schemas.records import (
     Policy,
     Role,
 )
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 from tests.builders import CODEC, many, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
@@ -73,7 +73,9 @@ def test_within_an_experiment_alpha_is_shared_by_treatments_and_judged_metrics()
     assert np.isclose(harm, np.log(6 / 0.05))
 
 
-def play(state: Tables, number: int, rate: float, rng: np.random.Generator, n: int = 3_000) -> bool:
+def play(
+    state: PartitionState, number: int, rate: float, rng: np.random.Generator, n: int = 3_000
+) -> bool:
     """One experiment of the subject to its end; whether it was deployed."""
     name = f"exp{number}"
     one = spec(event_id=event_uuid("spec", number), experiment_id=name, metrics=(CONVERSION,))
@@ -105,9 +107,9 @@ def test_over_many_experiments_of_a_subject_few_discoveries_are_false_and_the_ro
     )
     assert deployed[gains].mean() >= 0.7
     assert (deployed & ~gains).sum() / max(1, deployed.sum()) <= 0.05
-    subject = state.subjects.get(row_key("bot"))
+    subject = state.subjects.subjects.get(row_key("bot"))
     assert subject is not None
     assert (subject.experiments, subject.discoveries) == (120, deployed.sum())
-    last = state.experiments.get(row_key("bot", "exp119"))
+    last = state.experiments.experiments.get(row_key("bot", "exp119"))
     assert last is not None
     assert last.discoveries == deployed[:-1].sum()

@@ -23,15 +23,21 @@ from schemas.records import (
     ResultKind,
     Role,
 )
+from state.partition.partition_state import PartitionState
 from state.row_expiry import DAY_MS, EXPERIMENT_MS, HOUR_MS
-from state.tables import Tables
 from tests.builders import CODEC, result, spec
 from tests.loop import Loop, rows
 from tests.unit.agents.test_leaving import command_row
 
 MEAN = MetricSpec("revenue", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN)
 OWN = ("tables.arms.v1", "tables.experiments.v1", "tables.burn-ins.v1", "tables.snapshots.v1")
-NUMBERS = ("control", "treatment", "beside", "whole", "later")  # columns that hold numbers of rows
+NUMBERS = (
+    "control",
+    "treatment",
+    "next_sibling",
+    "aggregate_row",
+    "next_in_experiment",
+)  # columns that hold numbers of rows
 
 
 def send(loop: Loop, experiment_id: str, n: int = 40, start: int = 0, **fields: Any) -> None:
@@ -112,11 +118,11 @@ def restarted(loop: Loop) -> Loop:
     return fresh
 
 
-def derived(tables: Tables) -> dict[tuple[Any, ...], dict[str, Any]]:
+def derived(tables: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Every column of every row of arms by its key; numbers of rows and experiments as their
     keys.
     """
-    arms, found = tables.arms, {}
+    arms, found = tables.experiments.arms, {}
     for row in range(len(arms)):
         values = {
             name: arms[name][row].item()
@@ -126,7 +132,10 @@ def derived(tables: Tables) -> dict[tuple[Any, ...], dict[str, Any]]:
         for name in NUMBERS:
             other = int(arms[name][row])
             values[name] = arms.keys[other] if other >= 0 else other
-        found[arms.keys[row]] = {**values, "trial": tables.trials.key(values["trial"])}
+        found[arms.keys[row]] = {
+            **values,
+            "experiment_no": tables.experiments.index.key(values["experiment_no"]),
+        }
     return found
 
 
@@ -143,9 +152,9 @@ def test_what_was_stopped_leaves_with_all_that_was_kept_of_it() -> None:
     assert "b" in kept(loop)["tables.arms.v1"]
     loop.wait(2 * HOUR_MS)
     assert kept(loop) == {topic: {"a", "c"} for topic in OWN}
-    written = loop.tables.arms.changed(CODEC)
+    written = loop.tables.experiments.arms.changed(CODEC)
     assert {key for key, value in written if value is None} == before  # tombstones in the changelog
-    subject = loop.tables.subjects.get("bot")
+    subject = loop.tables.subjects.subjects.get("bot")
     assert subject is not None
     assert subject.experiments == 3  # its place stays counted
 
@@ -157,7 +166,7 @@ def test_what_stays_is_joined_as_a_restart_joins_it_and_goes_on_alike() -> None:
     one, other = derived(loop.tables), derived(again.tables)
     assert one.keys() == other.keys()
     assert all(alike(one[key][name], other[key][name]) for key in one for name in one[key])
-    assert loop.tables.pending == again.tables.pending
+    assert loop.tables.experiments.pending == again.tables.experiments.pending
     for each in (loop, again):
         send(each, "a", 60, start=5_000, unit_id=None)
         send(each, "c", 1_200, start=6_000, metric="revenue", sum=2.0, unit_id=None)
@@ -170,7 +179,7 @@ def test_a_tombstone_is_taken_back_where_the_arm_comes_again_before_it_is_writte
     loop = stopped()
     loop.wait(EXPERIMENT_MS + HOUR_MS)
     send(loop, "b", 4, start=20_000)
-    written = loop.tables.arms.changed(CODEC)
+    written = loop.tables.experiments.arms.changed(CODEC)
     keys = [key for key, _ in written]
     assert len(keys) == len(set(keys))
     assert dict(written)["bot|b|conversion|control||"] is not None
@@ -182,7 +191,7 @@ def test_a_later_result_begins_a_new_experiment_in_which_no_unit_was_before() ->
     again = restarted(loop)  # knows no unit of what has left
     for each in (loop, again):
         send(each, "b", 40, start=30_000)
-    experiment = loop.tables.experiments.get("bot|b")
+    experiment = loop.tables.experiments.experiments.get("bot|b")
     assert experiment is not None
     assert (experiment.status, experiment.ordinal, experiment.specified) == (
         ExperimentStatus.RUNNING,
@@ -191,9 +200,14 @@ def test_a_later_result_begins_a_new_experiment_in_which_no_unit_was_before() ->
     )
     assert rows(loop.tables) == rows(again.tables)
     row = int(
-        loop.tables.trials[loop.tables.trials.number("bot|b") or 0].arms["conversion"]["control"]
+        loop.tables.experiments.index[loop.tables.experiments.index.number("bot|b") or 0].arms[
+            "conversion"
+        ]["control"]
     )
-    assert (loop.tables.arms["repeats"][row], loop.tables.arms["count"][row]) == (0, 20)
+    assert (loop.tables.experiments.arms.repeats[row], loop.tables.experiments.arms.count[row]) == (
+        0,
+        20,
+    )
 
 
 @pytest.mark.parametrize("kind", ["results", "snapshots", "incomplete snapshots", "late results"])
@@ -203,7 +217,7 @@ def test_what_still_sends_stays(kind: str) -> None:
         plan(loop, "late", ends_at=loop.now + HOUR_MS)
         send(loop, "late")
         loop.wait(DAY_MS)
-        row = loop.tables.experiments.get("bot|late")
+        row = loop.tables.experiments.experiments.get("bot|late")
         assert row is not None
         assert row.status == ExperimentStatus.ENDED
     name = "late" if kind == "late results" else "b"
@@ -234,19 +248,23 @@ def test_what_a_command_or_a_person_needs_stays() -> None:
     served = replace(
         command_row(1, Phase.COMPLETED, Order.DEPLOY), experiment_id="a", issued_at=loop.now
     )
-    loop.tables.commands.put(served)
-    loop.tables.commands.put(replace(command_row(2, Phase.PENDING_APPROVAL), experiment_id="c"))
-    loop.tables.commands.put(
+    loop.tables.commands.commands.put(served)
+    loop.tables.commands.commands.put(
+        replace(command_row(2, Phase.PENDING_APPROVAL), experiment_id="c")
+    )
+    loop.tables.commands.commands.put(
         replace(command_row(3, Phase.COMPLETED), experiment_id="e", issued_at=loop.now)
     )
-    ended = loop.tables.experiments.get("bot|d")
+    ended = loop.tables.experiments.experiments.get("bot|d")
     assert ended is not None
     decided = (Decided("b", Order.ROLLBACK, 0, tries=1),)
-    loop.tables.experiments.put(replace(ended, status=ExperimentStatus.ENDED, decided=decided))
-    loop.tables.due.drop("c2")
+    loop.tables.experiments.experiments.put(
+        replace(ended, status=ExperimentStatus.ENDED, decided=decided)
+    )
+    loop.tables.commands.deadlines.drop("c2")
     loop.wait(EXPERIMENT_MS + 2 * HOUR_MS)
     assert kept(loop)["tables.experiments.v1"] == {"a", "c", "d"}
-    loop.tables.commands.drop("c2")
+    loop.tables.commands.commands.drop("c2")
     stop(loop, "d")
     loop.wait(EXPERIMENT_MS + 2 * HOUR_MS)
     assert kept(loop)["tables.experiments.v1"] == {"a"}
@@ -261,17 +279,17 @@ def test_so_many_leave_at_one_tick_and_the_others_at_the_next(
         stop(loop, name)
     for left in (2, 0):
         loop.wait(EXPERIMENT_MS + 2 * HOUR_MS if left else 1_000)
-        assert len(loop.tables.experiments) == left
-    assert len(loop.tables.arms) == 0
+        assert len(loop.tables.experiments.experiments) == left
+    assert len(loop.tables.experiments.arms) == 0
     send(loop, "a", 4, start=50_000)
     assert kept(loop)["tables.arms.v1"] == {"a"}
 
 
 def test_rows_of_an_older_version_leave_30_days_after_what_came_last() -> None:
     loop = stopped()
-    row = loop.tables.experiments.get("bot|b")
+    row = loop.tables.experiments.experiments.get("bot|b")
     assert row is not None
-    loop.tables.experiments.put(replace(row, leaves_at=-1))
+    loop.tables.experiments.experiments.put(replace(row, leaves_at=-1))
     loop.wait(EXPERIMENT_MS - 2 * HOUR_MS)
     assert "b" in kept(loop)["tables.experiments.v1"]
     loop.wait(3 * HOUR_MS)
@@ -282,8 +300,8 @@ def test_who_has_stopped_sending_is_known_across_a_leaving() -> None:
     loop = stopped()
     loop.wait(EXPERIMENT_MS - HOUR_MS)
     send(loop, "c", 40, start=60_000)
-    assert loop.tables.silence.stopped_arms(loop.now, HOUR_MS) == []
+    assert loop.tables.experiments.silence.stopped_arms(loop.now, HOUR_MS) == []
     loop.wait(2 * HOUR_MS)
     assert "b" not in kept(loop)["tables.experiments.v1"]
     send(loop, "c", 1, start=70_000)
-    assert loop.tables.silence.stopped_arms(loop.now, HOUR_MS) == [("bot|c", "b")]
+    assert loop.tables.experiments.silence.stopped_arms(loop.now, HOUR_MS) == [("bot|c", "b")]

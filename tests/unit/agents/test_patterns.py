@@ -110,11 +110,11 @@ def test_counts_roll_over_one_seven_and_thirty_days_of_event_time() -> None:
     loop = Loop()
     days = [0, 1, 10, 24, 28, 29.9]
     loop.send(PATTERN_FACTS, [failure(n, NOON + int(day * DAY_MS)) for n, day in enumerate(days)])
-    row = loop.tables.lessons.patterns.get(PATTERN)
+    row = loop.tables.failures.patterns.get(PATTERN)
     assert row is not None
     assert (row.total, row.day, row.week, row.month) == (6, 1, 3, 6)
     loop.send(PATTERN_FACTS, [failure(100, NOON + 45 * DAY_MS)])
-    row = loop.tables.lessons.patterns.get(PATTERN)
+    row = loop.tables.failures.patterns.get(PATTERN)
     assert row is not None
     assert (row.total, row.day, row.week, row.month) == (7, 1, 1, 4)
     assert len(row.buckets) <= KEPT_MS // WIDTH_MS + 1
@@ -143,7 +143,7 @@ def test_a_pattern_is_confirmed_by_the_third_failure_sleeps_after_a_week_and_is_
     loop, other = Loop(), "LATENCY|latency||"
 
     def status() -> PatternStatus:
-        row = loop.tables.lessons.patterns.get(PATTERN)
+        row = loop.tables.failures.patterns.get(PATTERN)
         assert row is not None
         return row.status
 
@@ -186,7 +186,7 @@ def planted(seed: int, sightings: int = 400) -> tuple[int, int, int, int]:
             came = fact(n, PatternFactKind.FOLLOWED, at + 3 * HOUR_MS, **lead)
             n += 1
             loop.send(PATTERN_FACTS, [failure(n, at + 3 * HOUR_MS), came])
-    row = loop.tables.lessons.patterns.get(PATTERN)
+    row = loop.tables.failures.patterns.get(PATTERN)
     assert row is not None
     assert row.precursors[0].signal == "latency DRIFT"
     assert row.precursors[0].lead_ms == 3 * HOUR_MS
@@ -245,7 +245,7 @@ def test_the_specialist_with_the_highest_boost_is_asked_and_none_is_where_nothin
     }
     for learning, asked in ((True, "qa-automation"), (False, "ai-ml-debugger")):
         loop = Loop(learning=learning)
-        loop.tables.lessons.levels |= levels
+        loop.tables.trust.levels |= levels
         loop.send(PATTERN_FACTS, [failure(1)])
         advice = loop.records(ADVICE)[-1]
         assert isinstance(advice, Advice)
@@ -255,7 +255,7 @@ def test_the_specialist_with_the_highest_boost_is_asked_and_none_is_where_nothin
 def test_a_disabled_specialist_is_not_asked() -> None:
     loop = Loop()
     off = TrustLevel("specialist:ai-ml-debugger", KIND, 0.1, 0.4, Priority.DISABLED, NOON)
-    loop.tables.lessons.levels[off.agent_id] = off
+    loop.tables.trust.levels[off.agent_id] = off
     loop.send(PATTERN_FACTS, [failure(1)])
     advice = loop.records(ADVICE)[-1]
     assert isinstance(advice, Advice)
@@ -263,7 +263,7 @@ def test_a_disabled_specialist_is_not_asked() -> None:
 
 
 def status_of(loop: Loop, pattern: str = PATTERN) -> PatternStatus:
-    row = loop.tables.lessons.patterns.get(pattern)
+    row = loop.tables.failures.patterns.get(pattern)
     assert row is not None
     return row.status
 
@@ -298,9 +298,9 @@ def test_a_tenants_signals_and_failures_are_none_of_anothers() -> None:
         ("acme/bot", "cost DRIFT"),
     ):
         place = Provenance("t", 0, 0, NOON)
-        (output,) = sight(subject, name, NOON, place, loop.tables.lessons)
+        (output,) = sight(subject, name, NOON, place, loop.tables.failures)
         loop.send(PATTERN_FACTS, [output.record])
-    assert [row.signal for row in loop.tables.lessons.signals.rows()] == [
+    assert [row.signal for row in loop.tables.failures.signals.rows()] == [
         "evil/acme/cost DRIFT", "/acme/cost DRIFT", "acme/cost DRIFT",
     ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 
 GRID = np.linspace(0.05, 2.05, 41)  # log ratios: from 5 % more to eight times as many
@@ -75,7 +75,7 @@ def test_the_difference_is_mantel_and_haenszels() -> None:
 
 def folded(
     odds: float, seed: int, delayed: bool = True, n: int = 20_000
-) -> tuple[list[Decision], Tables]:
+) -> tuple[list[Decision], PartitionState]:
     """One unit a moment; the base rate triples while the share of b rises, so b meets the better
     times.
     """
@@ -147,5 +147,5 @@ def test_a_ramp_finds_harm_and_says_how_much() -> None:
     proof = decisions[0].evidence[0]
     assert proof.low < -0.03 < proof.high < 0.0
     assert -0.1 < proof.estimate < 0.0
-    steps = {state.arms.keys[n][5] for n in range(len(state.arms))}
+    steps = {state.experiments.arms.keys[n][5] for n in range(len(state.experiments.arms))}
     assert steps == {None, "0", "1", "2", "3", "4"}

@@ -22,7 +22,7 @@ from schemas.records import (
     State,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -36,7 +36,7 @@ def played(
     n: int,
     seed: int = 0,
     **columns: Any,
-) -> tuple[list[Decision], Tables, list[RollbackCommand]]:
+) -> tuple[list[Decision], PartitionState, list[RollbackCommand]]:
     """n units: their arms by turns, their segment by the arm's shares, their conversion by the
     segment's rates.
     """
@@ -98,7 +98,7 @@ def test_a_rollback_says_what_was_lost_how_surely_on_how_many_units_and_where() 
     assert sum(one.count for one in decision.evidence[1:]) == proof.count
     assert (decision.policy_id, decision.policy_version) == ("all", "the policy")
     assert (command.reason, command.evidence) == (decision.reason, decision.evidence)
-    assert state.commands.get(command.command_id) is not None
+    assert state.commands.commands.get(command.command_id) is not None
 
 
 def test_a_difference_of_the_mix_of_segments_is_said_to_be_one() -> None:
@@ -119,7 +119,7 @@ def test_segments_carry_evidence_in_their_rows_and_never_command() -> None:
     rates = {"control": {"de": 0.2, "fr": 0.2}, "b": {"de": 0.1, "fr": 0.3}}
     decisions, state, _ = played(rates, {"control": EVEN, "b": EVEN}, 8_000)
     assert [one.verdict for one in decisions if one.order != Order.NONE] == []
-    found = [CODEC.decode("ArmRow", value) for _, value in state.arms.snapshot(CODEC)]
+    found = [CODEC.decode("ArmRow", value) for _, value in state.experiments.arms.snapshot(CODEC)]
     rows = {row.segment: row for row in found if isinstance(row, ArmRow) and row.variant == "b"}
     assert rows["de"].log_e_harm > 5.0 > rows[None].log_e_harm
     assert rows["fr"].log_e_gain > 5.0 > rows[None].log_e_gain
@@ -177,7 +177,10 @@ def test_a_second_arm_called_control_is_no_treatment_where_the_spec_names_anothe
         if one.topic in COMMANDS.values()
     ]
     refresh(state)
-    states = {key[3]: state.arms["method"][row] for row, key in enumerate(state.arms.keys)}
+    states = {
+        key[3]: state.experiments.arms.method[row]
+        for row, key in enumerate(state.experiments.arms.keys)
+    }
     assert states == {"champion": 0, "control": 0}
 
 
@@ -186,12 +189,14 @@ def test_an_arm_without_its_control_is_missing_and_says_what_it_waits_for_once_i
     fold(piece(SPECS, sent([spec(metrics=(CONVERSION,))])), state, CODEC)
     fold(piece(RESULTS, sent([result(n, variant="b") for n in range(120)])), state, CODEC)
     refresh(state)
-    rows = dict(state.arms.snapshot(CODEC))
+    rows = dict(state.experiments.arms.snapshot(CODEC))
     row = CODEC.decode("ArmRow", rows["bot|exp|conversion|b||"])
     assert isinstance(row, ArmRow)
     assert row.state == State.MISSING
     fold(piece(RESULTS, sent([result(900 + n) for n in range(30)], start=200)), state, CODEC)
     refresh(state)
-    row = CODEC.decode("ArmRow", dict(state.arms.snapshot(CODEC))["bot|exp|conversion|b||"])
+    row = CODEC.decode(
+        "ArmRow", dict(state.experiments.arms.snapshot(CODEC))["bot|exp|conversion|b||"]
+    )
     assert isinstance(row, ArmRow)
     assert (row.state, row.expected_more) == (State.WAIT, 70.0)

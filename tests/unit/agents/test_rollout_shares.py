@@ -67,7 +67,7 @@ def tell(
 
 
 def experiment(life: Life) -> ExperimentRow:
-    row = life.tables.experiments.get(row_key("bot", "exp"))
+    row = life.tables.experiments.experiments.get(row_key("bot", "exp"))
     assert row is not None
     return row
 
@@ -149,22 +149,22 @@ def test_a_rollout_finds_what_there_is(odds: float, verdict: Verdict) -> None:
 def test_what_is_assigned_while_a_share_moves_tells_nothing() -> None:
     calm, life = judged(1.0, seed=4, moving=0.0)
     assert calm == []
-    arms = life.tables.arms
+    arms = life.tables.experiments.arms
     unknown = [
         n
         for n in range(len(arms))
         if arms.keys[n][3:] == ("b", None, "0") or arms.keys[n][5] == "2"
     ]
-    assert arms["count"][unknown].sum() > 500  # they are counted, and in no share
+    assert arms.count[unknown].sum() > 500  # they are counted, and in no share
 
 
 def test_no_share_is_taken_before_a_report() -> None:
     life, _ = trial()
     harmed = fold(piece(RESULTS, results(0.01, 5, moving=0.01)), life.tables, CODEC)
     assert [one for one in harmed.outputs if isinstance(one.record, Decision)] == []
-    arms = life.tables.arms  # or shares that are reported later would be no use
+    arms = life.tables.experiments.arms  # or shares that are reported later would be no use
     assert {
-        int(arms["method"][n]) for n in range(len(arms)) if arms.keys[n][3:] == ("b", None, None)
+        int(arms.method[n]) for n in range(len(arms)) if arms.keys[n][3:] == ("b", None, None)
     } == {Method.COUNTS}
 
 
@@ -250,7 +250,10 @@ def test_a_share_that_was_to_come_is_taken_back_by_the_next_command() -> None:
         CODEC,
     )
     assert {
-        key[5] for key in map(life.tables.arms.keys.__getitem__, range(len(life.tables.arms)))
+        key[5]
+        for key in map(
+            life.tables.experiments.arms.keys.__getitem__, range(len(life.tables.experiments.arms))
+        )
     } == {None, "4"}
 
 
@@ -275,7 +278,7 @@ def test_the_end_of_a_deployment_ends_what_is_known_of_its_share(status: Status)
 def test_a_report_tells_only_of_what_its_command_moves(terms: dict[str, Any]) -> None:
     life, command = trial(**terms)
     tell(life, command, 0.25, 0)
-    rows = list(life.tables.experiments.rows())
+    rows = list(life.tables.experiments.experiments.rows())
     assert [row.rollout_steps for row in rows] == [()]
 
 

@@ -27,7 +27,7 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -79,7 +79,7 @@ def world(
 
 def played(
     metric: MetricSpec, method: str, records: list[Sent], shares: tuple[ShareStep, ...]
-) -> tuple[list[Decision], Tables]:
+) -> tuple[list[Decision], PartitionState]:
     """What is decided of these records, and the tables after them."""
     state = tables()
     apply_policy(
@@ -88,8 +88,8 @@ def played(
     terms = spec(metrics=(metric,), share_steps=shares, follows_rollout=method == "rollout")
     fold(piece(SPECS, sent([terms])), state, CODEC)
     if method == "rollout":  # as a deployer's reports leave it
-        (row,) = state.experiments.rows()
-        state.experiments.put(
+        (row,) = state.experiments.experiments.rows()
+        state.experiments.experiments.put(
             replace(row, rollout_steps=tuple(replace(one, from_=one.from_ or NOON) for one in RAMP))
         )
     outputs = fold(piece(RESULTS, records), state, CODEC).outputs
@@ -97,7 +97,7 @@ def played(
     return [one.record for one in outputs if isinstance(one.record, Decision)], state
 
 
-def row_of(state: Tables, variant: str = "b") -> ArmRow:
+def row_of(state: PartitionState, variant: str = "b") -> ArmRow:
     """The whole of an arm."""
     rows = [CODEC.decode("ArmRow", value) for _, value in state.all()[TABLES_ARMS].snapshot(CODEC)]
     (found,) = [

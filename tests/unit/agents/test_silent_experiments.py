@@ -41,14 +41,16 @@ def test_what_is_silent_leaves_with_all_that_was_kept_of_it_and_what_sends_stays
     loop.wait(2 * HOUR_MS)
     assert kept(loop) == {topic: {"a"} for topic in kept(loop)}
     assert before
-    assert {key for key, value in loop.tables.arms.changed(CODEC) if value is None} == before
-    subject = loop.tables.subjects.get("bot")
+    assert {
+        key for key, value in loop.tables.experiments.arms.changed(CODEC) if value is None
+    } == before
+    subject = loop.tables.subjects.subjects.get("bot")
     assert subject is not None
     assert (
         subject.experiments == 2
     )  # the place of what left stays counted while the subject is there
     send(loop, "b", 4, start=4_000)
-    again = loop.tables.experiments.get("bot|b")
+    again = loop.tables.experiments.experiments.get("bot|b")
     assert again is not None
     assert again.ordinal == 3
 
@@ -92,7 +94,7 @@ def test_what_is_told_to_be_lacking_is_over_as_it_leaves() -> None:
     told = [one for one in loop.records(ALERTS) if isinstance(one, Alert)]
     assert [one.state for one in told] == ["RAISED"]
     loop.wait(SILENT_MS)
-    assert len(loop.tables.experiments) == 0
+    assert len(loop.tables.experiments.experiments) == 0
     told = [one for one in loop.records(ALERTS) if isinstance(one, Alert)]
     assert [one.state for one in told] == ["RAISED", "RESOLVED"]
 
@@ -104,9 +106,11 @@ def test_a_verdict_without_its_command_waits_on_where_somebody_vouched_for_the_s
     loop = begun("a")
     if vouched:
         loop.send(SPECS, [spec(experiment_id="other", event_id=event_uuid("other"))])
-    row = loop.tables.experiments.get("bot|a")
+    row = loop.tables.experiments.experiments.get("bot|a")
     assert row is not None
-    loop.tables.experiments.put(replace(row, decided=(Decided("b", Order.ROLLBACK, 0, tries=1),)))
+    loop.tables.experiments.experiments.put(
+        replace(row, decided=(Decided("b", Order.ROLLBACK, 0, tries=1),))
+    )
     loop.wait(SILENT_MS)
     loop.wait(SILENT_MS)
     assert ("a" in kept(loop)["tables.experiments.v1"]) is vouched
@@ -114,10 +118,10 @@ def test_a_verdict_without_its_command_waits_on_where_somebody_vouched_for_the_s
 
 def test_an_open_command_keeps_its_experiment() -> None:
     loop = begun("a")
-    loop.tables.commands.put(replace(command_row(1, Phase.ISSUED), experiment_id="a"))
+    loop.tables.commands.commands.put(replace(command_row(1, Phase.ISSUED), experiment_id="a"))
     loop.wait(SILENT_MS)
     assert kept(loop)["tables.experiments.v1"] == {"a"}
-    loop.tables.commands.drop("c1")
+    loop.tables.commands.commands.drop("c1")
     loop.wait(2 * DAY_MS)
     assert kept(loop)["tables.experiments.v1"] == set()
 
@@ -125,10 +129,10 @@ def test_an_open_command_keeps_its_experiment() -> None:
 def test_one_of_an_older_version_leaves_30_days_after_it_was_first_looked_at() -> None:
     """It may have kept neither when it was announced nor when its arms sent last."""
     loop = begun("a")
-    row = loop.tables.experiments.get("bot|a")
+    row = loop.tables.experiments.experiments.get("bot|a")
     assert row is not None
     loop.now += 10 * DAY_MS
-    loop.tables.experiments.put(replace(row, leaves_at=-1, begun_at=-1))
+    loop.tables.experiments.experiments.put(replace(row, leaves_at=-1, begun_at=-1))
     again = restarted(loop)
     for each in (loop, again):
         each.wait(1_000)
@@ -144,4 +148,4 @@ def test_so_many_leave_at_one_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = begun("a", "b", "c")
     for left in (1, 0):
         loop.wait(SILENT_MS if left else 1_000)
-        assert len(loop.tables.experiments) == left
+        assert len(loop.tables.experiments.experiments) == left

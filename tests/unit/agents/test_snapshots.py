@@ -25,7 +25,7 @@ from schemas.records import (
     SnapshotRow,
     Verdict,
 )
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
@@ -33,7 +33,7 @@ CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)
 REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
 
 
-def state_with(*specs: ExperimentSpec) -> Tables:
+def state_with(*specs: ExperimentSpec) -> PartitionState:
     state = tables()
     apply_policy(
         CODEC.encode(Policy(event_id="p", policy_id="all", deploy=Autonomy.AUTO)), state, CODEC
@@ -55,19 +55,19 @@ def snap(variant: str, count: int, total: float, day: int = 0, **fields: Any) ->
     return replace(made, event_id=event_uuid("snap", *map(str, identity)), **fields)
 
 
-def take(state: Tables, *records: ExperimentResult, start: int = 0) -> Effects:
+def take(state: PartitionState, *records: ExperimentResult, start: int = 0) -> Effects:
     return fold(piece(RESULTS, sent(records, start=start)), state, CODEC)
 
 
-def rows(state: Tables) -> dict[str, tuple[int, float]]:
+def rows(state: PartitionState) -> dict[str, tuple[int, float]]:
     refresh(state)
-    found = [CODEC.decode("ArmRow", value) for _, value in state.arms.snapshot(CODEC)]
+    found = [CODEC.decode("ArmRow", value) for _, value in state.experiments.arms.snapshot(CODEC)]
     arms = [row for row in found if isinstance(row, ArmRow)]
     return {f"{row.metric}|{row.variant}|{row.segment or ''}": (row.count, row.sum) for row in arms}
 
 
-def standing(state: Tables, metric: str = "conversion") -> SnapshotRow:
-    row = state.snapshots.get(f"bot|exp|{metric}")
+def standing(state: PartitionState, metric: str = "conversion") -> SnapshotRow:
+    row = state.experiments.snapshots.get(f"bot|exp|{metric}")
     assert row is not None
     return row
 

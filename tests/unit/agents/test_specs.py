@@ -23,8 +23,8 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 from tests.builders import CODEC, piece, result, sent, spec, tables
 
 KEY = row_key("bot", "exp")
@@ -47,7 +47,7 @@ OTHER_TERMS: list[dict[str, Any]] = [
 ]
 
 
-def send(state: Tables, *specs: ExperimentSpec, start: int = 0) -> list[Decision]:
+def send(state: PartitionState, *specs: ExperimentSpec, start: int = 0) -> list[Decision]:
     named = [replace(one, event_id=f"spec {start} {i}") for i, one in enumerate(specs)]
     effects = fold(piece(SPECS, sent(named, start)), state, CODEC)
     assert effects.applied == len(specs)
@@ -55,13 +55,13 @@ def send(state: Tables, *specs: ExperimentSpec, start: int = 0) -> list[Decision
     return [one.record for one in effects.outputs if isinstance(one.record, Decision)]
 
 
-def row(state: Tables) -> ExperimentRow:
-    found = state.experiments.get(KEY)
+def row(state: PartitionState) -> ExperimentRow:
+    found = state.experiments.experiments.get(KEY)
     assert found is not None
     return found
 
 
-def started(*specs: ExperimentSpec) -> Tables:
+def started(*specs: ExperimentSpec) -> PartitionState:
     state = tables()
     if specs:
         send(state, *specs)
@@ -130,7 +130,11 @@ def test_a_refused_result_starts_nothing() -> None:
     state = tables()
     effects = fold(piece(RESULTS, sent([result(sum=7.0)])), state, CODEC)
     assert [one.reason for one in effects.refused] == ["RATE_ABOVE_ONE"]
-    assert (len(state.arms), len(state.experiments), len(state.subjects)) == (0, 0, 0)
+    assert (
+        len(state.experiments.arms),
+        len(state.experiments.experiments),
+        len(state.subjects.subjects),
+    ) == (0, 0, 0)
     send(state, spec())
     assert row(state).specified
 

@@ -44,7 +44,7 @@ def outcome(n: int, score: float, **more: object) -> TrustFact:
 
 
 def row_of(loop: Loop) -> TrustRow:
-    row = loop.tables.lessons.trust.get("planner")
+    row = loop.tables.trust.trust.get("planner")
     assert row is not None
     return row
 
@@ -103,7 +103,7 @@ def test_a_boost_moves_by_at_most_a_twentieth_and_every_worker_is_told() -> None
     assert max(abs(after - before) for before, after in pairwise(boosts)) <= 0.05 + 1e-12
     told = [one for one in loop.records(TRUST_LEVELS) if isinstance(one, TrustLevel)]
     assert 4 <= len(told) < 40
-    assert loop.tables.lessons.levels["planner"] == told[-1]
+    assert loop.tables.trust.levels["planner"] == told[-1]
     assert abs(told[-1].boost - row_of(loop).boost) < 0.05
 
 
@@ -178,13 +178,13 @@ def test_trust_is_begun_anew_on_request() -> None:
     loop.send(REQUESTS, [request])
     row = row_of(loop)
     assert (row.outcomes, row.boost, row.initialised_by) == (0, 0.0, "ann")
-    assert loop.tables.lessons.levels["planner"].boost == 0.0
+    assert loop.tables.trust.levels["planner"].boost == 0.0
 
 
 def test_without_learning_nobody_earns_trust() -> None:
     loop = Loop(learning=False)
     assert loop.send(TRUST_FACTS, [outcome(n, 1.0) for n in range(30)]) == []
-    assert len(loop.tables.lessons.trust) == 0
+    assert len(loop.tables.trust.trust) == 0
 
 
 anything = st.floats(allow_nan=False, allow_infinity=True)

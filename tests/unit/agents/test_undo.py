@@ -166,7 +166,7 @@ def test_what_cannot_be_cancelled_is_refused_by_name() -> None:
 
 def of_an_older_release(life: Life, command: Command, **fields: Phase) -> None:
     """Its row as a release without ranks left it."""
-    life.tables.commands.put(replace(life.row(command.command_id), rank=0, **fields))  # type: ignore[arg-type]
+    life.tables.commands.commands.put(replace(life.row(command.command_id), rank=0, **fields))  # type: ignore[arg-type]
 
 
 def test_an_order_of_an_older_release_is_not_undone_below_a_later_one() -> None:
@@ -194,7 +194,7 @@ def test_what_an_older_release_was_to_undo_afterwards_ends_and_is_told(
     first, second = deployed(life, "b", "c")
     of_an_older_release(life, first, phase=Phase.COMPENSATING)
     of_an_older_release(life, second)
-    life.tables.commands.put(replace(life.row(second.command_id), rank=2))
+    life.tables.commands.commands.put(replace(life.row(second.command_id), rank=2))
     cancel(life, second)
     life.report(life.issued()[-1], said)
     assert life.phases()[:2] == [Phase.COMPENSATION_FAILED, ends]

@@ -7,7 +7,7 @@ from typing import Any
 from agents.flow.pipeline import fold, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import ArmRow, Direction, ExperimentResult, MetricKind, MetricSpec, Role
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
@@ -15,15 +15,17 @@ CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)
 REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN, cap=1e9)
 
 
-def state_with(**settings: Any) -> Tables:
+def state_with(**settings: Any) -> PartitionState:
     state = tables(**settings)
     fold(piece(SPECS, sent([spec(metrics=(CONVERSION, REVENUE))])), state, CODEC)
     return state
 
 
-def row_of(state: Tables, metric: str, variant: str = "b") -> ArmRow:
+def row_of(state: PartitionState, metric: str, variant: str = "b") -> ArmRow:
     refresh(state)
-    row = CODEC.decode("ArmRow", dict(state.arms.snapshot(CODEC))[f"bot|exp|{metric}|{variant}||"])
+    row = CODEC.decode(
+        "ArmRow", dict(state.experiments.arms.snapshot(CODEC))[f"bot|exp|{metric}|{variant}||"]
+    )
     assert isinstance(row, ArmRow)
     return row
 
@@ -97,7 +99,7 @@ def test_units_are_known_again_after_a_restart_without_the_refused() -> None:
         table.restore(list(state.all()[topic].snapshot(CODEC)), CODEC)
     from agents.experiments.arms.arms import rebuild
 
-    rebuild(again)
+    rebuild(again.experiments)
     remember(log, again, CODEC)
     for one in (state, again):
         fold(

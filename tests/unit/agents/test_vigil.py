@@ -31,8 +31,8 @@ from schemas.records import (
     Verdict,
 )
 from schemas.validation.specs_and_policies import check_policy, check_spec
+from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from state.tables import Tables
 from tests.builders import NOON, result, spec
 from tests.life import Life
 
@@ -84,7 +84,7 @@ def alerts(life: Life) -> list[tuple[str, str]]:
 
 
 def row(life: Life) -> ExperimentRow:
-    found = life.tables.experiments.get(row_key("bot", "exp"))
+    found = life.tables.experiments.experiments.get(row_key("bot", "exp"))
     assert found is not None
     return found
 
@@ -133,7 +133,7 @@ def looks(life: Life, minutes: int, monkeypatch: pytest.MonkeyPatch, *arms: str)
     """
     at = list[int]()
 
-    def counted(key: str, place: Provenance, tables: Tables) -> periodic_checks.LackCheck:
+    def counted(key: str, place: Provenance, tables: ExperimentTables) -> periodic_checks.LackCheck:
         at.append(place.now)
         return look_after(key, place, tables)
 
@@ -314,7 +314,7 @@ def test_arms_whose_files_come_one_after_the_other_have_not_stopped() -> None:
 
 def test_an_experiment_of_an_older_release_is_looked_after_from_then_on() -> None:
     life = alive(spec(ends_at=NOON + HOUR))
-    life.tables.experiments.put(replace(row(life), begun_at=-1, due_at=-1))
+    life.tables.experiments.experiments.put(replace(row(life), begun_at=-1, due_at=-1))
     rebuild(life.tables)
     life.now += 2 * HOUR
     life.wait(1_000)
@@ -394,9 +394,9 @@ def singles(life: Life, units: range, *arms: str, **fields: Any) -> None:
 def test_units_in_both_arms_are_left_out_counted_and_held_as_a_split() -> None:
     life = alive(spec())
     singles(life, range(400), "control", "b")
-    arms = life.tables.arms
-    assert arms["crossed"][:2].tolist() == [0, 400]
-    assert arms["count"][:2].tolist() == [400, 0]
+    arms = life.tables.experiments.arms
+    assert arms.crossed[:2].tolist() == [0, 400]
+    assert arms.count[:2].tolist() == [400, 0]
     life.wait(MINUTE)
     (told,) = decisions(life)
     assert (told.verdict, told.order, told.metric) == (Verdict.SPLIT, Order.NONE, "conversion")
@@ -416,7 +416,7 @@ def test_a_few_units_in_both_arms_are_left_out_and_hold_nothing() -> None:
     singles(life, range(2_000), "control")
     singles(life, range(1_991, 4_000), "b")
     life.wait(HOUR)
-    assert life.tables.arms["crossed"][:2].tolist() == [0, 9]
+    assert life.tables.experiments.arms.crossed[:2].tolist() == [0, 9]
     assert decisions(life) == []
 
 
@@ -429,7 +429,7 @@ def test_units_that_a_rollback_brings_back_to_control_hold_nothing() -> None:
     life.report(life.issued()[-1], Status.COMPLETED)
     singles(life, range(3_000, 4_000), "control")
     life.wait(HOUR)
-    assert int(life.tables.arms["crossed"].sum()) == 1_000
+    assert int(life.tables.experiments.arms.crossed.sum()) == 1_000
     assert decisions(life, Verdict.SPLIT) == []
     assert row(life).split_offset < 0
 
@@ -449,7 +449,7 @@ def test_units_that_a_ramp_brings_into_its_treatment_hold_nothing() -> None:
     singles(life, range(500), "control")
     singles(life, range(500, 1_000), "b")
     life.wait(HOUR)
-    assert life.tables.arms["crossed"][: len(life.tables.arms)].max() == 400
+    assert life.tables.experiments.arms.crossed[: len(life.tables.experiments.arms)].max() == 400
     assert decisions(life, Verdict.SPLIT) == []
 
 

@@ -10,7 +10,7 @@ from agents.drift.version_limits import FEW_IDLE_MS, IDLE_MS, VERSIONS_KEPT, VER
 from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, Outcome, Verdict
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, Sent, many, metric, piece
 from tests.loop import rows
 from tests.unit.agents.watching import decisions, row, watched
@@ -23,7 +23,7 @@ def sent(names: list[str], bad: np.ndarray, start: int = 0, now: int = NOON) -> 
     return [Sent(one.raw, one.at, now) for one in made]
 
 
-def feed(state: Tables, records: list[Sent]) -> list[Decision]:
+def feed(state: PartitionState, records: list[Sent]) -> list[Decision]:
     return decisions(list(fold(piece(METRICS, records), state, CODEC).outputs))
 
 

@@ -68,7 +68,7 @@ class Model(Life):
         self.report(ordered, Status.COMPLETED, made_version=made)
 
     def metric_row(self, segment: str | None = None) -> MetricRow:
-        row = self.tables.metrics.get(row_key("bot", "error", segment))
+        row = self.tables.drift.metrics.get(row_key("bot", "error", segment))
         assert row is not None
         return row
 
@@ -76,7 +76,7 @@ class Model(Life):
         return next(one.state for one in self.metric_row().versions if one.model_version == version)
 
     def followup(self, ordered: Command) -> FollowupRow | None:
-        return self.tables.lessons.followups.get(ordered.command_id)
+        return self.tables.failures.followups.get(ordered.command_id)
 
     def said(self) -> list[Decision]:
         found = [one.record for one in self.outputs if isinstance(one.record, Decision)]
@@ -242,7 +242,9 @@ def test_a_dry_run_mends_nothing() -> None:
         reporter="trainer",
     )
     row = model.row(ordered.command_id)
-    model.tables.commands.put(replace(row, command=content(replace(ordered, dry_run=True))[0]))
+    model.tables.commands.commands.put(
+        replace(row, command=content(replace(ordered, dry_run=True))[0])
+    )
     before = model.metric_row()
     model.send(STATUS, [dry])
     after = model.metric_row()

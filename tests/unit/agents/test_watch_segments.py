@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.drift.segment_stream import Stream
+from agents.drift.segments.segment_stream import Stream
 from schemas.catalog import METRICS
 from schemas.ids import event_uuid
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
@@ -55,9 +55,9 @@ def test_what_a_slice_looks_at_does_not_grow_with_the_segments_there_are(
 
     monkeypatch.setattr(Stream, "__init__", counted)
     for turn in range(10):
-        loop.tables.metrics._dirty.clear()
+        loop.tables.drift.metrics._dirty.clear()
         send(loop, 3_000 + 20 * turn, ["s0", "s1"] * 10, SOUND)
-        written.update(list(loop.tables.metrics._dirty))
+        written.update(list(loop.tables.drift.metrics._dirty))
     assert set(opened) <= {None, "s0", "s1"}
     assert set(written) <= {"bot|error|", "bot|error|s0", "bot|error|s1"}
 
@@ -87,7 +87,7 @@ def test_what_is_taken_up_late_stands_as_if_all_had_been_looked_at(
             if change != "nothing":
                 loop.send("policies.v1", [changed(change)])
             if loop is every:
-                loop.tables.looked_at.clear()
+                loop.tables.drift.rules_applied.clear()
             send(
                 loop,
                 1_000 * number,

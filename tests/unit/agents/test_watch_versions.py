@@ -6,7 +6,7 @@ import pytest
 from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, State
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, many, metric, piece
 from tests.unit.agents.watching import Stream, completed, decisions, row, watched
 
@@ -15,7 +15,7 @@ GOOD, BAD = (None, 1.0, 0.05), (None, 1.0, 0.3)
 
 def deployed(
     seed: int, *steps: tuple[str, int, tuple[str | None, float, float]]
-) -> tuple[Tables, Stream, list[Decision]]:
+) -> tuple[PartitionState, Stream, list[Decision]]:
     """What is decided while versions serve one after the other: (version, records, rate of bad
     ones).
     """

@@ -12,8 +12,8 @@ from agents.core.effects import Output
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS, STATUS
 from schemas.records import Autonomy, CommandStatus, Decision, MetricRow, Policy, Status
+from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from state.tables import Tables
 from tests.builders import CODEC, NOON, many, metric, piece, sent, tables
 
 AUTO = Policy(
@@ -26,7 +26,7 @@ AUTO = Policy(
 )
 
 
-def watched(**terms: Any) -> Tables:
+def watched(**terms: Any) -> PartitionState:
     state = tables()
     apply_policy(CODEC.encode(replace(AUTO, **terms)), state, CODEC)
     return state
@@ -35,7 +35,7 @@ def watched(**terms: Any) -> Tables:
 class Stream:
     """Feeds one subject's metric records of given rates."""
 
-    def __init__(self, state: Tables, seed: int, **fields: Any) -> None:
+    def __init__(self, state: PartitionState, seed: int, **fields: Any) -> None:
         self.state, self.fields, self.offset = state, fields, 0
         self.rng = np.random.default_rng(seed)
 
@@ -66,14 +66,14 @@ def decisions(outputs: list[Output]) -> list[Decision]:
     return [one.record for one in outputs if isinstance(one.record, Decision)]
 
 
-def row(state: Tables, segment: str | None = None, name: str = "error") -> MetricRow:
-    found = state.metrics.get(row_key("bot", name, segment))
+def row(state: PartitionState, segment: str | None = None, name: str = "error") -> MetricRow:
+    found = state.drift.metrics.get(row_key("bot", name, segment))
     assert found is not None
     return found
 
 
 def completed(
-    state: Tables, decision: Decision, status: Status = Status.COMPLETED, **fields: Any
+    state: PartitionState, decision: Decision, status: Status = Status.COMPLETED, **fields: Any
 ) -> None:
     assert decision.command_id is not None
     report = CommandStatus(

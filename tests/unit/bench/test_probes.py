@@ -3,13 +3,13 @@
 from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import Order
-from state.tables import Tables
+from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of, subject_of
 from tests.builders import CODEC, NOON, piece, sent
 
 
 def test_only_the_last_record_of_a_probe_orders_a_rollback_of_its_subject() -> None:
-    tables = Tables(0, 1)
+    tables = PartitionState(0, 1)
     assert fold(piece(SPECS, sent([spec_of(7)])), tables, CODEC).applied == 1
     records = records_of(7, NOON)
     assert len(records) == LENGTH

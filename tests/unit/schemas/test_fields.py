@@ -48,7 +48,7 @@ SENT = (
 READ: dict[str, dict[str, str]] = {
     "ExperimentResult": {
         "agents/flow/ingress.py": "event_id subject",
-        "state/tables.py": "experiment_id variant metric segment",
+        "state/arms_table.py": "experiment_id variant metric segment",
         "agents/experiments/totals/unit_dedupe.py": "unit_id",
         "agents/experiments/fold_observations.py": "kind",
         "agents/experiments/totals/contributions.py": "count sum sum_squares",
@@ -114,7 +114,7 @@ READ: dict[str, dict[str, str]] = {
     },
     "Request": {
         "agents/flow/ingress.py": "event_id subject",
-        "agents/flow/dispatch.py": "kind",
+        "agents/flow/handlers.py": "kind",
         "agents/flow/findings.py": "detail requested_by experiment_id variant model_version "
         "to_version environment strategy",
         "agents/flow/command_effects.py": "command_id",
@@ -125,12 +125,13 @@ READ: dict[str, dict[str, str]] = {
         "agents/commands/guards.py": "digest",
     },
     "Recommendation": {
-        "agents/flow/ingress.py": "agent_id",
-        "agents/flow/dispatch.py": "event_id run_id kind content confidence made_at due_at",
+        "agents/flow/inputs.py": "agent_id",
+        "agents/flow/handlers.py": "event_id run_id kind content confidence made_at due_at",
     },
     "RecommendationOutcome": {
-        "agents/flow/ingress.py": "event_id agent_id",
-        "agents/flow/dispatch.py": "run_id recommendation_id judgement quality failed judged_at",
+        "agents/flow/ingress.py": "event_id",
+        "agents/flow/inputs.py": "agent_id",
+        "agents/flow/handlers.py": "run_id recommendation_id judgement quality failed judged_at",
     },
 }
 # Fields that nothing is decided by, and why they are there.
@@ -226,7 +227,7 @@ def kept(**terms: Any) -> ExperimentRow:
     base = spec(share_steps=()) if terms.keys() & {"control", "follows_rollout"} else spec()
     life.send(SPECS, [replace(base, **terms)])
     assert life.refused == []
-    row = life.tables.experiments.get(row_key("bot", "exp"))
+    row = life.tables.experiments.experiments.get(row_key("bot", "exp"))
     assert row is not None
     return row
 

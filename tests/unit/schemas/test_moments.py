@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.flow.pipeline import INPUTS, fold
-from schemas.catalog import FOREIGN, TICKS, TOPICS
+from agents.flow.pipeline import fold
+from schemas.catalog import FOREIGN, INPUTS, TICKS, TOPICS
 from schemas.validation.moments import (
     EARLIEST_MS,
     FUTURE_MS,

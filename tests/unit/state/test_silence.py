@@ -8,7 +8,7 @@ from agents.flow.pipeline import rebuild
 from schemas.catalog import METRICS, RESULTS, SPECS
 from schemas.records import ExperimentStatus
 from state import silent_senders
-from state.silent_senders import FORGOTTEN_MS, Silence
+from state.silent_senders import FORGOTTEN_MS, SilentSenders
 from tests.builders import CODEC, NOON, metric, result, spec
 from tests.loop import Loop, rows
 
@@ -25,8 +25,8 @@ class Sent:
         self._number = 0
 
     @property
-    def silence(self) -> Silence:
-        return self.loop.tables.silence
+    def silence(self) -> SilentSenders:
+        return self.loop.tables.experiments.silence
 
     def minutes(self, minutes: int, *arms: str, subject: str = "bot") -> None:
         for _ in range(minutes):
@@ -131,7 +131,7 @@ def test_an_arm_that_stopped_before_a_restart_is_told_after_it_when_its_time_is_
 
 def test_of_arms_of_which_nothing_is_stored_the_time_begins_anew(sent: Sent) -> None:
     sent.minutes(5, "control", "b")
-    sent.loop.tables.arms["last_at"][: len(sent.loop.tables.arms)] = -1
+    sent.loop.tables.experiments.arms.last_at[: len(sent.loop.tables.experiments.arms)] = -1
     restarted(sent)
     assert sent.arms() == []
     sent.minutes(29, "control")

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from schemas.catalog import TABLES_ARMS
 from schemas.ids import hash64
 from schemas.records import CommandRow, Order, Phase, SubjectRow
+from state.arms_table import ARM_NAMES, NULLABLE, STATES, ArmsTable
+from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import ColumnarTable, combine, hash_part
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
-from state.tables import ARM_NAMES, NULLABLE, STATES, Tables, arms_table
 from tests.builders import CODEC, NOON, tables
 from tests.laws.histories import History, snapshot
 from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
@@ -39,7 +40,7 @@ def found(table: ColumnarTable, *names: str | None) -> int:
 
 
 def test_a_row_is_found_by_all_of_its_names_and_by_no_others() -> None:
-    table = arms_table()
+    table = ArmsTable()
     every = list(product(("a", "b"), ("a", "b"), ("x",), ("a", "b"), (None, "a", ""), (None, "1")))
     rows = [arm(table, *names) for names in every]
     assert [found(table, *names) for names in every] == rows == list(range(len(every)))
@@ -53,7 +54,7 @@ def test_the_hash_of_names_depends_on_their_order_and_is_never_0() -> None:
 
 
 def test_only_touched_rows_are_written_and_each_once() -> None:
-    table = arms_table()
+    table = ArmsTable()
     for name in "abc":
         arm(table, "bot", "exp", "error", name, None, None)
     table.touch(np.array([0, 2, 2]))
@@ -62,7 +63,7 @@ def test_only_touched_rows_are_written_and_each_once() -> None:
 
 
 def test_the_hot_table_grows_and_keeps_what_it_holds() -> None:
-    table = arms_table()
+    table = ArmsTable()
     for n in range(1_100):
         row = arm(table, "bot", "exp", "error", str(n), None, None)
         table["count"][row] = n
@@ -91,7 +92,7 @@ def test_the_hot_table_grows_and_keeps_what_it_holds() -> None:
 def test_arms_come_back_as_the_bytes_they_were(
     rows: list[tuple[str, str | None, int, float, float | None, int, bool]],
 ) -> None:
-    table = arms_table()
+    table = ArmsTable()
     for name, segment, count, total, effect, state, missing in rows:
         row = arm(table, "bot", "exp", "error", name, segment, None)
         for column, value in (
@@ -106,7 +107,7 @@ def test_arms_come_back_as_the_bytes_they_were(
             table[column][row] = np.nan
         table.touch(np.array([row]))
     written = table.changed(CODEC)
-    other = arms_table()
+    other = ArmsTable()
     other.restore(written, CODEC)
     assert list(other.snapshot(CODEC)) == written == list(table.snapshot(CODEC))
     assert other.changed(CODEC) == []
@@ -114,14 +115,14 @@ def test_arms_come_back_as_the_bytes_they_were(
 
 
 def test_the_last_row_of_a_key_wins() -> None:
-    table = arms_table()
+    table = ArmsTable()
     row = arm(table, "bot", "exp", "error", "b", None, None)
     changes = []
     for count in (1, 2, 3):
         table["count"][row] = count
         table.touch(np.array([row]))
         changes += table.changed(CODEC)
-    other = arms_table()
+    other = ArmsTable()
     other.restore(changes[:2], CODEC)
     other.restore(changes[2:], CODEC)
     assert (len(other), int(other["count"][0])) == (1, 3)
@@ -159,7 +160,7 @@ def test_every_table_that_a_history_fills_comes_back_byte_for_byte(name: str) ->
 
 
 def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
-    state = Tables(0, 1)
+    state = PartitionState(0, 1)
     row = CommandRow(
         command_id="c",
         attempt=1,
@@ -173,10 +174,10 @@ def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
         issued_at=NOON,
         expires_at=NOON,
     )
-    state.commands.put(row)
-    assert [key for key, _ in state.commands.changed(CODEC)] == ["c"]
+    state.commands.commands.put(row)
+    assert [key for key, _ in state.commands.commands.changed(CODEC)] == ["c"]
     assert len(state.all()) == 19
-    assert state.all()[TABLES_ARMS] is state.arms
+    assert state.all()[TABLES_ARMS] is state.experiments.arms
     assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment", "step")
 
 

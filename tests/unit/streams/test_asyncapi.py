@@ -18,10 +18,10 @@ from fastavro import parse_schema
 from jsonschema import Draft7Validator
 from pydantic import SecretStr
 
-from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
     BROADCASTS,
     COMMANDS,
+    INPUTS,
     RECORDS,
     REDRIVES,
     TOPICS,

@@ -4,10 +4,10 @@ that mends them.
 
 import pytest
 
-from agents.flow.pipeline import INPUTS
 from schemas.catalog import (
     BROADCASTS,
     DEAD_LETTERS,
+    INPUTS,
     JOURNAL,
     REDRIVES,
     RESULTS,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import METRICS, RESULTS, TICKS
+from state.partition.partition_state import PartitionState
 from streams.engine.journal import Journal
 from streams.engine.lag import forget, measure
 from streams.engine.partition import Owned
@@ -23,7 +24,7 @@ def _nothing_left() -> Iterator[None]:
     forget()
 
 
-def owned(**applied_until: int) -> Owned:
+def owned(**applied_until: int) -> Owned[PartitionState]:
     """A partition that has applied ten records of each input."""
     one = Owned(tables(), Journal(0, next_offsets=dict.fromkeys((RESULTS, METRICS, TICKS), 10)))
     names = {"results": RESULTS, "metrics": METRICS, "ticks": TICKS}

@@ -120,4 +120,4 @@ def test_a_refused_level_gives_no_agent_its_voice_back() -> None:
         compact(one, TRUST_LEVELS)
         worker = one.worker()
         worker.until(lambda: bool(worker.worker._owned))
-        assert worker.worker._owned[0].tables.lessons.levels == {"planner": LEVEL}
+        assert worker.worker._owned[0].tables.trust.levels == {"planner": LEVEL}

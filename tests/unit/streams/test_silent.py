@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.catalog import METRICS, RESULTS
+from state.partition.partition_state import PartitionState
 from streams.engine.journal import Journal
 from streams.engine.partition import Owned
 from streams.engine.silence_metrics import forget, measure
@@ -29,13 +30,13 @@ def shown() -> float | None:
     return REGISTRY.get_sample_value("mendstream_silent_subjects", {"partition": "0"})
 
 
-def owned() -> Owned:
+def owned() -> Owned[PartitionState]:
     """A partition after a restart: a subject was heard twenty minutes before, and an hour has gone
     by since.
     """
     one = Owned(tables(), Journal(0), ticked_at=NOON + HOUR)
     one.tables.now = NOON + HOUR
-    one.tables.silence.restored({"bot": NOON - 20 * MINUTE}, NOON)
+    one.tables.experiments.silence.restored({"bot": NOON - 20 * MINUTE}, NOON)
     return one
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from agents.drift.rule import BadWhen, Rule
 from agents.drift.unjudged_metrics import is_mended
 from schemas.records import MetricRow
+from state.partition.drift_tables import BEHIND, METRIC, DriftTables
 from state.storage.table import row_key
-from state.tables import BEHIND, METRIC, Tables
 
 Rows = dict[str | None, MetricRow]  # of one metric, by segment
 
@@ -16,7 +16,7 @@ class Sheet:
     finding concerns them.
     """
 
-    def __init__(self, named: tuple[str, str], tables: Tables) -> None:
+    def __init__(self, named: tuple[str, str], tables: DriftTables) -> None:
         """named: subject and metric."""
         self._named, self._tables = named, tables
 
@@ -24,7 +24,7 @@ class Sheet:
         """The rows of the whole and of these segments, as far as they are there; all where they may
         not fit the rule.
         """
-        if self._tables.looked_at.get(row_key(*self._named)) != rule:
+        if self._tables.rules_applied.get(row_key(*self._named)) != rule:
             return self.all()
         found = (
             (label, self._tables.metrics.get(row_key(*self._named, label)))
@@ -49,9 +49,9 @@ class Sheet:
             if row is not self._tables.metrics.get(row_key(*self._named, row.segment)):
                 self._tables.metrics.put(row)
         if misfit(rows.values(), rule):
-            self._tables.looked_at.pop(row_key(*self._named), None)
+            self._tables.rules_applied.pop(row_key(*self._named), None)
         else:
-            self._tables.looked_at[row_key(*self._named)] = rule
+            self._tables.rules_applied[row_key(*self._named)] = rule
 
     def _marked(self, mark: str, *parts: str) -> Rows:
         return {row.segment: row for row in self._tables.metrics.marked(mark, row_key(*parts))}

@@ -1,0 +1,81 @@
+"""The tables of experiments: arms, what was frozen and decided of each, burn-ins and snapshots."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from schemas.catalog import TABLES_BURN_INS, TABLES_EXPERIMENTS, TABLES_SNAPSHOTS
+from schemas.records import CommandRow, ExperimentRow, SnapshotRow, SubjectRow
+from state import row_expiry
+from state.arms_table import ArmsTable
+from state.burn_in_buffers import Buffer, BurnInBuffers
+from state.deadline_queue import DeadlineQueue
+from state.experiment_arms import ExperimentIndex
+from state.policies import Policies
+from state.seen_ids import SeenIds
+from state.silent_senders import SilentSenders
+from state.storage.keyed_table import KeyedTable
+from state.storage.table import Table, row_key
+
+# Offsets; more than a slice spans, within which subjects are folded one after the other.
+SLICE_MAX = 65_536
+
+
+class CommandReader(Protocol):
+    """The rows of commands, to look at."""
+
+    def rows_of(self, group: str) -> Iterable[CommandRow]:
+        """The commands of one subject."""
+
+
+class ExperimentTables:
+    """What the agent of experiments owns in one partition.
+
+    experiments: by subject and experiment id. index: where the arms of each stand in `arms`.
+    pending: numbers of experiments with a latched verdict and no decision yet. burn_in_buffers: by
+    the row of `arms` that fills one. units: of arms, on the partition of results; unit_arms: of
+    metrics there, whichever arm they were in. lack_checks: experiments, by when they are looked at
+    for what they lack. reopenings: experiments, by when one of their verdicts is open again.
+
+    Read, and owned by others: policies; commands; subjects, of which this agent counts experiments
+    and discoveries.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        dedupe_window: int,
+        policies: Policies,
+        subjects: KeyedTable[SubjectRow],
+        commands: CommandReader,
+    ) -> None:
+        self.partition = partition
+        self.policies = policies
+        self.subjects = subjects
+        self.commands = commands
+        self.arms = ArmsTable()
+        self.experiments: KeyedTable[ExperimentRow] = KeyedTable(
+            TABLES_EXPERIMENTS,
+            "ExperimentRow",
+            lambda row: row_key(row.subject, row.experiment_id),
+            lambda row: row.subject,
+            row_expiry.experiment,
+        )
+        self.burn_ins = BurnInBuffers(TABLES_BURN_INS)
+        self.snapshots: KeyedTable[SnapshotRow] = KeyedTable(
+            TABLES_SNAPSHOTS,
+            "SnapshotRow",
+            lambda row: row_key(row.subject, row.experiment_id, row.metric),
+        )
+        self.units = SeenIds(dedupe_window, SLICE_MAX)
+        self.unit_arms = SeenIds(dedupe_window, SLICE_MAX)
+        # Worked out anew after a restore, never stored.
+        self.index = ExperimentIndex(self.arms)
+        self.silence = SilentSenders(self.arms, self.index)
+        self.pending: set[int] = set()
+        self.burn_in_buffers: dict[int, Buffer] = {}
+        self.lack_checks = DeadlineQueue()
+        self.reopenings = DeadlineQueue()
+
+    def stored(self) -> tuple[Table, ...]:
+        """The tables with a changelog."""
+        return self.arms, self.experiments, self.burn_ins, self.snapshots
