@@ -7,6 +7,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from tests import structure
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("schemas", "state", "agents", "streams")
 MODULE_OF = {  # where a distribution's module has another name
@@ -66,6 +68,23 @@ def test_no_folder_holds_more_than_a_reader_takes_in() -> None:
             shown = [name for name in entries if name not in ("__init__.py", "__pycache__")]
             name = str(folder.relative_to(ROOT))
             assert len(shown) <= MORE_ENTRIES.get(name, ENTRIES_MAX), f"{name}: {sorted(shown)}"
+
+
+def test_each_name_has_one_owner() -> None:
+    assert structure.repeated_classes() == []
+    assert len(structure.repeated_names()) <= 6
+    assert structure.dispatch_tables() == ["agents/flow/inputs.py"]
+    assert structure.top_of("streams") <= ENTRIES_MAX
+
+
+def test_agents_are_given_their_own_tables_alone() -> None:
+    """Only the flow that composes agents takes the whole memory of a partition."""
+    whole = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "agents").rglob("*.py")
+        if "PartitionState" in path.read_text(encoding="utf-8")
+    ]
+    assert [path for path in whole if not path.startswith("agents/flow/")] == []
 
 
 def test_no_other_distribution_supplies_a_room() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from schemas.records import Autonomy, Direction, MetricKind, MetricSpec, Order, Policy, Role
-from state.policies import Policies
+from state.policies_in_force import Policies
 
 _UP, _DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EXPOSURE = "exposure"  # counts assigned units; feeds the check of the split

@@ -26,7 +26,7 @@ from schemas.records import (
 )
 from schemas.row_limits import RUN_BYTES_MAX, bytes_of
 from state.partition.learning_tables import LearningTables
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.storage.table import row_key
 
 MEMBERS_MAX = 256  # recommendations of a run; more are no run

@@ -22,7 +22,7 @@ from schemas.records import (
     TrustRow,
 )
 from state.partition.trust_tables import TrustTables
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.storage.table import row_key
 
 TOLD_BOOST = 0.05  # a smaller change of the boost is not told to every worker

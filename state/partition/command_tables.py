@@ -9,7 +9,7 @@ from schemas.records import BudgetRow, CommandRow, ExperimentRow, MetricRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
 from state.partition.subject_tables import SubjectTables
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 

@@ -6,7 +6,7 @@ from schemas.catalog import TABLES_METRICS
 from schemas.records import MetricRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 

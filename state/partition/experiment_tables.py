@@ -10,7 +10,7 @@ from state.arms_table import ArmsTable
 from state.burn_in_buffers import Buffer, BurnInBuffers
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.seen_ids import SeenIds
 from state.silent_senders import SilentSenders
 from state.storage.keyed_table import KeyedTable

@@ -12,7 +12,7 @@ from state.partition.failure_tables import FailureTables
 from state.partition.learning_tables import LearningTables
 from state.partition.subject_tables import SubjectTables
 from state.partition.trust_tables import TrustTables
-from state.policies import Policies
+from state.policies_in_force import Policies
 from state.seen_ids import WINDOW, SeenIds
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key

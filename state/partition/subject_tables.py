@@ -4,7 +4,7 @@ from schemas.catalog import TABLES_SUBJECTS
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
 from state.deadline_queue import DeadlineQueue
-from state.newcomers import Newcomers
+from state.newcomer_times import Newcomers
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 

@@ -73,7 +73,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PartitionAnswer:
     """A partition that Kafka answered about; of a TopicPartition the error cannot be set."""
 
     topic: str
@@ -130,10 +130,12 @@ class PrefixedConsumer:
     def seek(self, part: TopicPartition) -> None:
         self._consumer.seek(self._names.parts_out([part])[0])
 
-    def position(self, parts: Iterable[TopicPartition]) -> list[Answer]:
+    def position(self, parts: Iterable[TopicPartition]) -> list[PartitionAnswer]:
         return self._answers(self._consumer.position(self._names.parts_out(parts)))
 
-    def committed(self, parts: Iterable[TopicPartition], timeout: float = -1.0) -> list[Answer]:
+    def committed(
+        self, parts: Iterable[TopicPartition], timeout: float = -1.0
+    ) -> list[PartitionAnswer]:
         asked = self._names.parts_out(parts)
         return self._answers(self._consumer.committed(asked, timeout=timeout))
 
@@ -153,8 +155,11 @@ class PrefixedConsumer:
     def close(self) -> None:
         self._consumer.close()
 
-    def _answers(self, parts: Iterable[TopicPartition]) -> list[Answer]:
-        return [Answer(self._names.back(p.topic), p.partition, p.offset, p.error) for p in parts]
+    def _answers(self, parts: Iterable[TopicPartition]) -> list[PartitionAnswer]:
+        return [
+            PartitionAnswer(self._names.back(p.topic), p.partition, p.offset, p.error)
+            for p in parts
+        ]
 
     def _heard(self, told: OnRebalance) -> OnRebalance:
         return lambda _consumer, parts: told(self, self._names.parts_back(parts))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agents.core.policies import DEFAULT_POLICY, metric_spec, policy_for
 from agents.flow.pipeline import apply_policy
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
-from state.policies import Policies
+from state.policies_in_force import Policies
 from tests.builders import CODEC, tables
 
 

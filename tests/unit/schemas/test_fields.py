@@ -85,7 +85,7 @@ READ: dict[str, dict[str, str]] = {
     },
     "Policy": {
         "agents/commands/autonomy.py": "event_id",
-        "state/policies.py": "policy_id subjects",
+        "state/policies_in_force.py": "policy_id subjects",
         "agents/core/policies.py": "metrics autonomies rollback deploy retrain improve",
         "agents/experiments/plan/frozen_plan.py": "alpha min_count missing_after_ms",
         "agents/drift/rule.py": "reference_count false_alarm_records references",
