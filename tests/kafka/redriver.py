@@ -1,7 +1,7 @@
 """A redrive that kills itself with SIGKILL at a named point of a transaction; a program for the
 tests.
 
-usage: redriver BOOTSTRAP POINT NUMBER LETTERS
+usage: redriver POINT NUMBER LETTERS, with the settings in the environment
 
 Dies when it reaches POINT for the NUMBERth time; a transaction holds at most LETTERS letters.
 """
@@ -15,7 +15,7 @@ from streams.runtime.settings import Settings
 
 
 def main() -> None:
-    bootstrap, point, number, letters = sys.argv[1:]
+    point, number, letters = sys.argv[1:]
     reached = 0
 
     def at(name: str) -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         if name == point and reached == int(number):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    redrive(Settings(bootstrap=bootstrap), Wanted(), at, int(letters))
+    redrive(Settings(), Wanted(), at, int(letters))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli.app import application
-from tests.kafka.running import Threaded, own_kafka
+from tests.kafka.running import Threaded, own_topics, where
 
 pytestmark = pytest.mark.kafka
 ROWS = 300
@@ -36,10 +36,10 @@ metrics: [{{name: error, role: GUARDRAIL, direction: LOWER_IS_BETTER, kind: RATE
 
 
 @pytest.fixture(scope="module")
-def at() -> Iterator[tuple[str, ...]]:
+def at(kafka: str) -> Iterator[tuple[str, ...]]:
     """The option that names a broker with a running processor."""
-    with own_kafka(partitions=1) as (embedded, settings), Threaded(settings):
-        yield "--bootstrap", embedded.bootstrap, "--partitions", "1"
+    with own_topics(kafka, partitions=1) as settings, Threaded(settings):
+        yield where(settings)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -157,11 +157,11 @@ def test_an_id_that_came_before_is_said(at: tuple[str, ...], tmp_path: Path) -> 
     )
 
 
-def test_without_a_processor_nothing_is_called_applied(tmp_path: Path) -> None:
+def test_without_a_processor_nothing_is_called_applied(kafka: str, tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("policy_id: shop\n")
-    with own_kafka(partitions=1) as (embedded, _):
-        here = ("--bootstrap", embedded.bootstrap, "--partitions", "1")
+    with own_topics(kafka, partitions=1) as settings:
+        here = where(settings)
         said = last(
             wide(tmp_path / "day.csv", 1),
             *SHOP,

@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import COMMANDS, DEAD_LETTERS, DECISIONS, JOURNAL, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import partition_of
 from schemas.records import ArmRow, JournalEntry, RollbackCommand, Step
 from state.partition.partition_state import PartitionState
 from streams.kafka.backend import backend_of
-from streams.kafka.reading import admin
 from streams.operations.audit.audit import audit
 from streams.operations.audit.checks import Check
 from streams.runtime.clock import wait_until
@@ -35,24 +34,36 @@ from tests.kafka.logs import (
     specs,
     standing,
 )
-from tests.kafka.running import SECONDS, Feeder, Threaded, own_kafka
+from tests.kafka.running import SECONDS, Feeder, Threaded, forget, own_topics, set_offsets, where
 
 pytestmark = pytest.mark.kafka
 PLANTED = 20_000
+GENEROUS: dict[str, Any] = {"dedupe_window": 100_000, "transaction_timeout_ms": 60_000}
 TABLES = len(PartitionState(0, 1).all())  # of each partition
 ROLLBACKS = COMMANDS["ROLLBACK"]
 
 
+def _decided(settings: Settings) -> None:
+    """A worker that decides, and leaves."""
+    with Threaded(settings) as worker:
+        send(settings, SPECS, [b"no spec"], ["bot-1"])
+        send_planted(settings, PLANTED)
+        worker.takes_in(ends_of(settings, RESULTS) | ends_of(settings, SPECS))
+
+
 @pytest.fixture(scope="module")
-def lived() -> Iterator[Settings]:
-    """A broker on which a worker decided and left. The tests below make it worse from one to the
-    next.
-    """
-    with own_kafka(dedupe_window=100_000, transaction_timeout_ms=60_000) as (_, settings):
-        with Threaded(settings) as worker:
-            send(settings, SPECS, [b"no spec"], ["bot-1"])
-            send_planted(settings, PLANTED)
-            worker.takes_in(ends_of(settings, RESULTS) | ends_of(settings, SPECS))
+def sound(kafka: str) -> Iterator[Settings]:
+    """Topics on which a worker decided, to be looked at alone."""
+    with own_topics(kafka, **GENEROUS) as settings:
+        _decided(settings)
+        yield settings
+
+
+@pytest.fixture
+def lived(kafka: str) -> Iterator[Settings]:
+    """The same for each test anew, which may do with it what it likes."""
+    with own_topics(kafka, **GENEROUS) as settings:
+        _decided(settings)
         yield settings
 
 
@@ -62,7 +73,7 @@ def checks(settings: Settings, quick: bool = True) -> dict[str, Check]:
 
 def told(settings: Settings, *more: str) -> tuple[int, dict[str, Any]]:
     """What the command line says to a program, and how it ends."""
-    done = mendstream("audit", "--json", "--bootstrap", settings.bootstrap, *more)
+    done = mendstream("audit", "--json", *where(settings), *more)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -82,24 +93,14 @@ def write(
 
 
 def set_offset(settings: Settings, part: TopicPartition) -> None:
-    """Alters an offset of the group as soon as the group is empty."""
-    client, request = admin(settings), [ConsumerGroupTopicPartitions(settings.group, [part])]
-
-    def altered() -> bool:
-        try:
-            done = client.alter_consumer_group_offsets(request)[settings.group].result()
-        except KafkaException:
-            return False
-        return all(each.error is None for each in done.topic_partitions) and stands()
-
-    def stands() -> bool:
-        return group_offsets(settings).get((part.topic, part.partition)) == part.offset
-
-    assert wait_until(altered, SECONDS)
+    """Alters an offset of the group as soon as the group is empty, and waits until it stands."""
+    set_offsets(settings, [part])
+    place = part.topic, part.partition
+    assert wait_until(lambda: group_offsets(settings).get(place) == part.offset, SECONDS)
 
 
-def test_a_sound_deployment_at_rest_is_told_so_to_a_person(lived: Settings) -> None:
-    done = mendstream("audit", "--bootstrap", lived.bootstrap)
+def test_a_sound_deployment_at_rest_is_told_so_to_a_person(sound: Settings) -> None:
+    done = mendstream("audit", *where(sound))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines[:-1]] == [
@@ -114,22 +115,22 @@ def test_a_sound_deployment_at_rest_is_told_so_to_a_person(lived: Settings) -> N
     assert lines[-1] == "nothing found"
 
 
-def test_it_says_how_much_it_looked_at(lived: Settings) -> None:
-    code, report = told(lived)
+def test_it_says_how_much_it_looked_at(sound: Settings) -> None:
+    code, report = told(sound)
     looked = {check["check"]: check["looked_at"] for check in report["checks"]}
-    entries = sum(map(len, journal(lived).values()))
-    rollbacks = len(standing(lived, ROLLBACKS))
+    entries = sum(map(len, journal(sound).values()))
+    rollbacks = len(standing(sound, ROLLBACKS))
     assert rollbacks > 0, "without a command this says nothing of commands"
     assert code == 0
     assert looked == {
         "journal": f"{entries} entries of 4 partitions",
-        "offsets": f"{sum(len(each[-1].next_offsets) for each in journal(lived).values())} next "
+        "offsets": f"{sum(len(each[-1].next_offsets) for each in journal(sound).values())} next "
         "offsets of group "
-        "'mendstream'",
-        "fates": f"{delivered(lived)} records of the inputs",
+        f"{sound.group!r}",
+        "fates": f"{delivered(sound)} records of the inputs",
         "dead letters": "1 dead letters",
         "commands": f"{rollbacks} commands",
-        "replay": f"{delivered(lived)} records in {entries} transactions, {rollbacks} commands, "
+        "replay": f"{delivered(sound)} records in {entries} transactions, {rollbacks} commands, "
         f"{4 * TABLES} tables",
     }
     assert [check["unchecked"] for check in report["checks"]] == [[]] * 6
@@ -172,7 +173,7 @@ def test_an_offset_that_somebody_moved_is_found_until_it_is_put_back(lived: Sett
         check["findings"] for check in report["checks"] if check["check"] == "offsets"
     )
     assert finding.startswith("partition 0: the journal ends at {")
-    assert f"'{RESULTS}': {right - 1}" in finding.partition(" the group 'mendstream' at ")[2]
+    assert f"'{RESULTS}': {right - 1}" in finding.partition(f" the group {lived.group!r} at ")[2]
     set_offset(lived, TopicPartition(RESULTS, 0, right))
     assert checks(lived)["offsets"].found == 0
 
@@ -233,9 +234,7 @@ def test_dead_letters_that_are_forged_or_doubled_are_found(lived: Settings) -> N
 
 
 def test_records_that_retention_took_are_told_as_unchecked(lived: Settings) -> None:
-    client = admin(lived)
-    for future in client.delete_records([TopicPartition(RESULTS, 0, 100)]).values():
-        future.result()
+    forget(lived, [TopicPartition(RESULTS, 0, 100)])
     found = checks(lived, quick=False)
     assert found["fates"].findings == []
     (sentence,) = found["fates"].unchecked
@@ -351,6 +350,7 @@ def test_a_journal_ahead_of_its_inputs_is_found_at_once(lived: Settings) -> None
 
 
 def test_repeating_ends_when_something_is_found(lived: Settings) -> None:
-    done = mendstream("audit", "--quick", "--every", "1", "--bootstrap", lived.bootstrap)
+    write(lived, DEAD_LETTERS, 0, "letter", b"forged")
+    done = mendstream("audit", "--quick", "--every", "1", *where(lived))
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].endswith(" found")
+    assert done.stdout.splitlines()[-1] == "1 found"

@@ -14,9 +14,9 @@ from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.logs import ends_of, fates, send, table
-from tests.kafka.running import Threaded, changed, own_kafka
+from tests.kafka.running import Threaded, changed, own_topics
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 SLICE = 200
 GARBAGE = 1_200  # of each of three tenants
 PARTITIONS = 4
@@ -30,8 +30,8 @@ WELL = next(
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    with own_kafka(batch=SLICE) as (_, chosen):
+def settings(kafka: str) -> Iterator[Settings]:
+    with own_topics(kafka, batch=SLICE) as chosen:
         keys = [name for _ in range(GARBAGE) for name in ILL]
         send(chosen, RESULTS, [b"garbage %d" % n for n in range(len(keys))], keys)
         send(chosen, RESULTS, good(100))

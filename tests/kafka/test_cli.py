@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.catalog import DEAD_LETTERS, JOURNAL, METRICS, RESULTS
 from schemas.codec.framing import frame
-from streams.kafka.embedded.broker import EmbeddedKafka
+from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import wait_until
-from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
 from tests.kafka.console import ROOT, environment, lines, output
+from tests.kafka.running import own_topics, where
 
 pytestmark = pytest.mark.kafka
 SECONDS = 60.0
@@ -48,23 +48,18 @@ COLUMNS = ("--map", "variant=arm", "--map", "sum=clicked", "--map", "occurred_at
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedKafka]:
-    """A broker of this module's own: tables and journal are a broker's whole."""
-    embedded = EmbeddedKafka()
-    try:
-        embedded.start()
-    except MendstreamError as error:
-        pytest.skip(f"no embedded Kafka: {error}")
-    yield embedded
-    embedded.stop()
+def settings(kafka: str) -> Iterator[Settings]:
+    with own_topics(kafka, made=False) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")
-def here(broker: EmbeddedKafka) -> tuple[str, str]:
-    """The option that names the broker, which has its topics."""
-    option = ("--bootstrap", broker.bootstrap)
-    assert "created commands.retrain.v1" in output("topics", "create", *option)
-    return option
+def here(settings: Settings) -> tuple[str, ...]:
+    """The options that name the installation, which has its topics."""
+    options = where(settings)
+    created = output("topics", "create", *options).splitlines()
+    assert f"created {settings.topic('commands.retrain.v1')}" in created
+    return options
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +78,12 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(
-    here: tuple[str, str], clicks: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, str]]:
-    """A broker where a policy, a spec and the clicks were published, and a processor has taken them
+    settings: Settings,
+    here: tuple[str, ...],
+    clicks: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, ...]]:
+    """Topics where a policy, a spec and the clicks were published, and a processor has taken them
     in.
     """
     home = tmp_path_factory.mktemp("files")
@@ -95,7 +93,6 @@ def judged(
     def taken_in() -> bool:
         return bool(sum(row["count"] for row in lines("table", "arms", "--json", *here)) == 8_000)
 
-    settings = Settings(bootstrap=here[1])
     journal = [TopicPartition(JOURNAL, p) for p in range(settings.partitions)]
     with Worker(settings, home / "log"):
         assert wait_until(lambda: min(end_offsets(admin(settings), journal).values()) > 0, SECONDS)
@@ -110,15 +107,15 @@ def judged(
         yield here
 
 
-def test_creating_topics_twice_changes_nothing(here: tuple[str, str]) -> None:
+def test_creating_topics_twice_changes_nothing(settings: Settings, here: tuple[str, ...]) -> None:
     assert output("topics", "create", *here) == "all topics are there\n"
     assert output("topics", "check", *here) == "all topics are there with 4 partitions\n"
     described = {row["topic"]: row for row in lines("topics", "describe", *here)}
-    assert described[METRICS]["record"] == "ModelMetric"
+    assert described[settings.topic(METRICS)]["record"] == "ModelMetric"
     assert {row["configured otherwise"] for row in described.values()} == {""}
 
 
-def test_a_worse_variant_in_a_file_becomes_one_rollback(judged: tuple[str, str]) -> None:
+def test_a_worse_variant_in_a_file_becomes_one_rollback(judged: tuple[str, ...]) -> None:
     (found,) = lines("watch", "commands", "--no-follow", *judged)
     assert found["topic"] == "commands.rollback.v1"
     assert found["key"] == "shop"
@@ -128,7 +125,7 @@ def test_a_worse_variant_in_a_file_becomes_one_rollback(judged: tuple[str, str])
     assert row["command_id"] == found["value"]["command_id"]
 
 
-def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, str]) -> None:
+def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, ...]) -> None:
     rows = {row["variant"]: row for row in lines("table", "arms", "--subject", "shop", *judged)}
     assert {name: (row["count"], row["hits"]) for name, row in rows.items()} == {
         "old": (4_000, 800),
@@ -136,7 +133,7 @@ def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, str]) -> None:
     }
 
 
-def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, str], clicks: Path) -> None:
+def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, ...], clicks: Path) -> None:
     assert "0 new, 8000 known already" in output("publish", clicks, *CLICKS, *COLUMNS, *judged)
     found = lines("watch", RESULTS, "--no-follow", "--key", "shop", *judged)
     ids = [record["value"]["event_id"] for record in found]
@@ -147,7 +144,7 @@ def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, str], cli
 
 
 def test_json_lines_need_no_map_where_fields_have_their_names(
-    here: tuple[str, str], tmp_path: Path
+    here: tuple[str, ...], tmp_path: Path
 ) -> None:
     rows = [
         {
@@ -178,7 +175,7 @@ def test_json_lines_need_no_map_where_fields_have_their_names(
     ]
 
 
-def test_a_dry_run_publishes_nothing(here: tuple[str, str], clicks: Path) -> None:
+def test_a_dry_run_publishes_nothing(here: tuple[str, ...], clicks: Path) -> None:
     said = output(
         "publish",
         clicks,
@@ -195,9 +192,10 @@ def test_a_dry_run_publishes_nothing(here: tuple[str, str], clicks: Path) -> Non
 
 
 def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(
-    judged: tuple[str, str],
+    settings: Settings,
+    judged: tuple[str, ...],
 ) -> None:
-    _send(judged[1], METRICS, frame(77, b"\xff\x1b[2J"), "odd")
+    _send(settings, METRICS, frame(77, b"\xff\x1b[2J"), "odd")
     (unknown,) = lines("watch", METRICS, "--no-follow", "--key", "odd", *judged)
     assert unknown["unknown_schema_id"] == 77
     assert unknown["problem"].startswith("UNKNOWN_SCHEMA")
@@ -206,7 +204,7 @@ def test_watching_tells_what_cannot_be_decoded_and_why_it_was_refused(
     assert dead["value"] == "\\x00\\x00\\x00\\x00M\\xff\\x1b[2J"
 
 
-def test_following_waits_for_the_next_record(here: tuple[str, str]) -> None:
+def test_following_waits_for_the_next_record(settings: Settings, here: tuple[str, ...]) -> None:
     command = [
         sys.executable,
         "-m",
@@ -222,7 +220,7 @@ def test_following_waits_for_the_next_record(here: tuple[str, str]) -> None:
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
     ) as watching:
-        _send(here[1], RESULTS, b"anything", "late")
+        _send(settings, RESULTS, b"anything", "late")
         said, _ = watching.communicate(timeout=SECONDS)
     assert watching.returncode == 0
     assert json.loads(said)["key"] == "late"
@@ -267,7 +265,7 @@ def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
     assert '"message": "stopped"' in log.read_text()
 
 
-def _send(bootstrap: str, topic: str, value: bytes, key: str) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 2})
+def _send(settings: Settings, topic: str, value: bytes, key: str) -> None:
+    producer = backend_of(settings).producer(settings.client())
     producer.produce(topic, value=value, key=key)
     assert producer.flush(SECONDS) == 0

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka.admin.topics import create
 from streams.kafka.embedded.broker import EmbeddedKafka
-from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic
-from streams.runtime.settings import Settings
 from tests.kafka.console import error, mendstream
+from tests.kafka.running import own_topics, where
 
 pytestmark = pytest.mark.kafka
 
@@ -34,10 +32,9 @@ MAPS = (
 
 
 @pytest.fixture(scope="module")
-def here(kafka: str) -> tuple[str, str]:
-    settings = Settings(bootstrap=kafka)
-    create(admin(settings), settings)
-    return "--bootstrap", kafka
+def here(kafka: str) -> Iterator[tuple[str, ...]]:
+    with own_topics(kafka) as settings:
+        yield where(settings)
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def nobody() -> Iterator[str]:
         yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
-def test_an_unknown_file_is_named(here: tuple[str, str]) -> None:
+def test_an_unknown_file_is_named(here: tuple[str, ...]) -> None:
     assert error("publish", "clicks.csv", *MAPS, *here).startswith("There is no file clicks.csv.")
     assert error("spec", "apply", "spec.yaml", *here).startswith("There is no file spec.yaml.")
     assert error("config", "--config", "no.yaml").startswith("There is no settings file no.yaml.")
@@ -82,7 +79,7 @@ def test_a_wrong_map_is_answered_with_what_there_is(clicks: Path) -> None:
     )
 
 
-def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: Path) -> None:
+def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, ...], clicks: Path) -> None:
     clicks.write_text(ROWS.format("yes"))
     assert error("publish", clicks, *MAPS, *here).startswith(
         "Row 2 of clicks.csv, column 'clicked': 'yes' is no number."
@@ -101,7 +98,7 @@ def test_a_bad_value_is_named_by_row_and_column(here: tuple[str, str], clicks: P
     )
 
 
-def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_told(here: tuple[str, ...], tmp_path: Path) -> None:
     packed = tmp_path / "clicks.csv.gz"
     packed.write_text("not packed")
     assert "clicks.csv.gz cannot be read: Not a gzipped file" in error(
@@ -115,7 +112,7 @@ def test_a_file_of_another_kind_is_told(here: tuple[str, str], tmp_path: Path) -
     assert "empty.csv has no rows." in error("publish", tmp_path / "empty.csv", *MAPS, *here)
 
 
-def test_a_wrong_spec_is_not_applied(here: tuple[str, str], tmp_path: Path) -> None:
+def test_a_wrong_spec_is_not_applied(here: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("experiment_id: e\nsubject: s\ncontrol: a\ntreatment: b\n")
     assert "document 1 of spec.yaml has no field 'treatment'; there are event_id, " in error(
@@ -133,10 +130,12 @@ def test_a_wrong_spec_is_not_applied(here: tuple[str, str], tmp_path: Path) -> N
     )
 
 
-def test_another_partition_count_is_refused(here: tuple[str, str]) -> None:
+def test_another_partition_count_is_refused(here: tuple[str, ...]) -> None:
     for command in (("topics", "check"), ("topics", "create"), ("processor",), ("table", "arms")):
         said = error(*command, *here, "--partitions", "5", "--group", "faults", "--slot", "count")
-        assert said.startswith("Topic experiments.results.v1 has 4 partitions, 5 are configured.")
+        assert said.startswith(
+            f"Topic {here[3]}experiments.results.v1 has 4 partitions, 5 are configured."
+        )
 
 
 def test_kafka_away_is_told_in_time(nobody: str, clicks: Path) -> None:
@@ -168,7 +167,7 @@ def test_a_wrong_password_is_told() -> None:
         )
 
 
-def test_a_taken_port_is_told(here: tuple[str, str]) -> None:
+def test_a_taken_port_is_told(here: tuple[str, ...]) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         held.listen()
@@ -206,7 +205,7 @@ def test_no_network_for_the_jars_is_told(tmp_path: Path, nobody: str) -> None:
     assert "set MENDSTREAM_BOOTSTRAP to a Kafka that runs" in said
 
 
-def test_an_unknown_topic_is_answered_with_those_there_are(here: tuple[str, str]) -> None:
+def test_an_unknown_topic_is_answered_with_those_there_are(here: tuple[str, ...]) -> None:
     assert error("watch", "command", *here).startswith(
         "There is no topic 'command'. There are commands, experiments."
     )

@@ -49,16 +49,16 @@ from tests.kafka.logs import (
     send_planted,
     table,
 )
-from tests.kafka.running import Threaded, own_kafka
+from tests.kafka.running import Threaded, own_topics, where
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 CLOUD_EVENT = {"specversion", "id", "source", "type", "time", "subject", "datacontenttype"}
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
+def settings(kafka: str) -> Iterator[Settings]:
     """A broker of this module's own: tables and journal are a broker's whole."""
-    with own_kafka() as (_, chosen):
+    with own_topics(kafka) as chosen:
         yield chosen
 
 
@@ -82,7 +82,7 @@ def row(settings: Settings, command_id: str) -> CommandRow:
 
 
 def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settings) -> None:
-    at = ("--bootstrap", settings.bootstrap)
+    at = where(settings)
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         said = output(
@@ -126,7 +126,7 @@ def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settin
 def test_a_freeze_of_everything_reaches_every_partition_and_outlives_a_restart(
     settings: Settings,
 ) -> None:
-    at, before = ("--bootstrap", settings.bootstrap), len(commands(settings))
+    at, before = where(settings), len(commands(settings))
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         assert output("freeze", "--by", "ann", *at).strip() == "*: freeze asked by ann"
@@ -145,9 +145,11 @@ def test_a_freeze_of_everything_reaches_every_partition_and_outlives_a_restart(
     assert replay(settings) == 0
 
 
-def test_a_storm_stays_within_the_budget_and_the_rest_waits_under_one_alert() -> None:
+def test_a_storm_stays_within_the_budget_and_the_rest_waits_under_one_alert(
+    kafka: str,
+) -> None:
     storm, budget = 50, 20
-    with own_kafka() as (_, settings):
+    with own_topics(kafka) as settings:
         policy = Policy(
             event_id="tight", policy_id="tight", commands_per_hour=budget, subjects_share=1.0
         )
@@ -158,7 +160,7 @@ def test_a_storm_stays_within_the_budget_and_the_rest_waits_under_one_alert() ->
             worker.until(lambda: len(commands(settings)) + len(waiting(settings)) == storm)
             assert (len(commands(settings)), len(waiting(settings))) == (budget, storm - budget)
             first, *_ = waiting(settings)
-            output("approve", first.command_id, "--by", "bob", "--bootstrap", settings.bootstrap)
+            output("approve", first.command_id, "--by", "bob", *where(settings))
             assert len(commands(settings)) == budget + 1
         told = [CODEC.decode("Alert", message.value()) for message in messages(settings, ALERTS)]
         assert [
@@ -193,8 +195,7 @@ def test_a_consumer_of_cloud_events_reads_what_was_written(settings: Settings) -
             "v2",
             "--by",
             "ann",
-            "--bootstrap",
-            settings.bootstrap,
+            *where(settings),
         )
     (message,) = [
         each for each in messages(settings, COMMANDS["ROLLBACK"]) if each.key() == b"acme/events"

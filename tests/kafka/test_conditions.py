@@ -17,14 +17,14 @@ from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
 from tests.kafka.logs import CODEC
-from tests.kafka.running import SECONDS, own_kafka
+from tests.kafka.running import SECONDS, own_topics, where
 
 pytestmark = pytest.mark.kafka
 ENTRY: Any = ConfigEntry
 
 
-def test_topics_that_lose_records_are_refused_told_and_mended() -> None:
-    with own_kafka(partitions=1) as (embedded, settings):
+def test_topics_that_lose_records_are_refused_told_and_mended(kafka: str) -> None:
+    with own_topics(kafka, partitions=1) as settings:
         client = admin(settings)
         for name, setting, value in (
             (RESULTS, "message.timestamp.type", "CreateTime"),
@@ -39,7 +39,7 @@ def test_topics_that_lose_records_are_refused_told_and_mended() -> None:
             MendstreamError, match=r"cleanup\.policy is delete, so rows are deleted by age"
         ):
             Processor(settings, CODEC, topology=DECIDING)
-        check = [*FIX.split()[1:-1], "--bootstrap", embedded.bootstrap, "--partitions", "1"]
+        check = [*FIX.split()[1:-1], *where(settings)]
         told = CliRunner().invoke(application(), check)
         assert (told.exit_code, "2 conditions are not met" in told.output) == (1, True)
         mended = CliRunner().invoke(application(), [*check, "--fix"])

@@ -16,7 +16,7 @@ import pytest
 
 from streams.runtime.settings import Settings
 from tests.kafka.console import ROOT, environment, mendstream, output
-from tests.kafka.running import EAGER, environment_of, own_kafka
+from tests.kafka.running import environment_of, own_topics, where
 
 pytestmark = pytest.mark.kafka
 
@@ -25,9 +25,9 @@ EXAMPLES = ("examples.deployer", "examples.deployer_faust")
 
 
 @pytest.fixture
-def settings() -> Iterator[Settings]:
-    """A broker for each: a deployer reads every command from the first on."""
-    with own_kafka(EAGER) as (_, chosen):
+def settings(kafka: str) -> Iterator[Settings]:
+    """Topics for each: a deployer reads every command from the first on."""
+    with own_topics(kafka) as chosen:
         yield chosen
 
 
@@ -39,10 +39,13 @@ def key(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def deployer(directory: Path, *program: str, place: Path = ROOT) -> Iterator[str]:
+def deployer(
+    directory: Path, settings: Settings, *program: str, place: Path = ROOT
+) -> Iterator[str]:
     """Starts a program; gives the shell command that kills it and starts it again."""
     restart = directory / "restart.sh"
     restart.write_text(
+        f"export MENDSTREAM_TOPIC_PREFIX={settings.topic_prefix}\n"
         f"[ ! -f pid ] || kill -9 $(cat pid)\ncd {place}\n"
         f"nohup {shlex.join((sys.executable, *program))} < /dev/null >> {directory}/log 2>> "
         f"{directory}/errors &\n"
@@ -89,7 +92,7 @@ def printed(directory: Path) -> str:
 def test_an_example_passes(settings: Settings, tmp_path: Path, key: Path, example: str) -> None:
     state = str(tmp_path / "state")
     with deployer(
-        tmp_path, "-m", example, settings.bootstrap, str(tmp_path / "keys"), state
+        tmp_path, settings, "-m", example, settings.bootstrap, str(tmp_path / "keys"), state
     ) as restart:
         code, said = tried(settings, key, restart, printed(tmp_path))
     assert (code, said[-1]) == (0, f"{TOTAL} of {TOTAL} passed"), "\n".join(said)
@@ -109,7 +112,7 @@ def test_the_executor_passes(settings: Settings, tmp_path: Path, key: Path) -> N
         "--keys",
         f"{tmp_path}/keys",
     )
-    with deployer(tmp_path, *program, "--bootstrap", settings.bootstrap) as restart:
+    with deployer(tmp_path, settings, *program, *where(settings)) as restart:
         ids = f"""sed -n 's/.*"command_id": *"\\([^"]*\\)".*/\\1/p' {tmp_path}/*.effects.jsonl"""
         code, said = tried(settings, key, restart, ids)
     assert (code, said[-1]) == (0, f"{TOTAL} of {TOTAL} passed"), "\n".join(said)
@@ -136,7 +139,7 @@ def test_a_careless_deployer_is_found_wanting_in_every_point_but_one(
     careless(tmp_path / "examples" / "deployer.py", "read_committed", "read_uncommitted")
     state = str(tmp_path / "state")
     program = ("-m", EXAMPLES[0], settings.bootstrap, str(tmp_path / "keys"), state)
-    with deployer(tmp_path, *program, place=tmp_path) as restart:
+    with deployer(tmp_path, settings, *program, place=tmp_path) as restart:
         code, said = tried(settings, key, restart, printed(tmp_path))
     passed = [line.removeprefix("pass  ") for line in said if line.startswith("pass")]
     assert code == 1

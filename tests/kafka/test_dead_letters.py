@@ -31,9 +31,9 @@ from tests.kafka.logs import (
     send,
     table,
 )
-from tests.kafka.running import Threaded, own_kafka
+from tests.kafka.running import Threaded, own_topics
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 WHENCE: list[tuple[str, str | bytes | None]] = [
     ("trace", b"\x00\xff"),
     ("trace", b"again"),
@@ -42,8 +42,8 @@ WHENCE: list[tuple[str, str | bytes | None]] = [
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    with own_kafka() as (_, chosen):
+def settings(kafka: str) -> Iterator[Settings]:
+    with own_topics(kafka) as chosen:
         yield chosen
 
 

@@ -23,17 +23,17 @@ from tests.executor.servers import Receiver, apart
 from tests.executor.store import Store
 from tests.kafka.console import error, output
 from tests.kafka.logs import CODEC, messages, send
-from tests.kafka.running import EAGER, SECONDS, Child, changed, own_kafka
+from tests.kafka.running import SECONDS, Child, changed, own_topics, where
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
+def settings(kafka: str) -> Iterator[Settings]:
     """One broker; each test has a group and a target of its own, and leaves the commands of the
     others alone.
     """
-    with own_kafka(EAGER, session_timeout_ms=2_000) as (_, chosen):
+    with own_topics(kafka, session_timeout_ms=2_000) as chosen:
         yield chosen
 
 
@@ -337,9 +337,7 @@ def test_what_keeps_it_from_starting_is_said_in_a_line(settings: Settings, tmp_p
     assert error("executor", "--targets", file, "--bootstrap", "127.0.0.1:1").startswith(
         "No Kafka answers at 127.0.0.1:1."
     )
-    said = error(
-        "executor", "--targets", file, "--partitions", "9", "--bootstrap", settings.bootstrap
-    )
+    said = error("executor", "--targets", file, *where(settings), "--partitions", "9")
     assert "has 4 partitions, 9 are configured." in said
 
 

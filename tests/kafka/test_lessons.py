@@ -36,15 +36,15 @@ from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
 from tests.kafka.console import error, lines, output
 from tests.kafka.logs import CODEC, commands, messages, send, send_planted
-from tests.kafka.running import Threaded, changed, own_kafka
+from tests.kafka.running import Threaded, changed, own_topics, where
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
+def settings(kafka: str) -> Iterator[Settings]:
     """A broker of this module's own: tables and journal are a broker's whole."""
-    with own_kafka() as (_, chosen):
+    with own_topics(kafka) as chosen:
         yield chosen
 
 
@@ -154,7 +154,7 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
 
 
 def test_what_people_say_at_the_command_line_becomes_trust(settings: Settings) -> None:
-    at = ("--bootstrap", settings.bootstrap)
+    at = where(settings)
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         say = ("--kind", "strategy", "--content", "roll back", "--confidence", "0.9", *at)
@@ -203,8 +203,8 @@ def test_all_of_it_replays_to_the_same_bytes(settings: Settings, tmp_path: Path)
     assert f"{len(PartitionState(0, 1).all()) * settings.partitions} tables: byte-equal" in text
 
 
-def test_without_learning_recommendations_change_nothing_and_decisions_go_on() -> None:
-    with own_kafka(learning_enabled=False) as (_, silent):
+def test_without_learning_recommendations_change_nothing_and_decisions_go_on(kafka: str) -> None:
+    with own_topics(kafka, learning_enabled=False) as silent:
         facts = [
             TrustFact(
                 event_id=event_uuid("silent", n),

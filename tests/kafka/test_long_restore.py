@@ -15,17 +15,17 @@ from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
 from tests.builders import result
 from tests.kafka.logs import ends_of, send
-from tests.kafka.running import EAGER, SECONDS, Child, Threaded, changed, own_kafka
+from tests.kafka.running import SECONDS, Child, Threaded, changed, own_topics
 
 pytestmark = pytest.mark.kafka
 SESSION_SECONDS = 1.5
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    with own_kafka(
-        EAGER, session_timeout_ms=int(SESSION_SECONDS * 1_000), transaction_timeout_ms=5_000
-    ) as (_, given):
+def settings(kafka: str) -> Iterator[Settings]:
+    with own_topics(
+        kafka, session_timeout_ms=int(SESSION_SECONDS * 1_000), transaction_timeout_ms=5_000
+    ) as given:
         send(given, RESULTS, [result(n, subject=f"bot-{n % 9}") for n in range(100)])
         yield given
 

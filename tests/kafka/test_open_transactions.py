@@ -12,7 +12,7 @@ from schemas.records import Policy
 from streams.kafka.backend import backend_of
 from streams.runtime.settings import Settings
 from tests.builders import CODEC, spec
-from tests.kafka.running import SECONDS, Threaded, own_kafka
+from tests.kafka.running import SECONDS, Threaded, own_topics
 
 pytestmark = pytest.mark.kafka
 POLICY = Policy(event_id="late", policy_id="late")
@@ -37,8 +37,8 @@ def held(settings: Settings) -> Iterator[None]:
     stranger.commit_transaction(SECONDS)
 
 
-def test_a_start_does_not_wait_for_a_transaction_that_somebody_left_open() -> None:
-    with own_kafka() as (_, settings):
+def test_a_start_does_not_wait_for_a_transaction_that_somebody_left_open(kafka: str) -> None:
+    with own_topics(kafka) as settings:
         with held(settings), Threaded(settings) as worker:
             worker.until(lambda: worker.ready)
         with Threaded(settings) as worker:

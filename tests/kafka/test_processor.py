@@ -64,18 +64,34 @@ from tests.kafka.logs import (
     standing,
     table,
 )
-from tests.kafka.running import Child, Threaded, changed, own_kafka, victim
+from tests.kafka.running import Child, Threaded, changed, own_topics, victim
 
 pytestmark = pytest.mark.kafka
+RETRAINED = Policy(
+    event_uuid("policy"), "models", ("model-*",), retrain=Autonomy.AUTO, reference_count=200
+)
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    """One broker; each test has subjects of its own, and the last ones look at all that was
-    left.
-    """
-    with own_kafka() as (_, chosen):
+def settings(kafka: str) -> Iterator[Settings]:
+    """Topics that the tests share, each with subjects of its own."""
+    with own_topics(kafka) as chosen:
         yield chosen
+
+
+@pytest.fixture
+def fresh(kafka: str) -> Iterator[Settings]:
+    """Topics for one test alone, which looks at all that is on them."""
+    with own_topics(kafka) as chosen:
+        yield chosen
+
+
+def _applied(settings: Settings, policies: int) -> bool:
+    """Whether each partition has taken in so many policies."""
+    entries = last(settings)
+    return len(entries) == settings.partitions and all(
+        one.broadcast_offset == policies for one in entries.values()
+    )
 
 
 def results(subject: str, numbers: range, **fields: object) -> list[ExperimentResult]:
@@ -187,29 +203,24 @@ def test_a_spec_that_waits_beside_results_is_taken_before_them(settings: Setting
     assert all(isinstance(row, ExperimentRow) and row.specified for row in found)
 
 
-def test_a_policy_is_seen_by_every_partition_and_applied_once(settings: Settings) -> None:
-    policy = Policy(
-        event_uuid("policy"), "models", ("model-*",), retrain=Autonomy.AUTO, reference_count=200
-    )
+def test_a_policy_is_seen_by_every_partition_and_applied_once(fresh: Settings) -> None:
+    policy = RETRAINED
     wrong = Policy(event_uuid("wrong"), "wrong", alpha=7.0)
-    first = len(messages(settings, POLICIES))
-    with Threaded(settings) as worker:
-        send(settings, POLICIES, [policy, wrong, b"no policy"], ["models", "wrong", "none"])
-        worker.until(
-            lambda: all(one.broadcast_offset == first + 3 for one in last(settings).values())
-        )
+    with Threaded(fresh) as worker:
+        send(fresh, POLICIES, [policy, wrong, b"no policy"], ["models", "wrong", "none"])
+        worker.until(lambda: _applied(fresh, 3))
     letters = [
         each
-        for each in messages(settings, DEAD_LETTERS)
+        for each in messages(fresh, DEAD_LETTERS)
         if each.key() in (b"models", b"wrong", b"none")
     ]
     reasons = {each.key(): reason(each) for each in letters}
     assert len(letters) == 2
     assert reasons == {b"wrong": "OUT_OF_RANGE", b"none": "NOT_FRAMED"}
-    with Threaded(settings) as worker:  # a restart knows what was applied
-        send(settings, RESULTS, results("after-policy", range(10)))
-        worker.takes_in(ends_of(settings, RESULTS))
-    for entries in journal(settings).values():
+    with Threaded(fresh) as worker:  # a restart knows what was applied
+        send(fresh, RESULTS, results("after-policy", range(10)))
+        worker.takes_in(ends_of(fresh, RESULTS))
+    for entries in journal(fresh).values():
         taken = [
             (step.first_offset, step.record)
             for entry in entries
@@ -217,14 +228,12 @@ def test_a_policy_is_seen_by_every_partition_and_applied_once(settings: Settings
             if step.topic == POLICIES
         ]
         assert taken == [
-            (first, CODEC.encode(policy)),
-            (first + 1, CODEC.encode(wrong)),
-            (first + 2, b"no policy"),
+            (0, CODEC.encode(policy)),
+            (1, CODEC.encode(wrong)),
+            (2, b"no policy"),
         ]
     assert (
-        len(
-            [each for each in messages(settings, DEAD_LETTERS) if each.key() in (b"wrong", b"none")]
-        )
+        len([each for each in messages(fresh, DEAD_LETTERS) if each.key() in (b"wrong", b"none")])
         == 2
     )
 
@@ -236,13 +245,14 @@ def errors(numbers: range, every: int) -> list[ModelMetric]:
     ]
 
 
-def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> None:
-    """Needs the policy of the test before: retrain AUTO, references of 200 records."""
-    with Threaded(settings) as worker:
-        send(settings, METRICS, errors(range(400), every=10))
-        send(settings, METRICS, errors(range(400, 800), every=2))
-        worker.takes_in(ends_of(settings, METRICS))
-        (ordered,) = [each for each in commands(settings) if each.subject == "model-a"]
+def test_a_completed_retrain_makes_the_watch_learn_anew(fresh: Settings) -> None:
+    with Threaded(fresh) as worker:
+        send(fresh, POLICIES, [RETRAINED], [RETRAINED.policy_id])
+        worker.until(lambda: _applied(fresh, 1))
+        send(fresh, METRICS, errors(range(400), every=10))
+        send(fresh, METRICS, errors(range(400, 800), every=2))
+        worker.takes_in(ends_of(fresh, METRICS))
+        (ordered,) = [each for each in commands(fresh) if each.subject == "model-a"]
         assert isinstance(ordered, RetrainCommand)
         for status, phase in (
             (Status.ACKNOWLEDGED, Phase.ACKNOWLEDGED),
@@ -257,25 +267,25 @@ def test_a_completed_retrain_makes_the_watch_learn_anew(settings: Settings) -> N
                 reported_at=now_ms(),
                 reporter="trainer",
             )
-            send(settings, STATUS, [report])
-            worker.takes_in(ends_of(settings, STATUS))
-            row = table(settings, TABLES_COMMANDS)[ordered.command_id]
+            send(fresh, STATUS, [report])
+            worker.takes_in(ends_of(fresh, STATUS))
+            row = table(fresh, TABLES_COMMANDS)[ordered.command_id]
             assert isinstance(row, CommandRow)
             assert row.phase == phase
-        watched = table(settings, TABLES_METRICS)[row_key("model-a", "error", None)]
+        watched = table(fresh, TABLES_METRICS)[row_key("model-a", "error", None)]
         assert isinstance(watched, MetricRow)
         assert (watched.frozen, watched.reference_count) == (False, 0)
-        send(settings, METRICS, errors(range(800, 1_400), every=2))
-        worker.takes_in(ends_of(settings, METRICS))
-    watched = table(settings, TABLES_METRICS)[row_key("model-a", "error", None)]
+        send(fresh, METRICS, errors(range(800, 1_400), every=2))
+        worker.takes_in(ends_of(fresh, METRICS))
+    watched = table(fresh, TABLES_METRICS)[row_key("model-a", "error", None)]
     assert isinstance(watched, MetricRow)
     assert (watched.frozen, watched.reference_count, watched.reference_bad) == (True, 200, 100)
-    assert [each for each in commands(settings) if each.subject == "model-a"] == [ordered]
+    assert [each for each in commands(fresh) if each.subject == "model-a"] == [ordered]
 
 
 def test_time_passes_in_silence(settings: Settings) -> None:
     with Threaded(settings) as worker:
-        worker.until(lambda: worker.ready)
+        worker.until(lambda: len(last(settings)) == settings.partitions)
         before = {p: entry.now for p, entry in last(settings).items()}
         worker.until(lambda: all(entry.now > before[p] for p, entry in last(settings).items()))
 
@@ -352,25 +362,42 @@ def test_sigterm_finishes_the_open_transaction_and_leaves(
     assert total(settings, "leaving") == 500
 
 
-def test_every_record_had_one_fate(settings: Settings) -> None:
-    assert fates(settings).all() == delivered(settings)
-    for entries in journal(settings).values():
+def test_every_record_has_one_fate(fresh: Settings) -> None:
+    """Duplicates, a stray, a policy and what cannot be read among them, over three workers."""
+    events = results("fated", range(60))
+    wrong = (partition_of("fated", fresh.partitions) + 1) % fresh.partitions
+    for part in (events[:30], events[20:50], events[40:]):
+        send(fresh, RESULTS, [*part, b"garbage"], ["fated"] * (len(part) + 1))
+        stray = backend_of(fresh).producer(fresh.client())
+        stray.produce(RESULTS, CODEC.encode(part[0]), "fated", wrong)
+        assert stray.flush(10.0) == 0
+        send(fresh, POLICIES, [RETRAINED], [RETRAINED.policy_id])
+        with Threaded(fresh) as worker:
+            worker.takes_in(ends_of(fresh, RESULTS))
+    found = fates(fresh)
+    assert found.all() == delivered(fresh)
+    assert (found.dead_letters, found.forwarded, found.duplicates) == (3, 3, 20 + 3)
+    assert total(fresh, "fated") == 60
+    for entries in journal(fresh).values():
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
 
 
 def test_the_replay_gives_the_same_bytes_until_somebody_writes_a_command(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fresh: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replay(settings) == 0
-    (ordered,) = [
-        value for _, key, value in standing(settings, COMMANDS["RETRAIN"]) if key == "model-a"
-    ]
-    send(
-        settings, COMMANDS["RETRAIN"], [ordered], ["model-a"]
-    )  # a forgery, without a decision in the log
+    with Threaded(fresh) as worker:
+        send(fresh, POLICIES, [RETRAINED], [RETRAINED.policy_id])
+        worker.until(lambda: _applied(fresh, 1))
+        send(fresh, METRICS, errors(range(400), every=10))
+        send(fresh, METRICS, errors(range(400, 800), every=2))
+        worker.takes_in(ends_of(fresh, METRICS))
+    assert replay(fresh) == 0
+    ((_, _, ordered),) = standing(fresh, COMMANDS["RETRAIN"])
+    # A forgery, without a decision in the log.
+    send(fresh, COMMANDS["RETRAIN"], [ordered], ["model-a"])
     capsys.readouterr()
-    assert replay(settings, tmp_path / "report.json") == 1
-    place = f"{COMMANDS['RETRAIN']}/{partition_of('model-a', settings.partitions)}"
+    assert replay(fresh, tmp_path / "report.json") == 1
+    place = f"{COMMANDS['RETRAIN']}/{partition_of('model-a', fresh.partitions)}"
     assert f"differs: {place}: 2 stand, 1 replayed, not the same bytes" in capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report["differences"]) == 1

@@ -32,7 +32,7 @@ from tests.kafka.logs import (
 )
 from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafka
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 EXPERIMENTS = 12  # four of them with planted harm
 FAST = {
     "session_timeout_ms": 1_500,

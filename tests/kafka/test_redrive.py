@@ -38,9 +38,9 @@ from tests.kafka.logs import (
     send,
     standing,
 )
-from tests.kafka.running import SECONDS, Threaded, own_kafka
+from tests.kafka.running import SECONDS, Threaded, environment_of, own_topics, where
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 BAD = 240  # metrics that are no rate
 WHENCE: list[tuple[str, str | bytes | None]] = [("trace", b"\x00\xff"), ("nothing", None)]
 
@@ -57,11 +57,11 @@ def policy(kind: MetricKind, version: str) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
+def settings(kafka: str) -> Iterator[Settings]:
     """A broker where a policy said that a margin is a rate: 240 metrics became dead letters, and 30
     specs that are none.
     """
-    with own_kafka() as (_, chosen):
+    with own_topics(kafka) as chosen:
         send(chosen, POLICIES, [policy(MetricKind.RATE, "wrong")], ["all"])
         producer = backend_of(chosen).producer(chosen.client())
         for n in range(BAD):
@@ -117,9 +117,7 @@ def after_the_last(settings: Settings, *topics: str) -> dict[Place, int]:
 
 
 def told(settings: Settings, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        output("redrive", "--json", *arguments, "--bootstrap", settings.bootstrap)
-    )
+    found: dict[str, Any] = json.loads(output("redrive", "--json", *arguments, *where(settings)))
     return found
 
 
@@ -144,7 +142,7 @@ def test_a_dry_run_says_what_would_be_redriven_and_writes_nothing(settings: Sett
 
 
 def test_what_is_no_input_and_no_partition_is_told(settings: Settings) -> None:
-    here = ("--bootstrap", settings.bootstrap)
+    here = where(settings)
     assert error("redrive", "--topic", "journal", *here).startswith(
         "'journal' is no input. The inputs are experiments."
     )
@@ -191,13 +189,17 @@ def kill(settings: Settings, point: str, number: int) -> None:
         sys.executable,
         "-m",
         "tests.kafka.redriver",
-        settings.bootstrap,
         point,
         str(number),
         "25",
     ]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(), timeout=SECONDS, capture_output=True, check=False
+        command,
+        cwd=ROOT,
+        env=environment(environment_of(settings)),
+        timeout=SECONDS,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
@@ -241,7 +243,7 @@ def test_what_was_redriven_is_left_alone_and_what_was_refused_again_waits(
     found = survey(settings, Wanted())
     assert found.counts == {(SPECS, "NOT_FRAMED"): 30}
     assert (found.before, found.already) == (30, BAD + 30 + 2)
-    said = output("redrive", "--reason", "NOT_A_RATE", "--bootstrap", settings.bootstrap)
+    said = output("redrive", "--reason", "NOT_A_RATE", *where(settings))
     assert said.splitlines() == [
         "0 redriven",
         f"{BAD + 2} were redriven by an earlier run and are left alone",

@@ -6,10 +6,10 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaException,
     TopicPartition,
 )
@@ -35,18 +35,16 @@ from tests.kafka.logs import (
     send,
     standing,
 )
-from tests.kafka.running import EAGER, SECONDS, Child, Threaded, changed, own_kafka
+from tests.kafka.running import SECONDS, Child, Threaded, changed, forget, own_topics, set_offsets
 
 pytestmark = pytest.mark.kafka
-FAST = {"session_timeout_ms": 1_000, "transaction_timeout_ms": 5_000}
+FAST: dict[str, Any] = {"session_timeout_ms": 1_000, "transaction_timeout_ms": 5_000}
 
 
-@pytest.fixture(scope="module")
-def lived() -> Iterator[Settings]:
-    """A broker on which a processor took in 100 results and left. The tests below make it worse
-    from one to the next.
-    """
-    with own_kafka(EAGER, **FAST) as (_, settings):
+@pytest.fixture
+def lived(kafka: str) -> Iterator[Settings]:
+    """Topics whose processor took in 100 results and left, for each test anew."""
+    with own_topics(kafka, **FAST) as settings:
         with Threaded(settings) as worker:
             send(settings, RESULTS, [result(n, subject=f"bot-{n % 9}") for n in range(100)])
             send(settings, STATUS, [b"garbage"], ["bot-1"])
@@ -61,28 +59,6 @@ def refusal(settings: Settings, log: Path) -> str:
     (said,) = [line for line in child.log.read_text().splitlines() if not line.startswith("{")]
     assert said.startswith("error: ")
     return said.removeprefix("error: ")
-
-
-def set_offsets(settings: Settings, parts: list[TopicPartition]) -> None:
-    """Alters the group's offsets as soon as the group is empty."""
-    client = admin(settings)
-    request = [ConsumerGroupTopicPartitions(settings.group, parts)]
-
-    def altered() -> bool:
-        try:
-            done = client.alter_consumer_group_offsets(request)[settings.group].result()
-        except KafkaException:
-            return False
-        return all(part.error is None for part in done.topic_partitions)
-
-    assert wait_until(altered, SECONDS)
-
-
-def forget(settings: Settings, cut: list[TopicPartition]) -> None:
-    """Deletes the records before these offsets, as retention would."""
-    client = admin(settings)
-    for future in client.delete_records(cut).values():
-        future.result()
 
 
 def make_anew(client: AdminClient, settings: Settings, topic: str) -> None:
@@ -126,6 +102,7 @@ def test_a_table_topic_made_anew_is_refused_until_its_rows_are_back(
     said = refusal(lived, tmp_path / "log")
     assert said.startswith("Partition ")
     assert f"'{TABLES_ARMS}': 0" in said
+    assert f"Restore it, or {begin_anew(lived)}" in said
     producer = backend_of(lived).producer(lived.client())
     for partition, key, value in rows:
         producer.produce(TABLES_ARMS, value, key, partition)
@@ -217,26 +194,21 @@ def test_ticks_that_retention_took_are_not_missed(lived: Settings) -> None:
         worker.takes_in(ends_of(lived, RESULTS))
 
 
+# A status is read before anything is assigned, by a way of its own.
+@pytest.mark.parametrize("topic", [RESULTS, STATUS])
 def test_other_records_that_retention_took_before_they_were_read_are_missed(
-    lived: Settings, tmp_path: Path
+    lived: Settings, tmp_path: Path, topic: str
 ) -> None:
-    for topic in (
-        RESULTS,
-        STATUS,
-    ):  # a status is read before anything is assigned, by a way of its own
-        send(lived, topic, [b"unread"], ["bot-1"])
-        (place,) = [
-            (topic, p)
-            for p in range(lived.partitions)
-            if p == partition_of("bot-1", lived.partitions)
-        ]
-        end = ends_of(lived, topic)[place]
-        forget(lived, [TopicPartition(*place, end)])
-        said = refusal(lived, tmp_path / topic)
-        assert said.startswith(
-            "Records that group 'mendstream' had not read yet are gone from the log: "
-        )
-        assert f"{topic}/{place[1]} begins at {end}, " in said
+    send(lived, topic, [b"unread"], ["bot-1"])
+    place = topic, partition_of("bot-1", lived.partitions)
+    end = ends_of(lived, topic)[place]
+    forget(lived, [TopicPartition(*place, end)])
+    said = refusal(lived, tmp_path / "log")
+    assert said.startswith(
+        f"Records that group {lived.group!r} had not read yet are gone from the log: "
+    )
+    assert f"{lived.topic(topic)}/{place[1]} begins at {end}, " in said
+    assert f"To go on without them, {begin_anew(lived)}" in said
 
 
 def test_a_row_of_an_unknown_schema_is_refused(lived: Settings, tmp_path: Path) -> None:
@@ -251,8 +223,8 @@ def test_a_row_of_an_unknown_schema_is_refused(lived: Settings, tmp_path: Path) 
 def test_a_journal_made_anew_is_refused(lived: Settings, tmp_path: Path) -> None:
     make_anew(admin(lived), lived, JOURNAL)
     said = refusal(lived, tmp_path / "log")
-    assert "the journal ends at {}, the group 'mendstream' at {'" in said
-    assert begin_anew(lived) in said
+    assert f"the journal ends at {{}}, the group {lived.group!r} at {{'" in said
+    assert f"Was a topic deleted? Then {begin_anew(lived)}" in said
     # What the remedy names, done: a group that was never used, with tables that hold nothing.
     client = admin(lived)
     gone = [name for name in TOPICS if name.startswith("tables.")] + [JOURNAL]
@@ -261,6 +233,10 @@ def test_a_journal_made_anew_is_refused(lived: Settings, tmp_path: Path) -> None
     assert wait_until(lambda: not set(gone) & set(client.list_topics(timeout=10.0).topics), SECONDS)
     topics.create(client, lived)
     with Threaded(changed(lived, group="never-used")) as worker:
-        # Of the partition that was cut above nothing is left to be taken in.
-        send(lived, RESULTS, [result(n, subject="bot-1") for n in range(200, 210)])
         worker.takes_in(ends_of(lived, RESULTS))
+
+    # Or the other remedy: a topic prefix of which nothing is known, and everything left as it is.
+    with own_topics(lived.bootstrap, **FAST) as fresh:
+        send(fresh, RESULTS, [result(n, subject="bot-1") for n in range(10)])
+        with Threaded(fresh) as worker:
+            worker.takes_in(ends_of(fresh, RESULTS))

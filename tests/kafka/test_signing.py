@@ -21,9 +21,9 @@ from streams.signing.verifier import KEY_ID, SIGNATURE, TYPES, Ledger, Refused, 
 from tests.builders import result, spec
 from tests.kafka.console import output
 from tests.kafka.logs import CODEC, ends_of, headers, messages, send
-from tests.kafka.running import SECONDS, Child, Threaded, changed, own_kafka
+from tests.kafka.running import SECONDS, Child, Threaded, changed, own_topics, where
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 TOPIC = COMMANDS["ROLLBACK"]
 
 
@@ -39,13 +39,13 @@ class Signed:
 
 
 @pytest.fixture(scope="module")
-def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
+def signed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
     """A worker ordered a rollback of `early`, another one with the next key one of `late`."""
     home = tmp_path_factory.mktemp("signed")
     lines = [output("keys", "new", home / name) for name in ("old.pem", "new.pem")]
     (home / "keys.txt").write_text("".join(lines))
     old, new = (line.split()[0] for line in lines)
-    with own_kafka(signing_key=str(home / "old.pem")) as (_, settings):
+    with own_topics(kafka, signing_key=str(home / "old.pem")) as settings:
         send(settings, SPECS, [spec(event_id=name, subject=name) for name in ("early", "late")])
         with Threaded(settings) as worker:
             send(settings, RESULTS, _harmed("early"))
@@ -73,7 +73,7 @@ def test_a_deployer_takes_what_the_processors_wrote_and_a_replay_gives_the_same(
         {KEY_ID, SIGNATURE} & dict(headers(each)).keys()
         for each in messages(signed.settings, DECISIONS)
     )
-    here = "--bootstrap", signed.settings.bootstrap
+    here = where(signed.settings)
     assert output("replay", *here).splitlines()[-1].endswith(" tables: byte-equal")
     output("audit", *here)  # ends with 0: nothing was found
     assert "byte-equal: decision and command" in output(
@@ -118,8 +118,9 @@ def _decoded(message: Message) -> dict[str, Any]:
 def _refusal(message: Message, signed: Signed, ledger: Ledger) -> str:
     """Why a deployer does not carry a command out; empty where it does."""
     command, keys = _decoded(message), load_keys(signed.keys)
+    topic = signed.settings.topic(TOPIC)
     try:
-        verify(TOPIC, message.key(), message.value(), headers(message), command, keys, now_ms())
+        verify(topic, message.key(), message.value(), headers(message), command, keys, now_ms())
         ledger.admit(command)
     except Refused as refused:
         return refused.reason

@@ -10,27 +10,23 @@ from typer.testing import CliRunner
 
 from schemas.catalog import COMMANDS, RESULTS, TABLES_EXPERIMENTS, TOPICS
 from streams.cli.app import application
-from streams.kafka.admin.topics import create
-from streams.kafka.reading import admin
 from streams.operations.audit.audit import audit
 from streams.runtime.settings import Settings
 from tests.kafka.logs import by_id, calm, commands, ends_of, journal, send_harm, standing, table
-from tests.kafka.running import STEADY, Threaded, changed, own_kafka
+from tests.kafka.running import Threaded, own_topics, where
 
 pytestmark = pytest.mark.kafka
-PREFIXES = ("staging.", "live.")
+NAMES = ("staging", "live")
 
 
 @pytest.fixture(scope="module")
-def installations() -> Iterator[dict[str, Settings]]:
-    with own_kafka(STEADY, topic_prefix=PREFIXES[0]) as (_, first):
-        second = changed(first, topic_prefix=PREFIXES[1])
-        create(admin(second), second)
-        yield {first.topic_prefix: first, second.topic_prefix: second}
+def installations(kafka: str) -> Iterator[dict[str, Settings]]:
+    with own_topics(kafka) as staging, own_topics(kafka) as live:
+        yield {"staging": staging, "live": live}
 
 
 def test_each_decides_of_its_own_log_alone(installations: dict[str, Settings]) -> None:
-    staging, live = (installations[prefix] for prefix in PREFIXES)
+    staging, live = (installations[name] for name in NAMES)
     assert staging.group != live.group
     with Threaded(staging) as one, Threaded(live) as other:
         send_harm(staging, range(2))
@@ -48,23 +44,27 @@ def test_each_decides_of_its_own_log_alone(installations: dict[str, Settings]) -
         assert audit(settings, False, lambda _text: None).as_json()["found"] == 0
 
 
-def test_kafka_has_no_topic_but_theirs(installations: dict[str, Settings]) -> None:
-    client = AdminClient({"bootstrap.servers": installations[PREFIXES[0]].bootstrap})
-    found = {each for each in client.list_topics(timeout=10.0).topics if not each.startswith("__")}
-    assert found == {f"{prefix}{name}" for prefix in PREFIXES for name in TOPICS}
+def test_kafka_has_no_topic_without_a_prefix(installations: dict[str, Settings]) -> None:
+    (bootstrap,) = {each.bootstrap for each in installations.values()}
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    found = client.list_topics(timeout=10.0).topics.keys()
+    for settings in installations.values():
+        own = {name for name in found if name.startswith(settings.topic_prefix)}
+        assert own == {settings.topic(name) for name in TOPICS}
+    assert not found & TOPICS.keys()
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_command_shows_what_the_named_prefix_has(
-    installations: dict[str, Settings], prefix: str
+    installations: dict[str, Settings], name: str
 ) -> None:
-    settings = installations[prefix]
-    where = ["--bootstrap", settings.bootstrap, "--topic-prefix", prefix]
-    watched = CliRunner().invoke(application(), ["watch", "commands", "--no-follow", *where])
+    settings = installations[name]
+    here = where(settings)
+    watched = CliRunner().invoke(application(), ["watch", "commands", "--no-follow", *here])
     assert watched.exit_code == 0, watched.output
     assert len(watched.stdout.splitlines()) == len(standing(settings, COMMANDS["ROLLBACK"]))
-    described = CliRunner().invoke(application(), ["topics", "describe", *where])
-    assert described.stdout.count(f'"topic": "{prefix}') == len(TOPICS)
-    checked = CliRunner().invoke(application(), ["topics", "check", *where])
+    described = CliRunner().invoke(application(), ["topics", "describe", *here])
+    assert described.stdout.count(f'"topic": "{settings.topic_prefix}') == len(TOPICS)
+    checked = CliRunner().invoke(application(), ["topics", "check", *here])
     assert checked.stdout == "all topics are there with 4 partitions\n"
     assert journal(settings)

@@ -28,14 +28,13 @@ from schemas.records import (
     Verdict,
 )
 from streams.cli.app import application
-from streams.kafka.reading import admin
 from streams.runtime.settings import Settings
 from tests.builders import NOON, metric, result, spec
 from tests.kafka.console import error, output
 from tests.kafka.logs import CODEC, commands, ends_of, send, standing
-from tests.kafka.running import SECONDS, Threaded, own_kafka
+from tests.kafka.running import Threaded, forget, own_topics, where
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
 RECORDED = Policy(
     event_id=event_uuid("recorded"),
     policy_id="all",
@@ -48,11 +47,11 @@ Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
+def settings(kafka: str) -> Iterator[Settings]:
     """A broker on which a worker decided on five subjects and a deployer answered; nobody works
     there any more.
     """
-    with own_kafka() as (_, chosen):
+    with own_topics(kafka) as chosen:
         send(chosen, POLICIES, [RECORDED], [RECORDED.policy_id])
         send(chosen, SPECS, [_spec("shop"), _spec("altered")])
         with Threaded(chosen) as worker:
@@ -80,7 +79,7 @@ def cli(settings: Settings, tmp_path: Path) -> Cli:
 
     def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
         file = tmp_path / "report.json"
-        given = [*map(str, arguments), "--json", str(file), "--bootstrap", settings.bootstrap]
+        given = [*map(str, arguments), "--json", str(file), *where(settings)]
         done = CliRunner().invoke(
             application(), given, env={"COLUMNS": "120"}, catch_exceptions=False
         )
@@ -132,7 +131,7 @@ def test_a_rollback_is_made_again_byte_for_byte(settings: Settings, cli: Cli) ->
 
 def test_the_beginning_of_an_id_is_enough(settings: Settings) -> None:
     (decision,) = decided(settings, "plain", Verdict.HARM)
-    said = output("why", decision.decision_id[:8].upper(), "--bootstrap", settings.bootstrap)
+    said = output("why", decision.decision_id[:8].upper(), *where(settings))
     assert decision.decision_id in said
     assert "byte-equal" in said
 
@@ -166,7 +165,7 @@ def test_a_watch_decision_is_explained_by_the_row_of_its_metric(
 
 
 def test_an_unknown_id_says_where_the_known_ones_are(settings: Settings) -> None:
-    here = "--bootstrap", settings.bootstrap
+    here = where(settings)
     assert error("why", "ffffffff-nothing", *here) == (
         "No decision in decisions.v1 has an id that begins with 'ffffffff-nothing'. "
         "`mendstream watch decisions --no-follow` lists all decisions."
@@ -245,7 +244,8 @@ def test_a_forged_decision_is_told_by_the_field_that_was_changed(
     assert (code, told(report)) == (1, changed | {"records": (2, 1)})
     assert "a feeling" in said
     assert "byte-equal" not in said
-    _forget(settings, DECISIONS, proof.partition, 1)  # the forgery alone stands
+    # The forgery alone stands.
+    forget(settings, [TopicPartition(DECISIONS, proof.partition, 1)])
     code, report, _ = cli("why", decision.decision_id)
     assert (code, told(report)) == (1, changed)
     assert report["replayed"]["after"].endswith(f" offset {proof.last_offset}")
@@ -264,7 +264,7 @@ def test_a_decision_that_the_log_does_not_give_is_told(settings: Settings, cli: 
     assert "Neither log nor journal gives this decision" in said
     assert told(report)["decision"] == ("stands", "not given")
     send(settings, DECISIONS, [replace(decision, decision_id="invented-another")])
-    said = error("why", "invented", "--bootstrap", settings.bootstrap)
+    said = error("why", "invented", *where(settings))
     assert said.startswith("2 decisions have ids that begin with 'invented': invented-")
     assert said.endswith("Give more of it.")
 
@@ -284,12 +284,12 @@ def test_a_forged_command_is_told_by_its_field(settings: Settings, cli: Cli) -> 
 def test_a_log_that_was_not_kept_is_told(settings: Settings, tmp_path: Path) -> None:
     (decision,) = decided(settings, "faint", Verdict.HARM)
     partition = partition_of("faint", settings.partitions)
-    _forget(settings, RESULTS, partition, 5)
+    forget(settings, [TopicPartition(RESULTS, partition, 5)])
     wanted = (
         f"{RESULTS}/{partition} begins at offset 5; the journal needs 0. The log was not kept "
         "that long"
     )
-    here = "--bootstrap", settings.bootstrap
+    here = where(settings)
     assert error("why", decision.decision_id, *here).startswith(wanted)
     (tmp_path / "policy.yaml").write_text("policy_id: other\n")
     assert "begins at offset" in error("backtest", "--policy", tmp_path / "policy.yaml", *here)
@@ -323,13 +323,6 @@ def decided(settings: Settings, subject: str, verdict: Verdict) -> list[Decision
         ):
             found.setdefault(each.decision_id, each)
     return list(found.values())
-
-
-def _forget(settings: Settings, topic: str, partition: int, before: int) -> None:
-    """Deletes what stands before an offset, as retention does."""
-    client = admin(settings)  # held until its answers have come
-    for future in client.delete_records([TopicPartition(topic, partition, before)]).values():
-        future.result(SECONDS)
 
 
 def _spec(subject: str) -> Any:

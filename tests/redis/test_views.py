@@ -17,7 +17,7 @@ from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
 from streams.views.projector import Views
 from tests.kafka.logs import CODEC, send
-from tests.kafka.running import Child, Threaded, changed, own_kafka
+from tests.kafka.running import Child, Threaded, changed, own_topics
 from tests.redis.server import RedisServer
 
 pytestmark = pytest.mark.kafka
@@ -79,8 +79,8 @@ class Keeping:
 
 
 @contextmanager
-def learning() -> Iterator[Settings]:
-    with own_kafka() as (_, settings), Threaded(settings) as worker:
+def learning(kafka: str) -> Iterator[Settings]:
+    with own_topics(kafka) as settings, Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
         yield settings
 
@@ -90,9 +90,10 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(
+    kafka: str,
     server: RedisServer,
 ) -> None:
-    with learning() as settings:
+    with learning(kafka) as settings:
         judged(settings, 1, ["a", "b"])
         with Keeping(settings, server.url) as keeping:
             eventually(lambda: keeping.views.built and keeping.outcomes() == {"a": 1, "b": 1})
@@ -119,12 +120,12 @@ def test_views_follow_the_tables_outlive_their_redis_and_never_hold_up_a_commit(
             assert keeping.store.top(TRUST, "outcomes", 1)[0]["agent_id"] == "a"
 
 
-def test_what_is_no_row_any_more_goes_when_views_are_built(server: RedisServer) -> None:
+def test_what_is_no_row_any_more_goes_when_views_are_built(kafka: str, server: RedisServer) -> None:
     store = RedisStore(server.url)
     store.apply(
         [Change(TRUST, "long gone", {"agent_id": "x", "overall": 1.0, "boost": 0.5, "outcomes": 9})]
     )
-    with learning() as settings:
+    with learning(kafka) as settings:
         judged(settings, 1, ["a"])
         with Keeping(settings, server.url) as keeping:
             eventually(lambda: keeping.views.built and keeping.outcomes() == {"a": 1})
@@ -133,9 +134,9 @@ def test_what_is_no_row_any_more_goes_when_views_are_built(server: RedisServer) 
 
 
 def test_the_command_keeps_views_says_so_and_ends_when_it_is_told_to(
-    server: RedisServer, tmp_path: Path
+    kafka: str, server: RedisServer, tmp_path: Path
 ) -> None:
-    with learning() as settings:
+    with learning(kafka) as settings:
         judged(settings, 1, ["a"])
         named = changed(settings, redis_url=server.url)
         with Child(named, tmp_path / "views.log", "-m", "streams", "views") as child:
