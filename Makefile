@@ -5,11 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test stages check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
-	@echo "make stages  the same tests in three stages, the quickest first, each with its time"
 	@echo "make check  style, types and imports only"
 	@echo "make ship-check  what ships it: chart, alerts, compose, readers of others (brings Helm, kaskade, ...; needs Go, Node, tmux)"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
@@ -47,9 +46,6 @@ check: $(STAMP)
 
 test: check
 	@$(BIN)/python -m tests $(ARGS)
-
-stages: check
-	@$(BIN)/python -m tests --stages $(ARGS)
 
 # Helm comes as Go source, so that its module's checksum is verified. Built from nothing it takes minutes, hence not in `test`.
 TOOLS := .tools

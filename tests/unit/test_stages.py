@@ -1,27 +1,66 @@
-"""The three stages hold every test that a whole run holds, each once."""
+"""How `python -m tests` splits the suite into stages and processes, and what codes come of it."""
 
 import re
-from pathlib import Path
 
-from tests.__main__ import COMPUTING, QUICK, ROOT, SLOW, STAGES
+import pytest
 
-
-def test_every_path_of_a_stage_is_there_and_inside_no_other() -> None:
-    paths = [ROOT / each for each in (*QUICK, *SLOW)]
-    assert [each for each in paths if not each.exists()] == []
-    assert [(a, b) for a in paths for b in paths if a != b and a.is_relative_to(b)] == []
-    assert set(COMPUTING) <= set(QUICK)
+from tests import __main__ as suite
+from tests.__main__ import COMPUTING, ROOT, files_of_tests, names_tests, outcome, stages
+from tests.conftest import CLOSED_ROOMS
 
 
-def test_what_is_in_no_other_stage_is_in_the_one_of_kafka() -> None:
-    paths = [each for stage in STAGES.values() for each in stage]
-    assert paths.count("tests") == 1
-    left_out = [each.removeprefix("--ignore=") for each in paths if each.startswith("--ignore=")]
-    assert sorted(left_out) == sorted([*QUICK, *SLOW])
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("tests/kafka/test_broker.py::test_x", True),
+        ("tests", True),
+        ("-k", False),
+        ("", False),
+        ("no_such_file.py", False),
+    ],
+)
+def test_a_path_of_tests_is_told_from_an_option(argument: str, named: bool) -> None:
+    assert names_tests(argument) is named
 
 
-def test_what_a_closed_stage_holds_needs_no_kafka() -> None:
-    modules = [each for path in QUICK for each in Path(ROOT / path).rglob("test_*.py")]
-    assert modules
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [([0, 0], 0), ([0, 5], 0), ([5, 5], 5), ([1, 0], 1), ([0, 2], 2), ([5, 1], 1), ([0, -9], 9)],
+)
+def test_a_process_without_a_test_fails_only_where_both_have_none(
+    codes: list[int], worst: int
+) -> None:
+    assert outcome(codes) == worst
+
+
+def test_every_closed_room_is_there() -> None:
+    assert {f"tests/{room}" for room in CLOSED_ROOMS} <= set(COMPUTING)
+    assert all((ROOT / room).is_dir() for room in COMPUTING)
+
+
+def test_every_file_of_tests_runs_once() -> None:
+    paths = [path for lanes in stages().values() for lane in lanes for path in lane]
+    wanted = [file for file in files_of_tests() if not file.startswith("tests/ship/")]
+    ran = [file for file in wanted for path in paths if file == path or file.startswith(f"{path}/")]
+    assert sorted(ran) == sorted(wanted)
+
+
+def test_what_the_first_stage_holds_needs_no_kafka() -> None:
+    lanes = stages()["closed rooms"]
+    rooms = [path for lane in lanes for path in lane]
     marked = re.compile(r"^(pytestmark|@pytest).*mark\.kafka", re.MULTILINE)
-    assert [each for each in modules if marked.search(each.read_text(encoding="utf-8"))] == []
+    files = [file for file in files_of_tests() if any(file.startswith(room) for room in rooms)]
+    assert files
+    assert [file for file in files if marked.search((ROOT / file).read_text("utf-8"))] == []
+
+
+def test_a_stage_that_fails_is_told_and_keeps_none_from_running(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = iter([[0, 1], [0, 0], [5, 0]])
+    monkeypatch.setattr(suite, "side_by_side", lambda _pytest, _lanes: next(codes))
+    assert suite.main([]) == 1
+    said = capsys.readouterr().out
+    assert "Stage closed rooms: FAILED (1)" in said
+    assert "Stage Kafka: passed" in said
+    assert "Stage faults, security, oracle: passed" in said
