@@ -66,6 +66,15 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join([head, *rows])
 
 
+def kept_in(chosen: Sequence[str], scale: float) -> Path | None:
+    """The file that keeps the figures of all cases; None for a run of some, or of fewer units.
+
+    >>> kept_in([], 1.0) == RESULT, kept_in(["drift"], 1.0), kept_in([], 0.1)
+    (True, None, None)
+    """
+    return None if chosen or scale != 1.0 else RESULT
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.statistics", description=__doc__)
     parser.add_argument(
@@ -74,7 +83,11 @@ def main() -> int:
     parser.add_argument(
         "--case", action="append", default=[], help="only cases whose name contains this"
     )
-    parser.add_argument("--json", type=Path, default=RESULT, help="where the figures are written")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help=f"where the figures are written; {RESULT.name} beside this file for a whole run alone",
+    )
     given = parser.parse_args()
     cases = [
         case for case in CASES if not given.case or any(part in case.name for part in given.case)
@@ -84,9 +97,10 @@ def main() -> int:
             "no case has that in its name; there are: " + ", ".join(case.name for case in CASES)
         )
     figures = measure(cases, given.runs_scale)
-    given.json.write_text(
-        json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8"
-    )
+    written = given.json or kept_in(given.case, given.runs_scale)
+    if written is not None:
+        text = json.dumps([asdict(figure) for figure in figures], indent=1) + "\n"
+        written.write_text(text, encoding="utf-8")
     print(table(figures))
     return 0 if all(figure.holds for figure in figures) else 1
 

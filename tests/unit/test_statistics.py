@@ -8,7 +8,7 @@ import pytest
 from bench.case import Case, Figure
 from bench.experiments import ERROR, experiment
 from bench.folding import NEVER, Records, judged
-from bench.statistics import CASES, table
+from bench.statistics import CASES, RESULT, kept_in, table
 
 RUNS = {  # how much of each case; the whole takes some ten seconds
     "binary A/A, p 0.10, 50/50": 0.02,
@@ -66,3 +66,9 @@ def test_every_figure_is_a_row_and_names_what_does_not_hold() -> None:
         ["case", "value", "bar", "holds"],
         ["a:", "b", "0.07", "0.05", "NO"],
     ]
+
+
+def test_a_run_of_some_cases_does_not_take_the_place_of_the_figures_of_all() -> None:
+    assert kept_in([], 1.0) == RESULT
+    assert kept_in(["drift"], 1.0) is None
+    assert kept_in([], 3.0) is None
