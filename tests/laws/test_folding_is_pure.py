@@ -7,8 +7,9 @@ from copy import deepcopy
 
 from hypothesis import example, given, settings
 
+from agents.core.batch import Slice
 from agents.flow.reopened_verdicts import RULE as UNSERVED
-from schemas.catalog import COMMANDS, DECISIONS
+from schemas.catalog import COMMANDS, DECISIONS, TICKS
 from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Status, Verdict
 from tests.builders import CODEC
@@ -71,7 +72,10 @@ SHOWN_TWICE: list[Chapter] = [  # one record proves a drift in the whole and in 
 @given(all_histories())
 @example(SHOWN_TWICE)
 def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Chapter]) -> None:
-    outputs = History.of(chapters).folded.outputs
+    history = History.of(chapters)
+    outputs = history.folded.outputs
+    slices = [step for step in history.steps if isinstance(step, Slice) and step.topic == TICKS]
+    ticks = [record.offset() for piece in slices for record in piece.records]
     assert len({event_id for _, _, event_id, _ in outputs}) == len(outputs)
     decisions = {}
     for topic, key, event_id, value in outputs:
@@ -80,35 +84,45 @@ def test_ids_follow_from_the_evidence_and_none_is_given_twice(chapters: list[Cha
             assert isinstance(decision, Decision)
             decisions[decision.decision_id] = decision
             assert (key, event_id) == (decision.subject, decision.decision_id)
-            assert event_id == decision.decision_id
             if decision.verdict in JUDGED:
-                at = decision.evidence[0]
-                ordinal = f"{decision.variant}|{decision.verdict}"
-                if decision.verdict == Verdict.UNSTABLE:
-                    ordinal += f"|{decision.metric}"
-                elif decision.verdict == Verdict.GAIN and decision.order == Order.NONE:
-                    ordinal += f"|{decision.metric}|waits"
-                assert event_id == decision_id(
-                    at.topic, at.partition, at.last_offset, "judge", ordinal
-                )
+                assert event_id in judged_ids(decision, ticks)
     for topic, key, event_id, value in outputs:
         if topic in COMMANDS.values():
-            command = CODEC.decode(
-                f"{next(o for o, t in COMMANDS.items() if t == topic).title()}Command", value
-            )
+            order = next(order for order, name in COMMANDS.items() if name == topic)
+            command = CODEC.decode(f"{order.title()}Command", value)
             assert isinstance(command, Command)
-            decision = decisions[command.decision_id]
-            again = event_uuid("attempt", command.command_id, command.attempt)
-            assert event_id == (command.command_id if command.attempt == 1 else again)
-            if command.compensates is not None:
-                assert command.command_id == command_id(command.compensates, "UNDO")
-            else:
-                assert (
-                    command.command_id
-                    == decision.command_id
-                    == command_id(decision.decision_id, decision.order)
-                )
-            assert (key, command.reason) == (decision.subject, decision.reason)
+            check_command(command, key, event_id, decisions[command.decision_id])
+
+
+def judged_ids(decision: Decision, ticks: list[int]) -> list[str]:
+    """The ids that a verdict of the judge may have: of its evidence, or of the tick that found an
+    unserved one again.
+    """
+    at = decision.evidence[0]
+    ordinal = f"{decision.variant}|{decision.verdict}"
+    if decision.verdict == Verdict.UNSTABLE:
+        ordinal += f"|{decision.metric}"
+    elif decision.verdict == Verdict.GAIN and decision.order == Order.NONE:
+        ordinal += f"|{decision.metric}|waits"
+    again = f"{decision.experiment_id}|{ordinal}|again"
+    return [
+        decision_id(at.topic, at.partition, at.last_offset, "judge", ordinal),
+        *(decision_id(TICKS, 0, offset, "judge", again) for offset in ticks),
+    ]
+
+
+def check_command(command: Command, key: str, event_id: str, decision: Decision) -> None:
+    """A command's id and attempt follow from its decision; what undoes another says so."""
+    assert key == decision.subject
+    again = event_uuid("attempt", command.command_id, command.attempt)
+    assert event_id == (command.command_id if command.attempt == 1 else again)
+    if command.compensates is not None:
+        assert command.command_id == command_id(command.compensates, "UNDO")
+        assert command.reason.startswith("undoes ")
+        return
+    expected = command_id(decision.decision_id, decision.order)
+    assert command.command_id == decision.command_id == expected
+    assert command.reason == decision.reason
 
 
 @settings(max_examples=30)
