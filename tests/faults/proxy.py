@@ -224,8 +224,10 @@ def kafka_behind_proxy(**settings: Any) -> Iterator[tuple[Proxy, Settings]]:
         "advertised.listeners": f"CLIENT://{HOST}:{door},INTERNAL://{HOST}:{internal}",
         "controller.quorum.voters": f"1@{HOST}:{controller}",
     }
-    with Proxy(client) as proxy, EmbeddedKafka(port=client, settings=addresses):
+    with Proxy(client) as proxy:
+        # Whoever asks whether Kafka is ready is told the proxy's address and goes there next.
         proxy.listen(door)
-        chosen = Settings(bootstrap=f"{HOST}:{door}", **(SMALL | settings))
-        create(admin(chosen), chosen)
-        yield proxy, chosen
+        with EmbeddedKafka(port=client, settings=addresses):
+            chosen = Settings(bootstrap=f"{HOST}:{door}", **(SMALL | settings))
+            create(admin(chosen), chosen)
+            yield proxy, chosen
