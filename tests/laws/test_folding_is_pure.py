@@ -8,8 +8,20 @@ from copy import deepcopy
 from hypothesis import example, given, settings
 
 from agents.core.batch import Slice
+from agents.flow.ingress import Input
+from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.reopened_verdicts import RULE as UNSERVED
-from schemas.catalog import COMMANDS, DECISIONS, TICKS
+from schemas.catalog import (
+    ADVICE,
+    COMMANDS,
+    DECISIONS,
+    LEARNING_FACTS,
+    PATTERN_FACTS,
+    PROPOSALS,
+    TICKS,
+    TOPICS,
+    TRUST_FACTS,
+)
 from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Status, Verdict
 from tests.builders import CODEC
@@ -25,6 +37,7 @@ from tests.laws.histories import (
     snapshot,
     take_all,
 )
+from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
 
 JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT, Verdict.UNSTABLE)
 
@@ -168,3 +181,16 @@ def test_a_treatment_has_one_order_until_its_command_has_failed_it(chapters: lis
             assert (standing.get(arm), decision.order) != (Order.DEPLOY, Order.DEPLOY)
             standing[arm] = decision.order
             moved.add(arm)
+
+
+def test_what_is_written_to_an_input_has_the_key_that_it_is_read_by() -> None:
+    """Else it would be sent on to another partition, and to none that waits for it."""
+    reached = set[str]()
+    for chapters in TELLING.values():
+        for topic, key, _, value in History.of(chapters).folded.outputs:
+            source = INPUTS_BY_TOPIC.get(topic)
+            if isinstance(source, Input):
+                record = CODEC.decode(TOPICS[topic].record or "", value)
+                assert source.key(record) == key, topic
+                reached.add(topic)
+    assert reached == {PROPOSALS, PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE}
