@@ -43,5 +43,5 @@ def test_a_start_does_not_wait_for_a_transaction_that_somebody_left_open(kafka: 
             worker.until(lambda: worker.ready)
         with Threaded(settings) as worker:
             worker.until(lambda: worker.ready)
-            policies = [one.tables.policies for one in worker.processor._owned.values()]
+            policies = [one.tables.policies for one in worker.processor._member.owned.values()]
             worker.until(lambda: all(POLICY.policy_id in each for each in policies))

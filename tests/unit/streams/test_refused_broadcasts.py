@@ -107,8 +107,8 @@ def test_a_policy_refused_for_what_its_alerts_are_about_is_none_after_a_restart_
         one.send(POLICIES, replace(RESTRAINING, alerts=(rule,)), "all")
         one.worker().until(lambda: len(one.values(DEAD_LETTERS)) == 1)
         worker = one.worker()
-        worker.until(lambda: bool(worker.worker._owned))
-        assert worker.worker._owned[0].tables.policies == {}
+        worker.until(lambda: bool(worker.worker._member.owned))
+        assert worker.worker._member.owned[0].tables.policies == {}
 
 
 def test_a_refused_level_gives_no_agent_its_voice_back() -> None:
@@ -119,5 +119,5 @@ def test_a_refused_level_gives_no_agent_its_voice_back() -> None:
         one.worker().until(lambda: len(one.values(DEAD_LETTERS)) == 1)
         compact(one, TRUST_LEVELS)
         worker = one.worker()
-        worker.until(lambda: bool(worker.worker._owned))
-        assert worker.worker._owned[0].tables.trust.levels == {"planner": LEVEL}
+        worker.until(lambda: bool(worker.worker._member.owned))
+        assert worker.worker._member.owned[0].tables.trust.levels == {"planner": LEVEL}

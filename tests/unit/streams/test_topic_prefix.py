@@ -282,7 +282,7 @@ def test_tables_that_lost_rows_name_the_remedy_with_the_prefix() -> None:
         worker = one.worker()
         worker.takes_in(SPECS)
         (entry, *_) = one.records(JOURNAL)[-1:]
-        (owned,) = worker.worker._owned.values()
+        (owned,) = worker.worker._member.owned.values()
     owned.tables.all()[TABLES_ARMS].restore([], CODEC)
     wrong = type(entry)(**{**_fields(entry), "rows": entry.rows + 1})
     with pytest.raises(MendstreamError, match=f"delete {STAGING}{JOURNAL} and all {STAGING}tables"):
