@@ -3,9 +3,12 @@ partition.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from agents.commands.autonomy import decided
+from agents.commands.circumstances import Circumstances
+from agents.commands.disposition import dispose
 from agents.commands.ordering import order
 from agents.core.batch import Finding
 from agents.core.effects import Output
@@ -13,14 +16,14 @@ from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.flow import command_effects
 from schemas.catalog import INPUTS, REQUESTS, RESULTS, REVIEWS, STATUS, TRANSITIONS
-from schemas.ids import decision_id, event_uuid
+from schemas.ids import event_uuid
 from schemas.records import (
+    Autonomy,
     Command,
     CommandRow,
     CommandStatus,
     Decision,
     Order,
-    Outcome,
     Phase,
     Policy,
     Request,
@@ -54,6 +57,20 @@ FINDING = Finding(
 DEPLOYER = "argo"
 
 
+@dataclass(frozen=True, slots=True)
+class _Found(Circumstances):
+    """A case of automation with an autonomy of its own; what it deploys itself has no say in it."""
+
+    level: Autonomy = Autonomy.AUTO
+
+    @property
+    def autonomy(self) -> Autonomy:
+        return self.level
+
+    def own_deployment_at_work(self) -> bool:
+        return False
+
+
 class Life(Loop):
     """A partition whose commands are ordered and answered for by hand."""
 
@@ -66,31 +83,16 @@ class Life(Loop):
         self._number = 0
 
     def find(
-        self, kind: Order = Order.ROLLBACK, outcome: Outcome = Outcome.ISSUED, **fields: Any
+        self, kind: Order = Order.ROLLBACK, autonomy: Autonomy = Autonomy.AUTO, **fields: Any
     ) -> Decision:
         """What automation makes of a finding of its own; returns the decision as written."""
         finding = replace(FINDING, order=kind, **fields)
         place = Provenance(RESULTS, 0, self._next(), self.now)
-        decision = Decision(
-            decision_id=decision_id(place.topic, 0, place.offset, finding.agent, finding.ordinal),
-            subject=finding.subject,
-            verdict=finding.verdict,
-            order=kind,
-            outcome=outcome,
-            experiment_id=finding.experiment_id,
-            variant=finding.variant,
-            model_version=finding.model_version,
-            metric=finding.metric,
-            rule=finding.rule,
-            reason=finding.reason,
-            evidence=(),
-            policy_id="default",
-            policy_version="",
-            decided_at=self.now,
-            agents="",
-        )
         policy = policy_for(finding.subject, self.tables.policies)
-        decision, _, moves = order(decision, finding, place, self.tables.commands, policy)
+        case = _Found(finding, None, place, self.tables.commands, policy, level=autonomy)
+        disposition = dispose(case)
+        decision = decided(finding, disposition, policy, place)
+        _, moves = order(decision, finding, disposition, case)
         self._take(command_effects.followed(moves, place, self.tables))
         return decision
 

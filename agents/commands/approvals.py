@@ -1,9 +1,15 @@
 """Commands that wait: for the budget, for a person, and for nobody in time."""
 
 from agents.alerts.alert_metrics import WAITING
-from agents.commands.guards import APPROVAL_MS, gone_stale, hands_off, may_not_approve
+from agents.commands.guards import (
+    APPROVAL_MS,
+    gone_stale,
+    hands_off,
+    may_not_approve,
+    takes_from_rollback,
+)
 from agents.commands.ledger import MINUTE_MS, CommandEffects, CommandLedger
-from agents.commands.ordering import precede, takes_from_rollback
+from agents.commands.ordering import precede
 from agents.core.effects import Refusal
 from agents.core.provenance import Provenance
 from schemas.persons import OURSELVES

@@ -14,7 +14,7 @@ from agents.core.effects import Output
 from agents.core.provenance import Provenance
 from schemas.catalog import ADMISSIONS, PROPOSALS
 from schemas.ids import tenant_of
-from schemas.records import Admission, BudgetRow, CommandRow, Event, Policy, Proposal
+from schemas.records import Admission, BudgetRow, CommandRow, Policy, Proposal
 from state.partition.command_tables import BUSY, CommandTables, budget_key
 
 HOUR_MS = 3_600_000
@@ -27,23 +27,25 @@ _DENIED_MAX = 1_000  # counted for the alert
 TOO_MANY = "too many of its tenant's subjects are acted on already"
 
 
-def spend(
-    subject: str, place: Provenance, tables: CommandTables, policy: Policy
-) -> tuple[Event, str]:
-    """Takes a command out of this partition's part of the budget, or says who is to be asked and
-    why.
-    """
+def exhausted(subject: str, place: Provenance, tables: CommandTables, policy: Policy) -> str:
+    """Why this partition's part of the budget has no room for a command; empty where it has."""
     tenant, newcomer = tenant_of(subject), not is_known(subject, place.now, tables.subject_tables)
     busy = _busy(tenant, newcomer, place, tables) | {subject}
     known = known_count(tenant, place.now, tables.subject_tables)
     counted = tables.subjects.count(tenant) - known if newcomer else max(known, len(busy))
     if len(busy) > max(SUBJECTS_FREE, int(policy.subjects_share * counted)):
-        return Event.ASK_BUDGET, TOO_MANY
+        return TOO_MANY
     row = _row(tenant, False, newcomer, place, tables)
     if len(row.spent) >= _own_limit(policy, newcomer, tables):
-        return Event.ASK_BUDGET, "this partition's part of the hour's budget is spent"
+        return "this partition's part of the hour's budget is spent"
+    return ""
+
+
+def spend(subject: str, place: Provenance, tables: CommandTables) -> None:
+    """Takes a command out of this partition's part of the budget, in which there is room."""
+    newcomer = not is_known(subject, place.now, tables.subject_tables)
+    row = _row(tenant_of(subject), False, newcomer, place, tables)
     tables.budgets.put(replace(row, spent=(*row.spent, place.now)))
-    return Event.ISSUE, ""
 
 
 def proposal(

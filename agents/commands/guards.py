@@ -4,7 +4,8 @@ may approve.
 
 from dataclasses import replace
 
-from agents.commands.ledger import subject_row
+from agents.commands.ledger import rows_of, subject_row
+from agents.commands.lifecycle import FINAL
 from agents.commands.target_counters import locked
 from agents.core.effects import Refusal
 from agents.core.policies import autonomy_of
@@ -43,6 +44,18 @@ def hands_off(
         if until > place.now
         else ""
     )
+
+
+def takes_from_rollback(kind: Order, subject: str, target: str, tables: CommandTables) -> str:
+    """Why automation may not deploy just now: it would take the place of a rollback that is not
+    done.
+    """
+    if kind != Order.DEPLOY:
+        return ""
+    for row in rows_of(subject, tables):
+        if row.target == target and row.order == Order.ROLLBACK and row.phase not in FINAL:
+            return f"rollback {row.command_id} of {target} is not done"
+    return ""
 
 
 def patterns_over(subject: str) -> tuple[str, ...]:

@@ -1,10 +1,15 @@
-"""Turns a decision into a command: issued at once, or waiting for the budget or for a person."""
+"""Turns a decision into a command: issued at once, or waiting for the budget or for a person.
+
+Which of these it is `disposition.py` says.
+"""
 
 from dataclasses import replace
 from typing import Any
 
 from agents.commands import budget
-from agents.commands.guards import APPROVAL_MS, NEVER_SERVED, hands_off, lock
+from agents.commands.circumstances import Circumstances
+from agents.commands.disposition import Disposition
+from agents.commands.guards import APPROVAL_MS, lock
 from agents.commands.ledger import (
     CommandEffects,
     CommandLedger,
@@ -13,12 +18,10 @@ from agents.commands.ledger import (
     rows_of,
     stored,
 )
-from agents.commands.lifecycle import AT_WORK, BEGINNINGS, FINAL, WAITING
-from agents.commands.service_history import REVERSIBLE, served
+from agents.commands.lifecycle import BEGINNINGS, FINAL, WAITING
+from agents.commands.service_history import REVERSIBLE
 from agents.core.batch import Finding
 from agents.core.policies import policy_for
-from agents.core.provenance import Provenance
-from schemas.ids import command_id, target_of
 from schemas.persons import OURSELVES
 from schemas.records import (
     Command,
@@ -30,67 +33,43 @@ from schemas.records import (
     Order,
     Outcome,
     Phase,
-    Policy,
     RetrainCommand,
     RollbackCommand,
-    Verdict,
 )
-from state.partition.command_tables import CommandTables
-from state.storage.table import row_key
 
-_OUTCOMES = {
-    Event.ISSUE: Outcome.ISSUED,
-    Event.ASK_BUDGET: Outcome.AWAITING_ADMISSION,
-    Event.ASK_PERSON: Outcome.AWAITING_APPROVAL,
+_BEGINNINGS = {
+    Outcome.ISSUED: Event.ISSUE,
+    Outcome.AWAITING_ADMISSION: Event.ASK_BUDGET,
+    Outcome.AWAITING_APPROVAL: Event.ASK_PERSON,
 }
 
 
 def order(
-    decision: Decision,
-    finding: Finding,
-    place: Provenance,
-    tables: CommandTables,
-    policy: Policy,
-    asked_by: str = "",
-) -> tuple[Decision, CommandRow | None, CommandEffects]:
-    """The decision with what became of it, its command's row, and what follows.
+    decision: Decision, finding: Finding, disposition: Disposition, case: Circumstances
+) -> tuple[CommandRow | None, CommandEffects]:
+    """The row of the command that a decision orders, if any, and what follows.
 
-    asked_by: the person whose own order it is. A second order of automation of one kind for the
-    same target and variant is held while the first is open, but for a verdict on a trial; a
-    person's is never held, because a later order wins.
+    finding: as it is ordered, with the strategy of an improvement. A person's own order takes the
+    place of what waits, even where an open command holds it back.
     """
+    place, tables, by = case.place, case.tables, case.asked_by
     ledger = CommandLedger(place, tables)
-    if decision.outcome not in (Outcome.ISSUED, Outcome.AWAITING_APPROVAL):
-        return decision, None, ledger.effects
-    target = target_of(decision.subject, finding.environment)
-    if asked_by:
-        _take_over(decision, target, asked_by, ledger)
-    pending = (
-        None
-        if asked_by and decision.order in REVERSIBLE
-        else _open_command(tables, decision, finding, target)
-    )
-    if pending is not None:
-        reason = f"{decision.reason} (held: {decision.order.lower()} {pending.command_id} is open)"
-        return (
-            replace(decision, outcome=Outcome.HELD, reason=reason, command_id=pending.command_id),
-            None,
-            ledger.effects,
-        )
-    event, why = _way(decision, finding, target, place, tables, policy, asked_by)
-    decision = replace(
-        decision,
-        command_id=command_id(decision.decision_id, decision.order),
-        outcome=_OUTCOMES[event],
-    )
-    row = row_of(_command(decision, finding, target), decision.order, why, asked_by)
-    row = replace(row, rank=next_rank(tables, row.subject, target))
-    if asked_by and never_served(finding, target, tables):
+    if by:
+        _take_over(decision, case.target, by, ledger)
+    event = _BEGINNINGS.get(disposition.outcome)
+    if event is None:
+        return None, ledger.effects
+    if event == Event.ISSUE and not by:
+        budget.spend(decision.subject, place, tables)
+    why = disposition.waits_for
+    row = row_of(_command(decision, finding, case.target), decision.order, why, by)
+    row = replace(row, rank=next_rank(tables, row.subject, case.target))
+    if by and case.never_served():
         row = replace(row, approved_as=Order.DEPLOY)
     entered = enter(row, event, why, ledger)
     if event == Event.ASK_BUDGET:
-        ledger.effects.outputs.append(budget.proposal(row, why, place, tables, policy))
-    return decision, entered, ledger.effects
+        ledger.effects.outputs.append(budget.proposal(row, why, place, tables, case.policy))
+    return entered, ledger.effects
 
 
 def enter(
@@ -133,16 +112,6 @@ def precede(row: CommandRow, ledger: CommandLedger) -> None:
     for other in rows_of(row.subject, ledger.tables):
         if _replaces(row, other):
             ledger.move(other, Event.SUPERSEDE, row.requested_by or OURSELVES, why)
-
-
-def never_served(finding: Finding, target: str, tables: CommandTables) -> bool:
-    """Whether a rollback would put a version in service that was not in it before, which is a
-    deployment by another name.
-    """
-    version = finding.to_version
-    if finding.order != Order.ROLLBACK or version is None:
-        return False
-    return not served(finding.subject, target, version, finding.experiment_id, tables)
 
 
 def _replaces(row: CommandRow, other: CommandRow) -> bool:
@@ -194,14 +163,6 @@ def takes_out_same(row: CommandRow | RollbackCommand, other: CommandRow) -> bool
     )
 
 
-def _tried(row: CommandRow, experiment_id: str | None, variant: str | None) -> bool:
-    """Whether a person's deployment under way, which nothing had proved, is the trial of this
-    variant.
-    """
-    ours = (row.order, row.experiment_id, row.variant) == (Order.DEPLOY, experiment_id, variant)
-    return ours and experiment_id is not None and bool(row.requested_by) and row.phase in AT_WORK
-
-
 def _take_over(
     decision: Decision,
     target: str,
@@ -215,84 +176,6 @@ def _take_over(
         like = row.order == decision.order != Order.ROLLBACK
         if row.target == target and row.phase in WAITING and like and row.compensates is None:
             ledger.move(row, Event.SUPERSEDE, by, f"{by} ordered otherwise")
-
-
-def _way(
-    decision: Decision,
-    finding: Finding,
-    target: str,
-    place: Provenance,
-    tables: CommandTables,
-    policy: Policy,
-    asked_by: str,
-) -> tuple[Event, str]:
-    """How the command begins, and why not at once."""
-    if decision.outcome == Outcome.AWAITING_APPROVAL:
-        unknown = asked_by and never_served(finding, target, tables)
-        return Event.ASK_PERSON, NEVER_SERVED.format(
-            finding.to_version, target
-        ) if unknown else "the policy asks a person"
-    if asked_by:
-        return Event.ISSUE, ""
-    why = hands_off(
-        decision.subject, target, place, tables, locks=not _watched(decision, target, tables)
-    )
-    why = why or takes_from_rollback(decision.order, decision.subject, target, tables)
-    return (Event.ASK_PERSON, why) if why else budget.spend(decision.subject, place, tables, policy)
-
-
-def takes_from_rollback(kind: Order, subject: str, target: str, tables: CommandTables) -> str:
-    """Why automation may not deploy just now: it would take the place of a rollback that is not
-    done.
-    """
-    if kind != Order.DEPLOY:
-        return ""
-    for row in rows_of(subject, tables):
-        if row.target == target and row.order == Order.ROLLBACK and row.phase not in FINAL:
-            return f"rollback {row.command_id} of {target} is not done"
-    return ""
-
-
-def _watched(decision: Decision, target: str, tables: CommandTables) -> bool:
-    """Whether it is about a person's own trial that follows its rollout: who begins that wants it
-    ended by what is proved.
-    """
-    experiment = tables.experiments.get(row_key(decision.subject, decision.experiment_id or ""))
-    return (
-        experiment is not None
-        and experiment.follows_rollout
-        and any(
-            row.target == target and _tried(row, decision.experiment_id, decision.variant)
-            for row in tables.commands.rows_of(decision.subject)
-        )
-    )
-
-
-def _open_command(
-    tables: CommandTables, decision: Decision, finding: Finding, target: str
-) -> CommandRow | None:
-    for row in rows_of(decision.subject, tables):
-        same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
-        wanted = (
-            target,
-            decision.order,
-            decision.experiment_id,
-            decision.variant,
-            decision.model_version,
-        )
-        if same == wanted and row.phase in WAITING | AT_WORK and row.compensates is None:
-            if row.command is not None and stored(row).dry_run and not finding.dry_run:
-                continue  # what changes nothing holds back nothing
-            if decision.order == Order.ROLLBACK and row.requested_by and row.phase in WAITING:
-                # what nobody has approved holds back no rollback, which takes its place once it is
-                # issued
-                continue
-            if decision.verdict == Verdict.GAIN and _tried(
-                row, decision.experiment_id, decision.variant
-            ):
-                continue  # the verdict takes its place, once it is issued
-            return row
-    return None
 
 
 def _command(decision: Decision, finding: Finding, target: str) -> Command:

@@ -98,7 +98,7 @@ def _remedied(
         evidence=(),
         model_version=row.model_version,
     )
-    decision = autonomy.decided(finding, _policy(row.subject, state), None, place)
+    decision = autonomy.noted(finding, _policy(row.subject, state), place)
     return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 
 

@@ -8,11 +8,13 @@ from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertMetric
 from agents.alerts.events import Happening, happened
 from agents.commands import autonomy
-from agents.commands.guards import PERSONS_RULE, deploys_at_once
+from agents.commands.circumstances import Circumstances, own_deployments
+from agents.commands.disposition import dispose
+from agents.commands.guards import PERSONS_RULE
 from agents.commands.known_subjects import crowd
-from agents.commands.ledger import CommandLedger, rows_of, stored
-from agents.commands.lifecycle import AT_WORK, WAITING
-from agents.commands.ordering import never_served, order
+from agents.commands.ledger import CommandLedger
+from agents.commands.lifecycle import WAITING
+from agents.commands.ordering import order
 from agents.core.batch import Facts, Finding
 from agents.core.effects import Output
 from agents.core.policies import policy_for
@@ -29,8 +31,6 @@ from agents.flow import command_effects
 from agents.flow.reopened_verdicts import unserved
 from schemas.catalog import DECISIONS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
-from schemas.codec.framing import Record
-from schemas.ids import target_of
 from schemas.persons import OURSELVES
 from schemas.records import (
     Advice,
@@ -40,8 +40,6 @@ from schemas.records import (
     ExperimentRow,
     FailureAnalysis,
     Order,
-    Outcome,
-    Phase,
     Policy,
     Request,
     Severity,
@@ -52,7 +50,6 @@ from state.storage.table import row_key
 
 _ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
 PRODUCTION = "production"
-UNLIKE_TIMES = "its deployment is over, so its units and control's are of different times"
 _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 
@@ -100,7 +97,7 @@ def missed(place: Provenance, state: PartitionState) -> list[Output]:
         seen = periodic_checks.look_after(key, place, state.experiments)
         policy = policy_for(seen.subject, state.policies)
         for finding in seen.findings:
-            decision = autonomy.decided(finding, policy, _experiment(finding, state), place)
+            decision = autonomy.noted(finding, policy, place)
             outputs.append(
                 Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
             )
@@ -124,26 +121,24 @@ def _acted(
     """told: its failure was, and is not learnt from once more."""
     experiment = _experiment(finding, state)
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
-    if experiment is not None and _unlike_times(finding, experiment, state):
-        finding = replace(finding, asks=UNLIKE_TIMES)
-    decision = autonomy.decided(finding, policy, experiment, place)
-    own = _own_deployments(finding, state)
-    if any(row.phase in AT_WORK for row in own) and decision.outcome != Outcome.ISSUED:
-        reason = f"{decision.reason} (at once: the deployment of it is under way)"
-        decision = replace(decision, outcome=Outcome.ISSUED, reason=reason)
+    case = Circumstances(finding, experiment, place, state.commands, policy)
+    disposition = dispose(case)
+    decision = autonomy.decided(finding, disposition, policy, place)
+    own = own_deployments(finding, state.commands)
     analysis = None
     if finding.verdict in FAILURES:
         sightings = followups.sightings_of(finding.subject, state.failures)
         analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
         finding = _planned(finding, analysis, state)
-    outputs, row = _ordered(decision, finding, place, state, policy)
+    row, effects = order(decision, finding, disposition, case)
+    outputs = [_told(decision), *command_effects.followed(effects, place, state)]
     if finding.verdict == Verdict.HARM:
-        outputs += _news(alert_metrics.HARM, outputs[0].record, state, place, policy)
+        outputs += _news(alert_metrics.HARM, decision, state, place, policy)
     if analysis is not None and analysis.severity == Severity.CRITICAL:
-        outputs += _news(alert_metrics.CRITICAL, outputs[0].record, state, place, policy)
+        outputs += _news(alert_metrics.CRITICAL, decision, state, place, policy)
     outputs += _dropped(own, place, state)
     if experiment is not None and finding.order in (Order.ROLLBACK, Order.DEPLOY):
-        _noted(finding, decision.decision_id, outputs, state)
+        _noted(finding, decision, state)
     if not told:
         outputs += _learnt(finding, decision, analysis, place, occurred_at, state)
     if analysis is not None and row is not None:
@@ -215,8 +210,7 @@ def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Out
         expected_gain=advice.expected_gain,
         expected_cost=advice.expected_cost,
     )
-    decision = autonomy.decided(finding, policy, None, place)
-    outputs, row = _ordered(decision, finding, place, state, policy)
+    outputs, row = _ordered(Circumstances(finding, None, place, state.commands, policy), state)
     if row is not None:
         followups.ordered(
             row, advice.strategy, advice.pattern, finding.agent, finding, place, state.failures
@@ -228,13 +222,13 @@ def ask(request: Request, place: Provenance, state: PartitionState) -> list[Outp
     """What follows from a person's own order: a rollback to what served before at once, the rest as
     the policy has it.
     """
-    policy, kind = policy_for(request.subject, state.policies), Order(request.kind)
+    policy = policy_for(request.subject, state.policies)
     finding = Finding(
         at=0,
         agent="people",
         ordinal=request.event_id,
         verdict=Verdict.REQUEST,
-        order=kind,
+        order=Order(request.kind),
         subject=request.subject,
         metric="",
         rule=PERSONS_RULE,
@@ -248,74 +242,34 @@ def ask(request: Request, place: Provenance, state: PartitionState) -> list[Outp
         strategy=request.strategy,
         environment=request.environment,
     )
-    decision = autonomy.decided(finding, policy, None, place)
-    if kind == Order.ROLLBACK:
-        deploys = never_served(
-            finding, target_of(request.subject, request.environment), state.commands
-        )
-        at_once = not deploys or deploys_at_once(policy, finding.rule, request.environment)
-    else:
-        at_once = decision.outcome == Outcome.ISSUED
-    decision = replace(decision, outcome=Outcome.ISSUED if at_once else Outcome.AWAITING_APPROVAL)
-    return _ordered(decision, finding, place, state, policy, request.requested_by)[0]
+    by = request.requested_by
+    return _ordered(Circumstances(finding, None, place, state.commands, policy, by), state)[0]
 
 
-def _ordered(
-    decision: Decision,
-    finding: Finding,
-    place: Provenance,
-    state: PartitionState,
-    policy: Policy,
-    asked_by: str = "",
-) -> tuple[list[Output], CommandRow | None]:
-    decision, row, effects = order(decision, finding, place, state.commands, policy, asked_by)
-    told = Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
-    return [told, *command_effects.followed(effects, place, state)], row
+def _ordered(case: Circumstances, state: PartitionState) -> tuple[list[Output], CommandRow | None]:
+    """The decision on a finding and all that its command leads to, and the command's row."""
+    disposition = dispose(case)
+    decision = autonomy.decided(case.finding, disposition, case.policy, case.place)
+    row, effects = order(decision, case.finding, disposition, case)
+    return [_told(decision), *command_effects.followed(effects, case.place, state)], row
+
+
+def _told(decision: Decision) -> Output:
+    return Output(DECISIONS, decision.subject, decision.decision_id, decision, decision.decided_at)
 
 
 def _news(
-    metric: AlertMetric, decision: Record, state: PartitionState, place: Provenance, policy: Policy
+    metric: AlertMetric,
+    decision: Decision,
+    state: PartitionState,
+    place: Provenance,
+    policy: Policy,
 ) -> list[Output]:
     """The alert of a decision as it was written, with what became of it."""
-    assert isinstance(decision, Decision), "what a finding leads to begins with its decision"
     said = f"{decision.reason} [{decision.outcome}]"
     whose = crowd(decision.subject, place.now, state.subjects)
     one = Happening(metric, decision.subject, whose, decision.decision_id, said)
     return happened(one, place, state.alerts, policy)
-
-
-def _unlike_times(finding: Finding, experiment: ExperimentRow, state: PartitionState) -> bool:
-    """Whether harm is that of a treatment whose deployment is over: it had most of the units since,
-    and control those before, so that what changed with the time of day looks like harm. Where
-    shares are followed, only units of one time are compared.
-    """
-    if finding.verdict != Verdict.HARM or experiment.follows_rollout:
-        return False
-    return any(
-        (row.order, row.phase) == (Order.DEPLOY, Phase.COMPLETED)
-        and (row.experiment_id, row.variant) == (finding.experiment_id, finding.variant)
-        and (row.command is None or not stored(row).dry_run)
-        for row in rows_of(finding.subject, state.commands)
-    )
-
-
-def _own_deployments(finding: Finding, state: PartitionState) -> list[CommandRow]:
-    """What automation has ordered itself to put in service and now is found to harm."""
-    if (
-        finding.verdict != Verdict.HARM
-        or finding.order != Order.ROLLBACK
-        or finding.experiment_id is None
-    ):
-        return []
-    return [
-        row
-        for row in rows_of(finding.subject, state.commands)
-        if (row.order, row.experiment_id, row.variant)
-        == (Order.DEPLOY, finding.experiment_id, finding.variant)
-        and not row.requested_by
-        and row.compensates is None
-        and row.phase in WAITING | AT_WORK
-    ]
 
 
 def _dropped(own: list[CommandRow], place: Provenance, state: PartitionState) -> list[Output]:
@@ -329,15 +283,11 @@ def _dropped(own: list[CommandRow], place: Provenance, state: PartitionState) ->
     return command_effects.followed(ledger.effects, place, state)
 
 
-def _noted(
-    finding: Finding, decision_id: str, outputs: list[Output], state: PartitionState
-) -> None:
+def _noted(finding: Finding, decision: Decision, state: PartitionState) -> None:
     """Keeps with the verdict which command it led to."""
-    said = next(one.record for one in outputs if one.event_id == decision_id)
     experiment = _experiment(finding, state)
-    assert isinstance(said, Decision)
     assert experiment is not None
-    judged.note(experiment, finding, said.command_id, state.experiments)
+    judged.note(experiment, finding, decision.command_id, state.experiments)
 
 
 def _planned(finding: Finding, analysis: FailureAnalysis, state: PartitionState) -> Finding:

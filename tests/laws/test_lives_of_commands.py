@@ -17,7 +17,6 @@ from schemas.records import (
     DeployCommand,
     FailureCause,
     Order,
-    Outcome,
     Phase,
     Policy,
     RequestKind,
@@ -99,8 +98,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule(kind=_ORDERS, subject=_SUBJECTS, variant=_VARIANTS, asks=st.booleans())
     def find(self, kind: Order, subject: str, variant: str, asks: bool) -> None:
-        outcome = Outcome.AWAITING_APPROVAL if asks else Outcome.ISSUED
-        self.life.find(kind, outcome, subject=subject, variant=variant)
+        autonomy = Autonomy.APPROVE if asks else Autonomy.AUTO
+        self.life.find(kind, autonomy, subject=subject, variant=variant)
 
     @rule(kind=_ORDERS, subject=_SUBJECTS, variant=_VARIANTS, by=st.sampled_from(["ann", "bob"]))
     def ask(self, kind: Order, subject: str, variant: str, by: str) -> None:

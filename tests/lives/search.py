@@ -8,10 +8,10 @@ from schemas.catalog import REVIEWS
 from schemas.ids import event_uuid
 from schemas.persons import person
 from schemas.records import (
+    Autonomy,
     CommandRow,
     FailureCause,
     Order,
-    Outcome,
     Phase,
     RequestKind,
     Review,
@@ -88,7 +88,7 @@ class Walk:
 
     def finds(self) -> None:
         kind = self.rng.choice((Order.ROLLBACK, Order.ROLLBACK, Order.DEPLOY))
-        outcome = self.rng.choice((Outcome.ISSUED, Outcome.ISSUED, Outcome.AWAITING_APPROVAL))
+        autonomy = self.rng.choice((Autonomy.AUTO, Autonomy.AUTO, Autonomy.APPROVE))
         version = self.rng.choice(VERSIONS[:3])
         fields = {"variant": version, "model_version": version, "experiment_id": None}
         fields["to_version"] = (
@@ -96,10 +96,10 @@ class Walk:
         )
         dry = self.rng.random() < 0.05
         subject = self.rng.choice(SUBJECTS)
-        free = outcome == Outcome.ISSUED or kind == Order.ROLLBACK
+        free = autonomy == Autonomy.AUTO or kind == Order.ROLLBACK
         self._ordered(
             "",
-            lambda: self.world.life.find(kind, outcome, subject=subject, dry_run=dry, **fields),
+            lambda: self.world.life.find(kind, autonomy, subject=subject, dry_run=dry, **fields),
             free,
         )
 

@@ -33,7 +33,7 @@ HOUR = 3_600_000
 
 
 def waiting(life: Life, kind: Order = Order.DEPLOY, **fields: str) -> CommandRow:
-    decision = life.find(kind, outcome=Outcome.AWAITING_APPROVAL, **fields)
+    decision = life.find(kind, autonomy=Autonomy.APPROVE, **fields)
     row = life.row(decision.command_id)
     assert (decision.outcome, row.phase, life.issued()) == (
         Outcome.AWAITING_APPROVAL,

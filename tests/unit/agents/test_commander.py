@@ -139,12 +139,10 @@ def test_tokens_grow_within_a_target_and_not_across_them() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "outcome", [Outcome.HELD, Outcome.PROPOSED, Outcome.OBSERVED, Outcome.UNKNOWN]
-)
-def test_what_is_not_to_be_issued_leaves_no_trace(outcome: Outcome) -> None:
+@pytest.mark.parametrize("autonomy", [Autonomy.PROPOSE, Autonomy.OBSERVE, Autonomy.UNKNOWN])
+def test_what_is_not_to_be_issued_leaves_no_trace(autonomy: Autonomy) -> None:
     life = Life()
-    assert life.find(outcome=outcome).command_id is None
+    assert life.find(autonomy=autonomy).command_id is None
     assert (life.outputs, life.rows(), len(life.tables.subjects.subjects)) == ([], [], 0)
 
 
@@ -251,7 +249,7 @@ def test_a_deployer_that_refuses_is_not_asked_again() -> None:
 def test_a_rollback_makes_deployments_to_its_target_pointless() -> None:
     life = Life()
     life.find(Order.DEPLOY, variant="c")
-    life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL, variant="d")
+    life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE, variant="d")
     life.find(Order.DEPLOY, subject="shop")
     life.find(Order.DEPLOY, environment="staging")
     life.find(Order.RETRAIN)
@@ -274,7 +272,7 @@ def test_evidence_that_waited_too_long_orders_a_dry_run() -> None:
 
 def test_a_status_of_what_still_waits_is_refused() -> None:
     life = Life()
-    decision = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL)
+    decision = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE)
     assert life.issued() == []
     said = life.status(stored(life.row(decision.command_id)), Status.COMPLETED)
     life.send(STATUS, [replace(said, event_id=event_uuid("stray"))])

@@ -29,7 +29,6 @@ from schemas.records import (
     FailureAnalysis,
     Operator,
     Order,
-    Outcome,
     Phase,
     Policy,
     RequestKind,
@@ -125,7 +124,7 @@ def test_a_rollback_that_waited_in_vain_was_rejected_or_cancelled_is_told_at_onc
         ("cancel", "rollback not done"),
     ):
         life = Life()
-        decision = life.find(outcome=Outcome.AWAITING_APPROVAL)
+        decision = life.find(autonomy=Autonomy.APPROVE)
         if end == "lapse":
             life.wait(8 * MINUTE)
             life.wait(8 * MINUTE)
@@ -138,7 +137,7 @@ def test_a_rollback_that_waited_in_vain_was_rejected_or_cancelled_is_told_at_onc
 
 def test_a_rollback_that_is_stale_when_it_is_approved_is_told_at_once() -> None:
     life = Life()
-    decision = life.find(outcome=Outcome.AWAITING_APPROVAL)
+    decision = life.find(autonomy=Autonomy.APPROVE)
     life.send(SPECS, [spec(status=ExperimentStatus.STOPPED, event_id="stopped")])
     life.review(life.row(decision.command_id), ReviewVerdict.APPROVE)
     assert life.row(decision.command_id).phase == Phase.STALE
@@ -150,7 +149,7 @@ def test_a_rollback_that_makes_way_for_a_deployment_is_told_and_for_another_roll
 ):
     for kind, expected in ((RequestKind.DEPLOY, [NOT_DONE]), (RequestKind.ROLLBACK, [])):
         life = Life(DEPLOYS)
-        decision = life.find(outcome=Outcome.AWAITING_APPROVAL)
+        decision = life.find(autonomy=Autonomy.APPROVE)
         like = {"experiment_id": "exp", "variant": "b", "model_version": "v2"}
         life.ask(
             kind, **({"variant": "c", "to_version": "v1"} if kind == RequestKind.DEPLOY else like)

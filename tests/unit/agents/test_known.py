@@ -16,7 +16,7 @@ from agents.flow.ingress import ColumnarInput, Findings
 from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.pipeline import rebuild
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
-from schemas.records import Alert, Order, Outcome, Phase, Policy, RequestKind, Status
+from schemas.records import Alert, Autonomy, Order, Outcome, Phase, Policy, RequestKind, Status
 from state.partition.partition_state import PartitionState
 from tests.builders import CODEC, NOON, metric, result, spec
 from tests.life import Life
@@ -125,7 +125,7 @@ def test_a_storm_of_others_holds_no_alert_of_a_known_subject(evil: str) -> None:
     met(life, *names)
     life.send(SPECS, [spec(subject="bot")])
     for name in [*names, "bot"]:
-        life.find(subject=name, outcome=Outcome.AWAITING_APPROVAL)
+        life.find(subject=name, autonomy=Autonomy.APPROVE)
     life.wait(APPROVAL_MS[Order.ROLLBACK])
     life.wait(APPROVAL_MS[Order.ROLLBACK])
     told = [

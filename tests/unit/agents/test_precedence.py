@@ -99,8 +99,8 @@ def test_an_undo_does_not_take_the_place_of_a_later_order_that_waits() -> None:
 
 def test_an_older_order_that_is_approved_last_does_not_win() -> None:
     life = Life()
-    older = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL, variant="b")
-    newer = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL, variant="c")
+    older = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE, variant="b")
+    newer = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE, variant="c")
     life.review(life.row(newer.command_id), ReviewVerdict.APPROVE)
     assert life.row(older.command_id).phase == Phase.SUPERSEDED
     life.review(life.row(older.command_id), ReviewVerdict.APPROVE)
@@ -110,8 +110,8 @@ def test_an_older_order_that_is_approved_last_does_not_win() -> None:
 
 def test_what_is_approved_first_gives_way_to_what_was_ordered_later() -> None:
     life = Life()
-    older = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL, variant="b")
-    newer = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL, variant="c")
+    older = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE, variant="b")
+    newer = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE, variant="c")
     life.review(life.row(older.command_id), ReviewVerdict.APPROVE)
     assert life.row(newer.command_id).phase == Phase.PENDING_APPROVAL
     life.review(life.row(newer.command_id), ReviewVerdict.APPROVE)
@@ -132,10 +132,10 @@ def test_rollbacks_of_two_things_stand_beside_each_other_and_of_one_the_later_wi
     assert life.phases() == [Phase.SUPERSEDED, Phase.SUPERSEDED, Phase.SUPERSEDED, Phase.ISSUED]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.AWAITING_APPROVAL, Outcome.ISSUED])
-def test_what_a_later_rollback_takes_out_no_older_rollback_brings_back(outcome: Outcome) -> None:
+@pytest.mark.parametrize("autonomy", [Autonomy.APPROVE, Autonomy.AUTO])
+def test_what_a_later_rollback_takes_out_no_older_rollback_brings_back(autonomy: Autonomy) -> None:
     life = Life()
-    older = life.find(outcome=outcome, variant=None, model_version="v2", to_version="v3")
+    older = life.find(autonomy=autonomy, variant=None, model_version="v2", to_version="v3")
     newer = life.find(variant=None, model_version="v3", to_version=None, ordinal="v3")
     assert (life.row(older.command_id).phase, life.row(newer.command_id).phase) == (
         Phase.SUPERSEDED,

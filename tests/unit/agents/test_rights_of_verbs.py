@@ -102,7 +102,7 @@ def test_what_was_taken_out_or_never_in_is_not_gone_back_to(how: str) -> None:
             model_version="v5",
             to_version="v5",
             dry_run=True,
-            outcome=Outcome.ISSUED,
+            autonomy=Autonomy.AUTO,
         )
         life.review(life.rows()[-1], APPROVE)
         life.report(life.issued()[-1], Status.COMPLETED)
@@ -142,7 +142,7 @@ def test_a_baseline_that_a_spec_names_without_results_is_not_put_in_by_an_undoin
 
 def test_a_request_that_nobody_approved_keeps_automation_off_nothing() -> None:
     life = Life()
-    life.find(Order.ROLLBACK, outcome=Outcome.AWAITING_APPROVAL)
+    life.find(Order.ROLLBACK, autonomy=Autonomy.APPROVE)
     life.ask(DEPLOY, to_version="v9", by="ann")
     assert life.phases() == [Phase.PENDING_APPROVAL, Phase.PENDING_APPROVAL], "a rollback waits on"
     assert life.find(Order.ROLLBACK, variant="c").outcome == Outcome.ISSUED, (

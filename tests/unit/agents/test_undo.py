@@ -10,6 +10,7 @@ from schemas.catalog import ALERTS
 from schemas.ids import command_id
 from schemas.records import (
     Alert,
+    Autonomy,
     Command,
     DeployCommand,
     Order,
@@ -38,7 +39,7 @@ def deployed(life: Life, *variants: str) -> list[Command]:
 
 def test_what_waits_is_cancelled_without_a_trace_outside() -> None:
     life = Life()
-    decision = life.find(Order.DEPLOY, outcome=Outcome.AWAITING_APPROVAL)
+    decision = life.find(Order.DEPLOY, autonomy=Autonomy.APPROVE)
     life.ask(RequestKind.CANCEL, command_id=decision.command_id)
     assert (life.phases(), life.issued()) == ([Phase.CANCELLED], [])
 

@@ -68,7 +68,7 @@ READ: dict[str, dict[str, str]] = {
         "agents/experiments/plan/derived_columns.py": "alpha min_count",
         "agents/experiments/plan/terms.py": "treatments share_steps metrics follows_rollout "
         "ends_at control",
-        "agents/commands/autonomy.py": "autonomy",
+        "agents/commands/circumstances.py": "autonomy",
         "agents/experiments/verdicts/verdict_wording.py": "candidate_version baseline_version",
         "agents/flow/findings.py": "environment",
     },
