@@ -2,8 +2,7 @@
 
 `--random-order-seed N` shuffles the modules, and the tests in each; `--random-order=all` shuffles
 tests across modules too. A seed that nobody named is drawn; the header of the run says which it
-was. Tests of a module that is marked `in_order` build on each other, and stay together as they are
-written.
+was.
 """
 
 from collections import defaultdict
@@ -48,9 +47,11 @@ def shuffle(items: list[pytest.Item], config: pytest.Config) -> None:
     if seed is None:
         return
     chance = np.random.default_rng(seed)
-    across = config.option.random_order == "all"
-    blocks = [block for module in _modules(items) for block in _blocks(module, chance, across)]
-    items[:] = [item for block in _shuffled(blocks, chance) for item in block]
+    if config.option.random_order == "all":
+        items[:] = _shuffled(items, chance)
+        return
+    modules = [_shuffled(module, chance) for module in _modules(items)]
+    items[:] = [item for module in _shuffled(modules, chance) for item in module]
 
 
 def _modules(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
@@ -58,17 +59,6 @@ def _modules(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
     for item in items:
         found[str(item.path)].append(item)
     return list(found.values())
-
-
-def _blocks(
-    module: list[pytest.Item], chance: np.random.Generator, across: bool
-) -> list[list[pytest.Item]]:
-    """What stays together of a module."""
-    if module[0].get_closest_marker("in_order") is not None:
-        return [module]
-    if across:
-        return [[item] for item in module]
-    return [_shuffled(module, chance)]
 
 
 def _shuffled(given: Sequence[T], chance: np.random.Generator) -> list[T]:

@@ -25,8 +25,10 @@ CODEC = newer_codec()
 Place = tuple[str, int]
 
 
-def planted(n: int, seed: int = 7, experiments: int = 24) -> Iterable[ExperimentResult]:
-    """Results of experiments of which every third loses conversion."""
+def planted(
+    n: int, seed: int = 7, experiments: int = 24, harmed: float = 0.12
+) -> Iterable[ExperimentResult]:
+    """Results of experiments with a conversion of 0.2, of which every third loses: to `harmed`."""
     rng = np.random.default_rng(seed)
     which, treated, luck = rng.integers(experiments, size=n), rng.random(n) < 0.5, rng.random(n)
     for i in range(n):
@@ -36,7 +38,7 @@ def planted(n: int, seed: int = 7, experiments: int = 24) -> Iterable[Experiment
             subject=f"bot-{which[i] % 12}",
             experiment_id=f"exp-{which[i]}",
             variant="b" if treated[i] else "control",
-            sum=float(luck[i] < (0.12 if lost else 0.2)),
+            sum=float(luck[i] < (harmed if lost else 0.2)),
         )
 
 

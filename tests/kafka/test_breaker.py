@@ -16,7 +16,7 @@ from tests.builders import result
 from tests.kafka.logs import ends_of, fates, send, table
 from tests.kafka.running import Threaded, changed, own_topics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
+pytestmark = pytest.mark.kafka
 SLICE = 200
 GARBAGE = 1_200  # of each of three tenants
 PARTITIONS = 4
@@ -29,7 +29,7 @@ WELL = next(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def settings(kafka: str) -> Iterator[Settings]:
     with own_topics(kafka, batch=SLICE) as chosen:
         keys = [name for _ in range(GARBAGE) for name in ILL]
@@ -55,7 +55,7 @@ def gauge(name: str) -> float | None:
     )
 
 
-def test_asked_to_it_stops_where_all_are_bad_and_a_restart_takes_in_a_thousand_more(
+def test_asked_to_it_stops_where_all_are_bad_and_not_asked_to_it_reaches_what_waits_behind(
     settings: Settings,
 ) -> None:
     stopping = changed(settings, breaker=True)
@@ -64,11 +64,6 @@ def test_asked_to_it_stops_where_all_are_bad_and_a_restart_takes_in_a_thousand_m
         worker.until(lambda: (gauge("lag_records") or 0) > 100)
     assert counted(settings) == 0
     assert fates(settings).dead_letters < 3 * GARBAGE
-
-
-def test_as_it_comes_it_goes_on_and_reaches_what_waits_behind_the_garbage(
-    settings: Settings,
-) -> None:
     with Threaded(settings) as worker:
         worker.takes_in(ends_of(settings, RESULTS))
         assert gauge("breaker_open") == 0.0

@@ -38,12 +38,11 @@ from tests.kafka.console import error, lines, output
 from tests.kafka.logs import CODEC, commands, messages, send, send_planted
 from tests.kafka.running import Threaded, changed, own_topics, where
 
-pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
+pytestmark = pytest.mark.kafka
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def settings(kafka: str) -> Iterator[Settings]:
-    """A broker of this module's own: tables and journal are a broker's whole."""
     with own_topics(kafka) as chosen:
         yield chosen
 
@@ -68,7 +67,7 @@ def rows(settings: Settings, topic: str, name: str) -> dict[str, Record]:
 
 
 def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_advice(
-    settings: Settings,
+    settings: Settings, tmp_path: Path
 ) -> None:
     def advised() -> list[Decision]:
         found = decoded(settings, DECISIONS, "Decision")
@@ -93,6 +92,10 @@ def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_adv
     assert isinstance(own, PatternRow)
     assert (parent.total, own.total, own.parent) == (rollbacks, rollbacks, "CONVERSION")
     assert {one.pattern for one in failures if isinstance(one, FailureAnalysis)} == {own.pattern}
+    with (tmp_path / "replay.log").open("w") as said, redirect_stdout(said):
+        assert replay(settings) == 0, (tmp_path / "replay.log").read_text()
+    text = (tmp_path / "replay.log").read_text()
+    assert f"{len(PartitionState(0, 1).all()) * settings.partitions} tables: byte-equal" in text
 
 
 def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
@@ -151,6 +154,7 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
             return isinstance(now, TrustRow) and now.outcomes == 21
 
         worker.until(counted)
+    assert replay(settings) == 0
 
 
 def test_what_people_say_at_the_command_line_becomes_trust(settings: Settings) -> None:
@@ -184,23 +188,17 @@ def test_what_people_say_at_the_command_line_becomes_trust(settings: Settings) -
         assert ("CONSENSUS", "strategy") in consensus
         output("initialise-trust", "acme/writer", "--by", "ann", *at)
         worker.until(lambda: trusted() == {"acme/writer": 0, "acme/reader": 1})
+    assert replay(settings) == 0
     wrong = error("recommend", "a\x07b", "run-1", *say)
     assert "The processor would refuse it" in wrong
     assert "agent_id" in wrong
 
 
-def test_a_rank_is_asked_of_the_redis_that_is_named(settings: Settings) -> None:
+def test_a_rank_is_asked_of_the_redis_that_is_named() -> None:
     assert "Set MENDSTREAM_REDIS_URL" in error("rank", "trust-scores")
     assert "no rank 'beauty'" in error("rank", "trust-scores", "--by", "beauty")
     nowhere = {"MENDSTREAM_REDIS_URL": "unix:///nonexistent/redis.sock"}
     assert "Redis does not answer" in error("rank", "trust-scores", env=nowhere)
-
-
-def test_all_of_it_replays_to_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
-    with (tmp_path / "replay.log").open("w") as said, redirect_stdout(said):
-        assert replay(settings) == 0, (tmp_path / "replay.log").read_text()
-    text = (tmp_path / "replay.log").read_text()
-    assert f"{len(PartitionState(0, 1).all()) * settings.partitions} tables: byte-equal" in text
 
 
 def test_without_learning_recommendations_change_nothing_and_decisions_go_on(kafka: str) -> None:

@@ -1,5 +1,5 @@
 """Workers come, go, freeze and die under load, and so does the broker: the commands are those of a
-calm run.
+calm run, each record had one fate, and the replay gives the same bytes.
 """
 
 import signal
@@ -13,7 +13,6 @@ from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
 from schemas.records import ArmRow
 from streams.history.replay import main as replay
 from streams.kafka.backend import backend_of
-from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
 from tests.kafka.logs import (
@@ -30,10 +29,12 @@ from tests.kafka.logs import (
     specs,
     table,
 )
-from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafka
+from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafka, own_topics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
+pytestmark = pytest.mark.kafka
 EXPERIMENTS = 12  # four of them with planted harm
+HARMED = 0.05  # the conversion of their treatments
+ENOUGH = 10_000  # results, after which at least three are rolled back
 FAST = {
     "session_timeout_ms": 1_500,
     "transaction_timeout_ms": 5_000,
@@ -42,22 +43,22 @@ FAST = {
 }
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[tuple[EmbeddedKafka, Settings]]:
-    with own_kafka(EAGER, **FAST) as both:
-        send(both[1], SPECS, specs(EXPERIMENTS))
-        yield both
+@pytest.fixture
+def settings(kafka: str) -> Iterator[Settings]:
+    with own_topics(kafka, **FAST) as chosen:
+        yield chosen
 
 
-@pytest.fixture(scope="module")
-def settings(broker: tuple[EmbeddedKafka, Settings]) -> Settings:
-    return broker[1]
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def load(settings: Settings) -> Feeder:
-    """One stream of results through all tests of this module."""
-    return Feeder(settings, RESULTS, iter(planted(1_000_000, experiments=EXPERIMENTS)), each=40)
+    return fed(settings)
+
+
+def fed(settings: Settings) -> Feeder:
+    """A stream of results, in which harm is found after some thousands."""
+    send(settings, SPECS, specs(EXPERIMENTS))
+    results = planted(1_000_000, experiments=EXPERIMENTS, harmed=HARMED)
+    return Feeder(settings, RESULTS, iter(results), each=40)
 
 
 def worker(settings: Settings, slot: str, folder: Path) -> Child:
@@ -75,7 +76,7 @@ def taken_in(settings: Settings) -> bool:
 
 def settled(settings: Settings, load: Feeder) -> None:
     """All that was sent is applied once, and nothing tells that anything happened meanwhile."""
-    load.feed(0)
+    load.feed(max(0, ENOUGH - load.sent))
     assert wait_until(lambda: taken_in(settings), SECONDS)
     rows = [
         row
@@ -88,6 +89,9 @@ def settled(settings: Settings, load: Feeder) -> None:
     assert len({(each.command_id, each.attempt) for each in found}) == len(found)
     for entries in journal(settings).values():
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+    assert fates(settings).all() == delivered(settings)
+    assert len(found) >= 3, "the planted harm must be found, or this says nothing"
+    assert replay(settings) == 0
 
 
 def test_a_worker_that_joins_takes_half_and_gives_it_back_as_it_leaves(
@@ -153,7 +157,7 @@ def test_a_group_shared_with_a_stranger_is_refused(settings: Settings, tmp_path:
             }
         )
     )
-    stranger.subscribe([RESULTS])
+    stranger.subscribe([RESULTS], *[lambda _consumer, _parts: None] * 3)
     with worker(settings, "a", tmp_path) as refusing:
         assert wait_until(lambda: stranger.poll(0.05) is None and refusing.ended, SECONDS)
         assert refusing.wait() == 1
@@ -165,14 +169,13 @@ def test_a_group_shared_with_a_stranger_is_refused(settings: Settings, tmp_path:
     )
 
 
-def test_a_broker_that_dies_in_the_middle_costs_no_record(
-    broker: tuple[EmbeddedKafka, Settings], load: Feeder, tmp_path: Path
-) -> None:
+def test_a_broker_that_dies_in_the_middle_costs_no_record(tmp_path: Path) -> None:
     """A worker may ride it out or crash; one that waited for ever for the end of its commit did
     neither.
     """
-    embedded, settings = broker
     with ExitStack() as ends:
+        embedded, settings = ends.enter_context(own_kafka(EAGER, **FAST))
+        load = fed(settings)
         workers = [ends.enter_context(worker(settings, "a", tmp_path))]
         workers[0].awaits("restored")
         begun = load.sent
@@ -193,11 +196,3 @@ def test_a_broker_that_dies_in_the_middle_costs_no_record(
         workers[-1].send(signal.SIGTERM)
         assert workers[-1].wait(5.0) == 0
         assert "Traceback" not in workers[-1].log.read_text()
-
-
-def test_after_all_of_it_each_record_had_one_fate_and_the_replay_gives_the_same_bytes(
-    settings: Settings,
-) -> None:
-    assert fates(settings).all() == delivered(settings)
-    assert len(commands(settings)) >= 3, "the planted harm must be found, or this says nothing"
-    assert replay(settings) == 0

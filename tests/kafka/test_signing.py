@@ -23,7 +23,7 @@ from tests.kafka.console import output
 from tests.kafka.logs import CODEC, ends_of, headers, messages, send
 from tests.kafka.running import SECONDS, Child, Threaded, changed, own_topics, where
 
-pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
+pytestmark = pytest.mark.kafka
 TOPIC = COMMANDS["ROLLBACK"]
 
 
@@ -38,19 +38,20 @@ class Signed:
     ids: tuple[str, str]  # the old key, the new one
 
 
-@pytest.fixture(scope="module")
-def signed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
+@pytest.fixture
+def signed(kafka: str, tmp_path: Path) -> Iterator[Signed]:
     """A worker ordered a rollback of `early`, another one with the next key one of `late`."""
-    home = tmp_path_factory.mktemp("signed")
-    lines = [output("keys", "new", home / name) for name in ("old.pem", "new.pem")]
-    (home / "keys.txt").write_text("".join(lines))
+    lines = [output("keys", "new", tmp_path / name) for name in ("old.pem", "new.pem")]
+    (tmp_path / "keys.txt").write_text("".join(lines))
     old, new = (line.split()[0] for line in lines)
-    with own_topics(kafka, signing_key=str(home / "old.pem")) as settings:
+    with own_topics(kafka, signing_key=str(tmp_path / "old.pem")) as settings:
         send(settings, SPECS, [spec(event_id=name, subject=name) for name in ("early", "late")])
         with Threaded(settings) as worker:
             send(settings, RESULTS, _harmed("early"))
             worker.takes_in(ends_of(settings, RESULTS))
-        with Child(changed(settings, signing_key=str(home / "new.pem")), home / "log") as child:
+        with Child(
+            changed(settings, signing_key=str(tmp_path / "new.pem")), tmp_path / "log"
+        ) as child:
             child.awaits(f"commands are signed with key {new}")
             child.awaits("restored")
             send(settings, RESULTS, _harmed("late"))
@@ -59,10 +60,10 @@ def signed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sig
             )
             child.send(signal.SIGTERM)
             assert child.wait() == 0, child.log.read_text()
-        yield Signed(settings, home / "keys.txt", (old, new))
+        yield Signed(settings, tmp_path / "keys.txt", (old, new))
 
 
-def test_a_deployer_takes_what_the_processors_wrote_and_a_replay_gives_the_same(
+def test_a_deployer_takes_what_the_processors_wrote_and_refuses_what_a_thief_adds(
     signed: Signed,
 ) -> None:
     found = _written(signed.settings)
@@ -80,12 +81,22 @@ def test_a_deployer_takes_what_the_processors_wrote_and_a_replay_gives_the_same(
         "why", _decoded(found[0])["decision_id"], *here
     )
 
+    _steal(signed, found[0])
+    own = found[0].partition()
+    there = [each for each in _written(signed.settings) if each.partition() == own]
+    ledger = Ledger()
+    assert [_refusal(each, signed, ledger) for each in (found[0], *there[-3:])] == [
+        "",
+        "SEEN",
+        "BAD_SIGNATURE",
+        "UNSIGNED",
+    ]
 
-def test_a_deployer_refuses_what_somebody_else_writes_there(signed: Signed) -> None:
+
+def _steal(signed: Signed, own: Message) -> None:
     """A thief who may write to the topic, and has read what stands there, sends it again, altered,
     and unsigned.
     """
-    own = _written(signed.settings)[0]
     command = CODEC.decode(TYPES[TOPIC], own.value())
     assert isinstance(command, RollbackCommand)
     altered = CODEC.encode(replace(command, variant="control"))
@@ -97,14 +108,6 @@ def test_a_deployer_refuses_what_somebody_else_writes_there(signed: Signed) -> N
     ):
         producer.produce(TOPIC, value, own.key(), own.partition() or 0, headers=list(kept))
     assert producer.flush(SECONDS) == 0
-    found = [each for each in _written(signed.settings) if each.partition() == own.partition()]
-    ledger = Ledger()
-    assert [_refusal(each, signed, ledger) for each in (own, *found[-3:])] == [
-        "",
-        "SEEN",
-        "BAD_SIGNATURE",
-        "UNSIGNED",
-    ]
 
 
 def _written(settings: Settings) -> list[Message]:

@@ -4,6 +4,7 @@ made of the same log.
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from tests.kafka.console import error, output
 from tests.kafka.logs import CODEC, commands, ends_of, send, standing
 from tests.kafka.running import Threaded, forget, own_topics, where
 
-pytestmark = [pytest.mark.kafka, pytest.mark.in_order]
+pytestmark = pytest.mark.kafka
 RECORDED = Policy(
     event_id=event_uuid("recorded"),
     policy_id="all",
@@ -48,9 +49,24 @@ Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
 @pytest.fixture(scope="module")
 def settings(kafka: str) -> Iterator[Settings]:
-    """A broker on which a worker decided on five subjects and a deployer answered; nobody works
-    there any more.
+    """Topics on which a worker decided on five subjects and a deployer answered; nobody works there
+    any more, and no test writes to them.
     """
+    with decided_topics(kafka) as chosen:
+        yield chosen
+
+
+@pytest.fixture(scope="module")
+def spoilt(kafka: str) -> Iterator[Settings]:
+    """The same once more, for tests that forge and delete, each what concerns a subject of its own;
+    the partition of `faint` is no other subject's.
+    """
+    with decided_topics(kafka) as chosen:
+        yield chosen
+
+
+@contextmanager
+def decided_topics(kafka: str) -> Iterator[Settings]:
     with own_topics(kafka) as chosen:
         send(chosen, POLICIES, [RECORDED], [RECORDED.policy_id])
         send(chosen, SPECS, [_spec("shop"), _spec("altered")])
@@ -75,6 +91,15 @@ def settings(kafka: str) -> Iterator[Settings]:
 
 @pytest.fixture
 def cli(settings: Settings, tmp_path: Path) -> Cli:
+    return runner(settings, tmp_path)
+
+
+@pytest.fixture
+def cli_of_spoilt(spoilt: Settings, tmp_path: Path) -> Cli:
+    return runner(spoilt, tmp_path)
+
+
+def runner(settings: Settings, tmp_path: Path) -> Cli:
     """Runs a command in this process: its exit code, its JSON, what it printed."""
 
     def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
@@ -227,16 +252,16 @@ def test_under_a_stricter_level_a_rollback_falls_later_or_never(
 
 
 def test_a_forged_decision_is_told_by_the_field_that_was_changed(
-    settings: Settings, cli: Cli
+    spoilt: Settings, cli_of_spoilt: Cli
 ) -> None:
-    (decision,) = decided(settings, "altered", Verdict.HARM)
+    (decision,) = decided(spoilt, "altered", Verdict.HARM)
     (proof,) = decision.evidence
     # Its evidence names an earlier record, so that a fold which trusts it would stop too early.
     forged = replace(
         decision, rule="a feeling", evidence=(replace(proof, last_offset=proof.last_offset - 3),)
     )
-    send(settings, DECISIONS, [forged])
-    code, report, said = cli("why", decision.decision_id)
+    send(spoilt, DECISIONS, [forged])
+    code, report, said = cli_of_spoilt("why", decision.decision_id)
     changed = {
         "rule": ("a feeling", decision.rule),
         "evidence[0].last_offset": (proof.last_offset - 3, proof.last_offset),
@@ -245,51 +270,53 @@ def test_a_forged_decision_is_told_by_the_field_that_was_changed(
     assert "a feeling" in said
     assert "byte-equal" not in said
     # The forgery alone stands.
-    forget(settings, [TopicPartition(DECISIONS, proof.partition, 1)])
-    code, report, _ = cli("why", decision.decision_id)
+    forget(spoilt, [TopicPartition(DECISIONS, proof.partition, 1)])
+    code, report, _ = cli_of_spoilt("why", decision.decision_id)
     assert (code, told(report)) == (1, changed)
     assert report["replayed"]["after"].endswith(f" offset {proof.last_offset}")
     assert sum(arm["count"] for arm in report["replayed"]["rows"]["tables.arms.v1"]) == proof.count
 
 
-def test_a_decision_that_the_log_does_not_give_is_told(settings: Settings, cli: Cli) -> None:
-    (decision,) = decided(settings, "plain", Verdict.HARM)
+def test_a_decision_that_the_log_does_not_give_is_told(
+    spoilt: Settings, cli_of_spoilt: Cli
+) -> None:
+    (decision,) = decided(spoilt, "shop", Verdict.HARM)
     send(
-        settings,
+        spoilt,
         DECISIONS,
         [replace(decision, decision_id="invented-decision", outcome=Outcome.HELD)],
     )
-    code, report, said = cli("why", "invented-decision")
+    code, report, said = cli_of_spoilt("why", "invented-decision")
     assert (code, report["replayed"]) == (1, None)
     assert "Neither log nor journal gives this decision" in said
     assert told(report)["decision"] == ("stands", "not given")
-    send(settings, DECISIONS, [replace(decision, decision_id="invented-another")])
-    said = error("why", "invented", *where(settings))
+    send(spoilt, DECISIONS, [replace(decision, decision_id="invented-another")])
+    said = error("why", "invented", *where(spoilt))
     assert said.startswith("2 decisions have ids that begin with 'invented': invented-")
     assert said.endswith("Give more of it.")
 
 
-def test_a_forged_command_is_told_by_its_field(settings: Settings, cli: Cli) -> None:
-    (decision,) = decided(settings, "plain", Verdict.HARM)
+def test_a_forged_command_is_told_by_its_field(spoilt: Settings, cli_of_spoilt: Cli) -> None:
+    (decision,) = decided(spoilt, "plain", Verdict.HARM)
     (stands,) = [
-        value for _, key, value in standing(settings, COMMANDS["ROLLBACK"]) if key == "plain"
+        value for _, key, value in standing(spoilt, COMMANDS["ROLLBACK"]) if key == "plain"
     ]
     command = CODEC.decode("RollbackCommand", stands)
-    send(settings, COMMANDS["ROLLBACK"], [replace(command, variant="control")])
-    code, report, _ = cli("why", decision.decision_id)
+    send(spoilt, COMMANDS["ROLLBACK"], [replace(command, variant="control")])
+    code, report, _ = cli_of_spoilt("why", decision.decision_id)
     assert code == 1
     assert told(report) == {"variant": ("control", "b"), "records": (2, 1)}
 
 
-def test_a_log_that_was_not_kept_is_told(settings: Settings, tmp_path: Path) -> None:
-    (decision,) = decided(settings, "faint", Verdict.HARM)
-    partition = partition_of("faint", settings.partitions)
-    forget(settings, [TopicPartition(RESULTS, partition, 5)])
+def test_a_log_that_was_not_kept_is_told(spoilt: Settings, tmp_path: Path) -> None:
+    (decision,) = decided(spoilt, "faint", Verdict.HARM)
+    partition = partition_of("faint", spoilt.partitions)
+    forget(spoilt, [TopicPartition(RESULTS, partition, 5)])
     wanted = (
         f"{RESULTS}/{partition} begins at offset 5; the journal needs 0. The log was not kept "
         "that long"
     )
-    here = where(settings)
+    here = where(spoilt)
     assert error("why", decision.decision_id, *here).startswith(wanted)
     (tmp_path / "policy.yaml").write_text("policy_id: other\n")
     assert "begins at offset" in error("backtest", "--policy", tmp_path / "policy.yaml", *here)

@@ -1,4 +1,4 @@
-"""A random order is the seed's, loses no test, and keeps modules together that must be."""
+"""A random order is the seed's, loses no test, and keeps modules together unless asked not to."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +9,8 @@ import pytest
 from tests.ordering import described, draw_seed, shuffle
 
 
-def item(module: str, number: int, in_order: bool = False) -> Any:
-    marker = object() if in_order else None
-    return SimpleNamespace(
-        path=Path(module), number=number, get_closest_marker=lambda _name: marker
-    )
+def item(module: str, number: int) -> Any:
+    return SimpleNamespace(path=Path(module), number=number)
 
 
 def config(seed: int | None, what: str | None = None) -> Any:
@@ -21,7 +18,7 @@ def config(seed: int | None, what: str | None = None) -> Any:
 
 
 def ordered(seed: int | None, what: str | None = None) -> list[tuple[str, int]]:
-    items = [item(f"test_{name}.py", n, name == "b") for name in "abcd" for n in range(9)]
+    items = [item(f"test_{name}.py", n) for name in "abcd" for n in range(9)]
     shuffle(items, config(seed, what))
     return [(str(each.path), each.number) for each in items]
 
@@ -48,13 +45,6 @@ def test_modules_are_kept_together_unless_all_is_asked_for() -> None:
     assert sorted(modules(found)) == [f"test_{name}.py" for name in "abcd"]
     assert modules(found) != sorted(modules(found))
     assert len(modules(ordered(7, "all"))) > len(modules(found))
-
-
-@pytest.mark.parametrize("what", [None, "all"])
-def test_tests_that_build_on_each_other_stay_in_their_order(what: str | None) -> None:
-    found = ordered(7, what)
-    begin = found.index(("test_b.py", 0))
-    assert found[begin : begin + 9] == [("test_b.py", n) for n in range(9)]
 
 
 def test_a_seed_that_nobody_named_is_drawn_and_said() -> None:
