@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.kafka
 EXPERIMENTS = 12  # four of them with planted harm
 HARMED = 0.05  # the conversion of their treatments
 ENOUGH = 10_000  # results, after which at least three are rolled back
-FAST = {
+FAST: dict[str, Any] = {
     "session_timeout_ms": 1_500,
     "transaction_timeout_ms": 5_000,
     "commit_ms": 20,
