@@ -29,6 +29,7 @@ NAMES = 1_000_000
 SECONDS = (
     450.0  # in which they are sent, at an even pace: each of them makes a row or a dead letter
 )
+BURST = 20  # names that are sent at once: 9 ms of them
 PROBES = 600
 PROBE_SECONDS = (
     0.2  # between two where nothing else comes; else they are spread over the stranger's time
@@ -177,10 +178,20 @@ class _Stranger:
                     break
                 except BufferError:
                     producer.poll(0.1)
-            if number % 200 == 0:
-                ahead = number / self._count * SECONDS - (monotonic() - began)
-                producer.poll(max(ahead, 0.0))
+            if number % BURST == 0:
+                serve_until(began + number / self._count * SECONDS, producer.poll)
         producer.flush(60.0)
+
+
+def serve_until(
+    moment: float, serve: Callable[[float], object], clock: Callable[[], float] = monotonic
+) -> None:
+    """Has callbacks run, once at least, until a moment of the clock, in seconds. serve: waits so
+    many seconds at most for a callback, and returns as soon as one has run.
+    """
+    serve(0.0)
+    while (left := moment - clock()) > 0.0:
+        serve(left)
 
 
 def _made_up(number: int, now: int) -> tuple[str, str, bytes]:
