@@ -30,6 +30,7 @@ class ExperimentArms:
     )  # metric -> variant -> row of the whole
     parts: dict[tuple[str, str | None, str | None], dict[str, int]] = field(default_factory=dict)
     """Rows of parts of the whole: (metric, segment, step) -> variant -> row."""
+    segments: int = 0  # of all metrics together
     rows: int = 0
 
     def of(self, metric: str, segment: str | None, step: str | None) -> dict[str, int]:
@@ -50,6 +51,7 @@ class ExperimentArms:
             group = self.arms.setdefault(metric, {})
         else:
             group = self.parts.setdefault((metric, segment, step), {})
+            self.segments += step is None and not group
         group[variant] = row
         self.rows += 1
 

@@ -3,17 +3,21 @@ the rest goes on.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from agents.experiments.plan.name_limits import Room
 from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.codec.framing import MAX_BYTES
 from schemas.records import Direction, ExperimentResult, MetricKind, MetricSpec, ResultKind, Role
 from schemas.row_limits import METRICS_MAX, SEGMENTS_MAX, SNAPSHOT_BYTES_MAX, VARIANTS_MAX
 from schemas.validation.specs_and_policies import check_spec
+from state.storage.table import row_key
 from streams.runtime.message_sizes import RECORD_BYTES
 from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 from tests.loop import Loop, rows
@@ -104,6 +108,10 @@ def test_metrics_and_segments_are_bounded_too() -> None:
     effects = fold(piece(RESULTS, records), state, CODEC)
     assert [one.reason for one in effects.refused] == ["TOO_MANY_SEGMENTS"] * 7
     assert effects.applied == SEGMENTS_MAX
+    at = SEGMENTS_MAX + 7
+    later = sent([result(at, segment="s0"), result(at + 1, segment=f"s{SEGMENTS_MAX}")], at)
+    effects = fold(piece(RESULTS, later), state, CODEC)
+    assert [(one.index, one.reason) for one in effects.refused] == [(1, "TOO_MANY_SEGMENTS")]
 
 
 def hostile(n: int, seed: int) -> list[ExperimentResult]:
@@ -155,3 +163,23 @@ def test_snapshots_of_many_arms_and_segments_make_a_row_that_fits() -> None:
     assert "TOO_MANY_PARTS" in {each.split(":")[0] for each in loop.refused}
     assert SNAPSHOT_BYTES_MAX // 2 < largest(loop) < RECORD_BYTES
     assert json.dumps(loop.refused[0])
+
+
+class Unwalked(dict[Any, Any]):
+    """Entries that are looked up and never walked through."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("all names of an experiment were looked at")
+
+
+def test_a_strange_name_costs_no_look_at_all_segments_that_are_known() -> None:
+    loop = Loop()
+    sent_ones = [result(n, segment=f"s{n}") for n in range(50)]
+    loop.send(RESULTS, sent_ones)
+    number = loop.tables.experiments.index.number(row_key("bot", "exp"))
+    assert number is not None
+    arms = loop.tables.experiments.index[number]
+    arms.parts = Unwalked(arms.parts)
+    room = Room(loop.tables.experiments, "bot", "exp")
+    assert room.admit("conversion", "control", "another") is None
+    assert arms.segments == 50
