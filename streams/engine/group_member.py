@@ -17,6 +17,7 @@ from schemas.catalog import TICKS
 from schemas.codec.framing import Codec
 from schemas.refusals import DecodeError
 from streams.engine import silence_metrics
+from streams.engine.batch_size import BatchSize
 from streams.engine.broadcast import Broadcast
 from streams.engine.circuit_breaker import Breaker, Key
 from streams.engine.lag import forget, measure
@@ -77,7 +78,8 @@ class GroupMember(Generic[S]):
     """The consumer of one worker, and the partitions that the group gave it.
 
     owned: each partition that is restored, by its number. Only the callbacks of this class set it,
-    always as a whole: it is empty before the first assignment and after a release.
+    always as a whole: it is empty before the first assignment and after a release. batch: how many
+    records a poll brings, of which the loop says how long it folded them.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class GroupMember(Generic[S]):
         self._breaker = Breaker(settings.breaker)
         self._box = box
         self.owned: dict[int, Owned[S]] = {}
+        self.batch = BatchSize(settings.batch)
         self._failure: BaseException | None = None
         self._heard = LastClientError()
         self._consumer = self._connected()
 
     def poll(self) -> list[Message]:
-        """The next record as soon as it is there, and with it all that are there already.
+        """The next record as soon as it is there, and with it those that are there already, as many
+        as are folded soon.
 
         Raises what a callback failed with, and Crash or MendstreamError for what Kafka says in
         place of a record.
@@ -149,7 +153,7 @@ class GroupMember(Generic[S]):
         if first is None:
             return []
         owned = self.owned
-        rest = self._consumer.consume(self._settings.batch, timeout=0)
+        rest = self._consumer.consume(self.batch.records, timeout=0)
         # A rebalance in between begins every partition anew where its journal ends: the first
         # record comes again.
         return [first, *rest] if owned is self.owned or first.error() is not None else rest

@@ -110,10 +110,14 @@ class Processor(Generic[S]):
         self._health.alive()
         self._transactions.poll()
         self._box.uncommitted.settled(self._committed)
-        for topic, partition, records in by_place(self._member.poll(), self._topology.inputs):
+        messages, folding = self._member.poll(), 0.0
+        for topic, partition, records in by_place(messages, self._topology.inputs):
+            began = self._backend.monotonic()
             self.fold(topic, partition, records)
+            folding += self._backend.monotonic() - began
             if self._urgent and not self._transactions.busy:
                 self._commit(self._urgent)  # the other partitions are folded while it is written
+        self._member.batch.folded(len(messages), folding)
         self._take_broadcast()
         self._commit(self._due())
         self._ticker.tick(self._member.owned, self._backend.now_ms())

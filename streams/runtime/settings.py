@@ -111,7 +111,12 @@ class Settings(BaseSettings):
     commit_ms: int = Field(
         100, ge=1, le=5_000, description="longest wait of changed rows before a commit"
     )
-    batch: int = Field(20_000, ge=1, le=100_000, description="most records taken in one poll")
+    batch: int = Field(
+        20_000,
+        ge=1,
+        le=100_000,
+        description="most records taken in one poll; fewer where folding takes long",
+    )
     learning_enabled: bool = Field(
         True, description="false: recommendations earn no trust, and every boost is 0"
     )
