@@ -20,9 +20,9 @@ from hypothesis import settings
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime import redaction
 from streams.runtime.errors import MendstreamError
-from tests import containers, ordering
-from tests.containers import ContainerKafka
-from tests.data.shared import FOLDER
+from tests.support import containers, ordering
+from tests.support.containers import ContainerKafka
+from tests.support.shared_data import FOLDER
 
 CLOSED_ROOMS = {
     "unit",
@@ -108,10 +108,11 @@ def no_secrets() -> Iterator[None]:
 def kafka() -> Iterator[str]:
     """The bootstrap address of one Kafka for the whole run.
 
-    Who needs topics takes some of a prefix of their own (tests/kafka/running.py: own_topics); who
-    kills or configures a broker starts another.
+    Who needs topics takes some of a prefix of their own (tests/support/kafka/running.py:
+    own_topics); who kills or configures a broker starts another.
     """
-    from tests.kafka.running import SHARED  # imports the engine, which closed rooms may not need
+    # imports the engine, which closed rooms may not need
+    from tests.support.kafka.running import SHARED
 
     if bootstrap := os.environ.get("MENDSTREAM_BOOTSTRAP"):
         yield bootstrap

@@ -7,7 +7,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from tests import structure
+from tests.support import structure
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("schemas", "state", "agents", "streams")

@@ -26,8 +26,8 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from tests.builders import NOON, Sent, many, result, spec
-from tests.data.shared import decisions_of, orders_of, outputs_of, rows_of
+from tests.support.builders import NOON, Sent, many, result, spec
+from tests.support.shared_data import decisions_of, orders_of, outputs_of, rows_of
 
 FILE = "asos_experiments.csv.gz"
 DAY = 86_400_000  # ms

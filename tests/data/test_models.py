@@ -19,8 +19,8 @@ from schemas.records import (
     Order,
     Role,
 )
-from tests.builders import Sent, many, result, spec
-from tests.data.shared import orders_of, outputs_of, rows_of
+from tests.support.builders import Sent, many, result, spec
+from tests.support.shared_data import orders_of, outputs_of, rows_of
 
 OK = MetricSpec("ok", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 VERSIONS, HEAD_TO_HEAD = "llm_versions.csv.gz", "gsm8k_head_to_head.csv"

@@ -14,8 +14,8 @@ from schemas.records import (
     ShareStep,
 )
 from streams.demo.datasets import CONTROL, SHOP, shop
-from tests.builders import sent, spec
-from tests.data.shared import decisions_of, outputs_of
+from tests.support.builders import sent, spec
+from tests.support.shared_data import decisions_of, outputs_of
 
 CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 EVEN = ShareStep(from_=None, shares=(Share(CONTROL, 0.5), Share("bts", 0.5)))

@@ -18,9 +18,9 @@ from schemas.records import Alert, AlertState
 from streams.executor.http_client import Caller
 from streams.executor.notify.alertmanager import Alertmanager
 from streams.runtime.clock import now_ms, wait_until
-from tests.executor.fakes import TurnedClock
-from tests.executor.servers import Receiver, apart
 from tests.executor.test_notify import RAISED
+from tests.support.executor.fakes import TurnedClock
+from tests.support.executor.servers import Receiver, apart
 
 BINARY = shutil.which("prometheus-alertmanager")
 SECONDS = 30.0

@@ -17,8 +17,8 @@ from streams.executor.placement import PlacementPhase, TargetState, Unusable
 from streams.executor.rollout.controller import Ending
 from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
 from streams.executor.targets.placement_json import from_dict, to_dict
-from tests.builders import NOON
-from tests.executor.fakes import SHOP, Carried, TurnedClock, command
+from tests.support.builders import NOON
+from tests.support.executor.fakes import SHOP, Carried, TurnedClock, command
 
 SOUND = TargetState(
     baseline="v1",

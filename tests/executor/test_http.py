@@ -14,9 +14,9 @@ from streams.executor.rollout.controller import Ending
 from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
 from streams.executor.targets.http_target import HttpTarget
 from streams.executor.trainer import Trainer
-from tests.executor.fakes import SHOP, Carried, command
-from tests.executor.servers import Recorded, Running, served
-from tests.executor.store import Store
+from tests.support.executor.fakes import SHOP, Carried, command
+from tests.support.executor.servers import Recorded, Running, served
+from tests.support.executor.store import Store
 
 FIRST = TargetState(baseline="v1", command_id="a", attempt=1, fencing_token=2, share=5)
 OTHER = replace(FIRST, command_id="b", fencing_token=3)

@@ -19,8 +19,8 @@ from streams.executor.targets.argo_rollout import ArgoWorkload, RolloutTarget
 from streams.executor.targets.deployment_pair import DeploymentPair, DeploymentsTarget
 from streams.executor.targets.kubernetes_api import Cluster, cluster
 from streams.runtime.errors import MendstreamError
-from tests.executor.fakes import SHOP, Carried, Killed, Mortal, command
-from tests.executor.servers import Recorded, Running, served
+from tests.support.executor.fakes import SHOP, Carried, Killed, Mortal, command
+from tests.support.executor.servers import Recorded, Running, served
 
 PLAN = RolloutPlan(RolloutStrategy.CANARY, bake_seconds=20)
 IMAGE = "models/shop:{version}"

@@ -28,11 +28,11 @@ from streams.executor.notify.webhook import SIGNATURE, TIMESTAMP, Webhook, signa
 from streams.executor.retry import NotNow
 from streams.runtime.errors import MendstreamError
 from streams.runtime.metrics import REGISTRY
-from tests.builders import CODEC, NOON
-from tests.executor.fakes import TurnedClock
-from tests.executor.servers import Asked, Receiver, Running, served
-from tests.executor.smtp import MailServer
-from tests.security.certificates import Authority
+from tests.support.builders import CODEC, NOON
+from tests.support.executor.fakes import TurnedClock
+from tests.support.executor.servers import Asked, Receiver, Running, served
+from tests.support.executor.smtp import MailServer
+from tests.support.security.certificates import Authority
 
 RAISED = Alert(
     alert_id="a-1",

@@ -26,10 +26,10 @@ from streams.executor.notify import notifier
 from streams.executor.notify.notifier import Notifier
 from streams.executor.notify.routes import RoutesFile
 from streams.executor.targets_config import TargetsFile, sites_of
-from tests.builders import CODEC, NOON
-from tests.executor.fakes import SHOP, command
-from tests.executor.servers import Recorded, Running, served, serving
-from tests.executor.smtp import MailServer
+from tests.support.builders import CODEC, NOON
+from tests.support.executor.fakes import SHOP, command
+from tests.support.executor.servers import Recorded, Running, served, serving
+from tests.support.executor.smtp import MailServer
 
 CANARY = "canary/7+Zq%2B"  # as it is, it needs escapes in addresses and in JSON
 QUOTED = "canary%2F7%2BZq%252B"  # the same in an address

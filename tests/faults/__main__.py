@@ -13,8 +13,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 from streams.runtime.clock import monotonic
-from tests.faults.case import Case, Setting
 from tests.faults.cases import CASES
+from tests.support.faults.case import Case, Setting
 
 REPORT = Path(__file__).parent / "report.json"
 

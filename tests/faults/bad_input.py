@@ -22,13 +22,13 @@ from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import ERRORS, REASON
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.builders import Sent
-from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.corruption import KINDS, refusal
-from tests.faults.judge import judged, replayed
-from tests.faults.load import SECONDS, Recovery, announce, results, taken_in
-from tests.kafka.logs import CODEC, ends_of, headers, messages
-from tests.kafka.running import STEADY, Child, own_kafka
+from tests.support.builders import Sent
+from tests.support.faults.case import Case, Harm, Outcome, Setting
+from tests.support.faults.corruption import KINDS, refusal
+from tests.support.faults.judge import judged, replayed
+from tests.support.faults.load import SECONDS, Recovery, announce, results, taken_in
+from tests.support.kafka.logs import CODEC, ends_of, headers, messages
+from tests.support.kafka.running import STEADY, Child, own_kafka
 
 WITHIN = 5.0
 KIND = "kind"  # the header that says which

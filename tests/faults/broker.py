@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import wait_until
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged
-from tests.faults.work import at_work
-from tests.kafka.running import own_kafka
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged
+from tests.support.faults.work import at_work
+from tests.support.kafka.running import own_kafka
 
 FREEZE_SECONDS = 15.0
 WITHIN_SECONDS = 10.0

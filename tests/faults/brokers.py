@@ -10,10 +10,10 @@ from streams.kafka.embedded.storage import SETTINGS
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.cluster import BROKERS, Cluster
-from tests.faults.judge import judged
-from tests.faults.work import at_work
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.cluster import BROKERS, Cluster
+from tests.support.faults.judge import judged
+from tests.support.faults.work import at_work
 
 WITHIN = 10.0
 THIN_SECONDS = 5.0  # without enough replicas in sync

@@ -15,7 +15,7 @@ from tests.faults import (
     upgrade,
     workers,
 )
-from tests.faults.case import Case
+from tests.support.faults.case import Case
 
 CASES: tuple[Case, ...] = (
     *kills.CASES,

@@ -33,11 +33,11 @@ from schemas.records import (
 )
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
-from tests.executor.servers import Receiver, apart
-from tests.faults.load import UNBOUND
-from tests.kafka.logs import CODEC, messages, send, send_harm, table
-from tests.kafka.logs import commands as ordered
-from tests.kafka.running import EAGER, STEADY, Child, own_kafka
+from tests.support.executor.servers import Receiver, apart
+from tests.support.faults.load import UNBOUND
+from tests.support.kafka.logs import CODEC, messages, send, send_harm, table
+from tests.support.kafka.logs import commands as ordered
+from tests.support.kafka.running import EAGER, STEADY, Child, own_kafka
 
 REPORT = Path(__file__).parent / "commands.json"
 SECONDS = 300.0  # until everything has ended once nobody is killed any more

@@ -14,10 +14,10 @@ from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged
-from tests.faults.work import at_work
-from tests.kafka.running import SECONDS
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged
+from tests.support.faults.work import at_work
+from tests.support.kafka.running import SECONDS
 
 TIMES = 3
 WITHIN = 10.0

@@ -10,13 +10,19 @@ from confluent_kafka import TopicPartition
 from schemas.catalog import JOURNAL, RESULTS
 from streams.kafka.reading import admin, end_offsets
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged, replayed
-from tests.faults.load import Recovery, announce, results, take_in
-from tests.faults.proxy import END_TXN, REFUSED, TXN_OFFSET_COMMIT, Proxy, kafka_behind_proxy
-from tests.faults.victim import Plan
-from tests.kafka.logs import ends_of
-from tests.kafka.running import Child, Feeder
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged, replayed
+from tests.support.faults.load import Recovery, announce, results, take_in
+from tests.support.faults.proxy import (
+    END_TXN,
+    REFUSED,
+    TXN_OFFSET_COMMIT,
+    Proxy,
+    kafka_behind_proxy,
+)
+from tests.support.faults.victim import Plan
+from tests.support.kafka.logs import ends_of
+from tests.support.kafka.running import Child, Feeder
 
 WITHIN = 5.0
 COMMIT_MS = 20

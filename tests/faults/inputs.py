@@ -15,12 +15,12 @@ from schemas.ids import partition_of
 from schemas.records import ArmRow, ExperimentResult
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
-from tests.builders import NOON
-from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import Recovery, announce, ended_well, results
-from tests.faults.victim import Plan
-from tests.kafka.logs import table
-from tests.kafka.running import STEADY, Child, Feeder, own_kafka
+from tests.support.builders import NOON
+from tests.support.faults.case import Case, Harm, Outcome, Setting
+from tests.support.faults.load import Recovery, announce, ended_well, results
+from tests.support.faults.victim import Plan
+from tests.support.kafka.logs import table
+from tests.support.kafka.running import STEADY, Child, Feeder, own_kafka
 
 WITHIN = 5.0
 DAY_MS = 86_400_000

@@ -9,12 +9,12 @@ import numpy as np
 from schemas.catalog import RESULTS
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged, replayed
-from tests.faults.load import Recovery, announce, results, take_in
-from tests.faults.victim import POINTS, Plan
-from tests.kafka.logs import ends_of
-from tests.kafka.running import STEADY, Child, Feeder, own_kafka
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged, replayed
+from tests.support.faults.load import Recovery, announce, results, take_in
+from tests.support.faults.victim import POINTS, Plan
+from tests.support.kafka.logs import ends_of
+from tests.support.kafka.running import STEADY, Child, Feeder, own_kafka
 
 # a stable slot: the old self is fenced, so neither its session nor its transaction is waited for
 WITHIN = 5.0

@@ -9,13 +9,13 @@ from schemas.catalog import RESULTS
 from schemas.records import ExperimentResult
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.builders import result
-from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import SECONDS, Recovery, announce, ended_well, results, taken_in
-from tests.faults.reference import set_aside
-from tests.faults.victim import Plan
-from tests.kafka.logs import CODEC, Place, ends_of
-from tests.kafka.running import STEADY, Child, Feeder, changed, own_kafka
+from tests.support.builders import result
+from tests.support.faults.case import Case, Harm, Outcome, Setting
+from tests.support.faults.load import SECONDS, Recovery, announce, ended_well, results, taken_in
+from tests.support.faults.reference import set_aside
+from tests.support.faults.victim import Plan
+from tests.support.kafka.logs import CODEC, Place, ends_of
+from tests.support.kafka.running import STEADY, Child, Feeder, changed, own_kafka
 
 WITHIN = 5.0
 ENDS = 3  # of workers, by one record

@@ -8,11 +8,11 @@ from pathlib import Path
 from schemas.catalog import local_ids, schema_text
 from streams.kafka.schema_ids import register
 from streams.runtime.clock import wait_until
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged
-from tests.faults.work import Work, at_work
-from tests.kafka.registry import Registry, serving
-from tests.kafka.running import SECONDS, STEADY, changed, own_kafka
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged
+from tests.support.faults.work import Work, at_work
+from tests.support.kafka.registry import Registry, serving
+from tests.support.kafka.running import SECONDS, STEADY, changed, own_kafka
 
 WITHIN = 10.0
 

@@ -10,11 +10,11 @@ from schemas.catalog import RESULTS
 from streams.history.replay import main as replay
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
-from tests.builders import many, result
-from tests.faults.case import Case, Harm, Outcome, Setting
-from tests.faults.load import Recovery, announce, results, take_in
-from tests.kafka.logs import calm, commands, ends_of, send
-from tests.kafka.running import EAGER, STEADY, Child, Feeder, own_kafka
+from tests.support.builders import many, result
+from tests.support.faults.case import Case, Harm, Outcome, Setting
+from tests.support.faults.load import Recovery, announce, results, take_in
+from tests.support.kafka.logs import calm, commands, ends_of, send
+from tests.support.kafka.running import EAGER, STEADY, Child, Feeder, own_kafka
 
 # of which ten are the bar of a restore (bench/restore.py), the rest start, join and commit on a
 # busy machine

@@ -21,10 +21,10 @@ from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.load import Recovery, announce, ended_well, results
-from tests.kafka.logs import standing
-from tests.kafka.running import SECONDS, STEADY, Child, Feeder, own_kafka
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.load import Recovery, announce, ended_well, results
+from tests.support.kafka.logs import standing
+from tests.support.kafka.running import SECONDS, STEADY, Child, Feeder, own_kafka
 
 WITHIN = 5.0
 

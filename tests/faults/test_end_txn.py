@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from schemas.catalog import RESULTS
-from tests.faults.case import Harm
 from tests.faults.end_txn import COMMIT_MS, hold_up, loaded
-from tests.faults.judge import judged
-from tests.faults.proxy import kafka_behind_proxy
-from tests.faults.victim import Plan
-from tests.kafka.logs import ends_of
-from tests.kafka.running import Child
+from tests.support.faults.case import Harm
+from tests.support.faults.judge import judged
+from tests.support.faults.proxy import kafka_behind_proxy
+from tests.support.faults.victim import Plan
+from tests.support.kafka.logs import ends_of
+from tests.support.kafka.running import Child
 
 pytestmark = pytest.mark.kafka
 BLIND = Plan(statistics_ms=600_000)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.case import Case, Harm, Setting
 from tests.faults.cases import CASES
-from tests.kafka.running import SECONDS
+from tests.support.faults.case import Case, Harm, Setting
+from tests.support.kafka.running import SECONDS
 
 pytestmark = pytest.mark.kafka
 

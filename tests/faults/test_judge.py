@@ -10,11 +10,11 @@ import pytest
 from schemas.catalog import COMMANDS, DEAD_LETTERS, RESULTS, TABLES_ARMS
 from streams.kafka.backend import backend_of
 from streams.runtime.settings import Settings
-from tests.faults.case import Harm
-from tests.faults.judge import judged
-from tests.faults.load import announce, take_in
-from tests.kafka.logs import ends_of, planted, send, send_planted, standing
-from tests.kafka.running import own_kafka
+from tests.support.faults.case import Harm
+from tests.support.faults.judge import judged
+from tests.support.faults.load import announce, take_in
+from tests.support.kafka.logs import ends_of, planted, send, send_planted, standing
+from tests.support.kafka.running import own_kafka
 
 pytestmark = pytest.mark.kafka
 

@@ -6,14 +6,14 @@ import signal
 
 from schemas.catalog import JOURNAL, RESULTS
 from schemas.codec.framing import unframe
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.judge import judged
-from tests.faults.load import taken_in, under_load
-from tests.faults.victim import Plan
 from tests.faults.workers import ALL, BROKER, FAST, Fleet
-from tests.kafka.logs import ends_of, standing
-from tests.kafka.older import newer_codec, older_codec
-from tests.kafka.running import Child
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.judge import judged
+from tests.support.faults.load import taken_in, under_load
+from tests.support.faults.victim import Plan
+from tests.support.kafka.logs import ends_of, standing
+from tests.support.kafka.older import newer_codec, older_codec
+from tests.support.kafka.running import Child
 
 NEWER, OLDER = Plan(release="newer"), Plan(release="older")
 

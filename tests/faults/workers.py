@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from typing import Self
 
 from streams.runtime.settings import Settings
-from tests.faults.case import Case, Outcome, Setting
-from tests.faults.load import Recovery, ended_well, under_load
-from tests.faults.victim import Plan
-from tests.kafka.running import EAGER, STEADY, Child, Feeder, changed
+from tests.support.faults.case import Case, Outcome, Setting
+from tests.support.faults.load import Recovery, ended_well, under_load
+from tests.support.faults.victim import Plan
+from tests.support.kafka.running import EAGER, STEADY, Child, Feeder, changed
 
 ALL = "[0, 1, 2, 3]"
 # A dead worker is missed after a second and a half, its open transaction ended after three.

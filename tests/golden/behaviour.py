@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from schemas.catalog import COMMANDS, TOPICS, Topic
 from schemas.records import Command, Decision
-from tests.builders import CODEC
+from tests.support.builders import CODEC
 
 _DIGITS = 12  # hexadecimal, of a SHA-256: 48 bits are enough where nobody attacks
 _COMMAND_TOPICS = frozenset(COMMANDS.values())

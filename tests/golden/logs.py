@@ -20,12 +20,13 @@ from streams.cli.apply_commands import read_policies, read_specs
 from streams.demo import datasets
 from streams.demo.datasets import DATA, DemoEvent
 from streams.kafka.memory.log import Fate
-from tests.builders import CODEC, NOON, Sent
 from tests.golden.behaviour import Behaviour, Written
-from tests.laws.histories import Folded, History, Step, Told, snapshot, take_all
-from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
 from tests.simulation.seeds import deciding, inputs_of
 from tests.simulation.world import PARTITIONS
+from tests.support.builders import CODEC, NOON, Sent
+from tests.support.histories.folding import Folded, Step, Told, snapshot, take_all
+from tests.support.histories.history import History
+from tests.support.histories.telling import TELLING
 
 SEEDS = 200
 ENGINE_SEEDS = 20

@@ -14,7 +14,7 @@ from streams.runtime.clock import monotonic
 from tests.hostile import names
 from tests.hostile.cases import Case, cases
 from tests.hostile.world import World
-from tests.kafka.running import own_kafka
+from tests.support.kafka.running import own_kafka
 
 REPORT = Path(__file__).parent / "report.json"
 PARTITIONS = 2

@@ -8,10 +8,10 @@ from schemas.catalog import INPUTS, METRICS, POLICIES, RESULTS, SPECS, STATUS, T
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import Tick
-from tests.builders import metric, result, spec
 from tests.hostile.shapes import OUTSIDE, base, broken, largest, strangest, wrong
-from tests.kafka.logs import CODEC
-from tests.unit.schemas.samples import sample
+from tests.support.builders import metric, result, spec
+from tests.support.kafka.logs import CODEC
+from tests.support.samples import sample
 
 Headers = tuple[tuple[str, bytes | None], ...]
 

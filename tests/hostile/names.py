@@ -20,9 +20,9 @@ from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
-from tests.builders import metric, result
 from tests.hostile.world import peak_mb
-from tests.kafka.running import Child, own_kafka
+from tests.support.builders import metric, result
+from tests.support.kafka.running import Child, own_kafka
 
 CASE = "a million made-up names of one tenant"
 NAMES = 1_000_000

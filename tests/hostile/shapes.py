@@ -32,7 +32,7 @@ from schemas.records import (
     Status,
 )
 from schemas.validation.text import MAX_CHARACTERS
-from tests.builders import metric, result, spec
+from tests.support.builders import metric, result, spec
 
 KEYED = {RECOMMENDATIONS: "agent_id", OUTCOMES: "agent_id"}  # the others by subject
 STRANGE = (

@@ -36,10 +36,10 @@ from streams.kafka.reading import committed
 from streams.operations.audit.audit import audit
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
-from tests.builders import Sent, piece
 from tests.hostile.cases import Aim, Case, Shot, home_of
-from tests.kafka.logs import ends_of, messages, table
-from tests.kafka.running import Child
+from tests.support.builders import Sent, piece
+from tests.support.kafka.logs import ends_of, messages, table
+from tests.support.kafka.running import Child
 
 ROLLBACK = COMMANDS["ROLLBACK"]
 CODEC = Codec(local_ids())

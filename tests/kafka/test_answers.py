@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli.app import application
-from tests.kafka.running import Threaded, own_topics, where
+from tests.support.kafka.running import Threaded, own_topics, where
 
 pytestmark = pytest.mark.kafka
 ROWS = 300

@@ -19,9 +19,9 @@ from streams.operations.audit.audit import audit
 from streams.operations.audit.checks import Check
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.faults.judge import group_offsets
-from tests.kafka.console import mendstream
-from tests.kafka.logs import (
+from tests.support.faults.judge import group_offsets
+from tests.support.kafka.console import mendstream
+from tests.support.kafka.logs import (
     CODEC,
     delivered,
     ends_of,
@@ -34,7 +34,15 @@ from tests.kafka.logs import (
     specs,
     standing,
 )
-from tests.kafka.running import SECONDS, Feeder, Threaded, forget, own_topics, set_offsets, where
+from tests.support.kafka.running import (
+    SECONDS,
+    Feeder,
+    Threaded,
+    forget,
+    own_topics,
+    set_offsets,
+    where,
+)
 
 pytestmark = pytest.mark.kafka
 PLANTED = 20_000

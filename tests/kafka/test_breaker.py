@@ -12,9 +12,9 @@ from schemas.records import ArmRow, ExperimentResult
 from streams.history.replay import main as replay
 from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
-from tests.builders import result
-from tests.kafka.logs import ends_of, fates, send, table
-from tests.kafka.running import Threaded, changed, own_topics
+from tests.support.builders import result
+from tests.support.kafka.logs import ends_of, fates, send, table
+from tests.support.kafka.running import Threaded, changed, own_topics
 
 pytestmark = pytest.mark.kafka
 SLICE = 200

@@ -19,8 +19,8 @@ from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
-from tests.kafka.console import ROOT, environment, lines, output
-from tests.kafka.running import own_topics, where
+from tests.support.kafka.console import ROOT, environment, lines, output
+from tests.support.kafka.running import own_topics, where
 
 pytestmark = pytest.mark.kafka
 SECONDS = 60.0

@@ -10,8 +10,8 @@ import pytest
 
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import monotonic
-from tests.kafka.console import error, mendstream
-from tests.kafka.running import own_topics, where
+from tests.support.kafka.console import error, mendstream
+from tests.support.kafka.running import own_topics, where
 
 pytestmark = pytest.mark.kafka
 

@@ -12,8 +12,8 @@ from schemas.codec.framing import unframe
 from streams.kafka.schema_ids import codec_for, register
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
-from tests.builders import result
-from tests.kafka.registry import Registry, serving
+from tests.support.builders import result
+from tests.support.kafka.registry import Registry, serving
 
 pytestmark = pytest.mark.kafka
 SUBJECT = f"{RESULTS}-value"

@@ -39,8 +39,8 @@ from streams.operations.asyncapi.document import document
 from streams.operations.asyncapi.messages import is_cloud_event
 from streams.runtime.clock import now_ms, utc
 from streams.runtime.settings import Settings
-from tests.kafka.console import error, lines, output
-from tests.kafka.logs import (
+from tests.support.kafka.console import error, lines, output
+from tests.support.kafka.logs import (
     CODEC,
     commands,
     headers,
@@ -50,7 +50,7 @@ from tests.kafka.logs import (
     send_planted,
     table,
 )
-from tests.kafka.running import Threaded, own_topics, where
+from tests.support.kafka.running import Threaded, own_topics, where
 
 pytestmark = pytest.mark.kafka
 CLOUD_EVENT = {"specversion", "id", "source", "type", "time", "subject", "datacontenttype"}

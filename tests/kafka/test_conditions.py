@@ -16,8 +16,8 @@ from streams.kafka.admin_types import AlterConfigOpType, ConfigEntry, ConfigReso
 from streams.kafka.reading import admin
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
-from tests.kafka.logs import CODEC
-from tests.kafka.running import SECONDS, own_topics, where
+from tests.support.kafka.logs import CODEC
+from tests.support.kafka.running import SECONDS, own_topics, where
 
 pytestmark = pytest.mark.kafka
 ENTRY: Any = ConfigEntry

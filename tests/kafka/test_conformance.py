@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from streams.runtime.settings import Settings
-from tests.kafka.console import ROOT, environment, mendstream, output
-from tests.kafka.running import environment_of, own_topics, where
+from tests.support.kafka.console import ROOT, environment, mendstream, output
+from tests.support.kafka.running import environment_of, own_topics, where
 
 pytestmark = pytest.mark.kafka
 

@@ -19,8 +19,8 @@ from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms
 from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
-from tests.builders import metric, result, spec
-from tests.kafka.logs import (
+from tests.support.builders import metric, result, spec
+from tests.support.kafka.logs import (
     CODEC,
     delivered,
     ends_of,
@@ -31,7 +31,7 @@ from tests.kafka.logs import (
     send,
     table,
 )
-from tests.kafka.running import Threaded, own_topics
+from tests.support.kafka.running import Threaded, own_topics
 
 pytestmark = pytest.mark.kafka
 WHENCE: list[tuple[str, str | bytes | None]] = [

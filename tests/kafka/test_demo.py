@@ -13,7 +13,7 @@ from streams.kafka.embedded import jars
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.errors import MendstreamError
-from tests.kafka.console import ROOT, environment, error, lines, mendstream
+from tests.support.kafka.console import ROOT, environment, error, lines, mendstream
 
 pytestmark = pytest.mark.kafka
 SECONDS = 240.0  # the deadline of a demo; it takes 15 s on 2 idle cores

@@ -18,12 +18,12 @@ from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
-from tests.executor.fakes import command
-from tests.executor.servers import Receiver, apart
-from tests.executor.store import Store
-from tests.kafka.console import error, output
-from tests.kafka.logs import CODEC, messages, send
-from tests.kafka.running import SECONDS, Child, changed, own_topics, where
+from tests.support.executor.fakes import command
+from tests.support.executor.servers import Receiver, apart
+from tests.support.executor.store import Store
+from tests.support.kafka.console import error, output
+from tests.support.kafka.logs import CODEC, messages, send
+from tests.support.kafka.running import SECONDS, Child, changed, own_topics, where
 
 pytestmark = pytest.mark.kafka
 

@@ -34,9 +34,9 @@ from state.partition.partition_state import PartitionState
 from streams.history.replay import main as replay
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
-from tests.kafka.console import error, lines, output
-from tests.kafka.logs import CODEC, commands, messages, send, send_planted
-from tests.kafka.running import Threaded, changed, own_topics, where
+from tests.support.kafka.console import error, lines, output
+from tests.support.kafka.logs import CODEC, commands, messages, send, send_planted
+from tests.support.kafka.running import Threaded, changed, own_topics, where
 
 pytestmark = pytest.mark.kafka
 

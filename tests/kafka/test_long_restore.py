@@ -13,9 +13,9 @@ from state.partition.partition_state import PartitionState
 from streams.engine.topology import DECIDING
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.settings import Settings
-from tests.builders import result
-from tests.kafka.logs import ends_of, send
-from tests.kafka.running import SECONDS, Child, Threaded, changed, own_topics
+from tests.support.builders import result
+from tests.support.kafka.logs import ends_of, send
+from tests.support.kafka.running import SECONDS, Child, Threaded, changed, own_topics
 
 pytestmark = pytest.mark.kafka
 SESSION_SECONDS = 1.5

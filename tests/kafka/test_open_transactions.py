@@ -11,8 +11,8 @@ from schemas.catalog import POLICIES, REQUESTS, REVIEWS, SPECS, STATUS
 from schemas.records import Policy
 from streams.kafka.backend import backend_of
 from streams.runtime.settings import Settings
-from tests.builders import CODEC, spec
-from tests.kafka.running import SECONDS, Threaded, own_topics
+from tests.support.builders import CODEC, spec
+from tests.support.kafka.running import SECONDS, Threaded, own_topics
 
 pytestmark = pytest.mark.kafka
 POLICY = Policy(event_id="late", policy_id="late")

@@ -49,8 +49,8 @@ from streams.runtime.errors import MendstreamError
 from streams.runtime.health import Health
 from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
-from tests.builders import metric, result, spec
-from tests.kafka.logs import (
+from tests.support.builders import metric, result, spec
+from tests.support.kafka.logs import (
     CODEC,
     commands,
     delivered,
@@ -64,7 +64,7 @@ from tests.kafka.logs import (
     standing,
     table,
 )
-from tests.kafka.running import Child, Threaded, changed, own_topics, victim
+from tests.support.kafka.running import Child, Threaded, changed, own_topics, victim
 
 pytestmark = pytest.mark.kafka
 RETRAINED = Policy(

@@ -17,10 +17,10 @@ from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
-from tests.builders import CODEC, result, spec
-from tests.kafka.logs import send
-from tests.kafka.prometheus import Prometheus, prometheus
-from tests.kafka.running import STEADY, Child, own_kafka
+from tests.support.builders import CODEC, result, spec
+from tests.support.kafka.logs import send
+from tests.support.kafka.prometheus import Prometheus, prometheus
+from tests.support.kafka.running import STEADY, Child, own_kafka
 
 pytestmark = pytest.mark.kafka
 SILENT_MS = 3_000

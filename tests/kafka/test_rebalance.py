@@ -16,7 +16,7 @@ from streams.history.replay import main as replay
 from streams.kafka.backend import backend_of
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.kafka.logs import (
+from tests.support.kafka.logs import (
     by_id,
     calm,
     commands,
@@ -30,7 +30,15 @@ from tests.kafka.logs import (
     specs,
     table,
 )
-from tests.kafka.running import EAGER, SECONDS, Child, Feeder, changed, own_kafka, own_topics
+from tests.support.kafka.running import (
+    EAGER,
+    SECONDS,
+    Child,
+    Feeder,
+    changed,
+    own_kafka,
+    own_topics,
+)
 
 pytestmark = pytest.mark.kafka
 EXPERIMENTS = 12  # four of them with planted harm

@@ -24,9 +24,9 @@ from streams.operations.audit.audit import audit
 from streams.operations.redrive import Wanted, redrive, survey
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
-from tests.builders import metric
-from tests.kafka.console import ROOT, environment, error, output
-from tests.kafka.logs import (
+from tests.support.builders import metric
+from tests.support.kafka.console import ROOT, environment, error, output
+from tests.support.kafka.logs import (
     CODEC,
     Place,
     delivered,
@@ -38,7 +38,7 @@ from tests.kafka.logs import (
     send,
     standing,
 )
-from tests.kafka.running import SECONDS, Threaded, environment_of, own_topics, where
+from tests.support.kafka.running import SECONDS, Threaded, environment_of, own_topics, where
 
 pytestmark = pytest.mark.kafka
 BAD = 240  # metrics that are no rate
@@ -189,7 +189,7 @@ def kill(settings: Settings, point: str, number: int) -> None:
     command = [
         sys.executable,
         "-m",
-        "tests.kafka.redriver",
+        "tests.support.kafka.redriver",
         point,
         str(number),
         "25",

@@ -28,14 +28,22 @@ from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.metrics import REGISTRY
 from streams.runtime.settings import Settings
-from tests.builders import result
-from tests.kafka.logs import (
+from tests.support.builders import result
+from tests.support.kafka.logs import (
     ends_of,
     journal,
     send,
     standing,
 )
-from tests.kafka.running import SECONDS, Child, Threaded, changed, forget, own_topics, set_offsets
+from tests.support.kafka.running import (
+    SECONDS,
+    Child,
+    Threaded,
+    changed,
+    forget,
+    own_topics,
+    set_offsets,
+)
 
 pytestmark = pytest.mark.kafka
 FAST: dict[str, Any] = {"session_timeout_ms": 1_000, "transaction_timeout_ms": 5_000}

@@ -18,10 +18,10 @@ from streams.kafka.backend import backend_of
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
 from streams.signing.verifier import KEY_ID, SIGNATURE, TYPES, Ledger, Refused, load_keys, verify
-from tests.builders import result, spec
-from tests.kafka.console import output
-from tests.kafka.logs import CODEC, ends_of, headers, messages, send
-from tests.kafka.running import SECONDS, Child, Threaded, changed, own_topics, where
+from tests.support.builders import result, spec
+from tests.support.kafka.console import output
+from tests.support.kafka.logs import CODEC, ends_of, headers, messages, send
+from tests.support.kafka.running import SECONDS, Child, Threaded, changed, own_topics, where
 
 pytestmark = pytest.mark.kafka
 TOPIC = COMMANDS["ROLLBACK"]

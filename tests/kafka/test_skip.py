@@ -16,9 +16,9 @@ from streams.kafka.reading import admin, end_offsets, read
 from streams.kafka.schema_ids import codec_for
 from streams.kafka.table_reader import read_table
 from streams.runtime.clock import wait_until
-from tests.builders import result
-from tests.kafka.logs import CODEC
-from tests.kafka.running import SECONDS, Child, Threaded, own_kafka
+from tests.support.builders import result
+from tests.support.kafka.logs import CODEC
+from tests.support.kafka.running import SECONDS, Child, Threaded, own_kafka
 
 pytestmark = pytest.mark.kafka
 

@@ -34,9 +34,9 @@ from schemas.records import (
 )
 from streams.runtime.clock import now_ms
 from streams.runtime.settings import Settings
-from tests.builders import result, spec
-from tests.kafka.logs import CODEC, messages, send, table
-from tests.kafka.running import Child, Threaded, own_topics
+from tests.support.builders import result, spec
+from tests.support.kafka.logs import CODEC, messages, send, table
+from tests.support.kafka.running import Child, Threaded, own_topics
 
 pytestmark = pytest.mark.kafka
 

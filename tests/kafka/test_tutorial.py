@@ -16,8 +16,8 @@ import pytest
 
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.kafka.console import ROOT, environment
-from tests.kafka.running import Child
+from tests.support.kafka.console import ROOT, environment
+from tests.support.kafka.running import Child
 
 pytestmark = pytest.mark.kafka
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")

@@ -12,8 +12,17 @@ from schemas.catalog import COMMANDS, RESULTS, TABLES_EXPERIMENTS, TOPICS
 from streams.cli.app import application
 from streams.operations.audit.audit import audit
 from streams.runtime.settings import Settings
-from tests.kafka.logs import by_id, calm, commands, ends_of, journal, send_harm, standing, table
-from tests.kafka.running import Threaded, own_topics, where
+from tests.support.kafka.logs import (
+    by_id,
+    calm,
+    commands,
+    ends_of,
+    journal,
+    send_harm,
+    standing,
+    table,
+)
+from tests.support.kafka.running import Threaded, own_topics, where
 
 pytestmark = pytest.mark.kafka
 NAMES = ("staging", "live")

@@ -30,10 +30,10 @@ from schemas.records import (
 )
 from streams.cli.app import application
 from streams.runtime.settings import Settings
-from tests.builders import NOON, metric, result, spec
-from tests.kafka.console import error, output
-from tests.kafka.logs import CODEC, commands, ends_of, send, standing
-from tests.kafka.running import Threaded, forget, own_topics, where
+from tests.support.builders import NOON, metric, result, spec
+from tests.support.kafka.console import error, output
+from tests.support.kafka.logs import CODEC, commands, ends_of, send, standing
+from tests.support.kafka.running import Threaded, forget, own_topics, where
 
 pytestmark = pytest.mark.kafka
 RECORDED = Policy(

@@ -13,23 +13,15 @@ from hypothesis import strategies as st
 from agents.flow.pipeline import rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, piece, result, sent
-from tests.laws.advice import HOME
-from tests.laws.histories import (
-    SPECIFIED,
-    Chapter,
-    Folded,
-    History,
-    Step,
-    Told,
-    all_histories,
-    cut_anywhere,
-    fresh_tables,
-    snapshot,
-    take,
-    telling_offsets,
-)
-from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+from tests.support.builders import CODEC, piece, result, sent
+from tests.support.histories.advice import HOME
+from tests.support.histories.chapters import Chapter
+from tests.support.histories.cuts import cut_anywhere, telling_offsets
+from tests.support.histories.folding import Folded, Step, Told, fresh_tables, snapshot, take
+from tests.support.histories.history import History
+from tests.support.histories.specs import SPECIFIED
+from tests.support.histories.strategies import all_histories
+from tests.support.histories.telling import TELLING
 
 Rows = list[tuple[str, bytes | None]]
 

@@ -13,8 +13,8 @@ from schemas.codec.flat_schema import arrow_schema
 from schemas.codec.framing import Record
 from schemas.codec.record_conversion import named_class
 from schemas.records import ExperimentResult
-from tests.builders import CODEC, result
-from tests.laws.decoding import each_alone, exact
+from tests.support.builders import CODEC, result
+from tests.support.decoding import each_alone, exact
 
 FLAT = ("ExperimentResult", "ModelMetric", "CommandStatus", "Tick", "ArmRow", "Transition")
 INT32 = ("attempt", "partition")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agents.commands import disposition
 from agents.commands.disposition import Disposition, dispose
 from schemas.records import Autonomy, CommandRow, Order, Outcome
-from tests.life import Life
+from tests.support.life import Life
 
 _PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 

@@ -24,20 +24,12 @@ from schemas.catalog import (
 )
 from schemas.ids import command_id, decision_id, event_uuid
 from schemas.records import Command, Decision, Order, Status, Verdict
-from tests.builders import CODEC
-from tests.laws.histories import (
-    Answers,
-    Chapter,
-    History,
-    Metrics,
-    People,
-    Told,
-    all_histories,
-    fresh_tables,
-    snapshot,
-    take_all,
-)
-from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+from tests.support.builders import CODEC
+from tests.support.histories.chapters import Answers, Chapter, Metrics, People
+from tests.support.histories.folding import Told, fresh_tables, snapshot, take_all
+from tests.support.histories.history import History
+from tests.support.histories.strategies import all_histories
+from tests.support.histories.telling import TELLING
 
 JUDGED = (Verdict.HARM, Verdict.GAIN, Verdict.SPLIT, Verdict.UNSTABLE)
 

@@ -25,7 +25,7 @@ from schemas.records import (
     Status,
     Transition,
 )
-from tests.life import Life
+from tests.support.life import Life
 
 DAY = 24 * 3_600_000
 POLICY = Policy(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec.columns import decode
-from tests.builders import CODEC
-from tests.laws.decoding import Verdict, alone, exact
-from tests.laws.mutation import KINDS, mutated, sound
 from tests.laws.test_decoders_agree import FLAT
+from tests.support.builders import CODEC
+from tests.support.decoding import Verdict, alone, exact
+from tests.support.mutation import KINDS, mutated, sound
 
 MUTATED = 100_000
 SHARES = (

@@ -8,27 +8,15 @@ from hypothesis import strategies as st
 
 from schemas.records import Status
 from state.row_expiry import DAY_MS, EXPERIMENT_MS
-from tests.laws.histories import (
-    SPECIFIED,
-    Answers,
-    Chapter,
-    Feedback,
-    History,
-    Results,
-    Specs,
-    cut_anywhere,
-    experiment_histories,
-    fresh_tables,
-    snapshot,
-    take_all,
-    telling_offsets,
-)
 from tests.laws.test_a_restart_changes_nothing import assert_restarts_change_nothing
-from tests.laws.test_any_cut_gives_the_same_bytes import (
-    EVERYTHING,
-    assert_cuts_change_nothing,
-    results,
-)
+from tests.laws.test_any_cut_gives_the_same_bytes import assert_cuts_change_nothing
+from tests.support.histories.chapters import Answers, Chapter, Feedback, Results, Specs
+from tests.support.histories.cuts import cut_anywhere, telling_offsets
+from tests.support.histories.folding import fresh_tables, snapshot, take_all
+from tests.support.histories.history import History
+from tests.support.histories.specs import SPECIFIED
+from tests.support.histories.strategies import experiment_histories
+from tests.support.histories.telling import EVERYTHING, results
 
 MONTH = (EXPERIMENT_MS + DAY_MS) // 1_000  # seconds
 ALL = tuple(range(len(SPECIFIED)))

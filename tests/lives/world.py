@@ -23,10 +23,10 @@ from streams.executor.dispatcher import answered
 from streams.executor.reporter import StatusReporter
 from streams.executor.rollout.controller import Carrier, Ending
 from streams.executor.rollout.state_machine import Promotion, RolloutPlan, RolloutStrategy
-from tests.builders import NOON
-from tests.life import Life
 from tests.lives.chance import Chance
 from tests.lives.scene import Clock, Scene, Tasks
+from tests.support.builders import NOON
+from tests.support.life import Life
 
 SUBJECTS = ("bot", "acme/bot")
 TARGETS = ("bot/production", "acme/bot/production")

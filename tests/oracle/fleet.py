@@ -10,8 +10,8 @@ from typing import Self
 
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.kafka.console import ROOT, environment
 from tests.oracle.worker import AT_WORK
+from tests.support.kafka.console import ROOT, environment
 
 SECONDS = 90.0  # the deadline of everything that is waited for; most of it takes a few
 MOST_CRASHES = 60  # a fleet that ends by itself so often does not get over what is done to it

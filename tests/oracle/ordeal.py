@@ -16,12 +16,12 @@ from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
-from tests.kafka.logs import messages
-from tests.kafka.running import EAGER
 from tests.oracle.fleet import Fleet, Worker
 from tests.oracle.group import Group
 from tests.oracle.java import Generator, Verdict, verify
 from tests.oracle.topology import DATA, ECHO, GROUP, MINS, OUTPUTS, SUMS
+from tests.support.kafka.logs import messages
+from tests.support.kafka.running import EAGER
 
 SESSION_MS, TRANSACTION_MS = 3_000, 5_000
 SOON_SECONDS = (

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.redis.server import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture

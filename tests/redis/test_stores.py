@@ -6,7 +6,7 @@ import pytest
 
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, Change, MemoryStore, Store, StoreDown
-from tests.redis.server import RedisServer
+from tests.support.redis_server import RedisServer
 
 TRUST = "trust-scores"
 

@@ -16,9 +16,9 @@ from state.stores.views import Change
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
 from streams.views.projector import Views
-from tests.kafka.logs import CODEC, send
-from tests.kafka.running import Child, Threaded, changed, own_topics
-from tests.redis.server import RedisServer
+from tests.support.kafka.logs import CODEC, send
+from tests.support.kafka.running import Child, Threaded, changed, own_topics
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.kafka
 TRUST, SECONDS = "trust-scores", 60.0

@@ -7,7 +7,7 @@ import pytest
 from streams.kafka.admin.acls import ROLES, rights
 from streams.kafka.embedded import jars
 from streams.runtime.errors import MendstreamError
-from tests.security.secured import Secured
+from tests.support.security.secured import Secured
 
 
 @pytest.fixture(scope="session")

@@ -39,9 +39,9 @@ from streams.kafka.reading import READER, admin
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
-from tests.kafka.console import ROOT
-from tests.kafka.running import SECONDS, environment_of
-from tests.security.attempts import (
+from tests.support.kafka.console import ROOT
+from tests.support.kafka.running import SECONDS, environment_of
+from tests.support.security.attempts import (
     Attempt,
     delete,
     grant_itself,
@@ -53,7 +53,7 @@ from tests.security.attempts import (
     write,
     writes,
 )
-from tests.security.secured import Secured, here, password
+from tests.support.security.secured import Secured, here, password
 
 pytestmark = pytest.mark.kafka
 

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.kafka.console import ROOT
+from tests.support.kafka.console import ROOT
 
 MENDED = {"aiohttp": "3.14.3", "confluent-kafka": "2.14.2"}  # older ones have holes that are known
 

@@ -38,11 +38,11 @@ from streams.operations.redrive import Wanted, redrive
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
-from tests.builders import result, spec
-from tests.kafka.console import error, mendstream
-from tests.kafka.logs import commands, send, table
-from tests.kafka.running import SECONDS, Child, Threaded, environment_of
-from tests.security.secured import Secured, here
+from tests.support.builders import result, spec
+from tests.support.kafka.console import error, mendstream
+from tests.support.kafka.logs import commands, send, table
+from tests.support.kafka.running import SECONDS, Child, Threaded, environment_of
+from tests.support.security.secured import Secured, here
 
 pytestmark = pytest.mark.kafka
 

@@ -12,11 +12,11 @@ from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.records import CommandStatus, Order, Status
 from streams.executor.targets.file_target import FileTarget
 from streams.runtime.clock import now_ms, wait_until
-from tests.executor.fakes import command
-from tests.kafka.console import error
-from tests.kafka.logs import CODEC, messages, send
-from tests.kafka.running import SECONDS, Child, environment_of
-from tests.security.secured import Secured
+from tests.support.executor.fakes import command
+from tests.support.kafka.console import error
+from tests.support.kafka.logs import CODEC, messages, send
+from tests.support.kafka.running import SECONDS, Child, environment_of
+from tests.support.security.secured import Secured
 
 pytestmark = pytest.mark.kafka
 

@@ -25,7 +25,7 @@ from streams.kafka.embedded.jvm import OPTIONS, Jvm
 from streams.kafka.embedded.storage import HOST, claimed
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
-from tests.ship.composed import ROOT, services
+from tests.support.ship.composed import ROOT, services
 
 VERSION = services()["registry"]["image"].rpartition(":")[2]
 HOME = ROOT / ".tools" / "apicurio"

@@ -17,10 +17,10 @@ import yaml
 from schemas.catalog import ALERTS, COMMANDS, RESULTS
 from schemas.records import Alert, AlertState, Order, Severity
 from streams.runtime.clock import now_ms, wait_until
-from tests.executor.fakes import command
-from tests.kafka.console import output
-from tests.kafka.logs import send
-from tests.kafka.running import SECONDS, Child, own_kafka
+from tests.support.executor.fakes import command
+from tests.support.kafka.console import output
+from tests.support.kafka.logs import send
+from tests.support.kafka.running import SECONDS, Child, own_kafka
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from streams.executor.targets_config import InFiles, TargetsFile
 from streams.kafka.embedded.jars import VERSION as KAFKA_VERSION
 from streams.kafka.embedded.storage import SETTINGS
 from streams.runtime.settings import Settings, load
-from tests.ship.composed import ROOT, compose, once, ours, parsed, pinned, services
+from tests.support.ship.composed import ROOT, compose, once, ours, parsed, pinned, services
 
 SPECIFICATION = Draft202012Validator(
     json.loads((Path(__file__).parent / "compose-spec" / "compose-spec.json").read_text())

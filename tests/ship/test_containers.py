@@ -10,10 +10,10 @@ import pytest
 
 from streams.kafka.embedded.storage import SETTINGS
 from streams.runtime.errors import MendstreamError
-from tests import containers
-from tests.kafka.console import ROOT, environment
-from tests.ship.composed import services
-from tests.ship.kafka_image import configured, lines_of
+from tests.support import containers
+from tests.support.kafka.console import ROOT, environment
+from tests.support.ship.composed import services
+from tests.support.ship.kafka_image import configured, lines_of
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 BROKERLESS = "tests/kafka/test_codecs.py::test_values_bear_the_registrys_ids"

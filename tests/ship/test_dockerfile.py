@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.ship.composed import ROOT, VERSION, ours, parsed, pinned
+from tests.support.ship.composed import ROOT, VERSION, ours, parsed, pinned
 
 RUNTIME = ROOT / "deploy" / "runtime.lock"
 TOOLS = {

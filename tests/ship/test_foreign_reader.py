@@ -21,11 +21,11 @@ from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
-from tests.kafka.console import error, mendstream
-from tests.kafka.logs import headers, messages, send_harm
-from tests.kafka.running import Child, environment_of
 from tests.ship.apicurio import API, Apicurio, apicurio
-from tests.ship.terminal import Terminal
+from tests.support.kafka.console import error, mendstream
+from tests.support.kafka.logs import headers, messages, send_harm
+from tests.support.kafka.running import Child, environment_of
+from tests.support.ship.terminal import Terminal
 from tests.unit.schemas.release import RELEASED
 
 pytestmark = pytest.mark.kafka

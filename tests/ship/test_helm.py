@@ -4,7 +4,7 @@ other.
 
 import pytest
 
-from tests.ship.chart import (
+from tests.support.ship.chart import (
     CASES,
     CHART,
     NEWEST,

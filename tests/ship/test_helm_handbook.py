@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ship.chart import CASES, CHART, NEWEST, ROOT, documents, helm, template
+from tests.support.ship.chart import CASES, CHART, NEWEST, ROOT, documents, helm, template
 
 TEXT = (ROOT / "docs" / "helm.md").read_text(encoding="utf-8")
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))

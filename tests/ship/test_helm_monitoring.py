@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
 
 from streams.runtime import metrics
-from tests.ship.chart import CHART, ROOT, documents, of_kind
+from tests.support.ship.chart import CHART, ROOT, documents, of_kind
 
 DASHBOARD: dict[str, Any] = json.loads(
     (CHART / "files" / "dashboard.json").read_text(encoding="utf-8")

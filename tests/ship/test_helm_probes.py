@@ -7,7 +7,7 @@ from urllib.request import urlopen
 import pytest
 
 from streams.runtime.health import STALLED_SECONDS, Health
-from tests.ship.chart import CASES, Document, documents, of_kind, pods
+from tests.support.ship.chart import CASES, Document, documents, of_kind, pods
 
 SERVING = ("processor", "executor", "views")
 

@@ -20,7 +20,17 @@ from streams.executor.notify.routes import RoutesFile
 from streams.executor.targets_config import TargetsFile
 from streams.runtime.settings import Settings, load
 from streams.signing.verifier import load_keys
-from tests.ship.chart import CASES, CHART, ROOT, Document, Pod, documents, of_kind, pod, pods
+from tests.support.ship.chart import (
+    CASES,
+    CHART,
+    ROOT,
+    Document,
+    Pod,
+    documents,
+    of_kind,
+    pod,
+    pods,
+)
 
 PREFIX = "MENDSTREAM_"
 SCHEMA = yaml.safe_load((CHART / "values.schema.json").read_text(encoding="utf-8"))

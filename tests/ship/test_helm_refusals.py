@@ -5,7 +5,7 @@ them.
 import pytest
 
 from streams.runtime.settings import Settings
-from tests.ship.chart import documents, of_kind, template
+from tests.support.ship.chart import documents, of_kind, template
 
 WRONG_TYPES = [
     ("processor.replicas=two", "/processor/replicas"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.signing.signer import create, load
-from tests.ship.chart import CASES, Document, documents, of_kind, pod, pods, text
+from tests.support.ship.chart import CASES, Document, documents, of_kind, pod, pods, text
 
 
 @pytest.mark.parametrize("case", CASES)

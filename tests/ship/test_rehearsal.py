@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from streams.runtime.clock import wait_until
-from tests.kafka.console import ROOT
-from tests.ship.composed import ours, parsed
-from tests.ship.rehearsal import FIRST, Stack
+from tests.support.kafka.console import ROOT
+from tests.support.ship.composed import ours, parsed
+from tests.support.ship.rehearsal import FIRST, Stack
 
 pytestmark = pytest.mark.kafka
 SECONDS = 60.0

@@ -16,13 +16,13 @@ from schemas.records import ExperimentResult, ExperimentSpec
 from streams.engine.topology import DECIDING
 from streams.kafka.backend import register_backend, remove_backend
 from streams.kafka.memory.log import Fate
-from tests.builders import result, spec
-from tests.faults.case import Harm
-from tests.faults.judge import judged
-from tests.kafka.logs import CODEC
 from tests.simulation.calm import CalmBackend
 from tests.simulation.counting import COUNTING
 from tests.simulation.world import GROUP, PARTITIONS, Faults, Sent, World
+from tests.support.builders import result, spec
+from tests.support.faults.case import Harm
+from tests.support.faults.judge import judged
+from tests.support.kafka.logs import CODEC
 
 EXPERIMENTS = 12
 RECORDS = 110

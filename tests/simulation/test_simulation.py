@@ -5,9 +5,9 @@ found.
 import pytest
 
 from streams.engine.transaction import Transactions
-from tests.faults.case import Harm
 from tests.simulation.seeds import count, simulate
 from tests.simulation.world import Faults
+from tests.support.faults.case import Harm
 
 MANY = Faults(kills=6, freezes=4, expiries=4, time_outs=3, requests=6)
 

@@ -22,8 +22,8 @@ from schemas.records import (
     SignalRow,
 )
 from state.partition.partition_state import PartitionState
-from tests.builders import NOON
-from tests.loop import Loop
+from tests.support.builders import NOON
+from tests.support.loop import Loop
 
 _ROOT = Path(__file__).parents[2]
 _ROOMS = ("agents", "state")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.ordering import described, draw_seed, shuffle
+from tests.support.ordering import described, draw_seed, shuffle
 
 
 def item(module: str, number: int) -> Any:

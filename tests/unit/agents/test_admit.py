@@ -12,7 +12,7 @@ from schemas.ids import partition_of
 from schemas.records import CommandStatus, Status, Tick
 from state.partition.partition_state import PartitionState
 from state.seen_ids import WINDOW
-from tests.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
+from tests.support.builders import CODEC, NOON, Sent, metric, piece, result, sent, spec
 
 PARTITIONS = 4
 HOME = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == 0)

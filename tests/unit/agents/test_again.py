@@ -34,8 +34,8 @@ from schemas.records import (
     Verdict,
 )
 from state.storage.table import row_key
-from tests.builders import metric, result, spec
-from tests.life import Life
+from tests.support.builders import metric, result, spec
+from tests.support.life import Life
 
 MINUTE, HOUR = 60_000, 3_600_000
 CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)

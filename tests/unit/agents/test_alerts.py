@@ -26,8 +26,8 @@ from schemas.records import (
 )
 from schemas.validation.specs_and_policies import check_policy
 from state.partition.alert_tables import AlertTables
-from tests.builders import NOON
-from tests.loop import Loop
+from tests.support.builders import NOON
+from tests.support.loop import Loop
 
 MINUTE = 60_000
 HEAT = AlertMetric("heat", AlertKind.LEVEL, "thing", "of a thing that only a test has")

@@ -25,8 +25,8 @@ from schemas.records import (
     ReviewVerdict,
     Status,
 )
-from tests.builders import NOON, spec
-from tests.life import Life
+from tests.support.builders import NOON, spec
+from tests.support.life import Life
 
 APPROVE, REJECT = ReviewVerdict.APPROVE, ReviewVerdict.REJECT
 HOUR = 3_600_000

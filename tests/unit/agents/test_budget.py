@@ -10,7 +10,7 @@ from schemas.catalog import ADMISSIONS, ALERTS, PROPOSALS
 from schemas.records import Admission, Alert, Outcome, Phase, Policy, Proposal, Status, SubjectRow
 from state.deadline_queue import DeadlineQueue
 from state.partition.subject_tables import SubjectTables
-from tests.life import Life
+from tests.support.life import Life
 
 DISASTER = [f"shop/bot-{n}" for n in range(50)]
 

@@ -26,8 +26,8 @@ from schemas.records import (
     RollbackCommand,
     Status,
 )
-from tests.builders import CODEC, NOON
-from tests.life import DEPLOYER, Life
+from tests.support.builders import CODEC, NOON
+from tests.support.life import DEPLOYER, Life
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 KINDS = [

@@ -27,7 +27,7 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from tests.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

@@ -14,8 +14,8 @@ from schemas.catalog import (
     TOPICS,
 )
 from schemas.records import Decision, Order, Outcome, Tick, Verdict
-from tests.builders import NOON
-from tests.loop import Loop
+from tests.support.builders import NOON
+from tests.support.loop import Loop
 
 
 def output(topic: str) -> Output:

@@ -38,9 +38,9 @@ from schemas.records import (
     SubjectRow,
 )
 from state.partition.alert_tables import AlertTables
-from tests.builders import CODEC, result, spec, tables
-from tests.life import Life
-from tests.loop import Loop
+from tests.support.builders import CODEC, result, spec, tables
+from tests.support.life import Life
+from tests.support.loop import Loop
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 ORDERS = (Order.ROLLBACK, Order.DEPLOY, Order.RETRAIN, Order.IMPROVE)

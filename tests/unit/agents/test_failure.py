@@ -36,8 +36,8 @@ from schemas.records import (
     Verdict,
 )
 from streams.demo.datasets import employment
-from tests.builders import NOON, metric, result, spec
-from tests.loop import Loop
+from tests.support.builders import NOON, metric, result, spec
+from tests.support.loop import Loop
 
 HOUR = 3_600_000
 POLICY = Policy(event_id="p", policy_id="p")

@@ -16,9 +16,9 @@ from schemas.catalog import METRICS, REQUESTS, RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import Order, Phase, Request, RequestKind
 from state.row_expiry import COMMAND_MS, DAY_MS, EXPERIMENT_MS, HOUR_MS, METRIC_MS
-from tests.builders import CODEC, metric, result, spec
-from tests.life import Life
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, metric, result, spec
+from tests.support.life import Life
+from tests.support.loop import Loop, rows
 from tests.unit.agents.test_leaving import command_row
 from tests.unit.agents.test_over_experiments import restarted
 

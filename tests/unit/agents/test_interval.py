@@ -21,7 +21,7 @@ from schemas.records import (
 )
 from state.arms_table import STATES
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
 
 CONVERSION = MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 

@@ -18,9 +18,9 @@ from agents.flow.pipeline import rebuild
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
 from schemas.records import Alert, Autonomy, Order, Outcome, Phase, Policy, RequestKind, Status
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, NOON, metric, result, spec
-from tests.life import Life
-from tests.loop import rows
+from tests.support.builders import CODEC, NOON, metric, result, spec
+from tests.support.life import Life
+from tests.support.loop import rows
 
 MADE_UP = [f"made-up-{n}" for n in range(100)]
 POLICY = Policy(event_id="p", policy_id="p", commands_per_hour=8, subjects_share=0.0)

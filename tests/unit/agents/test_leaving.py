@@ -49,8 +49,8 @@ from state.row_expiry import (
     SERVED_MS,
 )
 from state.storage.keyed_table import KeyedTable
-from tests.builders import CODEC, NOON, metric
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, NOON, metric
+from tests.support.loop import Loop, rows
 
 
 def restarted(loop: Loop) -> Loop:

@@ -24,7 +24,7 @@ from schemas.records import (
 )
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from tests.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

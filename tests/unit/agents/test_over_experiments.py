@@ -25,8 +25,8 @@ from schemas.records import (
 )
 from state.partition.partition_state import PartitionState
 from state.row_expiry import DAY_MS, EXPERIMENT_MS, HOUR_MS
-from tests.builders import CODEC, result, spec
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, result, spec
+from tests.support.loop import Loop, rows
 from tests.unit.agents.test_leaving import command_row
 
 MEAN = MetricSpec("revenue", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN)

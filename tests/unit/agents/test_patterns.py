@@ -30,8 +30,8 @@ from schemas.records import (
     TrustLevel,
 )
 from state.rolling_windows import DAY_MS, HOUR_MS, KEPT_MS, WIDTH_MS, counted, within
-from tests.builders import NOON
-from tests.loop import Loop
+from tests.support.builders import NOON
+from tests.support.loop import Loop
 
 CHOICES = (
     Hypothesis("retrain", "", 0.1, 8.0),

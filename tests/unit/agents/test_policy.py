@@ -12,7 +12,7 @@ from agents.core.policies import DEFAULT_POLICY, metric_spec, policy_for
 from agents.flow.pipeline import apply_policy
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
 from state.policies_in_force import Policies
-from tests.builders import CODEC, tables
+from tests.support.builders import CODEC, tables
 
 
 def policy(name: str, *subjects: str) -> Policy:

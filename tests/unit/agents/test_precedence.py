@@ -23,7 +23,7 @@ from schemas.records import (
     RollbackCommand,
     Status,
 )
-from tests.life import Life
+from tests.support.life import Life
 
 AUTO = Policy(event_id="p", policy_id="p", deploy=Autonomy.AUTO)
 DEPLOY, ROLLBACK = RequestKind.DEPLOY, RequestKind.ROLLBACK

@@ -25,7 +25,7 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 
 GRID = np.linspace(0.05, 2.05, 41)  # log ratios: from 5 % more to eight times as many
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)

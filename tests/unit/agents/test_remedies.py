@@ -20,8 +20,8 @@ from schemas.records import (
     Policy,
     Role,
 )
-from tests.builders import CODEC, NOON, Sent, piece
-from tests.loop import Loop
+from tests.support.builders import CODEC, NOON, Sent, piece
+from tests.support.loop import Loop
 
 HANDBOOK = Path(__file__).parents[3] / "docs" / "operations.md"
 Made = Callable[[int, float, str], ExperimentResult | ModelMetric]

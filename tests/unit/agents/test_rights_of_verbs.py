@@ -16,8 +16,8 @@ from schemas.records import (
     ReviewVerdict,
     Status,
 )
-from tests.builders import metric, spec
-from tests.life import Life
+from tests.support.builders import metric, spec
+from tests.support.life import Life
 
 ROLLBACK, DEPLOY, CANCEL = RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.CANCEL
 APPROVE = ReviewVerdict.APPROVE

@@ -33,8 +33,8 @@ from schemas.records import (
 )
 from schemas.validation.specs_and_policies import STEPS_MAX
 from state.storage.table import row_key
-from tests.builders import CODEC, NOON, Sent, many, piece, result, spec
-from tests.life import Life
+from tests.support.builders import CODEC, NOON, Sent, many, piece, result, spec
+from tests.support.life import Life
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 BAKE = 1_000  # ms of a step, of which the first fifth settles

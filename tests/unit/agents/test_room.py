@@ -19,8 +19,8 @@ from schemas.row_limits import METRICS_MAX, SEGMENTS_MAX, SNAPSHOT_BYTES_MAX, VA
 from schemas.validation.specs_and_policies import check_spec
 from state.storage.table import row_key
 from streams.runtime.message_sizes import RECORD_BYTES
-from tests.builders import CODEC, NOON, many, piece, result, sent, spec, tables
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, NOON, many, piece, result, sent, spec, tables
+from tests.support.loop import Loop, rows
 
 LONGEST = (
     "\N{GRINNING FACE}" * 480

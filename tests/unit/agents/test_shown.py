@@ -28,7 +28,7 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EVEN = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))),)

@@ -11,8 +11,8 @@ from schemas.catalog import ALERTS, RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import Alert, Decided, Order, Phase, ResultKind
 from state.row_expiry import DAY_MS, EXPERIMENT_MS, HOUR_MS
-from tests.builders import CODEC, result, spec
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, result, spec
+from tests.support.loop import Loop, rows
 from tests.unit.agents.test_leaving import command_row
 from tests.unit.agents.test_over_experiments import kept, plan, restarted, send, snapshots
 

@@ -26,7 +26,7 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, NOON, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

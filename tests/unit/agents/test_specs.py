@@ -25,7 +25,7 @@ from schemas.records import (
 )
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from tests.builders import CODEC, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, piece, result, sent, spec, tables
 
 KEY = row_key("bot", "exp")
 OTHER_TERMS: list[dict[str, Any]] = [

@@ -23,8 +23,8 @@ from schemas.records import (
     TrustLevel,
     TrustRow,
 )
-from tests.builders import NOON
-from tests.loop import Loop
+from tests.support.builders import NOON
+from tests.support.loop import Loop
 
 HOUR, DAY = 3_600_000, 24 * 3_600_000
 

@@ -21,7 +21,7 @@ from schemas.records import (
     RollbackCommand,
     Status,
 )
-from tests.life import Life
+from tests.support.life import Life
 
 HOUR = 3_600_000
 

@@ -8,7 +8,7 @@ from agents.flow.pipeline import fold, refresh, remember
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import ArmRow, Direction, ExperimentResult, MetricKind, MetricSpec, Role
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

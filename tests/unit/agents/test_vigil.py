@@ -33,8 +33,8 @@ from schemas.records import (
 from schemas.validation.specs_and_policies import check_policy, check_spec
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
-from tests.builders import NOON, result, spec
-from tests.life import Life
+from tests.support.builders import NOON, result, spec
+from tests.support.life import Life
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)

@@ -19,8 +19,8 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from tests.builders import CODEC, many, metric, piece, sent
-from tests.unit.agents.watching import Stream, completed, decisions, row, watched
+from tests.support.builders import CODEC, many, metric, piece, sent
+from tests.support.watching import Stream, completed, decisions, row, watched
 
 
 @pytest.mark.parametrize("name", ["error", "accuracy"])

@@ -11,9 +11,9 @@ from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, Outcome, Verdict
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, NOON, Sent, many, metric, piece
-from tests.loop import rows
-from tests.unit.agents.watching import decisions, row, watched
+from tests.support.builders import CODEC, NOON, Sent, many, metric, piece
+from tests.support.loop import rows
+from tests.support.watching import decisions, row, watched
 
 SMALL = {"reference_count": 1_000, "false_alarm_records": 1e4}
 

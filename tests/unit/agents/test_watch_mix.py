@@ -1,7 +1,7 @@
 """After a shift of the mix the whole learns the mix that is, and segments are watched on."""
 
 from schemas.records import Autonomy, Order, Reference, State, Verdict
-from tests.unit.agents.watching import Stream, completed, decisions, row, watched
+from tests.support.watching import Stream, completed, decisions, row, watched
 
 BEFORE = (("easy", 0.7, 0.02), ("hard", 0.3, 0.3))
 AFTER = (("easy", 0.2, 0.02), ("hard", 0.8, 0.3))

@@ -27,10 +27,10 @@ from schemas.records import (
     Verdict,
 )
 from state.storage.table import row_key
-from tests.builders import metric
-from tests.life import Life
-from tests.loop import rows
-from tests.unit.agents.watching import AUTO
+from tests.support.builders import metric
+from tests.support.life import Life
+from tests.support.loop import rows
+from tests.support.watching import AUTO
 
 RATES = {"good": 20, "bad": 2}  # each how-manyeth record is bad
 

@@ -13,8 +13,8 @@ from agents.drift.segments.segment_stream import Stream
 from schemas.catalog import METRICS
 from schemas.ids import event_uuid
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
-from tests.builders import metric
-from tests.loop import Loop, rows
+from tests.support.builders import metric
+from tests.support.loop import Loop, rows
 
 POLICY = Policy(event_id="p", policy_id="p", reference_count=500, min_count=100)
 

@@ -26,10 +26,10 @@ from schemas.records import (
     Role,
     Verdict,
 )
-from tests.builders import CODEC, NOON, many, metric, piece
-from tests.loop import rows
+from tests.support.builders import CODEC, NOON, many, metric, piece
+from tests.support.loop import rows
+from tests.support.watching import AUTO, Stream, decisions, row, watched
 from tests.unit.agents.test_limits import gauge
-from tests.unit.agents.watching import AUTO, Stream, decisions, row, watched
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 FOUND_WITHIN = 100  # records of a constant that left what it was, at an alarm of one in 10 000

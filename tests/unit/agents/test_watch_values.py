@@ -21,9 +21,9 @@ from schemas.records import (
     State,
     Verdict,
 )
-from tests.builders import CODEC, many, metric, piece
+from tests.support.builders import CODEC, many, metric, piece
+from tests.support.watching import AUTO, Stream, decisions, row, watched
 from tests.unit.agents.test_limits import gauge
-from tests.unit.agents.watching import AUTO, Stream, decisions, row, watched
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 

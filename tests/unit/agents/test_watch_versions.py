@@ -7,8 +7,8 @@ from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import Decision, Order, State
 from state.partition.partition_state import PartitionState
-from tests.builders import CODEC, many, metric, piece
-from tests.unit.agents.watching import Stream, completed, decisions, row, watched
+from tests.support.builders import CODEC, many, metric, piece
+from tests.support.watching import Stream, completed, decisions, row, watched
 
 GOOD, BAD = (None, 1.0, 0.05), (None, 1.0, 0.3)
 

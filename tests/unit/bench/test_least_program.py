@@ -11,7 +11,7 @@ from schemas.catalog import RESULTS
 from state.storage.table import Table
 from streams.bench.workload import METRICS, VARIANTS, Workload
 from streams.runtime.settings import Settings
-from tests.builders import CODEC, piece, sent
+from tests.support.builders import CODEC, piece, sent
 
 WORKLOAD = Workload(experiments=4)
 RECORDS = 3_000

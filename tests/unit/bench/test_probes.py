@@ -5,7 +5,7 @@ from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import Order
 from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of, subject_of
-from tests.builders import CODEC, NOON, piece, sent
+from tests.support.builders import CODEC, NOON, piece, sent
 
 
 def test_only_the_last_record_of_a_probe_orders_a_rollback_of_its_subject() -> None:

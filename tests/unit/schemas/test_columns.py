@@ -14,8 +14,8 @@ from schemas.codec.flat_schema import arrow_schema, flat_fields
 from schemas.codec.framing import MAX_BYTES, Codec, frame
 from schemas.records import Tick
 from schemas.refusals import RefusedRecord
-from tests.builders import result
-from tests.unit.schemas.samples import (
+from tests.support.builders import result
+from tests.support.samples import (
     BROKEN_RESULTS,
     CODEC,
     ODD_RESULTS,

@@ -29,8 +29,8 @@ from schemas.records import (
     ShareStep,
 )
 from state.storage.table import row_key
-from tests.builders import NOON, spec
-from tests.life import Life
+from tests.support.builders import NOON, spec
+from tests.support.life import Life
 
 ROOT = Path(__file__).parents[3]
 SENT = (

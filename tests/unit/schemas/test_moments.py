@@ -21,8 +21,8 @@ from schemas.validation.moments import (
     moments_of,
     unit_of,
 )
-from tests.builders import CODEC, NOON, Sent, piece, tables
-from tests.unit.schemas.samples import sample
+from tests.support.builders import CODEC, NOON, Sent, piece, tables
+from tests.support.samples import sample
 
 _INPUTS = sorted(topic for topic in INPUTS if topic in FOREIGN and topic != TICKS)
 _RECORDS = {topic: TOPICS[topic].record or "" for topic in _INPUTS}

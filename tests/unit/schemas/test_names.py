@@ -28,7 +28,7 @@ from schemas.validation.requests import check_request, check_review
 from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
 from schemas.validation.text import environment_fault, parts_fault
 from state.storage.table import row_key
-from tests.builders import NOON, spec
+from tests.support.builders import NOON, spec
 
 _TEXTS = st.text(st.sampled_from("ab/|%@*:"), min_size=1, max_size=6)
 _SUBJECTS = _TEXTS.filter(lambda text: parts_fault("subject", text) is None)

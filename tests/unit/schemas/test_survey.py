@@ -5,7 +5,7 @@ import pytest
 
 from schemas.codec.flat_schema import flat_fields
 from schemas.codec.structure_scan import sound_rows
-from tests.unit.schemas.samples import BROKEN_RESULTS, ODD_RESULTS, result_body, varint
+from tests.support.samples import BROKEN_RESULTS, ODD_RESULTS, result_body, varint
 
 ONLY_TEXT_IS_BAD = {"bad UTF-8", "bad UTF-8 in a nullable", "a surrogate", "half a character"}
 

@@ -26,8 +26,8 @@ from schemas.refusals import RefusedRecord
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS
 from schemas.validation.results_and_metrics import check_metrics, check_results
 from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
-from tests.builders import NOON, metric, result, spec
-from tests.unit.schemas.samples import CODEC
+from tests.support.builders import NOON, metric, result, spec
+from tests.support.samples import CODEC
 
 NAN, INF = float("nan"), float("inf")
 LONG = "ü" * 512

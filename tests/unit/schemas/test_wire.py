@@ -9,8 +9,8 @@ from schemas.catalog import RECORDS, local_ids, local_schema_id, schema_text
 from schemas.codec.framing import Codec, cloud_event_headers, frame, unframe
 from schemas.records import ResultKind, Share, ShareStep, Step, SubjectRow, Tick
 from schemas.refusals import DecodeError
-from tests.builders import result, spec
-from tests.unit.schemas.samples import (
+from tests.support.builders import result, spec
+from tests.support.samples import (
     BROKEN_RESULTS,
     CODEC,
     ODD_RESULTS,

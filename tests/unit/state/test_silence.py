@@ -9,8 +9,8 @@ from schemas.catalog import METRICS, RESULTS, SPECS
 from schemas.records import ExperimentStatus
 from state import silent_senders
 from state.silent_senders import FORGOTTEN_MS, SilentSenders
-from tests.builders import CODEC, NOON, metric, result, spec
-from tests.loop import Loop, rows
+from tests.support.builders import CODEC, NOON, metric, result, spec
+from tests.support.loop import Loop, rows
 
 MINUTE = 60_000
 SILENT = 30 * MINUTE

@@ -16,9 +16,10 @@ from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import ColumnarTable, combine, hash_part
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
-from tests.builders import CODEC, NOON, tables
-from tests.laws.histories import History, snapshot
-from tests.laws.test_any_cut_gives_the_same_bytes import TELLING
+from tests.support.builders import CODEC, NOON, tables
+from tests.support.histories.folding import snapshot
+from tests.support.histories.history import History
+from tests.support.histories.telling import TELLING
 
 PARTS = st.none() | st.text(st.sampled_from("a|%7C25"), max_size=6)
 

@@ -13,8 +13,8 @@ from streams.kafka.reading import TopicPartitionKey, read
 from streams.operations import record_fates
 from streams.operations.record_fates import Aftermath
 from streams.runtime.settings import Settings
-from tests.builders import CODEC
-from tests.still import still
+from tests.support.builders import CODEC
+from tests.support.still import still
 
 
 def test_a_letter_that_is_shown_after_the_journal_is_no_new_record(

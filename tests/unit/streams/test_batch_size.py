@@ -10,8 +10,8 @@ from state.partition.partition_state import PartitionState
 from streams.engine.batch_size import RECORDS_MIN, TURN_SECONDS, BatchSize
 from streams.engine.processor import Processor
 from streams.engine.topology import DECIDING
-from tests.builders import CODEC
-from tests.still import Still, Turned, still
+from tests.support.builders import CODEC
+from tests.support.still import Still, Turned, still
 
 MOST = 20_000
 

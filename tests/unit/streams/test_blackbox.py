@@ -10,7 +10,7 @@ import pytest
 from streams.engine.quarantine import DEADLY, BlackBox, black_box
 from streams.runtime.damaged_files import MOST, own_folder
 from streams.runtime.settings import Settings
-from tests.builders import Sent
+from tests.support.builders import Sent
 
 
 class Ended(Exception):

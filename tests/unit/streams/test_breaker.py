@@ -16,7 +16,7 @@ from streams.engine.circuit_breaker import (
     Breaker,
 )
 from streams.runtime.metrics import REGISTRY
-from tests.builders import NOON, Sent
+from tests.support.builders import NOON, Sent
 
 TOPIC = "experiments.results.v1"
 SLICE = 100

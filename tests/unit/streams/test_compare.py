@@ -6,7 +6,7 @@ from schemas.codec.framing import Record, unframe
 from schemas.records import Decision, Evidence, Order, Outcome, Verdict
 from streams.history.record_diff import Difference, differences, leaves, proofs
 from streams.kafka.stored_records import Stored
-from tests.builders import CODEC, NOON
+from tests.support.builders import CODEC, NOON
 
 EVIDENCE = Evidence(
     topic="results",

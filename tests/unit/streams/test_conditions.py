@@ -19,7 +19,7 @@ from streams.kafka.admin.topics import settings_of
 from streams.kafka.reading import admin
 from streams.runtime.errors import MendstreamError
 from streams.runtime.message_sizes import RECORD_BYTES
-from tests.still import still
+from tests.support.still import still
 
 TABLES = [name for name, topic in TOPICS.items() if topic.cleanup == "compact"]
 LOSING = {

@@ -15,8 +15,8 @@ import pytest
 from streams.signing import verifier
 from streams.signing.signer import public_line
 from streams.signing.verifier import Reason
-from tests.builders import CODEC
-from tests.unit.streams.signed import KEY, ROLLBACK, Sent, sent
+from tests.support.builders import CODEC
+from tests.support.signed import KEY, ROLLBACK, Sent, sent
 
 HANDBOOK = Path(__file__).parents[3] / "docs" / "security.md"
 

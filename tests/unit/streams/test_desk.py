@@ -16,8 +16,8 @@ from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
 from streams.executor.targets_config import Sites
 from streams.runtime.errors import MendstreamError
 from streams.runtime.metrics import REGISTRY
-from tests.builders import CODEC, NOON
-from tests.executor.fakes import SHOP, Killed, MemoryTarget, Mortal, TurnedClock, command
+from tests.support.builders import CODEC, NOON
+from tests.support.executor.fakes import SHOP, Killed, MemoryTarget, Mortal, TurnedClock, command
 
 DEPLOY, ROLLBACK = Order.DEPLOY, Order.ROLLBACK
 

@@ -6,7 +6,7 @@ from schemas.records import Event, Order, Phase, Transition
 from streams.engine.outbox import Emitter
 from streams.engine.transaction import Outbox
 from streams.runtime.metrics import REGISTRY
-from tests.builders import CODEC, NOON, ONE
+from tests.support.builders import CODEC, NOON, ONE
 
 
 def late() -> Transition:

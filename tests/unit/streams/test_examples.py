@@ -17,8 +17,8 @@ from streams.engine.transaction import Outbox
 from streams.signing import verifier
 from streams.signing.signer import Scheme, Signer, public_line
 from streams.signing.verifier import KEY_ID, SIGNATURE, SIGNATURE_2, Origin, key_id
-from tests.builders import CODEC, NOON, ONE
-from tests.unit.streams.signed import KEY, OTHER, ROLLBACK
+from tests.support.builders import CODEC, NOON, ONE
+from tests.support.signed import KEY, OTHER, ROLLBACK
 
 HOME, TOPIC = Origin("cluster-1", "mendstream"), COMMANDS["ROLLBACK"]
 LATE = 100_000_000_000_000  # ms: a command of it does not expire while somebody reads this

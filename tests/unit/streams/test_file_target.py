@@ -11,7 +11,7 @@ import pytest
 
 from streams.executor.placement import StaleToken, TargetState, Unusable
 from streams.executor.targets.file_target import FileTarget
-from tests.executor.fakes import SHOP
+from tests.support.executor.fakes import SHOP
 
 FIRST = TargetState(baseline="v1", command_id="a", attempt=1, fencing_token=1, share=5)
 

@@ -11,8 +11,8 @@ from streams.executor.forgery_alerts import HOUR_MS, RULE, Forgeries
 from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
 from streams.executor.targets_config import Sites
 from streams.signing.verifier import Refused
-from tests.builders import CODEC
-from tests.executor.fakes import MemoryTarget, TurnedClock, command
+from tests.support.builders import CODEC
+from tests.support.executor.fakes import MemoryTarget, TurnedClock, command
 
 TOPIC = COMMANDS["DEPLOY"]
 

@@ -12,7 +12,7 @@ from streams.engine.journal import Journal
 from streams.engine.lag import forget, measure
 from streams.engine.partition import Owned
 from streams.runtime.metrics import REGISTRY
-from tests.builders import NOON, tables
+from tests.support.builders import NOON, tables
 
 NOWHERE = -1_001  # librdkafka's, of a position that it does not have yet
 

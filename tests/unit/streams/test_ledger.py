@@ -10,7 +10,7 @@ import pytest
 
 from streams.runtime.clock import now_ms
 from streams.signing.verifier import Ledger, Refused
-from tests.unit.streams.signed import sent
+from tests.support.signed import sent
 
 COMMAND = sent().command
 

@@ -32,9 +32,9 @@ from streams.signing.verifier import (
     fingerprint,
     verify,
 )
-from tests.builders import CODEC, NOON, ONE
-from tests.unit.streams.signed import KEY, trusted
-from tests.unit.streams.signed import ROLLBACK as SIGNED_ROLLBACK
+from tests.support.builders import CODEC, NOON, ONE
+from tests.support.signed import KEY, trusted
+from tests.support.signed import ROLLBACK as SIGNED_ROLLBACK
 
 HOME = Origin("cluster-1", "mendstream")
 TOPIC = COMMANDS["ROLLBACK"]

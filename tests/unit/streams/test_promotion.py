@@ -18,8 +18,8 @@ from streams.executor.rollout.state_machine import (
     RolloutPlan,
     RolloutStrategy,
 )
-from tests.builders import NOON
-from tests.executor.fakes import Carried, MemoryTarget, TurnedClock, command
+from tests.support.builders import NOON
+from tests.support.executor.fakes import Carried, MemoryTarget, TurnedClock, command
 
 DEPLOY, ROLLBACK = Order.DEPLOY, Order.ROLLBACK
 PROOF = Evidence(

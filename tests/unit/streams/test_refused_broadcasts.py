@@ -29,8 +29,8 @@ from schemas.records import (
     TrustLevel,
 )
 from streams.kafka.memory.log import Fate
-from tests.builders import CODEC, NOON, result, spec
-from tests.still import Still, still
+from tests.support.builders import CODEC, NOON, result, spec
+from tests.support.still import Still, still
 
 RESTRAINING = Policy(event_uuid("good"), "all", ("*",), rollback=Autonomy.OBSERVE)
 WRONG = replace(RESTRAINING, event_id=event_uuid("wrong"), alpha=7.0)

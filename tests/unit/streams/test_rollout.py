@@ -28,7 +28,7 @@ from streams.executor.rollout.state_machine import (
     RolloutStrategy,
 )
 from streams.executor.targets.file_target import FileTarget
-from tests.executor.fakes import (
+from tests.support.executor.fakes import (
     SHOP,
     Carried,
     Killed,

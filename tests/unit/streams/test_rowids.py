@@ -11,7 +11,7 @@ from hypothesis import given
 from schemas.records import ExperimentResult
 from streams.files.row_ids import RowIds, digest_of_file
 from streams.files.tabular import Form
-from tests.builders import NOON, result
+from tests.support.builders import NOON, result
 
 TOLD = ("subject:=shop", "experiment_id:=e", "variant=arm", "occurred_at=ts")
 UNTOLD = ("subject:=shop", "experiment_id:=e", "variant=arm", "occurred_at:=2026-01-01")

@@ -37,8 +37,8 @@ from streams.operations.redrive import Redriven
 from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import Screen, listed, say
 from streams.runtime.visible_text import clean
-from tests.builders import CODEC
-from tests.unit.schemas.samples import sample
+from tests.support.builders import CODEC
+from tests.support.samples import sample
 
 HOSTILE = [
     "shop[/b]",

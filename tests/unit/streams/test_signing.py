@@ -26,8 +26,8 @@ from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
 from streams.signing.signer import Signer, create, load, public_line, signer_of
 from streams.signing.verifier import KEY_ID, SIGNATURE, Origin, load_keys
-from tests.builders import CODEC, NOON, ONE
-from tests.unit.streams.signed import KEY, refusal, sent, trusted
+from tests.support.builders import CODEC, NOON, ONE
+from tests.support.signed import KEY, refusal, sent, trusted
 
 
 def pem(

@@ -12,7 +12,7 @@ from streams.engine.journal import Journal
 from streams.engine.partition import Owned
 from streams.engine.silence_metrics import forget, measure
 from streams.runtime.metrics import REGISTRY
-from tests.builders import NOON, tables
+from tests.support.builders import NOON, tables
 
 MINUTE = 60_000
 SILENT = 30 * MINUTE

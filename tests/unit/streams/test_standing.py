@@ -13,8 +13,8 @@ from schemas.records import SubjectRow
 from streams.kafka.reading import end_offsets
 from streams.kafka.table_reader import read_table
 from streams.runtime.errors import MendstreamError
-from tests.builders import CODEC
-from tests.still import Still, still
+from tests.support.builders import CODEC
+from tests.support.still import Still, still
 
 PLACE = (TABLES_SUBJECTS, 0)
 

@@ -5,7 +5,7 @@ import pytest
 from schemas.catalog import TICKS
 from streams.engine.ticker import Ticker
 from streams.runtime.settings import Settings
-from tests.builders import CODEC
+from tests.support.builders import CODEC
 
 
 class Written:

@@ -36,9 +36,9 @@ from streams.runtime.settings import TOPIC_NAME_MAX, TOPIC_PREFIX_MAX, Settings,
 from streams.signing.signer import Signer
 from streams.signing.verifier import Origin, Refused
 from streams.signing.verifier import verify as verified
-from tests.builders import CODEC, result, spec
-from tests.still import Still, still
-from tests.unit.streams.signed import KEY, ROLLBACK, trusted
+from tests.support.builders import CODEC, result, spec
+from tests.support.signed import KEY, ROLLBACK, trusted
+from tests.support.still import Still, still
 
 ROOT = Path(__file__).parents[3]
 STAGING = "staging."

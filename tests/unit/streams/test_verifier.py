@@ -30,8 +30,8 @@ from streams.signing.verifier import (
     load_keys,
     signed_bytes,
 )
-from tests.builders import NOON
-from tests.unit.streams.signed import KEY, OTHER, ROLLBACK, Sent, refusal, sent, trusted
+from tests.support.builders import NOON
+from tests.support.signed import KEY, OTHER, ROLLBACK, Sent, refusal, sent, trusted
 
 COMMON = {name: getattr(ROLLBACK, name) for name in Command.__dataclass_fields__}
 ORDERS: dict[str, Command] = {

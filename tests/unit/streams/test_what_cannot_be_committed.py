@@ -28,8 +28,8 @@ from streams.engine.transaction import CommitRefused, Outbox
 from streams.engine.uncommitted import PIECES, Uncommitted
 from streams.kafka.dead_letters import REASON
 from streams.runtime.message_sizes import RECORD_BYTES
-from tests.builders import Sent, result, spec
-from tests.still import Still, still
+from tests.support.builders import Sent, result, spec
+from tests.support.still import Still, still
 
 ENDS_MAX = 2 + 2 * DEADLY  # from thousands of records to one, and then so often at that one
 
