@@ -2,13 +2,14 @@
 groups storms.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
 from agents.alerts.alert_metrics import AlertMetric, broken
 from agents.alerts.rules import WARNING_SEVERITY, named, rules_on, warning_of
 from agents.core.effects import Output
+from agents.core.known_subjects import is_known
+from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from schemas.catalog import ALERTS
 from schemas.ids import tenant_of
@@ -19,21 +20,6 @@ from state.storage.table import row_key
 STORM = 5  # things that break one rule within STORM_MS become one alert
 STORM_MS = 10 * 60_000
 _STORM = "storm of "  # before a rule's name: the row that counts its alerts in one crowd
-
-
-PolicyOf = Callable[[str], Policy]  # the policy of a subject, an agent or a tenant
-
-
-def crowd_of(tenant: str, newcomers: bool = False) -> str:
-    """Whose alerts may be one storm; those of others are not held with them. No tenant's name holds
-    a slash.
-    """
-    return f"{tenant}/" if newcomers else tenant
-
-
-def of_newcomers(crowd: str) -> bool:
-    """Whether a crowd is that of subjects that nobody vouched for."""
-    return crowd.endswith("/")
 
 
 def observe(
@@ -57,13 +43,43 @@ def observe(
     ]
 
 
-def lasting(place: Provenance, tables: AlertTables, policy_of: PolicyOf) -> list[Output]:
+def observe_subject(
+    metric: AlertMetric, subject: str, value: float, place: Provenance, tables: AlertTables
+) -> list[Output]:
+    """What follows from a value of a metric of a subject under its own policy.
+
+    Newcomers raise no storm in which those of known subjects are held.
+    """
+    policy = policy_for(subject, tables.policies)
+    return observe(
+        metric, subject, value, place, tables, policy, crowd_of_subject(subject, place.now, tables)
+    )
+
+
+def crowd_of_subject(subject: str, now: int, tables: AlertTables) -> str:
+    """Whose alerts may be one storm with those of a subject."""
+    return crowd_of(tenant_of(subject), not is_known(subject, now, tables.subject_tables))
+
+
+def crowd_of(tenant: str, newcomers: bool = False) -> str:
+    """Whose alerts may be one storm; those of others are not held with them. No tenant's name holds
+    a slash.
+    """
+    return f"{tenant}/" if newcomers else tenant
+
+
+def of_newcomers(crowd: str) -> bool:
+    """Whether a crowd is that of subjects that nobody vouched for."""
+    return crowd.endswith("/")
+
+
+def lasting(place: Provenance, tables: AlertTables) -> list[Output]:
     """What follows for rules that are broken still, and have been for long enough."""
     outputs: list[Output] = []
     for name in tables.raises.due(place.now):
         row = tables.alerts.get(name)
         assert row is not None, f"{name} is due without a row"
-        rule = named(row.rule, policy_of(row.key))
+        rule = named(row.rule, policy_for(row.key, tables.policies))
         if rule is not None:
             outputs += _look(
                 rule, row.key, row.value, place, tables, row.crowd or tenant_of(row.key)

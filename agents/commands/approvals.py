@@ -11,9 +11,10 @@ from agents.commands.guards import (
 from agents.commands.ledger import MINUTE_MS, CommandEffects, CommandLedger
 from agents.commands.ordering import precede
 from agents.core.effects import Refusal
+from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from schemas.persons import OURSELVES
-from schemas.records import Admission, CommandRow, Event, Phase, Policy, Review, ReviewVerdict
+from schemas.records import Admission, CommandRow, Event, Phase, Review, ReviewVerdict
 from state.partition.command_tables import CommandTables
 
 
@@ -33,9 +34,7 @@ def admitted(answer: Admission, place: Provenance, tables: CommandTables) -> Com
     return ledger.effects
 
 
-def reviewed(
-    review: Review, place: Provenance, tables: CommandTables, policy: Policy
-) -> CommandEffects | Refusal:
+def reviewed(review: Review, place: Provenance, tables: CommandTables) -> CommandEffects | Refusal:
     """What a person said of a command that waits for approval."""
     row, ledger = tables.commands.get(review.command_id), CommandLedger(place, tables)
     if row is None or row.subject != review.subject:
@@ -51,7 +50,7 @@ def reviewed(
         return Refusal(
             "NOT_PENDING", f"command {review.command_id} is of an older Mendstream: order it anew"
         )
-    denied = may_not_approve(review, row, policy)
+    denied = may_not_approve(review, row, policy_for(review.subject, tables.policies))
     if denied is not None:
         return denied
     if review.verdict == ReviewVerdict.REJECT:
@@ -79,6 +78,14 @@ def ask(row: CommandRow, why: str, ledger: CommandLedger) -> None:
         "expires_at": ledger.place.now + wait_ms,
     }
     ledger.move(row, Event.ASK_PERSON, OURSELVES, why, **changes)
+
+
+def due(row: CommandRow, ledger: CommandLedger) -> None:
+    """Moves on a command that waits, whose deadline has come."""
+    if row.phase == Phase.PROPOSED:
+        ask(row, "the budget did not answer", ledger)
+    else:
+        late(row, ledger)
 
 
 def late(row: CommandRow, ledger: CommandLedger) -> None:

@@ -8,13 +8,16 @@ that made-up names take nothing from those that are known.
 
 from dataclasses import replace
 
-from agents.alerts.alert_metrics import NEWCOMERS_OVER_BUDGET, OVER_BUDGET, AlertMetric
-from agents.commands.known_subjects import is_known, known_count
+from agents.alerts.alert_metrics import NEWCOMERS_OVER_BUDGET, OVER_BUDGET
+from agents.alerts.raising import crowd_of, observe
 from agents.core.effects import Output
+from agents.core.known_subjects import is_known, known_count
+from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from schemas.catalog import ADMISSIONS, PROPOSALS
 from schemas.ids import tenant_of
 from schemas.records import Admission, BudgetRow, CommandRow, Policy, Proposal
+from state.partition.alert_tables import AlertTables
 from state.partition.command_tables import BUSY, CommandTables, budget_key
 
 HOUR_MS = 3_600_000
@@ -66,8 +69,8 @@ def proposal(
     return Output(PROPOSALS, asked.tenant, asked.event_id, asked, place.now)
 
 
-def admit(asked: Proposal, place: Provenance, tables: CommandTables) -> tuple[Output, int]:
-    """The answer to a proposal, and how many were denied within the hour."""
+def admit(asked: Proposal, place: Provenance, tables: CommandTables) -> list[Output]:
+    """The answer to a proposal, and the alert where it is no."""
     row = _row(asked.tenant, True, asked.newcomer, place, tables)
     granted = not asked.denied and len(row.spent) < asked.limit
     if granted:
@@ -85,22 +88,29 @@ def admit(asked: Proposal, place: Provenance, tables: CommandTables) -> tuple[Ou
         reason=reason,
         admitted_at=place.now,
     )
-    return Output(ADMISSIONS, asked.subject, answer.event_id, answer, place.now), len(row.denied)
+    told = Output(ADMISSIONS, asked.subject, answer.event_id, answer, place.now)
+    denied = float(len(row.denied))
+    return [told, *_denied(asked.tenant, asked.newcomer, denied, place, tables.alerts)]
 
 
-def over(asked: Proposal) -> AlertMetric:
-    """The metric that counts what was denied of the same budget."""
-    return NEWCOMERS_OVER_BUDGET if asked.newcomer else OVER_BUDGET
-
-
-def sobered(place: Provenance, tables: CommandTables) -> list[tuple[AlertMetric, str]]:
-    """Budgets that denied nothing for an hour: (metric, tenant)."""
+def sobered(place: Provenance, tables: CommandTables) -> list[Output]:
+    """What follows of budgets that denied nothing for an hour."""
     rows = [tables.budgets.get(key) for key in tables.denied_until.due(place.now)]
     return [
-        (NEWCOMERS_OVER_BUDGET if row.newcomers else OVER_BUDGET, row.tenant)
+        output
         for row in rows
         if row is not None
+        for output in _denied(row.tenant, row.newcomers, 0.0, place, tables.alerts)
     ]
+
+
+def _denied(
+    tenant: str, newcomers: bool, count: float, place: Provenance, alerts: AlertTables
+) -> list[Output]:
+    """What follows where so many commands were denied of a tenant's budget within the hour."""
+    metric = NEWCOMERS_OVER_BUDGET if newcomers else OVER_BUDGET
+    policy = policy_for(tenant, alerts.policies)
+    return observe(metric, tenant, count, place, alerts, policy, crowd_of(tenant))
 
 
 def rebuild(tables: CommandTables) -> None:

@@ -15,17 +15,37 @@ from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from schemas.ids import command_id, environment_of
 from schemas.persons import OURSELVES
-from schemas.records import Command, CommandRow, DeployCommand, Event, Order, Phase, RollbackCommand
+from schemas.records import (
+    Command,
+    CommandRow,
+    DeployCommand,
+    Event,
+    Order,
+    Phase,
+    Request,
+    RollbackCommand,
+)
 from state.partition.command_tables import CommandTables
 
 _UNDOABLE = AT_WORK | {Phase.COMPLETED, Phase.FAILED, Phase.TIMED_OUT}
 _STANDING = AT_WORK | {Phase.COMPLETED, Phase.COMPENSATING}
 
 
-def cancel(
-    row: CommandRow, by: str, place: Provenance, tables: CommandTables
+def cancelled(
+    request: Request, place: Provenance, tables: CommandTables
 ) -> CommandEffects | Refusal:
     """A person takes a command back."""
+    row = tables.commands.get(request.command_id or "")
+    if row is None or row.subject != request.subject:
+        return Refusal(
+            "UNKNOWN_COMMAND", f"there is no command {request.command_id} of {request.subject}"
+        )
+    return _cancel(row, request.requested_by, place, tables)
+
+
+def _cancel(
+    row: CommandRow, by: str, place: Provenance, tables: CommandTables
+) -> CommandEffects | Refusal:
     ledger, why = CommandLedger(place, tables), f"{by} cancelled it"
     if row.phase in WAITING or (row.phase in AT_WORK and row.order not in REVERSIBLE):
         ledger.move(row, Event.CANCEL, by, why)

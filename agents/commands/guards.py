@@ -11,7 +11,16 @@ from agents.core.effects import Refusal
 from agents.core.policies import autonomy_of
 from agents.core.provenance import Provenance
 from schemas.persons import person
-from schemas.records import Autonomy, CommandRow, ExperimentStatus, Order, Policy, Review
+from schemas.records import (
+    Autonomy,
+    CommandRow,
+    ExperimentStatus,
+    Order,
+    Policy,
+    Request,
+    RequestKind,
+    Review,
+)
 from schemas.validation.text import EVERYTHING
 from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
@@ -68,9 +77,10 @@ def patterns_over(subject: str) -> tuple[str, ...]:
     return (f"{tenant}/{EVERYTHING}", EVERYTHING) if slash else (EVERYTHING,)
 
 
-def freeze(name: str, by: str, tables: CommandTables) -> None:
-    """by: a person; empty: to thaw, which lifts the locks as well."""
-    row = subject_row(name, tables)
+def frozen(request: Request, tables: CommandTables) -> None:
+    """Leaves a subject to people, or gives it back, which lifts the locks as well."""
+    by = request.requested_by if request.kind == RequestKind.FREEZE else ""
+    row = subject_row(request.subject, tables)
     tables.subjects.put(replace(row, frozen_by=by, locks=row.locks if by else {}))
 
 

@@ -2,18 +2,22 @@
 time.
 """
 
+from agents.alerts.alert_metrics import ERROR_RATE
+from agents.alerts.raising import observe_subject
 from agents.commands.guards import gone_stale, hands_off
 from agents.commands.ledger import ATTEMPTS_MAX, MINUTE_MS, CommandEffects, CommandLedger
 from agents.commands.lifecycle import moved
-from agents.core.effects import Refusal
+from agents.core.effects import Output, Refusal
 from agents.core.provenance import Provenance
 from schemas.persons import OURSELVES
-from schemas.records import CommandRow, CommandStatus, Event, FailureCause, Order, Status
+from schemas.records import CommandRow, CommandStatus, Event, FailureCause, Order, Phase, Status
 from state.partition.command_tables import CommandTables
 
 PROGRESS_MS = 60 * MINUTE_MS  # whoever is at it says so at least once an hour,
 LONGEST_MS = 24 * 60 * MINUTE_MS  # and may say so for a day
 BACKOFF_MS = 1_000  # after the first failure, twice as long after each further one
+RATED = 20  # commands of a subject whose share of failures is looked at
+_RATED = (Phase.COMPLETED, Phase.FAILED)
 _PROGRESS = {Status.ACKNOWLEDGED: Event.ACKNOWLEDGE, Status.IN_PROGRESS: Event.BEGIN}
 _ENDS = {Status.COMPLETED: Event.COMPLETE, Status.REFUSED: Event.REFUSE}
 
@@ -45,6 +49,26 @@ def reported(
     else:
         ledger.move(row, event, by, status.detail, **said)
     return ledger.effects
+
+
+def due(row: CommandRow, ledger: CommandLedger) -> None:
+    """Moves on a command whose deadline has come: one that failed is tried again, of the others
+    nobody reported.
+    """
+    if row.phase == Phase.RETRYING:
+        try_again(row, ledger)
+    else:
+        time_out(row, ledger)
+
+
+def error_rate(row: CommandRow, place: Provenance, tables: CommandTables) -> list[Output]:
+    """Looks at how many of the subject's last commands failed, once there are enough of them."""
+    ended = [one for one in tables.commands.rows_of(row.subject) if one.phase in _RATED]
+    last = sorted(ended, key=lambda one: (one.issued_at, one.command_id))[-RATED:]
+    if row.phase not in _RATED or len(last) < RATED:
+        return []
+    rate = sum(one.phase == Phase.FAILED for one in last) / RATED
+    return observe_subject(ERROR_RATE, row.subject, rate, place, tables.alerts)
 
 
 def try_again(row: CommandRow, ledger: CommandLedger) -> None:

@@ -2,51 +2,68 @@
 for the alerts.
 """
 
-from agents.alerts import alert_metrics, raising
-from agents.alerts.alert_metrics import AlertMetric
-from agents.commands import approvals, autonomy, budget, compensation, in_flight
-from agents.commands.guards import freeze
-from agents.commands.known_subjects import crowd, vouch
+from collections.abc import Callable
+from typing import TypeVar
+
+from agents.alerts.alert_metrics import UNSERVED
+from agents.alerts.raising import observe_subject
+from agents.commands import (
+    approvals,
+    autonomy,
+    budget,
+    compensation,
+    end_alerts,
+    in_flight,
+)
 from agents.commands.ledger import CommandEffects, CommandLedger, stored
-from agents.commands.ledger import rebuild as rebuild_commands
-from agents.commands.lifecycle import AT_WORK, moved
+from agents.commands.lifecycle import AT_WORK, WAITING, moved
 from agents.core.batch import Finding
 from agents.core.effects import Output, Refusal
+from agents.core.known_subjects import vouch
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.drift.metric_rows import deployed, restart, serves
 from agents.experiments.plan import reported_shares
 from agents.failures import followups
-from agents.flow import end_alerts, reopened_verdicts
+from agents.flow import reopened_verdicts
 from schemas.catalog import DECISIONS
 from schemas.records import (
-    Admission,
     CommandRow,
     CommandStatus,
     DeployCommand,
     Event,
     Order,
     Phase,
-    Policy,
-    Proposal,
-    Request,
-    RequestKind,
-    Review,
     RollbackCommand,
     Status,
     Verdict,
 )
+from state.partition.command_tables import CommandTables
+from state.partition.drift_tables import DriftTables
+from state.partition.experiment_tables import ExperimentTables
+from state.partition.failure_tables import FailureTables
 from state.partition.partition_state import PartitionState
 
-RATED = 20  # commands of a subject whose share of failures is looked at
-_RATED = (Phase.COMPLETED, Phase.FAILED)
+R = TypeVar("R")
+Step = Callable[[R, Provenance, CommandTables], CommandEffects | Refusal]
+Handler = Callable[[R, Provenance, PartitionState], list[Output] | Refusal]
+
+
+def moving(step: Step[R]) -> Handler[R]:
+    """The handler of a record that moves commands by a step, and of all that this leads to."""
+
+    def handle(record: R, place: Provenance, state: PartitionState) -> list[Output] | Refusal:
+        effects = step(record, place, state.commands)
+        return effects if isinstance(effects, Refusal) else followed(effects, place, state)
+
+    return handle
 
 
 def reported(
     status: CommandStatus, place: Provenance, state: PartitionState
 ) -> list[Output] | Refusal:
     """What follows from a deployer's report."""
-    untold = _share(status, place, state)
+    untold = _share(status, place, state.commands, state.experiments)
     effects = untold or in_flight.reported(status, place, state.commands)
     if isinstance(effects, Refusal):
         return effects
@@ -58,82 +75,13 @@ def reported(
     for row in changed:
         if row.phase == Phase.COMPLETED:
             vouch(row.subject, state.subjects)
-            outputs += _remedied(status, row, place, state)
+            outputs += _remedied(status, row, place, state.drift, state.failures)
+        awaited = _awaited(status, row, state.drift)
         outputs += [
-            *followups.reported(status, row, _awaited(status, row, state), place, state.failures),
-            *_error_rate(row, place, state),
+            *followups.reported(status, row, awaited, place, state.failures),
+            *in_flight.error_rate(row, place, state.commands),
         ]
     return outputs
-
-
-def _remedied(
-    status: CommandStatus, row: CommandRow, place: Provenance, state: PartitionState
-) -> list[Output]:
-    """What a completed command changes for live metrics, and what is to be said of that; a dry run
-    changes nothing.
-    """
-    command = stored(row) if row.command is not None else None
-    if command is not None and command.dry_run:
-        return []
-    if row.order == Order.DEPLOY:
-        for version in {row.model_version, command.to_version if command is not None else None} - {
-            None
-        }:
-            assert version is not None, "an absent version was left out"
-            deployed(state.drift, row.subject, version)
-            followups.serving(row.subject, version, place, state.failures)
-    said = restart(state.drift, row, status.made_version)
-    if not said:
-        return []
-    finding = Finding(
-        at=0,
-        agent="watch",
-        ordinal=f"{row.command_id}|{row.attempt}|remedy",
-        verdict=Verdict.MISSING,
-        order=Order.NONE,
-        subject=row.subject,
-        metric="",
-        rule="a remedy is no cure before it serves",
-        reason=said,
-        evidence=(),
-        model_version=row.model_version,
-    )
-    decision = autonomy.noted(finding, _policy(row.subject, state), place)
-    return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
-
-
-def reviewed(review: Review, place: Provenance, state: PartitionState) -> list[Output] | Refusal:
-    effects = approvals.reviewed(review, place, state.commands, _policy(review.subject, state))
-    return effects if isinstance(effects, Refusal) else followed(effects, place, state)
-
-
-def cancelled(request: Request, place: Provenance, state: PartitionState) -> list[Output] | Refusal:
-    row = state.commands.commands.get(request.command_id or "")
-    if row is None or row.subject != request.subject:
-        return Refusal(
-            "UNKNOWN_COMMAND", f"there is no command {request.command_id} of {request.subject}"
-        )
-    effects = compensation.cancel(row, request.requested_by, place, state.commands)
-    return effects if isinstance(effects, Refusal) else followed(effects, place, state)
-
-
-def frozen(request: Request, state: PartitionState) -> None:
-    """Leaves a subject to people, or gives it back."""
-    freeze(
-        request.subject,
-        request.requested_by if request.kind == RequestKind.FREEZE else "",
-        state.commands,
-    )
-
-
-def admit(asked: Proposal, place: Provenance, state: PartitionState) -> list[Output]:
-    """The budget's answer, and the alert where it is no."""
-    answer, denied = budget.admit(asked, place, state.commands)
-    return [answer, *_budgeted([(budget.over(asked), asked.tenant, float(denied))], place, state)]
-
-
-def admitted(answer: Admission, place: Provenance, state: PartitionState) -> list[Output]:
-    return followed(approvals.admitted(answer, place, state.commands), place, state)
 
 
 def tick(place: Provenance, state: PartitionState) -> list[Output]:
@@ -142,9 +90,11 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
     for command_id in state.commands.deadlines.due(place.now):
         row = state.commands.commands.get(command_id)
         assert row is not None, f"{command_id} is due without a row"
-        _due(row, ledger)
-    sober = [(metric, tenant, 0.0) for metric, tenant in budget.sobered(place, state.commands)]
-    return [*followed(ledger.effects, place, state), *_budgeted(sober, place, state)]
+        if row.phase in WAITING:
+            approvals.due(row, ledger)
+        else:
+            in_flight.due(row, ledger)
+    return [*followed(ledger.effects, place, state), *budget.sobered(place, state.commands)]
 
 
 def followed(effects: CommandEffects, place: Provenance, state: PartitionState) -> list[Output]:
@@ -161,38 +111,76 @@ def followed(effects: CommandEffects, place: Provenance, state: PartitionState) 
             followups.dropped(row.command_id, state.failures)  # nothing was tried, or nobody knows
     reopened, observed = list[Output](), list(effects.observed)
     for row in effects.ended:
-        decisions, waiting = reopened_verdicts.ended(row, place, state)
+        decisions, waiting = reopened_verdicts.ended(
+            row, place, state.commands, state.experiments, state.drift
+        )
         reopened += decisions
-        observed += [(alert_metrics.UNSERVED, row.subject, value) for value in waiting]
-    told = [*_observe(observed, place, state), *_told(effects, place, state)]
-    return [*effects.outputs, *reopened, *told]
+        observed += [(UNSERVED, row.subject, value) for value in waiting]
+    seen = [
+        output
+        for metric, subject, value in observed
+        for output in observe_subject(metric, subject, value, place, state.alerts)
+    ]
+    told = end_alerts.told(effects, place, state.alerts)
+    return [*effects.outputs, *reopened, *seen, *told]
 
 
-def observe(
-    metric: AlertMetric, key: str, value: float, place: Provenance, state: PartitionState
+def _remedied(
+    status: CommandStatus,
+    row: CommandRow,
+    place: Provenance,
+    drift: DriftTables,
+    failures: FailureTables,
 ) -> list[Output]:
-    """What follows from a value of a metric of one subject under the rules of its policy."""
-    return _observe([(metric, key, value)], place, state)
+    """What a completed command changes for live metrics, and what is to be said of that; a dry run
+    changes nothing.
+    """
+    command = stored(row) if row.command is not None else None
+    if command is not None and command.dry_run:
+        return []
+    if row.order == Order.DEPLOY:
+        for version in {row.model_version, command.to_version if command is not None else None} - {
+            None
+        }:
+            assert version is not None, "an absent version was left out"
+            deployed(drift, row.subject, version)
+            followups.serving(row.subject, version, place, failures)
+    said = restart(drift, row, status.made_version)
+    if not said:
+        return []
+    finding = Finding(
+        at=0,
+        agent="watch",
+        ordinal=f"{row.command_id}|{row.attempt}|remedy",
+        verdict=Verdict.MISSING,
+        order=Order.NONE,
+        subject=row.subject,
+        metric="",
+        rule="a remedy is no cure before it serves",
+        reason=said,
+        evidence=(),
+        model_version=row.model_version,
+    )
+    decision = autonomy.noted(finding, policy_for(row.subject, drift.policies), place)
+    return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 
 
-def rebuild(state: PartitionState) -> None:
-    """What is derived, after rows were restored."""
-    rebuild_commands(state.commands)
-    budget.rebuild(state.commands)
-    reopened_verdicts.rebuild(state)
-
-
-def _awaited(status: CommandStatus, row: CommandRow, state: PartitionState) -> str:
+def _awaited(status: CommandStatus, row: CommandRow, drift: DriftTables) -> str:
     """The version that a command made, if it is not in service yet; empty otherwise."""
     made = status.made_version
     if made in (None, row.model_version) or row.order not in (Order.RETRAIN, Order.IMPROVE):
         return ""
-    return "" if serves(state.drift, row.subject, made) else made or ""
+    return "" if serves(drift, row.subject, made) else made or ""
 
 
-def _share(status: CommandStatus, place: Provenance, state: PartitionState) -> Refusal | None:
+def _share(
+    status: CommandStatus,
+    place: Provenance,
+    commands: CommandTables,
+    experiments: ExperimentTables,
+) -> Refusal | None:
     """Takes in what a report says of the traffic: its share, or that nobody knows it any more."""
-    row = state.commands.commands.get(status.command_id)
+    row = commands.commands.get(status.command_id)
     if row is None or (row.subject, row.attempt) != (status.subject, status.attempt):
         return None
     under_way = status.status in (Status.IN_PROGRESS, Status.ACKNOWLEDGED)
@@ -201,105 +189,17 @@ def _share(status: CommandStatus, place: Provenance, state: PartitionState) -> R
         and status.status == Status.IN_PROGRESS
         and moved(row.phase, Event.BEGIN) is not None
     ):
-        return reported_shares.report(status, row, state.experiments)
+        return reported_shares.report(status, row, experiments)
     if (
         row.order == Order.DEPLOY
         and status.status == Status.ACKNOWLEDGED
         and moved(row.phase, Event.ACKNOWLEDGE)
     ):
-        reported_shares.unsettle(
-            row, place.now, state.experiments
-        )  # what was proved is judged on, and its deployer begins to move it
+        # what was proved is judged on, and its deployer begins to move it
+        reported_shares.unsettle(row, place.now, experiments)
         return None
     if row.phase in AT_WORK and (
         row.order == Order.ROLLBACK or (row.order == Order.DEPLOY and not under_way)
     ):
-        reported_shares.unsettle(row, place.now, state.experiments)
+        reported_shares.unsettle(row, place.now, experiments)
     return None
-
-
-def _due(row: CommandRow, ledger: CommandLedger) -> None:
-    match row.phase:
-        case Phase.PROPOSED:
-            approvals.ask(row, "the budget did not answer", ledger)
-        case Phase.PENDING_APPROVAL:
-            approvals.late(row, ledger)
-        case Phase.RETRYING:
-            in_flight.try_again(row, ledger)
-        case _:
-            in_flight.time_out(row, ledger)
-
-
-def _error_rate(row: CommandRow, place: Provenance, state: PartitionState) -> list[Output]:
-    """Looks at how many of the subject's last commands failed, once there are enough of them."""
-    ended = [one for one in state.commands.commands.rows_of(row.subject) if one.phase in _RATED]
-    last = sorted(ended, key=lambda one: (one.issued_at, one.command_id))[-RATED:]
-    if row.phase not in _RATED or len(last) < RATED:
-        return []
-    rate = sum(one.phase == Phase.FAILED for one in last) / RATED
-    return _observe([(alert_metrics.ERROR_RATE, row.subject, rate)], place, state)
-
-
-def _told(effects: CommandEffects, place: Provenance, state: PartitionState) -> list[Output]:
-    """The alerts of ends and of rollbacks; all that moves at once and ends may be of several
-    subjects.
-    """
-    rows = [*effects.ended, *effects.halted]
-    subjects = dict.fromkeys(
-        [*(command.subject for command in effects.issued), *(row.subject for row in rows)]
-    )
-    return [
-        output
-        for subject in subjects
-        for output in end_alerts.tell(
-            effects.of(subject),
-            place,
-            state,
-            _policy(subject, state),
-            crowd(subject, place.now, state.subjects),
-        )
-    ]
-
-
-def _observe(
-    values: list[tuple[AlertMetric, str, float]], place: Provenance, state: PartitionState
-) -> list[Output]:
-    """What follows from values of subjects; newcomers raise no storm in which those of known
-    subjects are held.
-    """
-    return [
-        output
-        for metric, key, value in values
-        for output in raising.observe(
-            metric,
-            key,
-            value,
-            place,
-            state.alerts,
-            _policy(key, state),
-            crowd(key, place.now, state.subjects),
-        )
-    ]
-
-
-def _budgeted(
-    values: list[tuple[AlertMetric, str, float]], place: Provenance, state: PartitionState
-) -> list[Output]:
-    """What follows from values of tenants."""
-    return [
-        output
-        for metric, tenant, value in values
-        for output in raising.observe(
-            metric,
-            tenant,
-            value,
-            place,
-            state.alerts,
-            _policy(tenant, state),
-            raising.crowd_of(tenant),
-        )
-    ]
-
-
-def _policy(subject: str, state: PartitionState) -> Policy:
-    return policy_for(subject, state.policies)

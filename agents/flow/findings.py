@@ -7,12 +7,12 @@ from dataclasses import replace
 from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertMetric
 from agents.alerts.events import Happening, happened
+from agents.alerts.raising import crowd_of_subject, observe_subject
 from agents.commands import autonomy
 from agents.commands.circumstances import Circumstances, own_deployments
 from agents.commands.disposition import dispose
 from agents.commands.guards import PERSONS_RULE
-from agents.commands.known_subjects import crowd
-from agents.commands.ledger import CommandLedger
+from agents.commands.ledger import CommandEffects, CommandLedger
 from agents.commands.lifecycle import WAITING
 from agents.commands.ordering import order
 from agents.core.batch import Facts, Finding
@@ -45,7 +45,12 @@ from schemas.records import (
     Severity,
     Verdict,
 )
+from state.partition.alert_tables import AlertTables
+from state.partition.command_tables import CommandTables
+from state.partition.experiment_tables import ExperimentTables
+from state.partition.failure_tables import FailureTables
 from state.partition.partition_state import PartitionState
+from state.partition.trust_tables import TrustTables
 from state.storage.table import row_key
 
 _ACTIONS = {Order.ROLLBACK: "roll back", Order.RETRAIN: "retrain"}
@@ -71,41 +76,37 @@ def again(place: Provenance, state: PartitionState) -> list[Output]:
     for key in state.drift.rewatches.due(place.now):
         subject = watched.due(key, place, state.drift)
         if subject is not None:
-            outputs += command_effects.observe(
-                alert_metrics.UNSERVED, subject, unserved(subject, state), place, state
-            )
+            count = unserved(subject, state.experiments, state.drift)
+            outputs += observe_subject(alert_metrics.UNSERVED, subject, count, place, state.alerts)
     for key in state.experiments.reopenings.due(place.now):
         experiment = state.experiments.experiments.get(key)
         assert experiment is not None, f"{key} is due without a row"
         policy = policy_for(experiment.subject, state.policies)
         for finding in judged.due(key, place, state.experiments, policy.max_age_ms):
             outputs += _acted(finding, place, place.now, state, policy, told=True)
-        outputs += command_effects.observe(
-            alert_metrics.UNSERVED,
-            experiment.subject,
-            unserved(experiment.subject, state),
-            place,
-            state,
+        count = unserved(experiment.subject, state.experiments, state.drift)
+        outputs += observe_subject(
+            alert_metrics.UNSERVED, experiment.subject, count, place, state.alerts
         )
     return outputs
 
 
-def missed(place: Provenance, state: PartitionState) -> list[Output]:
+def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables) -> list[Output]:
     """What is told of experiments that cannot be judged, and of those that end."""
     outputs: list[Output] = []
-    for key in state.experiments.lack_checks.due(place.now):
-        seen = periodic_checks.look_after(key, place, state.experiments)
-        policy = policy_for(seen.subject, state.policies)
+    for key in experiments.lack_checks.due(place.now):
+        seen = periodic_checks.look_after(key, place, experiments)
+        policy = policy_for(seen.subject, experiments.policies)
         for finding in seen.findings:
             decision = autonomy.noted(finding, policy, place)
             outputs.append(
                 Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
             )
         for kind, value in (
-            periodic_checks.lasting(seen.subject, state.experiments).items() if seen.changed else ()
+            periodic_checks.lasting(seen.subject, experiments).items() if seen.changed else ()
         ):
-            outputs += command_effects.observe(
-                alert_metrics.LACKS[kind], seen.subject, float(value), place, state
+            outputs += observe_subject(
+                alert_metrics.LACKS[kind], seen.subject, float(value), place, alerts
             )
     return outputs
 
@@ -119,7 +120,7 @@ def _acted(
     told: bool = False,
 ) -> list[Output]:
     """told: its failure was, and is not learnt from once more."""
-    experiment = _experiment(finding, state)
+    experiment = _experiment(finding, state.experiments)
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
     case = Circumstances(finding, experiment, place, state.commands, policy)
     disposition = dispose(case)
@@ -129,18 +130,18 @@ def _acted(
     if finding.verdict in FAILURES:
         sightings = followups.sightings_of(finding.subject, state.failures)
         analysis = analyse(finding, decision, policy, sightings, place, occurred_at)
-        finding = _planned(finding, analysis, state)
+        finding = _planned(finding, analysis, state.trust)
     row, effects = order(decision, finding, disposition, case)
     outputs = [_told(decision), *command_effects.followed(effects, place, state)]
     if finding.verdict == Verdict.HARM:
-        outputs += _news(alert_metrics.HARM, decision, state, place, policy)
+        outputs += _news(alert_metrics.HARM, decision, place, state.alerts, policy)
     if analysis is not None and analysis.severity == Severity.CRITICAL:
-        outputs += _news(alert_metrics.CRITICAL, decision, state, place, policy)
-    outputs += _dropped(own, place, state)
+        outputs += _news(alert_metrics.CRITICAL, decision, place, state.alerts, policy)
+    outputs += command_effects.followed(_dropped(own, place, state.commands), place, state)
     if experiment is not None and finding.order in (Order.ROLLBACK, Order.DEPLOY):
-        _noted(finding, decision, state)
+        _noted(finding, decision, state.experiments)
     if not told:
-        outputs += _learnt(finding, decision, analysis, place, occurred_at, state)
+        outputs += _learnt(finding, decision, analysis, place, occurred_at, state.failures)
     if analysis is not None and row is not None:
         action = _ACTIONS.get(decision.order, finding.strategy)
         followups.ordered(
@@ -155,7 +156,7 @@ def _learnt(
     analysis: FailureAnalysis | None,
     place: Provenance,
     occurred_at: int,
-    state: PartitionState,
+    tables: FailureTables,
 ) -> list[Output]:
     """What a finding tells patterns, signals and trust."""
     outputs = list[Output]()
@@ -166,11 +167,9 @@ def _learnt(
         outputs.append(
             Output(FAILURES_TOPIC, analysis.subject, analysis.failure_id, analysis, place.now)
         )
-        outputs += followups.failed(analysis, signal_of(finding), advised, place, state.failures)
+        outputs += followups.failed(analysis, signal_of(finding), advised, place, tables)
     if finding.verdict in _SIGNS:
-        outputs += followups.sight(
-            finding.subject, signal_of(finding), occurred_at, place, state.failures
-        )
+        outputs += followups.sight(finding.subject, signal_of(finding), occurred_at, place, tables)
     if finding.verdict in (Verdict.HARM, Verdict.GAIN) or finding.came_with_version:
         good = finding.verdict == Verdict.GAIN
         outputs += followups.version_judged(
@@ -179,7 +178,7 @@ def _learnt(
             float(good),
             decision.decision_id,
             place,
-            state.failures,
+            tables,
         )
     return outputs
 
@@ -188,7 +187,6 @@ def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Out
     """What follows from advice against a failure: a decision to improve, and the command by the
     autonomy in force.
     """
-    policy = policy_for(advice.subject, state.policies)
     finding = Finding(
         at=0,
         agent="patterns",
@@ -210,7 +208,7 @@ def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Out
         expected_gain=advice.expected_gain,
         expected_cost=advice.expected_cost,
     )
-    outputs, row = _ordered(Circumstances(finding, None, place, state.commands, policy), state)
+    outputs, row = ordered(finding, place, state)
     if row is not None:
         followups.ordered(
             row, advice.strategy, advice.pattern, finding.agent, finding, place, state.failures
@@ -218,12 +216,9 @@ def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Out
     return outputs
 
 
-def ask(request: Request, place: Provenance, state: PartitionState) -> list[Output]:
-    """What follows from a person's own order: a rollback to what served before at once, the rest as
-    the policy has it.
-    """
-    policy = policy_for(request.subject, state.policies)
-    finding = Finding(
+def asked(request: Request) -> Finding:
+    """A person's own order, as a finding of what is wanted."""
+    return Finding(
         at=0,
         agent="people",
         ordinal=request.event_id,
@@ -242,16 +237,20 @@ def ask(request: Request, place: Provenance, state: PartitionState) -> list[Outp
         strategy=request.strategy,
         environment=request.environment,
     )
-    by = request.requested_by
-    return _ordered(Circumstances(finding, None, place, state.commands, policy, by), state)[0]
 
 
-def _ordered(case: Circumstances, state: PartitionState) -> tuple[list[Output], CommandRow | None]:
-    """The decision on a finding and all that its command leads to, and the command's row."""
+def ordered(
+    finding: Finding, place: Provenance, state: PartitionState, asked_by: str = ""
+) -> tuple[list[Output], CommandRow | None]:
+    """The decision on a finding that is no verdict on data, with all that its command leads to, and
+    the command's row. asked_by: the person whose own order it is.
+    """
+    policy = policy_for(finding.subject, state.policies)
+    case = Circumstances(finding, None, place, state.commands, policy, asked_by)
     disposition = dispose(case)
-    decision = autonomy.decided(case.finding, disposition, case.policy, case.place)
-    row, effects = order(decision, case.finding, disposition, case)
-    return [_told(decision), *command_effects.followed(effects, case.place, state)], row
+    decision = autonomy.decided(finding, disposition, policy, place)
+    row, effects = order(decision, finding, disposition, case)
+    return [_told(decision), *command_effects.followed(effects, place, state)], row
 
 
 def _told(decision: Decision) -> Output:
@@ -261,36 +260,36 @@ def _told(decision: Decision) -> Output:
 def _news(
     metric: AlertMetric,
     decision: Decision,
-    state: PartitionState,
     place: Provenance,
+    alerts: AlertTables,
     policy: Policy,
 ) -> list[Output]:
     """The alert of a decision as it was written, with what became of it."""
     said = f"{decision.reason} [{decision.outcome}]"
-    whose = crowd(decision.subject, place.now, state.subjects)
+    whose = crowd_of_subject(decision.subject, place.now, alerts)
     one = Happening(metric, decision.subject, whose, decision.decision_id, said)
-    return happened(one, place, state.alerts, policy)
+    return happened(one, place, alerts, policy)
 
 
-def _dropped(own: list[CommandRow], place: Provenance, state: PartitionState) -> list[Output]:
+def _dropped(own: list[CommandRow], place: Provenance, commands: CommandTables) -> CommandEffects:
     """Deployments that nobody has begun are not begun any more, whenever the rollback is."""
-    ledger = CommandLedger(place, state.commands)
+    ledger = CommandLedger(place, commands)
     for before in own:
-        row = state.commands.commands.get(before.command_id)
+        row = commands.commands.get(before.command_id)
         if row is not None and row.phase in WAITING:
             why = f"harm of {row.variant} was proved since"
             ledger.move(row, Event.GO_STALE, OURSELVES, why)
-    return command_effects.followed(ledger.effects, place, state)
+    return ledger.effects
 
 
-def _noted(finding: Finding, decision: Decision, state: PartitionState) -> None:
+def _noted(finding: Finding, decision: Decision, experiments: ExperimentTables) -> None:
     """Keeps with the verdict which command it led to."""
-    experiment = _experiment(finding, state)
+    experiment = _experiment(finding, experiments)
     assert experiment is not None
-    judged.note(experiment, finding, decision.command_id, state.experiments)
+    judged.note(experiment, finding, decision.command_id, experiments)
 
 
-def _planned(finding: Finding, analysis: FailureAnalysis, state: PartitionState) -> Finding:
+def _planned(finding: Finding, analysis: FailureAnalysis, trust: TrustTables) -> Finding:
     """The finding with the strategy that its improvement is ordered with."""
     if finding.order != Order.IMPROVE or not analysis.hypotheses:
         return finding
@@ -299,14 +298,14 @@ def _planned(finding: Finding, analysis: FailureAnalysis, state: PartitionState)
     return replace(
         finding,
         strategy=named.strategy,
-        specialist=specialist_for(analysis.types[0], finding.subject, state.trust.in_force()),
+        specialist=specialist_for(analysis.types[0], finding.subject, trust.in_force()),
         hypothesis=finding.hypothesis or named.text,
         expected_gain=named.expected_gain,
         expected_cost=named.expected_cost,
     )
 
 
-def _experiment(finding: Finding, state: PartitionState) -> ExperimentRow | None:
+def _experiment(finding: Finding, experiments: ExperimentTables) -> ExperimentRow | None:
     if finding.experiment_id is None:
         return None
-    return state.experiments.experiments.get(row_key(finding.subject, finding.experiment_id))
+    return experiments.experiments.get(row_key(finding.subject, finding.experiment_id))

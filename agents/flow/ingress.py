@@ -20,6 +20,7 @@ from schemas.ids import hash64, partition_of
 from schemas.refusals import DecodeError, Reason, RefusedRecord
 from schemas.validation import requests, specs_and_policies
 from schemas.validation.moments import moment_faults
+from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import combine, hash_part
 
@@ -27,38 +28,43 @@ FORWARDED_FROM = "forwarded-from"
 REDRIVEN_FROM = "mendstream-redriven-from"  # whence a dead letter came that was written back
 Mask = NDArray[np.bool_]
 R = TypeVar("R")
+T = TypeVar("T")  # the tables that a handler is given
 Outcome = list[Output] | Refusal
 Findings = tuple[Sequence[Finding | Served], list[RefusedRecord]]
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Generic[R]):
+class Input(Generic[R, T]):
     """A low-volume input, folded record by record.
 
     key: what a record of it is keyed by. check: why a well-formed record makes no sense, empty
-    where it does. handle: what follows from it, or why it cannot be applied. is_new: each record
-    is, and each is of the partition that it stands in.
+    where it does. handle: what follows from it, or why it cannot be applied. tables: those that the
+    handler is given; the whole state where it composes several agents. is_new: each record is, and
+    each is of the partition that it stands in.
     """
 
     topic: str
     key: Callable[[R], str]
     check: Callable[[R], list[specs_and_policies.Fault]]
-    handle: Callable[[R, Provenance, PartitionState], Outcome]
+    handle: Callable[[R, Provenance, T], Outcome]
+    tables: Callable[[PartitionState], T]
     is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnarInput:
+class ColumnarInput(Generic[T]):
     """A high-volume input, decoded and folded by columns.
 
     check: which well-formed records make no sense. fold: of what was admitted, what is found and
     what is refused after all. remember: what is to be known again after a restart beside the ids.
+    tables: those that both are given.
     """
 
     topic: str
     check: Callable[[Columns, Ints], list[RefusedRecord]]
-    fold: Callable[[Facts, PartitionState], Findings]
-    remember: Callable[[Facts, PartitionState], None]
+    fold: Callable[[Facts, T], Findings]
+    remember: Callable[[Facts, T], None]
+    tables: Callable[[PartitionState], T]
 
 
 class BatchFates:
@@ -73,8 +79,8 @@ class BatchFates:
 
 def admit_columns(
     piece: Slice,
-    source: ColumnarInput,
-    state: PartitionState,
+    source: ColumnarInput[Any],
+    memory: IngressMemory,
     codec: Codec,
     now: Ints,
     fates: BatchFates,
@@ -87,8 +93,8 @@ def admit_columns(
     fates.refused += decoded.refused
     batch, rows = decoded.batch, decoded.rows
     subjects = batch.column("subject").dictionary_encode()
-    targets = _partitions(subjects, state.partitions)
-    elsewhere = targets != state.partition
+    targets = _partitions(subjects, memory.partitions)
+    elsewhere = targets != memory.partition
     if elsewhere.any():
         for at in np.flatnonzero(elsewhere):
             _send_on(piece, int(rows[at]), int(targets[at]), subjects[int(at)].as_py(), fates)
@@ -96,7 +102,7 @@ def admit_columns(
         batch, rows, subjects = batch.filter(here), rows[~elsewhere], subjects.filter(here)
     offsets = piece.offsets[rows]
     ids = combine([hash_part(subjects), hash64(batch.column("event_id"))])
-    repeated = _repeated(piece, rows, state.seen(piece.topic).carriers(ids, offsets))
+    repeated = _repeated(piece, rows, memory.seen(piece.topic).carriers(ids, offsets))
     if repeated.any():
         fates.duplicates += int(repeated.sum())
         batch, rows, offsets = (
@@ -112,8 +118,8 @@ def admit_columns(
 def admit_record(
     piece: Slice,
     at: int,
-    source: Input[R],
-    state: PartitionState,
+    source: Input[R, Any],
+    memory: IngressMemory,
     codec: Codec,
     fates: BatchFates,
 ) -> R | None:
@@ -137,13 +143,13 @@ def admit_record(
         return None
     key = source.key(admitted)
     # What is asked for many subjects is asked of each partition.
-    target = state.partition if requests.spread(record) else _partition(key, state.partitions)
-    if target != state.partition:
+    target = memory.partition if requests.spread(record) else _partition(key, memory.partitions)
+    if target != memory.partition:
         _send_on(piece, at, target, key, fates)
         return None
     offset = piece.offsets[at : at + 1]
     named = hash64(pa.array([key, record.event_id], pa.string()))
-    carriers = state.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
+    carriers = memory.seen(piece.topic).carriers(combine([named[:1], named[1:]]), offset)
     if _repeated(piece, np.array([at]), carriers)[0]:
         fates.duplicates += 1
         return None

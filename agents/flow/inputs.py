@@ -1,32 +1,26 @@
-"""The one registry of inputs: how a record of each is checked, keyed and handled."""
+"""The one registry of inputs: how a record of each is checked, keyed and handled, and by which
+tables.
+"""
 
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
+from agents.commands import approvals, budget
 from agents.core.batch import Facts
 from agents.drift import fold_metrics
 from agents.experiments import fold_observations
+from agents.failures.patterns import fold_facts as patterns
 from agents.flow import command_effects, findings, handlers
-from agents.flow.ingress import ColumnarInput, Findings, Input
+from agents.flow.ingress import ColumnarInput, Input
+from agents.learning import fold_recommendations as learning
+from agents.trust import fold_outcomes as trust
 from schemas import catalog
 from schemas.validation import recommendations, requests, results_and_metrics, specs_and_policies
-from state.partition.partition_state import PartitionState
+from state.partition.drift_tables import DriftTables
 
 
-def _fold_results(facts: Facts, state: PartitionState) -> Findings:
-    return fold_observations.fold(facts, state.experiments)
-
-
-def _remember_results(facts: Facts, state: PartitionState) -> None:
-    fold_observations.remember(facts, state.experiments)
-
-
-def _fold_metrics(facts: Facts, state: PartitionState) -> Findings:
-    return fold_metrics.fold(facts, state.drift)
-
-
-def _remember_nothing(_facts: Facts, _state: PartitionState) -> None:
+def _remember_nothing(_facts: Facts, _tables: DriftTables) -> None:
     """The ids are all that is to be known again."""
 
 
@@ -36,31 +30,93 @@ def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
 
 
 _SUBJECT, _AGENT, _TENANT = attrgetter("subject"), attrgetter("agent_id"), attrgetter("tenant")
-_COLUMNAR = (
+_COLUMNAR: tuple[ColumnarInput[Any], ...] = (
     ColumnarInput(
-        catalog.RESULTS, results_and_metrics.check_results, _fold_results, _remember_results
+        catalog.RESULTS,
+        results_and_metrics.check_results,
+        fold_observations.fold,
+        fold_observations.remember,
+        lambda state: state.experiments,
     ),
     ColumnarInput(
-        catalog.METRICS, results_and_metrics.check_metrics, _fold_metrics, _remember_nothing
+        catalog.METRICS,
+        results_and_metrics.check_metrics,
+        fold_metrics.fold,
+        _remember_nothing,
+        lambda state: state.drift,
     ),
 )
-_BY_RECORD: tuple[Input[Any], ...] = (
-    Input(catalog.SPECS, _SUBJECT, specs_and_policies.check_spec, handlers.specified),
-    Input(catalog.STATUS, _SUBJECT, specs_and_policies.check_status, command_effects.reported),
-    Input(catalog.RECOMMENDATIONS, _AGENT, recommendations.check_recommendation, handlers.tracked),
-    Input(catalog.OUTCOMES, _AGENT, recommendations.check_outcome, handlers.judged),
-    Input(catalog.REQUESTS, _SUBJECT, requests.check_request, handlers.requested),
-    Input(catalog.REVIEWS, _SUBJECT, requests.check_review, command_effects.reviewed),
-    Input(catalog.PROPOSALS, _TENANT, _no_check, command_effects.admit),
-    Input(catalog.ADMISSIONS, _SUBJECT, _no_check, command_effects.admitted),
-    Input(catalog.PATTERN_FACTS, attrgetter("key"), _no_check, handlers.pattern_fact),
-    Input(catalog.TRUST_FACTS, _AGENT, _no_check, handlers.trust_fact),
-    Input(catalog.LEARNING_FACTS, _TENANT, _no_check, handlers.learning_fact),
-    Input(catalog.ADVICE, _SUBJECT, _no_check, findings.follow),
-    Input(catalog.TICKS, str, _no_check, handlers.ticked, is_new=True),
+_BY_RECORD: tuple[Input[Any, Any], ...] = (
+    Input(
+        catalog.SPECS,
+        _SUBJECT,
+        specs_and_policies.check_spec,
+        handlers.specified,
+        lambda state: state.experiments,
+    ),
+    Input(
+        catalog.STATUS,
+        _SUBJECT,
+        specs_and_policies.check_status,
+        command_effects.reported,
+        lambda state: state,
+    ),
+    Input(
+        catalog.RECOMMENDATIONS,
+        _AGENT,
+        recommendations.check_recommendation,
+        learning.tracked,
+        lambda state: state.learning,
+    ),
+    Input(
+        catalog.OUTCOMES,
+        _AGENT,
+        recommendations.check_outcome,
+        learning.judged,
+        lambda state: state.learning,
+    ),
+    Input(
+        catalog.REQUESTS,
+        _SUBJECT,
+        requests.check_request,
+        handlers.requested,
+        lambda state: state,
+    ),
+    Input(
+        catalog.REVIEWS,
+        _SUBJECT,
+        requests.check_review,
+        command_effects.moving(approvals.reviewed),
+        lambda state: state,
+    ),
+    Input(catalog.PROPOSALS, _TENANT, _no_check, budget.admit, lambda state: state.commands),
+    Input(
+        catalog.ADMISSIONS,
+        _SUBJECT,
+        _no_check,
+        command_effects.moving(approvals.admitted),
+        lambda state: state,
+    ),
+    Input(
+        catalog.PATTERN_FACTS,
+        attrgetter("key"),
+        _no_check,
+        patterns.fold_fact,
+        lambda state: state.failures,
+    ),
+    Input(catalog.TRUST_FACTS, _AGENT, _no_check, trust.fold_fact, lambda state: state.trust),
+    Input(
+        catalog.LEARNING_FACTS,
+        _TENANT,
+        _no_check,
+        learning.fold_fact,
+        lambda state: state.learning,
+    ),
+    Input(catalog.ADVICE, _SUBJECT, _no_check, findings.follow, lambda state: state),
+    Input(catalog.TICKS, str, _no_check, handlers.ticked, lambda state: state, is_new=True),
 )
-_ALL: tuple[Input[Any] | ColumnarInput, ...] = (*_COLUMNAR, *_BY_RECORD)
-INPUTS_BY_TOPIC: Mapping[str, Input[Any] | ColumnarInput] = {
+_ALL: tuple[Input[Any, Any] | ColumnarInput[Any], ...] = (*_COLUMNAR, *_BY_RECORD)
+INPUTS_BY_TOPIC: Mapping[str, Input[Any, Any] | ColumnarInput[Any]] = {
     source.topic: source for source in _ALL
 }
 assert set(INPUTS_BY_TOPIC) == set(catalog.INPUTS), "each input of the catalog is registered once"

@@ -1,39 +1,44 @@
 """Gives strangers a place in a partition, or refuses them: anybody may make up a name.
 
-A tenant has room for so many subjects that nobody vouched for; agents.commands.known_subjects says
+A tenant has room for so many subjects that nobody vouched for; agents.core.known_subjects says
 until when a subject is such a newcomer.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.core.batch import Facts, Finding, Served
+from agents.core.batch import Facts
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
 from schemas.refusals import Reason, RefusedRecord
-from state.partition.partition_state import PartitionState
+from state.partition.subject_tables import SubjectTables
 from state.storage.table import row_key
 
 # Of a tenant in a partition that nobody vouched for, at 3 to 5 kB each: names can be made up
 # without end.
 NEWCOMERS_MAX = 20_000
-Fold = Callable[[Facts, PartitionState], tuple[Sequence[Finding | Served], list[RefusedRecord]]]
+Senseless = Callable[[Facts], list[RefusedRecord]]
 
 
-def admitted(facts: Facts, state: PartitionState, fold: Fold) -> tuple[Facts, list[RefusedRecord]]:
-    """(those to be folded, those refused), each in the order of the log; fold: that of these facts.
+def admitted(
+    facts: Facts, tables: SubjectTables, senseless: Senseless
+) -> tuple[Facts, list[RefusedRecord]]:
+    """(those to be folded, those refused), each in the order of the log.
+
+    senseless: which of some records will be refused. Subjects share nothing, so that a partition
+    without rows tells.
 
     A tenant has room for NEWCOMERS_MAX subjects in a partition, which a stranger takes by its first
     record that makes sense: who is refused is the same however a slice is cut.
     """
-    strange = strangers(facts, state)
+    strange = strangers(facts, tables)
     room = {
-        tenant: NEWCOMERS_MAX - state.subjects.newcomers.count(tenant, -1)
+        tenant: NEWCOMERS_MAX - tables.newcomers.count(tenant, -1)
         for tenant in map(tenant_of, strange)
     }
     short = {
@@ -45,24 +50,11 @@ def admitted(facts: Facts, state: PartitionState, fold: Fold) -> tuple[Facts, li
     names, codes = subjects.dictionary.to_pylist(), subjects.indices.to_numpy()
     held = {name for name in strange if tenant_of(name) in short}
     at = np.flatnonzero(np.isin(codes, [code for code, name in enumerate(names) if name in held]))
-    wrong = (
-        _senseless(facts, at, state, fold) if any(room[tenant] > 0 for tenant in short) else set()
-    )
+    some_room = any(room[tenant] > 0 for tenant in short)
+    wrong = {int(at[one.index]) for one in senseless(facts.take(at))} if some_room else set[int]()
     out = _without_room(at, names, codes, wrong, room)
     refused = [RefusedRecord(i, Reason.TOO_MANY_SUBJECTS, _full(names[codes[i]])) for i in out]
     return facts.take(np.setdiff1d(np.arange(len(facts)), np.array(out, np.int64))), refused
-
-
-def _senseless(facts: Facts, at: NDArray[np.int64], state: PartitionState, fold: Fold) -> set[int]:
-    """Which of these records of strangers will be refused.
-
-    Subjects share nothing, so an empty state tells.
-    """
-    empty = PartitionState(
-        state.partition, state.partitions, dedupe_window=1_000, policies=state.policies
-    )
-    empty.now = state.now
-    return {int(at[one.index]) for one in fold(facts.take(at), empty)[1]}
 
 
 def _without_room(
@@ -95,13 +87,13 @@ def _full(name: str) -> str:
     )
 
 
-def strangers(facts: Facts, state: PartitionState) -> list[str]:
+def strangers(facts: Facts, tables: SubjectTables) -> list[str]:
     """The subjects of these records that have no row."""
     names: list[str] = facts.batch.column("subject").unique().to_pylist()
-    return [name for name in names if state.subjects.subjects.get(row_key(name)) is None]
+    return [name for name in names if tables.subjects.get(row_key(name)) is None]
 
 
-def meet(strange: list[str], facts: Facts, refused: Iterable[int], state: PartitionState) -> None:
+def meet(strange: list[str], facts: Facts, refused: Iterable[int], tables: SubjectTables) -> None:
     """Notes since when the strangers among the subjects are there: the append time of the first
     record of theirs that was folded. refused: positions of those that were not.
     """
@@ -117,6 +109,6 @@ def meet(strange: list[str], facts: Facts, refused: Iterable[int], state: Partit
     }
     for name in strange:
         if name in since:
-            row = state.subjects.subjects.get(row_key(name)) or SubjectRow(name, 0, 0)
-            state.subjects.subjects.put(replace(row, new_since=since[name]))
-            state.subjects.newcomers.put(tenant_of(name), since[name])
+            row = tables.subjects.get(row_key(name)) or SubjectRow(name, 0, 0)
+            tables.subjects.put(replace(row, new_since=since[name]))
+            tables.newcomers.put(tenant_of(name), since[name])

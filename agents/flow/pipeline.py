@@ -10,25 +10,34 @@ from typing import Any
 
 import numpy as np
 
+from agents.alerts import raising
 from agents.alerts.policy_check import check_policy
-from agents.core.batch import Facts, Ints, Served, Slice
+from agents.commands import budget, ledger
+from agents.core import known_subjects
+from agents.core.batch import Ints, Served, Slice
 from agents.core.effects import Effects, Output, Refusal
 from agents.core.provenance import Provenance
+from agents.drift import watched_anew
 from agents.experiments.arms.arms import rebuild as rebuild_arms
-from agents.experiments.oversight.periodic_checks import rebuild as rebuild_vigil
+from agents.experiments.oversight import periodic_checks
+from agents.experiments.verdicts import reopening
 from agents.experiments.verdicts.published_rows import refresh as refresh_arms
+from agents.failures import followups
 from agents.failures.followups import serving
+from agents.failures.patterns import fold_facts as patterns
+from agents.flow import last_heard, subject_removal
 from agents.flow.findings import act
-from agents.flow.handlers import rebuild as rebuild_derived
 from agents.flow.ingress import BatchFates, ColumnarInput, Input, admit_columns, admit_record
 from agents.flow.inputs import INPUTS_BY_TOPIC
-from agents.flow.last_heard import rebuild as rebuild_heard
 from agents.flow.newcomers import admitted, meet, strangers
+from agents.learning import fold_recommendations as learning
+from agents.trust import fold_outcomes as trust
 from schemas.catalog import BROADCASTS, POLICIES
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.records import Policy, TrustLevel
 from schemas.refusals import DecodeError, Reason, RefusedRecord
 from schemas.validation import specs_and_policies
+from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
 
 _KEEPS_BROADCASTS = (
@@ -38,7 +47,7 @@ _KEEPS_BROADCASTS = (
 
 def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
     """Folds a slice; `tables` change, the slice does not."""
-    now, fates, outputs = _running_now(piece, state), BatchFates(), list[Output]()
+    now, fates, outputs = _running_now(piece, state.now), BatchFates(), list[Output]()
     source = INPUTS_BY_TOPIC[piece.topic]
     if isinstance(source, ColumnarInput):
         _fold_columns(piece, source, state, codec, now, fates, outputs)
@@ -99,39 +108,48 @@ def apply_policy(value: bytes | None, state: PartitionState, codec: Codec) -> Re
 
 
 def rebuild(state: PartitionState) -> None:
-    """Works out everything derived, after rows were restored."""
+    """Works out everything derived, after rows were restored: each agent that of its own tables."""
     state.policies.replace_all(state.accepted_policies.rows())
     state.trust.replace_levels()
     rebuild_arms(state.experiments)
-    rebuild_heard(state)
-    rebuild_vigil(state.experiments)
-    rebuild_derived(state)
+    last_heard.rebuild(state.experiments, state.drift, state.now)
+    periodic_checks.rebuild(state.experiments)
+    known_subjects.rebuild(state.subjects)
+    subject_removal.rebuild(state.subjects)
+    ledger.rebuild(state.commands)
+    budget.rebuild(state.commands)
+    reopening.rebuild(state.experiments)
+    watched_anew.rebuild(state.drift)
+    followups.rebuild(state.failures)
+    patterns.rebuild(state.failures)
+    trust.rebuild(state.trust)
+    learning.rebuild(state.learning)
+    raising.rebuild(state.alerts)
 
 
 def remember(piece: Slice, state: PartitionState, codec: Codec) -> None:
     """Takes in the ids of a slice that was folded before a restart, and nothing else of it."""
     source = INPUTS_BY_TOPIC[piece.topic]
     if isinstance(source, ColumnarInput):
-        now = _running_now(piece, state)
-        facts = admit_columns(piece, source, state, codec, now, BatchFates())
+        now = _running_now(piece, state.now)
+        facts = admit_columns(piece, source, state.ingress, codec, now, BatchFates())
         if len(facts):
-            source.remember(facts, state)
+            source.remember(facts, source.tables(state))
         return
     for at in range(len(piece.records)):
-        admit_record(piece, at, source, state, codec, BatchFates())
+        admit_record(piece, at, source, state.ingress, codec, BatchFates())
 
 
-def admitted_offsets(piece: Slice, state: PartitionState, codec: Codec) -> list[int]:
+def admitted_offsets(piece: Slice, memory: IngressMemory, codec: Codec) -> list[int]:
     """The offsets of the records of a slice that are let in; their ids are known from then on."""
     source = INPUTS_BY_TOPIC[piece.topic]
     if isinstance(source, ColumnarInput):
-        now = _running_now(piece, state)
-        facts = admit_columns(piece, source, state, codec, now, BatchFates())
+        facts = admit_columns(piece, source, memory, codec, piece.append_times, BatchFates())
         return [int(offset) for offset in facts.offsets]
     let_in = (
         at
         for at in range(len(piece.records))
-        if admit_record(piece, at, source, state, codec, BatchFates()) is not None
+        if admit_record(piece, at, source, memory, codec, BatchFates()) is not None
     )
     return [int(piece.offsets[at]) for at in let_in]
 
@@ -141,13 +159,13 @@ def refresh(state: PartitionState) -> None:
     refresh_arms(state.experiments)
 
 
-def _running_now(piece: Slice, state: PartitionState) -> Ints:
-    return np.maximum.accumulate(np.maximum(piece.append_times, state.now))
+def _running_now(piece: Slice, now: int) -> Ints:
+    return np.maximum.accumulate(np.maximum(piece.append_times, now))
 
 
 def _fold_records(
     piece: Slice,
-    source: Input[Any],
+    source: Input[Any, Any],
     state: PartitionState,
     codec: Codec,
     now: Ints,
@@ -156,11 +174,11 @@ def _fold_records(
 ) -> None:
     """Folds a low-volume input record by record."""
     for at in range(len(piece.records)):
-        record = admit_record(piece, at, source, state, codec, fates)
+        record = admit_record(piece, at, source, state.ingress, codec, fates)
         if record is None:
             continue
         place = Provenance(piece.topic, piece.partition, int(piece.offsets[at]), int(now[at]))
-        found = source.handle(record, place, state)
+        found = source.handle(record, place, source.tables(state))
         if isinstance(found, Refusal):
             fates.refused.append(RefusedRecord(at, found.reason, found.sentence))
             continue
@@ -170,7 +188,7 @@ def _fold_records(
 
 def _fold_columns(
     piece: Slice,
-    source: ColumnarInput,
+    source: ColumnarInput[Any],
     state: PartitionState,
     codec: Codec,
     now: Ints,
@@ -178,23 +196,18 @@ def _fold_columns(
     outputs: list[Output],
 ) -> None:
     """Folds a high-volume input, a slice at once."""
-    facts = admit_columns(piece, source, state, codec, now, fates)
-    part, turned_away = admitted(facts, state, source.fold)
-    fates.refused += [replace(one, index=int(facts.index[one.index])) for one in turned_away]
-    if len(part):
-        _fold_facts(part, source, state, fates, outputs)
-
-
-def _fold_facts(
-    facts: Facts,
-    source: ColumnarInput,
-    state: PartitionState,
-    fates: BatchFates,
-    outputs: list[Output],
-) -> None:
-    strange = strangers(facts, state)
-    findings, senseless = source.fold(facts, state)
-    meet(strange, facts, (one.index for one in senseless), state)
+    met = admit_columns(piece, source, state.ingress, codec, now, fates)
+    facts, turned_away = admitted(
+        met,
+        state.subjects,
+        lambda some: source.fold(some, source.tables(state.without_rows()))[1],
+    )
+    fates.refused += [replace(one, index=int(met.index[one.index])) for one in turned_away]
+    if not len(facts):
+        return
+    strange = strangers(facts, state.subjects)
+    findings, senseless = source.fold(facts, source.tables(state))
+    meet(strange, facts, (one.index for one in senseless), state.subjects)
     subjects = facts.batch.column("subject").unique().to_pylist()
     state.experiments.silence.subjects(subjects, int(facts.now[-1]))
     fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]

@@ -22,53 +22,53 @@ from agents.drift import watched_anew as watched
 from agents.experiments.verdicts import reopening as judged
 from schemas.catalog import DECISIONS
 from schemas.records import CommandRow, Decision, Order, Outcome, Policy, Verdict
-from state.partition.partition_state import PartitionState
+from state.partition.command_tables import CommandTables
+from state.partition.drift_tables import DriftTables
+from state.partition.experiment_tables import ExperimentTables
 
 RULE = "its command was not carried out"
 _SAID = {EndedHow.DENIED: "a person said no", EndedHow.OVERTAKEN: "a later order has its target"}
 
 
 def ended(
-    row: CommandRow, place: Provenance, state: PartitionState
+    row: CommandRow,
+    place: Provenance,
+    commands: CommandTables,
+    experiments: ExperimentTables,
+    drift: DriftTables,
 ) -> tuple[list[Output], list[float]]:
     """The decision that a verdict is open again, and how many of its subject's wait so; nothing for
     other commands.
     """
-    policy = policy_for(row.subject, state.policies)
-    end = end_of(row, state.commands)
+    policy = policy_for(row.subject, commands.policies)
+    end = end_of(row, commands)
     if end.how == EndedHow.NOT_YET or row.compensates is not None:
         return [], []
     told = (
-        _experiment(row, end, place, state, policy)
+        _experiment(row, end, place, experiments, policy)
         if row.experiment_id
-        else _live(row, end, place, state, policy)
+        else _live(row, end, place, drift, policy)
     )
     if told is None:
         return [], []
-    waiting = [float(unserved(row.subject, state))]
+    waiting = [float(unserved(row.subject, experiments, drift))]
     if end.how == EndedHow.SERVED:
         return [], waiting
     verdict, when = told
     return [_told(row, verdict, when, place, policy)], waiting
 
 
-def unserved(subject: str, state: PartitionState) -> int:
+def unserved(subject: str, experiments: ExperimentTables, drift: DriftTables) -> int:
     """Findings of a subject that wait for a command, because those before ended without being
     carried out.
     """
-    return judged.unserved(subject, state.experiments) + watched.unserved(subject, state.drift)
-
-
-def rebuild(state: PartitionState) -> None:
-    """What is derived, after rows were restored."""
-    judged.rebuild(state.experiments)
-    watched.rebuild(state.drift)
+    return judged.unserved(subject, experiments) + watched.unserved(subject, drift)
 
 
 def _experiment(
-    row: CommandRow, end: End, place: Provenance, state: PartitionState, policy: Policy
+    row: CommandRow, end: End, place: Provenance, experiments: ExperimentTables, policy: Policy
 ) -> tuple[Verdict, str] | None:
-    done = judged.ended(row, end, place, state.experiments, policy)
+    done = judged.ended(row, end, place, experiments, policy)
     if done is None:
         return None
     verdict = Verdict.HARM if done.order == Order.ROLLBACK else Verdict.GAIN
@@ -92,10 +92,10 @@ def _experiment(
 
 
 def _live(
-    row: CommandRow, end: End, place: Provenance, state: PartitionState, policy: Policy
+    row: CommandRow, end: End, place: Provenance, drift: DriftTables, policy: Policy
 ) -> tuple[Verdict, str] | None:
-    wait_ms = judged.wait_ms(watched.tries_of(row, state.drift) + 1)
-    version = watched.ended(row, end, wait_ms, place, state.drift, policy)
+    wait_ms = judged.wait_ms(watched.tries_of(row, drift) + 1)
+    version = watched.ended(row, end, wait_ms, place, drift, policy)
     if version is None:
         return None
     after = policy.manual_lock_ms if end.how in _SAID else wait_ms

@@ -5,16 +5,19 @@ not all that ever was.
 from typing import Any
 
 from agents.alerts import alert_metrics
+from agents.alerts.raising import observe_subject
 from agents.core.effects import Output
 from agents.core.provenance import Provenance
 from agents.experiments.oversight.periodic_checks import lasting
 from agents.experiments.removal import leave
 from agents.experiments.verdicts.reopening import unserved_of
-from agents.flow import command_effects
 from agents.flow.reopened_verdicts import unserved
 from agents.flow.subject_removal import forget, left
 from agents.trust import fold_outcomes as trust
 from schemas.records import ExperimentRow
+from state.partition.alert_tables import AlertTables
+from state.partition.drift_tables import DriftTables
+from state.partition.experiment_tables import ExperimentTables
 from state.partition.partition_state import PartitionState
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
@@ -44,9 +47,13 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
     for table in by_clock:
         table.expire(place.now, LEAVE_MAX)
     experiments = leave(place.now, state.experiments)
-    over = [out for row in experiments for out in _over(row, place, state)]
-    left([*gone, *(row.subject for row in experiments)], state)
-    forget(LEAVE_MAX, state)
+    over = [
+        out
+        for row in experiments
+        for out in _over(row, place, state.experiments, state.drift, state.alerts)
+    ]
+    left([*gone, *(row.subject for row in experiments)], state.subjects)
+    forget(LEAVE_MAX, state.subjects)
     by_event_time: tuple[KeyedTable[Any], ...] = (state.failures.patterns, state.failures.signals)
     for table in by_event_time:
         table.expire(state.failures.event_time, LEAVE_MAX)
@@ -57,18 +64,24 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
     ]
 
 
-def _over(row: ExperimentRow, place: Provenance, state: PartitionState) -> list[Output]:
+def _over(
+    row: ExperimentRow,
+    place: Provenance,
+    experiments: ExperimentTables,
+    drift: DriftTables,
+    alerts: AlertTables,
+) -> list[Output]:
     """What follows for the alerts of an experiment's subject, where the experiment has left."""
     values = list[tuple[alert_metrics.AlertMetric, int]]()
     if any(lack.told_at >= 0 for lack in row.lacks):
         values += [
             (alert_metrics.LACKS[kind], count)
-            for kind, count in lasting(row.subject, state.experiments).items()
+            for kind, count in lasting(row.subject, experiments).items()
         ]
     if unserved_of(row):
-        values.append((alert_metrics.UNSERVED, unserved(row.subject, state)))
+        values.append((alert_metrics.UNSERVED, unserved(row.subject, experiments, drift)))
     return [
         output
         for metric, value in values
-        for output in command_effects.observe(metric, row.subject, float(value), place, state)
+        for output in observe_subject(metric, row.subject, float(value), place, alerts)
     ]

@@ -24,46 +24,43 @@ from dataclasses import replace
 
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
-from state.partition.partition_state import PartitionState
+from state.partition.subject_tables import SubjectTables
 from state.storage.table import row_key
 
 
-def left(subjects: Iterable[str], state: PartitionState) -> None:
+def left(subjects: Iterable[str], tables: SubjectTables) -> None:
     """Rows of these subjects have left: those of which none is there any more are to be
     forgotten.
     """
     for name in subjects:
-        row = state.subjects.subjects.get(row_key(name))
-        if row is not None and _is_over(row, state):
-            state.subjects.without_rows.put(name, 0)
+        row = tables.subjects.get(row_key(name))
+        if row is not None and _is_over(row, tables):
+            tables.without_rows.put(name, 0)
 
 
-def forget(most: int, state: PartitionState) -> None:
+def forget(most: int, tables: SubjectTables) -> None:
     """Lets at most so many subjects go, by name."""
     for _ in range(most):
-        first = state.subjects.without_rows.pop(0)
+        first = tables.without_rows.pop(0)
         if first is None:
             return
-        row = state.subjects.subjects.get(row_key(first[1]))
-        if row is not None and _is_over(row, state):
-            state.subjects.newcomers.drop(tenant_of(row.subject), row.new_since)
+        row = tables.subjects.get(row_key(first[1]))
+        if row is not None and _is_over(row, tables):
+            tables.newcomers.drop(tenant_of(row.subject), row.new_since)
             if row.tokens or row.frozen_by or row.locks:
-                state.subjects.subjects.put(replace(row, new_since=-1))
+                tables.subjects.put(replace(row, new_since=-1))
             else:
-                state.subjects.subjects.drop(row_key(row.subject))
+                tables.subjects.drop(row_key(row.subject))
 
 
-def rebuild(state: PartitionState) -> None:
+def rebuild(tables: SubjectTables) -> None:
     """What is derived, after rows were restored."""
-    state.subjects.without_rows.rebuild(
-        (row.subject, 0) for row in state.subjects.subjects.rows() if _is_over(row, state)
+    tables.without_rows.rebuild(
+        (row.subject, 0) for row in tables.subjects.rows() if _is_over(row, tables)
     )
 
 
-def _is_over(row: SubjectRow, state: PartitionState) -> bool:
+def _is_over(row: SubjectRow, tables: SubjectTables) -> bool:
     """Whether nobody vouched for a subject of which no row is left."""
-    counts = (
-        table.count(row.subject)
-        for table in (state.experiments.experiments, state.drift.metrics, state.commands.commands)
-    )
+    counts = (table.count(row.subject) for table in tables.counted)
     return row.new_since >= 0 and not any(counts)

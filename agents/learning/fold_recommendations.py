@@ -11,7 +11,8 @@ from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.learning.cycle import cycle, due, due_at
 from agents.learning.recommendation_patterns import belongs_to, foreseen, with_outcome
-from schemas.catalog import TRUST_FACTS
+from schemas.catalog import LEARNING_FACTS, TRUST_FACTS
+from schemas.ids import digest_of, tenant_of
 from schemas.records import (
     AgentKind,
     Judgement,
@@ -19,6 +20,8 @@ from schemas.records import (
     LearningFactKind,
     LearningRow,
     Member,
+    Recommendation,
+    RecommendationOutcome,
     RunRow,
     RunVerdict,
     Trend,
@@ -26,7 +29,6 @@ from schemas.records import (
 )
 from schemas.row_limits import RUN_BYTES_MAX, bytes_of
 from state.partition.learning_tables import LearningTables
-from state.policies_in_force import Policies
 from state.storage.table import row_key
 
 MEMBERS_MAX = 256  # recommendations of a run; more are no run
@@ -37,16 +39,18 @@ DECLINING_MAX = 100  # agents named; the alert is raised long before
 
 
 def fold_fact(
-    fact: LearningFact, place: Provenance, tables: LearningTables, policies: Policies
+    fact: LearningFact, place: Provenance, tables: LearningTables
 ) -> list[Output] | Refusal:
     """One recommendation tracked, one judgement of a run, or the trend of an agent's trust.
 
     What a run has no room for is refused: to be forgotten without a word would leave it tracked for
     ever.
     """
+    if not tables.enabled:
+        return []
     row = tables.tenants.get(row_key(fact.tenant)) or _new_row(fact.tenant, place.now)
     if fact.kind == LearningFactKind.LEVEL:
-        return _level(row, fact, place, tables, policies)
+        return _level(row, fact, place, tables)
     run = tables.runs.get(row_key(fact.tenant, fact.run_id)) or RunRow(
         fact.tenant, fact.run_id, (), (), place.now
     )
@@ -79,10 +83,49 @@ def fold_fact(
     tables.runs.put(run)
     tables.run_expiry.put(row_key(run.tenant, run.run_id), place.now + KEPT_MS)
     _keep(row, tables)
-    return [*outputs, *_cycled(row, place, tables, policies)]
+    return [*outputs, *_cycled(row, place, tables)]
 
 
-def tick(place: Provenance, tables: LearningTables, policies: Policies) -> list[Output]:
+def tracked(one: Recommendation, place: Provenance, tables: LearningTables) -> list[Output]:
+    """What follows from a recommendation: a fact for what the tenant learns."""
+    if not tables.enabled:
+        return []
+    fact = LearningFact(
+        event_id=place.event_id("learning", "tracked"),
+        tenant=tenant_of(one.agent_id),
+        kind=LearningFactKind.TRACKED,
+        agent_id=one.agent_id,
+        run_id=one.run_id,
+        recommendation_id=one.event_id,
+        topic=one.kind,
+        digest=digest_of(one.content),
+        confidence=one.confidence,
+        due_at=one.due_at,
+        occurred_at=one.made_at,
+    )
+    return [Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)]
+
+
+def judged(one: RecommendationOutcome, place: Provenance, tables: LearningTables) -> list[Output]:
+    """What follows from what became of a recommendation: a fact for what the tenant learns."""
+    if not tables.enabled:
+        return []
+    fact = LearningFact(
+        event_id=place.event_id("learning", "judged"),
+        tenant=tenant_of(one.agent_id),
+        kind=LearningFactKind.JUDGED,
+        agent_id=one.agent_id,
+        run_id=one.run_id,
+        recommendation_id=one.recommendation_id or "",
+        judgement=one.judgement,
+        quality=one.quality,
+        failed=one.failed,
+        occurred_at=one.judged_at,
+    )
+    return [Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)]
+
+
+def tick(place: Provenance, tables: LearningTables) -> list[Output]:
     """Cycles that are due by time, and runs that nobody touched for a week."""
     outputs: list[Output] = []
     for key in tables.run_expiry.due(place.now):
@@ -97,7 +140,7 @@ def tick(place: Provenance, tables: LearningTables, policies: Policies) -> list[
         row = tables.tenants.get(row_key(tenant))
         if row is not None:
             _keep(row, tables)  # due again, unless a cycle makes that later
-            outputs += _cycled(row, place, tables, policies)
+            outputs += _cycled(row, place, tables)
     return outputs
 
 
@@ -189,14 +232,13 @@ def _level(
     fact: LearningFact,
     place: Provenance,
     tables: LearningTables,
-    policies: Policies,
 ) -> list[Output]:
     declining = set(row.declining) - {fact.agent_id}
     if fact.trend == Trend.DECLINING:
         declining.add(fact.agent_id)
     row = replace(row, declining=tuple(sorted(declining)[:DECLINING_MAX]))
     _keep(row, tables)
-    policy = policy_for(row.tenant, policies)
+    policy = policy_for(row.tenant, tables.policies)
     return observe(
         alert_metrics.DECLINING,
         row.tenant,
@@ -208,15 +250,13 @@ def _level(
     )
 
 
-def _cycled(
-    row: LearningRow, place: Provenance, tables: LearningTables, policies: Policies
-) -> list[Output]:
+def _cycled(row: LearningRow, place: Provenance, tables: LearningTables) -> list[Output]:
     trigger, late = due(row, place.now)
     if trigger is None:
         return []
     after, told, outputs = cycle(row, trigger, late, place, tables)
     _keep(after, tables)
-    policy = policy_for(row.tenant, policies)
+    policy = policy_for(row.tenant, tables.policies)
     gauges = {
         alert_metrics.LATE_MS: float(told.late_ms),
         alert_metrics.QUALITY: told.quality,

@@ -22,7 +22,6 @@ from schemas.records import (
     TrustRow,
 )
 from state.partition.trust_tables import TrustTables
-from state.policies_in_force import Policies
 from state.storage.table import row_key
 
 TOLD_BOOST = 0.05  # a smaller change of the boost is not told to every worker
@@ -30,18 +29,20 @@ REFRESH_MS = 6 * 3_600_000
 RATED_AFTER = 10  # outcomes; of fewer an approval rate says nothing
 
 
-def fold_fact(
-    fact: TrustFact, place: Provenance, tables: TrustTables, policies: Policies
-) -> list[Output]:
+def fold_fact(fact: TrustFact, place: Provenance, tables: TrustTables) -> list[Output]:
     """One outcome of an agent."""
+    if not tables.enabled:
+        return []
     before = tables.trust.get(row_key(fact.agent_id)) or new_row(
         fact.agent_id, fact.kind, place.now
     )
-    return _moved(before, added(before, fact, place.now), place, tables, policies)
+    return _moved(before, added(before, fact, place.now), place, tables)
 
 
 def initialise(request: Request, place: Provenance, tables: TrustTables) -> list[Output]:
     """Begins an agent's trust anew, as if nothing were known; what was known is forgotten."""
+    if not tables.enabled:
+        return []
     kind = next((kind for kind in AgentKind if kind == request.detail), AgentKind.RECOMMENDER)
     old = tables.trust.get(row_key(request.subject))
     row = replace(new_row(request.subject, kind, place.now), initialised_by=request.requested_by)
@@ -50,13 +51,13 @@ def initialise(request: Request, place: Provenance, tables: TrustTables) -> list
     return _told(old, row, place, tables)
 
 
-def refresh(place: Provenance, tables: TrustTables, policies: Policies) -> list[Output]:
+def refresh(place: Provenance, tables: TrustTables) -> list[Output]:
     """Rows that were not updated for six hours: what is known fades, and the trend goes on."""
     outputs: list[Output] = []
     for key in tables.refreshes.due(place.now):
         row = tables.trust.get(key)
         assert row is not None, f"{key} is due without a row"
-        outputs += _moved(row, faded(row, place.now), place, tables, policies)
+        outputs += _moved(row, faded(row, place.now), place, tables)
     return outputs
 
 
@@ -81,10 +82,8 @@ def rebuild(tables: TrustTables) -> None:
     )
 
 
-def _moved(
-    before: TrustRow, row: TrustRow, place: Provenance, tables: TrustTables, policies: Policies
-) -> list[Output]:
-    policy = policy_for(row.agent_id, policies)
+def _moved(before: TrustRow, row: TrustRow, place: Provenance, tables: TrustTables) -> list[Output]:
+    policy = policy_for(row.agent_id, tables.policies)
     row = scored(row, place.now, policy.disable_below)
     outputs, crowd = _told(before, row, place, tables), tenant_of(row.agent_id)
     outputs += observe(

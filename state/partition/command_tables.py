@@ -8,6 +8,7 @@ from schemas.ids import tenant_of
 from schemas.records import BudgetRow, CommandRow, ExperimentRow, MetricRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
+from state.partition.alert_tables import AlertTables
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
@@ -38,6 +39,8 @@ class CommandTables:
 
     Read, and owned by others: policies, experiments, metrics. Subjects are shared: this agent keeps
     their fencing tokens, freezes and locks.
+
+    alerts: handed to the agent of alerts, which alone looks into them.
     """
 
     def __init__(
@@ -46,12 +49,14 @@ class CommandTables:
         partitions: int,
         policies: Policies,
         subject_tables: SubjectTables,
+        alerts: AlertTables,
     ) -> None:
         self.partition = partition
         self.partitions = partitions
         self.policies = policies
         self.subject_tables = subject_tables
         self.subjects = subject_tables.subjects
+        self.alerts = alerts
         self.experiments: ExperimentReader
         self.metrics: MetricReader
         self.commands: KeyedTable[CommandRow] = KeyedTable(

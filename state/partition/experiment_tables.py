@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from schemas.catalog import TABLES_BURN_INS, TABLES_EXPERIMENTS, TABLES_SNAPSHOTS
-from schemas.records import CommandRow, ExperimentRow, SnapshotRow, SubjectRow
+from schemas.records import CommandRow, ExperimentRow, SnapshotRow
 from state import row_expiry
 from state.arms_table import ArmsTable
 from state.burn_in_buffers import Buffer, BurnInBuffers
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
+from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
 from state.seen_ids import SeenIds
 from state.silent_senders import SilentSenders
@@ -45,12 +46,13 @@ class ExperimentTables:
         partition: int,
         dedupe_window: int,
         policies: Policies,
-        subjects: KeyedTable[SubjectRow],
+        subject_tables: SubjectTables,
         commands: CommandReader,
     ) -> None:
         self.partition = partition
         self.policies = policies
-        self.subjects = subjects
+        self.subject_tables = subject_tables
+        self.subjects = subject_tables.subjects
         self.commands = commands
         self.arms = ArmsTable()
         self.experiments: KeyedTable[ExperimentRow] = KeyedTable(

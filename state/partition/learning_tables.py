@@ -5,6 +5,7 @@ from schemas.records import LearningRow, LessonRow, RunRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
 from state.partition.alert_tables import AlertTables
+from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 
@@ -12,14 +13,17 @@ from state.storage.table import Table, row_key
 class LearningTables:
     """What the agent of learning owns in one partition.
 
-    runs: by tenant and run id. lessons: recommendation patterns, by tenant, category and name.
-    tenants: by tenant. run_expiry: runs, by when they go. cycles: tenants, by when a learning cycle
-    is due.
+    enabled: whether anything is learnt at all. runs: by tenant and run id. lessons: recommendation
+    patterns, by tenant, category and name. tenants: by tenant. run_expiry: runs, by when they go.
+    cycles: tenants, by when a learning cycle is due.
 
-    alerts: handed to the agent of alerts, which alone looks into them.
+    Read, and owned by others: policies. alerts: handed to the agent of alerts, which alone looks
+    into them.
     """
 
-    def __init__(self, alerts: AlertTables) -> None:
+    def __init__(self, enabled: bool, policies: Policies, alerts: AlertTables) -> None:
+        self.enabled = enabled
+        self.policies = policies
         self.alerts = alerts
         self.runs: KeyedTable[RunRow] = KeyedTable(
             TABLES_RUNS, "RunRow", lambda row: row_key(row.tenant, row.run_id)

@@ -9,11 +9,12 @@ from state.partition.command_tables import CommandTables
 from state.partition.drift_tables import DriftTables
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.failure_tables import FailureTables
+from state.partition.ingress_memory import IngressMemory
 from state.partition.learning_tables import LearningTables
 from state.partition.subject_tables import SubjectTables
 from state.partition.trust_tables import TrustTables
 from state.policies_in_force import Policies
-from state.seen_ids import WINDOW, SeenIds
+from state.seen_ids import WINDOW
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 
@@ -41,30 +42,39 @@ class PartitionState:
         self.partitions = partitions
         self.dedupe_window = dedupe_window
         self.now = 0
+        self.ingress = IngressMemory(partition, partitions, dedupe_window)
         self.policies = policies if policies is not None else Policies()
         self.accepted_policies: KeyedTable[Policy] = KeyedTable(
             TABLES_POLICIES, "Policy", lambda row: row_key(row.policy_id)
         )
         self.subjects = SubjectTables()
-        self.commands = CommandTables(partition, partitions, self.policies, self.subjects)
+        self.alerts = AlertTables(self.policies, self.subjects)
+        self.commands = CommandTables(
+            partition, partitions, self.policies, self.subjects, self.alerts
+        )
         self.experiments = ExperimentTables(
             partition,
             dedupe_window,
             self.policies,
-            self.subjects.subjects,
+            self.subjects,
             self.commands.commands,
         )
         self.drift = DriftTables(self.policies)
         self.commands.reads(self.experiments.experiments, self.drift.metrics)
-        self.alerts = AlertTables()
-        self.trust = TrustTables(learning, self.alerts)
+        self.subjects.reads(
+            self.experiments.experiments, self.drift.metrics, self.commands.commands
+        )
+        self.trust = TrustTables(learning, self.policies, self.alerts)
         self.failures = FailureTables(self.trust)
-        self.learning = LearningTables(self.alerts)
-        self._seen: dict[str, SeenIds] = {}
+        self.learning = LearningTables(learning, self.policies, self.alerts)
 
-    def seen(self, topic: str) -> SeenIds:
-        """The ids that the latest records of an input carried."""
-        return self._seen.setdefault(topic, SeenIds(self.dedupe_window))
+    def without_rows(self) -> "PartitionState":
+        """The same partition under the same policies at the same moment, with nothing folded."""
+        empty = PartitionState(
+            self.partition, self.partitions, dedupe_window=1_000, policies=self.policies
+        )
+        empty.now = self.now
+        return empty
 
     def all(self) -> Mapping[str, Table]:
         """The tables with a changelog, by topic, in the order in which they are written."""

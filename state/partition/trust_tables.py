@@ -7,6 +7,7 @@ from schemas.records import TrustLevel, TrustRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
 from state.partition.alert_tables import AlertTables
+from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import Table, row_key
 
@@ -18,11 +19,13 @@ class TrustTables:
     accepted of the broadcast levels of all partitions; levels: the same by agent. refreshes: rows
     of trust, by when they are to be refreshed.
 
-    alerts: handed to the agent of alerts, which alone looks into them.
+    Read, and owned by others: policies. alerts: handed to the agent of alerts, which alone looks
+    into them.
     """
 
-    def __init__(self, enabled: bool, alerts: AlertTables) -> None:
+    def __init__(self, enabled: bool, policies: Policies, alerts: AlertTables) -> None:
         self.enabled = enabled
+        self.policies = policies
         self.alerts = alerts
         self.trust: KeyedTable[TrustRow] = KeyedTable(
             TABLES_TRUST, "TrustRow", lambda row: row_key(row.agent_id), leaves=row_expiry.trust

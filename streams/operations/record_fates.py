@@ -17,7 +17,7 @@ from agents.flow.pipeline import admitted_offsets
 from schemas.catalog import BROADCASTS, DEAD_LETTERS, JOURNAL, POLICIES
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry
-from state.partition.partition_state import PartitionState
+from state.partition.ingress_memory import IngressMemory
 from streams.engine.restore import last_entries
 from streams.kafka.dead_letters import letter
 from streams.kafka.error_messages import explained
@@ -204,7 +204,7 @@ class Aftermath:
             first, end = ranges[part.topic, part.partition]
             ranges[part.topic, part.partition] = max(first, start), end
         tables = {
-            p: PartitionState(p, self._settings.partitions, self._settings.dedupe_window)
+            p: IngressMemory(p, self._settings.partitions, self._settings.dedupe_window)
             for _, p in ranges
         }
         for places in read_places(self._settings, ranges, _BATCH):

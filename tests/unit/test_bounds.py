@@ -58,9 +58,8 @@ BOUNDS = {
     "of one",
     "agents/commands/ledger.py ATTEMPTS_MAX": "TOLD: the command ends FAILED or TIMED_OUT",
     "agents/commands/budget.py _DENIED_MAX": "TOLD: the alert is raised from the first on",
-    "agents/flow/command_effects.py "
-    "RATED": "SCALE: the last commands whose share of failures is looked at",
-    "agents/flow/command_effects.py _RATED": "SCALE: the phases of those",
+    "agents/commands/in_flight.py RATED": "SCALE: the last commands whose failures are counted",
+    "agents/commands/in_flight.py _RATED": "SCALE: the phases of those",
     "agents/alerts/events.py "
     "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, held counts them",

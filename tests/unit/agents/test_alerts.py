@@ -26,6 +26,8 @@ from schemas.records import (
 )
 from schemas.validation.specs_and_policies import check_policy
 from state.partition.alert_tables import AlertTables
+from state.partition.subject_tables import SubjectTables
+from state.policies_in_force import Policies
 from tests.support.builders import NOON
 from tests.support.loop import Loop
 
@@ -43,20 +45,20 @@ def policy(**terms: object) -> Policy:
         "template": "{key} has {value:g}, more than {threshold:g}",
         **terms,
     }
-    return Policy(event_id="p", policy_id="p", alerts=(AlertRule(**values),))  # type: ignore[arg-type]
+    return Policy("p", "p", subjects=("*",), alerts=(AlertRule(**values),))  # type: ignore[arg-type]
 
 
 class World:
     def __init__(self, **terms: object) -> None:
-        self.alerts = AlertTables()
         self.policy, self.now, self.offset = policy(**terms), NOON, 0
+        self.alerts = AlertTables(Policies([self.policy]), SubjectTables())
 
     def see(self, value: float, key: str = "x", crowd: str = "default") -> list[Alert]:
         return told(observe(HEAT, key, value, self._place(), self.alerts, self.policy, crowd))
 
     def wait(self, ms: int) -> list[Alert]:
         self.now += ms
-        return told(lasting(self._place(), self.alerts, lambda _: self.policy))
+        return told(lasting(self._place(), self.alerts))
 
     def _place(self) -> Provenance:
         self.offset += 1

@@ -5,7 +5,7 @@ under one alert.
 import pytest
 
 from agents.commands.budget import ANSWER_MS, HOUR_MS, SUBJECTS_FREE
-from agents.commands.known_subjects import is_known
+from agents.core.known_subjects import is_known
 from schemas.catalog import ADMISSIONS, ALERTS, PROPOSALS
 from schemas.records import Admission, Alert, Outcome, Phase, Policy, Proposal, Status, SubjectRow
 from state.deadline_queue import DeadlineQueue

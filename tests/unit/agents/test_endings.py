@@ -14,8 +14,8 @@ from agents.alerts.events import EARLIER_MAX
 from agents.alerts.policy_check import check_policy
 from agents.alerts.raising import STORM
 from agents.alerts.rules import DEFAULT_RULES
+from agents.commands.end_alerts import TOLD, UNTOLD, told_how
 from agents.commands.lifecycle import FINAL
-from agents.flow.end_alerts import TOLD, UNTOLD, told_how
 from agents.flow.pipeline import apply_broadcast
 from schemas.catalog import ALERTS, FAILURES, POLICIES, RESULTS, SPECS
 from schemas.records import (
@@ -352,7 +352,8 @@ def ids(life: Life, state: AlertState, rule: str = "rollback not done") -> list[
 
 def restarted(life: Life) -> None:
     """Its alerts as a worker finds them that takes the partition over."""
-    table, fresh = life.tables.alerts.alerts, AlertTables()
+    table = life.tables.alerts.alerts
+    fresh = AlertTables(life.tables.policies, life.tables.subjects)
     fresh.alerts.restore([(key, value) for key, value in table.snapshot(CODEC)], CODEC)
     life.tables.alerts.alerts = fresh.alerts
 

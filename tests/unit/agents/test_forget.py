@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.commands.known_subjects import NEW_MS, is_known, known_count
+from agents.core.known_subjects import NEW_MS, is_known, known_count
 from agents.flow import row_removal
 from schemas.catalog import METRICS, REQUESTS, RESULTS, SPECS
 from schemas.ids import event_uuid

@@ -9,8 +9,8 @@ import pytest
 from agents.alerts.raising import STORM
 from agents.commands.budget import HOUR_MS, SUBJECTS_FREE
 from agents.commands.guards import APPROVAL_MS
-from agents.commands.known_subjects import NEW_MS, is_known, known_count
 from agents.core.batch import Facts
+from agents.core.known_subjects import NEW_MS, is_known, known_count
 from agents.flow import pipeline
 from agents.flow.ingress import ColumnarInput, Findings
 from agents.flow.inputs import INPUTS_BY_TOPIC

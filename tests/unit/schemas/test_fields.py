@@ -117,7 +117,7 @@ READ: dict[str, dict[str, str]] = {
         "agents/flow/handlers.py": "kind",
         "agents/flow/findings.py": "detail requested_by experiment_id variant model_version "
         "to_version environment strategy",
-        "agents/flow/command_effects.py": "command_id",
+        "agents/commands/compensation.py": "command_id",
     },
     "Review": {
         "agents/flow/ingress.py": "event_id subject",
@@ -126,12 +126,14 @@ READ: dict[str, dict[str, str]] = {
     },
     "Recommendation": {
         "agents/flow/inputs.py": "agent_id",
-        "agents/flow/handlers.py": "event_id run_id kind content confidence made_at due_at",
+        "agents/learning/fold_recommendations.py": "event_id run_id kind content "
+        "confidence made_at due_at",
     },
     "RecommendationOutcome": {
         "agents/flow/ingress.py": "event_id",
         "agents/flow/inputs.py": "agent_id",
-        "agents/flow/handlers.py": "run_id recommendation_id judgement quality failed judged_at",
+        "agents/learning/fold_recommendations.py": "run_id recommendation_id judgement "
+        "quality failed judged_at",
     },
 }
 # Fields that nothing is decided by, and why they are there.

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertKind, AlertMetric
 from agents.alerts.events import Happening, happened, over
+from agents.alerts.raising import crowd_of_subject
 from agents.commands.ledger import CommandEffects, stored
 from agents.commands.ordering import takes_out_same
 from agents.core.effects import Output
+from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from schemas.records import CommandRow, Order, Phase, Policy, RollbackCommand, Transition
-from state.partition.partition_state import PartitionState
+from state.partition.alert_tables import AlertTables
 
 # Which metric tells of which end, by order; what stands under None holds for the orders that are
 # not named.
@@ -65,12 +67,31 @@ def told_how(phase: Phase, order: Order) -> AlertMetric | None:
     return ways.get(order) or ways.get(None)
 
 
-def tell(
-    effects: CommandEffects, place: Provenance, state: PartitionState, policy: Policy, crowd: str
-) -> list[Output]:
+def told(effects: CommandEffects, place: Provenance, alerts: AlertTables) -> list[Output]:
     """The alerts of all commands that ended, of rollbacks that went out and of those that stand
-    still. policy, crowd: of their subject.
+    still; all that moves at once may be of several subjects.
     """
+    rows = [*effects.ended, *effects.halted]
+    subjects = dict.fromkeys(
+        [*(command.subject for command in effects.issued), *(row.subject for row in rows)]
+    )
+    return [
+        output
+        for subject in subjects
+        for output in _told_of_one(
+            effects.of(subject),
+            place,
+            alerts,
+            policy_for(subject, alerts.policies),
+            crowd_of_subject(subject, place.now, alerts),
+        )
+    ]
+
+
+def _told_of_one(
+    effects: CommandEffects, place: Provenance, alerts: AlertTables, policy: Policy, crowd: str
+) -> list[Output]:
+    """The same of commands of one subject. policy, crowd: of that."""
     outputs: list[Output] = []
     issued = [command for command in effects.issued if isinstance(command, RollbackCommand)]
     for command in issued:
@@ -79,7 +100,7 @@ def tell(
                 f"{command.command_id} on {command.target}{_dry(command.dry_run)}: {command.reason}"
             )
             one = Happening(alert_metrics.ISSUED, command.subject, crowd, command.command_id, said)
-            outputs += happened(one, place, state.alerts, policy)
+            outputs += happened(one, place, alerts, policy)
     for row in effects.halted:
         one = Happening(
             alert_metrics.ROLLBACK_NOT_DONE,
@@ -89,7 +110,7 @@ def tell(
             _said(row, effects),
             _about(row),
         )
-        outputs += happened(one, place, state.alerts, policy)
+        outputs += happened(one, place, alerts, policy)
     for row in effects.ended:
         if row.phase == Phase.COMPLETED and row.command is not None and stored(row).dry_run:
             # nothing was changed, so nothing is done and nothing is over: its verdict's decision
@@ -110,10 +131,10 @@ def tell(
                 _said(row, effects),
                 _about(row),
             )
-            outputs += happened(one, place, state.alerts, policy)
+            outputs += happened(one, place, alerts, policy)
         if row.phase == Phase.COMPLETED:
             for each in _OVER:
-                outputs += over(each, row.subject, _about(row), place, state.alerts, policy)
+                outputs += over(each, row.subject, _about(row), place, alerts, policy)
     return outputs
 
 

@@ -8,7 +8,6 @@ it. Newcomers have a budget and storms of their own.
 
 from dataclasses import replace
 
-from agents.alerts.raising import crowd_of
 from schemas.ids import tenant_of
 from schemas.records import SubjectRow
 from state.partition.subject_tables import SubjectTables
@@ -36,11 +35,6 @@ def is_known(subject: str, now: int, tables: SubjectTables) -> bool:
     """Whether it is no newcomer; one without a row is of an older Mendstream, and known."""
     row = tables.subjects.get(row_key(subject))
     return row is None or row.new_since < 0 or row.new_since <= now - NEW_MS
-
-
-def crowd(subject: str, now: int, tables: SubjectTables) -> str:
-    """Whose alerts may be one storm with those of a subject."""
-    return crowd_of(tenant_of(subject), not is_known(subject, now, tables))
 
 
 def known_count(tenant: str, now: int, tables: SubjectTables) -> int:
