@@ -53,18 +53,36 @@ def is_mended(row: MetricRow, rule: Rule) -> bool:
 
 
 def silent_finding(row: MetricRow, at: int) -> Finding:
-    """That a metric cannot be judged; told once until it can."""
+    """Returns the finding that a metric cannot be judged; told once until it can."""
+    return missing_finding(
+        row,
+        at,
+        name="unjudged",
+        rule="a metric that cannot be judged",
+        reason=f"{row.subject}: {row.metric} is not judged: {row.unjudged}",
+    )
+
+
+def missing_finding(
+    row: MetricRow, at: int, *, name: str, rule: str, reason: str, version: str | None = None
+) -> Finding:
+    """Returns a finding of data that are missing for a judgement of a metric, or of one version.
+
+    at: position of the record in the facts. name: what sets it apart from other findings of the
+    record and the metric.
+    """
     return Finding(
         at=at,
         agent="watch",
-        ordinal=f"{row.metric}|unjudged",
+        ordinal=f"{row.metric}|{name}",
         verdict=Verdict.MISSING,
         order=Order.NONE,
         subject=row.subject,
         metric=row.metric,
-        rule="a metric that cannot be judged",
-        reason=f"{row.subject}: {row.metric} is not judged: {row.unjudged}",
+        rule=rule,
+        reason=reason,
         evidence=(),
+        model_version=version,
     )
 
 

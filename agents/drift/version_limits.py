@@ -8,7 +8,8 @@ import numpy as np
 
 from agents.core.batch import Facts, Finding, Ints
 from agents.drift.metric_rows import barred
-from schemas.records import MetricRow, Order, Verdict, VersionWatch
+from agents.drift.unjudged_metrics import missing_finding
+from schemas.records import MetricRow, VersionWatch
 
 VERSIONS_KEPT = 8  # always: a rollback needs the one before; more tell a person what happened
 VERSIONS_MAX = 64  # that serve at once; a row of so many takes some 15 KB, written with each commit
@@ -62,15 +63,13 @@ def newcomers(row: MetricRow | None, version: Ints, names: list[str]) -> Ints:
 
 
 def crowded_finding(facts: Facts, row: MetricRow, name: str, at: int) -> Finding:
-    """That a version is not judged, because too many serve; told once until there is room again."""
-    return Finding(
-        at=at,
-        agent="watch",
-        ordinal=f"{row.metric}|crowded",
-        verdict=Verdict.MISSING,
-        order=Order.NONE,
-        subject=row.subject,
-        metric=row.metric,
+    """Returns the finding that a version is not judged, because too many serve; told once until
+    there is room again.
+    """
+    return missing_finding(
+        row,
+        at,
+        name="crowded",
         rule="more versions than are watched at once",
         reason=(
             f"{row.subject}: {row.metric} of {name}, and of whatever version comes after it, is "
@@ -79,6 +78,5 @@ def crowded_finding(facts: Facts, row: MetricRow, name: str, at: int) -> Finding
             "again once one of them "
             "has not for so long"
         ),
-        evidence=(),
-        model_version=name,
+        version=name,
     )
