@@ -1,5 +1,5 @@
-"""What is to be looked at when: keys by the moment they are due, worked out from rows and never
-stored.
+"""Says what is to be looked at when: keys by the moment they are due, worked out from rows and
+never stored.
 """
 
 from collections.abc import Iterable, Iterator

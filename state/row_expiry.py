@@ -67,8 +67,8 @@ def metric(row: MetricRow) -> int:
 
 
 def experiment(row: ExperimentRow) -> int:
-    """What an older Mendstream began, stopped or ended is looked at when a tick comes: its row
-    tells no moment.
+    """Returns when an experiment's row may leave. What an older Mendstream began, stopped or ended
+    is looked at when a tick comes: its row tells no moment.
 
     A running experiment stays where a spec names it: what a person planned stands until a person
     stops it or its `ends_at` passes, for without its terms a later result would be judged by
@@ -87,7 +87,7 @@ def rested(now: int) -> int:
 
 
 def served(row: CommandRow) -> bool:
-    """Whether it put a version in service, or took one out."""
+    """Returns whether a command put a version in service, or took one out."""
     return row.phase == Phase.COMPLETED and row.order in (Order.DEPLOY, Order.ROLLBACK)
 
 

@@ -138,7 +138,7 @@ class SilentSenders:
             heappush(self._heap, (int(self._arms.heard[row]), row))
 
     def _goes_on(self, row: int, now: int, silent_ms: int) -> bool:
-        """Whether another arm of the same metric was heard lately."""
+        """Returns whether another arm of the same metric was heard lately."""
         metric = self._arms.keys[row][2] or ""
         beside = self._trials[int(self._arms.experiment_no[row])].of(metric, None, None).values()
         return any(int(self._arms.heard[other]) + silent_ms > now for other in beside)

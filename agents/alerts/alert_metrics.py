@@ -12,7 +12,7 @@ from schemas.validation.specs_and_policies import Fault
 
 
 class AlertKind(StrEnum):
-    """What a value of a metric says."""
+    """Names what a value of a metric says."""
 
     # how something stands: an alert when its rule breaks, and its end when the rule holds again
     LEVEL = "level"
@@ -195,5 +195,5 @@ def _of_what_happens(
 
 
 def broken(operator: Operator, threshold: float, value: float) -> bool:
-    """Whether a value breaks a rule; strictly beyond the threshold."""
+    """Returns whether a value breaks a rule; strictly beyond the threshold."""
     return value > threshold if operator == Operator.ABOVE else value < threshold

@@ -56,8 +56,8 @@ def over(
     tables: AlertTables,
     policy: Policy,
 ) -> list[Output]:
-    """What follows once that is done which ends had left undone: each alert of it that is open is
-    over.
+    """Returns what follows once that is done which ends had left undone: each alert of it that is
+    open is over.
     """
     outputs = []
     for rule in rules_on(policy, metric):

@@ -1,4 +1,4 @@
-"""Whether a policy is in order, what its alerts are about included."""
+"""Tells whether a policy is in order, what its alerts are about included."""
 
 from agents.alerts import alert_metrics
 from schemas.records import Policy

@@ -31,7 +31,7 @@ def observe(
     policy: Policy,
     crowd: str,
 ) -> list[Output]:
-    """What follows from a value of a metric of one thing; a value that is no number breaks
+    """Returns what follows from a value of a metric of one thing; a value that is no number breaks
     nothing.
     """
     if not isfinite(value):
@@ -46,7 +46,7 @@ def observe(
 def observe_subject(
     metric: AlertMetric, subject: str, value: float, place: Provenance, tables: AlertTables
 ) -> list[Output]:
-    """What follows from a value of a metric of a subject under its own policy.
+    """Returns what follows from a value of a metric of a subject under its own policy.
 
     Newcomers raise no storm in which those of known subjects are held.
     """
@@ -69,12 +69,12 @@ def crowd_of(tenant: str, newcomers: bool = False) -> str:
 
 
 def of_newcomers(crowd: str) -> bool:
-    """Whether a crowd is that of subjects that nobody vouched for."""
+    """Returns whether a crowd is that of subjects that nobody vouched for."""
     return crowd.endswith("/")
 
 
 def lasting(place: Provenance, tables: AlertTables) -> list[Output]:
-    """What follows for rules that are broken still, and have been for long enough."""
+    """Returns what follows for rules that are broken still, and have been for long enough."""
     outputs: list[Output] = []
     for name in tables.raises.due(place.now):
         row = tables.alerts.get(name)
@@ -88,8 +88,8 @@ def lasting(place: Provenance, tables: AlertTables) -> list[Output]:
 
 
 def rebuild(tables: AlertTables) -> None:
-    """What is derived, after rows were restored. Policies come later: a rule that is looked at too
-    soon is put back.
+    """Works out what is derived, after rows were restored. Policies come later: a rule that is
+    looked at too soon is put back.
     """
     tables.raises.rebuild(
         (row_key(row.rule, row.key), max(row.broken_at, row.raised_at))

@@ -14,7 +14,7 @@ BY_WEIGHT = list(
 
 
 def weighs(severity: Severity, least: Severity) -> bool:
-    """Whether a severity is this or a worse one."""
+    """Returns whether a severity is this or a worse one."""
     return BY_WEIGHT.index(severity) >= BY_WEIGHT.index(least)
 
 
@@ -52,7 +52,9 @@ def fault(
 
 
 def _fits_a_warning(pattern: str) -> bool:
-    """Whether a pattern may fit the name of a warning, which goes on with a failure's own words."""
+    """Returns whether a pattern may fit the name of a warning, which goes on with a failure's own
+    words.
+    """
     literal = min((pattern.partition(wild)[0] for wild in "*?["), key=len)
     if literal == pattern:
         return pattern.startswith(WARNING) and pattern != WARNING

@@ -19,7 +19,7 @@ from state.partition.command_tables import CommandTables
 
 
 def admitted(answer: Admission, place: Provenance, tables: CommandTables) -> CommandEffects:
-    """What the budget said, if the command still waits for it."""
+    """Returns what the budget said, if the command still waits for it."""
     ledger, row = CommandLedger(place, tables), tables.commands.get(answer.command_id)
     if row is None or row.phase != Phase.PROPOSED:
         return ledger.effects
@@ -35,7 +35,7 @@ def admitted(answer: Admission, place: Provenance, tables: CommandTables) -> Com
 
 
 def reviewed(review: Review, place: Provenance, tables: CommandTables) -> CommandEffects | Refusal:
-    """What a person said of a command that waits for approval."""
+    """Returns what a person said of a command that waits for approval."""
     row, ledger = tables.commands.get(review.command_id), CommandLedger(place, tables)
     if row is None or row.subject != review.subject:
         return Refusal(

@@ -1,4 +1,5 @@
-"""What automation may spend: commands an hour of a tenant, and how many of its subjects at once.
+"""Bounds what automation may spend: commands an hour of a tenant, and how many of its subjects at
+once.
 
 Half of the hour is shared out to the partitions in advance, where it costs no time; the rest is
 asked for in proposals, all of a tenant in one partition. Together they never admit more than the
@@ -94,7 +95,7 @@ def admit(asked: Proposal, place: Provenance, tables: CommandTables) -> list[Out
 
 
 def sobered(place: Provenance, tables: CommandTables) -> list[Output]:
-    """What follows of budgets that denied nothing for an hour."""
+    """Returns what follows of budgets that denied nothing for an hour."""
     rows = [tables.budgets.get(key) for key in tables.denied_until.due(place.now)]
     return [
         output
@@ -107,14 +108,16 @@ def sobered(place: Provenance, tables: CommandTables) -> list[Output]:
 def _denied(
     tenant: str, newcomers: bool, count: float, place: Provenance, alerts: AlertTables
 ) -> list[Output]:
-    """What follows where so many commands were denied of a tenant's budget within the hour."""
+    """Returns what follows where so many commands were denied of a tenant's budget within the
+    hour.
+    """
     metric = NEWCOMERS_OVER_BUDGET if newcomers else OVER_BUDGET
     policy = policy_for(tenant, alerts.policies)
     return observe(metric, tenant, count, place, alerts, policy, crowd_of(tenant))
 
 
 def rebuild(tables: CommandTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.denied_until.rebuild(
         (_key(row), row.denied[-1] + HOUR_MS) for row in tables.budgets.rows() if row.denied
     )

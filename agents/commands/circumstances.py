@@ -54,7 +54,7 @@ class Circumstances:
 
     @property
     def target(self) -> str:
-        """What the command is for, as deployers know it."""
+        """Returns what the command is for, as deployers know it."""
         return target_of(self.finding.subject, self.finding.environment)
 
     @property
@@ -64,8 +64,8 @@ class Circumstances:
         return own or autonomy_of(self.policy, finding.order, finding.rule, finding.environment)
 
     def never_served(self) -> bool:
-        """Whether a rollback would put a version in service that was not in it before, which is a
-        deployment by another name.
+        """Returns whether a rollback would put a version in service that was not in it before,
+        which is a deployment by another name.
         """
         finding, version = self.finding, self.finding.to_version
         if finding.order != Order.ROLLBACK or version is None:
@@ -105,9 +105,9 @@ class Circumstances:
         return budget.exhausted(self.finding.subject, self.place, self.tables, self.policy)
 
     def _of_unlike_times(self) -> bool:
-        """Whether harm is that of a treatment whose deployment is over: it had most of the units
-        since, and control those before, so that what changed with the time of day looks like harm.
-        Where shares are followed, only units of one time are compared.
+        """Returns whether harm is that of a treatment whose deployment is over: it had most of the
+        units since, and control those before, so that what changed with the time of day looks like
+        harm. Where shares are followed, only units of one time are compared.
         """
         finding, experiment = self.finding, self.experiment
         if finding.verdict != Verdict.HARM or experiment is None or experiment.follows_rollout:
@@ -120,8 +120,8 @@ class Circumstances:
         )
 
     def _own_trial(self) -> bool:
-        """Whether it is about a person's own trial that follows its rollout: who begins that wants
-        it ended by what is proved.
+        """Returns whether it is about a person's own trial that follows its rollout: who begins
+        that wants it ended by what is proved.
         """
         finding = self.finding
         experiment = self.tables.experiments.get(
@@ -137,8 +137,8 @@ class Circumstances:
         )
 
     def _tries(self, row: CommandRow) -> bool:
-        """Whether a person's deployment under way, which nothing had proved, is the trial of the
-        variant.
+        """Returns whether a person's deployment under way, which nothing had proved, is the trial
+        of the variant.
         """
         finding = self.finding
         ours = (Order.DEPLOY, finding.experiment_id, finding.variant)
@@ -147,8 +147,8 @@ class Circumstances:
         return same and finding.experiment_id is not None and under_way
 
     def _is_like(self, row: CommandRow) -> bool:
-        """Whether a command is open that orders the same. A person's own order takes the place of
-        those that wait.
+        """Returns whether a command is open that orders the same. A person's own order takes the
+        place of those that wait.
         """
         finding = self.finding
         same = (row.target, row.order, row.experiment_id, row.variant, row.model_version)
@@ -163,7 +163,7 @@ class Circumstances:
         return same == wanted and row.phase in open_phases and row.compensates is None
 
     def _gives_way(self, row: CommandRow) -> bool:
-        """Whether a like command holds this one back no more than nothing would."""
+        """Returns whether a like command holds this one back no more than nothing would."""
         finding = self.finding
         if row.command is not None and stored(row).dry_run and not finding.dry_run:
             return True  # it changes nothing
@@ -174,7 +174,7 @@ class Circumstances:
 
 
 def own_deployments(finding: Finding, tables: CommandTables) -> list[CommandRow]:
-    """What automation has ordered itself to put in service and now is found to harm."""
+    """Returns what automation has ordered itself to put in service and now is found to harm."""
     if (
         finding.verdict != Verdict.HARM
         or finding.order != Order.ROLLBACK

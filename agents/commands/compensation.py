@@ -100,7 +100,7 @@ def undo(
 
 
 def settle(ledger: CommandLedger) -> None:
-    """What follows where commands ended: a deployment that may be half done is undone, a
+    """Does what follows where commands ended: a deployment that may be half done is undone, a
     compensation is answered for.
     """
     at = 0
@@ -113,8 +113,8 @@ def settle(ledger: CommandLedger) -> None:
 
 
 def _half_done(row: CommandRow, tables: CommandTables) -> bool:
-    """Whether a deployment that ended badly may have left something that no later command has taken
-    the place of.
+    """Returns whether a deployment that ended badly may have left something that no later command
+    has taken the place of.
     """
     ended_badly = row.order == Order.DEPLOY and row.phase in (Phase.FAILED, Phase.TIMED_OUT)
     if not ended_badly or row.command is None or stored(row).dry_run:
@@ -133,8 +133,8 @@ def _above(row: CommandRow, tables: CommandTables) -> CommandRow | None:
 
 
 def _age(row: CommandRow) -> tuple[int, int]:
-    """What grows with each order of a target; orders of an older Mendstream have no rank, and are
-    told apart by tokens.
+    """Returns what grows with each order of a target; orders of an older Mendstream have no rank,
+    and are told apart by tokens.
     """
     return row.rank, 0 if row.rank else row.fencing_token
 

@@ -38,13 +38,13 @@ _ALLOWED = (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
 
 
 class Case(Protocol):
-    """What the outcome of a finding depends on. Each question is asked only where its row is
-    reached; none of them changes anything.
+    """Answers what the outcome of a finding depends on. Each question is asked only where its row
+    is reached; none of them changes anything.
     """
 
     @property
     def order(self) -> Order:
-        """What is to be ordered."""
+        """Returns what is to be ordered."""
 
     @property
     def autonomy(self) -> Autonomy:
@@ -55,19 +55,19 @@ class Case(Protocol):
         """The person whose own order it is; empty where automation found it."""
 
     def may_go_back(self) -> bool:
-        """Whether a person may roll back to the version without another's approval."""
+        """Returns whether a person may roll back to the version without another's approval."""
 
     def why_a_person(self) -> str:
         """Why the finding itself asks for a person; empty where it does not."""
 
     def own_deployment_at_work(self) -> bool:
-        """Whether automation's own deployment is putting in service what does harm."""
+        """Returns whether automation's own deployment is putting in service what does harm."""
 
     def like_command(self) -> CommandRow | None:
         """The open command that holds this one back."""
 
     def why_approval(self) -> str:
-        """What a command that a person is asked for waits for."""
+        """Returns what a command that a person is asked for waits for."""
 
     def left_to_people(self) -> str:
         """Why automation must not act on the target just now; empty where it may."""
@@ -78,7 +78,7 @@ class Case(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What becomes of a finding.
+    """Holds what becomes of a finding.
 
     said: what is added to the reason of its decision. waits_for: what its command waits for, empty
     where it does not wait or there is none. held_by: the id of the open command that holds it back.
@@ -91,7 +91,7 @@ class Disposition:
 
 
 def dispose(case: Case) -> Disposition:
-    """What becomes of a finding, by the first rows of the table above that fit."""
+    """Returns what becomes of a finding, by the first rows of the table above that fit."""
     allowed, said = _allowed(case)
     if allowed not in _ALLOWED:
         return Disposition(allowed, said)

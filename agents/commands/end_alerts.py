@@ -143,7 +143,7 @@ def _about(row: CommandRow) -> str:
 
 
 def _as_safe(row: CommandRow, issued: Iterable[RollbackCommand]) -> bool:
-    """Whether a rollback made way for one of the same thing that went out: nothing is left
+    """Returns whether a rollback made way for one of the same thing that went out: nothing is left
     undone.
     """
     if row.phase != Phase.SUPERSEDED or row.order != Order.ROLLBACK:
@@ -153,7 +153,7 @@ def _as_safe(row: CommandRow, issued: Iterable[RollbackCommand]) -> bool:
 
 
 def _said(row: CommandRow, effects: CommandEffects) -> str:
-    """What became of it, and who or what brought that about."""
+    """Returns what became of a command, and who or what brought that about."""
     last = next(
         (
             out.record

@@ -111,7 +111,9 @@ def gone_stale(row: CommandRow, tables: CommandTables) -> str:
 
 
 def deploys_at_once(policy: Policy, rule: str, environment: str) -> bool:
-    """Whether the policy lets a deployment go without a second person. rule: of the decision."""
+    """Returns whether the policy lets a deployment go without a second person. rule: of the
+    decision.
+    """
     return autonomy_of(policy, Order.DEPLOY, rule, environment) == Autonomy.AUTO
 
 

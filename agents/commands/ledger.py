@@ -33,7 +33,7 @@ _RECORDS = {
 
 @dataclass(slots=True)
 class CommandEffects:
-    """What came of an event: records to write, rows that ended, and values for the alerts.
+    """Holds what came of an event: records to write, rows that ended, and values for the alerts.
 
     issued: commands that went out; observed: (metric, key, value) for rules to look at; halted:
     rollbacks at work that are taken back and stand still while a person is asked whether they may
@@ -54,7 +54,7 @@ class CommandEffects:
         self.halted += more.halted
 
     def of(self, subject: str) -> "CommandEffects":
-        """What of it is about one subject, the values for alerts left out."""
+        """Returns what of it is about one subject, the values for alerts left out."""
         return CommandEffects(
             [output for output in self.outputs if output.key == subject],
             [command for command in self.issued if command.subject == subject],
@@ -190,7 +190,7 @@ class CommandLedger:
 
 
 def stored(row: CommandRow) -> Command:
-    """What a row's command says, without token and moments."""
+    """Returns what a row's command says, without token and moments."""
     assert row.command is not None, f"{row.command_id} was entered without its command"
     return cast("Command", _CODEC.decode(_RECORDS[row.order], row.command, own=True))
 
@@ -211,8 +211,8 @@ def rows_of(subject: str, tables: CommandTables) -> list[CommandRow]:
 
 
 def rebuild(tables: CommandTables) -> None:
-    """What is derived, after rows were restored; rows of an older Mendstream are due when they
-    expire.
+    """Works out what is derived, after rows were restored; rows of an older Mendstream are due when
+    they expire.
     """
     open_rows = [row for row in tables.commands.rows() if row.phase not in FINAL]
     tables.deadlines.rebuild(

@@ -98,7 +98,7 @@ def enter(
 
 
 def precede(row: CommandRow, ledger: CommandLedger) -> None:
-    """What a command that is about to be issued does to others: those whose place it takes are
+    """Does to others what a command that is about to be issued does: those whose place it takes are
     SUPERSEDED, whatever phase they are in, and a person's own leaves the target to people.
     """
     if row.order not in REVERSIBLE or stored(row).dry_run:
@@ -115,7 +115,7 @@ def precede(row: CommandRow, ledger: CommandLedger) -> None:
 
 
 def _replaces(row: CommandRow, other: CommandRow) -> bool:
-    """Whether a later order of a target takes the place of another command of it.
+    """Returns whether a later order of a target takes the place of another command of it.
 
     A deployment takes that of everything. A rollback takes that of deployments, of rollbacks of the
     same thing (what it does not name is to be out of service as well), and of rollbacks that would
@@ -144,14 +144,14 @@ def _replaces(row: CommandRow, other: CommandRow) -> bool:
 
 
 def _brings_back(row: CommandRow, other: CommandRow) -> bool:
-    """Whether an older rollback would put in service what a later one takes out."""
+    """Returns whether an older rollback would put in service what a later one takes out."""
     brought = stored(other).to_version if other.command is not None else None
     return brought is not None and brought in (row.model_version, row.variant)
 
 
 def takes_out_same(row: CommandRow | RollbackCommand, other: CommandRow) -> bool:
-    """Whether a rollback takes out what another does; one that names nothing takes out whatever
-    there is.
+    """Returns whether a rollback takes out what another does; one that names nothing takes out
+    whatever there is.
     """
     if row.variant is None and row.model_version is None:
         return True

@@ -15,7 +15,7 @@ REVERSIBLE = frozenset(
 def served(
     subject: str, target: str, version: str, experiment_id: str | None, tables: CommandTables
 ) -> bool:
-    """Whether a version has been in service and was not taken out for good.
+    """Returns whether a version has been in service and was not taken out for good.
 
     Known by the commands that were completed at the target, by the baseline of an experiment that
     has results, and by live metrics of the subject, which name no environment.
@@ -43,8 +43,8 @@ def served(
 
 
 def before(row: CommandRow, version: str | None, tables: CommandTables) -> str | None:
-    """What served at the target of a deployment before it; None where the tables do not know, or it
-    was the same version.
+    """Returns what served at the target of a deployment before it; None where the tables do not
+    know, or it was the same version.
     """
     came, _ = _history(row.subject, row.target, tables, row.fencing_token)
     if came:

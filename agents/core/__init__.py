@@ -1,1 +1,1 @@
-"""What every agent is given and gives back: batches, effects, provenance, policies."""
+"""Defines what every agent is given and gives back: batches, effects, provenance, policies."""

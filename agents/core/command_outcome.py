@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 
 class EndedHow(Enum):
-    """What the end of a command is for the verdict that led to it."""
+    """Names what the end of a command is for the verdict that led to it."""
 
     NOT_YET = auto()  # it is not over: what it left half done is being undone
     SERVED = auto()

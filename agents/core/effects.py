@@ -1,4 +1,4 @@
-"""What folding a slice asks the shell to do, all in the transaction that holds the slice's
+"""Holds what folding a slice asks the shell to do, all in the transaction that holds the slice's
 offsets.
 """
 
@@ -80,8 +80,8 @@ class Effects:
 
     @property
     def urgent(self) -> bool:
-        """Whether somebody waits for what is in here; the rest is written with the rows, ten times
-        a second.
+        """Returns whether somebody waits for what is in here; the rest is written with the rows,
+        ten times a second.
         """
         return any(_awaited(output) for output in self.outputs)
 

@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What one segment adds to the difference, by its own rate and by its share."""
+    """Holds what one segment adds to the difference, by its own rate and by its share."""
 
     segment: str
     within: float

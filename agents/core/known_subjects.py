@@ -32,7 +32,7 @@ def vouch(subject: str, tables: SubjectTables) -> None:
 
 
 def is_known(subject: str, now: int, tables: SubjectTables) -> bool:
-    """Whether it is no newcomer; one without a row is of an older Mendstream, and known."""
+    """Returns whether a subject is no newcomer; one without a row is older, and known."""
     row = tables.subjects.get(row_key(subject))
     return row is None or row.new_since < 0 or row.new_since <= now - NEW_MS
 
@@ -43,7 +43,7 @@ def known_count(tenant: str, now: int, tables: SubjectTables) -> int:
 
 
 def rebuild(tables: SubjectTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.newcomers.rebuild(
         (tenant_of(row.subject), row.new_since)
         for row in tables.subjects.rows()

@@ -1,5 +1,5 @@
-"""Where and when a record is folded: what ids and moments of everything that follows from it are
-made of.
+"""Says where and when a record is folded: ids and moments of everything that follows from it are
+made of that.
 """
 
 from dataclasses import dataclass

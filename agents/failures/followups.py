@@ -39,7 +39,7 @@ SIGHTED_MS = 24 * 3_600_000  # of event time, before a failure
 
 
 def sightings_of(subject: str, tables: FailureTables) -> tuple[Sighting, ...]:
-    """What the subject's metrics showed lately, in the order of the log."""
+    """Returns what the subject's metrics showed lately, in the order of the log."""
     row = tables.sightings.get(row_key(subject))
     return row.signals if row is not None else ()
 
@@ -235,7 +235,7 @@ def tick(place: Provenance, tables: FailureTables) -> list[Output]:
 
 
 def rebuild(tables: FailureTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.followup_ends.rebuild(
         (row.command_id, row.ends_at if row.ends_at >= 0 else row.issued_at + FORGOTTEN_MS)
         for row in tables.followups.rows()
@@ -250,7 +250,7 @@ def version_judged(
     place: Provenance,
     tables: FailureTables,
 ) -> Iterable[Output]:
-    """What a verdict says of a model version."""
+    """Returns the facts that a verdict says of a model version."""
     if version is None or not tables.trust.enabled:
         return []
     fact = TrustFact(
@@ -318,7 +318,9 @@ def _drop(row: FollowupRow, tables: FailureTables) -> None:
 
 
 def _tells(one: Sighting, pattern: str) -> bool:
-    """Whether it is told that a pattern followed a sighting: each once, and no more than a few."""
+    """Returns whether it is told that a pattern followed a sighting: each once, and no more than a
+    few.
+    """
     return pattern not in one.followed and len(one.followed) < FOLLOWED_KEPT
 
 

@@ -1,5 +1,5 @@
-"""What follows from the life of commands: for the book of commands, for what is learnt of them, and
-for the alerts.
+"""Derives what follows from the life of commands: for the book of commands, for what is learnt of
+them, and for the alerts.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def moving(step: Step[R]) -> Handler[R]:
 def reported(
     status: CommandStatus, place: Provenance, state: PartitionState
 ) -> list[Output] | Refusal:
-    """What follows from a deployer's report."""
+    """Returns what follows from a deployer's report."""
     untold = _share(status, place, state.commands, state.experiments)
     effects = untold or in_flight.reported(status, place, state.commands)
     if isinstance(effects, Refusal):
@@ -132,8 +132,8 @@ def _remedied(
     drift: DriftTables,
     failures: FailureTables,
 ) -> list[Output]:
-    """What a completed command changes for live metrics, and what is to be said of that; a dry run
-    changes nothing.
+    """Returns what a completed command changes for live metrics, and what is to be said of that; a
+    dry run changes nothing.
     """
     command = stored(row) if row.command is not None else None
     if command is not None and command.dry_run:

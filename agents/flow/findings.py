@@ -1,5 +1,5 @@
-"""What follows from a finding: the decision, the command, and where it is a failure its analysis
-and its facts.
+"""Derives what follows from a finding: the decision, the command, and where it is a failure its
+analysis and its facts.
 """
 
 from dataclasses import replace
@@ -69,8 +69,8 @@ def act(facts: Facts, finding: Finding, state: PartitionState) -> list[Output]:
 
 
 def again(place: Provenance, state: PartitionState) -> list[Output]:
-    """What is ordered again, because the commands before ended without being carried out and it
-    stands.
+    """Returns what is ordered again, because the commands before ended without being carried out
+    and it stands.
     """
     outputs: list[Output] = []
     for key in state.drift.rewatches.due(place.now):
@@ -92,7 +92,7 @@ def again(place: Provenance, state: PartitionState) -> list[Output]:
 
 
 def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables) -> list[Output]:
-    """What is told of experiments that cannot be judged, and of those that end."""
+    """Returns what is told of experiments that cannot be judged, and of those that end."""
     outputs: list[Output] = []
     for key in experiments.lack_checks.due(place.now):
         seen = periodic_checks.look_after(key, place, experiments)
@@ -158,7 +158,7 @@ def _learnt(
     occurred_at: int,
     tables: FailureTables,
 ) -> list[Output]:
-    """What a finding tells patterns, signals and trust."""
+    """Returns what a finding tells patterns, signals and trust."""
     outputs = list[Output]()
     if analysis is not None:
         # What was rolled back is to be mended; where a training or an improvement is ordered, that
@@ -184,8 +184,8 @@ def _learnt(
 
 
 def follow(advice: Advice, place: Provenance, state: PartitionState) -> list[Output]:
-    """What follows from advice against a failure: a decision to improve, and the command by the
-    autonomy in force.
+    """Returns what follows from advice against a failure: a decision to improve, and the command by
+    the autonomy in force.
     """
     finding = Finding(
         at=0,

@@ -1,4 +1,6 @@
-"""What follows from a record of each low-volume input: a function each, registered in inputs.py."""
+"""Derives what follows from a record of each low-volume input: a function each, registered in
+inputs.py.
+"""
 
 from agents.alerts import raising
 from agents.commands import autonomy, compensation

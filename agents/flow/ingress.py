@@ -68,7 +68,7 @@ class ColumnarInput(Generic[T]):
 
 
 class BatchFates:
-    """What became of the records of one slice; every record ends in one of these."""
+    """Collects what became of the records of one slice; every record ends in one of these."""
 
     def __init__(self) -> None:
         self.forwards: list[Forward] = []

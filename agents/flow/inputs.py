@@ -25,7 +25,7 @@ def _remember_nothing(_facts: Facts, _tables: DriftTables) -> None:
 
 
 def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
-    """What the processor wrote makes sense."""
+    """Returns no fault: what the processor wrote makes sense."""
     return []
 
 
@@ -123,5 +123,5 @@ assert set(INPUTS_BY_TOPIC) == set(catalog.INPUTS), "each input of the catalog i
 
 
 def is_columnar(topic: str) -> bool:
-    """Whether an input is folded a slice at once, not record by record."""
+    """Returns whether an input is folded a slice at once, not record by record."""
     return isinstance(INPUTS_BY_TOPIC[topic], ColumnarInput)

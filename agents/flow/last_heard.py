@@ -10,8 +10,8 @@ from state.partition.experiment_tables import ExperimentTables
 
 
 def rebuild(experiments: ExperimentTables, drift: DriftTables, now: int) -> None:
-    """What is derived, after rows were restored; what a stopped experiment sent last is not
-    missed.
+    """Works out what is derived, after rows were restored; what a stopped experiment sent last is
+    not missed.
     """
     heard: dict[str, int] = {}
     arms, count = experiments.arms, len(experiments.arms)

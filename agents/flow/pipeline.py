@@ -92,7 +92,7 @@ def apply_broadcast(
 
 
 def keeps_broadcasts(agents: str) -> bool:
-    """Whether these agents, as a journal entry names them, keep rows of what they accept of
+    """Returns whether these agents, as a journal entry names them, keep rows of what they accept of
     broadcast topics.
 
     >>> keeps_broadcasts("5 dedupe=1000000"), keeps_broadcasts("6 dedupe=1000000")

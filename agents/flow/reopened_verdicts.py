@@ -1,5 +1,4 @@
-"""What follows where a command ended: a verdict that is not served is open again, and people are
-told.
+"""Opens a verdict again that is not served where a command ended, and tells people.
 
 Every end but COMPLETED for real leaves what was proved unanswered. It is ordered again while it
 stands on the data: at once after the first such end, then after waits that double up to an hour;

@@ -28,8 +28,8 @@ LEAVE_MAX = (
 
 
 def tick(place: Provenance, state: PartitionState) -> list[Output]:
-    """What follows where rows leave: of an agent that is forgotten, that it is heard as any other;
-    of an experiment, that what was told to be wrong with it is over.
+    """Returns what follows where rows leave: of an agent that is forgotten, that it is heard as any
+    other; of an experiment, that what was told to be wrong with it is over.
     """
     unseen = state.drift.metrics.expire(place.now, LEAVE_MAX)
     for row in unseen:
@@ -71,7 +71,9 @@ def _over(
     drift: DriftTables,
     alerts: AlertTables,
 ) -> list[Output]:
-    """What follows for the alerts of an experiment's subject, where the experiment has left."""
+    """Returns what follows for the alerts of an experiment's subject, where the experiment has
+    left.
+    """
     values = list[tuple[alert_metrics.AlertMetric, int]]()
     if any(lack.told_at >= 0 for lack in row.lacks):
         values += [

@@ -54,13 +54,13 @@ def forget(most: int, tables: SubjectTables) -> None:
 
 
 def rebuild(tables: SubjectTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.without_rows.rebuild(
         (row.subject, 0) for row in tables.subjects.rows() if _is_over(row, tables)
     )
 
 
 def _is_over(row: SubjectRow, tables: SubjectTables) -> bool:
-    """Whether nobody vouched for a subject of which no row is left."""
+    """Returns whether nobody vouched for a subject of which no row is left."""
     counts = (table.count(row.subject) for table in tables.counted)
     return row.new_since >= 0 and not any(counts)

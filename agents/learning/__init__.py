@@ -1,3 +1,1 @@
-"""What a tenant learns of its recommendations: which kinds are approved, and how well that is
-foreseen.
-"""
+"""Learns of a tenant's recommendations which kinds are approved, and how well that is foreseen."""

@@ -111,8 +111,8 @@ def _trend(accuracies: tuple[float, ...]) -> Trend:
 
 
 def _insights(believed: list[LessonRow], base: float) -> tuple[str, ...]:
-    """What a person may do about it: the patterns that are most above what all recommendations
-    reach.
+    """Returns what a person may do about it: the patterns that are most above what all
+    recommendations reach.
     """
     best = sorted(believed, key=lambda one: (-(one.approved / one.outcomes), one.name))[:INSIGHTS]
     return tuple(

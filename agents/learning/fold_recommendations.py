@@ -87,7 +87,7 @@ def fold_fact(
 
 
 def tracked(one: Recommendation, place: Provenance, tables: LearningTables) -> list[Output]:
-    """What follows from a recommendation: a fact for what the tenant learns."""
+    """Returns what follows from a recommendation: a fact for what the tenant learns."""
     if not tables.enabled:
         return []
     fact = LearningFact(
@@ -107,7 +107,9 @@ def tracked(one: Recommendation, place: Provenance, tables: LearningTables) -> l
 
 
 def judged(one: RecommendationOutcome, place: Provenance, tables: LearningTables) -> list[Output]:
-    """What follows from what became of a recommendation: a fact for what the tenant learns."""
+    """Returns what follows from what became of a recommendation: a fact for what the tenant
+    learns.
+    """
     if not tables.enabled:
         return []
     fact = LearningFact(
@@ -145,7 +147,7 @@ def tick(place: Provenance, tables: LearningTables) -> list[Output]:
 
 
 def rebuild(tables: LearningTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.cycles.rebuild(
         (row.tenant, at) for row in tables.tenants.rows() if (at := due_at(row)) is not None
     )
@@ -270,7 +272,7 @@ def _cycled(row: LearningRow, place: Provenance, tables: LearningTables) -> list
 
 
 def _fits(members: tuple[Member, ...]) -> bool:
-    """Whether a run's row has room for these."""
+    """Returns whether a run's row has room for these."""
     size = sum(
         bytes_of(one.recommendation_id, one.agent_id, one.topic, one.digest) for one in members
     )

@@ -32,7 +32,9 @@ def belongs_to(member: Member, run: Sequence[Member]) -> list[Named]:
 
 
 def foreseen(rows: Iterable[LessonRow | None]) -> bool | None:
-    """Whether approval is foreseen by the believed patterns; None where none is believed."""
+    """Returns whether approval is foreseen by the believed patterns; None where none is
+    believed.
+    """
     believed = [row for row in rows if row is not None and row.status == LessonStatus.CONFIRMED]
     return max(row.approved / row.outcomes for row in believed) > 0.5 if believed else None
 
@@ -59,8 +61,8 @@ def with_outcome(
 
 
 def judged(row: LessonRow, base_rate: float) -> LessonStatus:
-    """Whether a pattern is to be believed: better than recommendations at large, surely; an expert
-    by more than 75 %.
+    """Returns whether a pattern is to be believed: better than recommendations at large, surely; an
+    expert by more than 75 %.
     """
     if row.outcomes < BELIEVED_AFTER:
         return row.status

@@ -1,1 +1,1 @@
-"""What agents' outcomes say of them: how far each may be trusted, and how soon it is heard."""
+"""Derives from agents' outcomes how far each may be trusted, and how soon it is heard."""

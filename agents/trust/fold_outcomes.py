@@ -62,8 +62,8 @@ def refresh(place: Provenance, tables: TrustTables) -> list[Output]:
 
 
 def forget(row: TrustRow, place: Provenance, tables: TrustTables) -> list[Output]:
-    """What is told of an agent whose row left its table: it is heard as one of whom nothing is
-    known.
+    """Returns what is told of an agent whose row left its table: it is heard as one of whom nothing
+    is known.
     """
     tables.refreshes.drop(row_key(row.agent_id))
     unknown = new_row(row.agent_id, row.kind, place.now)
@@ -76,7 +76,7 @@ def forget(row: TrustRow, place: Provenance, tables: TrustTables) -> list[Output
 
 
 def rebuild(tables: TrustTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     tables.refreshes.rebuild(
         (row_key(row.agent_id), row.updated_at + REFRESH_MS) for row in tables.trust.rows()
     )

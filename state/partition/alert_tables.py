@@ -11,7 +11,7 @@ from state.storage.table import Table, row_key
 
 
 class AlertTables:
-    """What the agent of alerts owns in one partition.
+    """Holds what the agent of alerts owns in one partition.
 
     alerts: by what they are about. raises: alerts, by when a rule that is broken has been so for
     long enough.

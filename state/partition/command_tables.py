@@ -32,7 +32,7 @@ class MetricReader(Protocol):
 
 
 class CommandTables:
-    """What the agent of commands owns in one partition.
+    """Holds what the agent of commands owns in one partition.
 
     commands: by command id. budgets: by tenant. deadlines: commands, by when they move by
     themselves. denied_until: budgets that denied a command, by when the hour of it is over.

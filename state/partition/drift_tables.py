@@ -17,7 +17,7 @@ BEHIND = "behind"
 
 
 class DriftTables:
-    """What the agent of drift owns in one partition.
+    """Holds what the agent of drift owns in one partition.
 
     metrics: by subject, metric and segment. rules_applied: metrics, and the rule by which all their
     rows stand. rewatches: metrics, by when one of their versions is watched anew.

@@ -29,7 +29,7 @@ class CommandReader(Protocol):
 
 
 class ExperimentTables:
-    """What the agent of experiments owns in one partition.
+    """Holds what the agent of experiments owns in one partition.
 
     experiments: by subject and experiment id. index: where the arms of each stand in `arms`.
     pending: numbers of experiments with a latched verdict and no decision yet. burn_in_buffers: by

@@ -21,14 +21,14 @@ class TrustReader(Protocol):
 
     @property
     def enabled(self) -> bool:
-        """Whether anything is learnt at all."""
+        """Returns whether anything is learnt at all."""
 
     def in_force(self) -> Mapping[str, TrustLevel]:
         """The levels that decisions go by, by agent."""
 
 
 class FailureTables:
-    """What the agent of failures owns in one partition.
+    """Holds what the agent of failures owns in one partition.
 
     sightings: by subject, what its metrics showed lately. followups: by command id. patterns: by
     failure type and segment. signals: by signal. event_time: of the latest failure folded into a

@@ -1,10 +1,12 @@
-"""What the entrance of a partition knows: which partition it is, and which records came before."""
+"""Holds what the entrance of a partition knows: which partition it is, and which records came
+before.
+"""
 
 from state.seen_ids import SeenIds
 
 
 class IngressMemory:
-    """What lets records into one partition; none of it is stored.
+    """Holds what lets records into one partition; none of it is stored.
 
     partition: its number. partitions: how many there are. dedupe_window: offsets among which an id
     is known again.

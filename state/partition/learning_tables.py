@@ -11,7 +11,7 @@ from state.storage.table import Table, row_key
 
 
 class LearningTables:
-    """What the agent of learning owns in one partition.
+    """Holds what the agent of learning owns in one partition.
 
     enabled: whether anything is learnt at all. runs: by tenant and run id. lessons: recommendation
     patterns, by tenant, category and name. tenants: by tenant. run_expiry: runs, by when they go.

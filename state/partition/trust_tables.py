@@ -13,7 +13,7 @@ from state.storage.table import Table, row_key
 
 
 class TrustTables:
-    """What the agent of trust owns in one partition.
+    """Holds what the agent of trust owns in one partition.
 
     enabled: whether anything is learnt at all. trust: by agent. accepted_levels: rows of what was
     accepted of the broadcast levels of all partitions; levels: the same by agent. refreshes: rows

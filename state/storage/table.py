@@ -1,4 +1,4 @@
-"""What every table can do: give its changed rows as bytes, and take rows back."""
+"""Defines what every table can do: give its changed rows as bytes, and take rows back."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol

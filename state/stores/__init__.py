@@ -1,3 +1,1 @@
-"""Where views of tables are kept for dashboards: in memory, or in Redis, to which this is the only
-door.
-"""
+"""Keeps views of tables for dashboards: in memory, or in Redis, to which this is the only door."""

@@ -1,4 +1,6 @@
-"""What a view is: rows of a table by name, and ranks over them. One contract for every store."""
+"""Defines what a view is: rows of a table by name, and ranks over them. One contract for every
+store.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What benches send: results of experiments without any effect."""
+"""Makes what benches send: results of experiments without any effect."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What people say of commands: approve, reject and cancel them, freeze and unfreeze what they act
+"""Lets people say of commands: approve, reject and cancel them, freeze and unfreeze what they act
 on.
 """
 

@@ -113,7 +113,7 @@ def _about(pair: DecisionPair) -> str:
 
 
 def _side(decision: Decision | None) -> str:
-    """What was decided, when, and at which offset."""
+    """Returns a sentence of what was decided, when, and at which offset."""
     if decision is None:
         return "-"
     told = f"{decision.verdict} {decision.order} {decision.outcome}"
@@ -122,7 +122,7 @@ def _side(decision: Decision | None) -> str:
 
 
 def _command(pair: DecisionPair) -> str:
-    """What becomes of the command."""
+    """Returns what becomes of the command."""
     before, after = issued(pair.recorded), issued(pair.other)
     if before != after:
         return "issued too" if after else "not issued"

@@ -101,7 +101,7 @@ def demo(
 
 @contextmanager
 def _log_file() -> Iterator[Path]:
-    """Where the processor's lines go; it stays where an error names it."""
+    """Yields the file where the processor's lines go; it stays where an error names it."""
     directory = Path(mkdtemp(prefix="mendstream-demo-"))
     try:
         yield directory / "processor.log"

@@ -1,4 +1,4 @@
-"""What people order by themselves: a rollback, a deployment, a retraining, an improvement."""
+"""Lets people order by themselves: a rollback, a deployment, a retraining, an improvement."""
 
 from collections.abc import Callable
 from typing import Annotated

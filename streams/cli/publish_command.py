@@ -118,7 +118,7 @@ def publish(
 
 
 def _repeats(form: Form, became: Became) -> list[str]:
-    """What to do about ids that the rows brought and others had carried."""
+    """Returns what to do about ids that the rows brought and others had carried."""
     if not (form.own_ids and became.known):
         return []
     return [

@@ -1,4 +1,4 @@
-"""What the processor says of itself on its topics, followed while the demo runs."""
+"""Follows what the processor says of itself on its topics, while the demo runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

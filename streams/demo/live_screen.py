@@ -1,5 +1,5 @@
-"""What a person sees of the demo: rates, hot rows, and each command with its reason; plain lines
-without a terminal.
+"""Shows a person the demo: rates, hot rows, and each command with its reason; plain lines without a
+terminal.
 """
 
 from collections import deque

@@ -1,4 +1,6 @@
-"""What every worker reads whole: policies, and how far agents are trusted. One partition each."""
+"""Reads what every worker reads whole: policies, and how far agents are trusted. One partition
+each.
+"""
 
 import logging
 

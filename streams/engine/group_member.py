@@ -57,7 +57,9 @@ COLLECT = (
 
 
 class Turn(Protocol):
-    """What a member of the group asks of the loop that it works for, from inside of a poll."""
+    """Defines what a member of the group asks of the loop that it works for, from inside of a
+    poll.
+    """
 
     def begin(self, next_offsets: dict[tuple[str, int], int]) -> None:
         """Partitions were restored: these are the offsets, by topic and partition, that are
@@ -274,8 +276,8 @@ class GroupMember(Generic[S]):
         parts: Sequence[TopicPartition],
         offsets: Mapping[tuple[str, int], int],
     ) -> bool:
-        """Whether somebody committed since these offsets were read: what was restored is then of
-        two moments.
+        """Returns whether somebody committed since these offsets were read: what was restored is
+        then of two moments.
         """
         try:
             return committed(consumer, parts, self._settings) != offsets

@@ -1,5 +1,5 @@
-"""What each partition has applied, in order: numbered entries, one for each transaction that
-advanced it.
+"""Records what each partition has applied, in order: numbered entries, one for each transaction
+that advanced it.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a worker holds of one partition: its tables, its journal, and the effects not yet
+"""Holds what a worker has of one partition: its tables, its journal, and the effects not yet
 committed.
 """
 

@@ -203,8 +203,8 @@ class Processor(Generic[S]):
         self._transactions.submit(outbox, group, lambda: self._committed.update(reached))
 
     def _outbox(self, chosen: Mapping[int, Owned[S]]) -> tuple[Outbox, dict[tuple[str, int], int]]:
-        """What a commit of these partitions holds, and the next offsets it reaches. Raises Refused
-        for what is too large.
+        """Returns what a commit of these partitions holds, and the next offsets it reaches. Raises
+        Refused for what is too large.
         """
         outbox, reached = self._emitter.take(chosen), dict[tuple[str, int], int]()
         for partition, owned in chosen.items():

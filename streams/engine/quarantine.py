@@ -1,5 +1,5 @@
-"""What a worker is folding, in a file that outlives it: a record that ends it three times is set
-aside.
+"""Notes what a worker is folding, in a file that outlives it: a record that ends it three times is
+set aside.
 
 Our own bug stops the process, and so does one of a library in C, which leaves nobody who could say
 where it was. So the place is written down before each fold and crossed out after it. A worker that
@@ -168,7 +168,7 @@ def _stretch(topic: str, partition: int, records: Sequence[Message]) -> OffsetRa
 
 
 def _left(path: Path) -> OffsetRange | None:
-    """What the last worker was folding when it ended, if it ended so."""
+    """Returns what the last worker was folding when it ended, if it ended so."""
     text = _read(path, _BYTES).strip(b" \0")
     if not text:
         return None
@@ -180,7 +180,7 @@ def _left(path: Path) -> OffsetRange | None:
 
 
 def _known(path: Path) -> tuple[list[OffsetRange], OffsetRange | None, int]:
-    """What is condemned, what is suspected, and how many workers ended there in a row."""
+    """Returns what is condemned, what is suspected, and how many workers ended there in a row."""
     text = _read(path, _NOTES_BYTES)
     try:
         known = json.loads(text) if text else {"condemned": [], "suspect": None, "ends": 0}

@@ -85,7 +85,8 @@ def restore(
 def _take_over(
     one: Owned[S], topology: Topology[S], broadcast: Sequence[Message], codec: Codec
 ) -> None:
-    """What an older Mendstream applied of the broadcast topics, of which it kept no rows.
+    """Takes over what an older Mendstream applied of the broadcast topics, of which it kept no
+    rows.
 
     Where rows are kept they alone count, also where there are none: the topic holds what was
     refused, too, and compaction may have left of two records under one key the refused one.

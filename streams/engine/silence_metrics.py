@@ -55,8 +55,8 @@ def _read_until(one: Owned[S]) -> int | None:
 
 
 def _open(tables: PartitionState, key: str) -> bool:
-    """Whether an experiment is undecided: after a rollback an arm is to stop, and after a promotion
-    the other.
+    """Returns whether an experiment is undecided: after a rollback an arm is to stop, and after a
+    promotion the other.
     """
     row = tables.experiments.experiments.get(key)
     return row is not None and row.status != ExperimentStatus.STOPPED and not row.decided

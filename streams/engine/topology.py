@@ -1,5 +1,5 @@
-"""What a job is to the engine: its inputs, its memory, its folds. The engine knows of no job but
-through this.
+"""Defines what a job is to the engine: its inputs, its memory, its folds. The engine knows of no
+job but through this.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ NOT_LEARNING = " learning=off"
 
 
 class PartitionMemory(Protocol):
-    """What the engine asks of a job's memory of one partition.
+    """Defines what the engine asks of a job's memory of one partition.
 
     partition: its number. now: the highest append time applied, by the broker's clock, ms.
     """
@@ -39,7 +39,7 @@ S = TypeVar("S", bound=PartitionMemory)
 
 @dataclass(frozen=True, slots=True)
 class Topology(Generic[S]):
-    """What a job does with its memory `S`.
+    """Defines what a job does with its memory `S`.
 
     inputs: co-partitioned topics, those that others are judged by first. first: of these, what
     waits is folded before anything else. state: makes the memory of one partition. fold: State
@@ -72,7 +72,7 @@ class Topology(Generic[S]):
 def no_broadcasts(
     topic: str, _value: bytes | None, _state: PartitionMemory, _codec: Codec, _taken_before: bool
 ) -> RefusedRecord | None:
-    """What a job without broadcast topics says to a record of one."""
+    """Returns what a job without broadcast topics says to a record of one."""
     return RefusedRecord(0, "NO_BROADCASTS", f"this job takes nothing of {topic}")
 
 

@@ -333,7 +333,9 @@ class Transactions:
                 return
 
     def _fault(self, error: KafkaError) -> Exception:
-        """What ends the process: a restart mends a crash, but not a right that is missing."""
+        """Returns what ends the process: a restart mends a crash, but not a right that is
+        missing.
+        """
         error, topic = self._reason(error)
         if error.code() in DENIED | _CONSEQUENCES:
             try:  # Kafka itself may not say of which topic, and librdkafka not that it was refused

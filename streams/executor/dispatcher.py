@@ -1,4 +1,4 @@
-"""Where commands come in: looked at, refused or acknowledged, carried out, and answered for.
+"""Takes commands in: they are looked at, refused or acknowledged, carried out, and answered for.
 
 Nothing that a command or a target does is raised: whoever hands commands over, as Faust does, may
 lose one otherwise.

@@ -1,5 +1,5 @@
-"""What a target is: a place where model versions serve, that keeps who changed it last and refuses
-whoever comes late.
+"""Defines what a target is: a place where model versions serve, that keeps who changed it last and
+refuses whoever comes late.
 
 Whether a command has had its effect is known at the target and nowhere else, so an executor that
 dies between acting and reporting does not act twice.

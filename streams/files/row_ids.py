@@ -59,8 +59,8 @@ class RowIds:
         return event_uuid("row", self._file, before, content)
 
     def _content(self, record: Any) -> str:
-        """What is said, field by field; what has its default is left out, so that a field more
-        changes no id.
+        """Returns what is said, field by field; what has its default is left out, so that a field
+        more changes no id.
         """
         said = []
         for name, default in self._defaults:

@@ -149,7 +149,7 @@ def _again(
 
 
 def _stopped(turn: ReplayStep, output: Output, codec: Codec) -> Again:
-    """What a turn came to in which the decision was made."""
+    """Returns what a turn came to in which the decision was made."""
     decision, piece = _decision(output.record), turn.piece
     assert piece is not None, "a broadcast record decides nothing"
     commands = [

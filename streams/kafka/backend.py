@@ -1,4 +1,4 @@
-"""Where the engine meets the world: the clients of Kafka, the clock, the thread that ends
+"""Holds what the engine meets the world by: the clients of Kafka, the clock, the thread that ends
 transactions.
 
 The real backend is librdkafka. A simulation registers another under a bootstrap name of its own,

@@ -1,5 +1,5 @@
-"""What a dead letter says of itself, in the headers that stand behind those of the original
-record.
+"""Writes and reads what a dead letter says of itself, in the headers that stand behind those of the
+original record.
 """
 
 from dataclasses import dataclass

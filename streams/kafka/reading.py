@@ -209,8 +209,8 @@ def _passed(
     open_ends: dict[TopicPartitionKey, int],
     nexts: dict[TopicPartitionKey, int],
 ) -> bool:
-    """Whether a message says that what comes next of a place is damaged; goes on behind it then,
-    offset by offset.
+    """Returns whether a message says that what comes next of a place is damaged; goes on behind it
+    then, offset by offset.
 
     librdkafka does not find its way past a damaged batch by itself.
     """

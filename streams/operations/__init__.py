@@ -1,3 +1,3 @@
-"""What an operator does beside the engine: audit, redrive, skip, try a deployer, document the
+"""Holds what an operator does beside the engine: audit, redrive, skip, try a deployer, document the
 topics.
 """

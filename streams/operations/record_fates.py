@@ -1,5 +1,5 @@
-"""What became of records that were written: taken in, known already, refused with a reason, or not
-taken in yet.
+"""Tells what became of records that were written: taken in, known already, refused with a reason,
+or not taken in yet.
 
 The journal says how far the processors came, the dead letters what they refused; which ids were
 known is worked out as they do it, by reading the stretch of the input within which an id is

@@ -1,1 +1,3 @@
-"""What every process needs: settings, clock, errors, metrics, health, terminal, supervision."""
+"""Holds what every process needs: settings, clock, errors, metrics, health, terminal,
+supervision.
+"""

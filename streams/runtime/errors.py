@@ -1,5 +1,5 @@
-"""What a person is told when something outside Mendstream is wrong: one sentence for the fault, one
-for the remedy.
+"""Tells a person that something outside Mendstream is wrong: one sentence for the fault, one for
+the remedy.
 """
 
 from streams.runtime.redaction import redacted

@@ -304,7 +304,7 @@ def nearest(name: str, prefix: str = "") -> str:
 
 
 def _of_service(name: str, value: str) -> bool:
-    """Whether it is Kubernetes' word of a Service; NAME_PORT holds an address with its protocol
-    then.
+    """Returns whether it is Kubernetes' word of a Service; NAME_PORT holds an address with its
+    protocol then.
     """
     return bool(_SERVICE.fullmatch(name)) or (name.endswith("_PORT") and "://" in value)

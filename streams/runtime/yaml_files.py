@@ -48,8 +48,8 @@ def document(path: Path) -> Any:
 
 
 def _fault_of(error: Exception) -> str:
-    """Where it is wrong and how. A parser's own sentence quotes the line, in which a password may
-    stand.
+    """Returns where it is wrong and how. A parser's own sentence quotes the line, in which a
+    password may stand.
     """
     if isinstance(error, yaml.reader.ReaderError):
         return f"after {error.position} bytes stands what is no text: save it as UTF-8"

@@ -236,7 +236,7 @@ def _type_on(topic: str) -> str | None:
 
 
 def _scheme_1(origin: Origin | None, until_ms: int | None, now_ms: int) -> bool:
-    """Whether a signature of scheme 1 alone is accepted, which is said."""
+    """Returns whether a signature of scheme 1 alone is accepted, which is said."""
     if origin is not None and until_ms is not None:
         if now_ms >= until_ms:
             return False

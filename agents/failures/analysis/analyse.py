@@ -68,7 +68,8 @@ def analyse(
 
 
 def signature(kind: FailureType, metric: str, causes: Iterable[Cause]) -> str:
-    """What failures have in common that are one pattern: what fails, and what explains it first.
+    """Returns what failures have in common that are one pattern: what fails, and what explains it
+    first.
 
     >>> signature(FailureType.ACCURACY, "error", [Cause(CauseKind.MIX_SHIFT, "RELP=16", 0.9, "")])
     'ACCURACY|error|MIX_SHIFT|RELP=16'

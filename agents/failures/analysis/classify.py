@@ -1,4 +1,4 @@
-"""What a metric measures, and whether a change of it is a failure."""
+"""Tells what a metric measures, and whether a change of it is a failure."""
 
 import re
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ _SHORT = 4  # letters; of fewer a word stands alone in the name, or "tokens" wou
 
 
 def type_of(metric: str) -> FailureType:
-    """What a metric is about, by its name.
+    """Returns what a metric is about, by its name.
 
     >>> [type_of(name).value for name in ("p99_latency", "error", "error.503")]
     ['LATENCY', 'ACCURACY', 'AVAILABILITY']
@@ -57,7 +57,7 @@ def changes_of(finding: Finding, policy: Policy) -> tuple[MetricChange, ...]:
 
 
 def types_of(finding: Finding, changes: Iterable[MetricChange]) -> tuple[FailureType, ...]:
-    """What it fails at, the proved metric's first."""
+    """Returns the types of a failure, that of the proved metric first."""
     first = (
         FailureType.DATA_QUALITY if finding.verdict == Verdict.SPLIT else type_of(finding.metric)
     )

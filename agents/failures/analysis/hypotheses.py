@@ -1,4 +1,4 @@
-"""What might mend a failure: strategies by what it fails at and by what explains it."""
+"""Proposes what might mend a failure: strategies by what it fails at and by what explains it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

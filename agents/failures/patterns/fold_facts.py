@@ -53,7 +53,7 @@ def fold_fact(fact: PatternFact, place: Provenance, tables: FailureTables) -> li
 
 
 def rebuild(tables: FailureTables) -> None:
-    """What is derived, after rows were restored."""
+    """Works out what is derived, after rows were restored."""
     rows = list(tables.patterns.rows())
     tables.event_time = max((row.last_at for row in rows), default=0)
     tables.dormant.rebuild(

@@ -1,1 +1,1 @@
-"""What the commands share: options, output, delivery of a person's word."""
+"""Holds what the commands share: options, output, delivery of a person's word."""

@@ -1,5 +1,5 @@
-"""What the commands that fold the past again share: how far they are, and tables from which nothing
-is cut off.
+"""Holds what the commands that fold the past again share: how far they are, and tables from which
+nothing is cut off.
 """
 
 import json

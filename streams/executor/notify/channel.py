@@ -1,4 +1,4 @@
-"""What a channel is, and how those behind HTTP send."""
+"""Defines what a channel is, and how those behind HTTP send."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

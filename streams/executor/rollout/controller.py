@@ -167,8 +167,8 @@ class Carrier:
                 return None
 
     async def _keeps(self, standing: TargetState) -> bool:
-        """Whether the target can be worked with, by what stands after a write; rests where it does
-        not look like it.
+        """Returns whether the target can be worked with, by what stands after a write; rests where
+        it does not look like it.
         """
         lost = self._last is not None and standing == self._last[0] != self._last[1]
         self._lost += lost

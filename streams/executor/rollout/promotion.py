@@ -1,6 +1,4 @@
-"""What a rollout and the judge of its experiment have to do with each other: shares told, and a
-verdict waited for.
-"""
+"""Ties a rollout to the judge of its experiment: shares are told, and a verdict is waited for."""
 
 from dataclasses import dataclass
 

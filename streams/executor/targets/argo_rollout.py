@@ -86,7 +86,7 @@ class RolloutTarget:
 
 
 def _asked(found: Object, wanted: TargetState, baseline_image: str) -> Object:
-    """What the status must be told yet; nothing where the Rollout is there already."""
+    """Returns what the status must be told yet; nothing where the Rollout is there already."""
     status = found.get("status") or {}
     images = [one.get("image") for one in found["spec"]["template"]["spec"]["containers"]]
     whole = status.get("stableRS") is not None and status.get("stableRS") == status.get(

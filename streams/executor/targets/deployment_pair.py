@@ -118,6 +118,6 @@ def _seats(first: Object, second: Object, placed: TargetState) -> tuple[Object, 
 
 
 def _is(found: Object, noted: dict[str, str], spec: Object) -> bool:
-    """Whether a workload is already what it should be."""
+    """Returns whether a workload is already what it should be."""
     same = all(annotations(found).get(name) == value for name, value in noted.items())
     return same and "template" not in spec and found["spec"].get("replicas") == spec["replicas"]

@@ -29,7 +29,7 @@ _NAME_BYTES = 200  # of a file's name, which may have 255 with its ending
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What stands, and how many effects led to it."""
+    """Holds what stands, and how many effects led to it."""
 
     revision: int
     placed: TargetState
@@ -112,8 +112,8 @@ class FileTarget:
         return standing
 
     def _logged(self, name: str) -> _Standing:
-        """What stands by the log of effects; nothing where there is none, or where its last line
-        says nothing.
+        """Returns what stands by the log of effects; nothing where there is none, or where its last
+        line says nothing.
         """
         path = self._path(name, "effects.jsonl")
         lines = path.read_bytes().splitlines() if regular(path) else []
@@ -181,5 +181,5 @@ def _file_name(name: str) -> str:
 
 
 def _effect(placed: TargetState) -> dict[str, Any]:
-    """What was done to the target, without what was said of commands."""
+    """Returns what was done to the target, without what was said of commands."""
     return {name: value for name, value in to_dict(placed).items() if name != "finished"}

@@ -69,7 +69,7 @@ class HttpTarget:
         return False
 
     async def _stored_state(self, name: str) -> tuple[TargetState, str]:
-        """What stands, with its ETag; no ETag where nothing does."""
+        """Returns what stands, with its ETag; no ETag where nothing does."""
         answer = await self._caller.call("GET", self._at(name), headers=self._headers)
         if answer.status == 404:
             return TargetState(), ""

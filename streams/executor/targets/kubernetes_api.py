@@ -125,7 +125,9 @@ class Api:
 
 
 def _object(answer: Answer) -> Object:
-    """What came, as far as it is needed. Raises Unusable where it is no object of Kubernetes."""
+    """Returns what came, as far as it is needed. Raises Unusable where it is no object of
+    Kubernetes.
+    """
     found = answer.json()
     parts = [found.get(part) for part in ("metadata", "spec")] if isinstance(found, dict) else []
     if len(parts) != 2 or not all(isinstance(part, dict) for part in parts):

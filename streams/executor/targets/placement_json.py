@@ -1,4 +1,4 @@
-"""What stands at a target as JSON, as the targets that keep it elsewhere write it down."""
+"""Writes what stands at a target as JSON, as the targets that keep it elsewhere write it down."""
 
 from typing import Any
 
@@ -47,8 +47,8 @@ def from_dict(where: str, value: object) -> TargetState:
 
 
 def _sound(where: str, placed: TargetState) -> TargetState:
-    """What was read, unless nobody can have placed it: whoever acts on it would act on nonsense,
-    perhaps for ever.
+    """Returns what was read, unless nobody can have placed it: whoever acts on it would act on
+    nonsense, perhaps for ever.
     """
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(placed, name) <= most:

@@ -55,8 +55,8 @@ def check_visible(client: AdminClient, settings: Settings, names: Collection[str
 def _granted(
     client: AdminClient, settings: Settings, names: Collection[str], seconds: float
 ) -> Mapping[str, Collection[str]]:
-    """What the principal may do with each topic; topics that do not exist, or of which Kafka does
-    not say, are absent.
+    """Returns what the principal may do with each topic; topics that do not exist, or of which
+    Kafka does not say, are absent.
     """
     asked = client.describe_topics(
         TopicCollection(list(names)), include_authorized_operations=True, request_timeout=seconds

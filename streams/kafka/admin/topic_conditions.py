@@ -1,4 +1,4 @@
-"""What must hold of the topics for nothing to be lost or mistimed: looked at before a worker
+"""Checks what must hold of the topics for nothing to be lost or mistimed: looked at before a worker
 starts, and mended on request.
 
 What merely differs from what we would have created is no fault: it is shown, and everything works.
@@ -164,7 +164,7 @@ def faults_of(topic: Topic, config: Config) -> Iterator[Unmet]:
 
 
 def _retention(topic: Topic, config: Config) -> Iterator[Unmet]:
-    """What is in force for the topic, of its own or of the broker for all topics that say
+    """Yields what is in force for the topic, of its own or of the broker for all topics that say
     nothing.
     """
     kept, most = int(config.get("retention.ms", "-1")), int(config.get("retention.bytes", "-1"))

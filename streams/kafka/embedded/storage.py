@@ -1,4 +1,6 @@
-"""What a Kafka node in KRaft mode needs before it starts: ports, settings, formatted data."""
+"""Prepares what a Kafka node in KRaft mode needs before it starts: ports, settings, formatted
+data.
+"""
 
 import re
 import secrets

@@ -1,3 +1,3 @@
-"""What Mendstream says and hears, as an AsyncAPI 3 document for tools of others: made from topics,
-schemas and roles.
+"""Describes what Mendstream says and hears, as an AsyncAPI 3 document for tools of others: made
+from topics, schemas and roles.
 """

@@ -74,7 +74,7 @@ def document(settings: Settings) -> dict[str, Any]:
 
 
 def _server(settings: Settings) -> dict[str, Any]:
-    """Where Kafka is and how one shows who one is there; never with what."""
+    """Returns where Kafka is and how one shows who one is there; never with what."""
     protocol = settings.security_protocol
     kinds = [_SECURITY[settings.sasl_mechanism]] if protocol.startswith("SASL") else []
     if settings.ssl_certificate_location:
@@ -113,7 +113,7 @@ def _channel(topic: Topic, settings: Settings) -> dict[str, Any]:
 
 
 def _kind(topic: Topic) -> str:
-    """What a topic is to those outside."""
+    """Returns what a topic is to those outside."""
     if topic.name in COMMANDS.values():
         return "command"
     if topic.name.startswith("tables."):
@@ -131,7 +131,9 @@ def _setting(name: str, text: str) -> Any:
 
 
 def _operations(settings: Settings) -> dict[str, Any]:
-    """What each program may read and write by its rights: inputs, and what it is the writer of."""
+    """Returns what each program may read and write by its rights: inputs, and what it is the writer
+    of.
+    """
     groups = {
         "processor": settings.group,
         "executor": executor_group(settings.group),
@@ -159,7 +161,7 @@ def _operations(settings: Settings) -> dict[str, Any]:
 
 
 def _heard(role: RoleName) -> tuple[str, ...]:
-    """What a program acts on; its own tables and journal it only reads back."""
+    """Returns what a program acts on; its own tables and journal it only reads back."""
     heard: dict[RoleName, tuple[str, ...]] = {
         "processor": (*INPUTS, *BROADCASTS),
         "executor": (*COMMANDS.values(), ALERTS),

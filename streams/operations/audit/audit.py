@@ -73,8 +73,8 @@ def audit(settings: Settings, quick: bool, told: ProgressCallback) -> Audit:
 def _check_outputs(
     settings: Settings, codec: Codec, client: AdminClient, told: ProgressCallback, check: Check
 ) -> None:
-    """Whether the inputs give what stands. At work only the outputs can be compared, up to where
-    the replay began.
+    """Checks whether the inputs give what stands. At work only the outputs can be compared, up to
+    where the replay began.
     """
     try:
         report = compared(settings, codec, client, told)

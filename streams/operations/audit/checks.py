@@ -1,4 +1,4 @@
-"""What each check of an audit looked at, found, and could not look at."""
+"""Keeps what each check of an audit looked at, found, and could not look at."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -71,8 +71,8 @@ def check_letters(
 
 
 def _count(settings: Settings, client: AdminClient, one: History, check: Check) -> int:
-    """Whether each entry's slices hold as many records as it gave a fate, and no record lies
-    outside of all slices.
+    """Returns whether each entry's slices hold as many records as it gave a fate, and no record
+    lies outside of all slices.
     """
     parts = [TopicPartition(topic, one.partition) for topic in one.slices]
     starts = {part.topic: start for part, start in start_offsets(client, parts).items()}

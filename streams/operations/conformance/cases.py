@@ -1,6 +1,4 @@
-"""What is asked of a deployer, one by one: each gives the sentence in which it is found wanting, or
-None.
-"""
+"""Asks a deployer case by case: each gives the sentence in which it is found wanting, or None."""
 
 import subprocess
 from collections.abc import Callable
