@@ -23,16 +23,10 @@ DEFAULT_POLICY = Policy(event_id="", policy_id="default")
 def policy_for(subject: str, policies: Policies | Iterable[Policy]) -> Policy:
     """The policy that names the subject most exactly, of several the first by its id; the built-in
     one where none does.
-
-    Of `Policies` the work grows with the length of the subject's name, not with how many there are.
     """
     if not isinstance(policies, Policies):
         policies = Policies(policies)
-    found = policies.naming(subject)
-    if found is not None:
-        return found
-    prefixes = (policies.naming(f"{subject[:length]}*") for length in range(len(subject), -1, -1))
-    return next((policy for policy in prefixes if policy is not None), DEFAULT_POLICY)
+    return policies.governing(subject) or DEFAULT_POLICY
 
 
 def metric_spec(name: str, named: Iterable[MetricSpec], policy: Policy) -> MetricSpec:

@@ -4,18 +4,27 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from keyword import iskeyword
+from types import NoneType
 from typing import Any
 
 from schemas import records
+
+# what stands in a record as it is; the other types are asked for their fields
+_PLAIN = frozenset((str, int, float, bool, bytes, NoneType))
 
 
 def datum(value: Any) -> Any:
     """A dataclass as fastavro takes it."""
     kind: type = type(value)
     if kind is tuple:
-        return [datum(item) for item in value]
+        return [item if type(item) in _PLAIN else datum(item) for item in value]
     names = _names(kind)
-    return {avro: datum(getattr(value, name)) for name, avro in names} if names else value
+    if not names:
+        return value
+    return {
+        avro: each if type(each := getattr(value, name)) in _PLAIN else datum(each)
+        for name, avro in names
+    }
 
 
 def builder(schema: Any, named: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
