@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from schemas.records import Operator, Policy
 from schemas.refusals import Reason
+from schemas.validation import specs_and_policies
 from schemas.validation.specs_and_policies import Fault
 
 
@@ -36,106 +37,154 @@ class AlertMetric:
 
 
 _AGENT, _TENANT, _SUBJECT = "agent", "tenant", "subject"
+
+
 TRUST = AlertMetric(
     "trust.overall", AlertKind.LEVEL, _AGENT, "trust in a recommending agent, 0 to 1"
 )
+
+
 APPROVAL_RATE = AlertMetric(
     "trust.approval_rate",
     AlertKind.LEVEL,
     _AGENT,
     "share of an agent's recommendations that was approved, 0 to 1",
 )
+
+
 DECLINING = AlertMetric(
     "learning.declining", AlertKind.LEVEL, _TENANT, "agents whose trust declines"
 )
+
+
 LATE_MS = AlertMetric(
     "learning.late_ms", AlertKind.LEVEL, _TENANT, "ms by which a learning cycle ran late"
 )
+
+
 ACCURACY = AlertMetric(
     "learning.accuracy",
     AlertKind.LEVEL,
     _TENANT,
     "share of what believed patterns predicted that came true, 0 to 1",
 )
+
+
 QUALITY = AlertMetric(
     "learning.quality", AlertKind.LEVEL, _TENANT, "mean quality of recommendations, 0 to 1"
 )
+
+
 TRACKED = AlertMetric(
     "learning.tracked", AlertKind.LEVEL, _TENANT, "recommendations that wait for an outcome"
 )
+
+
 ERROR_RATE = AlertMetric(
     "commands.error_rate", AlertKind.LEVEL, _SUBJECT, "share of the last 20 commands that failed"
 )
+
+
 OVER_BUDGET = AlertMetric(
     "commands.over_budget",
     AlertKind.LEVEL,
     _TENANT,
     "commands that the budget denied within an hour",
 )
+
+
 NEWCOMERS_OVER_BUDGET = AlertMetric(
     "commands.newcomers_over_budget",
     AlertKind.LEVEL,
     _TENANT,
     "commands of newcomers that their budget denied within an hour",
 )
+
+
 WAITING = AlertMetric(
     "commands.waiting_minutes",
     AlertKind.LEVEL,
     _SUBJECT,
     "minutes that a command has waited, once half of its time is over",
 )
+
+
 EXPIRED = AlertMetric(
     "commands.expired", AlertKind.END, _SUBJECT, "a command that nobody approved in time"
 )
+
+
 UNANSWERED = AlertMetric(
     "commands.unanswered", AlertKind.END, _SUBJECT, "a command that nobody reported of: TIMED_OUT"
 )
+
+
 NOT_UNDONE = AlertMetric(
     "commands.not_undone", AlertKind.END, _SUBJECT, "a command that could not be undone"
 )
+
+
 ROLLBACK_NOT_DONE = AlertMetric(
     "rollbacks.not_done",
     AlertKind.END,
     _SUBJECT,
     "any other end of a rollback or of what undoes a command, but COMPLETED",
 )
+
+
 DEPLOYMENT_FAILED = AlertMetric(
     "deployments.failed",
     AlertKind.END,
     _SUBJECT,
     "a deployment that failed for good or was refused",
 )
+
+
 WORK_FAILED = AlertMetric(
     "work.failed",
     AlertKind.END,
     _SUBJECT,
     "a retraining or an improvement that failed for good or was refused",
 )
+
+
 DROPPED = AlertMetric(
     "commands.dropped",
     AlertKind.NEWS,
     _SUBJECT,
     "any other command that ended without being done, or was undone",
 )
+
+
 ISSUED = AlertMetric(
     "rollbacks.issued",
     AlertKind.NEWS,
     _SUBJECT,
     "a rollback that was issued, without its later tries",
 )
+
+
 COMPLETED = AlertMetric("rollbacks.completed", AlertKind.NEWS, _SUBJECT, "a rollback that is done")
+
+
 HARM = AlertMetric(
     "decisions.harm", AlertKind.NEWS, _SUBJECT, "a harm that was proved, whatever follows from it"
 )
+
+
 CRITICAL = AlertMetric(
     "failures.critical", AlertKind.NEWS, _SUBJECT, "a failure whose analysis says CRITICAL"
 )
+
+
 UNSERVED = AlertMetric(
     "verdicts.unserved",
     AlertKind.LEVEL,
     _SUBJECT,
     "verdicts that stand, and whose commands ended without being carried out",
 )
+
+
 # By what an experiment lacks to be judged: the words of `Lack.kind`.
 LACKS = {
     kind: AlertMetric(f"experiments.{name}", AlertKind.LEVEL, _SUBJECT, means)
@@ -151,6 +200,7 @@ LACKS = {
         ("MIXED", "kinds_mixed", "experiments that send observations and snapshots of one metric"),
     )
 }
+
 
 METRICS = {
     each.name: each
@@ -197,3 +247,10 @@ def _of_what_happens(
 def broken(operator: Operator, threshold: float, value: float) -> bool:
     """Returns whether a value breaks a rule; strictly beyond the threshold."""
     return value > threshold if operator == Operator.ABOVE else value < threshold
+
+
+def check_policy(policy: Policy) -> list[specs_and_policies.Fault]:
+    """Why a policy is refused, in itself or for what its alerts are about; empty where it is
+    not.
+    """
+    return [*specs_and_policies.check_policy(policy), *faults(policy)]

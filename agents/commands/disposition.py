@@ -24,20 +24,25 @@ a person is asked, the first of 10 to 15 that fits says how its command begins.
     15 nothing of that                                                       ISSUED
 
 What waits for the budget is looked at once more when the budget answers, by row 13
-(`approvals.admitted`).
+(`approvals.admitted`). `decided` makes the decision of it, as it is written.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from agents.commands.service_history import REVERSIBLE
-from schemas.records import Autonomy, CommandRow, Order, Outcome
+from agents.core.batch import Finding
+from agents.core.provenance import Provenance
+from schemas.ids import command_id
+from schemas.records import Autonomy, CommandRow, Decision, Order, Outcome, Policy
 
 _NOTED = {Autonomy.PROPOSE: Outcome.PROPOSED}
 _ALLOWED = (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
+VERSION = "7"  # of the agents; a change that decides old records differently raises it
+_WITH_COMMAND = frozenset({Outcome.ISSUED, Outcome.AWAITING_APPROVAL, Outcome.AWAITING_ADMISSION})
 
 
-class Case(Protocol):
+class CommandCase(Protocol):
     """Answers what the outcome of a finding depends on. Each question is asked only where its row
     is reached; none of them changes anything.
     """
@@ -90,7 +95,7 @@ class Disposition:
     held_by: str | None = None
 
 
-def dispose(case: Case) -> Disposition:
+def dispose(case: CommandCase) -> Disposition:
     """Returns what becomes of a finding, by the first rows of the table above that fit."""
     allowed, said = _allowed(case)
     if allowed not in _ALLOWED:
@@ -110,7 +115,7 @@ def dispose(case: Case) -> Disposition:
     return Disposition(Outcome.ISSUED, said)
 
 
-def _allowed(case: Case) -> tuple[Outcome, str]:
+def _allowed(case: CommandCase) -> tuple[Outcome, str]:
     """Rows 1 to 9: ISSUED where the order is allowed, AWAITING_APPROVAL where it is and a person is
     to be asked, else the outcome; and what is added to the reason.
     """
@@ -136,3 +141,38 @@ def _by_autonomy(autonomy: Autonomy, asks: bool) -> Outcome:
     if autonomy == Autonomy.APPROVE:
         return Outcome.AWAITING_APPROVAL
     return _NOTED.get(autonomy, Outcome.OBSERVED)
+
+
+def decided(
+    finding: Finding, disposition: Disposition, policy: Policy, place: Provenance
+) -> Decision:
+    """The decision on what was found in one record, dated by the broker's clock, with the id of the
+    command that it orders, or of the open one that holds it back.
+    """
+    decision_id = place.event_id(finding.agent, finding.ordinal)
+    ordered = disposition.outcome in _WITH_COMMAND
+    return Decision(
+        decision_id=decision_id,
+        subject=finding.subject,
+        verdict=finding.verdict,
+        order=finding.order,
+        outcome=disposition.outcome,
+        experiment_id=finding.experiment_id,
+        variant=finding.variant,
+        model_version=finding.model_version,
+        metric=finding.metric,
+        rule=finding.rule,
+        reason=finding.reason + disposition.said,
+        evidence=finding.evidence,
+        policy_id=policy.policy_id,
+        policy_version=policy.event_id,
+        command_id=command_id(decision_id, finding.order) if ordered else disposition.held_by,
+        decided_at=place.now,
+        agents=VERSION,
+    )
+
+
+def noted(finding: Finding, policy: Policy, place: Provenance) -> Decision:
+    """The decision on what orders nothing and is only to be known."""
+    assert finding.order == Order.NONE, f"{finding.rule} orders something"
+    return decided(finding, Disposition(Outcome.HELD), policy, place)

@@ -4,9 +4,8 @@ may approve.
 
 from dataclasses import replace
 
-from agents.commands.ledger import rows_of, subject_row
+from agents.commands.ledger import locked, rows_of, subject_row
 from agents.commands.lifecycle import FINAL
-from agents.commands.target_counters import locked
 from agents.core.effects import Refusal
 from agents.core.policies import autonomy_of
 from agents.core.provenance import Provenance

@@ -1,13 +1,13 @@
 """Keeps the book of commands: moves a row on, tells of each move, and knows when a row moves by
-itself.
+itself. Fencing tokens, ranks and locks of targets are counted here too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from agents.alerts.alert_metrics import WAITING, AlertMetric
 from agents.commands.lifecycle import BEGINNINGS, FINAL, moved
-from agents.commands.target_counters import next_number
 from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
@@ -16,6 +16,7 @@ from schemas.codec.framing import Codec
 from schemas.ids import digest_of_bytes, event_uuid
 from schemas.persons import OURSELVES
 from schemas.records import Command, CommandRow, Event, Order, Phase, SubjectRow, Transition
+from schemas.row_limits import TARGETS_MAX
 from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
 
@@ -29,6 +30,7 @@ _RECORDS = {
     Order.RETRAIN: "RetrainCommand",
     Order.IMPROVE: "ImproveCommand",
 }
+FLOOR = ""  # no target has this name
 
 
 @dataclass(slots=True)
@@ -232,3 +234,30 @@ def next_rank(tables: CommandTables, subject: str, target: str) -> int:
     rank, orders = next_number(row.orders, target)
     tables.subjects.put(replace(row, orders=orders))
     return rank
+
+
+def next_number(numbers: Mapping[str, int], target: str) -> tuple[int, dict[str, int]]:
+    """The next number of a target, and all numbers with it; the target used longest ago is
+    forgotten where it is too many.
+
+    What is forgotten leaves a floor: a target that comes again, or for the first time, goes on
+    above every number that was ever given to one that was forgotten, so numbers of a target grow
+    whatever is remembered of it.
+
+    >>> next_number({"bot/production": 3}, "bot/production")
+    (4, {'bot/production': 4})
+    """
+    number = max(numbers.get(target, 0), numbers.get(FLOOR, 0)) + 1
+    kept = {name: value for name, value in numbers.items() if name != target} | {target: number}
+    names = [name for name in kept if name != FLOOR]
+    for name in names[: max(0, len(names) - TARGETS_MAX)]:
+        kept[FLOOR] = max(kept.get(FLOOR, 0), kept.pop(name))
+    return number, kept
+
+
+def locked(locks: Mapping[str, int], target: str, until: int) -> dict[str, int]:
+    """The locks with this one; past the bound those that end first are forgotten."""
+    kept = {**locks, target: until}
+    names = sorted(kept, key=lambda name: (kept[name], name))
+    gone = names[: max(0, len(names) - TARGETS_MAX)]
+    return {name: ends for name, ends in kept.items() if name not in gone}

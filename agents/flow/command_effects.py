@@ -9,12 +9,12 @@ from agents.alerts.alert_metrics import UNSERVED
 from agents.alerts.raising import observe_subject
 from agents.commands import (
     approvals,
-    autonomy,
     budget,
     compensation,
-    end_alerts,
     in_flight,
 )
+from agents.commands.command_ends import told as ends_told
+from agents.commands.disposition import noted
 from agents.commands.ledger import CommandEffects, CommandLedger, stored
 from agents.commands.lifecycle import AT_WORK, WAITING, moved
 from agents.core.batch import Finding
@@ -121,7 +121,7 @@ def followed(effects: CommandEffects, place: Provenance, state: PartitionState) 
         for metric, subject, value in observed
         for output in observe_subject(metric, subject, value, place, state.alerts)
     ]
-    told = end_alerts.told(effects, place, state.alerts)
+    told = ends_told(effects, place, state.alerts)
     return [*effects.outputs, *reopened, *seen, *told]
 
 
@@ -161,7 +161,7 @@ def _remedied(
         evidence=(),
         model_version=row.model_version,
     )
-    decision = autonomy.noted(finding, policy_for(row.subject, drift.policies), place)
+    decision = noted(finding, policy_for(row.subject, drift.policies), place)
     return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 
 

@@ -8,9 +8,8 @@ from agents.alerts import alert_metrics
 from agents.alerts.alert_metrics import AlertMetric
 from agents.alerts.events import Happening, happened
 from agents.alerts.raising import crowd_of_subject, observe_subject
-from agents.commands import autonomy
 from agents.commands.circumstances import Circumstances, own_deployments
-from agents.commands.disposition import dispose
+from agents.commands.disposition import decided, dispose, noted
 from agents.commands.guards import PERSONS_RULE
 from agents.commands.ledger import CommandEffects, CommandLedger
 from agents.commands.lifecycle import WAITING
@@ -26,7 +25,7 @@ from agents.failures import followups
 from agents.failures.analysis.analyse import analyse
 from agents.failures.analysis.causes import signal_of
 from agents.failures.analysis.classify import FAILURES
-from agents.failures.patterns.specialist_routing import specialist_for
+from agents.failures.patterns.strategy_ranking import specialist_for
 from agents.flow import command_effects
 from agents.flow.reopened_verdicts import unserved
 from schemas.catalog import DECISIONS
@@ -98,7 +97,7 @@ def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables
         seen = periodic_checks.look_after(key, place, experiments)
         policy = policy_for(seen.subject, experiments.policies)
         for finding in seen.findings:
-            decision = autonomy.noted(finding, policy, place)
+            decision = noted(finding, policy, place)
             outputs.append(
                 Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
             )
@@ -124,7 +123,7 @@ def _acted(
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
     case = Circumstances(finding, experiment, place, state.commands, policy)
     disposition = dispose(case)
-    decision = autonomy.decided(finding, disposition, policy, place)
+    decision = decided(finding, disposition, policy, place)
     own = own_deployments(finding, state.commands)
     analysis = None
     if finding.verdict in FAILURES:
@@ -248,7 +247,7 @@ def ordered(
     policy = policy_for(finding.subject, state.policies)
     case = Circumstances(finding, None, place, state.commands, policy, asked_by)
     disposition = dispose(case)
-    decision = autonomy.decided(finding, disposition, policy, place)
+    decision = decided(finding, disposition, policy, place)
     row, effects = order(decision, finding, disposition, case)
     return [_told(decision), *command_effects.followed(effects, place, state)], row
 

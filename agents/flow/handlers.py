@@ -3,7 +3,8 @@ inputs.py.
 """
 
 from agents.alerts import raising
-from agents.commands import autonomy, compensation
+from agents.commands import compensation
+from agents.commands.disposition import VERSION
 from agents.commands.guards import frozen
 from agents.core.effects import Output, Refusal
 from agents.core.known_subjects import vouch
@@ -68,7 +69,7 @@ def specified(spec: ExperimentSpec, place: Provenance, tables: ExperimentTables)
         policy_id=policy.policy_id,
         policy_version=policy.event_id,
         decided_at=place.now,
-        agents=autonomy.VERSION,
+        agents=VERSION,
     )
     return [Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)]
 

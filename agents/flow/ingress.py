@@ -18,8 +18,9 @@ from schemas.codec.columns import Columns
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.ids import hash64, partition_of
 from schemas.refusals import DecodeError, Reason, RefusedRecord
-from schemas.validation import requests, specs_and_policies
+from schemas.validation import specs_and_policies
 from schemas.validation.moments import moment_faults
+from schemas.validation.requests_and_recommendations import spread
 from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import combine, hash_part
@@ -143,7 +144,7 @@ def admit_record(
         return None
     key = source.key(admitted)
     # What is asked for many subjects is asked of each partition.
-    target = memory.partition if requests.spread(record) else _partition(key, memory.partitions)
+    target = memory.partition if spread(record) else _partition(key, memory.partitions)
     if target != memory.partition:
         _send_on(piece, at, target, key, fates)
         return None

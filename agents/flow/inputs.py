@@ -16,7 +16,13 @@ from agents.flow.ingress import ColumnarInput, Input
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
 from schemas import catalog
-from schemas.validation import recommendations, requests, results_and_metrics, specs_and_policies
+from schemas.validation import results_and_metrics, specs_and_policies
+from schemas.validation.requests_and_recommendations import (
+    check_outcome,
+    check_recommendation,
+    check_request,
+    check_review,
+)
 from state.partition.drift_tables import DriftTables
 
 
@@ -64,28 +70,28 @@ _BY_RECORD: tuple[Input[Any, Any], ...] = (
     Input(
         catalog.RECOMMENDATIONS,
         _AGENT,
-        recommendations.check_recommendation,
+        check_recommendation,
         learning.tracked,
         lambda state: state.learning,
     ),
     Input(
         catalog.OUTCOMES,
         _AGENT,
-        recommendations.check_outcome,
+        check_outcome,
         learning.judged,
         lambda state: state.learning,
     ),
     Input(
         catalog.REQUESTS,
         _SUBJECT,
-        requests.check_request,
+        check_request,
         handlers.requested,
         lambda state: state,
     ),
     Input(
         catalog.REVIEWS,
         _SUBJECT,
-        requests.check_review,
+        check_review,
         command_effects.moving(approvals.reviewed),
         lambda state: state,
     ),

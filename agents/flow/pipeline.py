@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.alerts import raising
-from agents.alerts.policy_check import check_policy
+from agents.alerts.alert_metrics import check_policy
 from agents.commands import budget, ledger
 from agents.core import known_subjects
 from agents.core.batch import Ints, Served, Slice
@@ -25,18 +25,20 @@ from agents.experiments.verdicts.published_rows import refresh as refresh_arms
 from agents.failures import followups
 from agents.failures.followups import serving
 from agents.failures.patterns import fold_facts as patterns
-from agents.flow import last_heard, subject_removal
 from agents.flow.findings import act
 from agents.flow.ingress import BatchFates, ColumnarInput, Input, admit_columns, admit_record
 from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.newcomers import admitted, meet, strangers
+from agents.flow.row_removal import rebuild_subjects
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
 from schemas.catalog import BROADCASTS, POLICIES
 from schemas.codec.framing import MAX_BYTES, Codec
-from schemas.records import Policy, TrustLevel
+from schemas.records import ExperimentStatus, Policy, TrustLevel
 from schemas.refusals import DecodeError, Reason, RefusedRecord
 from schemas.validation import specs_and_policies
+from state.partition.drift_tables import DriftTables
+from state.partition.experiment_tables import ExperimentTables
 from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
 
@@ -112,10 +114,10 @@ def rebuild(state: PartitionState) -> None:
     state.policies.replace_all(state.accepted_policies.rows())
     state.trust.replace_levels()
     rebuild_arms(state.experiments)
-    last_heard.rebuild(state.experiments, state.drift, state.now)
+    _rebuild_silence(state.experiments, state.drift, state.now)
     periodic_checks.rebuild(state.experiments)
     known_subjects.rebuild(state.subjects)
-    subject_removal.rebuild(state.subjects)
+    rebuild_subjects(state.subjects)
     ledger.rebuild(state.commands)
     budget.rebuild(state.commands)
     reopening.rebuild(state.experiments)
@@ -125,6 +127,24 @@ def rebuild(state: PartitionState) -> None:
     trust.rebuild(state.trust)
     learning.rebuild(state.learning)
     raising.rebuild(state.alerts)
+
+
+def _rebuild_silence(experiments: ExperimentTables, drift: DriftTables, now: int) -> None:
+    """When each subject was heard last, worked out from rows: who fell silent before a restart is
+    told after it; what a stopped experiment sent last is not missed.
+    """
+    heard: dict[str, int] = {}
+    arms, count = experiments.arms, len(experiments.arms)
+    last = np.full(len(experiments.index), -1, np.int64)
+    np.maximum.at(last, arms.experiment_no[:count], arms.last_at[:count])
+    for number, at in enumerate(last.tolist()):
+        row = experiments.experiments.get(experiments.index.key(number))
+        if row is not None and row.status != ExperimentStatus.STOPPED:
+            heard[row.subject] = max(at, heard.get(row.subject, -1))
+    for metric in drift.metrics.rows():
+        at = max((version.seen_at for version in metric.versions), default=-1)
+        heard[metric.subject] = max(at, heard.get(metric.subject, -1))
+    experiments.silence.restored(heard, now)
 
 
 def remember(piece: Slice, state: PartitionState, codec: Codec) -> None:

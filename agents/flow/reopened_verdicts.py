@@ -10,8 +10,8 @@ but its own finding, which has a command of its own, or the next failure of its 
 for advice anew and by then knows how this one ended. People are told of the end.
 """
 
-from agents.commands import autonomy
 from agents.commands.command_ends import end_of
+from agents.commands.disposition import VERSION
 from agents.commands.ledger import MINUTE_MS, stored
 from agents.core.command_outcome import End, EndedHow
 from agents.core.effects import Output
@@ -136,6 +136,6 @@ def _told(
         policy_version=policy.event_id,
         command_id=row.command_id,
         decided_at=place.now,
-        agents=autonomy.VERSION,
+        agents=VERSION,
     )
     return Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)

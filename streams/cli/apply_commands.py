@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agents.alerts.policy_check import check_policy
+from agents.alerts.alert_metrics import check_policy
 from agents.experiments.plan.specs import in_force
 from schemas.catalog import POLICIES, SPECS, TABLES_EXPERIMENTS
 from schemas.codec.framing import Record

@@ -12,7 +12,7 @@ from schemas.catalog import REQUESTS, REVIEWS, TABLES_COMMANDS
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid
 from schemas.records import CommandRow, Phase, Request, RequestKind, Review, ReviewVerdict
-from schemas.validation import requests
+from schemas.validation.requests_and_recommendations import check_request, check_review, spread
 from schemas.validation.specs_and_policies import Fault
 from schemas.validation.text import EVERYTHING
 from streams.cli.support.delivery import deliver, doubt, refuse_faults
@@ -80,7 +80,7 @@ def cancel(given: Given, command_id: _Id, by: By, why: Why = "") -> None:
     settings = given.settings()
     row = _row(settings, command_id)
     asks = request(row.subject, RequestKind.CANCEL, by, why, command_id=row.command_id)
-    publish(settings, REQUESTS, asks.subject, asks, requests.check_request(asks))
+    publish(settings, REQUESTS, asks.subject, asks, check_request(asks))
     _wait_for_transition(settings, row)
 
 
@@ -127,15 +127,13 @@ def _review(
         )
     if (denied := may_not_approve(said, row, DEFAULT_POLICY)) is not None:
         raise MendstreamError(f"{denied.sentence}.", "Ask somebody else to.")
-    publish(settings, REVIEWS, row.subject, said, requests.check_review(said))
+    publish(settings, REVIEWS, row.subject, said, check_review(said))
     _wait_for_transition(settings, row)
 
 
 def _hold(settings: Settings, asks: Request) -> None:
-    faults = requests.check_request(asks)
-    became = publish(
-        settings, REQUESTS, asks.subject, asks, faults, everywhere=requests.spread(asks)
-    )
+    faults = check_request(asks)
+    became = publish(settings, REQUESTS, asks.subject, asks, faults, everywhere=spread(asks))
     said = doubt(became)
     say(
         f"{asks.subject}: {asks.kind.lower()} asked by "

@@ -7,7 +7,7 @@ import typer
 
 from schemas.catalog import REQUESTS, TABLES_COMMANDS
 from schemas.records import CommandRow, Order, Request, RequestKind
-from schemas.validation import requests
+from schemas.validation.requests_and_recommendations import check_request
 from streams.cli.approval_commands import ANSWER_SECONDS, By, Subject, Why, publish, request
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
@@ -104,7 +104,7 @@ def improve(
 def _order(given: Given, asks: Request) -> None:
     settings = given.settings()
     before = set(read_table(settings, codec_for(settings), TABLES_COMMANDS))
-    publish(settings, REQUESTS, asks.subject, asks, requests.check_request(asks))
+    publish(settings, REQUESTS, asks.subject, asks, check_request(asks))
     found: list[CommandRow] = []
 
     def ordered() -> bool:

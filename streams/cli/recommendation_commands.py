@@ -17,7 +17,11 @@ from schemas.records import (
     Request,
     RequestKind,
 )
-from schemas.validation import recommendations, requests
+from schemas.validation.requests_and_recommendations import (
+    check_outcome,
+    check_recommendation,
+    check_request,
+)
 from schemas.validation.specs_and_policies import Fault
 from streams.cli.support.delivery import deliver, hint, refuse_faults
 from streams.cli.support.options import Given, command
@@ -88,7 +92,7 @@ def recommend(
         made_at=now,
         due_at=now + due_seconds * 1_000 if due_seconds is not None else None,
     )
-    _publish(given, RECOMMENDATIONS, agent, record, recommendations.check_recommendation(record))
+    _publish(given, RECOMMENDATIONS, agent, record, check_recommendation(record))
 
 
 def outcome(
@@ -129,7 +133,7 @@ def outcome(
         judged_by=by,
         judged_at=now_ms(),
     )
-    _publish(given, OUTCOMES, agent, record, recommendations.check_outcome(record))
+    _publish(given, OUTCOMES, agent, record, check_outcome(record))
 
 
 def initialise_trust(
@@ -150,7 +154,7 @@ def initialise_trust(
         requested_by=by,
         requested_at=now,
     )
-    _publish(given, REQUESTS, agent, record, requests.check_request(record))
+    _publish(given, REQUESTS, agent, record, check_request(record))
 
 
 def _publish(given: Given, topic: str, key: str, record: Record, faults: list[Fault]) -> None:

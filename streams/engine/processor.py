@@ -1,7 +1,7 @@
 """The deciding process, turn by turn: takes records in, folds them, and commits what follows with
 the offsets in one transaction.
 
-Which partitions there are, and how they come and go, is the matter of `group_member.py`.
+Which partitions there are, and how they come and go, is the matter of `group_membership.py`.
 Crash-only: whatever goes wrong with a transaction, the process drops its state, exits, and restores
 at the next start.
 """
@@ -15,7 +15,7 @@ from confluent_kafka import Message, TopicPartition
 from schemas.catalog import JOURNAL
 from schemas.codec.framing import Codec
 from streams.engine.circuit_breaker import Key
-from streams.engine.group_member import GroupMember
+from streams.engine.group_membership import Membership
 from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
 from streams.engine.ticker import Ticker
@@ -76,7 +76,7 @@ class Processor(Generic[S]):
         self._changed_at: float | None = None  # since when there are rows that no commit took
         self._urgent: set[int] = set()  # partitions with what somebody waits for
         self._stopping = False
-        self._member = GroupMember(
+        self._member = Membership(
             settings, codec, client, self, topology=topology, health=self._health, box=self._box
         )
 

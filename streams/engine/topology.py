@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from agents.commands.autonomy import VERSION
+from agents.commands.disposition import VERSION
 from agents.core.batch import Slice
 from agents.core.effects import Effects
 from agents.flow.pipeline import apply_broadcast, fold, rebuild, refresh, remember

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from agents.commands.autonomy import VERSION
+from agents.commands.disposition import VERSION
 from streams.runtime.clock import monotonic
 from tests.golden import store
 from tests.golden.behaviour import Behaviour, differences
@@ -73,7 +73,7 @@ def refusal_to_record(recorded: str, version: str, changelog: str) -> str:
     if recorded == version:
         return (
             f"Agents of version {version} are recorded already. A change of what is decided or "
-            "written wants a new VERSION in agents/commands/autonomy.py."
+            "written wants a new VERSION in agents/commands/disposition.py."
         )
     if f"agents' version {version}" not in changelog:
         return (

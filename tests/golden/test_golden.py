@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.commands.autonomy import VERSION
+from agents.commands.disposition import VERSION
 from tests.golden import store
 from tests.golden.__main__ import refusal_to_record
 from tests.golden.behaviour import Behaviour, differences

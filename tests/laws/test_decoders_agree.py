@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.codec.columns import decode, encode_batch
 from schemas.codec.flat_schema import arrow_schema
-from schemas.codec.framing import Record
-from schemas.codec.record_conversion import named_class
+from schemas.codec.framing import Record, named_class
 from schemas.records import ExperimentResult
 from tests.support.builders import CODEC, result
 from tests.support.decoding import each_alone, exact

@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.catalog import TICKS, TOPICS
 from schemas.codec.framing import Codec
-from streams.engine import group_member
+from streams.engine import group_membership
 from streams.engine.processor import Processor
 from streams.engine.topology import Topology
 from streams.engine.transaction import Crash
@@ -86,7 +86,7 @@ class World:
             register_backend(settings.bootstrap, _WorkerBackend(self, name))
             self.strands.spawn(name, partial(self._supervise, name))
         try:
-            with patch.object(group_member, "gc", _NO_GC):
+            with patch.object(group_membership, "gc", _NO_GC):
                 self.strands.run()
             for transactional_id in self.kafka.transactions:  # what the last crash left open
                 self.kafka.time_out(transactional_id)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.commands.autonomy import decided
 from agents.commands.circumstances import Circumstances
-from agents.commands.disposition import dispose
+from agents.commands.disposition import decided, dispose
 from agents.commands.ordering import order
 from agents.core.batch import Finding
 from agents.core.effects import Output

@@ -10,8 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
-from schemas.codec.framing import Record
-from schemas.codec.record_conversion import named_class
+from schemas.codec.framing import Record, named_class
 from tests.support.builders import CODEC
 
 KINDS = 12

@@ -6,8 +6,7 @@ from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 from schemas.catalog import local_ids
-from schemas.codec.framing import Codec, Record
-from schemas.codec.record_conversion import named_class
+from schemas.codec.framing import Codec, Record, named_class
 
 CODEC = Codec(local_ids())
 _VALUES: dict[Any, Any] = {

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from schemas.catalog import TOPICS
 from schemas.codec.framing import Record
 from state.partition.partition_state import PartitionState
-from streams.engine import group_member
+from streams.engine import group_membership
 from streams.engine.processor import Processor
 from streams.engine.quarantine import BlackBox
 from streams.engine.topology import DECIDING
@@ -111,7 +111,7 @@ def still(**settings: Any) -> Iterator[Still]:
     no_gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
     register_backend(chosen.bootstrap, _StillBackend(made))
     try:
-        with patch.object(group_member, "gc", no_gc):
+        with patch.object(group_membership, "gc", no_gc):
             yield made
     finally:
         remove_backend(chosen.bootstrap)

@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.path_trace import modules_on_the_path
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("schemas", "state", "agents", "streams")
 LINE_MAX = 100
@@ -115,6 +117,7 @@ def figures() -> dict[str, object]:
     """Each figure under its name."""
     return {
         "modules": len(modules()),
+        "modules through which one result goes to its command": len(modules_on_the_path()),
         "functions of agents/ that take the whole state": with_whole_state(),
         "dispatch tables of inputs": len(dispatch_tables()),
         "modules and folders at the top of streams/": top_of("streams"),
@@ -134,4 +137,4 @@ def top_of(room: str) -> int:
 
 if __name__ == "__main__":
     for name, value in figures().items():
-        print(f"{name:50} {value}")
+        print(f"{name:54} {value}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.alerts.policy_check import check_policy
+from agents.alerts.alert_metrics import check_policy
 from schemas.catalog import TOPICS
 from schemas.records import ExperimentSpec, Policy
 from schemas.validation import specs_and_policies

@@ -13,8 +13,7 @@ from agents.core.provenance import Provenance
 from agents.failures.patterns.precursors import followed as with_follower
 from agents.failures.patterns.precursors import likely, listed, rate
 from agents.failures.patterns.precursors import seen as with_sighting
-from agents.failures.patterns.specialist_routing import specialist_for
-from agents.failures.patterns.strategy_ranking import noted, ranked
+from agents.failures.patterns.strategy_ranking import noted, ranked, specialist_for
 from schemas.catalog import ADVICE, PATTERN_FACTS
 from schemas.records import (
     Advice,

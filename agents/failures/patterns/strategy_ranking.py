@@ -1,16 +1,29 @@
-"""Which action against a failure promises most for its cost, by how often each has helped."""
+"""Which action against a failure promises most for its cost, by how often each has helped, and
+which specialist is sent to carry it out.
+"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 
-from schemas.records import UNTRIED, ActionRecord, Hypothesis
+from agents.core.provenance import beside
+from schemas.records import UNTRIED, ActionRecord, FailureType, Hypothesis, Priority, TrustLevel
 
 PARENT_WEIGHT = (
     4.0  # outcomes that the parent pattern's experience counts for in a pattern of its own
 )
 TRIED_ENOUGH = 20  # outcomes after which an action is taken for what it showed
-
 ACTIONS_KEPT = 32  # of one pattern; strategies are few, but a person may name any
+SPECIALISTS = {  # who is asked first, and who else could
+    FailureType.ACCURACY: ("ai-ml-debugger", "qa-automation"),
+    FailureType.LATENCY: ("backend-architect", "ai-ml-debugger"),
+    FailureType.COST: ("backend-architect", "bi-engineer"),
+    FailureType.SATISFACTION: ("bi-engineer", "ai-ml-debugger"),
+    FailureType.CONVERSION: ("bi-engineer", "ai-ml-debugger"),
+    FailureType.REVENUE: ("bi-engineer", "ai-ml-debugger"),
+    FailureType.DATA_QUALITY: ("qa-automation", "backend-architect"),
+    FailureType.AVAILABILITY: ("backend-architect", "qa-automation"),
+    FailureType.OTHER: ("ai-ml-debugger", "qa-automation"),
+}
 
 
 def success(
@@ -62,3 +75,19 @@ def _record(action: str, records: Sequence[ActionRecord]) -> ActionRecord:
 
 def _posterior(record: ActionRecord, mean: float, weight: float) -> tuple[float, int]:
     return (mean * weight + record.helped) / (weight + record.helped + record.failed), record.tried
+
+
+def specialist_for(kind: str, subject: str, levels: Mapping[str, TrustLevel]) -> str:
+    """The specialist with the highest boost among those who mend such failures; of equals the one
+    named first.
+    """
+    able = SPECIALISTS[FailureType(kind)]
+    heard = [
+        name for name in able if _level(name, subject, levels)[0] != Priority.DISABLED
+    ] or list(able)
+    return max(heard, key=lambda name: (_level(name, subject, levels)[1], -able.index(name)))
+
+
+def _level(name: str, subject: str, levels: Mapping[str, TrustLevel]) -> tuple[Priority, float]:
+    level = levels.get(beside(subject, f"specialist:{name}"))
+    return (level.priority, level.boost) if level is not None else (Priority.NORMAL, 0.0)

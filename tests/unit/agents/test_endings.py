@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.alerts.alert_metrics import METRICS, AlertKind
+from agents.alerts.alert_metrics import METRICS, AlertKind, check_policy
 from agents.alerts.events import EARLIER_MAX
-from agents.alerts.policy_check import check_policy
 from agents.alerts.raising import STORM
 from agents.alerts.rules import DEFAULT_RULES
-from agents.commands.end_alerts import TOLD, UNTOLD, told_how
+from agents.commands.command_ends import TOLD, UNTOLD, told_how
 from agents.commands.lifecycle import FINAL
 from agents.flow.pipeline import apply_broadcast
 from schemas.catalog import ALERTS, FAILURES, POLICIES, RESULTS, SPECS

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from agents.core.batch import Compared, Finding
 from agents.core.kitagawa import Added
+from agents.failures.analysis.analyse import impact_of, severity_of
 from agents.failures.analysis.causes import causes_of
 from agents.failures.analysis.classify import changes_of, loss_of, type_of, types_of
 from agents.failures.analysis.hypotheses import hypotheses_of
-from agents.failures.analysis.impact import impact_of, severity_of
 from schemas.catalog import FAILURES, METRICS, RESULTS, SPECS, STATUS
 from schemas.ids import event_uuid
 from schemas.records import (

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from agents.core.provenance import Provenance
 from agents.failures.followups import sight
-from agents.failures.patterns.specialist_routing import SPECIALISTS
-from agents.failures.patterns.strategy_ranking import TRIED_ENOUGH, noted, ranked, success
+from agents.failures.patterns.strategy_ranking import (
+    SPECIALISTS,
+    TRIED_ENOUGH,
+    noted,
+    ranked,
+    success,
+)
 from schemas.catalog import ADVICE, ALERTS, PATTERN_FACTS
 from schemas.ids import event_uuid
 from schemas.records import (

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import SPECS, schema_text
-from schemas.codec.record_conversion import named_class
+from schemas.codec.framing import named_class
 from schemas.records import (
     Autonomy,
     Direction,
@@ -84,7 +84,7 @@ READ: dict[str, dict[str, str]] = {
         "agents/experiments/oversight/periodic_checks.py": "expected_count",
     },
     "Policy": {
-        "agents/commands/autonomy.py": "event_id",
+        "agents/commands/disposition.py": "event_id",
         "state/policies_in_force.py": "policy_id subjects",
         "agents/core/policies.py": "metrics autonomies rollback deploy retrain improve",
         "agents/experiments/plan/frozen_plan.py": "alpha min_count missing_after_ms",

@@ -24,7 +24,7 @@ from schemas.records import (
     ReviewVerdict,
     Status,
 )
-from schemas.validation.requests import check_request, check_review
+from schemas.validation.requests_and_recommendations import check_request, check_review
 from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
 from schemas.validation.text import environment_fault, parts_fault
 from state.storage.table import row_key

@@ -11,7 +11,7 @@ import pytest
 
 from schemas import records
 from schemas.catalog import RECORDS, schema_text
-from schemas.codec.record_conversion import named_class
+from schemas.codec.framing import named_class
 
 PLAIN = {"string": str, "long": int, "int": int, "double": float, "boolean": bool, "bytes": bytes}
 

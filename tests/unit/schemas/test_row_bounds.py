@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agents.alerts.events import EARLIER_MAX
-from agents.commands.target_counters import FLOOR, locked, next_number
+from agents.commands.ledger import FLOOR, locked, next_number
 from agents.drift.version_limits import VERSIONS_MAX
 from agents.experiments.oversight.periodic_checks import LACKS_MAX
 from agents.failures.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT

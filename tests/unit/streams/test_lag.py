@@ -9,8 +9,8 @@ import pytest
 from schemas.catalog import METRICS, RESULTS, TICKS
 from state.partition.partition_state import PartitionState
 from streams.engine.journal import Journal
-from streams.engine.lag import forget, measure
 from streams.engine.partition import Owned
+from streams.engine.partition_metrics import forget, measure_lag
 from streams.runtime.metrics import REGISTRY
 from tests.support.builders import NOON, tables
 
@@ -51,28 +51,28 @@ def records(topic: str) -> float | None:
 
 def test_an_input_that_waits_is_late_however_fresh_the_ticks_are() -> None:
     one = owned(results=NOON - 3_600_000, ticks=NOON)
-    measure(said((RESULTS, 5_000, 10), (TICKS, 11, 10)), {0: one}, NOON + 500)
+    measure_lag(said((RESULTS, 5_000, 10), (TICKS, 11, 10)), {0: one}, NOON + 500)
     assert (records(RESULTS), records(TICKS)) == (4_990, 1)
     assert seconds() == 3_600.5
 
 
 def test_the_markers_of_transactions_behind_the_last_record_are_no_lag() -> None:
-    measure(said((RESULTS, 12, 12)), {0: owned(results=NOON - 3_600_000)}, NOON)
+    measure_lag(said((RESULTS, 12, 12)), {0: owned(results=NOON - 3_600_000)}, NOON)
     assert (records(RESULTS), seconds()) == (0, 0)
 
 
 def test_a_record_after_a_long_silence_has_waited_since_all_was_applied() -> None:
     one = owned(results=NOON - 3_600_000)
-    measure(said((RESULTS, 10, 10)), {0: one}, NOON)
-    measure(said((RESULTS, 11, 10)), {0: one}, NOON + 1_000)
+    measure_lag(said((RESULTS, 10, 10)), {0: one}, NOON)
+    measure_lag(said((RESULTS, 11, 10)), {0: one}, NOON + 1_000)
     assert (records(RESULTS), seconds()) == (1, 1)
 
 
 def test_after_a_restart_the_clock_of_the_partition_says_since_when() -> None:
     one = owned()
-    measure(said((RESULTS, -1, NOWHERE)), {0: one}, NOON + 60_000)
+    measure_lag(said((RESULTS, -1, NOWHERE)), {0: one}, NOON + 60_000)
     assert (records(RESULTS), seconds()) == (None, 0), "nothing is known before the first fetch"
-    measure(said((RESULTS, 20, NOWHERE)), {0: one}, NOON + 60_000)
+    measure_lag(said((RESULTS, 20, NOWHERE)), {0: one}, NOON + 60_000)
     assert (records(RESULTS), seconds()) == (10, 60)
 
 
@@ -89,41 +89,41 @@ def test_a_strangers_open_transaction_is_shown_and_told_of_once_with_its_remedy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one = owned(results=NOON)
-    measure(held(10, 10), {0: one}, NOON)
+    measure_lag(held(10, 10), {0: one}, NOON)
     assert (gauge("open_transaction_seconds"), gauge("held_records")) == (0, 0)
     for second in (0, 60, 91, 120):
-        measure(held(10, 60), {0: one}, NOON + second * 1_000)
+        measure_lag(held(10, 60), {0: one}, NOON + second * 1_000)
         assert (gauge("open_transaction_seconds"), gauge("held_records")) == (second, 50)
         assert (records(RESULTS), seconds()) == (0, 0), "the lag cannot know what is behind it"
     (line,) = [each.getMessage() for each in caplog.records]
     assert f"open on {RESULTS}/0 at offset 10 for 91 s" in line
     assert f"abort --topic {RESULTS} --partition 0 --start-offset 10" in line
-    measure(held(60, 60), {0: one}, NOON + 121_000)
+    measure_lag(held(60, 60), {0: one}, NOON + 121_000)
     assert (gauge("open_transaction_seconds"), gauge("held_records")) == (0, 0)
 
 
 def test_transactions_that_follow_each_other_are_none_that_stays() -> None:
     one = owned(results=NOON)
     for second in range(0, 300, 10):
-        measure(held(10 + second, 60 + second), {0: one}, NOON + second * 1_000)
+        measure_lag(held(10 + second, 60 + second), {0: one}, NOON + second * 1_000)
         assert gauge("open_transaction_seconds") == 0
 
 
 def test_the_clock_of_a_partition_is_that_of_its_last_tick_however_fresh_the_results_are() -> None:
     one = owned(results=NOON + 60_000, ticks=NOON)
-    measure(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
+    measure_lag(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
     tick = REGISTRY.get_sample_value("mendstream_last_tick_timestamp_seconds", {"partition": "0"})
     assert tick == 0, "a partition that never ticked is no partition that nobody asks for"
     one.ticked_at = NOON
-    measure(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
+    measure_lag(said((TICKS, 10, 10)), {0: one}, NOON + 60_000)
     tick = REGISTRY.get_sample_value("mendstream_last_tick_timestamp_seconds", {"partition": "0"})
     assert tick == NOON / 1_000
 
 
 def test_what_belongs_to_others_is_not_told_of() -> None:
-    measure(said((RESULTS, 5_000, 10)), {1: owned()}, NOON)
+    measure_lag(said((RESULTS, 5_000, 10)), {1: owned()}, NOON)
     assert records(RESULTS) is None
-    measure(said((RESULTS, 5_000, 10)), {0: owned()}, NOON)
+    measure_lag(said((RESULTS, 5_000, 10)), {0: owned()}, NOON)
     assert records(RESULTS) == 4_990
     forget()
     assert (records(RESULTS), seconds()) == (None, None)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.commands.autonomy import VERSION
+from agents.commands.disposition import VERSION
 from schemas.catalog import (
     DEAD_LETTERS,
     DECISIONS,

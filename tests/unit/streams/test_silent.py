@@ -10,7 +10,7 @@ from schemas.catalog import METRICS, RESULTS
 from state.partition.partition_state import PartitionState
 from streams.engine.journal import Journal
 from streams.engine.partition import Owned
-from streams.engine.silence_metrics import forget, measure
+from streams.engine.partition_metrics import forget, measure_silence
 from streams.runtime.metrics import REGISTRY
 from tests.support.builders import NOON, tables
 
@@ -42,17 +42,17 @@ def owned() -> Owned[PartitionState]:
 
 def test_a_subject_whose_records_may_wait_unread_is_not_shown_as_silent() -> None:
     one = owned()
-    measure({0: one}, SILENT)
+    measure_silence({0: one}, SILENT)
     one.applied_until = {METRICS: NOON + HOUR}
-    measure({0: one}, SILENT)
+    measure_silence({0: one}, SILENT)
     assert shown() is None, "nothing of the results is known yet"
     one.applied_until[RESULTS] = NOON
-    measure({0: one}, SILENT)
+    measure_silence({0: one}, SILENT)
     assert shown() == 0.0
 
 
 def test_it_is_shown_once_all_is_read_of_its_time() -> None:
     one = owned()
     one.applied_until = {METRICS: NOON + HOUR, RESULTS: NOON + 10 * MINUTE}
-    measure({0: one}, SILENT)
+    measure_silence({0: one}, SILENT)
     assert shown() == 1.0

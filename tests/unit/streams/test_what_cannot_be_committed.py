@@ -76,7 +76,7 @@ def test_a_record_whose_row_kafka_refuses_is_set_aside_alone(
 
 
 def test_what_waits_at_a_start_is_committed_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.engine.group_member.CATCH_UP", 10)
+    monkeypatch.setattr("streams.engine.group_membership.CATCH_UP", 10)
     with still() as one:
         for n in range(95):
             one.send(SPECS, named(n))

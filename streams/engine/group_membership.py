@@ -16,12 +16,11 @@ from confluent_kafka.admin import AdminClient
 from schemas.catalog import TICKS
 from schemas.codec.framing import Codec
 from schemas.refusals import DecodeError
-from streams.engine import silence_metrics
 from streams.engine.batch_size import BatchSize
 from streams.engine.broadcast import Broadcast
 from streams.engine.circuit_breaker import Breaker, Key
-from streams.engine.lag import forget, measure
 from streams.engine.partition import Owned
+from streams.engine.partition_metrics import forget, measure_lag, measure_silence
 from streams.engine.quarantine import BlackBox
 from streams.engine.restore import Assignment, restore
 from streams.engine.topology import S, Topology
@@ -76,7 +75,7 @@ class Turn(Protocol):
         """Commits all that is folded, and waits until it is there."""
 
 
-class GroupMember(Generic[S]):
+class Membership(Generic[S]):
     """The consumer of one worker, and the partitions that the group gave it.
 
     owned: each partition that is restored, by its number. Only the callbacks of this class set it,
@@ -313,7 +312,6 @@ class GroupMember(Generic[S]):
         self.owned = {}
         ASSIGNED.set(0)
         forget()
-        silence_metrics.forget()
         log.info("partitions %s released", sorted({part.partition for part in parts}))
 
     def _lost(self, _consumer: Consumer, _parts: Sequence[TopicPartition]) -> None:
@@ -323,8 +321,8 @@ class GroupMember(Generic[S]):
         )
 
     def _measure(self, statistics: str) -> None:
-        measure(statistics, self.owned, self._backend.now_ms(), self._settings.topic_prefix)
-        silence_metrics.measure(self.owned, self._settings.silent_ms)
+        measure_lag(statistics, self.owned, self._backend.now_ms(), self._settings.topic_prefix)
+        measure_silence(self.owned, self._settings.silent_ms)
         for topic in next(iter(self.owned.values())).tables.all() if self.owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self.owned.values()))
 
