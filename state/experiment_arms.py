@@ -18,6 +18,9 @@ NONE_YET, SEVERAL = -1, -2  # in column `treatment`, of a control row
 # rows whose places are kept at hand, some 250 bytes each; one experiment that has more is kept
 # whole
 HELD = 20_000
+# within a slice, 50 MB: records of several large experiments may alternate in it, and to gather ten
+# thousand rows for each of them takes a hundred times what the record itself does
+SLICE_HELD = 200_000
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class ExperimentIndex:
             trial = self._gathered(number)
             self._held[number] = trial
             self._rows_held += trial.rows
-            self._release()
+            self._release(SLICE_HELD)
         self._held.move_to_end(number)
         return trial
 
@@ -113,8 +116,12 @@ class ExperimentIndex:
         arms.next_in_experiment[row] = NO_ROW
         trial.put(row, metric, variant, segment, step)
         self._rows_held += 1
-        self._release()
+        self._release(SLICE_HELD)
         return trial
+
+    def let_go(self) -> None:
+        """Has a slice be over: beyond HELD rows nothing of it is kept at hand."""
+        self._release(HELD)
 
     def rebuild(self, keys: list[str], trials: NDArray[np.int64], order: NDArray[np.int64]) -> None:
         """Chains all rows anew: `keys` by number, `trials` (n,) the number of each row, `order`
@@ -148,8 +155,8 @@ class ExperimentIndex:
         assert variant is not None
         return metric, variant, segment, step
 
-    def _release(self) -> None:
-        """Lets go of the experiments that were asked for longest ago."""
-        while self._rows_held > HELD and len(self._held) > 1:
+    def _release(self, most: int) -> None:
+        """Lets go of the experiments that were asked for longest ago, down to so many rows."""
+        while self._rows_held > most and len(self._held) > 1:
             _, trial = self._held.popitem(last=False)
             self._rows_held -= trial.rows

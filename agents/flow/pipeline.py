@@ -55,6 +55,7 @@ def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
         _fold_columns(piece, source, state, codec, now, fates, outputs)
     else:
         _fold_records(piece, source, state, codec, now, fates, outputs)
+    state.experiments.index.let_go()
     state.now = int(now[-1])
     met = fates.applied + fates.duplicates + len(fates.forwards) + len(fates.refused)
     assert met == len(piece.records), (

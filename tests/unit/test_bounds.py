@@ -88,6 +88,7 @@ BOUNDS = {
     "state/seen_ids.py _HELD": "EXACT: a sweep takes only what is out of the window",
     "state/partition/experiment_tables.py SLICE_MAX": "EXACT: slices are shorter",
     "state/experiment_arms.py HELD": "EXACT: a cache, gathered anew",
+    "state/experiment_arms.py SLICE_HELD": "EXACT: a cache, gathered anew",
     "state/silent_senders.py SUBJECTS_MAX": "TOLD: a metric counts the unwatched",
     "state/silent_senders.py LOOKED_AT_MAX": "SHOWN: of more no exact count is needed",
 }
