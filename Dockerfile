@@ -23,6 +23,8 @@ COPY streams streams
 COPY data data
 COPY LICENSE LICENSE
 RUN /opt/mendstream/bin/python -m compileall -q schemas state agents streams
+# What the processor folds with, as machine code for this kind of processor; on another it is compiled at the first start.
+RUN MENDSTREAM_COMPILED_DIRECTORY=/app/compiled /opt/mendstream/bin/python -m streams compile
 
 FROM python:${PYTHON} AS runtime
 ARG REVISION=unknown
@@ -43,6 +45,7 @@ ENV PATH=/opt/mendstream/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    MENDSTREAM_COMPILED_DIRECTORY=/app/compiled \
     HOME=/tmp
 WORKDIR /app
 USER 10001:10001

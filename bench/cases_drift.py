@@ -5,15 +5,14 @@ on.
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 
-from agents.core.batch import Facts, Finding
-from agents.drift.fold_metrics import fold
+from agents.core.batch import Slice
+from agents.flow.fold_metrics import fold_metrics
+from agents.flow.ingress import BatchFates
 from bench.case import Bar, Case
-from bench.folding import NEVER
+from bench.folding import CODEC, NEVER
 from schemas.catalog import METRICS
-from schemas.codec.flat_schema import arrow_schema
-from schemas.records import ModelMetric, Order, Policy
+from schemas.records import Decision, ModelMetric, Order, Policy
 from state.partition.partition_state import PartitionState
 from streams.demo.datasets import car_loan
 
@@ -29,37 +28,28 @@ def rows_to_retrain(rng: np.random.Generator, experiments: int) -> list[int]:
     are.
     """
     records = [event.record for event in car_loan()]
-    tables, found = PartitionState(0, 1), []
+    tables, found = PartitionState(0, 1), list[int]()
     tables.policies[POLICY.policy_id] = POLICY
     for start in range(0, len(records), SLICE):
-        piece = records[start : start + SLICE]
-        findings, refused = fold(
-            _facts([one for one in piece if isinstance(one, ModelMetric)], start), tables.drift
-        )
-        assert not refused, refused[0]
-        found += [
-            start + one.at + 1
-            for one in findings
-            if isinstance(one, Finding) and one.order == Order.RETRAIN
-        ]
+        metrics = [one for one in records[start : start + SLICE] if isinstance(one, ModelMetric)]
+        piece, fates = _slice(metrics, start), BatchFates()
+        outputs = fold_metrics(piece, piece.append_times, tables, CODEC, fates)
+        assert not fates.refused, fates.refused[0]
+        decided = [one.record for one in outputs if isinstance(one.record, Decision)]
+        found += [one.evidence[-1].last_offset + 1 for one in decided if one.order == Order.RETRAIN]
     return found
 
 
-def _facts(records: Sequence[ModelMetric], offset: int) -> Facts:
-    schema, n = arrow_schema("ModelMetric"), len(records)
-    arrays = [
-        pa.array([getattr(record, field.name) for record in records], field.type)
-        for field in schema
-    ]
-    batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
-    return Facts(
+def _slice(records: Sequence[ModelMetric], offset: int) -> Slice:
+    """One slice of the log, appended all at once."""
+    n = len(records)
+    return Slice(
         METRICS,
         0,
-        batch,
-        np.arange(n),
+        (),
+        [CODEC.encode(record) for record in records],
         np.arange(offset, offset + n),
-        np.zeros(n, np.int64),
-        np.zeros(n, np.int64),
+        np.full(n, max(record.occurred_at for record in records)),
     )
 
 

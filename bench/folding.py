@@ -1,7 +1,5 @@
-"""Runs many simulated experiments side by side through the judge: real specs in, real findings out.
-
-Only the Avro codec is left out: the columns it would give are built here. No formula of the judge
-is repeated.
+"""Runs many simulated experiments side by side through the judge: real specs and results in, real
+decisions out. No formula of the judge is repeated.
 """
 
 from dataclasses import dataclass, replace
@@ -10,20 +8,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.core.batch import Facts, Finding
-from agents.experiments.fold_observations import fold
+from agents.core.batch import Slice
 from agents.experiments.plan.specs import apply_spec
-from schemas.catalog import RESULTS
+from agents.flow.fold_results import fold_results
+from agents.flow.ingress import BatchFates
+from schemas.catalog import RESULTS, local_ids
+from schemas.codec.columns import encode_batch
 from schemas.codec.flat_schema import arrow_schema
-from schemas.records import ExperimentSpec, Order, Verdict
+from schemas.codec.framing import Codec
+from schemas.records import Decision, ExperimentSpec, Order, Verdict
 from state.partition.partition_state import PartitionState
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# records: what the processor's larger polls bring, and enough for numpy to work on whole arrays
-SLICE = 40_000
+SLICE = 40_000  # records: what the processor's larger polls bring
+CODEC = Codec(local_ids())
 NOON, MINUTE = 1_700_000_000_000, 60_000  # ms
 VARIANTS = pa.array(["control", "treatment"])
 KINDS = pa.array(["OBSERVATION"])
@@ -85,23 +86,33 @@ def judged(spec: ExperimentSpec, records: Records) -> Found:
     live, start, offset = np.arange(experiments), 0, 0
     while start < length and len(live):
         end = min(length, start + max(1, SLICE // len(live)))
-        facts = _facts(spec, records, subjects, live, slice(start, end), offset)
-        findings, refused = fold(facts, tables.experiments)
-        assert not refused, refused[0]
-        decided = [_note(found, finding, live, start) for finding in findings]
+        slice_ = _slice(spec, records, subjects, live, slice(start, end), offset)
+        decided = [
+            _note(found, decision, live, start, offset) for decision in _decisions(slice_, tables)
+        ]
         live = np.setdiff1d(live, [one for one in decided if one is not None])
-        start, offset = end, offset + len(facts)
+        start, offset = end, slice_.next_offset
     return found
 
 
-def _note(found: Found, finding: Finding, live: Ints, start: int) -> int | None:
-    """Writes down a finding; returns the experiment that it closes, if it does."""
-    of = {Order.ROLLBACK: found.rollback, Order.DEPLOY: found.deploy}.get(finding.order)
-    if finding.verdict == Verdict.SPLIT:
+def _decisions(piece: Slice, tables: PartitionState) -> list[Decision]:
+    fates = BatchFates()
+    outputs = fold_results(piece, piece.append_times, tables, CODEC, fates)
+    assert fates.applied == len(piece.values), fates.refused[:1]
+    return [output.record for output in outputs if isinstance(output.record, Decision)]
+
+
+def _note(found: Found, decision: Decision, live: Ints, start: int, offset: int) -> int | None:
+    """Writes down a decision; returns the experiment that it closes, if it does.
+
+    start: the first of the slice's records of each experiment; offset: of the slice.
+    """
+    of = {Order.ROLLBACK: found.rollback, Order.DEPLOY: found.deploy}.get(decision.order)
+    if decision.verdict == Verdict.SPLIT:
         of = found.hold
     if of is None:
         return None
-    row, column = divmod(finding.at, len(live))
+    row, column = divmod(decision.evidence[0].last_offset - offset, len(live))
     of[live[column]] = start + row + 1
     return int(live[column])
 
@@ -110,12 +121,10 @@ def _subject(number: int) -> str:
     return f"simulated-{number}"
 
 
-def _facts(
+def _slice(
     spec: ExperimentSpec, records: Records, subjects: pa.Array, live: Ints, rows: slice, offset: int
-) -> Facts:
-    """One slice of the live experiments as the columns that decoding would give, strings as
-    dictionaries.
-    """
+) -> Slice:
+    """One slice of the live experiments."""
     treated = records.treated[rows][:, live]
     n = treated.size
     numbers = np.arange(rows.start, rows.stop)[:, None]
@@ -140,15 +149,10 @@ def _facts(
     schema = arrow_schema("ExperimentResult")
     arrays = [known.get(field.name, pa.nulls(n, field.type)) for field in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
-    return Facts(
-        RESULTS,
-        0,
-        batch,
-        np.arange(n),
-        np.arange(offset, offset + n),
-        np.full(n, NOON),
-        np.full(n, NOON),
-    )
+    values = encode_batch(batch, "ExperimentResult", CODEC)
+    # A record is appended when it occurs, or as late as those before it.
+    appended = NOON + MINUTE * np.maximum.accumulate(minute)
+    return Slice(RESULTS, 0, (), values, np.arange(offset, offset + n), appended)
 
 
 def _flat(values: Ints | None, rows: slice, live: Ints, otherwise: Ints) -> Ints:

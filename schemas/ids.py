@@ -8,18 +8,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.codec.utf8 import utf8_parts
+from schemas.compiled import compiled, read_only
+from schemas.text_hash import hash_text
 
 _NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
 DEFAULT_TENANT = "default"
 JOINER = "/"  # between tenant and line, and between a subject and an environment
 _MASK32 = 0xFFFFFFFF
 _M32 = 0x5BD1E995
-_M64 = np.uint64(0xC6A4A7935BD1E995)
-_R64 = np.uint64(47)
-# bytes; longer strings are hashed one by one, so that one of them cannot cost a step for each word
-_LONG = 256
-_PADDING = np.zeros(8, np.uint8)
-_TAILS = np.array([(1 << (8 * size)) - 1 for size in range(8)], np.uint64)  # masks of 0 to 7 bytes
 
 
 def event_uuid(*parts: str | int) -> str:
@@ -117,56 +113,24 @@ def hash64(strings: pa.Array) -> NDArray[np.uint64]:
     """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every
     machine.
 
-    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian; a BLAKE2b digest where there
-    are more than 256 of them. The array must be utf8 without nulls.
+    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian. The array must be utf8
+    without nulls.
     """
     assert strings.null_count == 0, f"{strings.null_count} nulls among {len(strings)} strings"
     data, starts, lengths = utf8_parts(strings)
-    # Long strings go through as if empty, then get their digest.
-    hashes = _murmur64(
-        np.concatenate([data, _PADDING]), starts, np.where(lengths <= _LONG, lengths, 0)
-    )
-    for row in np.flatnonzero(lengths > _LONG):
-        text = data[starts[row] : starts[row] + lengths[row]].tobytes()
-        hashes[row] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-    hashes[hashes == 0] = 1
+    hashes = np.empty(len(lengths), np.uint64)
+    if len(lengths):
+        _hash_texts(read_only(data), starts, lengths, hashes)
     return hashes
 
 
-def _murmur64(
-    data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> NDArray[np.uint64]:
-    """The hash of each string of `data`, which ends in 8 bytes of padding."""
-    hashes: NDArray[np.uint64] = lengths.astype(np.uint64) * _M64
-    if not len(lengths):
-        return hashes
-    words: NDArray[np.uint64] = np.ndarray(
-        len(data) - 7, "<u8", data.data, 0, (1,)
-    )  # that which begins at each byte
-    shortest, longest = int(lengths.min()), int(lengths.max())
-    # All of one length, as UUIDs are, lie a stride apart, which is read much faster than a gather.
-    stride = shortest if shortest == longest else 0
-    for at in range(0, shortest & ~7, 8):
-        hashes = _mixed(hashes, words[at::stride][: len(lengths)] if stride else words[starts + at])
-    for at in range(shortest & ~7, longest & ~7, 8):
-        rows = np.flatnonzero(lengths >= at + 8)
-        hashes[rows] = _mixed(hashes[rows], words[starts[rows] + at])
-    sizes = lengths & 7
-    tails = (
-        words[stride & ~7 :: stride][: len(lengths)] if stride else words[starts + (lengths & ~7)]
-    )
-    tails = tails & _TAILS[sizes]
-    hashes = np.where(sizes > 0, (hashes ^ tails) * _M64, hashes)
-    hashes ^= hashes >> _R64
-    hashes *= _M64
-    hashes ^= hashes >> _R64
-    return hashes
-
-
-def _mixed(hashes: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    k: NDArray[np.uint64] = words * _M64
-    k ^= k >> _R64
-    k *= _M64
-    k ^= hashes
-    k *= _M64
-    return k
+@compiled
+def _hash_texts(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+) -> None:
+    """Fills in the hash of each string; all but `data` have shape (n,)."""
+    for row in range(len(hashes)):
+        hashes[row] = hash_text(data, starts[row], lengths[row])

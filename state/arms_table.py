@@ -1,6 +1,6 @@
-"""The arms of experiments: totals and evidence that change with every event, in numpy columns."""
+"""The arms of experiments: totals and evidence that change with every event, in one numpy array."""
 
-from typing import get_args, get_type_hints
+from typing import Protocol, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,8 @@ class DerivedColumns:
     tally: NDArray[np.int8]
     sign: NDArray[np.int8]
     share: Floats
+    prior_wide: Floats
+    prior_narrow: Floats
     harm_level: Floats
     gain_level: Floats
     alpha: Floats
@@ -78,13 +80,111 @@ class DerivedColumns:
     ramped: Flags
     stepped: Flags
     snapshots: Flags
+    ramp_slot: NDArray[np.int32]
     aggregate_row: Ints
     next_mark: Ints
-    closed_offset: Ints
     ends_at: Ints
     started_offset: Ints
     heard: Ints
     silent: Flags
+    learned_units: Ints
+    waits: Flags
+    supported: NDArray[np.int8]
+    step_times: NDArray[np.int32]
+
+
+class ArmCells(Protocol):
+    """One row as compiled code sees it: the columns of the same names."""
+
+    count: int
+    hits: int
+    sum: float
+    sum_squares: float
+    first_offset: int
+    applied_offset: int
+    base_offset: int
+    base_count: int
+    flipped: bool
+    missing_squares: bool
+    repeats: int
+    unnamed_offset: int
+    harm_offset: int
+    gain_offset: int
+    unstable_offset: int
+    state: int
+    effect: float
+    low: float
+    high: float
+    running_low: float
+    running_high: float
+    log_e_harm: float
+    log_e_gain: float
+    evidence_kind: int
+    expected_more: float
+    last_at: int
+    crossed: int
+    experiment_no: int
+    next_in_experiment: int
+    next_sibling: int
+    leads: bool
+    is_control: bool
+    control: int
+    treatment: int
+    method: int
+    tally: int
+    sign: int
+    share: float
+    prior_wide: float
+    prior_narrow: float
+    harm_level: float
+    gain_level: float
+    alpha: float
+    min_count: int
+    limit: float
+    cap: float
+    margin: float
+    absolute_margin: float
+    inflation: float
+    in_burn_in: bool
+    ramped: bool
+    stepped: bool
+    snapshots: bool
+    ramp_slot: int
+    aggregate_row: int
+    next_mark: int
+    ends_at: int
+    started_offset: int
+    heard: int
+    silent: bool
+    learned_units: int
+    waits: bool
+    supported: int
+    step_times: int
+
+
+class ArmRows(Protocol):
+    """`ArmsTable.records` as compiled code sees it."""
+
+    def __getitem__(self, row: int, /) -> ArmCells: ...
+
+
+# The fields that each result reads or writes, a few cache lines a row.
+_READ_BY_EACH_RESULT = (
+    *("count", "hits", "sum", "sum_squares", "applied_offset", "last_at", "heard"),
+    *("control", "treatment", "harm_level", "gain_level", "base_count", "next_mark"),
+    *("limit", "cap", "ends_at", "started_offset", "share", "base_offset", "inflation"),
+    *(
+        "experiment_no",
+        "aggregate_row",
+        "min_count",
+        "harm_offset",
+        "gain_offset",
+        "unnamed_offset",
+    ),
+    *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
+    *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
+    *("ramp_slot", "step_times", "learned_units", "crossed", "repeats"),
+)
 
 
 class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
@@ -100,8 +200,8 @@ class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
             ARM_NAMES,
             _types_of(StoredColumns),
             _types_of(DerivedColumns),
-            nullable=NULLABLE,
             enums={"state": STATES, "evidence_kind": EVIDENCE_KIND_SYMBOLS},
+            first=_READ_BY_EACH_RESULT,
         )
 
 

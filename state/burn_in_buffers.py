@@ -47,6 +47,10 @@ class BurnInBuffers:
         fresh = Buffer(subject, experiment_id, metric)
         return self._buffers.get(fresh.key, fresh)
 
+    def buffers(self) -> Iterable[Buffer]:
+        """Those that are kept, in the order in which they began."""
+        return self._buffers.values()
+
     def add(self, buffer: Buffer, units: int, values: NDArray[np.float64]) -> None:
         buffer.count += units
         buffer.values.frombytes(values.tobytes())

@@ -7,11 +7,15 @@ from schemas.records import Policy
 
 
 class Policies(MutableMapping[str, Policy]):
-    """Finds the policies that name a pattern of subjects without looking at any other."""
+    """Finds the policies that name a pattern of subjects without looking at any other.
+
+    changes: how often one was put or taken out.
+    """
 
     def __init__(self, policies: Iterable[Policy] = ()) -> None:
         self._rows: dict[str, Policy] = {}
         self._naming: dict[str, dict[str, Policy]] = {}  # by pattern, then by id
+        self.changes = 0
         self._prefixes = Counter[int]()  # patterns that end in a star, by what stands before it
         self._lengths: list[int] = []  # of these, the longest first
         for policy in policies:
@@ -47,6 +51,7 @@ class Policies(MutableMapping[str, Policy]):
     def __setitem__(self, policy_id: str, policy: Policy) -> None:
         if policy_id in self._rows:
             del self[policy_id]
+        self.changes += 1
         self._rows[policy_id] = policy
         for pattern in policy.subjects:
             if pattern not in self._naming:
@@ -54,6 +59,7 @@ class Policies(MutableMapping[str, Policy]):
             self._naming.setdefault(pattern, {})[policy_id] = policy
 
     def __delitem__(self, policy_id: str) -> None:
+        self.changes += 1
         for pattern in set(self._rows.pop(policy_id).subjects):
             del self._naming[pattern][policy_id]
             if not self._naming[pattern]:

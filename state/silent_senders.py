@@ -41,17 +41,18 @@ class SilentSenders:
         ] = {}  # subjects that are silent, in the order in which they fell silent
         self.unwatched = 0  # times that a subject was passed over, because so many are watched
 
-    def results(self, rows: Ints, now: Ints) -> None:
-        """Arms were heard: their rows as a whole, and the moment of each record, both shape
-        (n,).
-        """
-        self._arms.heard[rows] = now
-        back = rows[self._arms.silent[rows]]
-        if len(back):
-            for row in np.unique(back).tolist():
-                self._arms.silent[row] = False
-                self._silent.pop(row, None)
-                heappush(self._heap, (int(self._arms.heard[row]), row))
+    def hear(self, row: int, now: int) -> None:
+        """An arm was heard: its row as a whole."""
+        self._arms.heard[row] = now
+        if self._arms.silent[row]:
+            self._arms.silent[row] = False
+            self.back([row])
+
+    def back(self, rows: Iterable[int]) -> None:
+        """Arms that were silent were heard again, each once."""
+        for row in rows:
+            self._silent.pop(row, None)
+            heappush(self._heap, (int(self._arms.heard[row]), row))
 
     def subjects(self, names: Iterable[str], now: int) -> None:
         for name in names:

@@ -6,7 +6,6 @@ from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from agents.core.kitagawa import Added
@@ -73,60 +72,6 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The valid, unseen records of a slice as columns of length n.
-
-    index: position in the slice; offsets: in the topic; now: highest append time up to each record,
-    ms; appended: its own.
-    """
-
-    topic: str
-    partition: int
-    batch: pa.RecordBatch
-    index: Ints
-    offsets: Ints
-    now: Ints
-    appended: Ints
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def part(self, start: int, end: int) -> "Facts":
-        """The records from position `start` up to, not including, `end`."""
-        cut = slice(start, end)
-        batch = self.batch.slice(start, end - start)
-        return Facts(
-            self.topic,
-            self.partition,
-            batch,
-            self.index[cut],
-            self.offsets[cut],
-            self.now[cut],
-            self.appended[cut],
-        )
-
-    def take(self, at: Ints) -> "Facts":
-        """The records at these positions."""
-        batch = self.batch.take(pa.array(at))
-        return Facts(
-            self.topic,
-            self.partition,
-            batch,
-            self.index[at],
-            self.offsets[at],
-            self.now[at],
-            self.appended[at],
-        )
-
-    def ints(self, name: str) -> Ints:
-        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.int64)
-
-    def floats(self, name: str) -> Floats:
-        """NaN where absent."""
-        return np.asarray(self.batch.column(name).to_numpy(zero_copy_only=False), np.float64)
-
-
-@dataclass(frozen=True, slots=True)
 class Compared:
     """One metric at the moment of a finding, per unit: of the winner or before, and of the loser or
     now.
@@ -142,9 +87,8 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Record `at` of the facts is the first of a version that a completed training made."""
+    """A record is the first of a version that a completed training made."""
 
-    at: int
     subject: str
     version: str
 

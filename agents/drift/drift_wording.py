@@ -2,36 +2,36 @@
 
 from scipy.special import betaincinv
 
-from agents.core.batch import Compared, Facts, Finding
+from agents.core.batch import Compared, Finding
 from agents.core.phrasing import grouped, odds
+from agents.core.provenance import Provenance
 from agents.drift.decay_or_mix import MixChange
 from agents.drift.rollback_candidate import came_with
 from agents.drift.rule import BadWhen, Rule
-from agents.drift.segments.segment_stream import Alarm
-from schemas.records import Evidence, EvidenceKind, MetricRow, Order, Verdict
+from schemas.records import Evidence, EvidenceKind, MetricRow, Order, Verdict, VersionWatch
 from state.storage.table import row_key
 
 
 def drift_finding(
-    facts: Facts,
+    place: Provenance,
     row: MetricRow,
     rule: Rule,
-    alarm: Alarm,
+    version: VersionWatch,
     change: MixChange | None,
     previous: str | None,
 ) -> Finding:
-    """The finding of one alarm; previous: the version to roll back to, where the fault came with
+    """The finding that a version of a row is bad, by the record at `place`; change: what became of
+    the whole's rate by segment; previous: the version to roll back to, where the fault came with
     this one.
 
     A change that is mostly mix asks for an improvement: retraining would not mend it, nor would a
     rollback.
     """
-    version = alarm.version
     mixed = change is not None and change.is_mix
     order = Order.IMPROVE if mixed else Order.ROLLBACK if previous else Order.RETRAIN
     segments = (change.segment,) if change else (row.segment,) if row.segment is not None else ()
     return Finding(
-        at=alarm.at,
+        at=0,
         agent="watch",
         ordinal=row_key(version.model_version, row.metric, row.segment),
         verdict=Verdict.MIX_SHIFT if mixed else Verdict.DRIFT,
@@ -39,15 +39,15 @@ def drift_finding(
         subject=row.subject,
         metric=row.metric,
         rule="mix shift" if mixed else "drift against the frozen reference",
-        reason=_reason(row, rule, alarm, change, previous),
-        evidence=(_evidence(facts, row, alarm, change),),
+        reason=_reason(row, rule, version, change, previous),
+        evidence=(_evidence(place, row, version, change),),
         model_version=version.model_version,
         to_version=previous if order == Order.ROLLBACK else None,
         segments=segments,
         hypothesis=f"more data and a better model for segment {segments[0]}"
         if mixed and segments
         else "",
-        compared=(_compared(row, rule, alarm),),
+        compared=(_compared(row, rule, version),),
         added=change.added if change is not None else (),
         came_with_version=came_with(version),
         units=version.judged,
@@ -55,34 +55,34 @@ def drift_finding(
     )
 
 
-def _compared(row: MetricRow, rule: Rule, alarm: Alarm) -> Compared:
+def _compared(row: MetricRow, rule: Rule, version: VersionWatch) -> Compared:
     """The metric per unit in the reference and since the suspicion began; of a metric with a limit
     the share beyond it.
     """
-    before, now = row.reference_bad / row.reference_count, _bad_rate(alarm)
+    before, now = row.reference_bad / row.reference_count, _bad_rate(version)
     if rule.how == BadWhen.RATE and not rule.upper:
         return Compared(row.metric, 1.0 - before, 1.0 - now, 1.0)
     return Compared(row.metric, before, now, -1.0)
 
 
-def _bad_rate(alarm: Alarm) -> float:
-    version = alarm.version
+def _bad_rate(version: VersionWatch) -> float:
     return (version.bad - version.window_bad) / max(1, version.judged - version.window_count)
 
 
-def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: MixChange | None) -> Evidence:
+def _evidence(
+    place: Provenance, row: MetricRow, version: VersionWatch, change: MixChange | None
+) -> Evidence:
     """The rate since the suspicion began, with a fixed-sample 95 % interval (Clopper-Pearson) to
     show its size.
     """
-    version = alarm.version
     count, bad = version.judged - version.window_count, version.bad - version.window_bad
     low = float(betaincinv(bad, count - bad + 1, 0.025)) if bad else 0.0
     high = float(betaincinv(bad + 1, count - bad, 0.975)) if bad < count else 1.0
     return Evidence(
-        topic=facts.topic,
-        partition=facts.partition,
+        topic=place.topic,
+        partition=place.partition,
         first_offset=version.window_offset,
-        last_offset=alarm.offset,
+        last_offset=place.offset,
         metric=row.metric,
         segment=row.segment if row.segment is not None else change.segment if change else None,
         estimate=bad / max(1, count),
@@ -95,13 +95,16 @@ def _evidence(facts: Facts, row: MetricRow, alarm: Alarm, change: MixChange | No
 
 
 def _reason(
-    row: MetricRow, rule: Rule, alarm: Alarm, change: MixChange | None, previous: str | None
+    row: MetricRow,
+    rule: Rule,
+    version: VersionWatch,
+    change: MixChange | None,
+    previous: str | None,
 ) -> str:
-    version = alarm.version
     where = f"{row.subject} {version.model_version}" + (
         f", segment {row.segment}" if row.segment is not None else ""
     )
-    sentence = f"{where}: {_moved(row, rule, alarm)} ({odds(version.log_e, 'e-detector')})"
+    sentence = f"{where}: {_moved(row, rule, version)} ({odds(version.log_e, 'e-detector')})"
     if row.thin > 1:
         sentence += f"; each {_ordinal(row.thin)} record judged: values follow each other"
     if change is not None and change.is_mix:
@@ -117,8 +120,7 @@ def _reason(
     return f"{sentence}: {f'roll back to {previous}' if previous else 'retrain'}"
 
 
-def _moved(row: MetricRow, rule: Rule, alarm: Alarm) -> str:
-    version = alarm.version
+def _moved(row: MetricRow, rule: Rule, version: VersionWatch) -> str:
     count, bad = version.judged - version.window_count, version.bad - version.window_bad
     before, after, what, moved = (
         row.reference_bad / row.reference_count,

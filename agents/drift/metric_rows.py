@@ -4,10 +4,9 @@ mix.
 
 from dataclasses import replace
 
-from agents.statistics.e_detector import empty_carry
 from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
+from state.metrics_table import is_barred
 from state.partition.drift_tables import DriftTables
-from state.storage.table import row_key
 
 
 def restart(tables: DriftTables, command: CommandRow, made: str | None) -> str:
@@ -46,7 +45,7 @@ def put(row: MetricRow, tables: DriftTables) -> None:
     are looked at.
     """
     tables.metrics.put(row)
-    tables.rules_applied.pop(row_key(row.subject, row.metric), None)
+    tables.forget_rule(row.subject, row.metric)
 
 
 def serves(tables: DriftTables, subject: str, version: str | None) -> bool:
@@ -68,7 +67,7 @@ def served(row: MetricRow, version: str) -> MetricRow:
     """
     versions = tuple(
         replace(v, finding_id="", asked=Order.NONE, learned=0)
-        if barred(v)
+        if is_barred(v)
         else replace(_again(v), learned=0)
         for v in row.versions
     )
@@ -84,7 +83,7 @@ def _answered(row: MetricRow, command: CommandRow, made: str | None, is_served: 
         assert made is not None, "no version is named"
         return served(row, made) if is_served else replace(row, awaits_version=made)
     versions = tuple(
-        _again(v) if v.model_version == name or not barred(v) else v for v in row.versions
+        _again(v) if v.model_version == name or not is_barred(v) else v for v in row.versions
     )
     versions = tuple(replace(v, learned=0) for v in versions)
     what = f"made {name} anew" if made else "names no version that it made"
@@ -117,13 +116,6 @@ def _said(command: CommandRow, made: str | None, metrics: list[str]) -> str:
     )
 
 
-def barred(version: VersionWatch) -> bool:
-    """Found bad and not answered yet, or rolled back: its records are neither judged nor learned
-    from.
-    """
-    return version.rolled_back or version.state == State.HARM
-
-
 def learning_anew(row: MetricRow) -> MetricRow:
     """The whole after a shift of its mix: its reference fills again, in the mix that is; segments
     keep theirs.
@@ -132,7 +124,7 @@ def learning_anew(row: MetricRow) -> MetricRow:
     """
     versions = tuple(
         v
-        if barred(v) and v.asked != Order.IMPROVE
+        if is_barred(v) and v.asked != Order.IMPROVE
         else replace(v, carry=(), state=State.WAIT, log_e=0.0, learned=0)
         for v in row.versions
     )
@@ -163,6 +155,19 @@ def _out(version: VersionWatch) -> VersionWatch:
     return replace(version, finding_id="", asked=Order.NONE, rolled_back=True, tries=0, again_at=-1)
 
 
+def version_of(row: MetricRow, name: str) -> VersionWatch | None:
+    """A version's part of a row; None where it has none."""
+    return next((one for one in row.versions if one.model_version == name), None)
+
+
+def with_version(row: MetricRow, version: VersionWatch) -> MetricRow:
+    """The row with a version's part of it in the place of the one before."""
+    versions = tuple(
+        version if one.model_version == version.model_version else one for one in row.versions
+    )
+    return replace(row, versions=versions)
+
+
 def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:
     return MetricRow(
         subject=subject,
@@ -181,7 +186,8 @@ def empty_row(subject: str, metric: str, segment: str | None) -> MetricRow:
     )
 
 
-def first_seen(name: str, offset: int, occurred_at: int) -> VersionWatch:
+def first_seen(name: str, offset: int, occurred_at: int, now: int) -> VersionWatch:
+    """A version as its first record comes, before that is counted. now: the broker's clock, ms."""
     return VersionWatch(
         model_version=name,
         count=0,
@@ -206,20 +212,5 @@ def first_seen(name: str, offset: int, occurred_at: int) -> VersionWatch:
         log_e=0.0,
         state=State.WAIT,
         first_at=occurred_at,
-    )
-
-
-def begun(version: VersionWatch, judged: int, bad: int, offset: int) -> VersionWatch:
-    """The version as its watch begins."""
-    return replace(
-        version,
-        start_count=judged,
-        start_bad=bad,
-        carry=tuple(empty_carry().tolist()),
-        floor=0.0,
-        window_count=judged,
-        window_bad=bad,
-        window_offset=offset,
-        log_e=0.0,
-        state=State.OK,
+        seen_at=now,
     )

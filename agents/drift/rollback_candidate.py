@@ -2,8 +2,8 @@
 
 from collections.abc import Set
 
-from agents.drift.metric_rows import barred
 from schemas.records import MetricRow, VersionWatch
+from state.metrics_table import is_barred
 
 
 def came_with(version: VersionWatch) -> bool:
@@ -34,7 +34,7 @@ def sound_before(
         one
         for one in row.versions
         if one.first_offset < began
-        and not barred(one)
+        and not is_barred(one)
         and one.model_version not in bad_elsewhere
         and _proved(one) >= sound_count
     ]

@@ -35,6 +35,7 @@ class Rule:
     references: tuple[Reference, ...]
     margin: float = 0.0  # relative: what is within it of a constant is no harm
     is_count: bool = False  # a goal or guardrail that has no bad units
+    is_rate: bool = False  # its sums are counts of units, whether or not it is watched
 
     @staticmethod
     def of(spec: MetricSpec, policy: Policy) -> "Rule":
@@ -48,6 +49,7 @@ class Rule:
             tuple(one for one in policy.references if one.metric == spec.name),
             spec.margin,
             spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.kind == MetricKind.COUNT,
+            spec.kind == MetricKind.RATE,
         )
 
     @property

@@ -5,7 +5,6 @@ for itself.
 from math import ceil, isfinite, log, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.core.batch import Floats
 from agents.statistics.autocorrelation import lag_1
@@ -39,10 +38,6 @@ def limit_of(values: Floats, upper: bool, margin: float) -> float:
         tied = len(ordered) - len(better)
         limit = float(better[-1]) if tied <= _TIED * len(ordered) else limit + margin * abs(limit)
     return min(limit, _LARGEST) if upper else -min(limit, _LARGEST)
-
-
-def beyond(values: Floats, limit: float, upper: bool) -> NDArray[np.bool_]:
-    return np.asarray(values > limit if upper else values < limit)
 
 
 def stated(limit: float | None) -> float | None:

@@ -2,6 +2,8 @@
 look like calm.
 """
 
+from dataclasses import replace
+
 from agents.core.batch import Finding
 from agents.drift.rule import BadWhen, Rule
 from agents.drift.thinning_and_limits import NOT_TO_BE_THINNED, THIN_MAX
@@ -41,6 +43,14 @@ def why_unjudged(row: MetricRow, rule: Rule) -> str:
     return ""
 
 
+def with_silence(row: MetricRow, rule: Rule) -> MetricRow:
+    """The row with why it cannot be judged; since when stands in the whole alone."""
+    why = why_unjudged(row, rule)
+    if why == row.unjudged:
+        return row
+    return replace(row, unjudged=why, unjudged_at=row.unjudged_at if why else -1)
+
+
 def is_mended(row: MetricRow, rule: Rule) -> bool:
     """Whether the policy has been given what a metric lacked: it begins anew."""
     if not row.unjudged or rule.how == BadWhen.NOT:
@@ -52,11 +62,10 @@ def is_mended(row: MetricRow, rule: Rule) -> bool:
     return all_bad and stated is not None and rule.bad_of(stated) <= _WORST * stated.count
 
 
-def silent_finding(row: MetricRow, at: int) -> Finding:
+def silent_finding(row: MetricRow) -> Finding:
     """Returns the finding that a metric cannot be judged; told once until it can."""
     return missing_finding(
         row,
-        at,
         name="unjudged",
         rule="a metric that cannot be judged",
         reason=f"{row.subject}: {row.metric} is not judged: {row.unjudged}",
@@ -64,15 +73,14 @@ def silent_finding(row: MetricRow, at: int) -> Finding:
 
 
 def missing_finding(
-    row: MetricRow, at: int, *, name: str, rule: str, reason: str, version: str | None = None
+    row: MetricRow, *, name: str, rule: str, reason: str, version: str | None = None
 ) -> Finding:
     """Returns a finding of data that are missing for a judgement of a metric, or of one version.
 
-    at: position of the record in the facts. name: what sets it apart from other findings of the
-    record and the metric.
+    name: what sets it apart from other findings of the record and the metric.
     """
     return Finding(
-        at=at,
+        at=0,
         agent="watch",
         ordinal=f"{row.metric}|{name}",
         verdict=Verdict.MISSING,

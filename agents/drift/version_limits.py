@@ -4,12 +4,10 @@ nor without a word.
 
 from dataclasses import replace
 
-import numpy as np
-
-from agents.core.batch import Facts, Finding, Ints
-from agents.drift.metric_rows import barred
+from agents.core.batch import Finding
 from agents.drift.unjudged_metrics import missing_finding
 from schemas.records import MetricRow, VersionWatch
+from state.metrics_table import is_barred
 
 VERSIONS_KEPT = 8  # always: a rollback needs the one before; more tell a person what happened
 VERSIONS_MAX = 64  # that serve at once; a row of so many takes some 15 KB, written with each commit
@@ -21,15 +19,8 @@ FEW_IDLE_MS = 3_600_000
 def may_go(version: VersionWatch, now: int) -> bool:
     """Whether a version leaves its row where another needs the room."""
     idle_ms = now - version.seen_at
-    hardly_seen = version.count < FEW and not barred(version)
+    hardly_seen = version.count < FEW and not is_barred(version)
     return idle_ms >= IDLE_MS or (hardly_seen and idle_ms >= FEW_IDLE_MS)
-
-
-def is_full(row: MetricRow | None, now: int) -> bool:
-    """Whether there is no room for another version, and none by this moment."""
-    if row is None or len(row.versions) < VERSIONS_MAX:
-        return False
-    return not any(may_go(version, now) for version in row.versions)
 
 
 def with_room(row: MetricRow, now: int) -> MetricRow:
@@ -47,28 +38,12 @@ def with_room(row: MetricRow, now: int) -> MetricRow:
     )
 
 
-def has(row: MetricRow, name: str) -> bool:
-    return any(one.model_version == name for one in row.versions)
-
-
-def newcomers(row: MetricRow | None, version: Ints, names: list[str]) -> Ints:
-    """The positions of the first records of versions that a row does not know, ascending; version:
-    (n,) codes.
-    """
-    known = {one.model_version for one in row.versions} if row else set()
-    _, first = np.unique(version, return_index=True)
-    return np.array(
-        [at for at in np.sort(first).tolist() if names[version[at]] not in known], np.int64
-    )
-
-
-def crowded_finding(facts: Facts, row: MetricRow, name: str, at: int) -> Finding:
+def crowded_finding(row: MetricRow, name: str) -> Finding:
     """Returns the finding that a version is not judged, because too many serve; told once until
     there is room again.
     """
     return missing_finding(
         row,
-        at,
         name="crowded",
         rule="more versions than are watched at once",
         reason=(

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from agents.core.command_outcome import End, EndedHow
 from agents.core.provenance import Provenance
-from agents.drift.metric_rows import barred, put, watched_anew
+from agents.drift.metric_rows import put, watched_anew, with_version
 from schemas.records import CommandRow, MetricRow, Policy, VersionWatch
+from state.metrics_table import is_barred
 from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
 
@@ -45,7 +46,7 @@ def ended(
                     if wait_ms
                     else replace(watched_anew(found), again_at=place.now + FORGOTTEN_MS)
                 )
-            metric = _with(metric, found)
+            metric = with_version(metric, found)
             put(metric, tables)
             _plan(metric, tables)
     return found
@@ -70,10 +71,12 @@ def due(key: str, place: Provenance, tables: DriftTables) -> str | None:
     for version in row.versions:
         if not 0 <= version.again_at <= place.now:
             continue
-        if barred(version):
-            row = _with(row, replace(watched_anew(version), again_at=place.now + FORGOTTEN_MS))
+        if is_barred(version):
+            row = with_version(
+                row, replace(watched_anew(version), again_at=place.now + FORGOTTEN_MS)
+            )
         else:
-            row = _with(row, replace(version, tries=0, again_at=-1))
+            row = with_version(row, replace(version, tries=0, again_at=-1))
     put(row, tables)
     _plan(row, tables)
     return row.subject
@@ -97,13 +100,6 @@ def rebuild(tables: DriftTables) -> None:
     tables.rewatches.rebuild(())
     for row in tables.metrics.rows():
         _plan(row, tables)
-
-
-def _with(row: MetricRow, version: VersionWatch) -> MetricRow:
-    versions = tuple(
-        version if one.model_version == version.model_version else one for one in row.versions
-    )
-    return replace(row, versions=versions)
 
 
 def _plan(row: MetricRow, tables: DriftTables) -> None:

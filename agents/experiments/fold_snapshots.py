@@ -12,28 +12,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
-from agents.core.batch import Facts, Finding, Ints
+from agents.core.batch import Finding
 from agents.core.policies import EXPOSURE
-from agents.experiments.arms.arms import open_arm
-from agents.experiments.evidence.looks import looks_of
-from agents.experiments.late_results import count_late, count_mixed, heard, late_of
-from agents.experiments.plan.name_limits import crowded
+from agents.core.provenance import Provenance
+from agents.experiments.arms.arms import Key, compared_with, group_of
+from agents.experiments.arms.opening import names_of, row_of
+from agents.experiments.evidence.look import look
+from agents.experiments.late_results import heard
 from agents.experiments.plan.terms import Tally
-from agents.experiments.row_lookup import named
-from agents.experiments.totals.contributions import measure_of, senseless
-from agents.experiments.totals.running_totals import Running, group_of, totals_of
-from agents.experiments.totals.totals import Totals
-from agents.experiments.verdicts.crossings import look
-from agents.statistics.running_sums import bring_together
-from schemas.records import ExperimentRow, SnapshotPart, SnapshotRow
-from schemas.refusals import RefusedRecord
+from agents.experiments.verdicts.decide import decide, pairs_of
+from schemas.records import ExperimentResult, ExperimentRow, SnapshotPart, SnapshotRow
 from schemas.row_limits import SNAPSHOT_BYTES_MAX, bytes_of
-from state.arms_table import ARM_NAMES
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
-from state.storage.columnar_table import combine, hash_part
 from state.storage.table import row_key
 
 _PART_BYTES = (
@@ -43,41 +35,19 @@ _PART_BYTES = (
 # up
 WAITING = 16
 
-_Names = tuple[str, str, str, str, str | None]
 _Set = dict[tuple[str, str | None], SnapshotPart]  # by variant and segment
 
 
-def fold_snapshots(
-    facts: Facts, tables: ExperimentTables
-) -> tuple[list[Finding], list[RefusedRecord]]:
-    """Folds records that are all snapshots, one by one: there are few."""
-    findings: list[Finding] = []
-    refused: list[RefusedRecord] = []
-    for at in range(len(facts)):
-        one = facts.part(at, at + 1)
-        names = named(one)
-        measure = measure_of(one, tables, names.whole)
-        senseless_one = senseless(one, measure, snapshot=True)
-        count_mixed(one, tables, senseless_one)
-        if not senseless_one and not late_of(one, measure).any():
-            senseless_one = crowded(one, tables, names, measure.rows, [0]) or _oversized(
-                one, tables
-            )
-        refused += [replace(fault, index=at) for fault in senseless_one]
-        if not senseless_one and not count_late(one, tables, late_of(one, measure)):
-            findings += [replace(finding, at=at) for finding in _fold_one(one, tables)]
-    return findings, refused
-
-
-def _fold_one(one: Facts, tables: ExperimentTables) -> list[Finding]:
-    names = tuple(one.batch.column(name)[0].as_py() for name in ARM_NAMES[:5])
-    subject, experiment_id, metric, variant, segment = names
-    key = row_key(subject, experiment_id, metric)
-    row = tables.snapshots.get(key) or SnapshotRow(subject, experiment_id, metric, -1, 0, ())
-    part = _part(one, variant, segment)
+def fold_snapshot(
+    result: ExperimentResult, place: Provenance, appended: int, tables: ExperimentTables
+) -> list[Finding]:
+    """Takes in one snapshot, and judges the sets that it completes; appended: by the broker, ms."""
+    subject, experiment_id, metric, _ = names_of(result)
+    row = _row_of(result, tables) or SnapshotRow(subject, experiment_id, metric, -1, 0, ())
+    part = _part(result)
     over = tables.experiments.get(row_key(subject, experiment_id))
     # Of sets that are not complete no arm tells when they came.
-    if over is not None and (later := heard(over, int(one.now[0]))).leaves_at != over.leaves_at:
+    if over is not None and (later := heard(over, place.now)).leaves_at != over.leaves_at:
         tables.experiments.put(later)
     if part.occurred_at < row.applied_at:
         tables.snapshots.put(replace(row, ignored=row.ignored + 1))
@@ -86,22 +56,18 @@ def _fold_one(one: Facts, tables: ExperimentTables) -> list[Finding]:
         old for old in row.parts if (old.occurred_at, old.variant, old.segment) != _place(part)
     ]
     tables.snapshots.put(_bounded(replace(row, parts=(*others, part))))
-    _open(tables, names, one)
+    _open(result, place, tables)
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     assert experiment is not None
-    rows, totals = _completed(tables, experiment, metric)
-    return _judge(one, tables, rows, totals) if len(rows) else []
+    rows, parts = _completed(tables, experiment, metric)
+    return _judge(tables, rows, parts, place, appended) if rows else []
 
 
-def _oversized(one: Facts, tables: ExperimentTables) -> list[RefusedRecord]:
-    """Whether the set that stands and this record's would be too large for the row that holds
-    them.
+def why_oversized(result: ExperimentResult, tables: ExperimentTables) -> tuple[str, str] | None:
+    """Why the set that stands and this snapshot's would be too large for the row that holds them;
+    None where they are not.
     """
-    subject, experiment_id, metric, variant, segment = (
-        one.batch.column(name)[0].as_py() for name in ARM_NAMES[:5]
-    )
-    row = tables.snapshots.get(row_key(subject, experiment_id, metric))
-    part = _part(one, variant, segment)
+    row, part = _row_of(result, tables), _part(result)
     moments = (row.applied_at, part.occurred_at) if row is not None else ()
     size = (
         sum(map(_size, (old for old in row.parts if old.occurred_at in moments)))
@@ -109,11 +75,15 @@ def _oversized(one: Facts, tables: ExperimentTables) -> list[RefusedRecord]:
         else 0
     )
     if size + _size(part) <= SNAPSHOT_BYTES_MAX:
-        return []
-    sentence = (
-        f"the arms and segments of one moment would take more than {SNAPSHOT_BYTES_MAX} bytes"
+        return None
+    return (
+        "TOO_MANY_PARTS",
+        f"the arms and segments of one moment would take more than {SNAPSHOT_BYTES_MAX} bytes",
     )
-    return [RefusedRecord(0, "TOO_MANY_PARTS", sentence)]
+
+
+def _row_of(result: ExperimentResult, tables: ExperimentTables) -> SnapshotRow | None:
+    return tables.snapshots.get(row_key(*names_of(result)[:3]))
 
 
 def _size(part: SnapshotPart) -> int:
@@ -124,18 +94,16 @@ def _place(part: SnapshotPart) -> tuple[int, str, str | None]:
     return part.occurred_at, part.variant, part.segment
 
 
-def _part(one: Facts, variant: str, segment: str | None) -> SnapshotPart:
-    squares = one.batch.column("sum_squares")[0].as_py()
-    count, total = int(one.ints("count")[0]), float(one.floats("sum")[0])
-    if squares is None and count == 1:
-        squares = total * total
-    occurred_at = int(one.ints("occurred_at")[0])
+def _part(result: ExperimentResult) -> SnapshotPart:
+    squares = result.sum_squares
+    if squares is None and result.count == 1:
+        squares = result.sum * result.sum
     return SnapshotPart(
-        occurred_at=occurred_at,
-        variant=variant,
-        segment=segment,
-        count=count,
-        sum=total,
+        occurred_at=result.occurred_at,
+        variant=result.variant,
+        segment=result.segment,
+        count=result.count,
+        sum=result.sum,
         sum_squares=squares,
     )
 
@@ -151,23 +119,24 @@ def _bounded(row: SnapshotRow) -> SnapshotRow:
     return replace(row, parts=kept, ignored=row.ignored + len(row.parts) - len(kept))
 
 
-def _open(tables: ExperimentTables, names: _Names, one: Facts) -> None:
+def _open(result: ExperimentResult, place: Provenance, tables: ExperimentTables) -> None:
     """Opens the rows that a snapshot will stand in: its arm, and its segment of it."""
-    for segment in dict.fromkeys((None, names[4])):
-        key = (*names[:4], segment, None)
-        hashed = combine([hash_part(pa.array([name], pa.string())) for name in key])
-        if tables.arms.find(hashed)[0] < 0:
-            moment = int(one.offsets[0]), int(one.ints("occurred_at")[0]), int(one.now[0])
-            row = open_arm(tables, int(hashed[0]), key, *moment)
+    for segment in dict.fromkeys((None, result.segment)):
+        key: Key = (*names_of(result), segment, None)
+        known = len(tables.arms)
+        row = row_of(key, result, place, tables)
+        if row == known:
             tables.arms.touch(np.array(group_of(tables, row)))
         if segment is None:
-            tables.silence.results(tables.arms.find(hashed), one.now)
+            tables.silence.hear(row, place.now)
 
 
 def _completed(
     tables: ExperimentTables, experiment: ExperimentRow, metric: str
-) -> tuple[Ints, Totals]:
-    """The rows of the sets that this snapshot completes, its exposure's first, and their totals."""
+) -> tuple[list[int], list[SnapshotPart]]:
+    """The rows of the sets that this snapshot completes, its exposure's first, and what stands for
+    each.
+    """
     rows: list[int] = []
     parts: list[SnapshotPart] = []
     index = _trial(tables, experiment)
@@ -192,7 +161,7 @@ def _completed(
         for (variant, segment), part in members.items():
             rows.append(index.of(name, segment, None)[variant])
             parts.append(part)
-    return np.array(rows, np.int64), _totals(tables, rows, parts)
+    return rows, parts
 
 
 def _trial(tables: ExperimentTables, experiment: ExperimentRow) -> ExperimentArms:
@@ -270,37 +239,58 @@ def _stands(
     tables: ExperimentTables, experiment: ExperimentRow, metric: str, members: _Set
 ) -> bool:
     """Whether these totals are in their rows already."""
-    index = _trial(tables, experiment)
-    rows = [index.of(metric, segment, None)[variant] for variant, segment in members]
-    new, old = _totals(tables, rows, list(members.values())), totals_of(tables, np.array(rows))
-    pairs = (
-        (new.count, old.count),
-        (new.hits, old.hits),
-        (new.total, old.total),
-        (new.squares, old.squares),
+    arms, index = tables.arms, _trial(tables, experiment)
+    return all(
+        _totals(tables, row, part)
+        == (
+            arms.count[row],
+            arms.hits[row],
+            arms.sum[row],
+            arms.sum_squares[row],
+            arms.missing_squares[row],
+        )
+        for (variant, segment), part in members.items()
+        for row in (index.of(metric, segment, None)[variant],)
     )
-    return all(np.array_equal(a, b) for a, b in pairs) and np.array_equal(new.missing, old.missing)
 
 
-def _totals(tables: ExperimentTables, rows: Sequence[int], parts: Sequence[SnapshotPart]) -> Totals:
-    tally = tables.arms.tally[np.array(rows, np.int64)]
-    count = np.array([part.count for part in parts], np.int64)
-    total = np.array([part.sum for part in parts])
-    squares = np.array([np.nan if part.sum_squares is None else part.sum_squares for part in parts])
-    counted = tally != Tally.MEAN
-    hits = np.where(counted, total, 0.0).astype(np.int64)
-    missing = np.isnan(squares) & np.isin(tally, (Tally.MEAN, Tally.COUNT))
-    squares = np.where(np.isnan(squares), 0.0, squares)
-    rate = tally == Tally.RATE
-    return Totals(count, hits, total, np.where(rate, hits, squares), missing)
+def _totals(
+    tables: ExperimentTables, row: int, part: SnapshotPart
+) -> tuple[int, int, float, float, bool]:
+    """(count, hits, sum, squares, whether the squares are missing) of a row at a snapshot."""
+    tally = tables.arms.tally[row]
+    missing = part.sum_squares is None and tally in (Tally.MEAN, Tally.COUNT)
+    hits = 0 if tally == Tally.MEAN else int(part.sum)
+    squares = float(hits) if tally == Tally.RATE else part.sum_squares or 0.0
+    return part.count, hits, part.sum, squares, missing
 
 
-def _judge(one: Facts, tables: ExperimentTables, rows: Ints, totals: Totals) -> list[Finding]:
-    """The one record brought all these totals at once."""
-    runs = bring_together(rows)
-    after = Running(runs, np.zeros(len(rows), np.int64), totals.take(runs.order))
-    looks, findings = looks_of(one, tables, after), list[Finding]()
-    if looks is not None:
-        findings = look(one, tables, after, looks)
-    after.store(tables, one)
-    return findings
+def _judge(
+    tables: ExperimentTables,
+    rows: list[int],
+    parts: Sequence[SnapshotPart],
+    place: Provenance,
+    appended: int,
+) -> list[Finding]:
+    """Puts the totals of whole sets into their rows: one record brought all of them at once."""
+    arms = tables.arms
+    pairs = sorted({pair for row in rows for pair in pairs_of(tables, row)})
+    before = {pair: _units(tables, pair) for pair in pairs}
+    for row, part in zip(rows, parts, strict=True):
+        count, hits, total, squares, missing = _totals(tables, row, part)
+        arms.count[row], arms.hits[row], arms.sum[row] = count, hits, total
+        arms.sum_squares[row], arms.missing_squares[row] = squares, missing
+        arms.applied_offset[row], arms.last_at[row] = place.offset, appended
+        arms.touch(np.array([row, *compared_with(tables, row)]))
+    proved = 0
+    for pair in pairs:
+        added = _units(tables, pair) - before[pair]
+        proved |= look(arms.records, tables.ramps.arrays, pair, added, place.offset)
+    if not proved:
+        return []
+    return decide(place, tables, int(arms.experiment_no[rows[0]]), pairs)
+
+
+def _units(tables: ExperimentTables, pair: int) -> int:
+    """Units of both arms of a pair."""
+    return int(tables.arms.count[pair] + tables.arms.count[tables.arms.control[pair]])

@@ -1,48 +1,33 @@
-"""Results that come from after the end of their experiment: they are counted, and nothing follows
-from them.
+"""Results that come from after the end of their experiment, and those of the other kind: they are
+counted, and nothing follows from them.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-import pyarrow as pa
-
-from agents.core.batch import Facts, Ints
-from agents.experiments.totals.contributions import MIXED_KINDS, Contributions
-from agents.experiments.totals.totals import Flags
-from schemas.records import ExperimentRow
-from schemas.refusals import RefusedRecord
+from agents.experiments.plan.frozen_plan import MetricPlan
+from schemas.records import ExperimentResult, ExperimentRow
 from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
 from state.storage.table import row_key
 
 
-def late_of(facts: Facts, measure: Contributions) -> Flags:
-    """Which records are of a moment at which their experiment judges no more, shape (n,)."""
-    return np.asarray(facts.ints("occurred_at") >= measure.ends_at)
+def is_late(result: ExperimentResult, terms: MetricPlan) -> bool:
+    """Whether a result is of a moment at which its experiment judges no more."""
+    return result.occurred_at >= terms.ends_at
 
 
-def count_mixed(facts: Facts, tables: ExperimentTables, refused: Iterable[RefusedRecord]) -> None:
-    """Counts records of the other kind with the experiments that refused them."""
-    at = [one.index for one in refused if one.reason == MIXED_KINDS]
-    for key, (n, last) in _by_experiment(facts, np.array(at, np.int64)).items():
-        row = tables.experiments.get(key)
-        if row is not None:
-            tables.experiments.put(heard(replace(row, mixed=row.mixed + n), int(facts.now[last])))
+def count_mixed(result: ExperimentResult, now: int, tables: ExperimentTables) -> None:
+    """Counts a record of the other kind with the experiment that refused it."""
+    row = tables.experiments.get(row_key(result.subject, result.experiment_id))
+    if row is not None:
+        tables.experiments.put(heard(replace(row, mixed=row.mixed + 1), now))
 
 
-def count_late(facts: Facts, tables: ExperimentTables, late: Flags) -> bool:
-    """Counts late records with their experiments; returns whether there are any."""
-    at = np.flatnonzero(late)
-    if not len(at):
-        return False
-    for key, (n, last) in _by_experiment(facts, at).items():
-        row = tables.experiments.get(key)
-        assert row is not None, f"{key} has an end and no row"
-        tables.experiments.put(heard(replace(row, late=row.late + n), int(facts.now[last])))
-    return True
+def count_late(result: ExperimentResult, now: int, tables: ExperimentTables) -> None:
+    """Counts a late record with its experiment."""
+    row = tables.experiments.get(row_key(result.subject, result.experiment_id))
+    assert row is not None, f"{result.experiment_id} has an end and no row"
+    tables.experiments.put(heard(replace(row, late=row.late + 1), now))
 
 
 def heard(row: ExperimentRow, now: int) -> ExperimentRow:
@@ -50,18 +35,3 @@ def heard(row: ExperimentRow, now: int) -> ExperimentRow:
     would begin anew.
     """
     return replace(row, leaves_at=rested(now)) if row.leaves_at >= 0 else row
-
-
-def _by_experiment(facts: Facts, at: Ints) -> dict[str, tuple[int, int]]:
-    """How many of these records, which ascend, are of each experiment, and which is the last of
-    them.
-    """
-    if not len(at):
-        return {}
-    columns = (
-        facts.batch.column(name).take(pa.array(at)).to_pylist()
-        for name in ("subject", "experiment_id")
-    )
-    names = list(zip(*columns, strict=True))
-    last = dict(zip(names, at.tolist(), strict=True))
-    return {row_key(*name): (n, last[name]) for name, n in Counter(names).items()}

@@ -14,7 +14,7 @@ from agents.commands.guards import PERSONS_RULE
 from agents.commands.ledger import CommandEffects, CommandLedger
 from agents.commands.lifecycle import WAITING
 from agents.commands.ordering import order
-from agents.core.batch import Facts, Finding
+from agents.core.batch import Finding
 from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
@@ -57,14 +57,17 @@ PRODUCTION = "production"
 _SIGNS = FAILURES | {Verdict.UNSTABLE}  # of what may follow
 
 
-def act(facts: Facts, finding: Finding, state: PartitionState) -> list[Output]:
-    """Everything that one finding asks for, in order."""
-    policy, at = policy_for(finding.subject, state.policies), finding.at
-    old = int(facts.now[at] - facts.appended[at]) > policy.max_age_ms
-    place = Provenance(facts.topic, facts.partition, int(facts.offsets[at]), int(facts.now[at]))
-    return _acted(
-        replace(finding, dry_run=old), place, int(facts.ints("occurred_at")[at]), state, policy
-    )
+def act(
+    finding: Finding, place: Provenance, appended: int, occurred_at: int, state: PartitionState
+) -> list[Output]:
+    """Everything that one finding asks for, in order.
+
+    place: of the record that proves it; appended, occurred_at: when it was, by the broker and by
+    its producer, ms.
+    """
+    policy = policy_for(finding.subject, state.policies)
+    old = place.now - appended > policy.max_age_ms
+    return _acted(replace(finding, dry_run=old), place, occurred_at, state, policy)
 
 
 def again(place: Provenance, state: PartitionState) -> list[Output]:

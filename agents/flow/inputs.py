@@ -7,27 +7,19 @@ from operator import attrgetter
 from typing import Any
 
 from agents.commands import approvals, budget
-from agents.core.batch import Facts
-from agents.drift import fold_metrics
-from agents.experiments import fold_observations
 from agents.failures.patterns import fold_facts as patterns
-from agents.flow import command_effects, findings, handlers
-from agents.flow.ingress import ColumnarInput, Input
+from agents.flow import command_effects, findings, fold_metrics, fold_results, handlers
+from agents.flow.ingress import BatchInput, Input
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
 from schemas import catalog
-from schemas.validation import results_and_metrics, specs_and_policies
+from schemas.validation import specs_and_policies
 from schemas.validation.requests_and_recommendations import (
     check_outcome,
     check_recommendation,
     check_request,
     check_review,
 )
-from state.partition.drift_tables import DriftTables
-
-
-def _remember_nothing(_facts: Facts, _tables: DriftTables) -> None:
-    """The ids are all that is to be known again."""
 
 
 def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
@@ -36,20 +28,18 @@ def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
 
 
 _SUBJECT, _AGENT, _TENANT = attrgetter("subject"), attrgetter("agent_id"), attrgetter("tenant")
-_COLUMNAR: tuple[ColumnarInput[Any], ...] = (
-    ColumnarInput(
+_HIGH_VOLUME: tuple[BatchInput, ...] = (
+    BatchInput(
         catalog.RESULTS,
-        results_and_metrics.check_results,
-        fold_observations.fold,
-        fold_observations.remember,
-        lambda state: state.experiments,
+        fold_results.fold_results,
+        fold_results.remember_results,
+        fold_results.admitted_results,
     ),
-    ColumnarInput(
+    BatchInput(
         catalog.METRICS,
-        results_and_metrics.check_metrics,
-        fold_metrics.fold,
-        _remember_nothing,
-        lambda state: state.drift,
+        fold_metrics.fold_metrics,
+        fold_metrics.remember_metrics,
+        fold_metrics.admitted_metrics,
     ),
 )
 _BY_RECORD: tuple[Input[Any, Any], ...] = (
@@ -121,13 +111,13 @@ _BY_RECORD: tuple[Input[Any, Any], ...] = (
     Input(catalog.ADVICE, _SUBJECT, _no_check, findings.follow, lambda state: state),
     Input(catalog.TICKS, str, _no_check, handlers.ticked, lambda state: state, is_new=True),
 )
-_ALL: tuple[Input[Any, Any] | ColumnarInput[Any], ...] = (*_COLUMNAR, *_BY_RECORD)
-INPUTS_BY_TOPIC: Mapping[str, Input[Any, Any] | ColumnarInput[Any]] = {
+_ALL: tuple[Input[Any, Any] | BatchInput, ...] = (*_HIGH_VOLUME, *_BY_RECORD)
+INPUTS_BY_TOPIC: Mapping[str, Input[Any, Any] | BatchInput] = {
     source.topic: source for source in _ALL
 }
 assert set(INPUTS_BY_TOPIC) == set(catalog.INPUTS), "each input of the catalog is registered once"
 
 
 def is_columnar(topic: str) -> bool:
-    """Returns whether an input is folded a slice at once, not record by record."""
-    return isinstance(INPUTS_BY_TOPIC[topic], ColumnarInput)
+    """Returns whether an input is folded by a compiled loop."""
+    return not isinstance(INPUTS_BY_TOPIC[topic], Input)

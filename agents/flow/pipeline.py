@@ -5,7 +5,6 @@ The agents run on the slice one after the other, and none reads a table that one
 feedback comes back as an input record.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from agents.alerts import raising
 from agents.alerts.alert_metrics import check_policy
 from agents.commands import budget, ledger
 from agents.core import known_subjects
-from agents.core.batch import Ints, Served, Slice
+from agents.core.batch import Ints, Slice
 from agents.core.effects import Effects, Output, Refusal
 from agents.core.provenance import Provenance
 from agents.drift import watched_anew
@@ -23,12 +22,9 @@ from agents.experiments.oversight import periodic_checks
 from agents.experiments.verdicts import reopening
 from agents.experiments.verdicts.published_rows import refresh as refresh_arms
 from agents.failures import followups
-from agents.failures.followups import serving
 from agents.failures.patterns import fold_facts as patterns
-from agents.flow.findings import act
-from agents.flow.ingress import BatchFates, ColumnarInput, Input, admit_columns, admit_record
+from agents.flow.ingress import BatchFates, BatchInput, Input, admit_record
 from agents.flow.inputs import INPUTS_BY_TOPIC
-from agents.flow.newcomers import admitted, meet, strangers
 from agents.flow.row_removal import rebuild_subjects
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
@@ -51,8 +47,8 @@ def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
     """Folds a slice; `tables` change, the slice does not."""
     now, fates, outputs = _running_now(piece, state.now), BatchFates(), list[Output]()
     source = INPUTS_BY_TOPIC[piece.topic]
-    if isinstance(source, ColumnarInput):
-        _fold_columns(piece, source, state, codec, now, fates, outputs)
+    if isinstance(source, BatchInput):
+        outputs = source.fold(piece, now, state, codec, fates)
     else:
         _fold_records(piece, source, state, codec, now, fates, outputs)
     state.experiments.index.let_go()
@@ -151,11 +147,9 @@ def _rebuild_silence(experiments: ExperimentTables, drift: DriftTables, now: int
 def remember(piece: Slice, state: PartitionState, codec: Codec) -> None:
     """Takes in the ids of a slice that was folded before a restart, and nothing else of it."""
     source = INPUTS_BY_TOPIC[piece.topic]
-    if isinstance(source, ColumnarInput):
+    if isinstance(source, BatchInput):
         now = _running_now(piece, state.now)
-        facts = admit_columns(piece, source, state.ingress, codec, now, BatchFates())
-        if len(facts):
-            source.remember(facts, source.tables(state))
+        source.remember(piece, now, state.ingress, state.experiments, codec)
         return
     for at in range(len(piece.records)):
         admit_record(piece, at, source, state.ingress, codec, BatchFates())
@@ -164,9 +158,8 @@ def remember(piece: Slice, state: PartitionState, codec: Codec) -> None:
 def admitted_offsets(piece: Slice, memory: IngressMemory, codec: Codec) -> list[int]:
     """The offsets of the records of a slice that are let in; their ids are known from then on."""
     source = INPUTS_BY_TOPIC[piece.topic]
-    if isinstance(source, ColumnarInput):
-        facts = admit_columns(piece, source, memory, codec, piece.append_times, BatchFates())
-        return [int(offset) for offset in facts.offsets]
+    if isinstance(source, BatchInput):
+        return source.admitted(piece, memory, codec)
     let_in = (
         at
         for at in range(len(piece.records))
@@ -205,39 +198,3 @@ def _fold_records(
             continue
         fates.applied += 1
         outputs += found
-
-
-def _fold_columns(
-    piece: Slice,
-    source: ColumnarInput[Any],
-    state: PartitionState,
-    codec: Codec,
-    now: Ints,
-    fates: BatchFates,
-    outputs: list[Output],
-) -> None:
-    """Folds a high-volume input, a slice at once."""
-    met = admit_columns(piece, source, state.ingress, codec, now, fates)
-    facts, turned_away = admitted(
-        met,
-        state.subjects,
-        lambda some: source.fold(some, source.tables(state.without_rows()))[1],
-    )
-    fates.refused += [replace(one, index=int(met.index[one.index])) for one in turned_away]
-    if not len(facts):
-        return
-    strange = strangers(facts, state.subjects)
-    findings, senseless = source.fold(facts, source.tables(state))
-    meet(strange, facts, (one.index for one in senseless), state.subjects)
-    subjects = facts.batch.column("subject").unique().to_pylist()
-    state.experiments.silence.subjects(subjects, int(facts.now[-1]))
-    fates.refused += [replace(one, index=int(facts.index[one.index])) for one in senseless]
-    fates.applied += len(facts) - len(senseless)
-    for found in findings:
-        if isinstance(found, Served):
-            place = Provenance(
-                facts.topic, facts.partition, int(facts.offsets[found.at]), int(facts.now[found.at])
-            )
-            serving(found.subject, found.version, place, state.failures)
-        else:
-            outputs += act(facts, found, state)

@@ -6,20 +6,22 @@ New England Journal of Statistics in Data Science 2023, arXiv:2203.03532. Shirya
 average while nothing changes.
 """
 
-from dataclasses import dataclass
+from math import exp, inf, log
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-Ints = NDArray[np.int64]
+from agents.statistics.scalars import log_added
+from schemas.compiled import compiled
+
 Floats = NDArray[np.float64]
 
-ODDS = np.array(
-    [1.3, 1.5, 2.0, 4.0]
-)  # alternatives: the odds of a bad unit of the reference times these
+# Alternatives: the odds of a bad unit of the reference times these.
+ODDS = (1.3, 1.5, 2.0, 4.0)
 SUSPICION = 1  # the alternative (1.5) whose likelihood ratio dates the start of a change
 CONFIDENCE = 0.95  # with which the reference's rate is below the bound used in its place
+OF_BAD, OF_GOOD = 0, 1  # rows of the alternatives
 
 
 def upper_bound(bad: int, count: int) -> float:
@@ -30,61 +32,43 @@ def upper_bound(bad: int, count: int) -> float:
     return min(max(bound, 1e-9), 1.0 - 1e-9)
 
 
-@dataclass(frozen=True, slots=True)
-class Alternatives:
-    """log likelihood ratio of one bad and of one good unit under each alternative, shape (j,)."""
-
-    of_bad: Floats
-    of_good: Floats
-
-    @staticmethod
-    def against(rate: float) -> "Alternatives":
-        odds = ODDS * rate / (1.0 - rate)
-        shifted = odds / (1.0 + odds)
-        return Alternatives(np.log(shifted / rate), np.log((1.0 - shifted) / (1.0 - rate)))
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """The detector after each of m records: log R (m,), the carry (m, j), the suspicion's ratio
-    (m,).
-    """
-
-    log_r: Floats
-    carry: Floats
-    suspicion: Floats
+def alternatives_to(rate: float) -> Floats:
+    """log likelihood ratio of one bad and of one good unit under each alternative, shape (2, j)."""
+    odds = np.array(ODDS) * rate / (1.0 - rate)
+    shifted = odds / (1.0 + odds)
+    return np.stack([np.log(shifted / rate), np.log((1.0 - shifted) / (1.0 - rate))])
 
 
 def empty_carry() -> Floats:
+    """The detector before the first record, shape (j,)."""
     return np.full(len(ODDS), -np.inf)
 
 
-def scan(
-    alternatives: Alternatives,
-    bad: Ints,
-    count: Ints,
-    bad_before: int,
-    count_before: int,
-    carry: Floats,
-) -> Scan:
-    """Runs over records with running totals `bad` and `count` since the watch began, from those
-    before and the carry.
+@compiled
+def advance(
+    alternatives: Floats, carry: Floats, bad: int, good: int, bad_before: int, good_before: int
+) -> float:
+    """log R after one record that brought the units since the watch began from those before to
+    `bad` and `good`.
 
-    With L_t the log likelihood ratio of the totals, log R_t = L_t + A_t, A_t = logaddexp(A_{t-1},
-    -L_{t-1}). L comes from whole numbers and A is added up in the order of the log, so a cut
-    between two records changes nothing.
+    alternatives: (2, j). carry: (j,), A_{t-1}, which becomes A_t. With L_t the log likelihood ratio
+    of the totals, log R_t = L_t + A_t, A_t = log(exp(A_{t-1}) + exp(-L_{t-1})). L comes from whole
+    numbers and A is added up in the order of the log, so a stop between two records changes
+    nothing.
     """
-    at_each = _ratios(alternatives, bad, count)
-    before = np.vstack(
-        [_ratios(alternatives, np.array([bad_before]), np.array([count_before])), at_each[:-1]]
-    )
-    added = np.logaddexp.accumulate(np.vstack([carry, -before]), axis=0)[1:]
-    log_r = np.logaddexp.reduce(at_each + added, axis=1) - np.log(len(ODDS))
-    return Scan(log_r, added, at_each[:, SUSPICION])
+    most = -inf
+    for j in range(len(carry)):
+        carry[j] = log_added(carry[j], -log_ratio(alternatives, j, bad_before, good_before))
+        most = max(most, log_ratio(alternatives, j, bad, good) + carry[j])
+    mean = 0.0
+    for j in range(len(carry)):
+        mean += exp(log_ratio(alternatives, j, bad, good) + carry[j] - most) / len(carry)
+    return most + log(mean)
 
 
-def _ratios(alternatives: Alternatives, bad: Ints, count: Ints) -> Floats:
-    good = (count - bad).astype(float)
-    return np.asarray(
-        bad.astype(float)[:, None] * alternatives.of_bad + good[:, None] * alternatives.of_good
-    )
+@compiled
+def log_ratio(alternatives: Floats, j: int, bad: int, good: int) -> float:
+    """log of the likelihood of the units under the j-th alternative over that of the reference's
+    rate.
+    """
+    return float(bad * alternatives[OF_BAD, j] + good * alternatives[OF_GOOD, j])

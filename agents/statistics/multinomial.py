@@ -6,125 +6,170 @@ whatever the base rate does. The one-sided form cuts the prior to the harmful si
 never adds up to a proof of harm.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betaincc, betaln
+from math import exp, inf, isfinite, isnan, log, log1p, sqrt
 
-Floats = NDArray[np.float64]
+from agents.statistics.scalars import log_added
+from agents.statistics.special import betaincc, betaln
+from schemas.compiled import compiled
 
-CONCENTRATIONS = (
-    10.0,
-    100.0,
-)  # priors suited to a doubling and to a fifth; the mean of e-values is an e-value
+Priors = tuple[float, float]  # the mass above a share of each of the two
+
+# Priors suited to a doubling and to a fifth; the mean of e-values is an e-value.
+CONCENTRATIONS = (10.0, 100.0)
 WEIGHTS = (0.8, 0.2)  # of the two: the larger a harm, the sooner it must be found
 NEWTONS = 10  # steps to an edge; each doubles the digits that are right
-NO_EVIDENCE = (
-    -700.0
-)  # log e where the mass on the harmful side underflows: e = 0 for every purpose, and finite
+# log e where the mass on the harmful side underflows: e = 0 for every purpose, and finite.
+NO_EVIDENCE = -700.0
 SPLIT_CONCENTRATION = (
     200.0  # suited to five points off an even split; 1 000 finds them a third later
 )
 
 
-def log_e_one_sided(x: Floats, y: Floats, rho: Floats, least: Floats) -> Floats:
-    """log e that the share of `x` is above `rho`; x of the suspected arm, y of the other, all shape
-    (n,).
+@compiled
+def log_e_one_sided(
+    x: float, y: float, rho: float, priors: Priors, least_above: float, least_below: float
+) -> tuple[float, float]:
+    """log e that the share of `x` among x + y counted events is above `rho`, and that it is below;
+    priors: `prior_masses` of rho, which take as long to find as all the rest.
 
-    Exact where it may reach `least`; elsewhere an upper bound that stays below it, because the mass
-    of a Beta costs ten times all the rest and most moments prove nothing.
+    Both are exact where one may reach its least; elsewhere each is an upper bound that stays below
+    it, because the mass of a Beta costs a hundred times all the rest and most moments prove
+    nothing: no mixture of alternatives on one side beats the best of them.
     """
-    each = [_one_sided_parts(x, y, rho, k) for k in CONCENTRATIONS]
-    bound = _mixed([two_sided - prior for two_sided, prior in each])
-    exact = np.flatnonzero(bound >= least)
-    if len(exact):
-        x, y, rho = x[exact], y[exact], rho[exact]
-        cut = [
-            _with_mass(
-                two_sided[exact] - prior[exact], betaincc(k * rho + x, k * (1.0 - rho) + y, rho)
-            )
-            for k, (two_sided, prior) in zip(CONCENTRATIONS, each, strict=True)
-        ]
-        bound[exact] = _mixed(cut)
-    return bound
+    above = x * (1.0 - rho) > y * rho
+    best = highest_log_ratio(x, y, rho, least_above if above else least_below)
+    bound_above, bound_below = (best, 0.0) if above else (0.0, best)
+    if bound_above < least_above and bound_below < least_below:
+        return bound_above, bound_below
+    return _log_e_one_sided(x, y, rho, priors)
 
 
+@compiled
+def highest_log_ratio(x: float, y: float, rho: float, least: float) -> float:
+    """log of the likelihood of the observed share over that of `rho`; below `least` an upper bound
+    of it, Pearson's chi-squared, which takes no logarithm.
+    """
+    events = x + y
+    if events == 0.0:
+        return 0.0
+    excess = x - events * rho
+    chi_squared = excess * excess / (events * rho * (1.0 - rho))
+    if chi_squared < least:
+        return chi_squared
+    log_ratio = 0.0
+    if x > 0.0:
+        log_ratio += x * log(x / (events * rho))
+    if y > 0.0:
+        log_ratio += y * log(y / (events * (1.0 - rho)))
+    return log_ratio
+
+
+@compiled
+def _log_e_one_sided(x: float, y: float, rho: float, priors: Priors) -> tuple[float, float]:
+    log_above, log_below = -inf, -inf
+    for prior in range(len(CONCENTRATIONS)):
+        k, log_weight = CONCENTRATIONS[prior], log(WEIGHTS[prior])
+        log_e = _log_e(x, y, rho, k)
+        above, below = _masses(k * rho + x, k * (1.0 - rho) + y, rho)
+        log_above = log_added(log_above, _cut(log_e, priors[prior], above) + log_weight)
+        log_below = log_added(log_below, _cut(log_e, 1.0 - priors[prior], below) + log_weight)
+    return log_above, log_below
+
+
+@compiled
+def prior_masses(rho: float) -> tuple[float, float]:
+    """The mass that each prior has above `rho`; a half where no share is stated."""
+    if not 0.0 < rho < 1.0:
+        return 0.5, 0.5
+    wide, narrow = CONCENTRATIONS
+    return (
+        _masses(wide * rho, wide * (1.0 - rho), rho)[0],
+        _masses(narrow * rho, narrow * (1.0 - rho), rho)[0],
+    )
+
+
+@compiled
+def _masses(a: float, b: float, rho: float) -> tuple[float, float]:
+    """The mass of Beta(a, b) above `rho` and below it, the smaller one to all of its digits."""
+    if a * (1.0 - rho) > b * rho or (a * (1.0 - rho) == b * rho and rho > 0.5):
+        below = betaincc(b, a, 1.0 - rho)
+        return 1.0 - below, below
+    above = betaincc(a, b, rho)
+    return above, 1.0 - above
+
+
+@compiled
+def _cut(log_e: float, before: float, mass: float) -> float:
+    """log e under a prior that is cut to one side, where it had the mass `before`."""
+    if not mass > 0.0:
+        return NO_EVIDENCE
+    cut = log_e - log(before) + log(mass)
+    return NO_EVIDENCE if cut < NO_EVIDENCE else cut
+
+
+@compiled
+def _log_e(x: float, y: float, rho: float, k: float) -> float:
+    a, b = k * rho, k * (1.0 - rho)
+    return betaln(a + x, b + y) - betaln(a, b) - x * log(rho) - y * log1p(-rho)
+
+
+@compiled
+def log_e_split(x: float, y: float, rho: float) -> float:
+    """log e that the share of `x` is not `rho`, either way."""
+    return _log_e(x, y, rho, SPLIT_CONCENTRATION)
+
+
+@compiled
 def edges(
-    x: Floats, y: Floats, rho: Floats, alpha: Floats, up: Floats, down: Floats
-) -> tuple[Floats, Floats]:
-    """The shares of `x` between which neither one-sided test rejects at its level alpha, shape
-    (n,).
+    x: float, y: float, rho: float, alpha: float, above: float, below: float
+) -> tuple[float, float]:
+    """The shares of `x` between which neither one-sided test rejects at its level alpha.
 
-    up, down: log e that the share is above and below rho. Their priors are fixed, so the same
+    above, below: log e that the share is above and below rho. Their priors are fixed, so the same
     evidence tests every share t: log e(t) = log e(rho) + x ln(rho / t) + y ln((1 - rho) / (1 - t)).
     An edge reaches rho when the test at rho reaches 1/alpha, so verdict and interval agree.
     """
-    level = -np.log(alpha) + _surprise(x, y, rho)
-    return _edge(x, y, level - up), 1.0 - _edge(y, x, level - down)
+    level = -log(alpha) + (-x * log(rho) - y * log1p(-rho))
+    return _edge(x, y, level - above), 1.0 - _edge(y, x, level - below)
 
 
-def _edge(x: Floats, y: Floats, reached: Floats) -> Floats:
-    """Where below x / (x + y) the surprise falls to `reached`, shape (n,); x / (x + y) where it
-    never does.
+@compiled
+def _edge(x: float, y: float, reached: float) -> float:
+    """Where below x / (x + y) the surprise falls to `reached`; x / (x + y) where it never does.
 
     Newton's steps on the logarithm of the share, along which the surprise is convex: from outside
     they never overshoot.
     """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        middle = np.log(x / (x + y))
-        at = np.minimum(-reached / x, middle)
-        for _ in range(NEWTONS):
-            share = np.exp(at)
-            left = -x * at - np.where(y > 0.0, y * np.log1p(-share), 0.0) - reached
-            at = np.minimum(
-                at
-                + np.maximum(left, 0.0) / (x - np.where(y > 0.0, y * share / (1.0 - share), 0.0)),
-                middle,
-            )
-            at = np.where(np.isnan(at), middle, at)
-    return np.where(x > 0.0, np.exp(at), 0.0)
+    if not x > 0.0:
+        return 0.0
+    middle = log(x / (x + y))
+    at = min(-reached / x, middle)
+    for _ in range(NEWTONS):
+        share = exp(at)
+        surprise, slope = -x * at, x
+        if y > 0.0:
+            surprise -= y * log1p(-share)
+            slope -= y * share / (1.0 - share)
+        following = at + max(surprise - reached, 0.0) / slope
+        if isnan(following) or following > middle:
+            following = middle
+        if following == at:
+            break
+        at = following
+    return exp(at)
 
 
-def _surprise(x: Floats, y: Floats, share: Floats) -> Floats:
-    return np.asarray(-x * np.log(share) - y * np.log1p(-share))
-
-
-def log_e_split(x: Floats, y: Floats, rho: Floats) -> Floats:
-    """log e that the share of `x` is not `rho`, either way, shape (n,)."""
-    return _log_e(x, y, rho, SPLIT_CONCENTRATION)
-
-
-def _log_e(x: Floats, y: Floats, rho: Floats, k: float) -> Floats:
-    a, b = k * rho, k * (1.0 - rho)
-    return np.asarray(betaln(a + x, b + y) - betaln(a, b) - x * np.log(rho) - y * np.log1p(-rho))
-
-
-def _one_sided_parts(x: Floats, y: Floats, rho: Floats, k: float) -> tuple[Floats, Floats]:
-    """The two-sided log e, and the log of the prior's mass above rho."""
-    shares, at = np.unique(rho, return_inverse=True)
-    prior = np.log(betaincc(k * shares, k * (1.0 - shares), shares))
-    return _log_e(x, y, rho, k), prior[at]
-
-
-def _with_mass(log_e: Floats, mass: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.where(mass > 0.0, np.maximum(log_e + np.log(mass), NO_EVIDENCE), NO_EVIDENCE)
-
-
-def _mixed(each: list[Floats]) -> Floats:
-    return np.asarray(np.logaddexp(each[0] + np.log(WEIGHTS[0]), each[1] + np.log(WEIGHTS[1])))
-
-
+@compiled
 def pooled_z(
-    hits: Floats, count: Floats, other_hits: Floats, other_count: Floats, several: NDArray[np.bool_]
-) -> Floats:
-    """The pooled z of two rates, positive where the first is higher; 0 where there is no variance,
-    shape (n,).
+    hits: float, count: float, other_hits: float, other_count: float, several: bool
+) -> float:
+    """The pooled z of two rates, positive where the first is higher; 0 where there is no variance.
 
     A unit has one hit at most, or `several`: then the variance is a Poisson count's.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pooled = (hits + other_hits) / (count + other_count)
-        variance = np.where(several, pooled, pooled * np.maximum(1.0 - pooled, 0.0))
-        se = np.sqrt(variance * (1.0 / count + 1.0 / other_count))
-        z = (hits / count - other_hits / other_count) / se
-    return np.where(np.isfinite(z), z, 0.0)
+    pooled = (hits + other_hits) / (count + other_count)
+    variance = pooled if several else pooled * max(1.0 - pooled, 0.0)
+    z = (hits / count - other_hits / other_count) / sqrt(
+        variance * (1.0 / count + 1.0 / other_count)
+    )
+    return z if isfinite(z) else 0.0

@@ -11,52 +11,51 @@ JSPI 2024, arXiv:2106.02693). It needs no variance and no burn-in, so it finds a
 once; ordinary effects a confidence sequence finds sooner.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betaln
+from math import isnan, log, log1p, sqrt
 
-Floats = NDArray[np.float64]
+from agents.statistics.special import betaln
+from schemas.compiled import compiled
 
 PART = 0.2  # of the level, beside the confidence sequence's; an outage proves itself at any level
-_NONE, _ALL = (
-    1e-300,
-    1.0 - 2.0**-53,
-)  # rates that stand for 0 and 1, so that no hits of a rate of 0 weigh nothing
+# Rates that stand for 0 and 1, so that no hits of a rate of 0 weigh nothing.
+_NONE, _ALL = 1e-300, 1.0 - 2.0**-53
 PRIOR = 0.18  # both parameters of each arm's beta prior
-LEAST, MOST = (
-    1e-3,
-    1e17,
-)  # of a multiplier; evidence of one nat against counts below 10^12 has it in between
+# Of a multiplier; evidence of one nat against counts below 10^12 has it in between.
+LEAST, MOST = 1e-3, 1e17
 HALVINGS = 32  # of its logarithm: to eight digits
 
 
-def log_e_above(x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
-    """log e that x hits of n units come of a higher rate than y of m, all shape (n,); n and m above
-    0.
+@compiled
+def log_e_above(x: float, n: float, y: float, m: float, least: float) -> float:
+    """log e that x hits of n units come of a higher rate than y of m; n and m above 0.
+
+    Where it cannot reach `least` an upper bound that stays below it: no mixture beats the best
+    rates, and of these an arm's divergence from the pooled rate is at most its chi-squared.
     """
+    bound = _chi_squared(x, n, y, m)
+    if bound < least:
+        return bound
     return mixture(x, n, y, m) - _null(x, n, y, m)
 
 
-def most_above(x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
-    """An upper bound of `log_e_above` without a logarithm, shape (n,): Pearson's chi-squared, 0
-    where x's rate is not higher.
-
-    No mixture beats the best rates, and of these an arm's divergence from the pooled rate is at
-    most its chi-squared.
-    """
+@compiled
+def _chi_squared(x: float, n: float, y: float, m: float) -> float:
+    """Pearson's chi-squared, 0 where x's rate is not higher."""
     pooled, above = (x + y) * (n + m - x - y), x * m - y * n
-    return np.where(above > 0.0, above * above * (n + m) / (n * m * np.maximum(pooled, 1.0)), 0.0)
+    return above * above * (n + m) / (n * m * max(pooled, 1.0)) if above > 0.0 else 0.0
 
 
-def mixture(x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
+@compiled
+def mixture(x: float, n: float, y: float, m: float) -> float:
     """log of the likelihood of both arms, averaged over their priors."""
     both = betaln(x + PRIOR, n - x + PRIOR) + betaln(y + PRIOR, m - y + PRIOR)
-    return np.asarray(both - 2.0 * betaln(PRIOR, PRIOR))
+    return both - 2.0 * betaln(PRIOR, PRIOR)
 
 
-def least_difference(x: Floats, n: Floats, y: Floats, m: Floats, level: Floats) -> Floats:
+@compiled
+def least_difference(x: float, n: float, y: float, m: float, level: float) -> float:
     """The least difference of the rates, x's minus y's, that is not rejected as too small at
-    evidence `level`, shape (n,).
+    evidence `level`.
 
     Of all rates with one difference the likeliest solve, for some multiplier k, x / p - (n - x) /
     (1 - p) = k and the same for the other arm with -k: two quadratic equations. Their likelihood
@@ -64,33 +63,39 @@ def least_difference(x: Floats, n: Floats, y: Floats, m: Floats, level: Floats) 
     reaches the level.
     """
     wanted = mixture(x, n, y, m) - level
-    low, high = np.full(len(x), LEAST), np.full(len(x), MOST)
+    low, high = LEAST, MOST
     for _ in range(HALVINGS):
-        middle = np.sqrt(low * high)
+        middle = sqrt(low * high)
         p, q = _restrained(x, n, middle), _restrained(y, m, -middle)
-        likelier = _likelihood(x, n, p) + _likelihood(y, m, q) > wanted
-        low, high = np.where(likelier, middle, low), np.where(likelier, high, middle)
+        if _likelihood(x, n, p) + _likelihood(y, m, q) > wanted:
+            low = middle
+        else:
+            high = middle
     # The end from inside: where the evidence has reached the level at no difference, it lies beyond
     # 0.
     return _restrained(x, n, low) - _restrained(y, m, -low)
 
 
-def _null(x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
+@compiled
+def _null(x: float, n: float, y: float, m: float) -> float:
     """log of the likelihood of the best rates where x's is not the higher one."""
-    pooled, above = (x + y) / (n + m), x * m > y * n
-    p, q = np.where(above, pooled, x / n), np.where(above, pooled, y / m)
-    return _likelihood(x, n, p) + _likelihood(y, m, q)
+    if x * m > y * n:
+        pooled = (x + y) / (n + m)
+        return _likelihood(x, n, pooled) + _likelihood(y, m, pooled)
+    return _likelihood(x, n, x / n) + _likelihood(y, m, y / m)
 
 
-def _likelihood(x: Floats, n: Floats, p: Floats) -> Floats:
-    return x * np.log(np.maximum(p, _NONE)) + (n - x) * np.log1p(-np.minimum(p, _ALL))
+@compiled
+def _likelihood(x: float, n: float, p: float) -> float:
+    return x * log(max(p, _NONE)) + (n - x) * log1p(-min(p, _ALL))
 
 
-def _restrained(x: Floats, n: Floats, k: Floats) -> Floats:
+@compiled
+def _restrained(x: float, n: float, k: float) -> float:
     """The p in [0, 1] with k p^2 - (k + n) p + x = 0, by the form of the root that cancels
     nothing.
     """
-    sum_, root = k + n, np.sqrt(np.maximum((k + n) ** 2 - 4.0 * k * x, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(sum_ >= 0.0, 2.0 * x / (sum_ + root), (sum_ - root) / (2.0 * k))
-    return np.asarray(np.clip(np.where(np.isnan(p), 0.0, p), 0.0, 1.0))
+    both = k + n
+    root = sqrt(max(both * both - 4.0 * k * x, 0.0))
+    p = 2.0 * x / (both + root) if both >= 0.0 else (both - root) / (2.0 * k)
+    return 0.0 if isnan(p) else min(max(p, 0.0), 1.0)

@@ -12,6 +12,7 @@ from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
+from state.ramp_table import RampTable, StepTimes
 from state.seen_ids import SeenIds
 from state.silent_senders import SilentSenders
 from state.storage.keyed_table import KeyedTable
@@ -19,6 +20,9 @@ from state.storage.table import Table, row_key
 
 # Offsets; more than a slice spans, within which subjects are folded one after the other.
 SLICE_MAX = 65_536
+RAMP_TERMS = (
+    82  # of a share: the alternatives on either side that a ramp's evidence is averaged over
+)
 
 
 class CommandReader(Protocol):
@@ -36,6 +40,8 @@ class ExperimentTables:
     the row of `arms` that fills one. units: of arms, on the partition of results; unit_arms: of
     metrics there, whichever arm they were in. lack_checks: experiments, by when they are looked at
     for what they lack. reopenings: experiments, by when one of their verdicts is open again.
+
+    ramps: the share steps of ramped pairs, by column `ramp_slot` of `arms`.
 
     Read, and owned by others: policies; commands; subjects, of which this agent counts experiments
     and discoveries.
@@ -72,6 +78,8 @@ class ExperimentTables:
         self.unit_arms = SeenIds(dedupe_window, SLICE_MAX)
         # Worked out anew after a restore, never stored.
         self.index = ExperimentIndex(self.arms)
+        self.step_times = StepTimes()
+        self.ramps = RampTable(RAMP_TERMS)
         self.silence = SilentSenders(self.arms, self.index)
         self.pending: set[int] = set()
         self.burn_in_buffers: dict[int, Buffer] = {}

@@ -68,14 +68,6 @@ class PartitionState:
         self.failures = FailureTables(self.trust)
         self.learning = LearningTables(learning, self.policies, self.alerts)
 
-    def without_rows(self) -> "PartitionState":
-        """The same partition under the same policies at the same moment, with nothing folded."""
-        empty = PartitionState(
-            self.partition, self.partitions, dedupe_window=1_000, policies=self.policies
-        )
-        empty.now = self.now
-        return empty
-
     def all(self) -> Mapping[str, Table]:
         """The tables with a changelog, by topic, in the order in which they are written."""
         experiments, drift = self.experiments, self.drift

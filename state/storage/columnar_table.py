@@ -1,29 +1,31 @@
-"""The hot table: one numpy column a field, so that a slice of records is folded with a few array
-steps.
+"""The hot table: its rows are records of one numpy array, so that compiled code finds all of a row
+in a few cache lines and Python sees each field as a column.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from schemas.codec.columns import decode, encode_batch
+from schemas.codec.columns import decode
 from schemas.codec.framing import Codec
+from schemas.compiled import compiled
 from schemas.ids import hash64
 from schemas.refusals import DecodeError
-from state.storage.hash_map import HashMap64
+from schemas.text_hash import ABSENT_HASH, MIX, hash_text, mix, sealed
+from state.storage.hash_map import HashMap64, find
 from state.storage.name_codes import Key, Keys
+from state.storage.row_writer import encoded, fields_of, header_of
 from state.storage.table import key_parts, row_key
 
 Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
+Record = TypeVar("Record", bound=np.generic)
 
 _FIRST_CAPACITY = 1 << 10
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
-_NULL = np.uint64(0x94D049BB133111EB)  # the hash of an absent part
 
 
 def combine(parts: Sequence[Hashes]) -> Hashes:
@@ -31,26 +33,51 @@ def combine(parts: Sequence[Hashes]) -> Hashes:
     mixed = parts[0]
     with np.errstate(over="ignore"):
         for part in parts[1:]:
-            mixed = (mixed ^ (mixed >> np.uint64(31))) * _MIX + part
+            mixed = (mixed ^ (mixed >> np.uint64(31))) * MIX + part
     return np.where(mixed == 0, np.uint64(1), mixed)
 
 
 def hash_part(column: pa.Array) -> Hashes:
     """The hash of each value of a string column, absent values included, shape (n,)."""
     if column.null_count == len(column):
-        return np.full(len(column), _NULL)
+        return np.full(len(column), ABSENT_HASH)
     dictionary = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    hashes = np.append(hash64(dictionary.dictionary), _NULL)
+    hashes = np.append(hash64(dictionary.dictionary), ABSENT_HASH)
     codes = dictionary.indices.fill_null(len(dictionary.dictionary)).to_numpy(zero_copy_only=False)
     return np.asarray(hashes[codes])
 
 
+def hash_of_names(names: Sequence[str | None]) -> int:
+    """The hash of one row's names, as `combine` gives it."""
+    texts = [None if name is None else name.encode() for name in names]
+    lengths = np.array([-1 if text is None else len(text) for text in texts], np.int64)
+    data = np.frombuffer(b"".join(text or b"" for text in texts), np.uint8)
+    return int(_hash_of_texts(data, lengths))
+
+
+@compiled
+def _hash_of_texts(data: NDArray[np.uint8], lengths: Rows) -> np.uint64:
+    """lengths: of texts end to end in `data`, -1 of one that is not there."""
+    mixed, at = np.uint64(0), 0
+    for number in range(len(lengths)):
+        length = lengths[number]
+        part = hash_text(data, at, length) if length >= 0 else ABSENT_HASH
+        mixed = part if number == 0 else mix(mixed, part)
+        at += max(length, 0)
+    return sealed(mixed)
+
+
 class ColumnarTable:
-    """Rows named by a few strings; `columns` holds what is stored, `derived` what is worked out
-    from it anew.
+    """Rows named by a few strings; `stored` names what is stored, `derived` what is worked out from
+    it anew.
+
+    records: the rows as an array of records, shape (capacity,), whose fields lie in the order of
+    `first`; each field is an attribute too, a view of shape (capacity,). is_changed: since the last
+    call of `changed`, beside them so that all rows are looked at quickly. Fetch each anew after
+    `add` and `drop`, which may make longer arrays.
 
     A row is found by a 64-bit hash of its name alone: among a million rows two share one with
-    probability 3e-8. A float column named in `nullable` stores NaN as null; a column named in
+    probability 3e-8. A float column that may be null stores NaN as null; a column named in
     `enums` stores the symbol at its code.
     """
 
@@ -59,30 +86,26 @@ class ColumnarTable:
         topic: str,
         record: str,
         names: Sequence[str],
-        columns: dict[str, str],
+        stored: dict[str, str],
         derived: dict[str, str],
-        nullable: Sequence[str] = (),
         enums: dict[str, Sequence[str]] | None = None,
+        first: Sequence[str] = (),
     ) -> None:
+        """first: the fields that are read most often, in the order in which they are to lie."""
         self.topic = topic
         self._record = record
         self._names = tuple(names)
-        self._stored = tuple(columns)
-        self._nullable = frozenset(nullable)
+        self._stored = tuple(stored)
         self._enums = {
             name: pa.array(symbols, pa.string()) for name, symbols in (enums or {}).items()
         }
         self._index = HashMap64()
         self.keys = Keys(len(self._names))
-        self._capacity = _FIRST_CAPACITY
-        self._columns: dict[str, NDArray[Any]] = {}
-        self._hold(
-            {
-                name: np.zeros(self._capacity, dtype)
-                for name, dtype in {**columns, **derived}.items()
-            }
-        )
-        self._dirty = np.zeros(self._capacity, np.bool_)
+        types = {**stored, **derived}
+        order = [*first, *(name for name in types if name not in first)]
+        layout = np.dtype([(name, types[name]) for name in order], align=True)
+        self._form = fields_of(record, self._names, layout, enums or {})
+        self._hold(np.zeros(_FIRST_CAPACITY, layout), np.zeros(_FIRST_CAPACITY, np.bool_))
         self._gone: dict[str, None] = {}  # keys of deleted rows that no commit wrote yet
 
     def __len__(self) -> int:
@@ -92,11 +115,20 @@ class ColumnarTable:
         """A whole column, shape (capacity,); writing to it changes the table. Fetch anew after
         `add`.
         """
-        return self._columns[column]
+        return np.asarray(self.records[column])
 
     def find(self, hashes: Hashes) -> Rows:
         """The row of each hash, shape (n,); -1 where there is none."""
         return self._index.get(hashes)
+
+    @property
+    def slots(self) -> Hashes:
+        """The numbers of rows by hash, as compiled code reads them."""
+        return self._index.slots
+
+    def row_of(self, hashed: int) -> int:
+        """The row of one hash; -1 where there is none."""
+        return int(find(self._index.slots, np.uint64(hashed)))
 
     def add(self, hashed: int, key: Key) -> int:
         """Makes a row, all zeros; the caller fills it."""
@@ -120,14 +152,14 @@ class ColumnarTable:
 
     def touch(self, rows: Rows) -> None:
         """Marks rows as changed."""
-        self._dirty[rows] = True
+        self.is_changed[rows] = True
 
     def dirty_rows(self) -> Rows:
-        return np.flatnonzero(self._dirty[: len(self.keys)])
+        return np.flatnonzero(self.is_changed[: len(self.keys)])
 
     def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
         rows = self.dirty_rows()
-        self._dirty[rows] = False
+        self.is_changed[rows] = False
         gone, self._gone = self._gone, {}
         return [*((key, None) for key in gone), *self._encode(rows, codec)]
 
@@ -156,7 +188,7 @@ class ColumnarTable:
         self._index.put(hashes[fresh], found[fresh])
         self.keys.extend(names, fresh)
         for name in self._stored:
-            column = self._columns[name]
+            column = self.records[name]
             column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
 
     def _forget(self, keys: Sequence[str]) -> None:
@@ -177,53 +209,42 @@ class ColumnarTable:
         self._index = HashMap64()
         self._index.put(hashes[places >= 0], places[places >= 0])
         self.keys.keep(kept)
-        self._capacity = _FIRST_CAPACITY
-        while self._capacity < len(kept):
-            self._capacity *= 2
-        self._hold(
-            {name: _longer(column[kept], self._capacity) for name, column in self._columns.items()}
-        )
-        self._dirty = _longer(self._dirty[kept], self._capacity)
+        capacity = _capacity_for(len(kept), _FIRST_CAPACITY)
+        self._hold(_longer(self.records[kept], capacity), _longer(self.is_changed[kept], capacity))
         return moved
 
     def _encode(self, rows: Rows, codec: Codec) -> Iterable[tuple[str, bytes | None]]:
         if not len(rows):
             return ()
-        arrays = self.keys.columns(rows)
-        arrays += [self._to_arrow(name, self._columns[name][rows]) for name in self._stored]
-        batch = pa.RecordBatch.from_arrays(arrays, names=[*self._names, *self._stored])
-        values = encode_batch(batch, self._record, codec)
+        start = header_of(self._record, codec)
+        values = encoded(self.records, rows, self.keys, self._form, start)
         return zip(self.keys.texts(rows), values, strict=True)
-
-    def _to_arrow(self, name: str, values: NDArray[Any]) -> pa.Array:
-        if name in self._enums:
-            return self._enums[name].take(pa.array(values))
-        return pa.array(values, mask=np.isnan(values) if name in self._nullable else None)
 
     def _to_numpy(self, name: str, values: pa.Array) -> NDArray[Any]:
         if name in self._enums:
             values = pc.index_in(values, self._enums[name])
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
-    def _hold(self, columns: dict[str, NDArray[Any]]) -> None:
-        """Takes these columns, each as an attribute of its name too."""
-        self._columns = columns
-        for name, column in columns.items():
-            setattr(self, name, column)
+    def _hold(self, records: NDArray[np.void], is_changed: NDArray[np.bool_]) -> None:
+        """Takes these rows, and each field as an attribute of its name."""
+        self.records, self.is_changed = records, is_changed
+        for name in records.dtype.names or ():
+            setattr(self, name, records[name])
 
     def _grow(self, rows: int) -> None:
-        if rows <= self._capacity:
-            return
-        while self._capacity < rows:
-            self._capacity *= 2
-        self._hold(
-            {name: _longer(column, self._capacity) for name, column in self._columns.items()}
-        )
-        self._dirty = _longer(self._dirty, self._capacity)
+        if rows > len(self.records):
+            capacity = _capacity_for(rows, len(self.records))
+            self._hold(_longer(self.records, capacity), _longer(self.is_changed, capacity))
 
 
-def _longer(column: NDArray[Any], size: int) -> NDArray[Any]:
-    """The column followed by zeros; pages of zeros that are not used yet cost nothing."""
-    longer = np.zeros(size, column.dtype)
-    longer[: len(column)] = column
+def _capacity_for(rows: int, capacity: int) -> int:
+    while capacity < rows:
+        capacity *= 2
+    return capacity
+
+
+def _longer(records: NDArray[Record], size: int) -> NDArray[Record]:
+    """The records followed by zeros; pages of zeros that are not used yet cost nothing."""
+    longer = np.zeros(size, records.dtype)
+    longer[: len(records)] = records
     return longer

@@ -1,7 +1,7 @@
 """The names of many rows, a code each: most rows share most of their names."""
 
 from collections.abc import Sequence
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,14 @@ Codes = NDArray[np.int32]
 
 NO_NAME = 0  # the code of an absent part
 _FIRST_NAMES = 1 << 10
+
+
+class Texts(NamedTuple):
+    """The UTF-8 of names by their codes: data[starts[code] : starts[code] + lengths[code]]."""
+
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
 
 
 class Keys(Sequence[Key]):
@@ -30,6 +38,8 @@ class Keys(Sequence[Key]):
         self._code_of: dict[str | None, int] = {None: NO_NAME}
         self._codes = np.zeros((0, width), np.int32)
         self._used = 0
+        self._utf8 = _no_texts()
+        self._utf8_used = 0  # bytes
 
     def __len__(self) -> int:
         return self._used
@@ -57,6 +67,19 @@ class Keys(Sequence[Key]):
         """The code of one part of every key, shape (n,)."""
         return self._codes[: self._used, part]
 
+    def codes_of(self, rows: NDArray[np.int64]) -> Codes:
+        """The codes of all parts of these rows' keys, shape (n, width)."""
+        return self._codes[rows]
+
+    def texts_of_names(self) -> Texts:
+        """The UTF-8 of all names; valid until a key is appended."""
+        return self._utf8
+
+    def names(self, part: int, rows: NDArray[np.int64]) -> list[str]:
+        """The different names that stand in one part of these rows' keys, in no order."""
+        named: list[str] = self._names[np.unique(self._codes[rows, part])].tolist()
+        return named
+
     def append(self, key: Key) -> None:
         self._make_room(1)
         self._codes[self._used] = [self._coded(name) for name in key]
@@ -82,6 +105,9 @@ class Keys(Sequence[Key]):
         self._names, self._texts = np.full(size, None, object), np.full(size, row_key(None), object)
         self._names[: len(used)], self._texts[: len(used)] = names, texts
         self._code_of = {name: code for code, name in enumerate(names.tolist())}
+        self._utf8, self._utf8_used = _no_texts(), 0
+        for code, name in enumerate(names.tolist()):
+            self._take(code, name or "")
         self._codes = np.searchsorted(used, codes).astype(np.int32)
         self._used = len(rows)
 
@@ -102,7 +128,20 @@ class Keys(Sequence[Key]):
                     np.append(each, np.full(code, None)) for each in (self._names, self._texts)
                 )
             self._names[code], self._texts[code] = name, row_key(name)
+            self._take(code, name or "")
         return code
+
+    def _take(self, code: int, name: str) -> None:
+        """Keeps the UTF-8 of a name."""
+        text, (data, starts, lengths) = name.encode(), self._utf8
+        if code >= len(starts):
+            starts, lengths = (np.append(each, np.zeros_like(each)) for each in (starts, lengths))
+        end = self._utf8_used + len(text)
+        if end > len(data):
+            data = np.append(data, np.zeros(max(end, len(data)), np.uint8))
+        data[self._utf8_used : end] = np.frombuffer(text, np.uint8)
+        starts[code], lengths[code] = self._utf8_used, len(text)
+        self._utf8, self._utf8_used = Texts(data, starts, lengths), end
 
     def _make_room(self, more: int) -> None:
         if self._used + more > len(self._codes):
@@ -111,3 +150,8 @@ class Keys(Sequence[Key]):
             )
             codes[: self._used] = self._codes[: self._used]
             self._codes = codes
+
+
+def _no_texts() -> Texts:
+    empty = np.zeros(_FIRST_NAMES, np.int64)
+    return Texts(np.zeros(_FIRST_NAMES, np.uint8), empty, empty.copy())

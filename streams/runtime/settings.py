@@ -143,6 +143,11 @@ class Settings(BaseSettings):
         description="where a worker notes what it folds, to set aside what ends it; empty: in "
         "/tmp/mendstream-<user id>",
     )
+    compiled_directory: str = Field(
+        "",
+        description="where a worker keeps the code that it compiled, for its next start; it may be "
+        "read-only once it is filled; empty: ~/.cache/mendstream/compiled",
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(
         0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.drift import judged_records
+from agents.drift import terms
 
 
 @pytest.fixture(autouse=True, scope="module")
 def few_values_freeze_a_limit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judged_records, "LEARNED", 80)
+        patch.setattr(terms, "LEARNED", 80)
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.commands import compensation, ordering
+from agents.commands import circumstances, compensation, ordering
 from schemas.records import CommandRow
 from tests.lives.rules import Violation
 from tests.lives.search import walk
@@ -56,7 +56,7 @@ def _everything_served(*_: Any) -> bool:
     ("where", "name", "fault"),
     [
         (ordering, "_replaces", _nothing_is_replaced),
-        (ordering, "served", _everything_served),
+        (circumstances, "served", _everything_served),
         (compensation, "_held", lambda *_: ""),
     ],
 )

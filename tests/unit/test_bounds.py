@@ -70,9 +70,8 @@ BOUNDS = {
     "agents/experiments/oversight/missing_data.py CROSSED_MAX": "SCALE: a share of units",
     "agents/experiments/oversight/periodic_checks.py "
     "LACKS_MAX": "SHOWN: the next is told as one of these is mended",
-    "agents/experiments/totals/contributions.py "
-    "_MOST": "SCALE: counts of records are refused above it",
-    "agents/experiments/evidence/sample_size.py MOST": "SCALE",
+    "agents/experiments/totals/additions.py _MOST": "SCALE: counts of records are refused above it",
+    "agents/experiments/evidence/pair_needs.py MOST": "SCALE",
     "agents/experiments/verdicts/verdict_wording.py "
     "SEGMENTS_SHOWN": "SHOWN: segments are all in their table",
     "agents/failures/analysis/causes.py "

@@ -33,7 +33,7 @@ def codes_of_agents() -> set[str]:
     found = set()
     for path in (ROOT / "agents").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if "Refused(" in text or "Refusal(" in text or "refused" in text:
+        if any(each in text for each in ("Refused(", "Refusal(", "refused", "def why_")):
             strings = (
                 node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
             )

@@ -5,20 +5,26 @@ frozen row says.
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from agents.core.batch import Ints
 from agents.experiments.arms.rebuild_links import relink
-from agents.experiments.evidence.interval_schedule import next_mark
+from agents.experiments.evidence.pair_interval import next_mark
+from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from agents.experiments.plan.frozen_plan import hastened, started, with_metric
 from agents.experiments.plan.terms import NEVER, frozen_of, may_command, plan_of
-from agents.experiments.totals.totals import Flags, Ints
+from agents.experiments.totals.burn_in import units_learned
 from schemas.records import ExperimentRow, Pair
 from state.arms_table import NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.partition.experiment_tables import ExperimentTables
+from state.ramp_table import NO_SLOT
 from state.storage.table import row_key
 
+Flags = NDArray[np.bool_]
 WAIT = STATES.index("WAIT")
+_NOWHERE_YET = ("base_offset", "unnamed_offset", "harm_offset", "gain_offset", "unstable_offset")
 
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
@@ -45,16 +51,11 @@ def open_arm(
     if experiment is not tables.experiments.get(row_key(subject, experiment_id)):
         tables.experiments.put(experiment)
     row = tables.arms.add(hashed, key)
-    for column in (
-        "base_offset",
-        "unnamed_offset",
-        "harm_offset",
-        "gain_offset",
-        "unstable_offset",
-    ):
-        tables.arms[column][row] = -1
+    record = tables.arms.records[row]
+    for column in _NOWHERE_YET:
+        record[column] = -1
     for column in NULLABLE:
-        tables.arms[column][row] = np.nan
+        record[column] = np.nan
     frozen = frozen_of(experiment, metric)
     if frozen is not None and plan_of(experiment, metric).cap is None:
         tables.arms.base_offset[row] = frozen.offset
@@ -71,14 +72,29 @@ def rebuild(tables: ExperimentTables) -> None:
     tables.pending.clear()
     tables.burn_in_buffers.clear()
     relink(tables)
-    waiting = latched(tables, np.arange(len(tables.arms)))
-    tables.pending.update(
-        int(trial) for trial in np.unique(tables.arms.experiment_no[: len(waiting)][waiting])
-    )
+    rebuild_ramps(tables)
+    arms, every = tables.arms, np.arange(len(tables.arms))
+    for row, units in units_learned(tables):
+        arms.learned_units[row] = units
+    waiting = every[_latched(tables, every)]
+    for number in np.unique(arms.experiment_no[waiting]).tolist():
+        set_waiting(tables, number)
 
 
-def latched(tables: ExperimentTables, rows: Ints) -> Flags:
-    """Which of these rows have something proved that may still be decided, shape (n,)."""
+def set_waiting(tables: ExperimentTables, number: int) -> None:
+    """Notes of an experiment, by its number, whether something proved may still be decided."""
+    arms = tables.arms
+    rows = [row for group in tables.index[number].arms.values() for row in group.values()]
+    waits = bool(_latched(tables, np.array(rows, np.int64)).any())
+    if waits and number not in tables.pending:
+        arms.supported[rows] = -1
+        tables.pending.add(number)
+    elif not waits:
+        tables.pending.discard(number)
+    arms.waits[rows] = waits
+
+
+def _latched(tables: ExperimentTables, rows: Ints) -> Flags:
     arms = tables.arms
     harm = (arms.harm_offset[rows] >= 0) & np.isfinite(arms.harm_level[rows])
     return np.asarray(harm | ((arms.gain_offset[rows] >= 0) & np.isfinite(arms.gain_level[rows])))
@@ -105,10 +121,9 @@ def relevel(tables: ExperimentTables, experiment: ExperimentRow) -> None:
     for column in ("harm_level", "gain_level"):
         arms[column][segments] = NEVER
     arms.touch(np.array([*wholes, *segments], np.int64))
-    if latched(tables, np.array(wholes, np.int64)).any():
-        tables.pending.add(number)
-    else:
-        tables.pending.discard(number)
+    tables.pending.discard(number)  # what a deployment asks for is worked out anew
+    set_waiting(tables, number)
+    refresh_ramp(tables, experiment)
 
 
 def link(tables: ExperimentTables, row: int, key: Key) -> None:
@@ -120,12 +135,11 @@ def link(tables: ExperimentTables, row: int, key: Key) -> None:
     trial = tables.index.append(name, row, metric, variant, segment, step)
     _derive(tables, row, key, experiment)
     _tie(tables, row, trial.of(metric, segment, step), experiment.control, variant)
+    refresh_ramp(tables, experiment, metric)
     # What depends on several rows.
     arms, above = tables.arms, int(tables.arms.control[row])
     arms.aggregate_row[row] = trial.of(metric, None, None).get(variant, row)
-    arms.next_mark[row] = next_mark(arms.count[[row]] + (arms.count[[above]] if above >= 0 else 0))[
-        0
-    ]
+    arms.next_mark[row] = next_mark(int(arms.count[row] + (arms.count[above] if above >= 0 else 0)))
 
 
 def _tie(
@@ -160,7 +174,26 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "in_burn_in": not snapshots and values["in_burn_in"],
         "stepped": values["stepped"] and step is None,
         "snapshots": snapshots,
-        "closed_offset": np.iinfo(np.int64).max,
+        "waits": int(tables.arms.experiment_no[row]) in tables.pending,
+        "supported": -1,
+        "ramp_slot": NO_SLOT,
     }
+    record = tables.arms.records[row]
     for column, value in values.items():
-        tables.arms[column][row] = value
+        record[column] = value
+
+
+def compared_with(tables: ExperimentTables, row: int) -> list[int]:
+    """The treatment rows compared with a control's row, ascending; none of any other."""
+    below = int(tables.arms.treatment[row])
+    if below == SEVERAL:
+        return sorted(other for other in group_of(tables, row) if other != row)
+    return [below] if below >= 0 else []
+
+
+def group_of(tables: ExperimentTables, row: int) -> list[int]:
+    """The rows of all arms that a row is compared with, itself first."""
+    beside, rows = tables.arms.next_sibling, [row]
+    while (following := int(beside[rows[-1]])) != row:
+        rows.append(following)
+    return rows

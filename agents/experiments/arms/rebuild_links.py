@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from agents.core.batch import Ints
-from agents.experiments.evidence.interval_schedule import next_mark
+from agents.experiments.evidence.pair_interval import next_marks
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.partition.experiment_tables import ExperimentTables
+from state.ramp_table import NO_SLOT
 from state.storage.name_codes import NO_NAME
 from state.storage.table import row_key
 
@@ -52,7 +53,8 @@ def relink(tables: ExperimentTables) -> None:
     controls = np.array([keys.code(reading.experiment.control) for reading in readings])
     leads = controls[trials] == codes[_VARIANT]
     arms.leads[:n], arms.is_control[:n] = leads, leads & whole
-    arms.closed_offset[:n] = np.iinfo(np.int64).max
+    arms.supported[:n] = -1
+    arms.ramp_slot[:n] = NO_SLOT
     _tie(tables, order, _numbered(metrics, codes[_SEGMENT], codes[_STEP]), leads)
     _relate(tables, _numbered(metrics, codes[_VARIANT]), whole)
 
@@ -158,4 +160,4 @@ def _relate(tables: ExperimentTables, arm_of: Ints, whole: Ints) -> None:
     wholes[arm_of[whole]] = np.flatnonzero(whole)
     arms.aggregate_row[:n] = np.where(wholes[arm_of] >= 0, wholes[arm_of], np.arange(n))
     above = arms.control[:n]
-    arms.next_mark[:n] = next_mark(arms.count[:n] + np.where(above >= 0, arms.count[above], 0))
+    arms.next_mark[:n] = next_marks(arms.count[:n] + np.where(above >= 0, arms.count[above], 0))

@@ -1,5 +1,7 @@
 """What an experiment's frozen row says of its arms, as the hot table's columns take it."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from agents.core.policies import EXPOSURE
@@ -18,6 +20,7 @@ from agents.experiments.plan.terms import (
     shares_of,
     tally_of,
 )
+from agents.statistics.multinomial import prior_masses
 from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
 
 OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at", "started_offset")
@@ -31,7 +34,15 @@ OF_METRIC = (
     "inflation",
     "in_burn_in",
 )
-OF_ARM = ("method", "share", "harm_level", "gain_level", "ramped")
+OF_ARM = (
+    "method",
+    "share",
+    "harm_level",
+    "gain_level",
+    "ramped",
+    "prior_wide",
+    "prior_narrow",
+)
 
 
 class Reading:
@@ -74,7 +85,7 @@ class Reading:
 
     def of_arm(
         self, metric: str, variant: str, step: str | None
-    ) -> tuple[Method, float, float, float, bool]:
+    ) -> tuple[Method, float, float, float, bool, float, float]:
         """OF_ARM; the levels are those of the arm as a whole, and parts of it have none.
 
         Where a command may have moved the traffic of a treatment no stated share holds, and it is
@@ -96,8 +107,10 @@ class Reading:
         method = method_of(spec, stated and trusted) if treatment else Method.NONE
         share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
-            return method if 0.0 < share < 1.0 else Method.NONE, share, NEVER, NEVER, False
-        return method, share, *self._levels(metric, variant, spec, method), self._ramped and trusted
+            counted = method if 0.0 < share < 1.0 else Method.NONE
+            return counted, share, NEVER, NEVER, False, *_priors(share)
+        levels_of_both = self._levels(metric, variant, spec, method)
+        return method, share, *levels_of_both, self._ramped and trusted, *_priors(share)
 
     def _levels(
         self, metric: str, variant: str, spec: MetricSpec, method: Method
@@ -116,3 +129,8 @@ class Reading:
             SPLIT_LEVEL if method == Method.SPLIT and variant not in self._moved else NEVER,
             NEVER,
         )
+
+
+@lru_cache(maxsize=1_024)  # few experiments state shares that no other has
+def _priors(share: float) -> tuple[float, float]:
+    return prior_masses(share)

@@ -5,16 +5,9 @@ What has no room opens no row and is refused, record by record in the order of t
 are known go on.
 """
 
-from collections.abc import Iterable
 from functools import cached_property
 
-import numpy as np
-import pyarrow as pa
-
-from agents.core.batch import Facts, Ints
 from agents.experiments.plan.frozen_plan import plan_of_experiment
-from agents.experiments.row_lookup import Named
-from schemas.refusals import RefusedRecord
 from schemas.row_limits import (
     METRIC_BYTES_MAX,
     METRICS_MAX,
@@ -24,13 +17,10 @@ from schemas.row_limits import (
     VARIANTS_MAX,
     bytes_of,
 )
-from state.arms_table import ARM_NAMES
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
-from state.storage.columnar_table import combine, hash_part
 from state.storage.table import row_key
 
-_NULL = hash_part(pa.nulls(1, pa.string()))
 _Why = tuple[str, str]  # a reason and a sentence
 _SHOWN = 40  # characters of a name
 
@@ -142,67 +132,3 @@ class Room:
             "experiment: is it an id?"
         )
         return "TOO_MANY_SEGMENTS", sentence
-
-
-def crowded(
-    facts: Facts, tables: ExperimentTables, names: Named, found: Ints, kept: Iterable[int]
-) -> list[RefusedRecord]:
-    """Of the kept records those that would need a row for which there is no room, ascending.
-
-    found: (n,) the row of each record's arm as a whole, -1 where it has none yet.
-    """
-    at = np.asarray(kept, np.int64)
-    strange = at[(found[at] < 0) | _strange_segment(facts, tables, names, at)]
-    if not len(strange):
-        return []
-    columns = [facts.batch.column(name) for name in ARM_NAMES[:5]]
-    rooms: dict[tuple[str, str], Room] = {}
-    told: dict[tuple[str | None, ...], _Why | None] = {}
-    refused = []
-    for i in strange.tolist():
-        key = tuple(column[i].as_py() for column in columns)
-        if key not in told:
-            subject, experiment_id, metric, variant, segment = key
-            room = rooms.get((subject, experiment_id))
-            if room is None:
-                room = rooms[subject, experiment_id] = Room(tables, subject, experiment_id)
-            told[key] = room.admit(metric, variant, segment)
-        if (why := told[key]) is not None:
-            refused.append(RefusedRecord(i, *why))
-    return refused
-
-
-def opened(
-    facts: Facts, tables: ExperimentTables, names: Named, found: Ints
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Whether each record's rows were open when it came, shape (n,): what opened none, or came
-    before it, was refused.
-    """
-    good = (found >= 0) & (facts.offsets >= tables.arms.first_offset[found])
-    at = _segmented(facts)
-    if len(at):
-        rows = tables.arms.find(_segment_hashes(names, at))
-        good[at] &= (rows >= 0) & (facts.offsets[at] >= tables.arms.first_offset[rows])
-    return np.asarray(good, np.bool_)
-
-
-def _strange_segment(
-    facts: Facts, tables: ExperimentTables, names: Named, at: Ints
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of these records have a segment without a row, shape of `at`."""
-    strange = np.zeros(len(facts), np.bool_)
-    segmented = _segmented(facts)
-    if len(segmented):
-        strange[segmented] = tables.arms.find(_segment_hashes(names, segmented)) < 0
-    return strange[at]
-
-
-def _segmented(facts: Facts) -> Ints:
-    column = facts.batch.column("segment")
-    if column.null_count == len(column):
-        return np.zeros(0, np.int64)
-    return np.flatnonzero(np.asarray(column.is_valid().to_numpy(zero_copy_only=False)))
-
-
-def _segment_hashes(names: Named, at: Ints) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return combine([*(part[at] for part in names.arm), names.segment[at], _NULL])

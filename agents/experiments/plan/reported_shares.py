@@ -9,6 +9,7 @@ command is issued that changes it.
 from dataclasses import replace
 
 from agents.core.effects import Refusal
+from agents.experiments.evidence.ramp_links import refresh_ramp
 from schemas.ids import target_of
 from schemas.records import Command, CommandRow, CommandStatus, ExperimentRow, Share, ShareStep
 from schemas.validation.specs_and_policies import STEPS_MAX
@@ -41,7 +42,7 @@ def report(status: CommandStatus, row: CommandRow, tables: ExperimentTables) -> 
     steps = (*steps, ShareStep(from_=begins, shares=known))
     if until is not None:
         steps = (*steps, ShareStep(from_=until, shares=()))
-    tables.experiments.put(replace(experiment, rollout_steps=steps))
+    _put(replace(experiment, rollout_steps=steps), tables)
     return None
 
 
@@ -58,7 +59,12 @@ def unsettle(command: Command | CommandRow, now: int, tables: ExperimentTables) 
     if steps[-1].shares:
         steps = (*steps, ShareStep(from_=now, shares=()))
     if steps != experiment.rollout_steps:
-        tables.experiments.put(replace(experiment, rollout_steps=steps))
+        _put(replace(experiment, rollout_steps=steps), tables)
+
+
+def _put(experiment: ExperimentRow, tables: ExperimentTables) -> None:
+    tables.experiments.put(experiment)
+    refresh_ramp(tables, experiment)
 
 
 def _following(command: Command | CommandRow, tables: ExperimentTables) -> ExperimentRow | None:

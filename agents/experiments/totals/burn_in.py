@@ -6,19 +6,23 @@ counted as units and add nothing else, in every arm: what fixed it never enters 
 spec states the cap, nothing is left out.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agents.core.batch import Facts, Floats, Ints
-from agents.experiments.plan.terms import NEVER, learns, plan_of
-from agents.experiments.totals.totals import Flags
-from agents.statistics.running_sums import bring_together, stable_order
+from agents.experiments.plan.terms import learns, plan_of
 from agents.statistics.variance_inflation import inflation_of
 from schemas.records import ExperimentRow, Frozen, MetricKind
 from state.burn_in_buffers import Buffer
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
+from state.storage.table import row_key
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 LEARNED = 500  # units of control
 LIMIT = 0.99  # quantile of a latency's values; requests that fail are few and far out
@@ -29,71 +33,44 @@ ROOM = 1.5
 CAP = 0.98
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A metric's burn-in that ended with the record at this position of the facts."""
-
-    trial: int
-    metric: str
-    record: int
-
-
-@dataclass(frozen=True, slots=True)
-class BurnIn:
-    """Of each record, shape (n,): the limit and the cap in force, and whether its metric's burn-in
-    is over.
+def learn(tables: ExperimentTables, rows: Ints, units: Ints, values: Floats) -> None:
+    """Keeps what control arms sent in their burn-ins: each record's row, its units, and its value,
+    NaN where it is of several units; in the order of the log.
     """
+    order = np.argsort(rows, kind="stable")
+    rows, units, values = rows[order], units[order], values[order]
+    bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
+    single = bool((units == 1).all())
+    for start, end in pairwise(bounds):
+        own, count = values[start:end], end - start
+        if not single:
+            own, count = own[units[start:end] == 1], int(units[start:end].sum())
+        tables.burn_ins.add(_buffer(tables, int(rows[start])), count, own)
 
-    limit: Floats
-    cap: Floats
-    over: Flags
-    ended: tuple[Ended, ...]
 
+def end_burn_in(tables: ExperimentTables, row: int, offset: int) -> None:
+    """Puts in force what a control row's values fix, by the record at this offset.
 
-def learn(facts: Facts, tables: ExperimentTables, rows: Ints, records: Ints) -> BurnIn:
-    """Takes in the values that metrics still learn from; rows: the whole row of each of these
-    records.
+    Where the cap was not stated, the evidence of each row of the metric begins here: what it holds
+    by now fixed the terms of its test.
     """
-    arms, n = tables.arms, len(facts)
-    burn_in = BurnIn(np.full(n, NEVER), np.full(n, NEVER), np.ones(n, np.bool_), ())
-    burn_in.limit[records], burn_in.cap[records] = arms.limit[rows], arms.cap[rows]
-    learning = np.flatnonzero(arms.in_burn_in[rows])
-    if not len(learning):
-        return burn_in
-    # Where the cap is stated only the spread is learnt, and the records are tested as they are.
-    burn_in.over[records[learning[np.isinf(arms.cap[rows[learning]])]]] = False
-    own = learning[arms.is_control[rows[learning]]]
-    own = own[stable_order(rows[own])]
-    runs, ended = bring_together(rows[own]), list[Ended]()
-    count, values = facts.ints("count")[records[own]], facts.floats("sum")[records[own]]
-    units = (
-        np.add.reduceat(count, runs.starts) if len(own) else count
-    )  # worked out for all: most runs are short
-    single = (count == 1).all()
-    for row, start, end, more in zip(
-        runs.each.tolist(),
-        runs.starts.tolist(),
-        (runs.ends + 1).tolist(),
-        units.tolist(),
-        strict=True,
-    ):
-        buffer = _buffer(tables, row)
-        if single and buffer.count + more < LEARNED:
-            tables.burn_ins.add(buffer, more, values[start:end])
-            continue
-        reached = _take(tables, buffer, count[start:end], values[start:end])
-        if reached is not None:
-            stated, record = bool(np.isfinite(arms.cap[row])), int(records[own[start + reached]])
-            frozen = _freeze(tables, row, int(facts.offsets[record]))
-            if not stated:
-                ended.append(Ended(int(arms.experiment_no[row]), frozen.metric, record))
-                members = tables.index[arms.experiment_no[row]].arms[frozen.metric].values()
-                mine = records[
-                    learning[np.isin(rows[learning], list(members)) & (records[learning] > record)]
-                ]
-                burn_in.over[mine] = True
-                burn_in.limit[mine], burn_in.cap[mine] = arms.limit[row], arms.cap[row]
-    return replace(burn_in, ended=tuple(ended))
+    arms, stated = tables.arms, bool(np.isfinite(tables.arms.cap[row]))
+    index = tables.index[arms.experiment_no[row]]
+    frozen = _freeze(tables, row, index, offset)
+    if stated:
+        return
+    rows = index.rows_of(frozen.metric)
+    arms.base_offset[rows] = offset
+    arms.base_count[rows] = arms.count[rows]
+    arms.touch(np.array(rows))
+
+
+def units_learned(tables: ExperimentTables) -> Iterable[tuple[int, int]]:
+    """The row of each control arm whose burn-in is not over, and the units that it holds."""
+    for buffer in tables.burn_ins.buffers():
+        number = tables.index.number(row_key(buffer.subject, buffer.experiment_id))
+        group = tables.index[number].arms.get(buffer.metric, {}) if number is not None else {}
+        yield from ((row, buffer.count) for row in group.values() if tables.arms.is_control[row])
 
 
 def _buffer(tables: ExperimentTables, row: int) -> Buffer:
@@ -107,25 +84,11 @@ def _buffer(tables: ExperimentTables, row: int) -> Buffer:
     return buffer
 
 
-def _take(tables: ExperimentTables, buffer: Buffer, count: Ints, values: Floats) -> int | None:
-    """Adds values to a buffer, those of single units; the position of the one that completes it, if
-    one does.
-    """
-    units = np.cumsum(count)
-    enough = buffer.count + int(units[-1]) >= LEARNED
-    reached = int(np.searchsorted(units, LEARNED - buffer.count)) if enough else len(count) - 1
-    tables.burn_ins.add(
-        buffer, int(units[reached]), values[: reached + 1][count[: reached + 1] == 1]
-    )
-    return reached if enough else None
-
-
-def _freeze(tables: ExperimentTables, row: int, offset: int) -> Frozen:
-    """Puts in force what a control row's values fix."""
-    index = tables.index[tables.arms.experiment_no[row]]
+def _freeze(tables: ExperimentTables, row: int, index: ExperimentArms, offset: int) -> Frozen:
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    buffer = tables.burn_in_buffers.pop(row)
+    buffer = _buffer(tables, row)
+    del tables.burn_in_buffers[row]
     tables.burn_ins.drop(buffer)
     frozen = _frozen(experiment, buffer.metric, np.array(buffer.values), offset)
     tables.experiments.put(replace(experiment, frozen=(*experiment.frozen, frozen)))

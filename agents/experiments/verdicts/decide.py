@@ -3,23 +3,20 @@ at the first that proves a gain with every guardrail sound, hold when the split 
 that must wait and an effect that drifts are said once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agents.core.batch import Facts, Finding
+from agents.core.batch import Finding
 from agents.core.policies import EXPOSURE
-from agents.experiments.arms.arms import latched
-from agents.experiments.evidence.assess import agrees, assess
-from agents.experiments.evidence.guardrails import sound
-from agents.experiments.evidence.looks import Looks
-from agents.experiments.evidence.pair_moment import PairMoment
-from agents.experiments.evidence.ramp_steps import with_strata
-from agents.experiments.evidence.running_interval import Cuts
+from agents.core.provenance import Provenance
+from agents.experiments.arms.arms import compared_with, relevel, set_waiting
+from agents.experiments.evidence.look import is_judged
+from agents.experiments.evidence.pair_evidence import agrees, evidence_reaching
+from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.plan.terms import NEVER, Method, deployed, moved
-from agents.experiments.totals.running_totals import Running, totals_of
-from agents.experiments.totals.totals import Flags, Ints, Sides
+from agents.experiments.verdicts.pair_moment import PairMoment
 from agents.experiments.verdicts.verdict_wording import finding_of
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
 from state.experiment_arms import ExperimentArms
@@ -28,71 +25,71 @@ from state.storage.table import row_key
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """One (treatment, metric) over the moments of its experiment in this slice."""
-
-    row: int
-    metric: str
-    at: Ints  # its looks, as positions in Looks
-    records: Ints  # their positions in the facts
-
-
-@dataclass(frozen=True, slots=True)
 class _Case:
-    """One experiment in this slice."""
+    """One experiment after one record; looked: the pairs that this record gave evidence of."""
 
-    facts: Facts
+    place: Provenance
     tables: ExperimentTables
-    after: Running
-    looks: Looks
-    cuts: Cuts
     experiment: ExperimentRow
     index: ExperimentArms
+    looked: Collection[int]
 
-    def moment(self, row: int, record: int) -> PairMoment:
-        """A pair after one record of the slice."""
-        moment = PairMoment.of(self.facts, self.tables, self.after, self.experiment, row, record)
-        return moment.with_running(*self.cuts.at(self.tables.arms, self.looks, row, moment.offset))
+    def moment(self, row: int) -> PairMoment:
+        return PairMoment(self.place, self.tables, self.experiment, row)
+
+    def is_new(self, offset: int) -> bool:
+        """Whether something was proved by this record."""
+        return offset == self.place.offset
 
 
 def decide(
-    facts: Facts, tables: ExperimentTables, after: Running, trial: int, looks: Looks, cuts: Cuts
+    place: Provenance, tables: ExperimentTables, number: int, looked: Collection[int]
 ) -> list[Finding]:
-    """Findings of one experiment in this slice, in the order of the log; closes what each
+    """What a record proves of an experiment, in the order of its treatments; closes what each
     decides.
+
+    number: of the experiment in its index. looked: the pairs of which the record is evidence.
     """
-    index = tables.index[trial]
+    index = tables.index[number]
     experiment = tables.experiments.get(index.key)
     assert experiment is not None
-    case = _Case(facts, tables, after, looks, cuts, experiment, index)
+    case = _Case(place, tables, experiment, index, looked)
     candidates = [
         finding for variant in _judged(experiment, index) for finding in _candidates(case, variant)
     ]
     findings: list[Finding] = []
     closed = set[str]()
-    for finding in sorted(candidates, key=lambda finding: finding.at):
-        variant, offset = finding.variant or "", int(facts.offsets[finding.at])
+    for finding in candidates:
+        variant = finding.variant or ""
         if variant in closed:
             continue
-        findings.append(finding)
         if finding.verdict == Verdict.SPLIT:
-            experiment = replace(experiment, split_offset=offset)
-            broken = set(_judged(experiment, index)) - moved(experiment)
-            closed |= broken
-            _close(tables, _rows(index, broken), offset)
-            continue
-        if finding.order == Order.NONE:
-            continue
-        closed.add(variant)
-        experiment = _settled(experiment, finding, offset, tables)
-        asks = next(done.asks for done in experiment.decided if done.variant == variant)
-        findings[-1] = replace(finding, asks=asks)
-        _close(tables, _rows(index, {variant}), offset)
+            experiment = replace(experiment, split_offset=place.offset)
+            closed |= _close(tables, index, set(_judged(experiment, index)) - moved(experiment))
+        elif finding.order != Order.NONE:
+            experiment = _settled(experiment, finding, place.offset, tables)
+            asks = next(done.asks for done in experiment.decided if done.variant == variant)
+            finding = replace(finding, asks=asks)
+            closed |= _close(tables, index, {variant})
+        findings.append(finding)
     if findings:
         tables.experiments.put(experiment)
-    if not latched(tables, np.array(_rows(index, None), np.int64)).any():
-        tables.pending.discard(trial)
+    for finding in findings:
+        if finding.order == Order.DEPLOY:
+            _watch(tables, experiment, index, finding.variant or "")
+    set_waiting(tables, number)
     return findings
+
+
+def pairs_of(tables: ExperimentTables, row: int) -> list[int]:
+    """The pairs of which a result of this row is evidence, and of which something may be proved:
+    the treatments' rows, ascending.
+    """
+    arms = tables.arms
+    pairs = [row] if arms.control[row] >= 0 else compared_with(tables, row)
+    return [
+        pair for pair in pairs if arms.method[pair] != Method.NONE and is_judged(arms.records, pair)
+    ]
 
 
 def _settled(
@@ -111,6 +108,15 @@ def _settled(
     return replace(experiment, decided=(*others, done), discovered=known or deploys)
 
 
+def _watch(
+    tables: ExperimentTables, experiment: ExperimentRow, index: ExperimentArms, variant: str
+) -> None:
+    """What was deployed is looked at from here on as it is watched since: for harm alone."""
+    relevel(tables, experiment)
+    rows = np.array(_rows(index, {variant}), np.int64)
+    tables.arms.next_mark[rows[np.isfinite(tables.arms.harm_level[rows])]] = 0
+
+
 def _rows(index: ExperimentArms, variants: set[str] | None) -> list[int]:
     """The rows of these treatments as a whole, or of all arms."""
     named = (pair for group in index.arms.values() for pair in group.items())
@@ -118,15 +124,16 @@ def _rows(index: ExperimentArms, variants: set[str] | None) -> list[int]:
 
 
 def _candidates(case: _Case, variant: str) -> Iterator[Finding]:
-    """What the slice would find of a treatment, each as if the others were not."""
-    pairs = [_pair(case, row, metric) for metric, row in _open_rows(case, variant)]
+    """What the record would show of a treatment, each as if the others were not."""
+    pairs = _open_pairs(case, variant)
     watched = variant in deployed(case.experiment)
-    if pairs:
-        deploys = None if watched else _deploy(case, variant, pairs)
-        ends = [finding for finding in (_rollback(case, pairs), deploys) if finding is not None]
-        first = sorted(ends, key=lambda finding: finding.at)[:1]
-        yield from first
-        gone = first[0].at if first and first[0].verdict == Verdict.GAIN else len(case.facts)
+    if any(row in case.looked for row in pairs.values()):
+        ends = _rollback(case, pairs)
+        if ends is None and not watched:
+            ends = _deploy(case, pairs)
+        if ends is not None:
+            yield ends
+        gone = ends is not None and ends.verdict == Verdict.GAIN
         yield from _asides(case, pairs, gone, _FOUND[1:] if watched else _FOUND)
     if not watched:
         yield from _hold(case, variant)
@@ -143,153 +150,97 @@ def _judged(experiment: ExperimentRow, index: ExperimentArms) -> list[str]:
     ]
 
 
-def _open_rows(case: _Case, variant: str) -> list[tuple[str, int]]:
+def _open_pairs(case: _Case, variant: str) -> dict[str, int]:
+    """The rows of a treatment that may command, by metric, in the order in which they came."""
     arms = case.tables.arms
-    rows = [
-        (metric, group[variant]) for metric, group in case.index.arms.items() if variant in group
-    ]
-    judged = [
-        (m, r)
-        for m, r in rows
-        if np.isfinite(arms.harm_level[r]) and arms.method[r] != Method.SPLIT
-    ]
-    return [(m, r) for m, r in judged if arms.control[r] >= 0]
+    rows = {metric: group[variant] for metric, group in case.index.arms.items() if variant in group}
+    return {
+        metric: row
+        for metric, row in rows.items()
+        if np.isfinite(arms.harm_level[row])
+        and arms.method[row] != Method.SPLIT
+        and arms.control[row] >= 0
+    }
 
 
-def _pair(case: _Case, row: int, metric: str) -> _Pair:
-    start, end = np.searchsorted(case.looks.pairs, [row, row + 1])
-    at = np.arange(start, end)
-    return _Pair(row, metric, at, case.looks.records[at])
-
-
-def _record(case: _Case, pair: _Pair, column: str) -> int | None:
-    """The record of this slice from which on something of a pair is proved; None where it is not in
-    this slice.
-    """
-    since = case.tables.arms[column][pair.row]
-    first = np.flatnonzero(case.looks.offsets[pair.at] >= since) if since >= 0 else pair.at[:0]
-    return int(pair.records[first[0]]) if len(first) else None
-
-
-def _rollback(case: _Case, pairs: list[_Pair]) -> Finding | None:
-    harmed = [
-        (record, pair.row)
-        for pair in pairs
-        if (record := _record(case, pair, "harm_offset")) is not None
-    ]
-    if not harmed:
-        return None
-    record, row = min(harmed, key=lambda one: one[0])
-    return finding_of(case.moment(row, record), Verdict.HARM, Order.ROLLBACK)
+def _rollback(case: _Case, pairs: dict[str, int]) -> Finding | None:
+    harm_offset = case.tables.arms.harm_offset
+    for row in pairs.values():
+        if row in case.looked and harm_offset[row] >= 0:
+            return finding_of(case.moment(row), Verdict.HARM, Order.ROLLBACK)
+    return None
 
 
 _FOUND = (("gain_offset", Verdict.GAIN), ("unstable_offset", Verdict.UNSTABLE))
 
 
 def _asides(
-    case: _Case, pairs: list[_Pair], deployed: int, found: tuple[tuple[str, Verdict], ...]
+    case: _Case, pairs: dict[str, int], deployed_now: bool, found: tuple[tuple[str, Verdict], ...]
 ) -> Iterator[Finding]:
     """A gain proved here that is not deployed at once, and an effect that began to drift here:
     nothing is ordered.
     """
-    arms = case.tables.arms
-    for pair in pairs:
+    for row in pairs.values():
         for column, verdict in found:
-            record = _record(case, pair, column)
-            if (
-                record is not None
-                and case.facts.offsets[record] == arms[column][pair.row]
-                and record != deployed
-            ):
-                yield finding_of(case.moment(pair.row, record), verdict, Order.NONE)
+            if case.is_new(case.tables.arms[column][row]) and not deployed_now:
+                yield finding_of(case.moment(row), verdict, Order.NONE)
 
 
-def _deploy(case: _Case, variant: str, pairs: list[_Pair]) -> Finding | None:
-    arms, known = case.tables.arms, {pair.metric: pair for pair in pairs}
+def _deploy(case: _Case, pairs: dict[str, int]) -> Finding | None:
+    gain_offset = case.tables.arms.gain_offset
     judged = [
         spec
         for spec in case.experiment.metrics
         if spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
     ]
-    goals = [known[spec.name] for spec in judged if spec.role == Role.GOAL and spec.name in known]
-    if all(arms.gain_offset[goal.row] < 0 for goal in goals):
+    goals = [pairs[spec.name] for spec in judged if spec.role == Role.GOAL and spec.name in pairs]
+    proved = [row for row in goals if gain_offset[row] >= 0]
+    if not proved or not any(_is_gained(case, row) for row in proved):
         return None
-    moments = np.unique(np.concatenate([pair.records for pair in pairs]))
-    sound, gained = np.ones(len(moments), np.bool_), np.zeros(len(moments), np.bool_)
-    for spec in judged:
-        proved = _proved(case, spec, known.get(spec.name), moments)
-        sound &= proved | (case.facts.offsets[moments] < _since(case, spec))
-        gained |= proved & (spec.role == Role.GOAL)
-    first = np.flatnonzero(sound & gained)
-    if not len(first):
+    if not all(
+        _supports(case, spec, pairs.get(spec.name)) for spec in judged if _counts(case, spec)
+    ):
         return None
-    record, offset = int(moments[first[0]]), int(case.facts.offsets[moments[first[0]]])
-    goal = max(
-        goals,
-        key=lambda pair: (arms.gain_offset[pair.row] <= offset, arms.gain_offset[pair.row]),
+    return finding_of(
+        case.moment(max(proved, key=lambda row: gain_offset[row])), Verdict.GAIN, Order.DEPLOY
     )
-    return finding_of(case.moment(goal.row, record), Verdict.GAIN, Order.DEPLOY)
 
 
-def _since(case: _Case, spec: MetricSpec) -> int:
-    """From where on a metric counts: without a spec from its first result, whichever arm sent
-    it.
-    """
+def _counts(case: _Case, spec: MetricSpec) -> bool:
+    """Whether a metric counts yet: without a spec from its first result, whichever arm sent it."""
     if case.experiment.specified:
-        return -1
-    return min(
-        int(case.tables.arms.first_offset[row]) for row in case.index.arms[spec.name].values()
-    )
+        return True
+    return spec.name in case.index.arms
 
 
-def _proved(case: _Case, spec: MetricSpec, pair: _Pair | None, moments: Ints) -> Flags:
-    """At which moments a goal's gain is proved, or a guardrail sound; nowhere without data."""
-    if pair is None:
-        return np.zeros(len(moments), np.bool_)
-    offsets, sides = case.facts.offsets[moments], _latest(case, pair, moments)
-    proved = (_gained if spec.role == Role.GOAL else _guarded)(case, pair.row, offsets, sides)
-    for column in ("harm_offset", "unstable_offset"):
-        against = case.tables.arms[column][pair.row]
-        proved &= (against < 0) | (offsets < against)
-    return proved
-
-
-def _latest(case: _Case, pair: _Pair, moments: Ints) -> Sides:
-    """Both arms at each moment: as carried into this slice, or after the latest look."""
-    rows, tables = np.array([pair.row]), case.tables
-    carried = Sides(totals_of(tables, tables.arms.control[rows]), totals_of(tables, rows))
-    carried = with_strata(tables, rows, carried)
-    upto = np.searchsorted(pair.records, moments, side="right")
-    return carried.then(case.looks.sides.take(pair.at)).take(upto)
-
-
-def _gained(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
+def _supports(case: _Case, spec: MetricSpec, row: int | None) -> bool:
+    """Whether a goal's gain is proved, or a guardrail sound; not without data."""
+    if row is None:
+        return False
     arms = case.tables.arms
-    since = arms.gain_offset[row]
-    rows = np.full(len(offsets), row)
-    # What was proved once may have faded since: nothing is deployed whose interval holds 0 by then.
-    supported = assess(arms, rows, offsets, sides, exact=False).gain >= arms.gain_level[row]
-    return np.asarray(
-        (since >= 0) & (offsets >= since) & supported & agrees(arms, rows, sides, Verdict.GAIN)
-    )
+    if arms.harm_offset[row] >= 0 or arms.unstable_offset[row] >= 0:
+        return False
+    if spec.role == Role.GOAL:
+        return _is_gained(case, row)
+    return bool(is_sound(arms.records, case.tables.ramps.arrays, row))
 
 
-def _guarded(case: _Case, row: int, offsets: Ints, sides: Sides) -> Flags:
-    """Whether the guardrail's bad end is within its margin, on enough records."""
-    return sound(case.tables.arms, np.full(len(offsets), row), sides)
+def _is_gained(case: _Case, row: int) -> bool:
+    """Whether a gain is proved, and still stands: what was proved once may have faded since, and
+    nothing is deployed whose interval holds 0 by then.
+    """
+    arms, steps = case.tables.arms, case.tables.ramps.arrays
+    if arms.gain_offset[row] < 0:
+        return False
+    _, gain, _ = evidence_reaching(arms.records, steps, row)
+    return bool(gain >= arms.gain_level[row] and agrees(arms.records, steps, row, False))
 
 
 def _hold(case: _Case, variant: str) -> Iterator[Finding]:
     """The finding that a treatment's split is broken, if it is."""
-    arms, row = case.tables.arms, case.index.arms.get(EXPOSURE, {}).get(variant)
-    if row is not None and arms.harm_offset[row] >= 0:
-        look = np.flatnonzero(
-            (case.looks.pairs == row) & (case.looks.offsets == arms.harm_offset[row])
-        )
-        if len(look):
-            yield finding_of(
-                case.moment(row, int(case.looks.records[look[0]])), Verdict.SPLIT, Order.NONE
-            )
+    row = case.index.arms.get(EXPOSURE, {}).get(variant)
+    if row is not None and row in case.looked and case.is_new(case.tables.arms.harm_offset[row]):
+        yield finding_of(case.moment(row), Verdict.SPLIT, Order.NONE)
 
 
 def _discover(tables: ExperimentTables, subject: str) -> None:
@@ -298,14 +249,9 @@ def _discover(tables: ExperimentTables, subject: str) -> None:
     tables.subjects.put(replace(row, discoveries=row.discoveries + 1))
 
 
-def _close(tables: ExperimentTables, rows: list[int], offset: int) -> None:
-    """Judges rows no more, and takes back what later records of this slice proved.
-
-    Those of what is deployed are looked at again from there on: `verdicts.look`.
-    """
-    arms, closed = tables.arms, np.array(rows)
-    arms.harm_level[closed] = NEVER
-    arms.gain_level[closed] = NEVER
-    arms.closed_offset[closed] = np.minimum(arms.closed_offset[closed], offset)
-    for column in ("harm_offset", "gain_offset", "unstable_offset"):
-        arms[column][closed[arms[column][closed] > offset]] = -1
+def _close(tables: ExperimentTables, index: ExperimentArms, variants: set[str]) -> set[str]:
+    """Judges these treatments no more; returns them."""
+    rows = _rows(index, variants)
+    tables.arms.harm_level[rows] = NEVER
+    tables.arms.gain_level[rows] = NEVER
+    return variants

@@ -3,18 +3,21 @@ person.
 """
 
 from collections.abc import Iterator
-
-import numpy as np
+from math import ceil, isfinite, isnan, nan
 
 from agents.core.phrasing import grouped
 from agents.core.policies import EXPOSURE
-from agents.experiments.evidence.assess import agrees, assess, enough
-from agents.experiments.evidence.effect import expected_more
-from agents.experiments.evidence.guardrails import bound, units_more
-from agents.experiments.evidence.pair_moment import PairMoment
-from agents.experiments.evidence.samples import fewest, judged, judged_control, needed
+from agents.experiments.evidence.pair_evidence import agrees, evidence_of
+from agents.experiments.evidence.pair_needs import (
+    guardrail_bound,
+    is_within,
+    units_needed,
+    units_to_be_sound,
+)
+from agents.experiments.evidence.pair_samples import fewest, has_enough, needed
 from agents.experiments.plan.terms import Method, Tally, frozen_of
-from schemas.records import MetricKind, MetricSpec, Role, Verdict
+from agents.experiments.verdicts.pair_moment import PairMoment, judged_units
+from schemas.records import MetricKind, MetricSpec, Role
 
 NAMED = 5  # metrics; a sentence is read by a person
 
@@ -30,15 +33,12 @@ def waits(moment: PairMoment) -> list[str]:
 
 def _judged(moment: PairMoment) -> Iterator[MetricSpec]:
     """Those asked for: all of a spec, else those that have sent a result by then."""
-    arms, index = (
-        moment.tables.arms,
-        moment.tables.index[moment.tables.arms.experiment_no[moment.row]],
-    )
+    index = moment.tables.index[moment.tables.arms.experiment_no[moment.row]]
     for spec in moment.experiment.metrics:
         if spec.role not in (Role.GOAL, Role.GUARDRAIL) or spec.name == EXPOSURE:
             continue
         rows = list(index.arms.get(spec.name, {}).values())
-        if moment.experiment.specified or (arms.first_offset[rows] <= moment.offset).any():
+        if moment.experiment.specified or rows:
             yield spec
 
 
@@ -50,8 +50,7 @@ def _wait(moment: PairMoment, spec: MetricSpec) -> str | None:
     if silent:
         return f"{spec.name} has no result of {' and '.join(silent)} yet"
     one = moment.beside(group[moment.variant])
-    totals = one.sides.control, one.sides.treatment
-    silent = [arm for arm, of in zip(named, totals, strict=True) if of.count[0] == 0]
+    silent = [arm for arm, units in zip(named, one.units(), strict=True) if units == 0]
     if silent:
         return f"{spec.name} has no result of {' and '.join(silent)} yet"
     return (
@@ -64,29 +63,27 @@ def _wait(moment: PairMoment, spec: MetricSpec) -> str | None:
 def _latched(one: PairMoment) -> str | None:
     """What no further unit of this experiment mends."""
     arms = one.tables.arms
-    if 0 <= arms.harm_offset[one.row] <= one.offset:
+    if arms.harm_offset[one.row] >= 0:
         return f"harm of {one.metric} is proved"
-    if 0 <= arms.unstable_offset[one.row] <= one.offset:
+    if arms.unstable_offset[one.row] >= 0:
         return f"the effect on {one.metric} drifts, which only a new experiment ends"
     return None
 
 
 def _lacks(one: PairMoment, spec: MetricSpec) -> str | None:
-    arms, sides = one.tables.arms, one.sides
-    frozen = frozen_of(one.experiment, spec.name)
+    arms, rows = one.tables.arms, one.tables.arms.records
     learns = spec.kind == MetricKind.MEAN or (
         spec.kind == MetricKind.LATENCY and spec.limit is None
     )
-    if learns and not arms.snapshots[one.row] and (frozen is None or frozen.offset > one.offset):
+    if learns and not arms.snapshots[one.row] and frozen_of(one.experiment, spec.name) is None:
         return f"{spec.name} still learns from control's first units"
-    begun = arms.base_offset[one.row]
-    if arms.method[one.row] == Method.COUNTS and not 0 <= begun <= one.offset:
+    if arms.method[one.row] == Method.COUNTS and arms.base_offset[one.row] < 0:
         return f"{spec.name} has too few units to tell which outcome is the rarer"
-    if enough(arms, one.pairs, sides)[0]:
+    if has_enough(rows, one.row):
         return None
-    short = needed(arms, one.pairs)[0] - fewest(arms, one.pairs, sides)[0]
+    short = needed(rows, one.row) - fewest(rows, one.row)
     if short > 0:
-        return f"{spec.name} lacks {grouped(int(np.ceil(short)))} units in an arm"
+        return f"{spec.name} lacks {grouped(ceil(short))} units in an arm"
     return (
         f"{spec.name} came without its sum_squares, so only a new experiment that sends them "
         "can judge it"
@@ -94,42 +91,38 @@ def _lacks(one: PairMoment, spec: MetricSpec) -> str | None:
 
 
 def _no_gain(one: PairMoment) -> str | None:
-    arms, sides, offsets = one.tables.arms, one.sides, np.array([one.offset])
-    evidence = assess(arms, one.pairs, offsets, sides)
-    proved = (
-        evidence.gain[0] >= arms.gain_level[one.row]
-        and 0 <= arms.gain_offset[one.row] <= one.offset
-    )
-    if proved and agrees(arms, one.pairs, sides, Verdict.GAIN)[0]:
+    arms, ramps = one.tables.arms, one.tables.ramps.arrays
+    harm, gain, _ = evidence_of(arms.records, ramps, one.row)
+    proved = gain >= arms.gain_level[one.row] and arms.gain_offset[one.row] >= 0
+    if proved and agrees(arms.records, ramps, one.row, False):
         return None
-    better = one.effect().effect[0] * arms.sign[one.row] > 0.0
-    more = expected_more(arms, one.pairs, sides, evidence)[0] if better else np.nan
+    better = one.shown().effect * arms.sign[one.row] > 0.0
+    more = units_needed(arms.records, ramps, one.row, harm, gain) if better else nan
     return f"no gain of the goal {one.metric} is proved{_some(more) or ', and it looks no better'}"
 
 
 def _unsound(one: PairMoment) -> str | None:
-    arms, sides = one.tables.arms, one.sides
-    found = bound(arms, one.pairs, sides)
-    if found.holds()[0]:
+    arms, ramps = one.tables.arms, one.tables.ramps.arrays
+    worst, looks, allowed = guardrail_bound(arms.records, ramps, one.row)
+    if is_within(worst, allowed):
         return None
-    if np.isnan(found.worst[0]):
+    if isnan(worst):
         return f"{one.metric} has no bound: no share of its units' arm is known"
-    worst, allowed = (_size(one, float(value[0])) for value in (found.worst, found.allowed))
     told = (
-        f"{one.metric} may be worse by {worst} where "
-        f"{'none' if found.allowed[0] == 0.0 else allowed} is allowed"
+        f"{one.metric} may be worse by {_size(one, worst)} where "
+        f"{'none' if allowed == 0.0 else _size(one, allowed)} is allowed"
     )
-    if found.allowed[0] == 0.0:
+    if allowed == 0.0:
         return f"{told}: a new experiment that states its absolute_margin can end this"
-    both = judged_control(arms, one.pairs, sides.control) + judged(arms, one.pairs, sides.treatment)
-    more = _some(float(units_more(found, both)[0]))
+    both = judged_units(one.tables, one.control) + judged_units(one.tables, one.row)
+    more = _some(units_to_be_sound(worst, looks, allowed, float(both)))
     return told + (
         more or ": unless it comes to look better, only proved harm or a person ends this"
     )
 
 
 def _some(units: float) -> str:
-    return f", some {grouped(int(units))} more units as it looks" if np.isfinite(units) else ""
+    return f", some {grouped(int(units))} more units as it looks" if isfinite(units) else ""
 
 
 def _size(one: PairMoment, value: float) -> str:

@@ -1,76 +1,85 @@
-"""Fills in the evidence that people read in the rows, from the same function that decides."""
+"""Fills in the evidence that people read in the rows, from the same functions that decide."""
+
+from math import isfinite, isnan, nan
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agents.experiments.evidence.assess import PairEvidence, assess
-from agents.experiments.evidence.effect import Effect, effects, expected_more
-from agents.experiments.evidence.ramp_steps import with_strata
+from agents.experiments.evidence.pair_evidence import evidence_of
+from agents.experiments.evidence.pair_interval import interval_given, shown_interval
+from agents.experiments.evidence.pair_needs import units_needed
+from agents.experiments.evidence.pair_samples import misses_squares
 from agents.experiments.plan.terms import EVIDENCE_KINDS, Method
-from agents.experiments.totals.running_totals import totals_of
-from agents.experiments.totals.totals import Flags, Floats, Ints, Sides
-from agents.statistics import multinomial
-from state.arms_table import EVIDENCE_KIND_SYMBOLS, STATES
+from agents.statistics.multinomial import NO_EVIDENCE
+from schemas.compiled import compiled
+from state.arms_table import EVIDENCE_KIND_SYMBOLS, STATES, ArmRows
 from state.partition.experiment_tables import ExperimentTables
+from state.ramp_table import Ramps
 
-_CODE = {name: code for code, name in enumerate(STATES)}
+Ints = NDArray[np.int64]
 _KIND_CODES = np.array([EVIDENCE_KIND_SYMBOLS.index(kind) for kind in EVIDENCE_KINDS])  # by Method
-_UNDECIDED_AT = np.iinfo(np.int64).max
+_OK, _HARM, _GAIN, _WAIT, _MISSING, _SPLIT, _UNSTABLE = (
+    STATES.index(name) for name in ("OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
+)
 
 
 def refresh(tables: ExperimentTables) -> None:
     """Sets effect, interval, evidence and state of the changed rows from their totals and latches
     alone.
     """
-    arms = tables.arms
-    rows = arms.dirty_rows()
-    compared = arms.control[rows] >= 0
-    arms.evidence_kind[rows] = np.where(compared, _KIND_CODES[arms.method[rows]], 0)
-    arms.state[rows[arms.leads[rows]]] = _CODE["OK"]
-    alone = rows[(arms.method[rows] != Method.NONE) & (arms.control[rows] < 0)]
-    silent = arms.count[alone] >= arms.min_count[alone]
-    arms.state[alone] = np.where(silent, _CODE["MISSING"], _CODE["WAIT"])
-    rows = rows[(arms.method[rows] != Method.NONE) & (arms.control[rows] >= 0)]
-    if not len(rows):
-        return
-    sides = Sides(totals_of(tables, arms.control[rows]), totals_of(tables, rows))
-    sides = with_strata(tables, rows, sides)
-    evidence = assess(arms, rows, np.full(len(rows), _UNDECIDED_AT), sides)
-    effect = effects(arms, rows, sides, known=evidence)
-    _put_interval(tables, rows, effect)
-    arms.effect[rows] = _or_nan(effect.effect)
-    arms.log_e_harm[rows], arms.log_e_gain[rows] = _told(evidence.harm), _told(evidence.gain)
-    arms.expected_more[rows] = expected_more(arms, rows, sides, evidence)
-    arms.state[rows] = _states(tables, rows, sides, evidence, effect)
+    rows = tables.arms.dirty_rows()
+    if len(rows):
+        _refresh_all(tables.arms.records, tables.ramps.arrays, rows)
 
 
-def _put_interval(tables: ExperimentTables, rows: Ints, effect: Effect) -> None:
-    """The interval shown is the running one: what the intervals so far have left of the present
-    one.
-    """
-    arms = tables.arms
-    shown = effect.cut(arms.running_low[rows], arms.running_high[rows])
-    arms.low[rows], arms.high[rows] = _or_nan(shown.low), _or_nan(shown.high)
+@compiled
+def _refresh_all(rows: ArmRows, ramps: Ramps, changed: Ints) -> None:
+    for row in changed:
+        arm = rows[row]
+        arm.evidence_kind = _KIND_CODES[arm.method] if arm.control >= 0 else 0
+        if arm.leads:
+            arm.state = _OK
+        if arm.method == Method.NONE:
+            continue
+        if arm.control >= 0:
+            _refresh_pair(rows, ramps, row)
+        else:
+            arm.state = _MISSING if arm.count >= arm.min_count else _WAIT
 
 
-def _states(
-    tables: ExperimentTables, rows: Ints, sides: Sides, evidence: PairEvidence, effect: Effect
-) -> Ints:
-    arms = tables.arms
-    state = np.where(evidence.enough, _CODE["OK"], _CODE["WAIT"])
-    by_mean = arms.method[rows] == Method.MEANS
-    missing = sides.control.missing | sides.treatment.missing
-    unknown = evidence.enough & np.isnan(effect.low)  # in a ramp, of an arm without a share
-    state = np.where(by_mean & (missing | unknown), _CODE["MISSING"], state)
-    state = np.where(arms.unstable_offset[rows] >= 0, _CODE["UNSTABLE"], state)
-    state = np.where(arms.gain_offset[rows] >= 0, _CODE["GAIN"], state)
-    harm: Flags = arms.harm_offset[rows] >= 0
-    state = np.where(harm, _CODE["HARM"], state)
-    return np.where(harm & (arms.method[rows] == Method.SPLIT), _CODE["SPLIT"], state)
+@compiled
+def _refresh_pair(rows: ArmRows, ramps: Ramps, pair: int) -> None:
+    arm = rows[pair]
+    harm, gain, enough = evidence_of(rows, ramps, pair)
+    effect, present_low, present_high = interval_given(rows, ramps, pair, 1.0, harm, gain)
+    low, high = shown_interval(rows, pair, present_low, present_high)
+    arm.effect, arm.low, arm.high = _or_nan(effect), _or_nan(low), _or_nan(high)
+    arm.log_e_harm, arm.log_e_gain = _told(harm), _told(gain)
+    arm.expected_more = units_needed(rows, ramps, pair, harm, gain)
+    arm.state = _state(rows, pair, enough, isnan(present_low))
 
 
-def _or_nan(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, np.nan)
+@compiled
+def _state(rows: ArmRows, pair: int, enough: bool, unbounded: bool) -> int:
+    arm = rows[pair]
+    if arm.harm_offset >= 0:
+        return _SPLIT if arm.method == Method.SPLIT else _HARM
+    if arm.gain_offset >= 0:
+        return _GAIN
+    if arm.unstable_offset >= 0:
+        return _UNSTABLE
+    # Enough and no interval: in a ramp, of an arm without a share.
+    missing = misses_squares(rows, pair) or (enough and unbounded)
+    if arm.method == Method.MEANS and missing:
+        return _MISSING
+    return _OK if enough else _WAIT
 
 
-def _told(log_e: Floats) -> Floats:
-    return np.where(np.isfinite(log_e), log_e, multinomial.NO_EVIDENCE)
+@compiled
+def _or_nan(value: float) -> float:
+    return value if isfinite(value) else nan
+
+
+@compiled
+def _told(log_e: float) -> float:
+    return log_e if isfinite(log_e) else NO_EVIDENCE

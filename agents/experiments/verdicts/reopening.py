@@ -9,19 +9,14 @@ nothing had been ordered.
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
-from agents.core.batch import Facts, Finding, Ints
+from agents.core.batch import Finding, Ints
 from agents.core.command_outcome import End, EndedHow
 from agents.core.provenance import Provenance
 from agents.experiments.arms.arms import relevel
-from agents.experiments.evidence.looks import Looks
-from agents.experiments.evidence.ramp_steps import with_strata
+from agents.experiments.evidence.look import look
 from agents.experiments.plan.terms import Method
-from agents.experiments.totals.running_totals import Running, totals_of
-from agents.experiments.totals.totals import Sides, Totals
-from agents.experiments.verdicts.crossings import look
-from agents.statistics.running_sums import bring_together
+from agents.experiments.verdicts.decide import decide
 from schemas.catalog import RESULTS
 from schemas.records import CommandRow, Decided, ExperimentRow, ExperimentStatus, Policy
 from state.experiment_arms import ExperimentArms
@@ -33,7 +28,6 @@ WAIT_MS, WAIT_MOST_MS = (
     3_600_000,
 )  # from the second such end on, doubled each time: a dead deployer has its rest
 RECHECK_MS = 600_000  # whether the units have doubled since a person said no, or results come again
-_NOTHING = np.zeros(0, np.int64)
 
 
 def note(
@@ -210,7 +204,6 @@ def _forget(experiment: ExperimentRow, variants: set[str], tables: ExperimentTab
     """Takes back what was proved of treatments: it is looked at again."""
     arms, rows = tables.arms, _rows(experiment, variants, tables)
     arms.harm_offset[rows] = arms.gain_offset[rows] = -1
-    arms.closed_offset[rows] = np.iinfo(np.int64).max
 
 
 def _standing(
@@ -245,25 +238,16 @@ def _looked(
     trial, arms = _trial(experiment, tables), tables.arms
     assert trial is not None, f"{experiment.experiment_id} was decided without results"
     every = np.array([row for group in trial.arms.values() for row in group.values()], np.int64)
-    offset = np.array([arms.applied_offset[every].max()], np.int64)
-    moment, n = np.array([place.now]), len(rows)
-    facts = Facts(
-        RESULTS,
-        tables.partition,
-        pa.record_batch({}),
-        np.zeros(1, np.int64),
-        offset,
-        moment,
-        moment,
-    )
-    none = Totals(_NOTHING, _NOTHING, np.zeros(0), np.zeros(0), np.zeros(0, np.bool_))
-    sides = with_strata(
-        tables, rows, Sides(totals_of(tables, arms.control[rows]), totals_of(tables, rows))
-    )
-    looks = Looks(rows, np.zeros(n, np.int64), np.repeat(offset, n), sides)
-    found = look(facts, tables, Running(bring_together(_NOTHING), _NOTHING, none), looks)
+    last = Provenance(RESULTS, tables.partition, int(arms.applied_offset[every].max()), place.now)
+    proved = 0
+    for pair in rows.tolist():
+        proved |= look(arms.records, tables.ramps.arrays, pair, 0, last.offset)
+    if not proved:
+        return []
+    number = int(arms.experiment_no[every[0]])
     return [
-        replace(one, ordinal=f"{experiment.experiment_id}|{one.ordinal}|again") for one in found
+        replace(one, ordinal=f"{experiment.experiment_id}|{one.ordinal}|again")
+        for one in decide(last, tables, number, rows.tolist())
     ]
 
 

@@ -10,12 +10,17 @@ from agents.core.batch import Compared, Finding
 from agents.core.kitagawa import Added, Components, Part, components
 from agents.core.phrasing import grouped, nth, odds
 from agents.core.policies import EXPOSURE
-from agents.experiments.evidence.assess import assess
-from agents.experiments.evidence.effect import effects
-from agents.experiments.evidence.pair_moment import PairMoment
+from agents.experiments.evidence.pair_evidence import evidence_of
+from agents.experiments.evidence.pair_interval import interval_of
 from agents.experiments.plan.terms import EVIDENCE_KINDS, Tally, burns_in, plan_of
-from agents.experiments.totals.totals import Sides, Totals
 from agents.experiments.verdicts.gain_waits import waits
+from agents.experiments.verdicts.pair_moment import (
+    Interval,
+    PairMoment,
+    judged_units,
+    per_unit,
+    total_of,
+)
 from schemas.records import Direction, Evidence, EvidenceKind, ExperimentRow, Order, Verdict
 from state.storage.table import row_key
 
@@ -32,11 +37,11 @@ _RULES = {
 def finding_of(moment: PairMoment, verdict: Verdict, order: Order) -> Finding:
     """What was found of one pair at one moment, and what it asks for."""
     experiment, waiting = moment.experiment, verdict == Verdict.GAIN and order == Order.NONE
-    proof, harm = _evidence(moment, moment.row, moment.sides, verdict), verdict == Verdict.HARM
+    proof, harm = _evidence(moment, moment.row, verdict), verdict == Verdict.HARM
     target = experiment.baseline_version if harm else experiment.candidate_version
     named = f"|{row_key(moment.metric)}" if waiting or verdict == Verdict.UNSTABLE else ""
     return Finding(
-        at=moment.record,
+        at=0,
         agent="judge",
         ordinal=f"{row_key(moment.variant)}|{verdict}{named}{'|waits' if waiting else ''}",
         verdict=verdict,
@@ -53,14 +58,14 @@ def finding_of(moment: PairMoment, verdict: Verdict, order: Order) -> Finding:
         compared=_compared(moment),
         added=_added(moment, proof.estimate),
         came_with_version=experiment.candidate_version is not None,
-        units=int(moment.sides.treatment.count[0]),
+        units=moment.units()[1],
         since=experiment.started_at,
     )
 
 
 def _compared(moment: PairMoment) -> tuple[Compared, ...]:
     """Every metric that both arms had units of by then, the finding's own first."""
-    tables, at = moment.tables, np.array([moment.record])
+    tables = moment.tables
     index = tables.index[tables.arms.experiment_no[moment.row]]
     found = []
     for metric in sorted(index.arms, key=lambda name: (name != moment.metric, name)):
@@ -69,9 +74,7 @@ def _compared(moment: PairMoment) -> tuple[Compared, ...]:
         )
         if metric == EXPOSURE or control is None or treatment is None:
             continue
-        before, now = (
-            _per_unit(moment, row, moment.after.at(tables, row, at)) for row in (control, treatment)
-        )
+        before, now = (_per_unit(moment, row) for row in (control, treatment))
         if np.isfinite(before) and np.isfinite(now):
             sign = (
                 float(tables.arms.sign[treatment]) if _directed(moment.experiment, metric) else 0.0
@@ -80,21 +83,15 @@ def _compared(moment: PairMoment) -> tuple[Compared, ...]:
     return tuple(found)
 
 
-def _per_unit(moment: PairMoment, row: int, totals: Totals) -> float:
-    """NaN where no unit is judged yet."""
+def _per_unit(moment: PairMoment, row: int) -> float:
+    """The mean of an arm; NaN where no unit is judged yet: what a burn-in leaves out is known once
+    it is over.
+    """
     arms = moment.tables.arms
     spec = plan_of(moment.experiment, arms.keys[row][2] or "")
-    # What a burn-in left out is known once it is over, which a later record of this slice may have
-    # been the first to tell.
-    if (
-        burns_in(spec)
-        and not arms.snapshots[row]
-        and not 0 <= arms.base_offset[row] <= moment.offset
-    ):
+    if burns_in(spec) and not arms.snapshots[row] and arms.base_offset[row] < 0:
         return np.nan
-    counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
-    units = int(totals.count[0] - arms.base_count[row])
-    return float((totals.hits if counted else totals.total)[0]) / units if units > 0 else np.nan
+    return per_unit(moment.tables, row)
 
 
 def _directed(experiment: ExperimentRow, metric: str) -> bool:
@@ -103,38 +100,39 @@ def _directed(experiment: ExperimentRow, metric: str) -> bool:
     )
 
 
-def _evidence(moment: PairMoment, row: int, sides: Sides, verdict: Verdict) -> Evidence:
+def _evidence(moment: PairMoment, row: int, verdict: Verdict) -> Evidence:
     """The numbers of one row at one moment. Where an interval cannot be given, low and high repeat
     the estimate.
     """
-    arms, facts = moment.tables.arms, moment.facts
-    offset, pairs = int(facts.offsets[moment.record]), np.array([row])
-    judged = assess(arms, pairs, np.array([offset]), sides)
-    effect = moment.effect() if row == moment.row else effects(arms, pairs, sides)
-    log_e = judged.gain[0] if verdict == Verdict.GAIN else judged.harm[0]
+    arms, ramps, place = moment.tables.arms, moment.tables.ramps.arrays, moment.place
+    harm, gain, _ = evidence_of(arms.records, ramps, row)
+    one_of_parts = row != moment.row
+    shown = (
+        Interval(*interval_of(arms.records, ramps, row, 1.0)) if one_of_parts else moment.shown()
+    )
     above = int(arms.control[row])
-    estimate = _finite(float(effect.effect[0]), 0.0)
+    estimate = _finite(shown.effect, 0.0)
     return Evidence(
-        topic=facts.topic,
-        partition=facts.partition,
+        topic=place.topic,
+        partition=place.partition,
         first_offset=int(min(arms.first_offset[row], arms.first_offset[above])),
-        last_offset=offset,
+        last_offset=place.offset,
         metric=moment.metric,
         segment=arms.keys[row][4],
         estimate=estimate,
-        low=_finite(float(effect.low[0]), estimate),
-        high=_finite(float(effect.high[0]), estimate),
-        log_e=float(log_e),
+        low=_finite(shown.low, estimate),
+        high=_finite(shown.high, estimate),
+        log_e=gain if verdict == Verdict.GAIN else harm,
         evidence_kind=EVIDENCE_KINDS[arms.method[row]],
-        count=int(sides.control.count[0] + sides.treatment.count[0]),
+        count=sum(moment.beside(row).units()),
     )
 
 
-def _parts(moment: PairMoment) -> Iterator[tuple[str, int, Sides]]:
-    """The segments that both arms had units in by then: label, the treatment's row, both arms; by
-    label.
+def _parts(moment: PairMoment) -> Iterator[tuple[str, int, int]]:
+    """The segments that both arms had units in by then: label, control's row, the treatment's row;
+    by label.
     """
-    tables, at = moment.tables, np.array([moment.record])
+    tables = moment.tables
     index = tables.index[tables.arms.experiment_no[moment.row]]
     groups = {
         segment: group
@@ -144,12 +142,10 @@ def _parts(moment: PairMoment) -> Iterator[tuple[str, int, Sides]]:
     for segment in sorted(groups):
         control = groups[segment].get(moment.experiment.control)
         treatment = groups[segment].get(moment.variant)
-        if control is not None and treatment is not None:
-            sides = Sides(
-                moment.after.at(tables, control, at), moment.after.at(tables, treatment, at)
-            )
-            if sides.control.count[0] and sides.treatment.count[0]:
-                yield segment, treatment, sides
+        if control is None or treatment is None:
+            continue
+        if tables.arms.count[control] and tables.arms.count[treatment]:
+            yield segment, control, treatment
 
 
 def _segments(moment: PairMoment, verdict: Verdict) -> tuple[Evidence, ...]:
@@ -157,25 +153,25 @@ def _segments(moment: PairMoment, verdict: Verdict) -> tuple[Evidence, ...]:
         # a segment's steps are not kept apart, and over all steps it would compare one time with
         # another
         return ()
-    shown = [_evidence(moment, row, sides, verdict) for _, row, sides in _parts(moment)]
+    shown = [_evidence(moment, row, verdict) for _, _, row in _parts(moment)]
     return tuple(sorted(shown, key=lambda one: -one.count)[:SEGMENTS_SHOWN])
 
 
 def _change(moment: PairMoment, estimate: float) -> Components | None:
     """What each segment adds to the effect; None where that cannot be said."""
-    arms, sign = moment.tables.arms, 1.0 if estimate > 0 else -1.0
-    if arms.ramped[moment.row]:
+    tables, sign = moment.tables, 1.0 if estimate > 0 else -1.0
+    if tables.arms.ramped[moment.row]:
         return None
-    parts = []
-    for segment, row, sides in _parts(moment):
-        counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
-        sums = [
-            float((totals.hits if counted else totals.total)[0]) * sign
-            for totals in (sides.control, sides.treatment)
-        ]
-        base = arms.base_count[[arms.control[row], row]]
-        units = int(sides.control.count[0] - base[0]), int(sides.treatment.count[0] - base[1])
-        parts.append(Part(segment, units[0], sums[0], units[1], sums[1]))
+    parts = [
+        Part(
+            segment,
+            judged_units(tables, control),
+            total_of(tables, control) * sign,
+            judged_units(tables, treatment),
+            total_of(tables, treatment) * sign,
+        )
+        for segment, control, treatment in _parts(moment)
+    ]
     return components([part for part in parts if part.count_before > 0 and part.count_during > 0])
 
 
@@ -199,12 +195,12 @@ def _where(moment: PairMoment, estimate: float) -> str:
 
 def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Order) -> str:
     """One sentence: what changed by how much, on how many units, how sure, and what follows."""
-    arms, row, sides = moment.tables.arms, moment.row, moment.sides
+    arms, row = moment.tables.arms, moment.row
     name = (
         f"{moment.experiment.subject}/{moment.experiment.experiment_id}: treatment {moment.variant}"
     )
-    t, c = int(sides.treatment.count[0]), int(sides.control.count[0])
-    unit = _unit(moment, proof.last_offset)
+    c, t = moment.units()
+    unit = _unit(moment)
     sure = odds(proof.log_e, "e" if proof.evidence_kind == EvidenceKind.E_VALUE else "1/p")
     numbers = f"{grouped(t)} against {grouped(c)} {unit}"
     if verdict == Verdict.SPLIT:
@@ -248,15 +244,14 @@ def _held(moment: PairMoment) -> str:
     return "held until every guardrail is sound" + (f" ({wanting})" if wanting else "")
 
 
-def _unit(moment: PairMoment, offset: int) -> str:
+def _unit(moment: PairMoment) -> str:
     """What is counted: units, or records of which it is not known that they are of different
     units.
     """
     arms = moment.tables.arms
     if arms.snapshots[moment.row]:
         return "units"
-    first = arms.unnamed_offset[[moment.row, arms.control[moment.row]]]
-    unnamed = bool(((first >= 0) & (first <= offset)).any())
+    unnamed = bool((arms.unnamed_offset[[moment.row, moment.control]] >= 0).any())
     return "records taken as independent" if unnamed else "units"
 
 

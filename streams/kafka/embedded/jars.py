@@ -7,7 +7,6 @@ directory.
 """
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree.ElementTree import ParseError
 
+from schemas.compiled_files import cache_directory
 from streams.runtime.errors import MendstreamError
 
 VERSION = "4.3.1"
@@ -71,16 +71,6 @@ def fetched(jars: Jars) -> Path:
             "Delete that directory; the jars are then fetched again.",
         )
     return home
-
-
-def cache_directory() -> Path:
-    """$MENDSTREAM_CACHE, or else $XDG_CACHE_HOME/mendstream, or else ~/.cache/mendstream; it need
-    not exist.
-    """
-    if own := os.environ.get("MENDSTREAM_CACHE"):
-        return Path(own)
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "mendstream"
 
 
 def differences(directory: Path, locked: Path = LOCK) -> str:

@@ -5,7 +5,8 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln
 
-from agents.statistics.multinomial import edges, log_e_one_sided, log_e_split, pooled_z
+from agents.statistics import multinomial
+from agents.statistics.multinomial import edges, pooled_z
 
 # What docs/judge.md states, written down once more: a test that read it from the code would agree
 # with any change of it.
@@ -16,17 +17,24 @@ EXACTLY = -np.inf  # the least evidence from which it must be exact
 
 
 def one_sided(x: float, y: float, rho: float, least: float = EXACTLY) -> float:
-    x_n, y_n, rho_n, least_n = np.array([[x], [y], [rho], [least]])
-    return float(log_e_one_sided(x_n, y_n, rho_n, least_n)[0])
+    """log e that the share of `x` is above `rho`."""
+    return float(
+        multinomial.log_e_one_sided(
+            float(x), float(y), rho, multinomial.prior_masses(rho), least, np.inf
+        )[0]
+    )
+
+
+# Of arrays, shape (n,).
+log_e_one_sided = np.vectorize(one_sided, otypes=[float])
+log_e_split = np.vectorize(multinomial.log_e_split, otypes=[float])
 
 
 def z_of(
     hits: float, count: float, other_hits: float, other_count: float, several: bool = False
 ) -> float:
-    a, n, b, m = np.array(
-        [[float(hits)], [float(count)], [float(other_hits)], [float(other_count)]]
-    )
-    return float(pooled_z(a, n, b, m, np.array([several]))[0])
+    sides = float(hits), float(count), float(other_hits), float(other_count)
+    return float(pooled_z(*sides, several))
 
 
 def by_quadrature(x: int, y: int, rho: float) -> float:
@@ -156,9 +164,7 @@ def test_the_edges_are_where_a_test_of_that_share_reaches_its_level(
     x: int, y: int, rho: float
 ) -> None:
     both = one_sided(x, y, rho), one_sided(y, x, 1.0 - rho)
-    low, high = (
-        float(e[0]) for e in edges(*(np.array([float(v)]) for v in (x, y, rho, 0.05, *both)))
-    )
+    low, high = edges(float(x), float(y), rho, 0.05, *both)
     for edge, own, other, share in ((low, x, y, rho), (high, y, x, 1.0 - rho)):
         if not 0.001 < edge < 0.999:
             assert (x == 0) == (edge == low)  # nothing is too small a share for what was never seen
@@ -174,8 +180,20 @@ def test_the_edges_leave_a_share_out_just_when_its_test_rejects_it() -> None:
     x = np.arange(0.0, 60.0)
     y, rho, exactly = np.full(60, 20.0), np.full(60, 0.5), np.full(60, EXACTLY)
     up, down = log_e_one_sided(x, y, rho, exactly), log_e_one_sided(y, x, rho, exactly)
-    low, _ = edges(x, y, rho, np.full(60, 0.05), up, down)
+    low = np.array(
+        [edges(*one)[0] for one in zip(x, y, rho, np.full(60, 0.05), up, down, strict=True)]
+    )
     rejects = up >= np.log(20.0)
     assert ((low > 0.5) == rejects).all()
     assert rejects.any()
     assert not rejects.all()
+
+
+def test_both_sides_come_of_one_call() -> None:
+    rng = np.random.default_rng(4)
+    for x, y in rng.integers(0, 300, (500, 2)).astype(float):
+        for rho in (0.2, 0.5, 0.7):
+            below = multinomial.log_e_one_sided(
+                x, y, rho, multinomial.prior_masses(rho), EXACTLY, EXACTLY
+            )[1]
+            assert below == pytest.approx(one_sided(y, x, 1.0 - rho), rel=1e-9, abs=1e-9)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from agents.statistics.e_detector import ODDS, Alternatives, empty_carry, scan, upper_bound
+from agents.statistics.e_detector import ODDS, OF_BAD, OF_GOOD, alternatives_to, upper_bound
+from tests.support.detecting import detected
 
 RECORDS = st.lists(
     st.tuples(st.integers(1, 4), st.integers(0, 4)).map(lambda r: (r[0], min(r))),
@@ -27,30 +28,18 @@ def plain(rate: float, records: list[tuple[int, int]]) -> list[float]:
     return out
 
 
-@given(RECORDS, st.floats(0.001, 0.9), st.integers(0, 60))
-def test_the_detector_is_the_plain_recursion_wherever_it_is_cut(
-    records: list[tuple[int, int]], rate: float, cut: int
-) -> None:
-    against = Alternatives.against(rate)
+@given(RECORDS, st.floats(0.001, 0.9))
+def test_the_detector_is_the_plain_recursion(records: list[tuple[int, int]], rate: float) -> None:
     count, bad = np.cumsum([n for n, _ in records]), np.cumsum([b for _, b in records])
-    whole = scan(against, bad, count, 0, 0, empty_carry())
-    assert np.exp(whole.log_r) == pytest.approx(plain(rate, records), rel=1e-8)
-    cut = min(cut, len(records) - 1)
-    if cut:
-        first = scan(against, bad[:cut], count[:cut], 0, 0, empty_carry())
-        second = scan(
-            against, bad[cut:], count[cut:], int(bad[cut - 1]), int(count[cut - 1]), first.carry[-1]
-        )
-        assert np.concatenate([first.log_r, second.log_r]).tobytes() == whole.log_r.tobytes()
-        assert second.carry[-1].tobytes() == whole.carry[-1].tobytes()
+    log_r, _ = detected(rate, bad, count)
+    assert np.exp(log_r) == pytest.approx(plain(rate, records), rel=1e-8)
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.97])
 def test_each_likelihood_ratio_is_worth_one_at_the_reference_rate(rate: float) -> None:
-    against = Alternatives.against(rate)
-    assert rate * np.exp(against.of_bad) + (1.0 - rate) * np.exp(against.of_good) == pytest.approx(
-        np.ones(len(ODDS))
-    )
+    against = np.exp(alternatives_to(rate))
+    mean = rate * against[OF_BAD] + (1.0 - rate) * against[OF_GOOD]
+    assert mean == pytest.approx(np.ones(len(ODDS)))
 
 
 @pytest.mark.parametrize(
@@ -70,24 +59,18 @@ def test_false_alarms_are_as_rare_as_promised_at_the_true_rate() -> None:
     of m a alarm.
     """
     rng, rate, m = np.random.default_rng(1), 0.1, 2_000
-    against, alarms = Alternatives.against(rate), 0
+    alarms = 0
     for _ in range(200):
         bad = np.cumsum(rng.random(m) < rate, dtype=np.int64)
-        alarms += bool(
-            (
-                scan(against, bad, np.arange(1, m + 1), 0, 0, empty_carry()).log_r
-                >= np.log(20_000.0)
-            ).any()
-        )
+        log_r, _ = detected(rate, bad, np.arange(1, m + 1))
+        alarms += bool((log_r >= np.log(20_000.0)).any())
     assert alarms <= 200 * m / 20_000 + 10
 
 
 def test_a_doubled_rate_is_found_and_dated() -> None:
     rng = np.random.default_rng(2)
     bad = np.concatenate([rng.random(5_000) < 0.05, rng.random(2_000) < 0.10]).astype(np.int64)
-    found = scan(
-        Alternatives.against(0.05), np.cumsum(bad), np.arange(1, 7_001), 0, 0, empty_carry()
-    )
-    alarm = int(np.flatnonzero(found.log_r >= np.log(1e6))[0])
+    log_r, suspicion = detected(0.05, np.cumsum(bad), np.arange(1, 7_001))
+    alarm = int(np.flatnonzero(log_r >= np.log(1e6))[0])
     assert 5_000 < alarm < 6_200
-    assert 4_500 < int(np.argmin(found.suspicion[: alarm + 1])) < 5_300
+    assert 4_500 < int(np.argmin(suspicion[: alarm + 1])) < 5_300

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.experiments.evidence.interval_schedule import mark, next_mark
+from agents.experiments.evidence.pair_interval import mark, next_mark, next_marks
 from agents.flow.pipeline import apply_policy, fold, refresh
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
@@ -28,10 +28,10 @@ CONVERSION = MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER
 
 def test_the_next_mark_is_never_later_than_the_step_it_announces() -> None:
     n = np.arange(1, 200_000)
-    announced = next_mark(n[:-1])
-    steps = np.flatnonzero(mark(n[1:]) != mark(n[:-1]))
+    announced, marks = next_marks(n[:-1]), np.array([mark(units) for units in n.tolist()])
+    steps = np.flatnonzero(np.diff(marks))
     assert (announced[steps] <= n[1:][steps]).all()
-    assert next_mark(np.array([0])).tolist() == [1]
+    assert next_mark(0) == 1
 
 
 def folded(

@@ -2,22 +2,15 @@
 alerts.
 """
 
-from dataclasses import replace
-
 import pytest
 
 from agents.alerts.raising import STORM
 from agents.commands.budget import HOUR_MS, SUBJECTS_FREE
 from agents.commands.guards import APPROVAL_MS
-from agents.core.batch import Facts
 from agents.core.known_subjects import NEW_MS, is_known, known_count
-from agents.flow import pipeline
-from agents.flow.ingress import ColumnarInput, Findings
-from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.pipeline import rebuild
 from schemas.catalog import ALERTS, METRICS, RESULTS, SPECS
 from schemas.records import Alert, Autonomy, Order, Outcome, Phase, Policy, RequestKind, Status
-from state.partition.partition_state import PartitionState
 from tests.support.builders import CODEC, NOON, metric, result, spec
 from tests.support.life import Life
 from tests.support.loop import rows
@@ -202,28 +195,14 @@ def test_a_tenant_has_room_for_so_many_newcomers_and_takes_none_of_anothers(
 
 
 @pytest.mark.parametrize("topic", [RESULTS, METRICS])
-def test_strangers_that_make_no_sense_are_not_folded_one_by_one(
+def test_strangers_that_make_no_sense_take_no_place(
     topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is room for one alone, and none of the many takes it: a partition would stand
-    still for minutes.
-    """
     monkeypatch.setattr("agents.flow.newcomers.NEWCOMERS_MAX", 1)
-    folded = list[int]()
-    source = INPUTS_BY_TOPIC[topic]
-    assert isinstance(source, ColumnarInput)
-    inner = source.fold
-
-    def counted(facts: Facts, state: PartitionState) -> Findings:
-        folded.append(len(facts))
-        return inner(facts, state)
-
-    sources = {**INPUTS_BY_TOPIC, topic: replace(source, fold=counted)}
-    monkeypatch.setattr(pipeline, "INPUTS_BY_TOPIC", sources)
     life, make = Life(), result if topic == RESULTS else metric
     life.send(
         topic,
         [make(n, subject=f"evil/{n}", metric="error", sum=7.0, event_id=str(n)) for n in range(50)],
     )
     assert len(life.refused) == 50
-    assert len(folded) <= 2
+    assert list(life.tables.subjects.subjects.rows()) == []

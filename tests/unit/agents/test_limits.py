@@ -11,11 +11,11 @@ from agents.drift.thinning_and_limits import (
     LEARNED,
     NOT_TO_BE_THINNED,
     THIN_MAX,
-    beyond,
     limit_of,
     thinning,
 )
-from agents.statistics.e_detector import Alternatives, empty_carry, scan, upper_bound
+from agents.statistics.e_detector import upper_bound
+from tests.support.detecting import detected
 
 Values = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def gauge(rng: np.random.Generator, n: int, phi: float) -> Values:
 def test_one_value_in_twenty_is_beyond_the_limit(upper: bool, limit: float) -> None:
     values = np.random.default_rng(1).permutation(np.arange(1.0, 1_001.0))
     assert limit_of(values, upper, 0.1) == limit
-    assert beyond(values, limit, upper).sum() == 50
+    assert (values > limit if upper else values < limit).sum() == 50
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_gauge_without_a_change_alarms_no_more_often_than_promised(phi: float)
         values = gauge(rng, LEARNED + 200 * 1_200, phi)
         limit, k = limit_of(values[:LEARNED], True, 0.1), thinning(values[:LEARNED])
         assert limit is not None
-        bad = beyond(values[LEARNED:], limit, True).astype(np.int64)
+        bad = (values[LEARNED:] > limit).astype(np.int64)
         alarms += _alarms(bad[k - 1 :: k], 200, 5_000.0)
         unthinned += _alarms(bad, 200 * k, 5_000.0)
     assert alarms <= 8
@@ -105,7 +105,7 @@ def test_a_gauge_without_a_change_alarms_no_more_often_than_promised(phi: float)
 
 
 def _alarms(bad: NDArray[np.int64], reference: int, run: float) -> bool:
-    against = Alternatives.against(upper_bound(int(bad[:reference].sum()), reference))
+    rate = upper_bound(int(bad[:reference].sum()), reference)
     bad = bad[reference : reference + 1_000]
-    log_r = scan(against, np.cumsum(bad), np.arange(1, len(bad) + 1), 0, 0, empty_carry()).log_r
+    log_r, _ = detected(rate, np.cumsum(bad), np.arange(1, len(bad) + 1))
     return bool((log_r >= np.log(run)).any())

@@ -8,15 +8,23 @@ from numpy.typing import NDArray
 from river import stats as river_stats
 from scipy import stats
 
-from agents.statistics.confidence_sequence import Sample, log_evidence, radius, standard_error
+from agents.statistics.confidence_sequence import (
+    Sample,
+    log_evidence,
+    mean,
+    radius,
+    standard_error,
+    variance,
+)
+from schemas.compiled import compiled
 
 TUNED_AT = 5_000.0  # units: where the sequence is tightest
 NO_EVIDENCE = -700.0
+EXACTLY = -np.inf  # the least evidence from which it must be exact
 
 
 def sample(values: NDArray[np.float64]) -> Sample:
-    parts = (len(values), values.sum(), (values**2).sum())
-    return Sample(*(np.array([float(part)]) for part in parts))
+    return Sample(float(len(values)), float(values.sum()), float((values**2).sum()))
 
 
 def rho(alpha: float) -> float:
@@ -40,8 +48,13 @@ def test_evidence_reaches_a_level_exactly_where_the_one_sided_bound_leaves_zero(
             rng.uniform(2, 1e6),
             rng.uniform(1e-6, 0.4),
         )
-        evidence = log_evidence(*(np.array([v]) for v in (effect, se, n)))[0]
-        assert (evidence >= np.log(1.0 / alpha)) == (one_sided_bound(effect, se, n, alpha) >= 0.0)
+        level = np.log(1.0 / alpha)
+        evidence = log_evidence(effect, se, n, EXACTLY)
+        assert (evidence >= level) == (one_sided_bound(effect, se, n, alpha) >= 0.0)
+        # Where it need not be exact it is never below it, and never reaches the level.
+        rough = log_evidence(effect, se, n, level)
+        assert rough >= evidence
+        assert (rough >= level) == (evidence >= level)
 
 
 def test_the_one_sided_radius_is_the_published_formula() -> None:
@@ -49,7 +62,7 @@ def test_the_one_sided_radius_is_the_published_formula() -> None:
     for _ in range(50):
         se, n, alpha = rng.uniform(0.01, 5), rng.uniform(2, 1e6), rng.uniform(1e-4, 0.4)
         published = one_sided_bound(0.0, se, n, alpha)
-        assert radius(np.array([se]), np.array([n]), alpha)[0] == pytest.approx(-published)
+        assert radius(se, n, alpha) == pytest.approx(-published)
 
 
 def test_the_running_interval_covers_zero_at_every_moment_of_most_null_streams() -> None:
@@ -57,12 +70,24 @@ def test_the_running_interval_covers_zero_at_every_moment_of_most_null_streams()
     left = 0
     for _ in range(200):
         a, b = rng.exponential(2.0, 5_000), rng.exponential(2.0, 5_000)
-        n = np.arange(1.0, 5_001.0)
-        one, two = (Sample(n, np.cumsum(v), np.cumsum(v**2)) for v in (a, b))
-        se = standard_error(one, two)
-        apart = np.abs(two.mean() - one.mean())[1_000:] > radius(se, 2.0 * n, 0.025)[1_000:]
-        left += bool(apart.any())
+        left += leaves_zero(a, b)
     assert left <= 200 * 0.05 + 6
+
+
+@compiled
+def leaves_zero(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    """Whether the running interval leaves 0 at any pair of values from the 1 001st on."""
+    total_a, squares_a, total_b, squares_b = 0.0, 0.0, 0.0, 0.0
+    for at in range(len(a)):
+        total_a, squares_a = total_a + a[at], squares_a + a[at] * a[at]
+        total_b, squares_b = total_b + b[at], squares_b + b[at] * b[at]
+        n = at + 1.0
+        one, two = Sample(n, total_a, squares_a), Sample(n, total_b, squares_b)
+        if at >= 1_000:
+            wide = radius(standard_error(one, two), 2.0 * n, 0.025)
+            if abs(mean(two) - mean(one)) > wide:
+                return True
+    return False
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -71,21 +96,20 @@ def test_the_variance_is_that_of_river_and_numpy(scale: float) -> None:
     running = river_stats.Var()
     for value in values:
         running.update(value)
-    assert sample(values).variance()[0] == pytest.approx(running.get(), rel=1e-9)
-    assert sample(values).variance()[0] == pytest.approx(values.var(ddof=1), rel=1e-9)
+    assert variance(sample(values)) == pytest.approx(running.get(), rel=1e-9)
+    assert variance(sample(values)) == pytest.approx(values.var(ddof=1), rel=1e-9)
 
 
 def test_rounding_alone_is_no_variance() -> None:
-    assert sample(np.full(1_000, 0.1)).variance()[0] == 0.0
-    assert sample(np.full(1_000, 1e9 + 0.1)).variance()[0] == 0.0
+    assert variance(sample(np.full(1_000, 0.1))) == 0.0
+    assert variance(sample(np.full(1_000, 1e9 + 0.1))) == 0.0
 
 
 def test_what_is_too_large_to_be_known_has_an_infinite_variance_and_proves_nothing() -> None:
-    large = Sample(np.array([2_000.0]), np.array([1e200]), np.array([np.inf]))
-    none = Sample(np.array([2_000.0]), np.array([10.0]), np.array([11.0]))
-    assert large.variance()[0] == np.inf
+    large, none = Sample(2_000.0, 1e200, np.inf), Sample(2_000.0, 10.0, 11.0)
+    assert variance(large) == np.inf
     se = standard_error(large, none)
-    assert log_evidence(np.array([1e197]), se, np.array([4_000.0]))[0] == NO_EVIDENCE
+    assert log_evidence(1e197, se, 4_000.0, EXACTLY) == NO_EVIDENCE
 
 
 def test_the_standard_error_is_the_larger_of_welchs_and_the_pooled() -> None:
@@ -95,7 +119,7 @@ def test_the_standard_error_is_the_larger_of_welchs_and_the_pooled() -> None:
         effect = a.mean() - b.mean()
         welch = effect / stats.ttest_ind(a, b, equal_var=False).statistic
         pooled = effect / stats.ttest_ind(a, b, equal_var=True).statistic
-        assert standard_error(sample(a), sample(b))[0] == pytest.approx(max(welch, pooled))
+        assert standard_error(sample(a), sample(b)) == pytest.approx(max(welch, pooled))
 
 
 @pytest.mark.parametrize(
@@ -103,9 +127,9 @@ def test_the_standard_error_is_the_larger_of_welchs_and_the_pooled() -> None:
     [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.0), (np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)],
 )
 def test_no_effect_no_variance_or_no_number_is_no_evidence(effect: float, se: float) -> None:
-    assert log_evidence(np.array([effect]), np.array([se]), np.array([5_000.0]))[0] == NO_EVIDENCE
+    assert log_evidence(effect, se, 5_000.0, EXACTLY) == NO_EVIDENCE
 
 
 def test_evidence_does_not_overflow_where_its_inverse_would() -> None:
-    evidence = log_evidence(np.array([100.0]), np.array([1.0]), np.array([1e6]))[0]
+    evidence = log_evidence(100.0, 1.0, 1e6, EXACTLY)
     assert 4_000.0 < evidence < 5_000.0

@@ -1,56 +1,114 @@
 """How much more is needed: what is said is where the evidence then stands."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from agents.experiments.evidence.sample_size import (
-    growth_of_counts,
-    growth_of_mean,
-    missing_units,
-    more_units,
+from agents.experiments.evidence.pair_evidence import evidence_of
+from agents.experiments.evidence.pair_needs import more_units, units_needed
+from agents.flow.pipeline import fold
+from schemas.catalog import RESULTS, SPECS
+from schemas.records import Direction, MetricKind, MetricSpec, Role
+from state.partition.experiment_tables import ExperimentTables
+from tests.support.builders import CODEC, piece, result, sent, spec, tables
+
+LEVEL = np.log(20.0)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Of one arm."""
+
+    count: float
+    hits: float = 0.0
+    sum: float = 0.0
+    sum_squares: float = 0.0
+
+    def times(self, grown: float) -> "Totals":
+        return Totals(
+            self.count * grown, self.hits * grown, self.sum * grown, self.sum_squares * grown
+        )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The rows of an experiment's two arms, with whatever totals."""
+
+    tables: ExperimentTables
+    control: int
+    treatment: int
+
+    @staticmethod
+    def of(kind: MetricKind) -> "Pair":
+        state = tables()
+        metric = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, kind)
+        fold(piece(SPECS, sent([spec(metrics=(metric,))])), state, CODEC)
+        records = [result(at, variant=one) for at, one in enumerate(("control", "b"))]
+        fold(piece(RESULTS, sent(records)), state, CODEC)
+        arms = state.experiments.arms
+        rows = {arms.keys[row][3]: row for row in range(len(arms)) if arms.keys[row][4] is None}
+        arms.harm_level[rows["b"]] = arms.gain_level[rows["b"]] = LEVEL
+        return Pair(state.experiments, rows["control"], rows["b"])
+
+    def stand_at(self, control: Totals, treatment: Totals) -> None:
+        arms = self.tables.arms
+        for row, totals in ((self.control, control), (self.treatment, treatment)):
+            arms.count[row], arms.hits[row] = round(totals.count), round(totals.hits)
+            arms.sum[row], arms.sum_squares[row] = totals.sum, totals.sum_squares
+            arms.base_count[row], arms.in_burn_in[row] = 0, False
+            arms.base_offset[row] = 0  # what is counted is chosen
+
+    def evidence(self) -> tuple[float, float]:
+        """Of harm and of gain."""
+        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
+        harm, gain, _ = evidence_of(rows, ramps, self.treatment)
+        return harm, gain
+
+    def needed(self) -> float:
+        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
+        return float(units_needed(rows, ramps, self.treatment, *self.evidence()))
+
+
+def mean_of(count: float, mean: float) -> Totals:
+    """Units of variance 0.2."""
+    return Totals(count, sum=count * mean, sum_squares=count * (mean * mean + 0.2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "control", "treatment"),
+    [
+        (MetricKind.MEAN, mean_of(2_000, 1.0), mean_of(2_000, 1.02)),
+        (MetricKind.MEAN, mean_of(2_000, 1.02), mean_of(2_000, 1.0)),
+        (MetricKind.RATE, Totals(500, hits=16), Totals(500, hits=24)),
+        (MetricKind.RATE, Totals(500, hits=24), Totals(500, hits=16)),
+    ],
 )
-from agents.statistics import confidence_sequence, multinomial
-
-LEVEL = np.array([np.log(20.0)])
-
-
-def test_a_mean_that_goes_on_as_it_began_reaches_its_level_with_the_units_said() -> None:
-    n, effect, one_se = np.array([4_000.0]), np.array([0.02]), 0.9
-    se = one_se / np.sqrt(n)
-    evidence = confidence_sequence.log_evidence(effect, se, n)
-    more = more_units(n, evidence, *growth_of_mean(effect, se, n), LEVEL)
-    then = n + more
-    reached = confidence_sequence.log_evidence(effect, one_se / np.sqrt(then), then)
-    assert reached[0] == pytest.approx(LEVEL[0], abs=0.7)
-
-
-def test_a_count_that_goes_on_as_it_began_reaches_its_level_with_the_units_said() -> None:
-    n, x, y, rho = np.array([1_000.0]), np.array([24.0]), np.array([16.0]), np.array([0.5])
-    evidence = multinomial.log_e_one_sided(x, y, rho, np.array([-np.inf]))
-    more = more_units(n, evidence, *growth_of_counts(x, y, rho, 100.0), LEVEL)
-    times = (n + more) / n
-    reached = multinomial.log_e_one_sided(x * times, y * times, rho, np.array([-np.inf]))
-    assert reached[0] == pytest.approx(LEVEL[0], abs=0.7)
+def test_what_goes_on_as_it_began_reaches_its_level_with_the_units_said(
+    kind: MetricKind, control: Totals, treatment: Totals
+) -> None:
+    pair = Pair.of(kind)
+    pair.stand_at(control, treatment)
+    assert max(pair.evidence()) < LEVEL - 0.7
+    grown = 1.0 + pair.needed() / (control.count + treatment.count)
+    pair.stand_at(control.times(grown), treatment.times(grown))
+    assert max(pair.evidence()) == pytest.approx(LEVEL, abs=0.7)
 
 
 def test_nothing_is_said_where_the_effect_points_nowhere() -> None:
-    n, zero = np.array([1_000.0]), np.array([0.0])
-    assert np.isnan(more_units(n, zero, *growth_of_mean(zero, np.array([0.1]), n), LEVEL))
-    even = np.array([10.0])
-    assert np.isnan(
-        more_units(n, zero, *growth_of_counts(even, even, np.array([0.5]), 100.0), LEVEL)
-    )
-    never = np.array([np.inf])
-    assert np.isnan(
-        more_units(n, zero, *growth_of_mean(np.array([1.0]), np.array([0.1]), n), never)
-    )
+    for kind, same in ((MetricKind.MEAN, mean_of(2_000, 1.0)), (MetricKind.RATE, Totals(500, 10))):
+        pair = Pair.of(kind)
+        pair.stand_at(same, same)
+        assert np.isnan(pair.needed())
+
+
+def test_nothing_is_said_where_no_evidence_would_do_or_too_much_would_be_needed() -> None:
+    assert np.isnan(more_units(1_000.0, 0.0, 1.0, 1.0, np.inf))
+    assert np.isnan(more_units(1_000.0, 0.0, 1e-12, 1.0, LEVEL))
 
 
 def test_what_is_missing_of_the_least_count_is_added_over_both_arms() -> None:
-    lacking = missing_units(
-        np.array([40.0, 100.0]),
-        np.array([90.0, 100.0]),
-        np.array([100.0, 100.0]),
-        np.array([False, True]),
-    )
-    assert lacking.tolist() == [70.0, 0.0]
+    pair = Pair.of(MetricKind.RATE)
+    pair.tables.arms.min_count[pair.treatment] = 100
+    pair.stand_at(Totals(40, 5), Totals(90, 5))
+    assert pair.needed() == 70.0

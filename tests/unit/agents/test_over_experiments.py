@@ -126,8 +126,8 @@ def derived(tables: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
     for row in range(len(arms)):
         values = {
             name: arms[name][row].item()
-            for name in arms._columns
-            if name not in ("heard", "silent", *NUMBERS)
+            for name in arms.records.dtype.names or ()
+            if name not in ("heard", "silent", "changed_since_commit", *NUMBERS)
         }
         for name in NUMBERS:
             other = int(arms[name][row])

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from agents.experiments.evidence.ramp import RampStep, strata_of
-from agents.experiments.totals.totals import Totals
+from agents.experiments.evidence.pair_ramp import (
+    FEWER,
+    MORE,
+    difference_of_ramp,
+    log_e_of_ramp,
+    z_of_ramp,
+)
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
@@ -24,6 +29,7 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
+from state.partition.experiment_tables import ExperimentTables
 from state.partition.partition_state import PartitionState
 from tests.support.builders import CODEC, NOON, many, piece, result, sent, spec, tables
 
@@ -39,38 +45,70 @@ STEPS = tuple(
 CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 
 
-def totals(count: list[int], hits: list[int]) -> Totals:
-    n, x = np.array(count), np.array(hits)
-    return Totals(n, x, x.astype(float), x.astype(float), np.zeros(len(n), np.bool_))
+def ramp_of(
+    shares: tuple[float, ...], control: list[tuple[int, int]], treatment: list[tuple[int, int]]
+) -> tuple[ExperimentTables, int]:
+    """The tables and the pair of a ramp with these shares of b, whose steps have (units, hits)."""
+    state = tables()
+    steps = tuple(
+        ShareStep(
+            from_=None if n == 0 else NOON + n * 1_000,
+            shares=(Share("control", 1.0 - share), Share("b", share)),
+        )
+        for n, share in enumerate(shares)
+    )
+    fold(piece(SPECS, sent([spec(share_steps=steps, metrics=(CONVERSION,))])), state, CODEC)
+    records = [
+        result(
+            2 * step + side, variant=variant,
+            assigned_at=NOON + step * 1_000, occurred_at=NOON + step * 1_000,
+        )
+        for step in range(len(shares))
+        for side, variant in enumerate(("control", "b"))
+    ]  # fmt: skip
+    fold(piece(RESULTS, sent(records)), state, CODEC)
+    arms = state.experiments.arms
+    rows = {(arms.keys[row][3], arms.keys[row][5]): row for row in range(len(arms))}
+    for variant, totals in (("control", control), ("b", treatment)):
+        for step, (count, hits) in enumerate(totals):
+            row = rows[variant, str(step)]
+            arms.count[row], arms.hits[row] = count, hits
+    return state.experiments, rows["b", None]
 
 
 def test_evidence_is_the_product_over_events_of_the_share_of_their_step() -> None:
     rng = np.random.default_rng(1)
-    steps, log_ratios = [], np.zeros((2, len(GRID)))
+    control, treatment, log_ratios = [], [], np.zeros((2, len(GRID)))
     for share in (0.1, 0.5):
         x, y = int(rng.integers(5, 40)), int(rng.integers(5, 60))
-        steps.append(RampStep(share, totals([200], [y]), totals([150], [x])))
+        control.append((200, y))
+        treatment.append((150, x))
         for side, sign in enumerate((1.0, -1.0)):
             theta = share * np.exp(sign * GRID) / (share * np.exp(sign * GRID) + 1.0 - share)
             log_ratios[side] += x * np.log(theta / share) + y * np.log(
                 (1.0 - theta) / (1.0 - share)
             )
-    got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
+    tables, pair = ramp_of((0.1, 0.5), control, treatment)
     expected = logsumexp(log_ratios, axis=1) - np.log(len(GRID))
-    assert np.allclose([got.more[0], got.fewer[0]], expected)
+    for side, log_e in zip((MORE, FEWER), expected, strict=True):
+        rows, ramps = tables.arms.records, tables.ramps.arrays
+        assert np.allclose(log_e_of_ramp(rows, ramps, pair, side, -np.inf), log_e)
+        # Where it need not be exact it is never below it, and never reaches the level.
+        for level in (log_e - 0.1, log_e + 0.1, log_e + 9.0):
+            rough = log_e_of_ramp(rows, ramps, pair, side, level)
+            assert rough >= log_e - 1e-12
+            assert (rough >= level) == (log_e >= level)
 
 
 def test_the_difference_is_mantel_and_haenszels() -> None:
-    steps = [
-        RampStep(0.1, totals([900], [90]), totals([100], [20])),
-        RampStep(0.5, totals([500], [150]), totals([500], [200])),
-    ]
-    got = strata_of(steps, several=False, counted=True, flipped=False, base=[(0, 0), (0, 0)])
+    tables, pair = ramp_of((0.1, 0.5), [(900, 90), (500, 150)], [(100, 20), (500, 200)])
+    rows, ramps = tables.arms.records, tables.ramps.arrays
     weights = np.array([900 * 100 / 1000, 500 * 500 / 1000])
-    assert got.effect[0] == pytest.approx((weights * [0.1, 0.1]).sum() / weights.sum())
+    effect = (weights * [0.1, 0.1]).sum() / weights.sum()
+    assert difference_of_ramp(rows, ramps, pair)[0] == pytest.approx(effect)
     pooled = np.array([110 / 1000, 350 / 1000])
     z = (weights * [0.1, 0.1]).sum() / np.sqrt((weights * pooled * (1 - pooled)).sum())
-    assert got.z[0] == pytest.approx(z)
+    assert z_of_ramp(rows, ramps, pair) == pytest.approx(z)
 
 
 def folded(

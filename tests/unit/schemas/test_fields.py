@@ -47,23 +47,17 @@ SENT = (
 # By record, which of its fields are acted on in which file; nested records have lines of their own.
 READ: dict[str, dict[str, str]] = {
     "ExperimentResult": {
-        "agents/flow/ingress.py": "event_id subject",
-        "state/arms_table.py": "experiment_id variant metric segment",
-        "agents/experiments/totals/unit_dedupe.py": "unit_id",
-        "agents/experiments/fold_observations.py": "kind",
-        "agents/experiments/totals/contributions.py": "count sum sum_squares",
-        "agents/experiments/late_results.py": "occurred_at",
-        "agents/experiments/evidence/ramp_steps.py": "assigned_at",
+        "agents/experiments/result_batch.py": "event_id subject experiment_id variant unit_id "
+        "metric kind count sum sum_squares segment occurred_at assigned_at",
     },
     "ModelMetric": {
-        "agents/flow/ingress.py": "event_id subject",
-        "agents/drift/metric_fold.py": "model_version segment count sum",
-        "agents/drift/fold_metrics.py": "metric",
-        "agents/flow/findings.py": "occurred_at",
+        "agents/drift/step_through.py": "event_id subject model_version metric segment count sum",
+        "agents/drift/preparation.py": "occurred_at",
         "schemas/validation/results_and_metrics.py": "sum_squares",
     },
     "ExperimentSpec": {
-        "agents/flow/ingress.py": "event_id subject",
+        "agents/flow/ingress.py": "event_id",
+        "agents/flow/inputs.py": "subject",
         "agents/experiments/plan/specs.py": "experiment_id status",
         "agents/experiments/plan/derived_columns.py": "alpha min_count",
         "agents/experiments/plan/terms.py": "treatments share_steps metrics follows_rollout "
@@ -73,7 +67,7 @@ READ: dict[str, dict[str, str]] = {
         "agents/flow/findings.py": "environment",
     },
     "ShareStep": {
-        "agents/experiments/evidence/ramp_steps.py": "from",
+        "agents/experiments/evidence/ramp_links.py": "from",
         "agents/experiments/plan/terms.py": "shares",
     },
     "Share": {"agents/experiments/plan/terms.py": "variant share"},
@@ -106,21 +100,24 @@ READ: dict[str, dict[str, str]] = {
     "AutonomyRule": {"agents/core/policies.py": "autonomy order rule environment"},
     "Approver": {"agents/commands/guards.py": "name order"},
     "CommandStatus": {
-        "agents/flow/ingress.py": "event_id subject",
+        "agents/flow/ingress.py": "event_id",
+        "agents/flow/inputs.py": "subject",
         "agents/commands/in_flight.py": "command_id attempt status detail reporter cause",
         "agents/failures/followups.py": "reported_at",
         "agents/experiments/plan/reported_shares.py": "traffic_share share_from share_until",
         "agents/flow/command_effects.py": "made_version",
     },
     "Request": {
-        "agents/flow/ingress.py": "event_id subject",
+        "agents/flow/ingress.py": "event_id",
+        "agents/flow/inputs.py": "subject",
         "agents/flow/handlers.py": "kind",
         "agents/flow/findings.py": "detail requested_by experiment_id variant model_version "
         "to_version environment strategy",
         "agents/commands/compensation.py": "command_id",
     },
     "Review": {
-        "agents/flow/ingress.py": "event_id subject",
+        "agents/flow/ingress.py": "event_id",
+        "agents/flow/inputs.py": "subject",
         "agents/commands/approvals.py": "command_id verdict comment reviewer",
         "agents/commands/guards.py": "digest",
     },

@@ -1,13 +1,16 @@
 """Ids and hashes are what Kafka and the published algorithms say, in every process."""
 
-import hashlib
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from schemas.compiled import read_only
 from schemas.ids import command_id, decision_id, event_uuid, hash64, murmur2, partition_of
+from schemas.text_hash import hash_text
 
 
 @pytest.mark.parametrize(
@@ -72,14 +75,7 @@ def murmur64a(key: bytes) -> int:
 
 
 def hashes_by_hand(texts: list[str]) -> list[int]:
-    keys = [text.encode() for text in texts]
-    digests = [
-        int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") for key in keys
-    ]
-    return [
-        digest if len(key) > 256 else murmur64a(key) or 1
-        for key, digest in zip(keys, digests, strict=True)
-    ]
+    return [murmur64a(text.encode()) or 1 for text in texts]
 
 
 MIXED = [
@@ -110,6 +106,13 @@ MIXED = [
 )
 def test_hash64_is_murmurhash64a_of_each_string(texts: list[str]) -> None:
     assert hash64(pa.array(texts, pa.string())).tolist() == hashes_by_hand(texts)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=80) | st.sampled_from(MIXED))
+def test_a_text_in_a_buffer_has_the_hash_of_hash64(text: str) -> None:
+    encoded = text.encode()
+    data = read_only(np.frombuffer(b"before" + encoded, np.uint8))
+    assert int(hash_text(data, 6, len(encoded))) == hashes_by_hand([text])[0]
 
 
 def test_hash64_reads_only_its_slice() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.catalog import TABLES_ARMS
 from schemas.ids import hash64
 from schemas.records import CommandRow, Order, Phase, SubjectRow
+from schemas.text_hash import ABSENT_HASH, mix, sealed
 from state.arms_table import ARM_NAMES, NULLABLE, STATES, ArmsTable
 from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import ColumnarTable, combine, hash_part
@@ -52,6 +53,21 @@ def test_the_hash_of_names_depends_on_their_order_and_is_never_0() -> None:
     a, b = hash64(pa.array(["a"])), hash64(pa.array(["b"]))
     assert combine([a, b])[0] != combine([b, a])[0]
     assert combine([np.zeros(1, np.uint64)])[0] != 0
+
+
+def test_parts_mixed_one_after_the_other_are_parts_combined() -> None:
+    rng = np.random.default_rng(0)
+    for parts in [[0], [0, 0], [5, 0, 7], rng.integers(1, 2**63, 6).tolist()]:
+        mixed = np.uint64(parts[0])
+        for part in parts[1:]:
+            mixed = np.uint64(mix(mixed, np.uint64(part)))
+        expected = combine([np.array([part], np.uint64) for part in parts])
+        assert int(sealed(mixed)) == int(expected[0])
+
+
+def test_an_absent_part_has_a_hash_of_its_own() -> None:
+    assert hash_part(pa.array([None, "a"], pa.string()))[0] == ABSENT_HASH
+    assert hash_part(pa.nulls(1, pa.string()))[0] == ABSENT_HASH
 
 
 def test_only_touched_rows_are_written_and_each_once() -> None:

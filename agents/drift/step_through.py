@@ -1,0 +1,425 @@
+"""The pass over a batch of model metrics: one compiled loop from record to record, which stops at
+what is rare.
+
+What happens to an ordinary record happens here, in this order: it is decoded, checked, told from a
+duplicate, found in the table of metrics, and counted, first in the whole of its metric and then in
+its segment: into the reference, or against it. At anything else the loop returns with the reason
+why it stopped; a handler in plain Python deals with that one record, and the loop goes on after it,
+or within it at a later `MetricReached`.
+"""
+
+from enum import IntEnum
+from math import floor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.core.record_batch import Batch
+from agents.drift.counting import Judged, add, begin, detect, judge, refer, teaches_limit
+from schemas.codec.flat_schema import flat_fields
+from schemas.codec.record_scan import Fields, Form, form_of, header_word, room_for, scan
+from schemas.compiled import compiled
+from schemas.text_hash import ABSENT_HASH, hash_text, mix, partition_of_text, sealed
+from schemas.validation.record_checks import has_sound_parts, plausible, roles_of
+from schemas.words import Bytes
+from state.metrics_table import HARM, MetricsTable, Rows, Watches, fall_behind, watch_of
+from state.seen_ids import SeenIds, carrier
+from state.storage.hash_map import find
+
+RECORD = "ModelMetric"
+_NUMBER = {field.name: number for number, field in enumerate(flat_fields(RECORD))}
+
+EVENT_ID = _NUMBER["event_id"]
+SUBJECT = _NUMBER["subject"]
+MODEL_VERSION = _NUMBER["model_version"]
+METRIC = _NUMBER["metric"]
+COUNT = _NUMBER["count"]
+SUM = _NUMBER["sum"]
+SEGMENT = _NUMBER["segment"]
+OCCURRED_AT = _NUMBER["occurred_at"]
+
+Ints = NDArray[np.int64]
+Slots = NDArray[np.uint64]
+
+
+class MetricStop(IntEnum):
+    """Why the loop returned."""
+
+    END = 0  # of the batch
+    UNDECODED = 1  # the compiled decoder does not take it; the codec has the last word
+    IMPLAUSIBLE = 2  # well-formed, and makes no sense whatever its metric is
+    ELSEWHERE = 3  # it belongs to another partition
+    DUPLICATE = 4  # its id was seen
+    UNPREPARED = 5  # its metric is not in hand, or a row of it does not know its version
+    SENSELESS = 6  # it makes no sense for the kind of its metric
+    ALARM = 7  # its version was found bad, in the whole or in its segment
+    UNSETTLED = 8  # it is counted, and something is to be said or worked out of its metric
+
+
+class MetricReached(IntEnum):
+    """How far a record has come when the loop takes it up."""
+
+    ARRIVED = 0
+    ADMITTED = 1  # it is new, belongs here, and its metric is in hand
+    WHOLE_COUNTED = 2
+    PART_COUNTED = 3  # or it names no segment
+
+
+class MetricMemory(NamedTuple):
+    """What compiled code reads and writes of a partition's tables.
+
+    rows, watches: of metrics. metrics: their numbers by hash. touched, touched_count: the rows
+    to be written back. seen, seen_used: ids by hash to the offset that carried them last, of a
+    window of so many offsets. partition, of so many partitions. epoch: of the policies.
+    """
+
+    rows: Rows
+    watches: Watches
+    metrics: Slots
+    touched: Ints
+    touched_count: Ints
+    seen: Slots
+    seen_used: Ints
+    window: int
+    partition: int
+    partitions: int
+    epoch: int
+
+
+def memory_of(
+    metrics: MetricsTable, seen: SeenIds, partition: int, partitions: int, epoch: int
+) -> MetricMemory:
+    """The memory of a partition as it stands; valid until a metric is taken in hand or ids are made
+    room for.
+
+    seen: the ids of the input. epoch: of the policies.
+    """
+    return MetricMemory(
+        metrics.records,
+        metrics.watches,
+        metrics.slots,
+        metrics.touched,
+        metrics.touched_count,
+        seen.slots,
+        seen.used,
+        seen.window,
+        partition,
+        partitions,
+        epoch,
+    )
+
+
+class MetricInHand(NamedTuple):
+    """The record in hand: its fields as decoded, hashes of its names, and where it is counted.
+
+    head, form, roles: how a metric begins, is encoded, and is checked. hashes: [WHOLE, PART,
+    VERSION, ID]. rows, watches: [WHOLE, PART], -1 where it names no segment. numbers: [CARRIER,
+    UNSETTLED, ALARM_IN], the offset that carried its id before, whether the loop is to stop after
+    it, and whether its version was found bad in the WHOLE or in the PART.
+    """
+
+    head: np.uint64
+    form: Form
+    roles: NDArray[np.int8]
+    fields: Fields
+    hashes: Slots
+    rows: Ints
+    watches: Ints
+    numbers: Ints
+
+
+class MetricNotes(NamedTuple):
+    """What the loop leaves to be dealt with once it stops, each in the order of the log.
+
+    heard: rows of the wholes of metrics; learned_rows, learned_values: what limits are learned
+    from. lengths: of each, [HEARD, LEARNED].
+    """
+
+    heard: Ints
+    learned_rows: Ints
+    learned_values: NDArray[np.float64]
+    lengths: Ints
+
+
+WHOLE, PART, VERSION, ID = range(4)  # of MetricInHand
+CARRIER, UNSETTLED, ALARM_IN = range(3)  # of MetricInHand.numbers
+HEARD, LEARNED = range(2)  # of MetricNotes.lengths
+_GOES_ON = -1  # to the next stage
+_NOWHERE = -1
+
+
+def new_found(schema_id: int) -> MetricInHand:
+    """Room for the record in hand; schema_id: of metrics in the registry."""
+    form = form_of(RECORD)
+    return MetricInHand(
+        header_word(schema_id),
+        form,
+        roles_of(RECORD),
+        room_for(form),
+        np.zeros(4, np.uint64),
+        np.full(2, _NOWHERE),
+        np.full(2, _NOWHERE),
+        np.zeros(3, np.int64),
+    )
+
+
+def new_notes(records: int) -> MetricNotes:
+    """Room for what so many records leave: each may teach the limits of two rows."""
+    return MetricNotes(
+        np.empty(records, np.int64),
+        np.empty(2 * records, np.int64),
+        np.empty(2 * records),
+        np.zeros(2, np.int64),
+    )
+
+
+@compiled
+def step_through(
+    batch: Batch, memory: MetricMemory, found: MetricInHand, notes: MetricNotes, at: int, phase: int
+) -> tuple[int, int]:
+    """(why it stopped, at which record) of a batch, taken up at a record in a phase of it.
+
+    All records before that one are counted, and that one as far as the reason implies.
+    """
+    while at < len(batch.offsets):
+        why = _arrive(batch, memory, found, at, phase)
+        if why == _GOES_ON:
+            why = _find_places(memory, found, notes, batch.now[at])
+        if why == _GOES_ON and phase < MetricReached.WHOLE_COUNTED:
+            why = _count_whole(batch, memory, found, notes, at)
+        if why == _GOES_ON and phase < MetricReached.PART_COUNTED and found.rows[PART] >= 0:
+            why = _count(batch, memory, found, notes, at, PART)
+        if why == _GOES_ON and found.numbers[UNSETTLED]:
+            why = MetricStop.UNSETTLED.value
+        if why >= 0:
+            return why, at
+        at += 1
+        phase = MetricReached.ARRIVED
+    return MetricStop.END.value, at
+
+
+@compiled
+def remember_through(
+    batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, phase: int
+) -> tuple[int, int]:
+    """As `step_through` of records that were folded before a restart: their ids are known again
+    from then on, and nothing else comes of them.
+    """
+    while at < len(batch.offsets):
+        why = _arrive(batch, memory, found, at, phase)
+        if why >= 0:
+            return why, at
+        at += 1
+        phase = MetricReached.ARRIVED
+    return MetricStop.END.value, at
+
+
+@compiled
+def _arrive(batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, phase: int) -> int:
+    """Decodes a record, and finds whether it is plausible, belongs here, and is new."""
+    fields, start, end = found.fields, batch.starts[at], batch.starts[at + 1]
+    if not scan(batch.data, start, end, found.head, found.form, fields):
+        return MetricStop.UNDECODED.value
+    if phase == MetricReached.ARRIVED and not _makes_sense(batch.data, found, batch.appended[at]):
+        return MetricStop.IMPLAUSIBLE.value
+    _hash_names(batch.data, fields, found.hashes)
+    found.rows[WHOLE] = find(memory.metrics, found.hashes[WHOLE])
+    if phase > MetricReached.ARRIVED:
+        return _GOES_ON
+    found.numbers[UNSETTLED] = 0
+    # Rows are opened for what belongs here alone.
+    if found.rows[WHOLE] < 0 and _partition(batch.data, fields, memory) != memory.partition:
+        return MetricStop.ELSEWHERE.value
+    found.numbers[CARRIER] = carrier(
+        memory.seen, memory.seen_used, memory.window, found.hashes[ID], batch.offsets[at]
+    )
+    return MetricStop.DUPLICATE.value if found.numbers[CARRIER] >= 0 else _GOES_ON
+
+
+@compiled
+def _makes_sense(data: Bytes, found: MetricInHand, appended: int) -> bool:
+    """Whether a record makes sense, whatever its metric is."""
+    if not plausible(data, found.fields, found.roles, appended):
+        return False
+    subject = found.fields[SUBJECT]
+    return has_sound_parts(data, subject.start, subject.length)
+
+
+@compiled
+def _hash(data: Bytes, fields: Fields, name: int) -> np.uint64:
+    return hash_text(data, fields[name].start, fields[name].length)
+
+
+@compiled
+def _hash_names(data: Bytes, fields: Fields, hashes: Slots) -> None:
+    """Hashes the names of the rows, of the version and of the event, as their tables know them."""
+    subject = _hash(data, fields, SUBJECT)
+    metric = mix(subject, _hash(data, fields, METRIC))
+    hashes[WHOLE] = sealed(mix(metric, ABSENT_HASH))
+    if fields[SEGMENT].length >= 0:
+        hashes[PART] = sealed(mix(metric, _hash(data, fields, SEGMENT)))
+    hashes[VERSION] = _hash(data, fields, MODEL_VERSION)
+    hashes[ID] = sealed(mix(subject, _hash(data, fields, EVENT_ID)))
+
+
+@compiled
+def _partition(data: Bytes, fields: Fields, memory: MetricMemory) -> int:
+    subject = fields[SUBJECT]
+    return partition_of_text(data, subject.start, subject.length, memory.partitions)
+
+
+@compiled
+def _find_places(memory: MetricMemory, found: MetricInHand, notes: MetricNotes, now: int) -> int:
+    """Finds the rows and watches of a record; stops where one is to be prepared."""
+    rows, whole, version = memory.rows, found.rows[WHOLE], found.hashes[VERSION]
+    if whole < 0 or rows[whole].epoch != memory.epoch or rows[whole].awaited == version:
+        return MetricStop.UNPREPARED.value
+    if rows[whole].is_rate and _is_no_rate(found.fields):
+        return MetricStop.SENSELESS.value
+    found.watches[WHOLE] = watch_of(rows, memory.watches, whole, version)
+    if found.watches[WHOLE] < 0:
+        return MetricStop.UNPREPARED.value
+    found.rows[PART] = _NOWHERE
+    found.watches[PART] = _NOWHERE
+    if found.fields[SEGMENT].length >= 0:
+        part = find(memory.metrics, found.hashes[PART])
+        if part < 0:
+            return MetricStop.UNPREPARED.value
+        found.rows[PART] = part
+        found.watches[PART] = watch_of(rows, memory.watches, part, version)
+        if found.watches[PART] < 0:
+            return MetricStop.UNPREPARED.value
+    if rows[whole].heard != now:
+        # Many records are of one moment, so that most subjects are noted once in a batch.
+        rows[whole].heard = now
+        notes.heard[notes.lengths[HEARD]] = whole
+        notes.lengths[HEARD] += 1
+    return _GOES_ON
+
+
+@compiled
+def _is_no_rate(fields: Fields) -> bool:
+    total: float = fields[SUM].value
+    return bool(total != floor(total) or total < 0.0 or total > fields[COUNT].number)
+
+
+@compiled
+def _count_whole(
+    batch: Batch, memory: MetricMemory, found: MetricInHand, notes: MetricNotes, at: int
+) -> int:
+    """Counts a record in the whole of its metric, and for it in the segment."""
+    watches, own, part = memory.watches, found.watches[WHOLE], found.watches[PART]
+    row, fields = memory.rows[found.rows[WHOLE]], found.fields
+    judged = judge(row, watches[own], fields[COUNT].number, fields[SUM].value)
+    is_judged = judged.units > 0 and not watches[own].barred
+    if is_judged and row.frozen and not watches[own].begun:
+        # Suspicion begins before this record.
+        _catch_up(memory, own)
+    watches[own].whole_judged += judged.units
+    watches[own].whole_bad += judged.bad
+    if part >= 0:
+        _count_for_whole(memory, found, judged, is_judged and not row.frozen)
+    return _count(batch, memory, found, notes, at, WHOLE)
+
+
+@compiled
+def _count_for_whole(
+    memory: MetricMemory, found: MetricInHand, judged: Judged, is_learned: bool
+) -> None:
+    """Counts in a segment what the whole judges of a record, by its own limit."""
+    row, watch = memory.rows[found.rows[PART]], memory.watches[found.watches[PART]]
+    if judged.units > 0:
+        watch.whole_judged += judged.units
+        watch.whole_bad += judged.bad
+        fall_behind(memory.watches, found.watches[WHOLE], found.watches[PART])
+    if is_learned:
+        row.share_count += judged.units
+        row.share_bad += judged.bad
+    watch.touched = True
+    _touch(memory, found.rows[PART])
+
+
+@compiled
+def _count(
+    batch: Batch,
+    memory: MetricMemory,
+    found: MetricInHand,
+    notes: MetricNotes,
+    at: int,
+    stream: int,
+) -> int:
+    """Counts a record in the whole or in its segment; stops where its version is found bad."""
+    number, offset = found.rows[stream], batch.offsets[at]
+    row, watch = memory.rows[number], memory.watches[found.watches[stream]]
+    measured = found.fields[COUNT].number, found.fields[SUM].value
+    judged = judge(row, watch, *measured)
+    unsettled, alarm = False, False
+    if teaches_limit(row, watch, measured[0]):
+        _note_value(notes, number, measured[1])
+        row.values_count += 1
+        unsettled = row.values_count >= row.values_needed
+    if judged.units > 0 and not watch.barred:
+        if row.frozen:
+            alarm = _watch(memory, found, judged, offset, stream)
+        else:
+            refer(row, watch, judged, measured[1])
+            unsettled = row.frozen
+    if add(row, watch, judged, measured, (offset, batch.now[at])):
+        unsettled = True
+    _touch(memory, number)
+    if unsettled:
+        found.numbers[UNSETTLED] = 1
+    return MetricStop.ALARM.value if alarm else _GOES_ON
+
+
+@compiled
+def _watch(
+    memory: MetricMemory, found: MetricInHand, judged: Judged, offset: int, stream: int
+) -> bool:
+    """Watches a judged record against the reference; whether its version is found bad by it."""
+    row, watch = memory.rows[found.rows[stream]], memory.watches[found.watches[stream]]
+    if not watch.begun:
+        begin(watch, offset)
+    if detect(row, watch, judged, offset) and stream == WHOLE:
+        _catch_up(memory, found.watches[WHOLE])
+    if watch.log_e < row.threshold:
+        return False
+    watch.state = HARM
+    watch.barred = True
+    found.numbers[ALARM_IN] = stream
+    return True
+
+
+@compiled
+def _catch_up(memory: MetricMemory, whole: int) -> None:
+    """Has each segment remember where it stands, as a version is suspected in the whole."""
+    watches, at = memory.watches, memory.watches[whole].behind
+    while at >= 0:
+        part = watches[at]
+        part.whole_window_count = part.whole_judged
+        part.whole_window_bad = part.whole_bad
+        part.is_behind = False
+        part.touched = True
+        _touch(memory, part.row)
+        at = part.next_behind
+    watches[whole].behind = _NOWHERE
+
+
+@compiled
+def _note_value(notes: MetricNotes, row: int, value: float) -> None:
+    at = notes.lengths[LEARNED]
+    notes.learned_rows[at] = row
+    notes.learned_values[at] = value
+    notes.lengths[LEARNED] += 1
+
+
+@compiled
+def _touch(memory: MetricMemory, row: int) -> None:
+    """Has a row written back."""
+    cells = memory.rows[row]
+    cells.stale = True
+    if not cells.listed:
+        cells.listed = True
+        memory.touched[memory.touched_count[0]] = row
+        memory.touched_count[0] += 1

@@ -1,0 +1,232 @@
+"""What the rows of a pair say as they stand: evidence of harm and gain, and whether it is proved.
+
+A pair is a treatment's row that is compared with a control's. One function serves the look after
+each event, the decision and the row that people read, so they cannot disagree.
+"""
+
+from math import inf, log
+
+from agents.experiments.evidence.pair_ramp import (
+    FEWER,
+    MORE,
+    log_e_of_ramp,
+    log_e_split_of_ramp,
+    z_of_ramp,
+)
+from agents.experiments.evidence.pair_samples import (
+    difference,
+    fewest,
+    has_enough,
+    has_units,
+    least_error,
+    needed_of_mean,
+    sample_of,
+    units_of,
+)
+from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.confidence_sequence import log_evidence
+from agents.statistics.multinomial import (
+    NO_EVIDENCE,
+    highest_log_ratio,
+    log_e_one_sided,
+    log_e_split,
+    pooled_z,
+)
+from agents.statistics.rate_comparison import PART, log_e_above
+from agents.statistics.scalars import greater
+from schemas.compiled import compiled
+from state.arms_table import ArmRows
+from state.ramp_table import Ramps
+
+# A count test takes a split that is off its plan for an effect; the observed exposures must agree.
+Z_AGREES = 3.0
+CHOSEN_AT = 40  # units of both arms: enough to tell a rate near 1 from one near 0
+_LOG_PART = log(PART)
+_LOG_REST = log(1.0 - PART)
+
+
+@compiled
+def evidence_of(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, bool]:
+    """Evidence of harm and of gain, in nats, and whether both arms have enough records."""
+    harm, gain = _evidence(rows, ramps, pair, -inf, -inf)
+    return harm, gain, has_enough(rows, pair)
+
+
+@compiled
+def evidence_reaching(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, bool]:
+    """The same where it reaches a level of the pair; else an upper bound that stays below it, or
+    nothing where there is not enough.
+    """
+    if not has_enough(rows, pair):
+        return NO_EVIDENCE, NO_EVIDENCE, False
+    harm, gain = _evidence(rows, ramps, pair, rows[pair].harm_level, rows[pair].gain_level)
+    return harm, gain, True
+
+
+@compiled
+def is_proved(rows: ArmRows, ramps: Ramps, pair: int, harm: bool) -> bool:
+    """Whether harm, else gain, is proved: enough records, evidence past the pair's level, and
+    exposures that do not contradict it. Only one of the two is looked at.
+    """
+    level = rows[pair].harm_level if harm else rows[pair].gain_level
+    if level == inf or not has_enough(rows, pair) or not agrees(rows, ramps, pair, harm):
+        return False
+    least_harm, least_gain = (level, inf) if harm else (inf, level)
+    evidence = _evidence(rows, ramps, pair, least_harm, least_gain)
+    return (evidence[0] if harm else evidence[1]) >= level
+
+
+@compiled
+def agrees(rows: ArmRows, ramps: Ramps, pair: int, harm: bool) -> bool:
+    """Whether the observed exposures do not contradict harm, or gain: asked of count tests only."""
+    if rows[pair].method != Method.COUNTS:
+        return True
+    z = z_of_ramp(rows, ramps, pair) if rows[pair].ramped else _z(rows, pair)
+    more = (rows[pair].sign < 0) == harm  # whether more hits are what is to be shown
+    return (z if more else -z) >= Z_AGREES
+
+
+@compiled
+def _z(rows: ArmRows, pair: int) -> float:
+    treatment, control = rows[pair], rows[rows[pair].control]
+    return pooled_z(
+        float(treatment.hits),
+        units_of(rows, pair),
+        float(control.hits),
+        units_of(rows, treatment.control),
+        treatment.tally == Tally.COUNT,
+    )
+
+
+@compiled
+def choose_outcome(rows: ArmRows, pair: int) -> tuple[bool, bool]:
+    """Whether to choose by now what a pair's count test counts, and whether that is the units
+    without a hit.
+
+    It is chosen once, at the first CHOSEN_AT units, from both arms together: under the null who is
+    in which arm says nothing of the outcomes, so a choice that does not ask for the arm favours
+    none, and the units that it was made from stay in the test.
+    """
+    treatment, control = rows[pair], rows[rows[pair].control]
+    units = control.count + treatment.count
+    open_ = treatment.base_offset < 0 and treatment.method == Method.COUNTS
+    if not open_ or units < CHOSEN_AT or min(control.count, treatment.count) == 0:
+        return False, False
+    several = treatment.tally == Tally.COUNT
+    return True, not several and 2 * (control.hits + treatment.hits) > units
+
+
+@compiled
+def more_is_harm(rows: ArmRows, pair: int) -> bool:
+    """Whether more of what a pair's count test counts is harm."""
+    return (rows[pair].sign < 0) != bool(rows[rows[pair].aggregate_row].flipped)
+
+
+@compiled
+def _evidence(
+    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+) -> tuple[float, float]:
+    """Harm and gain, exact where one may reach its least."""
+    method = rows[pair].method
+    if method == Method.COUNTS:
+        return _of_counts(rows, ramps, pair, least_harm, least_gain)
+    if method == Method.MEANS:
+        return _of_means(rows, ramps, pair, least_harm, least_gain)
+    if method == Method.RATES:
+        return _of_rates(rows, ramps, pair, least_harm, least_gain)
+    if method == Method.SPLIT:
+        return _of_split(rows, ramps, pair, least_harm), NO_EVIDENCE
+    return NO_EVIDENCE, NO_EVIDENCE
+
+
+@compiled
+def _of_counts(
+    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+) -> tuple[float, float]:
+    if rows[rows[pair].aggregate_row].base_offset < 0:
+        return NO_EVIDENCE, NO_EVIDENCE  # it is not settled yet what is counted
+    harm_is_more = more_is_harm(rows, pair)
+    least_more, least_fewer = (least_harm, least_gain) if harm_is_more else (least_gain, least_harm)
+    more, fewer = more_and_fewer(rows, ramps, pair, least_more, least_fewer)
+    return (more, fewer) if harm_is_more else (fewer, more)
+
+
+@compiled
+def more_and_fewer(
+    rows: ArmRows, ramps: Ramps, pair: int, least_more: float, least_fewer: float
+) -> tuple[float, float]:
+    """log e of a count test that the treatment has more, and fewer, of what is counted; exact where
+    one may reach its least.
+    """
+    if rows[pair].ramped:
+        return (
+            log_e_of_ramp(rows, ramps, pair, MORE, least_more),
+            log_e_of_ramp(rows, ramps, pair, FEWER, least_fewer),
+        )
+    treatment, control = rows[pair], rows[rows[pair].control]
+    flipped = rows[treatment.aggregate_row].flipped
+    x = float(treatment.count - treatment.hits if flipped else treatment.hits)
+    y = float(control.count - control.hits if flipped else control.hits)
+    priors = treatment.prior_wide, treatment.prior_narrow
+    return log_e_one_sided(x, y, treatment.share, priors, least_more, least_fewer)
+
+
+@compiled
+def _of_split(rows: ArmRows, ramps: Ramps, pair: int, least: float) -> float:
+    """log e that the split is not the planned one; an upper bound of it below `least`."""
+    if rows[pair].ramped:
+        return log_e_split_of_ramp(rows, ramps, pair, least)
+    x, y, rho = float(rows[pair].count), float(rows[rows[pair].control].count), rows[pair].share
+    bound = highest_log_ratio(x, y, rho, least)
+    return bound if bound < least else log_e_split(x, y, rho)
+
+
+@compiled
+def _of_means(
+    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+) -> tuple[float, float]:
+    effect, se, n = difference(rows, ramps, pair)
+    se = greater(se, least_error(rows, pair, effect))
+    better = effect if rows[pair].sign > 0 else -effect
+    return (
+        log_evidence(-better, se, n, least_harm),
+        log_evidence(better, se, n, least_gain),
+    )
+
+
+@compiled
+def _of_rates(
+    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+) -> tuple[float, float]:
+    """Whichever is more of the confidence sequence's evidence and the exact test's, each at its
+    part of the level.
+    """
+    harm, gain = NO_EVIDENCE, NO_EVIDENCE
+    if fewest(rows, pair) >= needed_of_mean(rows, pair):
+        harm, gain = _of_means(rows, ramps, pair, least_harm - _LOG_REST, least_gain - _LOG_REST)
+    up = rows[pair].sign > 0
+    least_more, least_fewer = (least_gain, least_harm) if up else (least_harm, least_gain)
+    more, fewer = rates_apart(rows, pair, least_more - _LOG_PART, least_fewer - _LOG_PART)
+    return (
+        max(harm + _LOG_REST, (fewer if up else more) + _LOG_PART),
+        max(gain + _LOG_REST, (more if up else fewer) + _LOG_PART),
+    )
+
+
+@compiled
+def rates_apart(
+    rows: ArmRows, pair: int, least_more: float, least_fewer: float
+) -> tuple[float, float]:
+    """log e that the treatment's rate is higher, and lower, from the units alone; upper bounds
+    below their least.
+
+    None where an arm is empty, or in a ramp, for over its steps rates of one time would be compared
+    with another's.
+    """
+    if rows[pair].ramped or not has_units(rows, pair):
+        return NO_EVIDENCE, NO_EVIDENCE
+    a, b = sample_of(rows, rows[pair].control), sample_of(rows, pair)
+    return (
+        log_e_above(b.total, b.units, a.total, a.units, least_more),
+        log_e_above(a.total, a.units, b.total, b.units, least_fewer),
+    )

@@ -1,0 +1,145 @@
+"""What a pair still needs: a guardrail to be sound, a verdict to be proved.
+
+A guardrail is sound where its interval's bad end lies within what is allowed, on enough units. What
+is allowed is the margin times control's value, or the absolute margin where that is more. A base of
+0 has nothing to be relative to: of counted events the margin is then one in a hundred units unless
+another is stated, which both arms without an event show with some 1 300 units each. Of other values
+nobody knows what is much, so theirs must be stated.
+"""
+
+from math import inf, isnan, log, nan
+
+import numpy as np
+
+from agents.experiments.evidence.pair_interval import exact_interval, interval_of
+from agents.experiments.evidence.pair_samples import (
+    difference,
+    has_enough,
+    has_units,
+    least_error,
+    needed,
+    sample_of,
+    units_of,
+)
+from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.confidence_sequence import RHO2_ONE_SIDED, mean
+from agents.statistics.multinomial import CONCENTRATIONS, highest_log_ratio
+from agents.statistics.scalars import greater, greater_known
+from schemas.compiled import compiled
+from state.arms_table import ArmRows
+from state.ramp_table import Ramps
+
+# Of the units: what is allowed of counted events where control has none and no absolute margin is
+# stated.
+AT_ZERO = 0.01
+# Of the fixed point; each shortens the error by the share of the logarithm in the evidence.
+ROUNDS = 12
+MOST = 1e12  # units; what would need more is not said
+
+
+@compiled
+def guardrail_bound(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, float]:
+    """How much worse a guardrail may be, how much worse it looks, and what is allowed, in the
+    metric's own unit, positive where the treatment is worse; the first NaN where there is no bound.
+
+    Of counted events that control has none of, it may be what the units themselves leave.
+    """
+    effect, low, high = interval_of(rows, ramps, pair, 1.0)
+    up, counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
+    if has_units(rows, pair) and counted and rows[rows[pair].control].hits == 0:
+        low, high = exact_interval(rows, pair, -log(rows[pair].alpha))
+    base = abs(mean(sample_of(rows, rows[pair].control)))
+    absolute = rows[pair].absolute_margin
+    if isnan(absolute):
+        absolute = AT_ZERO if base == 0.0 and counted else 0.0
+    allowed = greater_known(rows[pair].margin * base, absolute)
+    return (-low, -effect, allowed) if up else (high, effect, allowed)
+
+
+@compiled
+def is_within(worst: float, allowed: float) -> bool:
+    """Whether a guardrail that may be worse by `worst` is within what is allowed."""
+    return worst < allowed or worst <= 0.0
+
+
+@compiled
+def is_sound(rows: ArmRows, ramps: Ramps, pair: int) -> bool:
+    """Whether a guardrail is sound."""
+    if not has_enough(rows, pair):
+        return False
+    worst, _, allowed = guardrail_bound(rows, ramps, pair)
+    return is_within(worst, allowed)
+
+
+@compiled
+def units_to_be_sound(worst: float, looks: float, allowed: float, units: float) -> float:
+    """Units of both arms still needed if the effect is what it looks like; NaN where none would do.
+
+    The width of an interval falls with the square root of the sample at least.
+    """
+    ratio = (worst - looks) / (allowed - looks)
+    times = ratio * ratio
+    return float(np.ceil((times - 1.0) * units)) if allowed > looks and times >= 1.0 else nan
+
+
+@compiled
+def units_needed(rows: ArmRows, ramps: Ramps, pair: int, harm: float, gain: float) -> float:
+    """Units of both arms still needed, given the exact evidence: for the least count, or at the
+    present effect for a verdict; NaN if neither.
+    """
+    missing = _missing_units(rows, pair)
+    if missing > 0.0:
+        return missing
+    if rows[pair].method == Method.SPLIT:
+        return nan
+    effect, se, n = difference(rows, ramps, pair)
+    better = (effect if rows[pair].sign > 0 else -effect) > 0.0
+    level = rows[pair].gain_level if better else rows[pair].harm_level
+    if rows[pair].method == Method.COUNTS and not rows[pair].ramped:
+        growth, tuned = _growth_of_counts(rows, pair)
+    else:
+        se = greater(se, least_error(rows, pair, effect))
+        z = effect / se if se > 0.0 else 0.0
+        growth, tuned = z * z / 2.0, n * RHO2_ONE_SIDED
+    units = units_of(rows, rows[pair].control) + units_of(rows, pair)
+    return more_units(units, gain if better else harm, growth, tuned, level)
+
+
+@compiled
+def _missing_units(rows: ArmRows, pair: int) -> float:
+    """Units that both arms lack together until there is enough; 0 where there is."""
+    if has_enough(rows, pair):
+        return 0.0
+    least = needed(rows, pair)
+    control, treatment = units_of(rows, rows[pair].control), units_of(rows, pair)
+    return max(least - control, 0.0) + max(least - treatment, 0.0)
+
+
+@compiled
+def _growth_of_counts(rows: ArmRows, pair: int) -> tuple[float, float]:
+    """Growth and tuning of a count test's evidence: events times the divergence of their split from
+    the planned one.
+    """
+    treatment, control = rows[pair], rows[rows[pair].control]
+    x, y = float(treatment.hits), float(control.hits)
+    if rows[treatment.aggregate_row].flipped:
+        x, y = treatment.count - x, control.count - y
+    return highest_log_ratio(x, y, treatment.share, -inf), (x + y) / CONCENTRATIONS[-1]
+
+
+@compiled
+def more_units(n: float, evidence: float, growth: float, tuned: float, level: float) -> float:
+    """Units still needed; NaN where the effect points nowhere or more than MOST would be needed.
+
+    Evidence grows in proportion to the sample and loses half the logarithm of it: with r times the
+    sample, E(r) = E(1) + (r - 1) growth - ln((r tuned + 1) / (tuned + 1)) / 2, which is solved for
+    E(r) = level.
+    """
+    if not growth > 0.0 or level == inf:
+        return nan
+    r = 1.0
+    for _ in range(ROUNDS):
+        loss = 0.5 * log((r * tuned + 1.0) / (tuned + 1.0))
+        r = greater(1.0, 1.0 + (level - evidence + loss) / growth)
+    more = float(np.ceil((r - 1.0) * n))
+    return more if more <= MOST else nan

@@ -1,0 +1,121 @@
+"""From the totals of a pair's rows to samples: the units judged of each arm, their sums, and the
+difference of their means.
+
+A pair is a treatment's row; it names its control's.
+"""
+
+from math import isfinite, sqrt
+
+from agents.experiments.evidence.pair_ramp import difference_of_ramp
+from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.confidence_sequence import (
+    BURN_IN,
+    INDEPENDENT,
+    TINY,
+    Sample,
+    mean,
+    standard_error,
+)
+from agents.statistics.scalars import greater_known
+from schemas.compiled import compiled
+from state.arms_table import ArmRows
+from state.ramp_table import Ramps
+
+_EPSILON = 2.0**-52
+
+
+@compiled
+def units_of(rows: ArmRows, row: int) -> float:
+    """The units judged of an arm: all but those of its metric's burn-in."""
+    return float(rows[row].count - rows[row].base_count)
+
+
+@compiled
+def sample_of(rows: ArmRows, row: int) -> Sample:
+    """An arm's units judged; a rate's are 0 or 1, so their sum and their squares are its hits."""
+    arm, units = rows[row], units_of(rows, row)
+    if arm.tally in (Tally.RATE, Tally.LATENCY):
+        return Sample(units, float(arm.hits), float(arm.hits))
+    return Sample(units, arm.sum, arm.sum_squares)
+
+
+@compiled
+def fewest(rows: ArmRows, pair: int) -> float:
+    """Units judged of the smaller arm."""
+    return min(units_of(rows, pair), units_of(rows, rows[pair].control))
+
+
+@compiled
+def needed_of_mean(rows: ArmRows, pair: int) -> float:
+    """Units that each arm must have before the confidence sequence of their means may decide."""
+    least = float(max(rows[pair].min_count, BURN_IN))
+    return max(least, INDEPENDENT * rows[pair].inflation)
+
+
+@compiled
+def needed(rows: ArmRows, pair: int) -> float:
+    """Units that each arm must have."""
+    if rows[pair].method == Method.MEANS:
+        return needed_of_mean(rows, pair)
+    return 1.0 if rows[pair].method == Method.SPLIT else float(rows[pair].min_count)
+
+
+@compiled
+def misses_squares(rows: ArmRows, pair: int) -> bool:
+    """Whether an arm has values whose squares did not come: there is no variance to judge by."""
+    return rows[pair].missing_squares or rows[rows[pair].control].missing_squares
+
+
+@compiled
+def has_enough(rows: ArmRows, pair: int) -> bool:
+    """Whether both arms have the records that a decision needs."""
+    if fewest(rows, pair) < needed(rows, pair):
+        return False
+    if rows[pair].method == Method.MEANS and misses_squares(rows, pair):
+        return False
+    learns = rows[pair].tally == Tally.LATENCY and not isfinite(rows[pair].limit)
+    return not learns
+
+
+@compiled
+def has_units(rows: ArmRows, pair: int) -> bool:
+    """Whether a unit of both arms is judged."""
+    return fewest(rows, pair) > 0.0
+
+
+@compiled
+def difference(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, float]:
+    """Treatment's mean minus control's, its standard error, and the independent units behind
+    both; NaN where an arm is empty.
+    """
+    control, treatment = sample_of(rows, rows[pair].control), sample_of(rows, pair)
+    inflation = rows[pair].inflation
+    if rows[pair].ramped:
+        effect, se = difference_of_ramp(rows, ramps, pair)
+    else:
+        effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
+    return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation
+
+
+@compiled
+def rounding(rows: ArmRows, pair: int) -> float:
+    """What a standard error is not below: a spread that is taken for rounding, and the rounding of
+    the sums.
+    """
+    a, b = sample_of(rows, rows[pair].control), sample_of(rows, pair)
+    size = sqrt(greater_known(a.squares / a.units, b.squares / b.units))
+    spread = sqrt(TINY * (1.0 / a.units + 1.0 / b.units))
+    return size * (spread + (a.units + b.units) * _EPSILON)
+
+
+@compiled
+def least_error(rows: ArmRows, pair: int, effect: float) -> float:
+    """The least that the standard error of an effect is taken for: rounding, and one unit of each
+    arm like the other arm's, for of arms without any spread nothing else is known of it.
+
+    Arms of n units that are alike are both constant and differ with a chance of 2^-2n at most, far
+    below what is left to a test that is a thousand units old.
+    """
+    a, b = units_of(rows, rows[pair].control), units_of(rows, pair)
+    one_unit = abs(effect) * sqrt(1.0 / (a * a) + 1.0 / (b * b))
+    return greater_known(one_unit, rounding(rows, pair))

@@ -1,0 +1,76 @@
+"""A pair of arms after one record: what is said of it, and of others beside it, at that moment."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.core.provenance import Provenance
+from agents.experiments.evidence.pair_interval import interval_of, shown_interval
+from agents.experiments.plan.terms import Tally
+from schemas.records import ExperimentRow
+from state.partition.experiment_tables import ExperimentTables
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Treatment minus control per unit, and the ends of its interval; NaN where there are none."""
+
+    effect: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairMoment:
+    """A pair after the record at `place`, as the tables then stand; row: the treatment's."""
+
+    place: Provenance
+    tables: ExperimentTables
+    experiment: ExperimentRow
+    row: int
+
+    @property
+    def control(self) -> int:
+        """The row of its control."""
+        return int(self.tables.arms.control[self.row])
+
+    @property
+    def variant(self) -> str:
+        return self.tables.arms.keys[self.row][3] or ""
+
+    @property
+    def metric(self) -> str:
+        return self.tables.arms.keys[self.row][2] or ""
+
+    def beside(self, row: int) -> "PairMoment":
+        """Another pair of the experiment after the same record."""
+        return PairMoment(self.place, self.tables, self.experiment, row)
+
+    def units(self) -> tuple[int, int]:
+        """Units of control and treatment, those of a burn-in included."""
+        count = self.tables.arms.count
+        return int(count[self.control]), int(count[self.row])
+
+    def shown(self) -> Interval:
+        """As its row shows it: the interval is what the running one leaves of the present one."""
+        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
+        effect, low, high = interval_of(rows, ramps, self.row, 1.0)
+        return Interval(effect, *shown_interval(rows, self.row, low, high))
+
+
+def judged_units(tables: ExperimentTables, row: int) -> int:
+    """Units of a row's arm without those of its burn-in."""
+    return int(tables.arms.count[row] - tables.arms.base_count[row])
+
+
+def total_of(tables: ExperimentTables, row: int) -> float:
+    """What the units judged add up to: the hits of a rate, the sum of other values."""
+    arms = tables.arms
+    counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
+    return float((arms.hits if counted else arms.sum)[row])
+
+
+def per_unit(tables: ExperimentTables, row: int) -> float:
+    """The mean of the units judged; NaN where there are none."""
+    units = judged_units(tables, row)
+    return total_of(tables, row) / units if units > 0 else np.nan

@@ -1,0 +1,23 @@
+"""Special functions of scipy for compiled code: the very functions behind `scipy.special`, so both
+give the same bits.
+"""
+
+from schemas.compiled import External, compiled
+
+_MODULE = "scipy.special.cython_special"
+_NOT_OVERRIDDEN = 0  # by a Python method; Cython asks
+
+_betaincc = External(_MODULE, "__pyx_fuse_0betaincc", 3)
+_betaln = External(_MODULE, "betaln", 2)
+
+
+@compiled
+def betaincc(a: float, b: float, x: float) -> float:
+    """The mass of Beta(a, b) above x; `scipy.special.betaincc`."""
+    return _betaincc(a, b, x, _NOT_OVERRIDDEN)
+
+
+@compiled
+def betaln(a: float, b: float) -> float:
+    """The logarithm of the beta function; `scipy.special.betaln`."""
+    return _betaln(a, b, _NOT_OVERRIDDEN)

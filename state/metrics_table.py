@@ -1,0 +1,516 @@
+"""The table of live metrics: what each record changes lies in numpy records, the rest in the rows.
+
+A metric is in hand while the loop over its records goes on: then the numbers of its rows and of
+their versions stand in the arrays, and the rows are written back when somebody asks for them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.catalog import TABLES_METRICS
+from schemas.codec.framing import Codec
+from schemas.compiled import compiled
+from schemas.records import EvidenceKind, MetricRow, State, VersionWatch
+from schemas.text_hash import hash_text
+from state import row_expiry
+from state.storage.columnar_table import hash_of_names
+from state.storage.hash_map import HashMap64, exchange
+from state.storage.keyed_table import KeyedTable
+from state.storage.table import row_key
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+ALTERNATIVES = 4  # of the e-detector
+NONE = -1  # no row, no watch, no moment
+_FIRST_CAPACITY = 1 << 8
+_SWEPT_AT = 1 << 10  # hashes of rows that left; the index is made anew where there are more
+_METRIC = "metric"
+_STATES = tuple(State)
+OK, HARM = _STATES.index(State.OK), _STATES.index(State.HARM)  # of `state`
+
+_COUNTED = (  # of a version: what each record may change, by the names of its row
+    *("count", "judged", "bad", "sum", "coarse", "learned", "applied_offset", "seen_at"),
+    *("start_count", "start_bad", "floor", "window_count", "window_bad", "window_offset"),
+    *("whole_judged", "whole_bad", "whole_window_count", "whole_window_bad", "log_e"),
+)
+_FLOATS = frozenset({"sum", "floor", "log_e"})
+WATCH = np.dtype(
+    [
+        *((name, "f8" if name in _FLOATS else "i8") for name in _COUNTED),
+        *(("carry", "f8", (ALTERNATIVES,)), ("state", "i1"), ("detected", "?"), ("begun", "?")),
+        *(("version", "u8"), ("barred", "?"), ("touched", "?"), ("is_behind", "?")),
+        *(("row", "i4"), ("next", "i4"), ("behind", "i4"), ("next_behind", "i4")),
+    ],
+    align=True,
+)
+ROW = np.dtype(
+    [
+        *(("reference_count", "i8"), ("reference_bad", "i8"), ("reference_sum", "f8")),
+        *(("share_count", "i8"), ("share_bad", "i8"), ("frozen", "?")),
+        *(("how", "i1"), ("is_rate", "?"), ("upper", "?"), ("threshold", "f8"), ("needed", "i8")),
+        *(("coarse_most", "i8"), ("values_needed", "i8")),
+        *(("alternatives", "f8", (2, ALTERNATIVES)), ("limit", "f8"), ("thin", "i8")),
+        *(("alone", "i8"), ("coarse", "i8"), ("values_count", "i8"), ("awaited", "u8")),
+        *(("first", "i4"), ("recent", "i4")),
+        *(("hash", "u8"), ("epoch", "i8"), ("heard", "i8"), ("stale", "?"), ("listed", "?")),
+    ],
+    align=True,
+)
+
+
+class WatchCells(Protocol):
+    """A version of a row, as compiled code sees it: a WATCH.
+
+    Down to `log_e` as VersionWatch has it. carry: shape (j,), begun: whether it has one. detected:
+    whether there is evidence. version: the hash of its name. barred: neither judged nor learned
+    from. touched: to be written back. row: its own. next: watch of the same row.
+
+    A segment is behind the whole where it took in records of a version since the whole's watch of
+    it was suspected last: behind: of the whole's watch, the first of those; next_behind: of one
+    of them, the next.
+    """
+
+    count: int
+    judged: int
+    bad: int
+    sum: float
+    coarse: int
+    learned: int
+    applied_offset: int
+    seen_at: int
+    start_count: int
+    start_bad: int
+    floor: float
+    window_count: int
+    window_bad: int
+    window_offset: int
+    whole_judged: int
+    whole_bad: int
+    whole_window_count: int
+    whole_window_bad: int
+    log_e: float
+    carry: Floats
+    state: int
+    detected: bool
+    begun: bool
+    version: np.uint64
+    barred: bool
+    touched: bool
+    is_behind: bool
+    row: int
+    next: int
+    behind: int
+    next_behind: int
+
+
+class RowCells(Protocol):
+    """A row, as compiled code sees it: a ROW.
+
+    Down to `frozen` as MetricRow has it; then its Terms; limit: NaN where there is none. alone,
+    coarse: units of all versions that came alone, and several to a record. values_count: that its
+    limit was learned from. awaited: the hash of the version that it awaits, 0 where none. first,
+    recent: the watches of its first version and of the last that was found. epoch: of the policies
+    by which the metric stands, of its whole; NONE where it is not in hand. heard: the clock at its
+    last record. stale: to be written back; listed: among those touched.
+    """
+
+    reference_count: int
+    reference_bad: int
+    reference_sum: float
+    share_count: int
+    share_bad: int
+    frozen: bool
+    how: int
+    is_rate: bool
+    upper: bool
+    threshold: float
+    needed: int
+    coarse_most: int
+    values_needed: int
+    alternatives: Floats
+    limit: float
+    thin: int
+    alone: int
+    coarse: int
+    values_count: int
+    awaited: np.uint64
+    first: int
+    recent: int
+    hash: np.uint64
+    epoch: int
+    heard: int
+    stale: bool
+    listed: bool
+
+
+class Watches(Protocol):
+    """`MetricsTable.watches` as compiled code sees it."""
+
+    def __getitem__(self, number: int, /) -> WatchCells: ...
+
+
+class Rows(Protocol):
+    """`MetricsTable.records` as compiled code sees it."""
+
+    def __getitem__(self, number: int, /) -> RowCells: ...
+
+
+class Terms(NamedTuple):
+    """How the records of one row are judged.
+
+    how: a code of the agent's. is_rate: whether sums are counts of units. upper: more is worse.
+    threshold: log of the alarm. needed: judged units that freeze the reference. coarse_most: units
+    of several to a record, none ever alone, with which it cannot be judged. values_needed: that
+    freeze the limit, 0 where none is learned. alternatives: (2, j), of a frozen reference.
+    """
+
+    how: int
+    is_rate: bool
+    upper: bool
+    threshold: float
+    needed: int
+    coarse_most: int
+    values_needed: int
+    alternatives: Floats
+
+
+class MetricsTable(KeyedTable[MetricRow]):
+    """Rows by subject, metric and segment.
+
+    records, watches: what compiled code reads and writes of the rows that are in hand. touched,
+    touched_count: the rows to be written back. Fetch them anew after a row was taken in hand.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            TABLES_METRICS,
+            "MetricRow",
+            _key,
+            lambda row: row.subject,
+            row_expiry.metric,
+            {_METRIC: lambda row: (row_key(row.subject, row.metric),)},
+        )
+        self.records = np.zeros(_FIRST_CAPACITY, ROW)
+        self.watches = np.zeros(_FIRST_CAPACITY, WATCH)
+        self.touched = np.zeros(_FIRST_CAPACITY, np.int64)
+        self.touched_count = np.zeros(1, np.int64)
+        self._index = HashMap64()
+        self._dead = 0  # hashes in the index of rows that left
+        self._numbers: dict[str, int] = {}  # of rows, by key
+        self._keys: list[str | None] = []  # of rows, by number
+        self._free: list[int] = []
+        self._held: set[str] = set()  # keys of rows whose numbers stand in the arrays
+        self._watches_of: dict[int, list[int]] = {}  # in the order of the row's versions
+        self._watches_used = 0
+        self._free_watches: list[int] = []
+        self._values: dict[int, list[float]] = {}  # that limits are learned from, by row
+
+    @property
+    def slots(self) -> NDArray[np.uint64]:
+        """The numbers of rows by hash, as compiled code reads them."""
+        return self._index.slots
+
+    def of_metric(self, subject: str, metric: str) -> list[MetricRow]:
+        """The rows of one metric, the whole first and then the segments by name."""
+        rows = self.marked(_METRIC, row_key(subject, metric))
+        return sorted(rows, key=lambda row: (row.segment is not None, row.segment or ""))
+
+    def subject_of(self, number: int) -> str:
+        """The subject of a row in the arrays."""
+        key = self._keys[number]
+        assert key is not None, f"no row has number {number}"
+        return self._rows[key].subject
+
+    def learn(self, numbers: Iterable[int], values: Iterable[float]) -> None:
+        """Keeps values of rows that learn their limits from them; `values_count` counts them."""
+        for number, value in zip(numbers, values, strict=True):
+            self._values[number].append(value)
+
+    def hold(
+        self, subject: str, metric: str, terms: Callable[[MetricRow], Terms], epoch: int
+    ) -> None:
+        """Takes a metric in hand: all its rows, by these terms, as of an epoch of the policies."""
+        keys = sorted(self._marked[_METRIC].get(row_key(subject, metric), ()))
+        for key in keys:
+            if key not in self._held:
+                self._take(key, self._rows[key], terms(self._rows[key]))
+        numbers = np.array([self._numbers[key] for key in keys], np.int64)
+        whole = self._numbers[row_key(subject, metric, None)]
+        link_behind(self.records, self.watches, whole, numbers)
+        self.records["epoch"][whole] = epoch
+
+    def let_go(self, row: MetricRow) -> None:
+        """Has a row taken in anew when its metric is taken in hand next."""
+        key = _key(row)
+        self._write_back(key)
+        self._held.discard(key)
+
+    def get(self, key: str) -> MetricRow | None:
+        self._write_back(key)
+        return super().get(key)
+
+    def ready(self, now: int) -> MetricRow | None:
+        self._write_back_all()
+        return super().ready(now)
+
+    def rows(self) -> Iterable[MetricRow]:
+        self._write_back_all()
+        return super().rows()
+
+    def rows_of(self, group: str) -> Iterable[MetricRow]:
+        for key in self._groups.get(group, ()):
+            self._write_back(key)
+        return super().rows_of(group)
+
+    def marked(self, name: str, value: str) -> list[MetricRow]:
+        for key in self._marked[name].get(value, ()):
+            self._write_back(key)
+        return super().marked(name, value)
+
+    def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
+        self._write_back_all()
+        return super().changed(codec)
+
+    def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
+        self._write_back_all()
+        return super().snapshot(codec)
+
+    def _set(self, key: str, row: MetricRow) -> None:
+        super()._set(key, row)
+        self._held.discard(key)
+        if key in self._numbers:
+            self.records["stale"][self._numbers[key]] = False
+        self.out_of_hand(row.subject, row.metric)
+
+    def _remove(self, key: str) -> bool:
+        gone = self._rows.get(key)
+        if gone is not None:
+            self.out_of_hand(gone.subject, gone.metric)
+            self._release(key)
+        return super()._remove(key)
+
+    def out_of_hand(self, subject: str, metric: str) -> None:
+        """Has a metric taken in hand anew with the next of its records."""
+        whole = self._numbers.get(row_key(subject, metric, None))
+        if whole is not None:
+            self.records["epoch"][whole] = NONE
+
+    def _take(self, key: str, row: MetricRow, terms: Terms) -> None:
+        """Writes the numbers of a row into the arrays."""
+        number = self._number(key, row)
+        watches = self._watch_numbers(number, len(row.versions))
+        for at, version in zip(watches, row.versions, strict=True):
+            self.watches[at] = _watch_of(version, number)
+        for at, after in zip(watches, [*watches[1:], NONE], strict=False):
+            self.watches["next"][at] = after
+        self._values.pop(number, None)
+        if terms.values_needed:
+            self._values[number] = list(row.values)
+        cells = self.records[number]
+        for name, value in _stored(row):
+            cells[name] = value
+        for name, value in zip(Terms._fields, terms, strict=True):
+            cells[name] = value
+        cells["first"] = cells["recent"] = watches[0] if watches else NONE
+        cells["epoch"] = NONE
+        cells["stale"] = False
+        self._held.add(key)
+
+    def _number(self, key: str, row: MetricRow) -> int:
+        if key in self._numbers:
+            return self._numbers[key]
+        number = self._free.pop() if self._free else len(self._keys)
+        if number == len(self._keys):
+            self._keys.append(None)
+            if number == len(self.records):
+                self.records = _doubled(self.records)
+                self.touched = _doubled(self.touched)
+        self._keys[number], self._numbers[key] = key, number
+        hashed = hash_of_names((row.subject, row.metric, row.segment))
+        self.records["hash"][number], self.records["heard"][number] = hashed, NONE
+        self._index.make_room(1)
+        exchange(self._index.slots, self._index.used, np.uint64(hashed), number)
+        return number
+
+    def _watch_numbers(self, row: int, count: int) -> list[int]:
+        """The watches of a row with so many versions."""
+        watches = self._watches_of.setdefault(row, [])
+        while len(watches) > count:
+            self._free_watches.append(watches.pop())
+        while len(watches) < count:
+            if self._free_watches:
+                watches.append(self._free_watches.pop())
+                continue
+            if self._watches_used == len(self.watches):
+                self.watches = _doubled(self.watches)
+            watches.append(self._watches_used)
+            self._watches_used += 1
+        return watches
+
+    def _release(self, key: str) -> None:
+        """Frees the place of a row that leaves."""
+        self._held.discard(key)
+        number = self._numbers.pop(key, None)
+        if number is None:
+            return
+        self._watch_numbers(number, 0)
+        self._values.pop(number, None)
+        self.records["stale"][number] = False
+        exchange(self._index.slots, self._index.used, self.records["hash"][number], NONE)
+        self._keys[number] = None
+        self._free.append(number)
+        self._dead += 1
+        if self._dead > _SWEPT_AT + len(self._numbers):
+            self._index.keep(0)
+            self._dead = 0
+
+    def _write_back_all(self) -> None:
+        touched = self.touched[: int(self.touched_count[0])].tolist()
+        self.touched_count[0] = 0
+        for number in touched:
+            self.records["listed"][number] = False
+            key = self._keys[number]
+            if key is not None:
+                self._write_back(key)
+
+    def _write_back(self, key: str) -> None:
+        """Brings a row up to what the arrays say of it."""
+        number = self._numbers.get(key)
+        if number is None or not self.records["stale"][number]:
+            return
+        cells, row = self.records[number], self._rows[key]
+        cells["stale"] = False
+        watches = zip(self._watches_of[number], row.versions, strict=True)
+        super()._set(
+            key,
+            replace(
+                row,
+                reference_count=int(cells["reference_count"]),
+                reference_bad=int(cells["reference_bad"]),
+                reference_sum=float(cells["reference_sum"]),
+                share_count=int(cells["share_count"]),
+                share_bad=int(cells["share_bad"]),
+                frozen=bool(cells["frozen"]),
+                values=tuple(self._values[number]) if number in self._values else row.values,
+                versions=tuple(self._version_of(at, version) for at, version in watches),
+            ),
+        )
+        self._dirty[key] = None
+
+    def _version_of(self, at: int, version: VersionWatch) -> VersionWatch:
+        cells = self.watches[at]
+        if not cells["touched"]:
+            return version
+        cells["touched"] = False
+        counted: dict[str, Any] = dict(zip(_COUNTED, cells.item(), strict=False))
+        return replace(
+            version,
+            **counted,
+            carry=tuple(cells["carry"].tolist()) if cells["begun"] else (),
+            state=_STATES[cells["state"]],
+            evidence_kind=(EvidenceKind.E_DETECTOR if cells["detected"] else version.evidence_kind),
+        )
+
+
+@compiled
+def link_behind(rows: Rows, watches: Watches, whole: int, numbers: Ints) -> None:
+    """Finds which watches of a metric's rows are behind those of its whole; numbers: of its
+    rows.
+    """
+    at = rows[whole].first
+    while at >= 0:
+        watches[at].behind = NONE
+        at = watches[at].next
+    for index in range(len(numbers)):
+        if numbers[index] == whole:
+            continue
+        at = rows[numbers[index]].first
+        while at >= 0:
+            watches[at].is_behind = False
+            if watches[at].whole_judged != watches[at].whole_window_count:
+                owner = watch_of(rows, watches, whole, watches[at].version)
+                if owner >= 0:
+                    fall_behind(watches, owner, at)
+            at = watches[at].next
+
+
+@compiled
+def fall_behind(watches: Watches, whole: int, part: int) -> None:
+    """Notes that a segment's watch is behind the whole's of the same version."""
+    if not watches[part].is_behind:
+        watches[part].is_behind = True
+        watches[part].next_behind = watches[whole].behind
+        watches[whole].behind = part
+
+
+@compiled
+def watch_of(rows: Rows, watches: Watches, row: int, version: np.uint64) -> int:
+    """The watch of a version in a row, by the hash of its name; -1 where there is none."""
+    recent = rows[row].recent
+    if recent >= 0 and watches[recent].version == version:
+        return recent
+    at = rows[row].first
+    while at >= 0 and watches[at].version != version:
+        at = watches[at].next
+    if at >= 0:
+        rows[row].recent = at
+    return at
+
+
+def is_barred(version: VersionWatch) -> bool:
+    """Found bad and not answered yet, or rolled back: its records are neither judged nor learned
+    from.
+    """
+    return version.rolled_back or version.state == State.HARM
+
+
+def _key(row: MetricRow) -> str:
+    return row_key(row.subject, row.metric, row.segment)
+
+
+def _stored(row: MetricRow) -> Iterable[tuple[str, Any]]:
+    for name in ("reference_count", "reference_bad", "reference_sum", "share_count", "share_bad"):
+        yield name, getattr(row, name)
+    yield "frozen", row.frozen
+    yield "limit", np.nan if row.limit is None else row.limit
+    yield "thin", row.thin
+    yield "alone", sum(version.count - version.coarse for version in row.versions)
+    yield "coarse", sum(version.coarse for version in row.versions)
+    yield "values_count", len(row.values)
+    yield "awaited", hash_of_name(row.awaits_version) if row.awaits_version else 0
+
+
+def _watch_of(version: VersionWatch, row: int) -> tuple[Any, ...]:
+    """A WATCH, field by field."""
+    return (
+        *(getattr(version, name) for name in _COUNTED),
+        version.carry or (0.0,) * ALTERNATIVES,
+        _STATES.index(version.state),
+        version.evidence_kind == EvidenceKind.E_DETECTOR,
+        bool(version.carry),
+        hash_of_name(version.model_version),
+        is_barred(version),
+        False,
+        False,
+        row,
+        NONE,
+        NONE,
+        NONE,
+    )
+
+
+def hash_of_name(name: str) -> int:
+    """The hash of one name, as compiled code computes it."""
+    data = np.frombuffer(name.encode() + bytes(8), np.uint8)
+    return int(hash_text(data, 0, len(data) - 8))
+
+
+def _doubled(array: NDArray[Any]) -> NDArray[Any]:
+    longer = np.zeros(2 * len(array), array.dtype)
+    longer[: len(array)] = array
+    return longer

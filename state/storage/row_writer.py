@@ -1,0 +1,158 @@
+"""Encodes rows of the hot table to framed Avro, all that changed in one compiled pass."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.codec.flat_schema import flat_fields
+from schemas.codec.framing import Codec, header
+from schemas.compiled import compiled, inlined, read_only
+from schemas.words import WORD_BYTES, Bytes, word
+from state.storage.name_codes import NO_NAME, Keys, Texts
+
+_NAME, _LONG, _DOUBLE, _BOOLEAN, _ENUM = range(5)
+_KINDS = {"long": _LONG, "double": _DOUBLE, "boolean": _BOOLEAN, "enum": _ENUM}
+_COLUMNS = {"long": "<i8", "double": "<f8", "boolean": "|b1", "enum": "|i1"}
+_NUMBER_BYTES = 10  # of a varint at most, and more than a union's branch and a double
+_FIELD = np.dtype([("kind", "i8"), ("place", "i8"), ("nullable", "?")], align=True)
+_PRESENT = 2  # the branch of a union with null, as a varint
+_ONE, _SEVEN, _SEVEN_BITS = np.uint64(1), np.uint64(7), np.uint64(0x7F)
+_LAST, _BYTE = np.uint64(0x80), np.uint64(0xFF)
+Ints = NDArray[np.int64]
+
+
+class Fields(NamedTuple):
+    """How a record is encoded: one _FIELD for each of its fields, in the schema's order.
+
+    place: of a name its part of the key, of others where in a row their bytes begin.
+    """
+
+    fields: NDArray[np.void]
+    row_bytes: int
+
+
+class NameColumns(NamedTuple):
+    """The names of n rows: the code of each part of their keys, (n, parts), and the texts."""
+
+    texts: Texts
+    codes: NDArray[np.int32]
+
+
+def fields_of(
+    record: str, names: Sequence[str], layout: "np.dtype[Any]", enums: Mapping[str, Sequence[str]]
+) -> Fields:
+    """How rows of this layout become this record; an enum's codes are its places in the schema.
+
+    AssertionError where a column does not fit its field.
+    """
+    fields = []
+    for each in flat_fields(record):
+        if each.name in names:
+            fields.append((_NAME, names.index(each.name), each.nullable))
+            continue
+        kind, offset = layout.fields[each.name][:2]  # type: ignore[index]
+        if each.kind == "enum":
+            assert tuple(enums[each.name]) == each.symbols, f"{record}.{each.name} has other codes"
+        assert kind.str == _COLUMNS[each.kind], f"{record}.{each.name} is a {kind.str}"
+        of_kind = _KINDS[each.kind]
+        fields.append((of_kind, offset, each.nullable))
+    return Fields(read_only(np.array(fields, _FIELD)), layout.itemsize)
+
+
+def encoded(
+    records: NDArray[np.void], rows: Ints, keys: Keys, form: Fields, start: bytes
+) -> list[bytes]:
+    """The framed value of each of these rows; start: the header that each begins with."""
+    names = NameColumns(keys.texts_of_names(), keys.codes_of(rows))
+    size = len(rows) * (len(start) + _NUMBER_BYTES * len(form.fields))
+    size += int(names.texts.lengths[names.codes].sum())
+    written, ends = np.empty(size, np.uint8), np.empty(len(rows), np.int64)
+    flat = read_only(records.view(np.uint8).reshape(-1))
+    head = read_only(np.frombuffer(start, np.uint8))
+    _write_all(flat, rows, names, form, head, written, ends)
+    data, begins = written.tobytes(), [0, *ends[:-1].tolist()]
+    return [data[begin:end] for begin, end in zip(begins, ends.tolist(), strict=True)]
+
+
+def header_of(record: str, codec: Codec) -> bytes:
+    """What each framed value of a record begins with."""
+    return header(codec.schema_id(record))
+
+
+@compiled
+def _write_all(
+    flat: Bytes,
+    rows: Ints,
+    names: NameColumns,
+    form: Fields,
+    head: Bytes,
+    written: Bytes,
+    ends: Ints,
+) -> None:
+    at = 0
+    for index in range(len(rows)):
+        for byte in head:
+            written[at] = byte
+            at += 1
+        base = rows[index] * form.row_bytes
+        for number in range(len(form.fields)):
+            field = form.fields[number]
+            if field.kind == _NAME:
+                at = _write_name(
+                    written, at, names.texts, names.codes[index, field.place], field.nullable
+                )
+            elif field.kind == _LONG:
+                at = _write_long(written, at, word(flat, base + field.place))
+            elif field.kind == _DOUBLE:
+                at = _write_double(written, at, word(flat, base + field.place), field.nullable)
+            elif field.kind == _BOOLEAN:
+                written[at] = flat[base + field.place]
+                at += 1
+            else:
+                at = _write_varint(written, at, np.uint64(flat[base + field.place]) << _ONE)
+        ends[index] = at
+
+
+@inlined
+def _write_name(written: Bytes, at: int, texts: Texts, code: int, nullable: bool) -> int:
+    if nullable:
+        written[at] = 0 if code == NO_NAME else _PRESENT
+        at += 1
+        if code == NO_NAME:
+            return at
+    start, length = texts.starts[code], texts.lengths[code]
+    at = _write_varint(written, at, np.uint64(length) << _ONE)
+    for byte in range(length):
+        written[at + byte] = texts.data[start + byte]
+    return int(at + length)
+
+
+@inlined
+def _write_long(written: Bytes, at: int, bits: np.uint64) -> int:
+    sign = np.uint64(np.int64(bits) >> np.int64(63))
+    return _write_varint(written, at, (bits << _ONE) ^ sign)
+
+
+@inlined
+def _write_double(written: Bytes, at: int, bits: np.uint64, nullable: bool) -> int:
+    if nullable:
+        absent = np.isnan(np.uint64(bits).view(np.float64))
+        written[at] = 0 if absent else _PRESENT
+        at += 1
+        if absent:
+            return at
+    for byte in range(WORD_BYTES):
+        written[at + byte] = np.uint8((bits >> np.uint64(8 * byte)) & _BYTE)
+    return at + WORD_BYTES
+
+
+@compiled
+def _write_varint(written: Bytes, at: int, value: np.uint64) -> int:
+    while value >= _LAST:
+        written[at] = np.uint8(value & _SEVEN_BITS | _LAST)
+        value >>= _SEVEN
+        at += 1
+    written[at] = np.uint8(value)
+    return at + 1

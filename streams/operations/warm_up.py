@@ -1,0 +1,154 @@
+"""Has the machine code of the agents compiled before it is needed, by folding a small made-up log.
+
+Whatever a process folds first is compiled then, which takes a minute on a machine that has kept
+nothing yet. The log goes through every compiled entrance: counts, means, rates and latencies, a
+ramp, snapshots, a proved harm, a live metric that decays, and what a restart does.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from agents.core.batch import Slice
+from agents.flow.pipeline import fold, rebuild, refresh, remember
+from schemas.catalog import METRICS, RESULTS, SPECS, local_ids
+from schemas.codec.framing import Codec, Record
+from schemas.ids import event_uuid
+from schemas.records import (
+    Direction,
+    ExperimentResult,
+    ExperimentSpec,
+    MetricKind,
+    MetricSpec,
+    ModelMetric,
+    ResultKind,
+    Role,
+    Share,
+    ShareStep,
+)
+from state.partition.partition_state import PartitionState
+
+_SUBJECT, _CONTROL, _TREATMENT = "warm-up", "control", "treatment"
+_NOON = 1_700_000_000_000  # ms
+_UNITS = 1_400  # of each arm: more than a burn-in and the least count of a mean together
+_RECORDS = 4_000  # of the live metric: of a reference, and of a decay that is found
+_METRICS = (
+    MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
+    MetricSpec("revenue", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN),
+    MetricSpec("seconds", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.LATENCY),
+)
+_EVEN = (Share(_CONTROL, 0.5), Share(_TREATMENT, 0.5))
+_STATED = (ShareStep(shares=_EVEN),)
+_RAMP = (*_STATED, ShareStep(from_=_NOON + 1, shares=_EVEN))
+
+
+def warm_up() -> None:
+    """Compiles what a processor runs, and keeps it for the processes after this one."""
+    codec, state = Codec(local_ids()), PartitionState(0, 1)
+    slices = list(_slices(codec))
+    for piece in slices:
+        fold(piece, state, codec)
+        refresh(state)
+    for table in state.all().values():
+        table.changed(codec)
+    rebuild(state)
+    for piece in slices:
+        remember(piece, state, codec)
+
+
+class _MadeUp:
+    """A record as a consumer would hand it over."""
+
+    def __init__(self, value: bytes, offset: int) -> None:
+        self._value, self._offset = value, offset
+
+    def value(self) -> bytes:
+        return self._value
+
+    def key(self) -> None:
+        return None
+
+    def headers(self) -> None:
+        return None
+
+    def offset(self) -> int:
+        return self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, _NOON
+
+
+def _slices(codec: Codec) -> Iterator[Slice]:
+    steps = {"counted": _STATED, "ramped": _RAMP, "rated": ()}
+    yield _slice(SPECS, [_spec(name, shares) for name, shares in steps.items()], codec)
+    results = [one for name in steps for one in _results(name)]
+    yield _slice(RESULTS, [*results, *_snapshots()], codec)
+    yield _slice(METRICS, list(_live()), codec)
+
+
+def _slice(topic: str, records: Sequence[Record], codec: Codec) -> Slice:
+    return Slice.of(topic, 0, [_MadeUp(codec.encode(one), at) for at, one in enumerate(records)])
+
+
+def _spec(name: str, share_steps: tuple[ShareStep, ...]) -> ExperimentSpec:
+    return ExperimentSpec(
+        event_id=event_uuid(_SUBJECT, "spec", name),
+        experiment_id=name,
+        subject=_SUBJECT,
+        control=_CONTROL,
+        treatments=(_TREATMENT,),
+        share_steps=share_steps,
+        metrics=_METRICS,
+    )
+
+
+def _results(name: str) -> Iterable[ExperimentResult]:
+    """Both arms in turn, in two segments; the treatment converts less in the second half."""
+    for unit in range(2 * _UNITS):
+        treated = unit % 2 == 1
+        converts = unit % 10 < 4 and not (treated and unit > _UNITS)
+        sums = {
+            "conversion": float(converts),
+            "revenue": float(unit % 7),
+            "seconds": unit % 13 / 9.0,
+        }
+        for metric, value in sums.items():
+            yield ExperimentResult(
+                event_id=event_uuid(_SUBJECT, name, metric, unit),
+                subject=_SUBJECT,
+                experiment_id=name,
+                variant=_TREATMENT if treated else _CONTROL,
+                metric=metric,
+                sum=value,
+                segment="one" if unit % 3 else "other",
+                unit_id=str(unit),
+                occurred_at=_NOON + unit % 2,
+            )
+
+
+def _snapshots() -> Iterable[ExperimentResult]:
+    for number, variant in enumerate((_CONTROL, _TREATMENT)):
+        yield ExperimentResult(
+            event_id=event_uuid(_SUBJECT, "snapshot", variant),
+            subject=_SUBJECT,
+            experiment_id="summed",
+            variant=variant,
+            metric="conversion",
+            kind=ResultKind.SNAPSHOT,
+            count=5_000,
+            sum=1_000.0 + 400.0 * number,
+            occurred_at=_NOON,
+        )
+
+
+def _live() -> Iterable[ModelMetric]:
+    """A version that is sound, and one that is not."""
+    for record in range(_RECORDS):
+        late = record > _RECORDS // 2
+        yield ModelMetric(
+            event_id=event_uuid(_SUBJECT, "live", record),
+            subject=_SUBJECT,
+            model_version="2" if late else "1",
+            metric="accuracy",
+            sum=float(record % 20 < (10 if late else 19)),
+            segment="one" if record % 3 else "other",
+            occurred_at=_NOON,
+        )
