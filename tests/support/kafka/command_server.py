@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 
 import streams.cli.app  # noqa: F401 - for the processes that are forked
@@ -81,6 +82,7 @@ def become(request: Request) -> None:
         os.close(opened)
     os.environ.clear()
     os.environ.update(request.environment)
+    tempfile.tempdir = None  # the folder is found anew, in this environment
     sys.argv[1:] = request.arguments
 
 
