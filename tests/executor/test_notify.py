@@ -28,24 +28,13 @@ from streams.executor.notify.webhook import SIGNATURE, TIMESTAMP, Webhook, signa
 from streams.executor.retry import NotNow
 from streams.runtime.errors import MendstreamError
 from streams.runtime.metrics import REGISTRY
-from tests.support.builders import CODEC, NOON
+from tests.support.builders import CODEC, NOON, alert
 from tests.support.executor.fakes import TurnedClock
 from tests.support.executor.servers import Asked, Receiver, Running, served
 from tests.support.executor.smtp import MailServer
 from tests.support.security.certificates import Authority
 
-RAISED = Alert(
-    alert_id="a-1",
-    key="shop <b>",
-    rule="model-failing",
-    severity=Severity.HIGH,
-    state=AlertState.RAISED,
-    metric="error",
-    value=0.25,
-    threshold=0.1,
-    message="error rose & rose",
-    raised_at=NOON,
-)
+RAISED = alert(key="shop <b>", value=0.25, message="error rose & rose")
 RESOLVED = replace(RAISED, state=AlertState.RESOLVED, resolved_at=NOON + 60_000)
 
 
@@ -57,8 +46,8 @@ def received(
 
     async def test(running: Running) -> None:
         channel = make(running)
-        for alert in alerts:
-            await channel.send(alert)
+        for each in alerts:
+            await channel.send(each)
 
     served(receiver.app(), test)
     return receiver.asked

@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from schemas.catalog import COMMANDS
-from schemas.records import Alert, AlertState, CommandStatus, Order, Severity
+from schemas.records import CommandStatus, Order
 from streams.cli.processor_commands import _JsonLine
 from streams.executor.config_files import read_written
 from streams.executor.dispatcher import Dispatcher
@@ -26,7 +26,7 @@ from streams.executor.notify import notifier
 from streams.executor.notify.notifier import Notifier
 from streams.executor.notify.routes import RoutesFile
 from streams.executor.targets_config import TargetsFile, sites_of
-from tests.support.builders import CODEC, NOON
+from tests.support.builders import CODEC, alert
 from tests.support.executor.fakes import SHOP, command
 from tests.support.executor.servers import Recorded, Running, served, serving
 from tests.support.executor.smtp import MailServer
@@ -115,20 +115,6 @@ def test_each_secret_that_a_file_can_name_is_tried_below() -> None:
     }
     tried |= {(names[name], field) for name, fields in CHANNELS.items() for field in fields}
     assert {*secret_fields(TargetsFile), *secret_fields(RoutesFile)} <= tried
-
-
-ALERT = Alert(
-    alert_id="a",
-    key="shop",
-    rule="rule",
-    severity=Severity.HIGH,
-    state=AlertState.RAISED,
-    metric="error",
-    value=1.0,
-    threshold=0.0,
-    message="m",
-    raised_at=NOON,
-)
 
 
 class Echo(Recorded):
@@ -236,7 +222,7 @@ def test_what_a_channel_answers_betrays_nothing(
             )
             routes = read_written(RoutesFile, path)
             await Notifier(CODEC, routes.made(running.caller), routes.route(), running.clock).tell(
-                ALERT
+                alert()
             )
 
     served(Echo(answers).app(), test)

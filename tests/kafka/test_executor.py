@@ -13,11 +13,12 @@ from confluent_kafka import TopicPartition
 
 from schemas.catalog import ALERTS, COMMANDS, STATUS
 from schemas.ids import partition_of
-from schemas.records import Alert, AlertState, Command, CommandStatus, Order, Severity, Status
+from schemas.records import Command, CommandStatus, Order, Status
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import committed
 from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.settings import Settings
+from tests.support.builders import alert
 from tests.support.executor.fakes import command
 from tests.support.executor.servers import Receiver, apart
 from tests.support.executor.store import Store
@@ -277,18 +278,7 @@ def test_alerts_are_told_of_and_told_again_where_nobody_took_them(
 ) -> None:
     own = changed(settings, group="alerts")
     receiver = Receiver(first=[web.Response(status=503)])
-    alert = Alert(
-        alert_id="a-1",
-        key="shop",
-        rule="model-failing",
-        severity=Severity.HIGH,
-        state=AlertState.RAISED,
-        metric="error",
-        value=0.3,
-        threshold=0.1,
-        message="it fails",
-        raised_at=now_ms(),
-    )
+    raised = alert(raised_at=now_ms())
     with apart(receiver.app()) as url:
         file = targets(own, tmp_path, url)
         routes = tmp_path / "routes.yaml"
@@ -296,7 +286,7 @@ def test_alerts_are_told_of_and_told_again_where_nobody_took_them(
             f"channels: {{am: {{kind: alertmanager, url: '{url}'}}}}\nroutes: [{{channels: [am]}}]"
         )
         with Executor(own, file, "--routes", str(routes)) as executor:
-            send(own, ALERTS, [alert], [alert.key])
+            send(own, ALERTS, [raised], [raised.key])
             until(lambda: len(receiver.asked) == 2, executor)
             until(lambda: executor.says("am has alert a-1, raised"), executor)
     assert receiver.asked[0].body == receiver.asked[1].body

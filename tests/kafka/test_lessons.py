@@ -98,21 +98,23 @@ def test_failures_of_several_partitions_meet_in_one_pattern_and_come_back_as_adv
     assert f"{len(PartitionState(0, 1).all()) * settings.partitions} tables: byte-equal" in text
 
 
+def on_planner(n: int, score: float) -> TrustFact:
+    """The n-th fact on an agent that recommends."""
+    return TrustFact(
+        event_id=event_uuid("kafka trust", n),
+        agent_id="planner",
+        kind=AgentKind.RECOMMENDER,
+        score=score,
+        quality=score,
+        about=str(n),
+        occurred_at=now_ms(),
+    )
+
+
 def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
     settings: Settings,
 ) -> None:
-    facts = [
-        TrustFact(
-            event_id=event_uuid("kafka trust", n),
-            agent_id="planner",
-            kind=AgentKind.RECOMMENDER,
-            score=1.0,
-            quality=1.0,
-            about=str(n),
-            occurred_at=now_ms(),
-        )
-        for n in range(20)
-    ]
+    facts = [on_planner(n, 1.0) for n in range(20)]
 
     def heard() -> bool:
         last = {
@@ -136,15 +138,7 @@ def test_a_trust_level_is_heard_in_every_partition_and_outlives_a_restart(
     assert row.outcomes == 20
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
-        more = TrustFact(
-            event_id=event_uuid("kafka trust", 20),
-            agent_id="planner",
-            kind=AgentKind.RECOMMENDER,
-            score=0.0,
-            quality=0.0,
-            about="20",
-            occurred_at=now_ms(),
-        )
+        more = on_planner(20, 0.0)
         send(
             settings, TRUST_FACTS, [more, *facts[-1:]], ["planner"] * 2
         )  # the last one again is a duplicate
@@ -203,18 +197,7 @@ def test_a_rank_is_asked_of_the_redis_that_is_named() -> None:
 
 def test_without_learning_recommendations_change_nothing_and_decisions_go_on(kafka: str) -> None:
     with own_topics(kafka, learning_enabled=False) as silent:
-        facts = [
-            TrustFact(
-                event_id=event_uuid("silent", n),
-                agent_id="planner",
-                kind=AgentKind.RECOMMENDER,
-                score=1.0,
-                quality=1.0,
-                about=str(n),
-                occurred_at=now_ms(),
-            )
-            for n in range(20)
-        ]
+        facts = [on_planner(n, 1.0) for n in range(20)]
         with Threaded(silent) as worker:
             send(silent, TRUST_FACTS, facts, ["planner"] * len(facts))
             worker.takes_in(send_planted(silent, 30_000))

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from schemas.catalog import ALERTS, COMMANDS, RESULTS
-from schemas.records import Alert, AlertState, Order, Severity
+from schemas.records import Order
 from streams.runtime.clock import now_ms, wait_until
+from tests.support.builders import alert
 from tests.support.executor.fakes import command
 from tests.support.kafka.console import output
 from tests.support.kafka.logs import send
@@ -66,18 +67,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "[am]}]"
     )
     (folder / "keys.txt").write_text(output("keys", "new", folder / "signing.pem"))
-    alert = Alert(
-        alert_id="a-1",
-        key="shop",
-        rule="model-failing",
-        severity=Severity.HIGH,
-        state=AlertState.RAISED,
-        metric="error",
-        value=0.3,
-        threshold=0.1,
-        message="it fails",
-        raised_at=now_ms(),
-    )
+    raised = alert(raised_at=now_ms())
     options = [
         f"--{name}={folder / file}"
         for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))
@@ -105,7 +95,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             COMMANDS["ROLLBACK"],
             [command(Order.ROLLBACK, expires_at=now_ms() + 3_600_000)],
         )
-        send(settings, ALERTS, [alert], [alert.key])
+        send(settings, ALERTS, [raised], [raised.key])
         wanted = {
             "processor": [
                 "_breaker_open{",

@@ -14,6 +14,8 @@ from schemas.codec.flat_schema import arrow_schema
 from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
+    Alert,
+    AlertState,
     Direction,
     ExperimentResult,
     ExperimentSpec,
@@ -21,6 +23,7 @@ from schemas.records import (
     MetricSpec,
     ModelMetric,
     Role,
+    Severity,
     Share,
     ShareStep,
 )
@@ -29,6 +32,9 @@ from state.partition.partition_state import PartitionState
 NOON = 1_700_000_000_000  # ms
 CODEC = Codec(local_ids())
 ONE = 1  # partition count of most unit tests: every subject is at home
+# Offsets, more than any unit test goes back. A window of a million has tables of 67 MB, whose pages
+# would be made for each of thousands of folds.
+WINDOW = 20_000
 
 
 @dataclass(frozen=True)
@@ -128,5 +134,22 @@ def spec(**fields: Any) -> ExperimentSpec:
     return replace(base, **fields)
 
 
+def alert(**fields: Any) -> Alert:
+    base = Alert(
+        alert_id="a-1",
+        key="shop",
+        rule="model-failing",
+        severity=Severity.HIGH,
+        state=AlertState.RAISED,
+        metric="error",
+        value=0.3,
+        threshold=0.1,
+        message="it fails",
+        raised_at=NOON,
+    )
+    return replace(base, **fields)
+
+
 def tables(partitions: int = ONE, **settings: Any) -> PartitionState:
-    return PartitionState(0, partitions, **settings)
+    """Returns the empty memory of partition 0."""
+    return PartitionState(0, partitions, **{"dedupe_window": WINDOW, **settings})

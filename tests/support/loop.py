@@ -11,7 +11,7 @@ from schemas.catalog import BROADCASTS, INPUTS, TICKS
 from schemas.codec.framing import Record
 from schemas.records import Policy, Tick
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, Sent, piece
+from tests.support.builders import CODEC, NOON, Sent, piece, tables
 
 TURNS_MAX = 100  # of records that follow from each other; more would never end
 
@@ -20,7 +20,7 @@ class Loop:
     """Folds records and all that follow from them. `now` is the broker's clock, ms."""
 
     def __init__(self, policy: Policy | None = None, learning: bool = True) -> None:
-        self.tables = PartitionState(0, 1, learning=learning)
+        self.tables = tables(learning=learning)
         self.now = NOON
         self.outputs: list[Output] = []
         self.refused: list[str] = []
