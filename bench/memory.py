@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from agents.core.batch import Slice
+from agents.core.batch import DeliveredRecord, Slice
 from agents.flow.pipeline import fold
 from bench.case import Figure
 from bench.restore import Worker
@@ -49,7 +49,6 @@ from schemas.records import (
 from state.partition.partition_state import PartitionState
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, VIEWS, Change
-from streams.bench.delivered import DeliveredRecord
 from streams.files.rendering import plain
 from streams.kafka.admin.topics import create
 from streams.kafka.embedded.broker import EmbeddedKafka
@@ -69,6 +68,7 @@ WORDS = {
     "cycle_seconds": "a learning cycle of 1 000 recommendations, seconds",
 }
 HOUR = 3_600_000
+NOON = 1_700_049_600_000  # of a day in 2023, UTC: the nightly cycle is ten hours away
 
 
 def main() -> int:
@@ -154,7 +154,7 @@ def asked(redis: str, folder: Path) -> dict[str, float]:
 
 def cycled() -> float:
     """The fold of the outcome with which the cycle is due, among the lessons of all agents."""
-    tables, codec, now = PartitionState(0, 1), Codec(local_ids()), now_ms()
+    tables, codec, now = PartitionState(0, 1), Codec(local_ids()), NOON
     for n in range(AGENTS):
         tables.learning.lessons.put(lesson(n, now))
     facts = [fact for n in range(RECOMMENDED) for fact in judged(n, now)]

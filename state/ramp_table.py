@@ -15,7 +15,6 @@ Ints = NDArray[np.int64]
 
 NO_SLOT = -1  # in column `ramp_slot` of the arms: the pair is not ramped, or nothing is known of it
 _FIRST_CAPACITY = 64
-NO_STEPS = -1  # in column `step_times` of the arms: its experiment is no ramp
 _FIRST_SLOTS = 16
 _FIRST_STEPS = 4
 _NEVER = np.iinfo(np.int64).max

@@ -12,6 +12,7 @@ from agents.core.kitagawa import Added
 from schemas.records import Evidence, Order, Verdict
 
 _SECOND = itemgetter(1)  # of (kind of timestamp, ms)
+_APPENDED = 2  # the kind of a broker's timestamp, as confluent-kafka numbers them
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,6 +26,36 @@ class Delivered(Protocol):
     def headers(self) -> list[tuple[str, bytes]] | None: ...
     def offset(self) -> int: ...
     def timestamp(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredRecord:
+    """A record that no broker delivered, for folding in this process.
+
+    raw, keyed, headed: its value, key and headers. at: its offset. appended: the broker's moment,
+    ms.
+    """
+
+    raw: bytes | None
+    at: int
+    appended: int
+    keyed: bytes | None = None
+    headed: tuple[tuple[str, bytes], ...] = ()
+
+    def value(self) -> bytes | None:
+        return self.raw
+
+    def key(self) -> bytes | None:
+        return self.keyed
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return list(self.headed) or None
+
+    def offset(self) -> int:
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        return _APPENDED, self.appended
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from agents.drift.rule import Rule
 from agents.drift.terms import rule_applied, take_in_hand
 from schemas.ids import decision_id
 from schemas.records import MetricRow, ModelMetric, Order, VersionWatch
-from state.metrics_table import is_barred
+from state.metrics.table import is_barred
 from state.partition.drift_tables import DriftTables
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from agents.drift.rule import BadWhen
 from agents.statistics.e_detector import SUSPICION, advance, log_ratio
 from schemas.compiled import compiled
-from state.metrics_table import OK, RowCells, WatchCells
+from state.metrics.cells import RowCells, WatchCells
+from state.metrics.table import OK
 
 _RATE, _LIMIT = BadWhen.RATE.value, BadWhen.LIMIT.value
 

@@ -5,7 +5,7 @@ mix.
 from dataclasses import replace
 
 from schemas.records import CommandRow, MetricRow, Order, State, VersionWatch
-from state.metrics_table import is_barred
+from state.metrics.table import is_barred
 from state.partition.drift_tables import DriftTables
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from schemas.records import MetricRow, VersionWatch
-from state.metrics_table import is_barred
+from state.metrics.table import is_barred
 
 
 def came_with(version: VersionWatch) -> bool:

@@ -15,23 +15,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.core import entrance
+from agents.core.entrance import (
+    ARRIVED,
+    GOES_ON,
+    SUBJECT,
+    Entrance,
+    Scanned,
+    admit,
+    hash_of,
+)
 from agents.core.record_batch import Batch
 from agents.drift.counting import Judged, add, begin, detect, judge, refer, teaches_limit
 from schemas.codec.flat_schema import flat_fields
-from schemas.codec.record_scan import Fields, Form, form_of, header_word, room_for, scan
+from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled
-from schemas.text_hash import ABSENT_HASH, hash_text, mix, partition_of_text, sealed
-from schemas.validation.record_checks import has_sound_parts, plausible, roles_of
+from schemas.text_hash import ABSENT_HASH, mix, sealed
 from schemas.words import Bytes
-from state.metrics_table import HARM, MetricsTable, Rows, Watches, fall_behind, watch_of
-from state.seen_ids import SeenIds, carrier
+from state.metrics.cells import Rows, Watches, fall_behind, watch_of
+from state.metrics.table import HARM, MetricsTable
 from state.storage.hash_map import find
 
 RECORD = "ModelMetric"
 _NUMBER = {field.name: number for number, field in enumerate(flat_fields(RECORD))}
 
-EVENT_ID = _NUMBER["event_id"]
-SUBJECT = _NUMBER["subject"]
 MODEL_VERSION = _NUMBER["model_version"]
 METRIC = _NUMBER["metric"]
 COUNT = _NUMBER["count"]
@@ -46,11 +53,11 @@ Slots = NDArray[np.uint64]
 class MetricStop(IntEnum):
     """Why the loop returned."""
 
-    END = 0  # of the batch
-    UNDECODED = 1  # the compiled decoder does not take it; the codec has the last word
-    IMPLAUSIBLE = 2  # well-formed, and makes no sense whatever its metric is
-    ELSEWHERE = 3  # it belongs to another partition
-    DUPLICATE = 4  # its id was seen
+    END = entrance.END
+    UNDECODED = entrance.UNDECODED
+    IMPLAUSIBLE = entrance.IMPLAUSIBLE
+    ELSEWHERE = entrance.ELSEWHERE
+    DUPLICATE = entrance.DUPLICATE
     UNPREPARED = 5  # its metric is not in hand, or a row of it does not know its version
     SENSELESS = 6  # it makes no sense for the kind of its metric
     ALARM = 7  # its version was found bad, in the whole or in its segment
@@ -60,8 +67,8 @@ class MetricStop(IntEnum):
 class MetricReached(IntEnum):
     """How far a record has come when the loop takes it up."""
 
-    ARRIVED = 0
-    ADMITTED = 1  # it is new, belongs here, and its metric is in hand
+    ARRIVED = entrance.ARRIVED
+    ADMITTED = entrance.ADMITTED  # it is new, belongs here, and its metric is in hand
     WHOLE_COUNTED = 2
     PART_COUNTED = 3  # or it names no segment
 
@@ -70,59 +77,44 @@ class MetricMemory(NamedTuple):
     """What compiled code reads and writes of a partition's tables.
 
     rows, watches: of metrics. metrics: their numbers by hash. touched, touched_count: the rows
-    to be written back. seen, seen_used: ids by hash to the offset that carried them last, of a
-    window of so many offsets. partition, of so many partitions. epoch: of the policies.
+    to be written back. epoch: of the policies.
     """
 
+    entrance: Entrance
     rows: Rows
     watches: Watches
     metrics: Slots
     touched: Ints
     touched_count: Ints
-    seen: Slots
-    seen_used: Ints
-    window: int
-    partition: int
-    partitions: int
     epoch: int
 
 
-def memory_of(
-    metrics: MetricsTable, seen: SeenIds, partition: int, partitions: int, epoch: int
-) -> MetricMemory:
+def memory_of(metrics: MetricsTable, entrance: Entrance, epoch: int) -> MetricMemory:
     """The memory of a partition as it stands; valid until a metric is taken in hand or ids are made
     room for.
 
-    seen: the ids of the input. epoch: of the policies.
+    epoch: of the policies.
     """
     return MetricMemory(
+        entrance,
         metrics.records,
         metrics.watches,
         metrics.slots,
         metrics.touched,
         metrics.touched_count,
-        seen.slots,
-        seen.used,
-        seen.window,
-        partition,
-        partitions,
         epoch,
     )
 
 
 class MetricInHand(NamedTuple):
-    """The record in hand: its fields as decoded, hashes of its names, and where it is counted.
+    """The record in hand: as decoded, the hashes of its names, and where it is counted.
 
-    head, form, roles: how a metric begins, is encoded, and is checked. hashes: [WHOLE, PART,
-    VERSION, ID]. rows, watches: [WHOLE, PART], -1 where it names no segment. numbers: [CARRIER,
-    UNSETTLED, ALARM_IN], the offset that carried its id before, whether the loop is to stop after
-    it, and whether its version was found bad in the WHOLE or in the PART.
+    hashes: [WHOLE, PART, VERSION]. rows, watches: [WHOLE, PART], -1 where it names no segment.
+    numbers: [UNSETTLED, ALARM_IN], whether the loop is to stop after it, and whether its version
+    was found bad in the WHOLE or in the PART.
     """
 
-    head: np.uint64
-    form: Form
-    roles: NDArray[np.int8]
-    fields: Fields
+    scanned: Scanned
     hashes: Slots
     rows: Ints
     watches: Ints
@@ -142,26 +134,16 @@ class MetricNotes(NamedTuple):
     lengths: Ints
 
 
-WHOLE, PART, VERSION, ID = range(4)  # of MetricInHand
-CARRIER, UNSETTLED, ALARM_IN = range(3)  # of MetricInHand.numbers
+WHOLE, PART, VERSION = range(3)  # of MetricInHand
+UNSETTLED, ALARM_IN = range(2)  # of MetricInHand.numbers
 HEARD, LEARNED = range(2)  # of MetricNotes.lengths
-_GOES_ON = -1  # to the next stage
 _NOWHERE = -1
 
 
-def new_found(schema_id: int) -> MetricInHand:
-    """Room for the record in hand; schema_id: of metrics in the registry."""
-    form = form_of(RECORD)
-    return MetricInHand(
-        header_word(schema_id),
-        form,
-        roles_of(RECORD),
-        room_for(form),
-        np.zeros(4, np.uint64),
-        np.full(2, _NOWHERE),
-        np.full(2, _NOWHERE),
-        np.zeros(3, np.int64),
-    )
+def in_hand(scanned: Scanned) -> MetricInHand:
+    """Room for the record in hand."""
+    rows, watches = np.full((2, 2), _NOWHERE)
+    return MetricInHand(scanned, np.zeros(3, np.uint64), rows, watches, np.zeros(2, np.int64))
 
 
 def new_notes(records: int) -> MetricNotes:
@@ -176,97 +158,71 @@ def new_notes(records: int) -> MetricNotes:
 
 @compiled
 def step_through(
-    batch: Batch, memory: MetricMemory, found: MetricInHand, notes: MetricNotes, at: int, phase: int
+    batch: Batch,
+    memory: MetricMemory,
+    found: MetricInHand,
+    notes: MetricNotes,
+    at: int,
+    reached: int,
 ) -> tuple[int, int]:
-    """(why it stopped, at which record) of a batch, taken up at a record in a phase of it.
+    """(why it stopped, at which record) of a batch, taken up at a record that has come so far.
 
     All records before that one are counted, and that one as far as the reason implies.
     """
     while at < len(batch.offsets):
-        why = _arrive(batch, memory, found, at, phase)
-        if why == _GOES_ON:
+        why = _arrive(batch, memory, found, at, reached)
+        if why == GOES_ON:
             why = _find_places(memory, found, notes, batch.now[at])
-        if why == _GOES_ON and phase < MetricReached.WHOLE_COUNTED:
+        if why == GOES_ON and reached < MetricReached.WHOLE_COUNTED:
             why = _count_whole(batch, memory, found, notes, at)
-        if why == _GOES_ON and phase < MetricReached.PART_COUNTED and found.rows[PART] >= 0:
+        if why == GOES_ON and reached < MetricReached.PART_COUNTED and found.rows[PART] >= 0:
             why = _count(batch, memory, found, notes, at, PART)
-        if why == _GOES_ON and found.numbers[UNSETTLED]:
+        if why == GOES_ON and found.numbers[UNSETTLED]:
             why = MetricStop.UNSETTLED.value
         if why >= 0:
             return why, at
         at += 1
-        phase = MetricReached.ARRIVED
+        reached = ARRIVED
     return MetricStop.END.value, at
 
 
 @compiled
 def remember_through(
-    batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, phase: int
+    batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, reached: int
 ) -> tuple[int, int]:
     """As `step_through` of records that were folded before a restart: their ids are known again
     from then on, and nothing else comes of them.
     """
     while at < len(batch.offsets):
-        why = _arrive(batch, memory, found, at, phase)
+        why = _arrive(batch, memory, found, at, reached)
         if why >= 0:
             return why, at
         at += 1
-        phase = MetricReached.ARRIVED
+        reached = ARRIVED
     return MetricStop.END.value, at
 
 
 @compiled
-def _arrive(batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, phase: int) -> int:
-    """Decodes a record, and finds whether it is plausible, belongs here, and is new."""
-    fields, start, end = found.fields, batch.starts[at], batch.starts[at + 1]
-    if not scan(batch.data, start, end, found.head, found.form, fields):
-        return MetricStop.UNDECODED.value
-    if phase == MetricReached.ARRIVED and not _makes_sense(batch.data, found, batch.appended[at]):
-        return MetricStop.IMPLAUSIBLE.value
-    _hash_names(batch.data, fields, found.hashes)
+def _arrive(batch: Batch, memory: MetricMemory, found: MetricInHand, at: int, reached: int) -> int:
+    """Lets a record in, and finds the row of its metric."""
+    why = admit(batch, memory.entrance, found.scanned, at, reached)
+    if why != GOES_ON:
+        return why
+    if reached == ARRIVED:
+        found.numbers[UNSETTLED] = 0
+    _hash_names(batch.data, found.scanned.fields, found.hashes)
     found.rows[WHOLE] = find(memory.metrics, found.hashes[WHOLE])
-    if phase > MetricReached.ARRIVED:
-        return _GOES_ON
-    found.numbers[UNSETTLED] = 0
-    # Rows are opened for what belongs here alone.
-    if found.rows[WHOLE] < 0 and _partition(batch.data, fields, memory) != memory.partition:
-        return MetricStop.ELSEWHERE.value
-    found.numbers[CARRIER] = carrier(
-        memory.seen, memory.seen_used, memory.window, found.hashes[ID], batch.offsets[at]
-    )
-    return MetricStop.DUPLICATE.value if found.numbers[CARRIER] >= 0 else _GOES_ON
-
-
-@compiled
-def _makes_sense(data: Bytes, found: MetricInHand, appended: int) -> bool:
-    """Whether a record makes sense, whatever its metric is."""
-    if not plausible(data, found.fields, found.roles, appended):
-        return False
-    subject = found.fields[SUBJECT]
-    return has_sound_parts(data, subject.start, subject.length)
-
-
-@compiled
-def _hash(data: Bytes, fields: Fields, name: int) -> np.uint64:
-    return hash_text(data, fields[name].start, fields[name].length)
+    return GOES_ON
 
 
 @compiled
 def _hash_names(data: Bytes, fields: Fields, hashes: Slots) -> None:
-    """Hashes the names of the rows, of the version and of the event, as their tables know them."""
-    subject = _hash(data, fields, SUBJECT)
-    metric = mix(subject, _hash(data, fields, METRIC))
+    """Hashes the names of the rows and of the version, as their tables know them."""
+    metric = mix(hash_of(data, fields, SUBJECT), hash_of(data, fields, METRIC))
     hashes[WHOLE] = sealed(mix(metric, ABSENT_HASH))
     if fields[SEGMENT].length >= 0:
-        hashes[PART] = sealed(mix(metric, _hash(data, fields, SEGMENT)))
-    hashes[VERSION] = _hash(data, fields, MODEL_VERSION)
-    hashes[ID] = sealed(mix(subject, _hash(data, fields, EVENT_ID)))
-
-
-@compiled
-def _partition(data: Bytes, fields: Fields, memory: MetricMemory) -> int:
-    subject = fields[SUBJECT]
-    return partition_of_text(data, subject.start, subject.length, memory.partitions)
+        hashes[PART] = sealed(mix(metric, hash_of(data, fields, SEGMENT)))
+    hashes[VERSION] = hash_of(data, fields, MODEL_VERSION)
 
 
 @compiled
@@ -275,14 +231,14 @@ def _find_places(memory: MetricMemory, found: MetricInHand, notes: MetricNotes, 
     rows, whole, version = memory.rows, found.rows[WHOLE], found.hashes[VERSION]
     if whole < 0 or rows[whole].epoch != memory.epoch or rows[whole].awaited == version:
         return MetricStop.UNPREPARED.value
-    if rows[whole].is_rate and _is_no_rate(found.fields):
+    if rows[whole].is_rate and _is_no_rate(found.scanned.fields):
         return MetricStop.SENSELESS.value
     found.watches[WHOLE] = watch_of(rows, memory.watches, whole, version)
     if found.watches[WHOLE] < 0:
         return MetricStop.UNPREPARED.value
     found.rows[PART] = _NOWHERE
     found.watches[PART] = _NOWHERE
-    if found.fields[SEGMENT].length >= 0:
+    if found.scanned.fields[SEGMENT].length >= 0:
         part = find(memory.metrics, found.hashes[PART])
         if part < 0:
             return MetricStop.UNPREPARED.value
@@ -295,7 +251,7 @@ def _find_places(memory: MetricMemory, found: MetricInHand, notes: MetricNotes, 
         rows[whole].heard = now
         notes.heard[notes.lengths[HEARD]] = whole
         notes.lengths[HEARD] += 1
-    return _GOES_ON
+    return GOES_ON
 
 
 @compiled
@@ -310,7 +266,7 @@ def _count_whole(
 ) -> int:
     """Counts a record in the whole of its metric, and for it in the segment."""
     watches, own, part = memory.watches, found.watches[WHOLE], found.watches[PART]
-    row, fields = memory.rows[found.rows[WHOLE]], found.fields
+    row, fields = memory.rows[found.rows[WHOLE]], found.scanned.fields
     judged = judge(row, watches[own], fields[COUNT].number, fields[SUM].value)
     is_judged = judged.units > 0 and not watches[own].barred
     if is_judged and row.frozen and not watches[own].begun:
@@ -352,7 +308,7 @@ def _count(
     """Counts a record in the whole or in its segment; stops where its version is found bad."""
     number, offset = found.rows[stream], batch.offsets[at]
     row, watch = memory.rows[number], memory.watches[found.watches[stream]]
-    measured = found.fields[COUNT].number, found.fields[SUM].value
+    measured = found.scanned.fields[COUNT].number, found.scanned.fields[SUM].value
     judged = judge(row, watch, *measured)
     unsettled, alarm = False, False
     if teaches_limit(row, watch, measured[0]):
@@ -370,7 +326,7 @@ def _count(
     _touch(memory, number)
     if unsettled:
         found.numbers[UNSETTLED] = 1
-    return MetricStop.ALARM.value if alarm else _GOES_ON
+    return MetricStop.ALARM.value if alarm else GOES_ON
 
 
 @compiled

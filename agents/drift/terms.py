@@ -13,7 +13,7 @@ from agents.drift.thinning_and_limits import LEARNED
 from agents.drift.unjudged_metrics import is_mended
 from agents.statistics.e_detector import ODDS, alternatives_to, upper_bound
 from schemas.records import MetricRow
-from state.metrics_table import ALTERNATIVES, Terms
+from state.metrics.cells import ALTERNATIVES, Terms
 from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
 

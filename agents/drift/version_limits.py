@@ -7,7 +7,7 @@ from dataclasses import replace
 from agents.core.batch import Finding
 from agents.drift.unjudged_metrics import missing_finding
 from schemas.records import MetricRow, VersionWatch
-from state.metrics_table import is_barred
+from state.metrics.table import is_barred
 
 VERSIONS_KEPT = 8  # always: a rollback needs the one before; more tell a person what happened
 VERSIONS_MAX = 64  # that serve at once; a row of so many takes some 15 KB, written with each commit

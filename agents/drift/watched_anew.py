@@ -10,7 +10,7 @@ from agents.core.command_outcome import End, EndedHow
 from agents.core.provenance import Provenance
 from agents.drift.metric_rows import put, watched_anew, with_version
 from schemas.records import CommandRow, MetricRow, Policy, VersionWatch
-from state.metrics_table import is_barred
+from state.metrics.table import is_barred
 from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
 

@@ -14,8 +14,6 @@ RECORD = "ExperimentResult"
 _FIELDS = flat_fields(RECORD)
 _NUMBER = {field.name: number for number, field in enumerate(_FIELDS)}
 
-EVENT_ID = _NUMBER["event_id"]
-SUBJECT = _NUMBER["subject"]
 EXPERIMENT_ID = _NUMBER["experiment_id"]
 VARIANT = _NUMBER["variant"]
 UNIT_ID = _NUMBER["unit_id"]
@@ -27,7 +25,6 @@ SUM_SQUARES = _NUMBER["sum_squares"]
 SEGMENT = _NUMBER["segment"]
 OCCURRED_AT = _NUMBER["occurred_at"]
 ASSIGNED_AT = _NUMBER["assigned_at"]
-UNKNOWN_KIND = _FIELDS[KIND].symbols.index(ResultKind.UNKNOWN)
 SNAPSHOT = _FIELDS[KIND].symbols.index(ResultKind.SNAPSHOT)
 
 

@@ -5,12 +5,23 @@ of records that are not let in: the same for every such input.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 
 from agents.core.batch import Ints, Slice
 from agents.core.effects import Output
+from agents.core.entrance import (
+    ADMITTED,
+    ARRIVED,
+    DUPLICATE,
+    ELSEWHERE,
+    END,
+    IMPLAUSIBLE,
+    UNDECODED,
+    Scanned,
+    scanned_of,
+)
 from agents.core.provenance import Provenance
 from agents.core.record_batch import Batch, alone, batch_of, value_of
 from agents.flow.ingress import BatchFates, is_redriven, send_on
@@ -22,9 +33,7 @@ from schemas.refusals import DecodeError, RefusedRecord
 from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
 
-Resume = tuple[int, int]  # the record at which the loop goes on, and in which phase of it
-ARRIVED, ADMITTED = 0, 1  # phases of every loop; later ones are its own
-W = TypeVar("W", bound="BatchWalk")
+Resume = tuple[int, int]  # the record at which the loop goes on, and how far it has come
 
 
 @dataclass(slots=True)
@@ -38,14 +47,14 @@ class BatchWalk(ABC):
     piece: Slice
     codec: Codec
     memory: IngressMemory
+    scanned: Scanned = field(init=False)
 
-    @abstractmethod
-    def carrier(self) -> int:
-        """The offset that carried the id of the record in hand before."""
+    def __post_init__(self) -> None:
+        self.scanned = scanned_of(self.record, self.codec.schema_id(self.record))
 
     def is_redriven(self, index: int) -> bool:
         """Whether the record in hand, a duplicate, was written back from the dead letters."""
-        return is_redriven(self.piece, index, self.carrier())
+        return is_redriven(self.piece, index, int(self.scanned.carrier[0]))
 
     def place(self, batch: Batch, at: int) -> Provenance:
         """Where and when a record of a batch is folded."""
@@ -74,17 +83,17 @@ class Remembering(BatchWalk, ABC):
     left_out: set[int] = field(init=False, default_factory=set)
 
     @abstractmethod
-    def step(self, batch: Batch, at: int, phase: int) -> tuple[int, int]:
-        """(why the loop stopped, at which record), taken up at a record in a phase of it."""
+    def step(self, batch: Batch, at: int, reached: int) -> tuple[int, int]:
+        """(why the loop stopped, at which record), taken up at a record that has come so far."""
 
     def remember(self, batch: Batch, first: int) -> None:
         """Remembers a batch of consecutive records of the slice, which begins at its `first`."""
-        at, phase = 0, ARRIVED
+        at, reached = 0, ARRIVED
         while True:
-            why, at = self.step(batch, at, phase)
+            why, at = self.step(batch, at, reached)
             if why == END:
                 return
-            at, phase = self._resume(why, batch, at, first)
+            at, reached = self._resume(why, batch, at, first)
 
     def offsets(self) -> list[int]:
         """The offsets of those that were let in."""
@@ -171,7 +180,6 @@ def _duplicate(walk: Folding, _batch: Batch, at: int, first: int) -> Resume:
     return following(at)
 
 
-END, UNDECODED, IMPLAUSIBLE, ELSEWHERE, DUPLICATE = range(5)  # why every loop may stop
 NOT_LET_IN: Mapping[int, Callable[[Folding, Batch, int, int], Resume]] = {
     UNDECODED: _undecoded,
     IMPLAUSIBLE: _implausible,

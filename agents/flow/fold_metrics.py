@@ -9,13 +9,13 @@ import numpy as np
 
 from agents.core.batch import Finding, Ints, Served, Slice
 from agents.core.effects import Output
+from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
 from agents.drift.alarms import found_bad
 from agents.drift.preparation import prepare, why_senseless
 from agents.drift.settling import settle
 from agents.drift.step_through import (
     ALARM_IN,
-    CARRIER,
     RECORD,
     UNSETTLED,
     WHOLE,
@@ -24,8 +24,8 @@ from agents.drift.step_through import (
     MetricNotes,
     MetricReached,
     MetricStop,
+    in_hand,
     memory_of,
-    new_found,
     new_notes,
     remember_through,
     step_through,
@@ -33,9 +33,8 @@ from agents.drift.step_through import (
 from agents.failures.followups import serving
 from agents.flow import newcomers
 from agents.flow.batch_walk import (
-    ADMITTED,
-    ARRIVED,
     NOT_LET_IN,
+    BatchWalk,
     Folding,
     Remembering,
     Resume,
@@ -48,7 +47,7 @@ from schemas.codec.framing import Codec
 from schemas.records import ModelMetric, Verdict
 from schemas.refusals import RefusedRecord
 from schemas.validation.results_and_metrics import check_metrics
-from state.metrics_table import MetricsTable
+from state.metrics.table import MetricsTable
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.ingress_memory import IngressMemory
 from state.partition.partition_state import PartitionState
@@ -92,8 +91,7 @@ def _remembered(piece: Slice, now: Ints, memory: IngressMemory, codec: Codec) ->
 
 
 def _memory(metrics: MetricsTable, piece: Slice, memory: IngressMemory, epoch: int) -> MetricMemory:
-    seen = memory.seen(piece.topic)
-    return memory_of(metrics, seen, memory.partition, memory.partitions, epoch)
+    return memory_of(metrics, entrance_of(memory, piece.topic), epoch)
 
 
 @dataclass(slots=True)
@@ -103,14 +101,12 @@ class _RememberingMetrics(Remembering):
     no_rows: MetricsTable = field(init=False, default_factory=MetricsTable)
 
     def __post_init__(self) -> None:
-        self.found = new_found(self.codec.schema_id(RECORD))
+        BatchWalk.__post_init__(self)
+        self.found = in_hand(self.scanned)
 
-    def carrier(self) -> int:
-        return int(self.found.numbers[CARRIER])
-
-    def step(self, batch: Batch, at: int, phase: int) -> tuple[int, int]:
+    def step(self, batch: Batch, at: int, reached: int) -> tuple[int, int]:
         memory = _memory(self.no_rows, self.piece, self.memory, 0)
-        why, at = remember_through(batch, memory, self.found, at, phase)
+        why, at = remember_through(batch, memory, self.found, at, reached)
         return int(why), int(at)
 
 
@@ -124,26 +120,24 @@ class _FoldingMetrics(Folding):
     notes: MetricNotes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.found = new_found(self.codec.schema_id(RECORD))
+        BatchWalk.__post_init__(self)
+        self.found = in_hand(self.scanned)
         self.notes = new_notes(len(self.piece.values))
-
-    def carrier(self) -> int:
-        return int(self.found.numbers[CARRIER])
 
     def faults(self, decoded: Columns, appended: Ints) -> list[RefusedRecord]:
         return check_metrics(decoded, appended)
 
     def fold(self, batch: Batch, first: int) -> None:
-        at, phase = 0, ARRIVED
+        at, reached = 0, ARRIVED
         while True:
             drift = self.state.drift
             epoch = drift.policies.changes
             memory = _memory(drift.metrics, self.piece, self.memory, epoch)
-            why, at = step_through(batch, memory, self.found, self.notes, at, phase)
+            why, at = step_through(batch, memory, self.found, self.notes, at, reached)
             self._take_notes()
             if why == MetricStop.END:
                 return
-            at, phase = _HANDLERS[why](self, batch, at, first)
+            at, reached = _HANDLERS[why](self, batch, at, first)
 
     def metric(self, batch: Batch, at: int) -> ModelMetric:
         """The record in hand."""

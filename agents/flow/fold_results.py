@@ -9,34 +9,30 @@ import numpy as np
 
 from agents.core.batch import Finding, Ints, Slice
 from agents.core.effects import Output
+from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
 from agents.experiments.arms.opening import Rooms, enter, open_rows
 from agents.experiments.fold_snapshots import fold_snapshot, why_oversized
-from agents.experiments.plan.frozen_plan import hasten
-from agents.experiments.result_batch import OCCURRED_AT, RECORD, result_of
-from agents.experiments.step_through import (
-    CARRIER,
+from agents.experiments.pass_memory import (
     CROSSED,
     TOUCHED,
     WHOLE,
     Memory,
     Notes,
-    Reached,
     RecordInHand,
-    Stop,
+    in_hand,
     memory_of,
-    new_found,
     new_notes,
-    remember_through,
-    step_through,
 )
+from agents.experiments.plan.frozen_plan import hasten
+from agents.experiments.result_batch import OCCURRED_AT, RECORD, result_of
+from agents.experiments.step_through import Reached, Stop, remember_through, step_through
 from agents.experiments.totals.burn_in import end_burn_in, learn
 from agents.experiments.verdicts.decide import decide, pairs_of
 from agents.flow import newcomers
 from agents.flow.batch_walk import (
-    ADMITTED,
-    ARRIVED,
     NOT_LET_IN,
+    BatchWalk,
     Folding,
     Remembering,
     Resume,
@@ -106,7 +102,7 @@ def _sweep(ids: Iterable[SeenIds], piece: Slice) -> None:
 
 
 def _memory(piece: Slice, memory: IngressMemory, tables: ExperimentTables) -> Memory:
-    return memory_of(tables, memory.seen(piece.topic), memory.partitions)
+    return memory_of(tables, entrance_of(memory, piece.topic))
 
 
 @dataclass(slots=True)
@@ -116,14 +112,12 @@ class _RememberingResults(Remembering):
     found: RecordInHand = field(init=False)
 
     def __post_init__(self) -> None:
-        self.found = new_found(self.codec.schema_id(RECORD))
+        BatchWalk.__post_init__(self)
+        self.found = in_hand(self.scanned)
 
-    def carrier(self) -> int:
-        return int(self.found.numbers[CARRIER])
-
-    def step(self, batch: Batch, at: int, phase: int) -> tuple[int, int]:
+    def step(self, batch: Batch, at: int, reached: int) -> tuple[int, int]:
         memory = _memory(self.piece, self.memory, self.tables)
-        why, at = remember_through(batch, memory, self.found, at, phase)
+        why, at = remember_through(batch, memory, self.found, at, reached)
         return int(why), int(at)
 
 
@@ -137,7 +131,8 @@ class _FoldingResults(Folding):
     notes: Notes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.found = new_found(self.codec.schema_id(RECORD))
+        BatchWalk.__post_init__(self)
+        self.found = in_hand(self.scanned)
         self.rooms = Rooms(self.tables)
         self.notes = new_notes(len(self.piece.values))
 
@@ -146,22 +141,19 @@ class _FoldingResults(Folding):
         """What the agent of experiments owns."""
         return self.state.experiments
 
-    def carrier(self) -> int:
-        return int(self.found.numbers[CARRIER])
-
     def faults(self, decoded: Columns, appended: Ints) -> list[RefusedRecord]:
         return check_results(decoded, appended)
 
     def fold(self, batch: Batch, first: int) -> None:
-        at, phase = 0, ARRIVED
+        at, reached = 0, ARRIVED
         while True:
             memory = _memory(self.piece, self.memory, self.tables)
-            why, at = step_through(batch, memory, self.found, self.notes, at, phase)
+            why, at = step_through(batch, memory, self.found, self.notes, at, reached)
             self._take_notes(batch)
             if why == Stop.END:
                 self._hear()
                 return
-            at, phase = _HANDLERS[why](self, batch, at, first)
+            at, reached = _HANDLERS[why](self, batch, at, first)
 
     def act(self, findings: list[Finding], batch: Batch, at: int, occurred_at: int) -> None:
         """Does what findings of one record ask for."""
@@ -171,7 +163,7 @@ class _FoldingResults(Folding):
 
     def result(self, batch: Batch) -> ExperimentResult:
         """The record in hand."""
-        return result_of(batch, self.found.fields)
+        return result_of(batch, self.found.scanned.fields)
 
     def _hear(self) -> None:
         """Notes the subjects of the arms that were heard."""
@@ -235,7 +227,7 @@ def _proved(walk: _FoldingResults, batch: Batch, at: int, _first: int) -> Resume
     tables, row = walk.tables, int(walk.found.rows[WHOLE])
     number = int(tables.arms.experiment_no[row])
     findings = decide(walk.place(batch, at), tables, number, pairs_of(tables, row))
-    walk.act(findings, batch, at, int(walk.found.fields[OCCURRED_AT]["number"]))
+    walk.act(findings, batch, at, int(walk.found.scanned.fields[OCCURRED_AT]["number"]))
     return following(at)
 
 

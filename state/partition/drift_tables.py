@@ -1,7 +1,7 @@
 """The tables of live metrics that are watched for drift."""
 
 from state.deadline_queue import DeadlineQueue
-from state.metrics_table import MetricsTable
+from state.metrics.table import MetricsTable
 from state.policies_in_force import Policies
 from state.storage.table import Table, row_key
 

@@ -2,7 +2,7 @@
 command must follow.
 """
 
-from agents.core.batch import Slice
+from agents.core.batch import DeliveredRecord, Slice
 from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS, local_ids
 from schemas.codec.framing import Codec, Record
@@ -21,7 +21,6 @@ from schemas.records import (
 )
 from schemas.validation.specs_and_policies import COMMANDS_MAX
 from state.partition.partition_state import PartitionState
-from streams.bench.delivered import DeliveredRecord
 
 POLICY = Policy(
     event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MAX, subjects_share=1.0

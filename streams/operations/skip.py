@@ -6,11 +6,11 @@ in one transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from agents.core.batch import DeliveredRecord
 from schemas.catalog import INPUTS, JOURNAL
 from schemas.codec.framing import Codec
 from schemas.refusals import RefusedRecord
@@ -31,28 +31,6 @@ from streams.runtime.settings import Settings
 SLOT = "skip"  # of the transactional id
 MOST = 1_000  # offsets at once: each has a dead letter and a step in one journal entry
 REASON = "SKIPPED"
-
-
-@dataclass(frozen=True, slots=True)
-class _Unread:
-    """A record of which only the place is known."""
-
-    at: int
-
-    def value(self) -> bytes | None:
-        return None
-
-    def key(self) -> bytes | None:
-        return None
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return [(LEFT_OUT, b"")]
-
-    def offset(self) -> int:
-        return self.at
-
-    def timestamp(self) -> tuple[int, int]:
-        return 0, 0
 
 
 def skip(
@@ -120,7 +98,7 @@ def _skip(
         for offset in range(first, last + 1):
             journal.set_aside(topic, offset)
             emitter.dead_letter(
-                topic, partition, _Unread(offset), RefusedRecord(0, REASON, sentence)
+                topic, partition, _unread(offset), RefusedRecord(0, REASON, sentence)
             )
         outbox = emitter.take([partition])
         made = codec.encode(journal.entry(entry.now, entry.agents, entry.rows))
@@ -164,3 +142,8 @@ def _check_stopped(client: AdminClient, settings: Settings) -> None:
             f"{len(members)} workers are in the group {settings.group!r}.",
             "Stop them first; one that was killed leaves it after MENDSTREAM_SESSION_TIMEOUT_MS.",
         )
+
+
+def _unread(offset: int) -> DeliveredRecord:
+    """A record of which only the place is known."""
+    return DeliveredRecord(None, offset, 0, headed=((LEFT_OUT, b""),))

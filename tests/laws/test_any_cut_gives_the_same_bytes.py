@@ -7,9 +7,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from agents.core.batch import Slice
 from agents.flow.pipeline import refresh
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC
+from tests.simulation.seeds import inputs_of
+from tests.simulation.world import PARTITIONS as SIMULATED_PARTITIONS
+from tests.support.builders import CODEC, Sent
 from tests.support.histories.chapters import Chapter
 from tests.support.histories.cuts import cut_anywhere, pieces, telling_offsets
 from tests.support.histories.folding import Folded, Told, fresh_tables, snapshot, take, take_all
@@ -84,6 +87,23 @@ def test_folding_one_record_at_a_time_gives_the_same_bytes(name: str) -> None:
     tables = fresh_tables()
     assert take_all(singly, tables) == history.folded
     assert snapshot(tables) == snapshot(history.tables)
+
+
+@pytest.mark.parametrize("seed", [3, 171])
+def test_what_the_simulation_is_sent_folds_singly_to_the_same_bytes(seed: int) -> None:
+    """In 171 an order is denied in the middle of a slice: only the units up to its own record are
+    the verdict's.
+    """
+    for partition in range(SIMULATED_PARTITIONS):
+        whole = [
+            Slice.of(topic, partition, [Sent(value, at) for at, value in enumerate(values)])
+            for topic, values in inputs_of(seed, partition).items()
+            if values
+        ]
+        singly = [one for step in whole for one in pieces(step, range(len(step.records)))]
+        tables = [PartitionState(partition, SIMULATED_PARTITIONS) for _ in range(2)]
+        assert take_all(singly, tables[0]) == take_all(whole, tables[1])
+        assert snapshot(tables[0]) == snapshot(tables[1])
 
 
 def test_the_histories_reach_every_verdict() -> None:

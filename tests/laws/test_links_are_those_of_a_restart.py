@@ -12,7 +12,7 @@ from agents.flow.pipeline import fold, rebuild
 from schemas.catalog import RESULTS
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.partition_state import PartitionState
-from state.ramp_table import NO_SLOT, NO_STEPS
+from state.ramp_table import NO_SLOT
 from tests.support.builders import CODEC, piece
 from tests.support.histories.chapters import Chapter
 from tests.support.histories.folding import fresh_tables
@@ -45,10 +45,10 @@ def steps_of(experiments: ExperimentTables, row: int) -> list[tuple[Any, ...]] |
 
 
 def moments_of(experiments: ExperimentTables, row: int) -> list[int] | None:
-    """When the steps of a row's experiment begin, ms."""
-    slot = int(experiments.arms.step_times[row])
-    if slot == NO_STEPS:
+    """When the steps of a row's experiment begin, ms; None where it has none."""
+    if not experiments.arms.stepped[row]:
         return None
+    slot = int(experiments.arms.step_times[row])
     moments = experiments.step_times.moments[slot]
     return list(moments[moments < np.iinfo(np.int64).max].tolist())
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from agents.core.batch import Slice
+from agents.core.batch import DeliveredRecord, Slice
 from schemas.catalog import local_ids
 from schemas.codec.columns import encode_batch
 from schemas.codec.flat_schema import arrow_schema
@@ -37,30 +37,11 @@ ONE = 1  # partition count of most unit tests: every subject is at home
 WINDOW = 20_000
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A record as the broker would deliver it."""
+@dataclass(frozen=True, slots=True)
+class Sent(DeliveredRecord):
+    """A record as the broker would deliver it, at noon unless told."""
 
-    raw: bytes | None
-    at: int
     appended: int = NOON
-    keyed: bytes | None = None
-    headed: tuple[tuple[str, bytes], ...] = ()
-
-    def value(self) -> bytes | None:
-        return self.raw
-
-    def key(self) -> bytes | None:
-        return self.keyed
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return list(self.headed) or None
-
-    def offset(self) -> int:
-        return self.at
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, self.appended
 
 
 def sent(

@@ -64,19 +64,6 @@ def evidence_reaching(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, fl
 
 
 @compiled
-def is_proved(rows: ArmRows, ramps: Ramps, pair: int, harm: bool) -> bool:
-    """Whether harm, else gain, is proved: enough records, evidence past the pair's level, and
-    exposures that do not contradict it. Only one of the two is looked at.
-    """
-    level = rows[pair].harm_level if harm else rows[pair].gain_level
-    if level == inf or not has_enough(rows, pair) or not agrees(rows, ramps, pair, harm):
-        return False
-    least_harm, least_gain = (level, inf) if harm else (inf, level)
-    evidence = _evidence(rows, ramps, pair, least_harm, least_gain)
-    return (evidence[0] if harm else evidence[1]) >= level
-
-
-@compiled
 def agrees(rows: ArmRows, ramps: Ramps, pair: int, harm: bool) -> bool:
     """Whether the observed exposures do not contradict harm, or gain: asked of count tests only."""
     if rows[pair].method != Method.COUNTS:

@@ -127,11 +127,6 @@ def signature(kind: FailureType, metric: str, causes: Iterable[Cause]) -> str:
     return row_key(kind, metric, first.kind if first is not None else "", named)
 
 
-def parent_of(pattern: str) -> str:
-    """The pattern that a new one starts from: the failure type."""
-    return pattern.partition("|")[0]
-
-
 def impact_of(finding: Finding, occurred_at: int) -> Impact:
     """The loss of a day at the rate so far, in units of the metric."""
     own = next((one for one in finding.compared if one.metric == finding.metric), None)

@@ -15,7 +15,7 @@ class MendingStrategy:
     hours: float
 
 
-ROLL_BACK, RETRAIN, TARGETED = "roll back", "retrain", "targeted data"
+RETRAIN, TARGETED = "retrain", "targeted data"
 _TARGETED = MendingStrategy(TARGETED, "more data and a better model for {where}", 16.0)
 _RETRAIN = MendingStrategy(RETRAIN, "train it anew on recent data", 8.0)
 _BY_TYPE = {

@@ -17,7 +17,7 @@ from agents.flow.batch_walk import NOT_LET_IN
 from agents.flow.pipeline import fold, remember
 from schemas.catalog import METRICS
 from schemas.records import Direction, MetricKind, MetricSpec, ModelMetric, Policy, Role
-from state.metrics_table import MetricsTable
+from state.metrics.table import MetricsTable
 from state.partition.partition_state import PartitionState
 from tests.support.builders import CODEC, NOON, Sent, many, metric, piece, sent, tables
 from tests.support.loop import rows

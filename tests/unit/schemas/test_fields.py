@@ -47,11 +47,13 @@ SENT = (
 # By record, which of its fields are acted on in which file; nested records have lines of their own.
 READ: dict[str, dict[str, str]] = {
     "ExperimentResult": {
-        "agents/experiments/result_batch.py": "event_id subject experiment_id variant unit_id "
-        "metric kind count sum sum_squares segment occurred_at assigned_at",
+        "agents/core/entrance.py": "event_id subject",
+        "agents/experiments/result_batch.py": "experiment_id variant unit_id metric kind count sum "
+        "sum_squares segment occurred_at assigned_at",
     },
     "ModelMetric": {
-        "agents/drift/step_through.py": "event_id subject model_version metric segment count sum",
+        "agents/core/entrance.py": "event_id subject",
+        "agents/drift/step_through.py": "model_version metric segment count sum",
         "agents/drift/preparation.py": "occurred_at",
         "schemas/validation/results_and_metrics.py": "sum_squares",
     },
