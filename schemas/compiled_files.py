@@ -1,6 +1,6 @@
 """Where machine code is kept from one process to the next, as Python keeps bytecode.
 
-Nothing that is decided depends on these files: without them a process is ready some seconds later.
+Nothing that is decided depends on these files: without them a process is ready a minute later.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+CACHE = "MENDSTREAM_CACHE"  # the variable of the environment that names the cache directory
 _KEPT = 3  # folders of one function: those of the programs before, for a roll-back, and no more
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -24,7 +25,7 @@ def cache_directory() -> Path:
     """$MENDSTREAM_CACHE, or else $XDG_CACHE_HOME/mendstream, or else ~/.cache/mendstream; it need
     not exist.
     """
-    if own := os.environ.get("MENDSTREAM_CACHE"):
+    if own := os.environ.get(CACHE):
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "mendstream"
@@ -77,7 +78,7 @@ def write(function: str, digest: str, name: str, code: bytes) -> None:
     except OSError as error:
         _Place.fault = (
             f"compiled code cannot be kept in {folder.parent} ({error.strerror}): each start "
-            "compiles it anew, which takes seconds; MENDSTREAM_COMPILED_DIRECTORY names a folder "
+            "compiles it anew, which takes a minute; MENDSTREAM_COMPILED_DIRECTORY names a folder "
             "that can be written, or that holds it already"
         )
 

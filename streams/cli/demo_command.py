@@ -35,6 +35,7 @@ _CHUNK = 500  # records published between two looks at what came back: some 20 m
 STALLED_SECONDS = (
     60.0  # without any progress of the processor; a restart and a restore take a few seconds
 )
+START_SECONDS = 300.0  # a processor that starts on a machine for the first time compiles
 _EPILOG = """\
 Examples: **mendstream demo**, **mendstream demo --json demo.json**, **mendstream demo --keep**
 (then look around with **mendstream table arms** and **mendstream watch commands**).
@@ -168,11 +169,11 @@ def _run(
         look(0.1)
         if progress.applied != at:
             moved, at = monotonic(), progress.applied
-        if monotonic() - moved > STALLED_SECONDS:
+        patience = STALLED_SECONDS if progress.applied else START_SECONDS
+        if monotonic() - moved > patience:
             raise MendstreamError(
                 f"The processor has applied {progress.applied} of {progress.total} records and "
-                "then nothing for "
-                f"{STALLED_SECONDS:.0f} s.",
+                f"then nothing for {patience:.0f} s.",
                 f"See its lines in {worker.log}, or those of another processor of the group that "
                 "holds the partitions.",
             )

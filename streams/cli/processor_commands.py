@@ -75,7 +75,8 @@ def dev(
             where += f" --topic-prefix {settings.topic_prefix}"
         with Worker(settings) as worker:
             console.print(
-                f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting. Try:"
+                f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting, which "
+                "takes a minute the first time. Try:"
             )
             console.print(f"  mendstream topics describe{where}")
             console.print("  mendstream publish FILE --help")
@@ -132,11 +133,11 @@ def _process(settings: Settings) -> None:
     introduce("processor", settings.group, settings.slot)
     PARTITIONS.set(settings.partitions)
     keep_in(Path(settings.compiled_directory) if settings.compiled_directory else None)
+    codec, box = schema_ids.codec_for(settings), black_box(settings)
     health = Health().serve(settings.http_host, settings.http_port)
-    worker = Processor(
-        settings, schema_ids.codec_for(settings), health, box=black_box(settings), topology=DECIDING
-    )
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
+    _compile(health)
+    worker = Processor(settings, codec, health, box=box, topology=DECIDING)
 
     def stop(_number: int, _frame: object) -> None:
         worker.stop()
@@ -147,6 +148,21 @@ def _process(settings: Settings) -> None:
     log.info("stopped")
     with health:
         pass  # its end stops the server
+
+
+def _compile(health: Health) -> None:
+    """Has the agents' machine code ready before the worker fences another or joins the group: in
+    the loop, compiling would hold up decisions for a minute, and pass for a loop that is stuck.
+    """
+    began = monotonic()
+    health.preparing = True
+    log.info("preparing the agents' machine code, which takes a minute where none is kept")
+    warm_up()
+    health.alive()
+    health.preparing = False
+    log.info("prepared in %.1f s", monotonic() - began)
+    if note := cache_note():
+        log.warning(note)
 
 
 def _end(code: int) -> NoReturn:

@@ -213,7 +213,7 @@ class Membership(Generic[S]):
             return
         offsets: dict[tuple[str, int], int] | None = None
         try:
-            self._health.restoring = True
+            self._health.preparing = True
             RESTORING.set(1)
             gc.set_threshold(*COLLECT)
             numbers = _aligned(parts, self._topology.inputs)
@@ -266,7 +266,7 @@ class Membership(Generic[S]):
                 )
         finally:
             self._health.alive()
-            self._health.restoring = False
+            self._health.preparing = False
             RESTORING.set(0)
 
     def _overtaken(

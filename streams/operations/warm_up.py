@@ -7,7 +7,7 @@ ramp, snapshots, a proved harm, a live metric that decays, and what a restart do
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from agents.core.batch import Slice
+from agents.core.batch import DeliveredRecord, Slice
 from agents.flow.pipeline import fold, rebuild, refresh, remember
 from schemas.catalog import METRICS, RESULTS, SPECS, local_ids
 from schemas.codec.framing import Codec, Record
@@ -28,8 +28,8 @@ from state.partition.partition_state import PartitionState
 
 _SUBJECT, _CONTROL, _TREATMENT = "warm-up", "control", "treatment"
 _NOON = 1_700_000_000_000  # ms
-_UNITS = 1_400  # of each arm: more than a burn-in and the least count of a mean together
-_RECORDS = 4_000  # of the live metric: of a reference, and of a decay that is found
+_UNITS = 150  # of each arm: enough for harm of counts to be proved
+_RECORDS = 600  # of the live metric
 _METRICS = (
     MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
     MetricSpec("revenue", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN),
@@ -54,28 +54,6 @@ def warm_up() -> None:
         remember(piece, state, codec)
 
 
-class _MadeUp:
-    """A record as a consumer would hand it over."""
-
-    def __init__(self, value: bytes, offset: int) -> None:
-        self._value, self._offset = value, offset
-
-    def value(self) -> bytes:
-        return self._value
-
-    def key(self) -> None:
-        return None
-
-    def headers(self) -> None:
-        return None
-
-    def offset(self) -> int:
-        return self._offset
-
-    def timestamp(self) -> tuple[int, int]:
-        return 2, _NOON
-
-
 def _slices(codec: Codec) -> Iterator[Slice]:
     steps = {"counted": _STATED, "ramped": _RAMP, "rated": ()}
     yield _slice(SPECS, [_spec(name, shares) for name, shares in steps.items()], codec)
@@ -85,7 +63,8 @@ def _slices(codec: Codec) -> Iterator[Slice]:
 
 
 def _slice(topic: str, records: Sequence[Record], codec: Codec) -> Slice:
-    return Slice.of(topic, 0, [_MadeUp(codec.encode(one), at) for at, one in enumerate(records)])
+    made_up = (DeliveredRecord(codec.encode(one), at, _NOON) for at, one in enumerate(records))
+    return Slice.of(topic, 0, list(made_up))
 
 
 def _spec(name: str, share_steps: tuple[ShareStep, ...]) -> ExperimentSpec:

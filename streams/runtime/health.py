@@ -19,14 +19,15 @@ STALLED_SECONDS = 60.0  # a loop that has not turned for so long is stuck
 class Health:
     """The state of the loop, and the server that passes it on.
 
-    ready: partitions are assigned and restored. live: the loop turns, or a restore is under way,
-    which may take longer than a turn; it cannot hang unseen, because reading gives up by itself
-    when nothing comes.
+    ready: partitions are assigned and restored. preparing: machine code is compiled or partitions
+    are restored, which may take longer than a turn of the loop; it cannot hang unseen, because
+    compiling ends and reading gives up by itself when nothing comes. live: the loop turns, or it
+    is preparing.
     """
 
     def __init__(self) -> None:
         self.ready = False
-        self.restoring = False
+        self.preparing = False
         self._beat = monotonic()
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -36,7 +37,7 @@ class Health:
         self._beat = monotonic()
 
     def live(self) -> bool:
-        return self.restoring or monotonic() - self._beat < STALLED_SECONDS
+        return self.preparing or monotonic() - self._beat < STALLED_SECONDS
 
     def serve(self, host: str, port: int) -> "Health":
         """Starts serving; port 0 takes any free one. Raises MendstreamError if the port is

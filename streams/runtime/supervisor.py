@@ -11,6 +11,7 @@ from typing import Self
 
 from pydantic import SecretStr
 
+from schemas.compiled_files import CACHE
 from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -108,7 +109,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith("MENDSTREAM_")
+        if name == CACHE or not name.upper().startswith("MENDSTREAM_")
     }
     for name in type(settings).model_fields:
         value = getattr(settings, name)

@@ -63,10 +63,10 @@ def test_a_path_that_is_not_served_would_be_noticed(health: Health) -> None:
 def test_a_long_restore_is_started_neither_ready_nor_dead(health: Health) -> None:
     (worker,) = [one for one in pods(documents("small")) if one.role == "processor"]
     path = {name: probe["httpGet"]["path"] for name, probe in probes(worker.container).items()}
-    health.restoring = True
+    health.preparing = True
     assert status(health, path["livenessProbe"]) == 200
     assert status(health, path["readinessProbe"]) == status(health, path["startupProbe"]) == 503
-    health.restoring, health.ready = False, True
+    health.preparing, health.ready = False, True
     assert status(health, path["readinessProbe"]) == status(health, path["startupProbe"]) == 200
 
 

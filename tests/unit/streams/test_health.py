@@ -6,7 +6,7 @@ from streams.runtime import health
 from streams.runtime.health import STALLED_SECONDS, Health
 
 
-def test_a_loop_that_stands_still_is_not_live_unless_it_restores(
+def test_a_loop_that_stands_still_is_not_live_unless_it_prepares(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1_000.0
@@ -15,8 +15,8 @@ def test_a_loop_that_stands_still_is_not_live_unless_it_restores(
     assert worker.live()
     now += STALLED_SECONDS + 1.0
     assert not worker.live()
-    worker.restoring = True
+    worker.preparing = True
     assert worker.live()
     worker.alive()
-    worker.restoring = False
+    worker.preparing = False
     assert worker.live()
