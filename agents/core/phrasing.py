@@ -1,6 +1,6 @@
 """Numbers as a person reads them."""
 
-import numpy as np
+from math import exp
 
 
 def grouped(n: int) -> str:
@@ -18,11 +18,7 @@ def odds(log_e: float, name: str) -> str:
     >>> odds(7.1228, "e"), odds(800.0, "e")
     ('e = 1 240', 'log e = 800.0')
     """
-    return (
-        f"{name} = {grouped(round(float(np.exp(log_e))))}"
-        if log_e < 20.0
-        else f"log {name} = {log_e:.1f}"
-    )
+    return f"{name} = {grouped(round(exp(log_e)))}" if log_e < 20.0 else f"log {name} = {log_e:.1f}"
 
 
 def nth(n: int) -> str:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-
-import numpy as np
+from math import log
 
 from agents.drift.thinning_and_limits import stated
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
@@ -44,7 +43,7 @@ class Rule:
             spec.direction == Direction.LOWER_IS_BETTER,
             stated(spec.limit),
             policy.reference_count,
-            float(np.log(policy.false_alarm_records)),
+            log(policy.false_alarm_records),
             policy.min_count,
             tuple(one for one in policy.references if one.metric == spec.name),
             spec.margin,

@@ -34,9 +34,11 @@ def upper_bound(bad: int, count: int) -> float:
 
 def alternatives_to(rate: float) -> Floats:
     """log likelihood ratio of one bad and of one good unit under each alternative, shape (2, j)."""
-    odds = np.array(ODDS) * rate / (1.0 - rate)
-    shifted = odds / (1.0 + odds)
-    return np.stack([np.log(shifted / rate), np.log((1.0 - shifted) / (1.0 - rate))])
+    odds = [ratio * rate / (1.0 - rate) for ratio in ODDS]
+    shifted = [one / (1.0 + one) for one in odds]
+    of_bad = [log(one / rate) for one in shifted]
+    of_good = [log((1.0 - one) / (1.0 - rate)) for one in shifted]
+    return np.array([of_bad, of_good])
 
 
 def empty_carry() -> Floats:

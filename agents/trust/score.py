@@ -9,9 +9,8 @@ lateness) / SLO); reliability one of no error.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, sqrt
+from math import exp, fsum, sqrt
 
-import numpy as np
 from scipy.special import betaincinv
 
 from schemas.records import AgentKind, Level, Priority, Trend, TrustFact, TrustRow
@@ -152,9 +151,11 @@ def _slope(levels: Sequence[Level]) -> float | None:
     """The change of trust in a week, by least squares; None of fewer than three levels."""
     if len(levels) < 3:
         return None
-    weeks = np.array([level.start for level in levels], np.float64) / (7 * DAY_MS)
-    weeks -= weeks.mean()
-    return float(weeks @ np.array([level.overall for level in levels]) / (weeks @ weeks))
+    weeks = [level.start / (7 * DAY_MS) for level in levels]
+    middle = fsum(weeks) / len(weeks)
+    apart = [week - middle for week in weeks]
+    risen = fsum(week * level.overall for week, level in zip(apart, levels, strict=True))
+    return risen / fsum(week * week for week in apart)
 
 
 def _trend(slope: float | None) -> Trend:

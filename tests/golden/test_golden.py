@@ -1,5 +1,9 @@
 """A fast part of the recorded logs; `make golden` plays them all."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from agents.commands.disposition import VERSION
@@ -10,11 +14,30 @@ from tests.golden.logs import Recording, recordings
 
 RECORDED = store.load()
 QUICK = [recording for recording in recordings() if recording.quick]
+LAWS = [recording for recording in QUICK if recording.name.startswith("law: ")]
+OLDER_PROCESSOR = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Nehalem",
+}
 
 
 @pytest.mark.parametrize("recording", QUICK, ids=lambda recording: recording.name)
 def test_a_recorded_log_is_decided_as_it_was(recording: Recording) -> None:
     assert differences(RECORDED[recording.name], recording.play()) == []
+
+
+def test_an_older_kind_of_processor_folds_them_to_the_same_bytes() -> None:
+    play = "from tests.golden.test_golden import LAWS\nfor one in LAWS: print(one.play().to_json())"
+    other = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", play],
+        env={**os.environ, **OLDER_PROCESSOR},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = other.stdout.splitlines()
+    for recording, line in zip(LAWS, lines, strict=True):
+        assert differences(RECORDED[recording.name], Behaviour.from_json(line)) == []
 
 
 def test_what_is_recorded_was_decided_by_agents_of_this_version() -> None:

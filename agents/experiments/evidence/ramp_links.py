@@ -2,6 +2,8 @@
 within each.
 """
 
+from math import exp, log
+
 import numpy as np
 
 from agents.core.batch import Floats
@@ -12,12 +14,12 @@ from state.partition.experiment_tables import ExperimentTables
 from state.ramp_table import NO_SLOT, NewStep
 from state.storage.table import row_key
 
-_RATIOS = np.exp(np.concatenate([GRID, -GRID]))
+_RATIOS = [exp(ratio) for ratio in (*GRID, *-GRID)]
 
 
 def log_terms(share: float) -> Floats:
     """log(share e^d + 1 - share) of each log ratio d, first those of more events: (RAMP_TERMS,)."""
-    return np.asarray(np.log(share * _RATIOS + 1.0 - share))
+    return np.array([log(share * ratio + 1.0 - share) for ratio in _RATIOS])
 
 
 def refresh_ramp(

@@ -3,6 +3,7 @@ share and levels.
 """
 
 from enum import IntEnum
+from math import inf, log, pi
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from schemas.records import (
     ShareStep,
 )
 
-SPLIT_LEVEL = float(np.log(100.0))  # a split is broken at e >= 100
-NEVER = float(np.inf)
+SPLIT_LEVEL = log(100.0)  # a split is broken at e >= 100
+NEVER = inf
 ALWAYS = int(np.iinfo(np.int64).max)
 
 
@@ -139,11 +140,11 @@ def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[flo
     else:
         j = experiment.pairs.index(pair) + 1
         hypotheses = float(j * (j + 1))
-    harm = float(np.log(hypotheses / experiment.alpha))
+    harm = log(hypotheses / experiment.alpha)
     if spec.role != Role.GOAL:
         return harm, NEVER
     i = experiment.ordinal
-    return harm, harm + float(np.log((np.pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0)))
+    return harm, harm + log((pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0))
 
 
 def deployed(experiment: ExperimentRow) -> set[str]:
