@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 
 from schemas.compiled_files import cache_note, keep_in
 from streams.cli.support.options import Given, command, failed, interruptible, leave
-from streams.engine.processor import Processor
+from streams.engine.processor import Processor, check_installation
 from streams.engine.quarantine import black_box
 from streams.engine.topology import DECIDING
 from streams.engine.transaction import Crash
@@ -134,6 +134,7 @@ def _process(settings: Settings) -> None:
     PARTITIONS.set(settings.partitions)
     keep_in(Path(settings.compiled_directory) if settings.compiled_directory else None)
     codec, box = schema_ids.codec_for(settings), black_box(settings)
+    check_installation(settings)  # what is amiss is told before anybody waits for a compiler
     health = Health().serve(settings.http_host, settings.http_port)
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
     _compile(health)

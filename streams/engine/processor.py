@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Generic
 
 from confluent_kafka import Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.catalog import JOURNAL
 from schemas.codec.framing import Codec
@@ -36,6 +37,20 @@ log = logging.getLogger("mendstream.processor")
 PATIENCE = 3  # commit intervals that rows wait at most while the commit before them is under way
 
 
+def check_installation(settings: Settings) -> AdminClient:
+    """Checks that the worker's Kafka has the topics that it needs and lets it do its work, and
+    that its keys can be read; returns a client of that Kafka.
+
+    Raises MendstreamError that says what is amiss.
+    """
+    client = admin(settings)
+    check_rights(client, settings)
+    check(client, settings)
+    verify(client, settings)
+    signer_of(settings)
+    return client
+
+
 class Processor(Generic[S]):
     """One worker. `run` returns after `stop`; it raises Crash or MendstreamError when it cannot go
     on.
@@ -57,11 +72,7 @@ class Processor(Generic[S]):
         self._settings, self._codec, self._topology = settings, codec, topology
         self._health = health or Health()
         self._backend = backend_of(settings)
-        client = admin(settings)
-        check_rights(client, settings)
-        check(client, settings)
-        verify(client, settings)
-        signer = signer_of(settings)
+        client, signer = check_installation(settings), signer_of(settings)
         self._at: Hook = at or (lambda _point: None)
         self._transactions = Transactions(
             settings, self._at

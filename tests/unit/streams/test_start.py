@@ -62,6 +62,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(processor_commands, "Health", Unserved)
     monkeypatch.setattr(processor_commands, "warm_up", compiles)
     monkeypatch.setattr(processor_commands, "Processor", Joins)
+    monkeypatch.setattr(
+        processor_commands, "check_installation", lambda _settings: done.append("checks")
+    )
     monkeypatch.setattr(processor_commands, "introduce", lambda *_: None)
     monkeypatch.setattr(processor_commands, "black_box", lambda _settings: BlackBox(None))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -75,6 +78,7 @@ def test_a_worker_compiles_before_it_joins_the_group_and_is_live_meanwhile(
 ) -> None:
     processor_commands._process(Settings(compiled_directory=str(tmp_path)))
     assert steps == [
+        "checks",
         "compiles: live, not ready",
         "joins: live, not ready",
         "hangs: stuck, not ready",
@@ -95,7 +99,7 @@ def test_a_worker_that_cannot_keep_its_code_says_so(
     processor_commands._process(Settings(compiled_directory=str(file)))
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith(f"compiled code cannot be kept in {file}")
-    assert len(steps) == 2, "it goes on all the same"
+    assert len(steps) == 3, "it goes on all the same"
 
 
 def test_a_child_has_the_settings_and_the_cache_of_its_parent_and_nothing_else_of_ours(
