@@ -39,7 +39,45 @@ def ramp(rng: np.random.Generator, experiments: int, kept: float) -> Found:
     return judged(experiment(CONVERSION, *steps), records)
 
 
+def by_hand(
+    rng: np.random.Generator,
+    experiments: int,
+    rates: tuple[float, float],
+    kept: float = 1.0,
+    shares: tuple[float, ...] = (0.05, 0.25, 0.50),
+) -> Found:
+    """A ramp that nobody stated: a unit a minute for 20 000 minutes, who says at once whether it
+    converted; the treatment's share grows by even steps, and the rate of both arms goes evenly from
+    the first to the second of `rates`; the treatment keeps `kept` of it.
+    """
+    units = len(SHARES) * STEP
+    step = np.arange(units) * len(shares) // units
+    treated = rng.random((units, experiments)) < np.array(shares)[step][:, None]
+    rate = np.linspace(*rates, units)[:, None] * np.where(treated, kept, 1.0)
+    value = (rng.random(treated.shape) < rate).astype(float)
+    minute = np.broadcast_to(np.arange(units)[:, None], treated.shape)
+    return judged(
+        experiment(CONVERSION), Records((CONVERSION.name,), treated, value, minute=minute)
+    )
+
+
 CASES = (
+    Case(
+        "ramp by hand that nobody stated, base rate triples or falls to a third, A/A",
+        tuple(
+            partial(by_hand, rates=rates, shares=shares)
+            for rates in ((0.04, 0.12), (0.12, 0.04), (0.02, 0.04))
+            for shares in ((0.05, 0.25, 0.5), (0.1, 0.5))
+        ),
+        (Bar("rollback or deployment", 0.05, worst(falsely_decided)),),
+        400,
+    ),
+    Case(
+        "ramp by hand that nobody stated, base rate triples, 40 % lost",
+        (partial(by_hand, rates=(BASE, GROWN), kept=0.6),),
+        (Bar("rolled back", 0.95, worst(rolled_back), at_least=True),),
+        200,
+    ),
     Case(
         "ramp 1 to 50 %, base rate triples, conversions delayed, A/A",
         (partial(ramp, kept=1.0),),

@@ -1,12 +1,16 @@
 """The arms of experiments: totals and evidence that change with every event, in one numpy array."""
 
+from collections.abc import Mapping
 from typing import Protocol, get_args, get_type_hints
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.catalog import TABLES_ARMS
 from schemas.records import EvidenceKind
+from schemas.refusals import DecodeError
+from state.pairs.pair_blocks import NO_BLOCKS, PairBlocks
 from state.storage.columnar_table import ColumnarTable
 
 Ints = NDArray[np.int64]
@@ -81,6 +85,7 @@ class DerivedColumns:
     stepped: Flags
     snapshots: Flags
     ramp_slot: NDArray[np.int32]
+    block_slot: NDArray[np.int32]
     aggregate_row: Ints
     next_mark: Ints
     ends_at: Ints
@@ -150,6 +155,7 @@ class ArmCells(Protocol):
     stepped: bool
     snapshots: bool
     ramp_slot: int
+    block_slot: int
     aggregate_row: int
     next_mark: int
     ends_at: int
@@ -183,15 +189,19 @@ _READ_BY_EACH_RESULT = (
     ),
     *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
     *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
-    *("ramp_slot", "step_times", "learned_units", "crossed", "repeats"),
+    *("ramp_slot", "block_slot", "step_times", "learned_units", "crossed", "repeats"),
 )
 
 
 class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
     """One row for each arm, metric, segment and ramp step; each column has the shape (capacity,).
 
+    blocks: of the pairs that are judged in blocks, by column `block_slot`.
+
     A column is an attribute. Fetch it anew after `add` and `drop`, which may make longer columns.
     """
+
+    ATTACHED: Mapping[str, str] = {"blocks": "block_slot"}
 
     def __init__(self) -> None:
         super().__init__(
@@ -203,6 +213,20 @@ class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
             enums={"state": STATES, "evidence_kind": EVIDENCE_KIND_SYMBOLS},
             first=_READ_BY_EACH_RESULT,
         )
+        self.blocks = PairBlocks()
+
+    def attached_values(self) -> Floats:
+        return self.blocks.values
+
+    def _restored(self, rows: Ints, batch: pa.RecordBatch) -> None:
+        texts = batch.column("blocks")
+        self.block_slot[rows] = NO_BLOCKS
+        known = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+        try:
+            slots = self.blocks.restore(texts.take(pa.array(known)).to_pylist())
+        except ValueError as error:
+            raise DecodeError("NOT_BLOCKS", f"blocks of a row of {self.topic}: {error}") from error
+        self.block_slot[rows[known]] = slots
 
 
 def _types_of(columns: type) -> dict[str, str]:

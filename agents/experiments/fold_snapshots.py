@@ -285,7 +285,7 @@ def _judge(
     proved = 0
     for pair in pairs:
         added = _units(tables, pair) - before[pair]
-        proved |= look(arms.records, tables.ramps.arrays, pair, added, place.offset)
+        proved |= look(arms.records, tables.pairs, pair, added, place.offset)
     if not proved:
         return []
     return decide(place, tables, int(arms.experiment_no[rows[0]]), pairs)

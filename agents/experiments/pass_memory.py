@@ -13,8 +13,8 @@ from agents.core.entrance import Entrance, Scanned
 from schemas.ids import hash64
 from schemas.validation.specs_and_policies import STEPS_MAX
 from state.arms_table import ArmRows
+from state.pairs.pair_arrays import Pairs
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import Ramps
 
 Ints = NDArray[np.int64]
 Slots = NDArray[np.uint64]
@@ -33,7 +33,7 @@ class Memory(NamedTuple):
     rows: ArmRows
     is_changed: NDArray[np.bool_]
     arms: Slots
-    ramps: Ramps
+    pairs: Pairs
     step_times: Ints
     units: Slots
     units_used: Ints
@@ -50,7 +50,7 @@ def memory_of(tables: ExperimentTables, entrance: Entrance) -> Memory:
         tables.arms.records,
         tables.arms.is_changed,
         tables.arms.slots,
-        tables.ramps.arrays,
+        tables.pairs,
         tables.step_times.moments,
         tables.units.slots,
         tables.units.used,
@@ -63,7 +63,8 @@ class RecordInHand(NamedTuple):
     """The record in hand: as decoded, the hashes of its names, and the rows it adds to.
 
     hashes: [WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC]. rows: [WHOLE, PART, STEP], NO_ROW where
-    there is none. added: (1,) the units that it added to each. step_hashes: of "0", "1" and so on,
+    there is none. added: (2,) the units that it added to each, and their hits, as far as they are
+    tested. step_hashes: of "0", "1" and so on,
     for a step's row is named by its number.
     """
 
@@ -96,11 +97,13 @@ class Notes(NamedTuple):
 WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC = range(6)  # of RecordInHand
 TOUCHED, CROSSED, BACK, LEARNING = range(4)  # of Notes.lengths
 NO_ROW = -1
+UNITS, HITS = range(2)  # of RecordInHand.added
+NOT_TESTED = -1  # in place of hits
 
 
 def in_hand(scanned: Scanned) -> RecordInHand:
     """Room for the record in hand."""
-    rows, added = np.full(3, NO_ROW), np.zeros(1, np.int64)
+    rows, added = np.full(3, NO_ROW), np.zeros(2, np.int64)
     return RecordInHand(scanned, np.zeros(6, np.uint64), rows, added, _step_hashes())
 
 

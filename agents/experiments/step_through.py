@@ -20,17 +20,21 @@ from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
 from agents.experiments.evidence.look import look
+from agents.experiments.evidence.rates_in_blocks import take_units
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
     CROSSED,
+    HITS,
     LEARNING,
     NO_ROW,
+    NOT_TESTED,
     PART,
     STEP,
     TOUCHED,
     UNIT,
     UNIT_OF_METRIC,
+    UNITS,
     WHOLE,
     Memory,
     Notes,
@@ -56,6 +60,7 @@ from agents.experiments.totals.additions import (
     contribution,
     fault_of,
     is_left_out,
+    is_tested,
 )
 from agents.experiments.totals.burn_in import LEARNED
 from schemas.codec.record_scan import Fields
@@ -64,7 +69,9 @@ from schemas.text_hash import ABSENT_HASH, mix, sealed
 from schemas.words import Bytes
 from state.arms_table import ArmCells, ArmRows
 from state.experiment_arms import SEVERAL
-from state.ramp_table import step_at
+from state.pairs.pair_arrays import Pairs
+from state.pairs.pair_blocks import NO_BLOCKS
+from state.pairs.ramp_table import step_at
 from state.seen_ids import carrier
 from state.storage.hash_map import find
 
@@ -212,7 +219,8 @@ def _count(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: 
         _append(notes.crossed, notes.lengths, CROSSED, arm.experiment_no)
     ended = arm.in_burn_in and arm.is_control and _learn(rows, found.rows[WHOLE], notes, measured)
     added = contribution(arm, measured, is_left_out(arm.tally, repeated, crossed))
-    found.added[0] = added[0]
+    found.added[UNITS] = added[0]
+    found.added[HITS] = added[1] if is_tested(arm) else NOT_TESTED
     for part in range(3):
         row = found.rows[part]
         if row >= 0:
@@ -309,18 +317,37 @@ def _count_units(arm: ArmCells, unnamed: bool, repeated: bool, crossed: bool, of
 @inlined
 def _look(batch: Batch, memory: Memory, found: RecordInHand, at: int) -> int:
     """Looks at the evidence of each pair that a record belongs to."""
-    rows, row, offset = memory.rows, found.rows[WHOLE], batch.offsets[at]
-    arm, added, proved = rows[row], found.added[0], 0
+    rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.now[at])
+    arm, proved = rows[row], 0
     if arm.control >= 0:
-        proved = look(rows, memory.ramps, row, added, offset)
+        proved = _look_at(rows, memory.pairs, row, found.added, moment, True)
     elif arm.treatment >= 0:
-        proved = look(rows, memory.ramps, arm.treatment, added, offset)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found.added, moment, False)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= look(rows, memory.ramps, other, added, offset)
+            proved |= _look_at(rows, memory.pairs, other, found.added, moment, False)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
+
+
+@compiled
+def _look_at(
+    rows: ArmRows,
+    pairs: Pairs,
+    pair: int,
+    added: Ints,
+    moment: tuple[int, int],
+    of_treatment: bool,
+) -> int:
+    """Looks at a pair after a record of its treatment, or of its control; moment: its offset, and
+    the time by the log's clock, ms.
+    """
+    slot, (offset, now) = rows[pair].block_slot, moment
+    if slot != NO_BLOCKS and added[UNITS] > 0 and added[HITS] != NOT_TESTED:
+        brought = float(added[UNITS]), float(added[HITS])
+        take_units(pairs.blocks, slot, of_treatment, brought, float(now))
+    return look(rows, pairs, pair, added[UNITS], offset)
 
 
 @inlined

@@ -149,6 +149,7 @@ class ArmRow:
     )
     last_at: int = -1  # when the last result folded was appended; -1: not known
     crossed: int = 0  # records left out because their unit was in another arm before
+    blocks: str | None = None  # of a pair judged block by block; see the schema
 
 
 @dataclass(frozen=True, slots=True)

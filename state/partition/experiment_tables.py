@@ -10,9 +10,10 @@ from state.arms_table import ArmsTable
 from state.burn_in_buffers import Buffer, BurnInBuffers
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
+from state.pairs.pair_arrays import Pairs
+from state.pairs.ramp_table import RampTable, StepTimes
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
-from state.ramp_table import RampTable, StepTimes
 from state.seen_ids import SeenIds
 from state.silent_senders import SilentSenders
 from state.storage.keyed_table import KeyedTable
@@ -41,7 +42,8 @@ class ExperimentTables:
     metrics there, whichever arm they were in. lack_checks: experiments, by when they are looked at
     for what they lack. reopenings: experiments, by when one of their verdicts is open again.
 
-    ramps: the share steps of ramped pairs, by column `ramp_slot` of `arms`.
+    ramps: the share steps of ramped pairs, by column `ramp_slot` of `arms`. pairs: these and the
+    blocks of `arms`, as compiled code sees them.
 
     Read, and owned by others: policies; commands; subjects, of which this agent counts experiments
     and discoveries.
@@ -85,6 +87,13 @@ class ExperimentTables:
         self.burn_in_buffers: dict[int, Buffer] = {}
         self.lack_checks = DeadlineQueue()
         self.reopenings = DeadlineQueue()
+
+    @property
+    def pairs(self) -> Pairs:
+        """What compiled code sees of pairs beside their rows; fetch it anew after rows are opened,
+        restored or dropped.
+        """
+        return Pairs(self.ramps.arrays, self.arms.blocks.values)
 
     def stored(self) -> tuple[Table, ...]:
         """The tables with a changelog."""

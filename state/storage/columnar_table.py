@@ -2,7 +2,7 @@
 in a few cache lines and Python sees each field as a column.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -81,6 +81,10 @@ class ColumnarTable:
     `enums` stores the symbol at its code.
     """
 
+    # The column with the number of what a row has in `attached_values`, 0 where it has nothing, by
+    # the field that this is stored as.
+    ATTACHED: Mapping[str, str] = {}
+
     def __init__(
         self,
         topic: str,
@@ -104,7 +108,7 @@ class ColumnarTable:
         types = {**stored, **derived}
         order = [*first, *(name for name in types if name not in first)]
         layout = np.dtype([(name, types[name]) for name in order], align=True)
-        self._form = fields_of(record, self._names, layout, enums or {})
+        self._form = fields_of(record, self._names, layout, enums or {}, self.ATTACHED)
         self._hold(np.zeros(_FIRST_CAPACITY, layout), np.zeros(_FIRST_CAPACITY, np.bool_))
         self._gone: dict[str, None] = {}  # keys of deleted rows that no commit wrote yet
 
@@ -191,6 +195,15 @@ class ColumnarTable:
             column = self.records[name]
             column[found] = self._to_numpy(name, batch.column(name)).astype(column.dtype)
 
+        self._restored(found, batch)
+
+    def attached_values(self) -> NDArray[np.float64]:
+        """What is attached to rows, by number, shape (m, width)."""
+        return np.zeros((0, 1))
+
+    def _restored(self, rows: Rows, batch: pa.RecordBatch) -> None:
+        """Called after these rows were restored from the columns of a batch."""
+
     def _forget(self, keys: Sequence[str]) -> None:
         """Takes out the rows of these keys, where they are."""
         if not keys:
@@ -217,7 +230,7 @@ class ColumnarTable:
         if not len(rows):
             return ()
         start = header_of(self._record, codec)
-        values = encoded(self.records, rows, self.keys, self._form, start)
+        values = encoded(self.records, rows, self.keys, self._form, start, self.attached_values())
         return zip(self.keys.texts(rows), values, strict=True)
 
     def _to_numpy(self, name: str, values: pa.Array) -> NDArray[Any]:

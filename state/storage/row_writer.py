@@ -12,13 +12,18 @@ from schemas.compiled import compiled, inlined, read_only
 from schemas.words import WORD_BYTES, Bytes, word
 from state.storage.name_codes import NO_NAME, Keys, Texts
 
-_NAME, _LONG, _DOUBLE, _BOOLEAN, _ENUM = range(5)
+_NAME, _LONG, _DOUBLE, _BOOLEAN, _ENUM, _ATTACHED = range(6)
 _KINDS = {"long": _LONG, "double": _DOUBLE, "boolean": _BOOLEAN, "enum": _ENUM}
 _COLUMNS = {"long": "<i8", "double": "<f8", "boolean": "|b1", "enum": "|i1"}
 _NUMBER_BYTES = 10  # of a varint at most, and more than a union's branch and a double
 _FIELD = np.dtype([("kind", "i8"), ("place", "i8"), ("nullable", "?")], align=True)
 _PRESENT = 2  # the branch of a union with null, as a varint
 _ONE, _SEVEN, _SEVEN_BITS = np.uint64(1), np.uint64(7), np.uint64(0x7F)
+_SLOT_BYTES = 4  # of the number of what is attached to a row
+_BASE64 = read_only(
+    np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)
+)
+_PADDING = np.uint8(ord("="))
 _LAST, _BYTE = np.uint64(0x80), np.uint64(0xFF)
 Ints = NDArray[np.int64]
 
@@ -26,11 +31,21 @@ Ints = NDArray[np.int64]
 class Fields(NamedTuple):
     """How a record is encoded: one _FIELD for each of its fields, in the schema's order.
 
-    place: of a name its part of the key, of others where in a row their bytes begin.
+    place: of a name its part of the key, of others where in a row their bytes begin; of what is
+    attached to a row its number, 0 where there is none, which is written as base64.
     """
 
     fields: NDArray[np.void]
     row_bytes: int
+
+
+class RowBytes(NamedTuple):
+    """flat: the bytes of all rows, one after the other. attached: what is attached to rows, by its
+    number, (m, bytes).
+    """
+
+    flat: Bytes
+    attached: NDArray[np.uint8]
 
 
 class NameColumns(NamedTuple):
@@ -41,9 +56,15 @@ class NameColumns(NamedTuple):
 
 
 def fields_of(
-    record: str, names: Sequence[str], layout: "np.dtype[Any]", enums: Mapping[str, Sequence[str]]
+    record: str,
+    names: Sequence[str],
+    layout: "np.dtype[Any]",
+    enums: Mapping[str, Sequence[str]],
+    attached: Mapping[str, str],
 ) -> Fields:
     """How rows of this layout become this record; an enum's codes are its places in the schema.
+
+    attached: the column with the number of what is attached to a row, by the field that it becomes.
 
     AssertionError where a column does not fit its field.
     """
@@ -51,6 +72,12 @@ def fields_of(
     for each in flat_fields(record):
         if each.name in names:
             fields.append((_NAME, names.index(each.name), each.nullable))
+            continue
+        if each.name in attached:
+            kind, offset = layout.fields[attached[each.name]][:2]  # type: ignore[index]
+            assert (each.kind, each.nullable) == ("string", True), f"{record}.{each.name}"
+            assert kind.itemsize == _SLOT_BYTES, f"{record}.{each.name} is a {kind.str}"
+            fields.append((_ATTACHED, offset, True))
             continue
         kind, offset = layout.fields[each.name][:2]  # type: ignore[index]
         if each.kind == "enum":
@@ -62,16 +89,27 @@ def fields_of(
 
 
 def encoded(
-    records: NDArray[np.void], rows: Ints, keys: Keys, form: Fields, start: bytes
+    records: NDArray[np.void],
+    rows: Ints,
+    keys: Keys,
+    form: Fields,
+    start: bytes,
+    attached: NDArray[np.float64],
 ) -> list[bytes]:
-    """The framed value of each of these rows; start: the header that each begins with."""
+    """The framed value of each of these rows; start: the header that each begins with; attached:
+    (m, width), by number.
+    """
     names = NameColumns(keys.texts_of_names(), keys.codes_of(rows))
     size = len(rows) * (len(start) + _NUMBER_BYTES * len(form.fields))
+    size += len(rows) * 2 * attached.shape[1] * attached.itemsize
     size += int(names.texts.lengths[names.codes].sum())
     written, ends = np.empty(size, np.uint8), np.empty(len(rows), np.int64)
-    flat = read_only(records.view(np.uint8).reshape(-1))
+    source = RowBytes(
+        read_only(records.view(np.uint8).reshape(-1)),
+        read_only(attached.view(np.uint8).reshape(len(attached), -1)),
+    )
     head = read_only(np.frombuffer(start, np.uint8))
-    _write_all(flat, rows, names, form, head, written, ends)
+    _write_all(source, rows, names, form, head, written, ends)
     data, begins = written.tobytes(), [0, *ends[:-1].tolist()]
     return [data[begin:end] for begin, end in zip(begins, ends.tolist(), strict=True)]
 
@@ -83,7 +121,7 @@ def header_of(record: str, codec: Codec) -> bytes:
 
 @compiled
 def _write_all(
-    flat: Bytes,
+    source: RowBytes,
     rows: Ints,
     names: NameColumns,
     form: Fields,
@@ -91,7 +129,7 @@ def _write_all(
     written: Bytes,
     ends: Ints,
 ) -> None:
-    at = 0
+    flat, at = source.flat, 0
     for index in range(len(rows)):
         for byte in head:
             written[at] = byte
@@ -110,6 +148,8 @@ def _write_all(
             elif field.kind == _BOOLEAN:
                 written[at] = flat[base + field.place]
                 at += 1
+            elif field.kind == _ATTACHED:
+                at = _write_attached(written, at, source.attached, _slot(flat, base + field.place))
             else:
                 at = _write_varint(written, at, np.uint64(flat[base + field.place]) << _ONE)
         ends[index] = at
@@ -146,6 +186,37 @@ def _write_double(written: Bytes, at: int, bits: np.uint64, nullable: bool) -> i
     for byte in range(WORD_BYTES):
         written[at + byte] = np.uint8((bits >> np.uint64(8 * byte)) & _BYTE)
     return at + WORD_BYTES
+
+
+@compiled
+def _slot(flat: Bytes, at: int) -> int:
+    bits = np.uint32(0)
+    for byte in range(_SLOT_BYTES):
+        bits |= np.uint32(flat[at + byte]) << np.uint32(8 * byte)
+    return int(np.int32(bits))
+
+
+@compiled
+def _write_attached(written: Bytes, at: int, attached: NDArray[np.uint8], slot: int) -> int:
+    """Writes a nullable string: base64 of what is attached, null of none."""
+    written[at] = 0 if slot == 0 else _PRESENT
+    at += 1
+    if slot == 0:
+        return at
+    length = attached.shape[1]
+    at = _write_varint(written, at, np.uint64((length + 2) // 3 * 4) << _ONE)
+    for first in range(0, length, 3):
+        bits = 0
+        for byte in range(3):
+            bits <<= 8
+            if first + byte < length:
+                bits |= int(attached[slot, first + byte])
+        for place in range(4):
+            written[at] = _BASE64[(bits >> 6 * (3 - place)) & 63]
+            at += 1
+    for padding in range(1, (3 - length % 3) % 3 + 1):
+        written[at - padding] = _PADDING
+    return at
 
 
 @compiled

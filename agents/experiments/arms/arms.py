@@ -13,13 +13,21 @@ from agents.experiments.evidence.pair_interval import next_mark
 from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from agents.experiments.plan.frozen_plan import hastened, started, with_metric
-from agents.experiments.plan.terms import NEVER, frozen_of, may_command, plan_of
+from agents.experiments.plan.terms import NEVER, Method, frozen_of, may_command, plan_of
 from agents.experiments.totals.burn_in import units_learned
 from schemas.records import ExperimentRow, Pair
-from state.arms_table import NULLABLE, STATES
+from state.arms_table import ARM_NAMES, NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
+from state.pairs.pair_blocks import (
+    CONTROL_HITS,
+    CONTROL_UNITS,
+    NO_BLOCKS,
+    TREATMENT_HITS,
+    TREATMENT_UNITS,
+)
+from state.pairs.ramp_table import NO_SLOT
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import NO_SLOT
+from state.storage.name_codes import NO_NAME
 from state.storage.table import row_key
 
 Flags = NDArray[np.bool_]
@@ -74,6 +82,9 @@ def rebuild(tables: ExperimentTables) -> None:
     relink(tables)
     rebuild_ramps(tables)
     arms, every = tables.arms, np.arange(len(tables.arms))
+    known = every[arms.block_slot[every] != NO_BLOCKS]
+    arms.block_slot[known] = arms.blocks.keep(arms.block_slot[known])
+    _open_blocks(tables, every, of_older_release=True)
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -140,6 +151,42 @@ def link(tables: ExperimentTables, row: int, key: Key) -> None:
     arms, above = tables.arms, int(tables.arms.control[row])
     arms.aggregate_row[row] = trial.of(metric, None, None).get(variant, row)
     arms.next_mark[row] = next_mark(int(arms.count[row] + (arms.count[above] if above >= 0 else 0)))
+    _open_blocks(tables, np.array([row, *compared_with(tables, row)], np.int64))
+
+
+def _open_blocks(tables: ExperimentTables, rows: Ints, of_older_release: bool = False) -> None:
+    """Begins the blocks of those of these rows that are pairs to be judged in blocks, and have none
+    yet. Snapshots tell no order of units, and parts of an arm are shown by their totals.
+
+    Of an older release, which had no blocks, all units are in the first one.
+    """
+    arms, keys = tables.arms, tables.arms.keys
+    wanting = (arms.method[rows] == Method.BLOCKS) & (arms.control[rows] >= 0)
+    rows = rows[wanting & ~arms.snapshots[rows] & (arms.block_slot[rows] == NO_BLOCKS)]
+    segment, step = (keys.codes(ARM_NAMES.index(part))[rows] for part in ("segment", "step"))
+    rows = rows[(segment == NO_NAME) & (step == NO_NAME)]
+    if len(rows):
+        arms.block_slot[rows] = arms.blocks.open(len(rows))
+        bring_control(tables, rows)
+        if of_older_release:
+            _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_HITS)
+
+
+def bring_control(tables: ExperimentTables, rows: Ints) -> None:
+    """Lets all units of control wait in the open blocks of these pairs, so that treatments are
+    compared with them even if none follow.
+    """
+    arms = tables.arms
+    rows = rows[arms.block_slot[rows] != NO_BLOCKS]
+    _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_HITS)
+
+
+def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, hits: int) -> None:
+    """Puts the units judged so far of these rows into the columns of the pairs' open blocks."""
+    arms, values, slots = tables.arms, tables.arms.blocks.values, tables.arms.block_slot[pairs]
+    judged = arms.count[rows] - arms.base_count[rows]
+    values[slots, units] = np.where(arms.in_burn_in[rows], 0, judged)
+    values[slots, hits] = np.where(arms.in_burn_in[rows], 0, arms.hits[rows])
 
 
 def _tie(
@@ -177,6 +224,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "waits": int(tables.arms.experiment_no[row]) in tables.pending,
         "supported": -1,
         "ramp_slot": NO_SLOT,
+        "block_slot": NO_BLOCKS,
     }
     record = tables.arms.records[row]
     for column, value in values.items():

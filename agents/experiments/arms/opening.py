@@ -12,8 +12,8 @@ from agents.experiments.plan.name_limits import Room
 from agents.experiments.plan.terms import tally_of
 from agents.experiments.totals.additions import MIXED_KINDS, Measured, why_senseless
 from schemas.records import ExperimentResult, ResultKind
+from state.pairs.ramp_table import step_at
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import step_at
 from state.storage.columnar_table import hash_of_names
 
 Why = tuple[str, str]  # a reason and a sentence

@@ -14,8 +14,8 @@ from agents.core.batch import Ints
 from agents.experiments.evidence.pair_interval import next_marks
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
+from state.pairs.ramp_table import NO_SLOT
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import NO_SLOT
 from state.storage.name_codes import NO_NAME
 from state.storage.table import row_key
 

@@ -13,7 +13,7 @@ from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.plan.terms import Method
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import Ramps
+from state.pairs.pair_arrays import Pairs
 
 _NONE, _SPLIT = int(Method.NONE), int(Method.SPLIT)
 # What a look found.
@@ -22,7 +22,7 @@ UNKNOWN, WANTING, SUPPORTED = -1, 0, 1  # column `supported`
 
 
 @compiled
-def look(rows: ArmRows, ramps: Ramps, pair: int, added: int, offset: int) -> int:
+def look(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int) -> int:
     """What is newly proved of a pair, or may newly be decided, as a sum of the flags above.
 
     pair: the treatment's row. added: units that the record brought to either arm. A pair that may
@@ -32,11 +32,11 @@ def look(rows: ArmRows, ramps: Ramps, pair: int, added: int, offset: int) -> int
     if arm.method == _NONE or not is_judged(rows, pair):
         return NOTHING
     _choose_outcome(rows, pair, offset)
-    found = _cut_interval(rows, ramps, pair, added, offset)
-    harm, gain, enough = evidence_reaching(rows, ramps, pair)
+    found = _cut_interval(rows, pairs, pair, added, offset)
+    harm, gain, enough = evidence_reaching(rows, pairs, pair)
     if enough:
-        found |= _latch(rows, ramps, pair, harm, gain, offset)
-    if arm.waits and _may_decide(rows, ramps, pair, gain):
+        found |= _latch(rows, pairs, pair, harm, gain, offset)
+    if arm.waits and _may_decide(rows, pairs, pair, gain):
         found |= MAY_DECIDE
     return found
 
@@ -57,7 +57,7 @@ def _choose_outcome(rows: ArmRows, pair: int, offset: int) -> None:
 
 
 @compiled
-def _cut_interval(rows: ArmRows, ramps: Ramps, pair: int, added: int, offset: int) -> int:
+def _cut_interval(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int) -> int:
     """Cuts the running interval with the present one, where a step of the scale is reached.
 
     A confidence sequence holds at all moments at once, so the truth lies in every interval so far;
@@ -70,9 +70,9 @@ def _cut_interval(rows: ArmRows, ramps: Ramps, pair: int, added: int, offset: in
     if units < arm.next_mark:
         return NOTHING
     arm.next_mark = next_mark(units)
-    if mark(units) == mark(units - added) or not is_settled(rows, ramps, pair):
+    if mark(units) == mark(units - added) or not is_settled(rows, pairs, pair):
         return NOTHING
-    _, low, high = interval_of(rows, ramps, pair, 0.5)
+    _, low, high = interval_of(rows, pairs, pair, 0.5)
     if isnan(arm.running_low) or low > arm.running_low:
         arm.running_low = low
     if isnan(arm.running_high) or high < arm.running_high:
@@ -84,20 +84,20 @@ def _cut_interval(rows: ArmRows, ramps: Ramps, pair: int, added: int, offset: in
 
 
 @compiled
-def _latch(rows: ArmRows, ramps: Ramps, pair: int, harm: float, gain: float, offset: int) -> int:
+def _latch(rows: ArmRows, pairs: Pairs, pair: int, harm: float, gain: float, offset: int) -> int:
     """Keeps the first moment at which evidence is past its level and the exposures agree."""
     arm, found = rows[pair], NOTHING
-    if harm >= arm.harm_level and arm.harm_offset < 0 and agrees(rows, ramps, pair, True):
+    if harm >= arm.harm_level and arm.harm_offset < 0 and agrees(rows, pairs, pair, True):
         arm.harm_offset = offset
         found |= HARM
-    if gain >= arm.gain_level and arm.gain_offset < 0 and agrees(rows, ramps, pair, False):
+    if gain >= arm.gain_level and arm.gain_offset < 0 and agrees(rows, pairs, pair, False):
         arm.gain_offset = offset
         found |= GAIN
     return found
 
 
 @compiled
-def _may_decide(rows: ArmRows, ramps: Ramps, pair: int, gain: float) -> bool:
+def _may_decide(rows: ArmRows, pairs: Pairs, pair: int, gain: float) -> bool:
     """Whether an experiment with something proved may be decided otherwise than at the look before.
 
     What its decision asks of a pair is whether it supports a deployment: only where that changes
@@ -110,9 +110,9 @@ def _may_decide(rows: ArmRows, ramps: Ramps, pair: int, gain: float) -> bool:
         return False
     if isfinite(arm.gain_level):
         supports = arm.gain_offset >= 0 and gain >= arm.gain_level
-        supports = supports and agrees(rows, ramps, pair, False)
+        supports = supports and agrees(rows, pairs, pair, False)
     else:
-        supports = is_sound(rows, ramps, pair)
+        supports = is_sound(rows, pairs, pair)
     before = arm.supported
     arm.supported = SUPPORTED if supports else WANTING
     return bool(arm.supported != before)

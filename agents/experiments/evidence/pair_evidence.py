@@ -23,6 +23,11 @@ from agents.experiments.evidence.pair_samples import (
     sample_of,
     units_of,
 )
+from agents.experiments.evidence.rates_in_blocks import (
+    evidence_in_blocks,
+    is_by_totals,
+    is_in_blocks,
+)
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import log_evidence
 from agents.statistics.multinomial import (
@@ -36,7 +41,7 @@ from agents.statistics.rate_comparison import PART, log_e_above
 from agents.statistics.scalars import greater
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import Ramps
+from state.pairs.pair_arrays import Pairs
 
 # A count test takes a split that is off its plan for an effect; the observed exposures must agree.
 Z_AGREES = 3.0
@@ -46,29 +51,33 @@ _LOG_REST = log(1.0 - PART)
 
 
 @compiled
-def evidence_of(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, bool]:
+def evidence_of(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, bool]:
     """Evidence of harm and of gain, in nats, and whether both arms have enough records."""
-    harm, gain = _evidence(rows, ramps, pair, -inf, -inf)
+    harm, gain = _evidence(rows, pairs, pair, -inf, -inf)
     return harm, gain, has_enough(rows, pair)
 
 
 @compiled
-def evidence_reaching(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, bool]:
+def evidence_reaching(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, bool]:
     """The same where it reaches a level of the pair; else an upper bound that stays below it, or
-    nothing where there is not enough.
+    nothing where there is not enough. Of a pair in blocks there is enough for harm at once.
     """
     if not has_enough(rows, pair):
-        return NO_EVIDENCE, NO_EVIDENCE, False
-    harm, gain = _evidence(rows, ramps, pair, rows[pair].harm_level, rows[pair].gain_level)
+        if not is_in_blocks(rows, pair):
+            return NO_EVIDENCE, NO_EVIDENCE, False
+        # Exact from the first unit on, so that nothing need delay a proof of harm.
+        harm, _ = evidence_in_blocks(rows, pairs.blocks, pair)
+        return harm, NO_EVIDENCE, True
+    harm, gain = _evidence(rows, pairs, pair, rows[pair].harm_level, rows[pair].gain_level)
     return harm, gain, True
 
 
 @compiled
-def agrees(rows: ArmRows, ramps: Ramps, pair: int, harm: bool) -> bool:
+def agrees(rows: ArmRows, pairs: Pairs, pair: int, harm: bool) -> bool:
     """Whether the observed exposures do not contradict harm, or gain: asked of count tests only."""
     if rows[pair].method != Method.COUNTS:
         return True
-    z = z_of_ramp(rows, ramps, pair) if rows[pair].ramped else _z(rows, pair)
+    z = z_of_ramp(rows, pairs.ramps, pair) if rows[pair].ramped else _z(rows, pair)
     more = (rows[pair].sign < 0) == harm  # whether more hits are what is to be shown
     return (z if more else -z) >= Z_AGREES
 
@@ -111,44 +120,46 @@ def more_is_harm(rows: ArmRows, pair: int) -> bool:
 
 @compiled
 def _evidence(
-    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, least_harm: float, least_gain: float
 ) -> tuple[float, float]:
     """Harm and gain, exact where one may reach its least."""
     method = rows[pair].method
     if method == Method.COUNTS:
-        return _of_counts(rows, ramps, pair, least_harm, least_gain)
+        return _of_counts(rows, pairs, pair, least_harm, least_gain)
     if method == Method.MEANS:
-        return _of_means(rows, ramps, pair, least_harm, least_gain)
-    if method == Method.RATES:
-        return _of_rates(rows, ramps, pair, least_harm, least_gain)
+        return _of_means(rows, pairs, pair, least_harm, least_gain)
+    if is_in_blocks(rows, pair):
+        return evidence_in_blocks(rows, pairs.blocks, pair)
+    if is_by_totals(rows, pair):
+        return _of_rates(rows, pairs, pair, least_harm, least_gain)
     if method == Method.SPLIT:
-        return _of_split(rows, ramps, pair, least_harm), NO_EVIDENCE
+        return _of_split(rows, pairs, pair, least_harm), NO_EVIDENCE
     return NO_EVIDENCE, NO_EVIDENCE
 
 
 @compiled
 def _of_counts(
-    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, least_harm: float, least_gain: float
 ) -> tuple[float, float]:
     if rows[rows[pair].aggregate_row].base_offset < 0:
         return NO_EVIDENCE, NO_EVIDENCE  # it is not settled yet what is counted
     harm_is_more = more_is_harm(rows, pair)
     least_more, least_fewer = (least_harm, least_gain) if harm_is_more else (least_gain, least_harm)
-    more, fewer = more_and_fewer(rows, ramps, pair, least_more, least_fewer)
+    more, fewer = more_and_fewer(rows, pairs, pair, least_more, least_fewer)
     return (more, fewer) if harm_is_more else (fewer, more)
 
 
 @compiled
 def more_and_fewer(
-    rows: ArmRows, ramps: Ramps, pair: int, least_more: float, least_fewer: float
+    rows: ArmRows, pairs: Pairs, pair: int, least_more: float, least_fewer: float
 ) -> tuple[float, float]:
     """log e of a count test that the treatment has more, and fewer, of what is counted; exact where
     one may reach its least.
     """
     if rows[pair].ramped:
         return (
-            log_e_of_ramp(rows, ramps, pair, MORE, least_more),
-            log_e_of_ramp(rows, ramps, pair, FEWER, least_fewer),
+            log_e_of_ramp(rows, pairs.ramps, pair, MORE, least_more),
+            log_e_of_ramp(rows, pairs.ramps, pair, FEWER, least_fewer),
         )
     treatment, control = rows[pair], rows[rows[pair].control]
     flipped = rows[treatment.aggregate_row].flipped
@@ -159,10 +170,10 @@ def more_and_fewer(
 
 
 @compiled
-def _of_split(rows: ArmRows, ramps: Ramps, pair: int, least: float) -> float:
+def _of_split(rows: ArmRows, pairs: Pairs, pair: int, least: float) -> float:
     """log e that the split is not the planned one; an upper bound of it below `least`."""
     if rows[pair].ramped:
-        return log_e_split_of_ramp(rows, ramps, pair, least)
+        return log_e_split_of_ramp(rows, pairs.ramps, pair, least)
     x, y, rho = float(rows[pair].count), float(rows[rows[pair].control].count), rows[pair].share
     bound = highest_log_ratio(x, y, rho, least)
     return bound if bound < least else log_e_split(x, y, rho)
@@ -170,9 +181,9 @@ def _of_split(rows: ArmRows, ramps: Ramps, pair: int, least: float) -> float:
 
 @compiled
 def _of_means(
-    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, least_harm: float, least_gain: float
 ) -> tuple[float, float]:
-    effect, se, n = difference(rows, ramps, pair)
+    effect, se, n = difference(rows, pairs, pair)
     se = greater(se, least_error(rows, pair, effect))
     better = effect if rows[pair].sign > 0 else -effect
     return (
@@ -183,14 +194,14 @@ def _of_means(
 
 @compiled
 def _of_rates(
-    rows: ArmRows, ramps: Ramps, pair: int, least_harm: float, least_gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, least_harm: float, least_gain: float
 ) -> tuple[float, float]:
     """Whichever is more of the confidence sequence's evidence and the exact test's, each at its
     part of the level.
     """
     harm, gain = NO_EVIDENCE, NO_EVIDENCE
     if fewest(rows, pair) >= needed_of_mean(rows, pair):
-        harm, gain = _of_means(rows, ramps, pair, least_harm - _LOG_REST, least_gain - _LOG_REST)
+        harm, gain = _of_means(rows, pairs, pair, least_harm - _LOG_REST, least_gain - _LOG_REST)
     up = rows[pair].sign > 0
     least_more, least_fewer = (least_gain, least_harm) if up else (least_harm, least_gain)
     more, fewer = rates_apart(rows, pair, least_more - _LOG_PART, least_fewer - _LOG_PART)

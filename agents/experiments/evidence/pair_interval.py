@@ -17,6 +17,12 @@ from agents.experiments.evidence.pair_samples import (
     rounding,
     units_of,
 )
+from agents.experiments.evidence.rates_in_blocks import (
+    ends_in_blocks,
+    has_mixed_blocks,
+    is_by_totals,
+    is_in_blocks,
+)
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import BURN_IN, radius
 from agents.statistics.multinomial import edges
@@ -24,7 +30,8 @@ from agents.statistics.rate_comparison import PART, least_difference
 from agents.statistics.scalars import greater_known, less_known
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import NO_SLOT, Ramps
+from state.pairs.pair_arrays import Pairs
+from state.pairs.ramp_table import NO_SLOT
 
 Ints = NDArray[np.int64]
 
@@ -34,48 +41,50 @@ PER_DOUBLING = 16  # a running interval is cut at each sixteenth of a doubling o
 
 
 @compiled
-def interval_of(rows: ArmRows, ramps: Ramps, pair: int, tails: float) -> tuple[float, float, float]:
+def interval_of(rows: ArmRows, pairs: Pairs, pair: int, tails: float) -> tuple[float, float, float]:
     """The effect, treatment minus control per unit, and the ends of its interval; NaN where an arm
     is empty, and no interval where a variance is missing.
 
     Each end is the test's own bound at level alpha * tails, so a verdict's interval leaves 0 out;
     with half tails it holds the truth at all moments with probability 1 - alpha.
     """
-    return interval_given(rows, ramps, pair, tails, nan, nan)
+    return interval_given(rows, pairs, pair, tails, nan, nan)
 
 
 @compiled
 def interval_given(
-    rows: ArmRows, ramps: Ramps, pair: int, tails: float, harm: float, gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, tails: float, harm: float, gain: float
 ) -> tuple[float, float, float]:
     """The same where the exact evidence is at hand; NaN where it is not."""
-    effect, _, _ = difference(rows, ramps, pair)
+    effect, _, _ = difference(rows, pairs, pair)
     alpha, counted = rows[pair].alpha * tails, rows[pair].method == Method.COUNTS
     if not has_units(rows, pair):
-        low, high = _interval_of_mean(rows, ramps, pair, alpha)
+        low, high = _interval_of_mean(rows, pairs, pair, alpha)
     elif counted and rows[pair].ramped:
-        low, high = _interval_of_ramp(rows, ramps, pair, alpha)
+        low, high = _interval_of_ramp(rows, pairs, pair, alpha)
     elif counted:
-        low, high = _interval_of_counts(rows, ramps, pair, alpha, harm, gain)
-    elif rows[pair].method == Method.RATES and not rows[pair].ramped:
-        low, high = _interval_of_rates(rows, ramps, pair, alpha)
+        low, high = _interval_of_counts(rows, pairs, pair, alpha, harm, gain)
+    elif is_in_blocks(rows, pair):
+        low, high = _interval_in_blocks(rows, pairs, pair, alpha)
+    elif is_by_totals(rows, pair) and not rows[pair].ramped:
+        low, high = _interval_of_rates(rows, pairs, pair, alpha)
     else:
-        low, high = _interval_of_mean(rows, ramps, pair, alpha)
-    if counted and not isnan(low):
-        # A count test takes the planned share for the units' own, so what was observed may lie a
-        # little outside what it leaves.
+        low, high = _interval_of_mean(rows, pairs, pair, alpha)
+    if (counted or is_in_blocks(rows, pair)) and not isnan(low):
+        # A count test takes the planned share for the units' own, and odds ratios are turned into
+        # differences at one rate, so what was observed may lie a little outside what is left.
         low, high = less_known(low, effect), greater_known(high, effect)
     return effect, low, high
 
 
 @compiled
-def is_settled(rows: ArmRows, ramps: Ramps, pair: int) -> bool:
+def is_settled(rows: ArmRows, pairs: Pairs, pair: int) -> bool:
     """Whether an interval may be relied on: enough and some spread for a mean, enough hits and
     misses for a rate.
     """
     if rows[pair].method == Method.SPLIT or not has_enough(rows, pair):
         return False
-    if rows[pair].method == Method.MEANS and not difference(rows, ramps, pair)[1] > 0.0:
+    if rows[pair].method == Method.MEANS and not difference(rows, pairs, pair)[1] > 0.0:
         return False
     return _has_many(rows, pair, pair) and _has_many(rows, pair, rows[pair].control)
 
@@ -103,11 +112,11 @@ def exact_interval(rows: ArmRows, pair: int, level: float) -> tuple[float, float
 
 
 @compiled
-def _interval_of_mean(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> tuple[float, float]:
+def _interval_of_mean(rows: ArmRows, pairs: Pairs, pair: int, alpha: float) -> tuple[float, float]:
     """The confidence sequence of the difference; a point where all values of both arms are equal,
     on enough of them.
     """
-    effect, se, n = difference(rows, ramps, pair)
+    effect, se, n = difference(rows, pairs, pair)
     constant = se == 0.0 and rows[pair].method == Method.MEANS and has_enough(rows, pair)
     if not (se > 0.0 or constant) or not has_units(rows, pair) or misses_squares(rows, pair):
         return nan, nan
@@ -116,7 +125,7 @@ def _interval_of_mean(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> t
 
 
 @compiled
-def _interval_of_rates(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> tuple[float, float]:
+def _interval_of_rates(rows: ArmRows, pairs: Pairs, pair: int, alpha: float) -> tuple[float, float]:
     """The confidence sequence's interval and the exact test's, each at its part of the level, cut
     with each other.
 
@@ -124,7 +133,7 @@ def _interval_of_rates(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> 
     yet, and of an end at which the exact test rejects 0 already.
     """
     level = -log(alpha * PART)
-    low, high = _interval_of_mean(rows, ramps, pair, alpha * (1.0 - PART))
+    low, high = _interval_of_mean(rows, pairs, pair, alpha * (1.0 - PART))
     early = fewest(rows, pair) < needed_of_mean(rows, pair) or isnan(low)
     if early:
         low, high = -inf, inf
@@ -136,18 +145,31 @@ def _interval_of_rates(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> 
 
 
 @compiled
-def _interval_of_ramp(rows: ArmRows, ramps: Ramps, pair: int, alpha: float) -> tuple[float, float]:
+def _interval_in_blocks(
+    rows: ArmRows, pairs: Pairs, pair: int, alpha: float
+) -> tuple[float, float]:
+    """The effect between the odds ratios that the blocks leave; what the units themselves leave
+    before one tells anything.
+    """
+    level = -log(alpha)
+    if not has_mixed_blocks(rows, pairs.blocks, pair):
+        return exact_interval(rows, pair, level)
+    return ends_in_blocks(rows, pairs.blocks, pair, level)
+
+
+@compiled
+def _interval_of_ramp(rows: ArmRows, pairs: Pairs, pair: int, alpha: float) -> tuple[float, float]:
     """The effect between the log ratios of the rates that the ramp's test leaves."""
     level = -log(alpha)
-    if rows[pair].ramp_slot == NO_SLOT or not has_events(rows, ramps, pair):
+    if rows[pair].ramp_slot == NO_SLOT or not has_events(rows, pairs.ramps, pair):
         return exact_interval(rows, pair, level)
-    low, high = ends_of_ramp(rows, ramps, pair, level)
+    low, high = ends_of_ramp(rows, pairs.ramps, pair, level)
     return (-high, -low) if rows[rows[pair].aggregate_row].flipped else (low, high)
 
 
 @compiled
 def _interval_of_counts(
-    rows: ArmRows, ramps: Ramps, pair: int, alpha: float, harm: float, gain: float
+    rows: ArmRows, pairs: Pairs, pair: int, alpha: float, harm: float, gain: float
 ) -> tuple[float, float]:
     """The effect between the shares of the counted outcome that the test leaves, at the observed
     rate of both arms.
@@ -164,7 +186,7 @@ def _interval_of_counts(
     if x + y == 0.0:
         return exact_interval(rows, pair, -log(alpha))
     if isnan(harm):
-        more, fewer = more_and_fewer(rows, ramps, pair, -inf, -inf)
+        more, fewer = more_and_fewer(rows, pairs, pair, -inf, -inf)
     else:
         more, fewer = (harm, gain) if more_is_harm(rows, pair) else (gain, harm)
     share, rate = rows[pair].share, (x + y) / (n + m)

@@ -21,13 +21,19 @@ from agents.experiments.evidence.pair_samples import (
     sample_of,
     units_of,
 )
+from agents.experiments.evidence.rates_in_blocks import (
+    difference_in_blocks,
+    has_mixed_blocks,
+    is_in_blocks,
+    worst_in_blocks,
+)
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import RHO2_ONE_SIDED, mean
 from agents.statistics.multinomial import CONCENTRATIONS, highest_log_ratio
 from agents.statistics.scalars import greater, greater_known
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import Ramps
+from state.pairs.pair_arrays import Pairs
 
 # Of the units: what is allowed of counted events where control has none and no absolute margin is
 # stated.
@@ -38,15 +44,18 @@ MOST = 1e12  # units; what would need more is not said
 
 
 @compiled
-def guardrail_bound(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, float]:
+def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
     """How much worse a guardrail may be, how much worse it looks, and what is allowed, in the
     metric's own unit, positive where the treatment is worse; the first NaN where there is no bound.
 
     Of counted events that control has none of, it may be what the units themselves leave.
     """
-    effect, low, high = interval_of(rows, ramps, pair, 1.0)
+    none = rows[rows[pair].control].hits == 0
+    if is_in_blocks(rows, pair) and has_mixed_blocks(rows, pairs.blocks, pair) and not none:
+        return _bound_in_blocks(rows, pairs, pair)
+    effect, low, high = interval_of(rows, pairs, pair, 1.0)
     up, counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
-    if has_units(rows, pair) and counted and rows[rows[pair].control].hits == 0:
+    if has_units(rows, pair) and counted and none:
         low, high = exact_interval(rows, pair, -log(rows[pair].alpha))
     base = abs(mean(sample_of(rows, rows[pair].control)))
     absolute = rows[pair].absolute_margin
@@ -57,17 +66,28 @@ def guardrail_bound(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, floa
 
 
 @compiled
+def _bound_in_blocks(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
+    """The margin is one of the ratio of the rates: both are taken at the same odds ratio."""
+    effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+    treatment, control = worst_in_blocks(rows, pairs.blocks, pair, -log(rows[pair].alpha))
+    allowed = greater_known(rows[pair].margin * control, rows[pair].absolute_margin)
+    if rows[pair].sign > 0:
+        return control - treatment, -effect, allowed
+    return treatment - control, effect, allowed
+
+
+@compiled
 def is_within(worst: float, allowed: float) -> bool:
     """Whether a guardrail that may be worse by `worst` is within what is allowed."""
     return worst < allowed or worst <= 0.0
 
 
 @compiled
-def is_sound(rows: ArmRows, ramps: Ramps, pair: int) -> bool:
+def is_sound(rows: ArmRows, pairs: Pairs, pair: int) -> bool:
     """Whether a guardrail is sound."""
     if not has_enough(rows, pair):
         return False
-    worst, _, allowed = guardrail_bound(rows, ramps, pair)
+    worst, _, allowed = guardrail_bound(rows, pairs, pair)
     return is_within(worst, allowed)
 
 
@@ -83,7 +103,7 @@ def units_to_be_sound(worst: float, looks: float, allowed: float, units: float) 
 
 
 @compiled
-def units_needed(rows: ArmRows, ramps: Ramps, pair: int, harm: float, gain: float) -> float:
+def units_needed(rows: ArmRows, pairs: Pairs, pair: int, harm: float, gain: float) -> float:
     """Units of both arms still needed, given the exact evidence: for the least count, or at the
     present effect for a verdict; NaN if neither.
     """
@@ -92,7 +112,7 @@ def units_needed(rows: ArmRows, ramps: Ramps, pair: int, harm: float, gain: floa
         return missing
     if rows[pair].method == Method.SPLIT:
         return nan
-    effect, se, n = difference(rows, ramps, pair)
+    effect, se, n = difference(rows, pairs, pair)
     better = (effect if rows[pair].sign > 0 else -effect) > 0.0
     level = rows[pair].gain_level if better else rows[pair].harm_level
     if rows[pair].method == Method.COUNTS and not rows[pair].ramped:

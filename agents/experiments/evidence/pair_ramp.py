@@ -20,7 +20,7 @@ from agents.statistics.multinomial import NO_EVIDENCE
 from agents.statistics.scalars import log_added
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import NO_SLOT, Ramps, RampStep
+from state.pairs.ramp_table import NO_SLOT, Ramps, RampStep
 
 GRID = 0.05 * np.arange(1.0, 42.0)  # log ratios on either side: from 5 % to eightfold
 FURTHEST = 30.0  # a log ratio that no count of events reaches

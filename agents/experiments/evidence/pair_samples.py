@@ -7,6 +7,7 @@ A pair is a treatment's row; it names its control's.
 from math import isfinite, sqrt
 
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
+from agents.experiments.evidence.rates_in_blocks import difference_in_blocks, is_in_blocks
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import (
     BURN_IN,
@@ -19,7 +20,7 @@ from agents.statistics.confidence_sequence import (
 from agents.statistics.scalars import greater_known
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
-from state.ramp_table import Ramps
+from state.pairs.pair_arrays import Pairs
 
 _EPSILON = 2.0**-52
 
@@ -84,14 +85,16 @@ def has_units(rows: ArmRows, pair: int) -> bool:
 
 
 @compiled
-def difference(rows: ArmRows, ramps: Ramps, pair: int) -> tuple[float, float, float]:
+def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
     """Treatment's mean minus control's, its standard error, and the independent units behind
     both; NaN where an arm is empty.
     """
     control, treatment = sample_of(rows, rows[pair].control), sample_of(rows, pair)
     inflation = rows[pair].inflation
     if rows[pair].ramped:
-        effect, se = difference_of_ramp(rows, ramps, pair)
+        effect, se = difference_of_ramp(rows, pairs.ramps, pair)
+    elif is_in_blocks(rows, pair):
+        effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
     return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation

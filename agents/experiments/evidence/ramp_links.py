@@ -10,8 +10,8 @@ from agents.core.batch import Floats
 from agents.experiments.evidence.pair_ramp import GRID
 from agents.experiments.plan.terms import Method, ramped, shares_of, steps_of
 from schemas.records import ExperimentRow
+from state.pairs.ramp_table import NO_SLOT, NewStep
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import NO_SLOT, NewStep
 from state.storage.table import row_key
 
 _RATIOS = [exp(ratio) for ratio in (*GRID, *-GRID)]

@@ -104,7 +104,7 @@ class Reading:
         trusted = (
             self.experiment.follows_rollout or variant not in self._moved or metric == EXPOSURE
         )
-        method = method_of(spec, stated and trusted) if treatment else Method.NONE
+        method = method_of(spec, stated, trusted) if treatment else Method.NONE
         share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
             counted = method if 0.0 < share < 1.0 else Method.NONE

@@ -33,18 +33,31 @@ class Method(IntEnum):
     COUNTS = 1
     MEANS = 2
     SPLIT = 3
-    RATES = 4  # of units that hit or do not, whose shares nobody stated
+    RATES = 4  # of units that hit or do not, by their totals: the shares that were stated moved
+    BLOCKS = (
+        5  # the same, block by block: nobody stated shares. By totals where there are no blocks
+    )
 
 
-# By Method. Of rates the exact test's e-value and the confidence sequence's p-value are both asked,
-# each at its part of the level, and the larger of the two is no e-value.
-EVIDENCE_KINDS = (
+# By Method.
+_EVIDENCE_KINDS = (
     EvidenceKind.UNKNOWN,
     EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
     EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
+    EvidenceKind.P_VALUE,
 )
+
+
+def evidence_kind(method: Method, in_blocks: bool) -> EvidenceKind:
+    """What the evidence of a pair is the logarithm of.
+
+    Of rates that are compared by their totals the exact test's e-value and the confidence
+    sequence's p-value are both asked, each at its part of the level, and the larger of the two is
+    no e-value.
+    """
+    return EvidenceKind.E_VALUE if in_blocks else _EVIDENCE_KINDS[method]
 
 
 class Tally(IntEnum):
@@ -68,15 +81,20 @@ def frozen_of(experiment: ExperimentRow, metric: str) -> Frozen | None:
     return next((frozen for frozen in experiment.frozen if frozen.metric == metric), None)
 
 
-def method_of(spec: MetricSpec, stated: bool) -> Method:
-    """Of a treatment; stated: whether its share of the traffic is."""
+def method_of(spec: MetricSpec, stated: bool, trusted: bool) -> Method:
+    """Of a treatment; stated: whether its share of the traffic is; trusted: whether it still
+    holds.
+    """
+    counted = stated and trusted
     if spec.name == EXPOSURE:
-        return Method.SPLIT if stated else Method.NONE
+        return Method.SPLIT if counted else Method.NONE
     if spec.kind == MetricKind.MEAN:
         return Method.MEANS
-    if stated:
+    if counted:
         return Method.COUNTS
-    return Method.RATES if spec.kind in (MetricKind.RATE, MetricKind.LATENCY) else Method.MEANS
+    if spec.kind not in (MetricKind.RATE, MetricKind.LATENCY):
+        return Method.MEANS
+    return Method.RATES if stated else Method.BLOCKS
 
 
 def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:

@@ -102,19 +102,26 @@ def is_left_out(tally: int, repeated: bool, crossed: bool) -> bool:
 
 
 @compiled
+def is_tested(arm: ArmCells) -> bool:
+    """Whether a record's hits and sum are tested: those of a burn-in fix a cap or a limit, and are
+    not, but where the cap is stated and only the spread is learnt.
+    """
+    return not (arm.in_burn_in and isinf(arm.cap))
+
+
+@compiled
 def contribution(
     arm: ArmCells, measured: tuple[int, float, float], left_out: bool
 ) -> tuple[int, int, float, float]:
     """(count, hits, sum, squares) that a record adds to a row of its arm; squares: NaN where they
     are unknown and wanted.
 
-    In a burn-in only units are counted: what fixes a cap or a limit is not tested with it. Where
-    the cap is stated only the spread is learnt, and the records are tested as they are.
+    Of what is not tested only units are counted.
     """
     count, total, squares = measured
     if left_out:
         return 0, 0, 0.0, 0.0
-    if arm.in_burn_in and isinf(arm.cap):
+    if not is_tested(arm):
         return count, 0, 0.0, 0.0
     if count == 1:
         if arm.tally == _MEAN:

@@ -91,19 +91,19 @@ def _lacks(one: PairMoment, spec: MetricSpec) -> str | None:
 
 
 def _no_gain(one: PairMoment) -> str | None:
-    arms, ramps = one.tables.arms, one.tables.ramps.arrays
-    harm, gain, _ = evidence_of(arms.records, ramps, one.row)
+    arms, pairs = one.tables.arms, one.tables.pairs
+    harm, gain, _ = evidence_of(arms.records, pairs, one.row)
     proved = gain >= arms.gain_level[one.row] and arms.gain_offset[one.row] >= 0
-    if proved and agrees(arms.records, ramps, one.row, False):
+    if proved and agrees(arms.records, pairs, one.row, False):
         return None
     better = one.shown().effect * arms.sign[one.row] > 0.0
-    more = units_needed(arms.records, ramps, one.row, harm, gain) if better else nan
+    more = units_needed(arms.records, pairs, one.row, harm, gain) if better else nan
     return f"no gain of the goal {one.metric} is proved{_some(more) or ', and it looks no better'}"
 
 
 def _unsound(one: PairMoment) -> str | None:
-    arms, ramps = one.tables.arms, one.tables.ramps.arrays
-    worst, looks, allowed = guardrail_bound(arms.records, ramps, one.row)
+    arms, pairs = one.tables.arms, one.tables.pairs
+    worst, looks, allowed = guardrail_bound(arms.records, pairs, one.row)
     if is_within(worst, allowed):
         return None
     if isnan(worst):

@@ -53,8 +53,8 @@ class PairMoment:
 
     def shown(self) -> Interval:
         """As its row shows it: the interval is what the running one leaves of the present one."""
-        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
-        effect, low, high = interval_of(rows, ramps, self.row, 1.0)
+        rows, pairs = self.tables.arms.records, self.tables.pairs
+        effect, low, high = interval_of(rows, pairs, self.row, 1.0)
         return Interval(effect, *shown_interval(rows, self.row, low, high))
 
 

@@ -9,15 +9,22 @@ from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_given, shown_interval
 from agents.experiments.evidence.pair_needs import units_needed
 from agents.experiments.evidence.pair_samples import misses_squares
-from agents.experiments.plan.terms import EVIDENCE_KINDS, Method
+from agents.experiments.evidence.rates_in_blocks import is_in_blocks
+from agents.experiments.plan.terms import Method, evidence_kind
 from agents.statistics.multinomial import NO_EVIDENCE
 from schemas.compiled import compiled
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, STATES, ArmRows
+from state.pairs.pair_arrays import Pairs
 from state.partition.experiment_tables import ExperimentTables
-from state.ramp_table import Ramps
 
 Ints = NDArray[np.int64]
-_KIND_CODES = np.array([EVIDENCE_KIND_SYMBOLS.index(kind) for kind in EVIDENCE_KINDS])  # by Method
+# By whether it is judged in blocks, and Method.
+_KIND_CODES = np.array(
+    [
+        [EVIDENCE_KIND_SYMBOLS.index(evidence_kind(method, in_blocks)) for method in Method]
+        for in_blocks in (False, True)
+    ]
+)
 _OK, _HARM, _GAIN, _WAIT, _MISSING, _SPLIT, _UNSTABLE = (
     STATES.index(name) for name in ("OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 )
@@ -29,33 +36,35 @@ def refresh(tables: ExperimentTables) -> None:
     """
     rows = tables.arms.dirty_rows()
     if len(rows):
-        _refresh_all(tables.arms.records, tables.ramps.arrays, rows)
+        _refresh_all(tables.arms.records, tables.pairs, rows)
 
 
 @compiled
-def _refresh_all(rows: ArmRows, ramps: Ramps, changed: Ints) -> None:
+def _refresh_all(rows: ArmRows, pairs: Pairs, changed: Ints) -> None:
     for row in changed:
         arm = rows[row]
-        arm.evidence_kind = _KIND_CODES[arm.method] if arm.control >= 0 else 0
+        arm.evidence_kind = (
+            _KIND_CODES[int(is_in_blocks(rows, row)), arm.method] if arm.control >= 0 else 0
+        )
         if arm.leads:
             arm.state = _OK
         if arm.method == Method.NONE:
             continue
         if arm.control >= 0:
-            _refresh_pair(rows, ramps, row)
+            _refresh_pair(rows, pairs, row)
         else:
             arm.state = _MISSING if arm.count >= arm.min_count else _WAIT
 
 
 @compiled
-def _refresh_pair(rows: ArmRows, ramps: Ramps, pair: int) -> None:
+def _refresh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     arm = rows[pair]
-    harm, gain, enough = evidence_of(rows, ramps, pair)
-    effect, present_low, present_high = interval_given(rows, ramps, pair, 1.0, harm, gain)
+    harm, gain, enough = evidence_of(rows, pairs, pair)
+    effect, present_low, present_high = interval_given(rows, pairs, pair, 1.0, harm, gain)
     low, high = shown_interval(rows, pair, present_low, present_high)
     arm.effect, arm.low, arm.high = _or_nan(effect), _or_nan(low), _or_nan(high)
     arm.log_e_harm, arm.log_e_gain = _told(harm), _told(gain)
-    arm.expected_more = units_needed(rows, ramps, pair, harm, gain)
+    arm.expected_more = units_needed(rows, pairs, pair, harm, gain)
     arm.state = _state(rows, pair, enough, isnan(present_low))
 
 

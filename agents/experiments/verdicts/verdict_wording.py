@@ -12,7 +12,8 @@ from agents.core.phrasing import grouped, nth, odds
 from agents.core.policies import EXPOSURE
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_of
-from agents.experiments.plan.terms import EVIDENCE_KINDS, Tally, burns_in, plan_of
+from agents.experiments.evidence.rates_in_blocks import is_in_blocks
+from agents.experiments.plan.terms import Method, Tally, burns_in, evidence_kind, plan_of
 from agents.experiments.verdicts.gain_waits import waits
 from agents.experiments.verdicts.pair_moment import (
     Interval,
@@ -104,11 +105,11 @@ def _evidence(moment: PairMoment, row: int, verdict: Verdict) -> Evidence:
     """The numbers of one row at one moment. Where an interval cannot be given, low and high repeat
     the estimate.
     """
-    arms, ramps, place = moment.tables.arms, moment.tables.ramps.arrays, moment.place
-    harm, gain, _ = evidence_of(arms.records, ramps, row)
+    arms, pairs, place = moment.tables.arms, moment.tables.pairs, moment.place
+    harm, gain, _ = evidence_of(arms.records, pairs, row)
     one_of_parts = row != moment.row
     shown = (
-        Interval(*interval_of(arms.records, ramps, row, 1.0)) if one_of_parts else moment.shown()
+        Interval(*interval_of(arms.records, pairs, row, 1.0)) if one_of_parts else moment.shown()
     )
     above = int(arms.control[row])
     estimate = _finite(shown.effect, 0.0)
@@ -123,7 +124,7 @@ def _evidence(moment: PairMoment, row: int, verdict: Verdict) -> Evidence:
         low=_finite(shown.low, estimate),
         high=_finite(shown.high, estimate),
         log_e=gain if verdict == Verdict.GAIN else harm,
-        evidence_kind=EVIDENCE_KINDS[arms.method[row]],
+        evidence_kind=evidence_kind(Method(arms.method[row]), is_in_blocks(arms.records, row)),
         count=sum(moment.beside(row).units()),
     )
 

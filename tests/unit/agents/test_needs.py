@@ -61,13 +61,13 @@ class Pair:
 
     def evidence(self) -> tuple[float, float]:
         """Of harm and of gain."""
-        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
-        harm, gain, _ = evidence_of(rows, ramps, self.treatment)
+        rows, pairs = self.tables.arms.records, self.tables.pairs
+        harm, gain, _ = evidence_of(rows, pairs, self.treatment)
         return harm, gain
 
     def needed(self) -> float:
-        rows, ramps = self.tables.arms.records, self.tables.ramps.arrays
-        return float(units_needed(rows, ramps, self.treatment, *self.evidence()))
+        rows, pairs = self.tables.arms.records, self.tables.pairs
+        return float(units_needed(rows, pairs, self.treatment, *self.evidence()))
 
 
 def mean_of(count: float, mean: float) -> Totals:

@@ -1,5 +1,6 @@
 """Rows are written as the codec would write them, byte for byte."""
 
+from base64 import b64encode
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from schemas.codec.columns import encode_batch
 from schemas.codec.framing import header
 from schemas.ids import hash64
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, NULLABLE, STATES, ArmsTable
+from state.pairs.pair_blocks import NO_BLOCKS, WIDTH
 from state.storage.columnar_table import hash_of_names
 from state.storage.name_codes import Key
 from state.storage.table import row_key
@@ -39,6 +41,10 @@ def _filled(keys: list[Key], data: st.DataObject) -> ArmsTable:
         for name in table._stored:
             values = _values(table.records.dtype[name].kind, name)
             table.records[name][row] = data.draw(values)
+        if data.draw(st.booleans()):
+            (table.block_slot[row],) = table.blocks.open(1)
+            doubles = st.lists(st.floats(), min_size=WIDTH, max_size=WIDTH)
+            table.blocks.values[table.block_slot[row]] = data.draw(doubles)
         table.touch(np.array([row]))
     return table
 
@@ -54,6 +60,11 @@ def _by_the_codec(table: ArmsTable) -> list[bytes]:
             absent = np.isnan(values) if name in NULLABLE else None
             arrays.append(pa.array(values, mask=absent))
         names.append(name)
+    slots = table.block_slot[: len(table)].tolist()
+    texts = [b64encode(table.blocks.values[slot].tobytes()).decode() for slot in slots]
+    held = [text if slot != NO_BLOCKS else None for slot, text in zip(slots, texts, strict=True)]
+    arrays.append(pa.array(held, pa.string()))
+    names.append("blocks")
     return encode_batch(pa.RecordBatch.from_arrays(arrays, names=names), "ArmRow", CODEC)
 
 
@@ -65,6 +76,9 @@ def test_rows_are_written_as_the_codec_writes_them(keys: list[Key], data: st.Dat
     assert [value for _, value in written] == _by_the_codec(table)
     assert [key for key, _ in written] == [row_key(*key) for key in keys]
     assert table.changed(CODEC) == []
+    other = ArmsTable()
+    other.restore(written, CODEC)
+    assert list(other.snapshot(CODEC)) == written
 
 
 def test_names_stay_readable_after_rows_are_dropped() -> None:
