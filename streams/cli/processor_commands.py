@@ -134,8 +134,8 @@ def _process(settings: Settings) -> None:
     PARTITIONS.set(settings.partitions)
     keep_in(Path(settings.compiled_directory) if settings.compiled_directory else None)
     codec, box = schema_ids.codec_for(settings), black_box(settings)
-    check_installation(settings)  # what is amiss is told before anybody waits for a compiler
     health = Health().serve(settings.http_host, settings.http_port)
+    check_installation(settings)  # what is amiss is told before anybody waits for a compiler
     log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
     _compile(health)
     worker = Processor(settings, codec, health, box=box, topology=DECIDING)

@@ -8,6 +8,7 @@ at the next start.
 
 import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Generic
 
 from confluent_kafka import Message, TopicPartition
@@ -30,7 +31,7 @@ from streams.kafka.batches import by_place
 from streams.kafka.reading import admin
 from streams.runtime.health import Health
 from streams.runtime.settings import Settings
-from streams.signing.signer import signer_of
+from streams.signing.signer import load, signer_of
 
 log = logging.getLogger("mendstream.processor")
 
@@ -39,7 +40,7 @@ PATIENCE = 3  # commit intervals that rows wait at most while the commit before 
 
 def check_installation(settings: Settings) -> AdminClient:
     """Checks that the worker's Kafka has the topics that it needs and lets it do its work, and
-    that its keys can be read; returns a client of that Kafka.
+    that its key, where it has one, can be read; returns a client of that Kafka.
 
     Raises MendstreamError that says what is amiss.
     """
@@ -47,7 +48,8 @@ def check_installation(settings: Settings) -> AdminClient:
     check_rights(client, settings)
     check(client, settings)
     verify(client, settings)
-    signer_of(settings)
+    if settings.signing_key:
+        load(Path(settings.signing_key))
     return client
 
 
