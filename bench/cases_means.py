@@ -14,6 +14,7 @@ SIGMA = 2.0
 P99 = float(np.exp(SIGMA * 2.3263478740408408))  # of a log-normal
 REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
 CAPPED = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN, cap=P99)
+LATENCY = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.MEAN)
 GAUGE = MetricSpec("load", Role.GUARDRAIL, DOWN, MetricKind.MEAN)
 
 
@@ -58,10 +59,39 @@ def gauges(
     )
 
 
+def season(
+    rng: np.random.Generator, experiments: int, factor: float, hours: int = 18, events: int = 20_000
+) -> Found:
+    """A latency that goes up and down by 30 % in a day, log-normal of sigma 0.5, during a ramp by
+    hand to 5, 25 and 50 % that nobody stated and that takes so many hours; the treatment's is
+    `factor` times as long.
+    """
+    share = np.array([0.05, 0.25, 0.5])[np.arange(events) * 3 // events]
+    treated = rng.random((events, experiments)) < share[:, None]
+    at = np.arange(events) / events * hours
+    base = 100.0 * (1.0 + 0.3 * np.sin(2.0 * np.pi * at / 24.0))[:, None]
+    value = base * np.exp(0.5 * rng.standard_normal(treated.shape))
+    value *= np.where(treated, factor, 1.0)
+    minute = np.broadcast_to((60.0 * at).astype(np.int64)[:, None], treated.shape)
+    return judged(experiment(LATENCY), Records((LATENCY.name,), treated, value, minute=minute))
+
+
 FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
 GAINED = Bar("deployed by 20 000 events", 0.90, worst(deployed), at_least=True)
 
 CASES = (
+    Case(
+        "ramp by hand that nobody stated, latency with a daily season, A/A",
+        tuple(partial(season, factor=1.0, hours=hours) for hours in (6, 18, 30)),
+        (FALSE,),
+        400,
+    ),
+    Case(
+        "ramp by hand that nobody stated, latency with a daily season, +10 %",
+        (partial(season, factor=1.1),),
+        (Bar("rolled back", 0.95, worst(rolled_back), at_least=True),),
+        200,
+    ),
     # The treatment's 1 000 units of burn-in are the first 20 000 events; twice that lets it be
     # looked at.
     Case(

@@ -18,6 +18,7 @@ from state.partition.experiment_tables import ExperimentTables
 
 Ints = NDArray[np.int64]
 Slots = NDArray[np.uint64]
+Floats = NDArray[np.float64]
 
 
 class Memory(NamedTuple):
@@ -63,8 +64,8 @@ class RecordInHand(NamedTuple):
     """The record in hand: as decoded, the hashes of its names, and the rows it adds to.
 
     hashes: [WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC]. rows: [WHOLE, PART, STEP], NO_ROW where
-    there is none. added: (2,) the units that it added to each, and their hits, as far as they are
-    tested. step_hashes: of "0", "1" and so on,
+    there is none. added: (1,) the units that it added to each. tested: (2,) those that are tested,
+    and what they add up to: hits of a rate. step_hashes: of "0", "1" and so on,
     for a step's row is named by its number.
     """
 
@@ -72,6 +73,7 @@ class RecordInHand(NamedTuple):
     hashes: Slots
     rows: Ints
     added: Ints
+    tested: Floats
     step_hashes: Slots
 
 
@@ -97,14 +99,13 @@ class Notes(NamedTuple):
 WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC = range(6)  # of RecordInHand
 TOUCHED, CROSSED, BACK, LEARNING = range(4)  # of Notes.lengths
 NO_ROW = -1
-UNITS, HITS = range(2)  # of RecordInHand.added
-NOT_TESTED = -1  # in place of hits
+UNITS, TOTAL = range(2)  # of RecordInHand.tested
 
 
 def in_hand(scanned: Scanned) -> RecordInHand:
     """Room for the record in hand."""
-    rows, added = np.full(3, NO_ROW), np.zeros(2, np.int64)
-    return RecordInHand(scanned, np.zeros(6, np.uint64), rows, added, _step_hashes())
+    rows, added = np.full(3, NO_ROW), np.zeros(1, np.int64)
+    return RecordInHand(scanned, np.zeros(6, np.uint64), rows, added, np.zeros(2), _step_hashes())
 
 
 @cache

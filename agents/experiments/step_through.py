@@ -19,18 +19,17 @@ from numpy.typing import NDArray
 from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
+from agents.experiments.evidence.blocks import take_units
 from agents.experiments.evidence.look import look
-from agents.experiments.evidence.rates_in_blocks import take_units
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
     CROSSED,
-    HITS,
     LEARNING,
     NO_ROW,
-    NOT_TESTED,
     PART,
     STEP,
+    TOTAL,
     TOUCHED,
     UNIT,
     UNIT_OF_METRIC,
@@ -60,6 +59,7 @@ from agents.experiments.totals.additions import (
     contribution,
     fault_of,
     is_left_out,
+    is_rate,
     is_tested,
 )
 from agents.experiments.totals.burn_in import LEARNED
@@ -219,8 +219,9 @@ def _count(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: 
         _append(notes.crossed, notes.lengths, CROSSED, arm.experiment_no)
     ended = arm.in_burn_in and arm.is_control and _learn(rows, found.rows[WHOLE], notes, measured)
     added = contribution(arm, measured, is_left_out(arm.tally, repeated, crossed))
-    found.added[UNITS] = added[0]
-    found.added[HITS] = added[1] if is_tested(arm) else NOT_TESTED
+    found.added[0] = added[0]
+    found.tested[UNITS] = float(added[0]) if is_tested(arm) else 0.0
+    found.tested[TOTAL] = float(added[1]) if is_rate(arm) else added[2]
     for part in range(3):
         row = found.rows[part]
         if row >= 0:
@@ -320,34 +321,30 @@ def _look(batch: Batch, memory: Memory, found: RecordInHand, at: int) -> int:
     rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.now[at])
     arm, proved = rows[row], 0
     if arm.control >= 0:
-        proved = _look_at(rows, memory.pairs, row, found.added, moment, True)
+        proved = _look_at(rows, memory.pairs, row, found, moment)
     elif arm.treatment >= 0:
-        proved = _look_at(rows, memory.pairs, arm.treatment, found.added, moment, False)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found, moment)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= _look_at(rows, memory.pairs, other, found.added, moment, False)
+            proved |= _look_at(rows, memory.pairs, other, found, moment)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
 
 
 @compiled
 def _look_at(
-    rows: ArmRows,
-    pairs: Pairs,
-    pair: int,
-    added: Ints,
-    moment: tuple[int, int],
-    of_treatment: bool,
+    rows: ArmRows, pairs: Pairs, pair: int, found: RecordInHand, moment: tuple[int, int]
 ) -> int:
     """Looks at a pair after a record of its treatment, or of its control; moment: its offset, and
     the time by the log's clock, ms.
     """
     slot, (offset, now) = rows[pair].block_slot, moment
-    if slot != NO_BLOCKS and added[UNITS] > 0 and added[HITS] != NOT_TESTED:
-        brought = float(added[UNITS]), float(added[HITS])
-        take_units(pairs.blocks, slot, of_treatment, brought, float(now))
-    return look(rows, pairs, pair, added[UNITS], offset)
+    if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
+        tested = found.tested[UNITS], found.tested[TOTAL]
+        of_treatment = found.rows[WHOLE] == pair
+        take_units(pairs.blocks, slot, of_treatment, tested, float(now), is_rate(rows[pair]))
+    return look(rows, pairs, pair, found.added[0], offset)
 
 
 @inlined

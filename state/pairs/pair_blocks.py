@@ -15,9 +15,9 @@ NO_BLOCKS = 0  # in column `block_slot` of the arms: the row is no pair that is 
 ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it has gathered
 # Where in a row each number stands, behind those of the alternatives. MORE, FEWER: log e that the
 # treatment has more hits, and fewer. The weight of all closed blocks, and the sums over them, by
-# their weights, of the rates' differences, of the rates of both arms and of their variances. Then
-# the open block: units and hits of either arm, the arm whose unit came last, and since when only
-# that arm's came, ms. CLOSED: blocks.
+# their weights, of the differences per unit, of the rates of both arms and of their variances. Then
+# the open block: units of either arm and what they add up to, hits of a rate; the arm whose unit
+# came last, and since when only that arm's came, ms. CLOSED: blocks.
 (
     MORE,
     FEWER,
@@ -26,14 +26,21 @@ ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it
     RATE,
     VARIANCE,
     TREATMENT_UNITS,
-    TREATMENT_HITS,
+    TREATMENT_SUM,
     CONTROL_UNITS,
-    CONTROL_HITS,
+    CONTROL_SUM,
     LAST,
     RUN_SINCE,
     CLOSED,
 ) = range(ALTERNATIVES, ALTERNATIVES + 13)
 WIDTH = ALTERNATIVES + 13
+# Of a mean, in the place of those of the alternatives, three times six: of single blocks, of groups
+# of 8 and of groups of 64 that follow each other. Of each: the sums over closed groups of the
+# square of a group's difference (that of a block times its weight), of the difference times the
+# weight, and of the weight's square; difference and weight of the open group; how many are closed.
+GROUPS = (1, 8, 64)
+SQUARES, CROSS, WEIGHT_SQUARES, OPEN_DIFFERENCE, OPEN_WEIGHT, GROUPS_CLOSED = range(6)
+GROUP_WIDTH = 6
 _FIRST_CAPACITY = 16
 
 

@@ -23,6 +23,8 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "ramp 1 to 50 %, base rate triples, conversions delayed, 40 % lost": 0.05,
     "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.1,
     "ramp by hand that nobody stated, base rate triples, 40 % lost": 0.05,
+    "ramp by hand that nobody stated, latency with a daily season, A/A": 0.1,
+    "ramp by hand that nobody stated, latency with a daily season, +10 %": 0.05,
     "+20 % in log-normal sigma 2, no cap stated": 0.05,
     "gauges AR(1) 0.8, A/A": 0.03,
     "gauges AR(1) 0.95, A/A": 0.03,

@@ -19,10 +19,10 @@ from schemas.records import ExperimentRow, Pair
 from state.arms_table import ARM_NAMES, NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.pairs.pair_blocks import (
-    CONTROL_HITS,
+    CONTROL_SUM,
     CONTROL_UNITS,
     NO_BLOCKS,
-    TREATMENT_HITS,
+    TREATMENT_SUM,
     TREATMENT_UNITS,
 )
 from state.pairs.ramp_table import NO_SLOT
@@ -161,7 +161,8 @@ def _open_blocks(tables: ExperimentTables, rows: Ints, of_older_release: bool = 
     Of an older release, which had no blocks, all units are in the first one.
     """
     arms, keys = tables.arms, tables.arms.keys
-    wanting = (arms.method[rows] == Method.BLOCKS) & (arms.control[rows] >= 0)
+    in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
+    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
     rows = rows[wanting & ~arms.snapshots[rows] & (arms.block_slot[rows] == NO_BLOCKS)]
     segment, step = (keys.codes(ARM_NAMES.index(part))[rows] for part in ("segment", "step"))
     rows = rows[(segment == NO_NAME) & (step == NO_NAME)]
@@ -169,7 +170,7 @@ def _open_blocks(tables: ExperimentTables, rows: Ints, of_older_release: bool = 
         arms.block_slot[rows] = arms.blocks.open(len(rows))
         bring_control(tables, rows)
         if of_older_release:
-            _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_HITS)
+            _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
 
 
 def bring_control(tables: ExperimentTables, rows: Ints) -> None:
@@ -178,15 +179,18 @@ def bring_control(tables: ExperimentTables, rows: Ints) -> None:
     """
     arms = tables.arms
     rows = rows[arms.block_slot[rows] != NO_BLOCKS]
-    _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_HITS)
+    _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)
 
 
-def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, hits: int) -> None:
+def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total: int) -> None:
     """Puts the units judged so far of these rows into the columns of the pairs' open blocks."""
     arms, values, slots = tables.arms, tables.arms.blocks.values, tables.arms.block_slot[pairs]
     judged = arms.count[rows] - arms.base_count[rows]
-    values[slots, units] = np.where(arms.in_burn_in[rows], 0, judged)
-    values[slots, hits] = np.where(arms.in_burn_in[rows], 0, arms.hits[rows])
+    is_tested = ~(arms.in_burn_in[rows] & np.isinf(arms.cap[rows]))
+    is_rate = arms.method[pairs] == Method.RATES_IN_BLOCKS
+    values[slots, units] = np.where(is_tested, judged, 0)
+    sums = np.where(is_rate, arms.hits[rows], arms.sum[rows])
+    values[slots, total] = np.where(is_tested, sums, 0.0)
 
 
 def _tie(

@@ -6,6 +6,12 @@ each event, the decision and the row that people read, so they cannot disagree.
 
 from math import inf, log
 
+from agents.experiments.evidence.blocks import (
+    are_rates_by_totals,
+    are_rates_in_blocks,
+    evidence_in_blocks,
+    is_of_means,
+)
 from agents.experiments.evidence.pair_ramp import (
     FEWER,
     MORE,
@@ -22,11 +28,6 @@ from agents.experiments.evidence.pair_samples import (
     needed_of_mean,
     sample_of,
     units_of,
-)
-from agents.experiments.evidence.rates_in_blocks import (
-    evidence_in_blocks,
-    is_by_totals,
-    is_in_blocks,
 )
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import log_evidence
@@ -63,7 +64,7 @@ def evidence_reaching(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, fl
     nothing where there is not enough. Of a pair in blocks there is enough for harm at once.
     """
     if not has_enough(rows, pair):
-        if not is_in_blocks(rows, pair):
+        if not are_rates_in_blocks(rows, pair):
             return NO_EVIDENCE, NO_EVIDENCE, False
         # Exact from the first unit on, so that nothing need delay a proof of harm.
         harm, _ = evidence_in_blocks(rows, pairs.blocks, pair)
@@ -126,11 +127,11 @@ def _evidence(
     method = rows[pair].method
     if method == Method.COUNTS:
         return _of_counts(rows, pairs, pair, least_harm, least_gain)
-    if method == Method.MEANS:
+    if is_of_means(rows, pair):
         return _of_means(rows, pairs, pair, least_harm, least_gain)
-    if is_in_blocks(rows, pair):
+    if are_rates_in_blocks(rows, pair):
         return evidence_in_blocks(rows, pairs.blocks, pair)
-    if is_by_totals(rows, pair):
+    if are_rates_by_totals(rows, pair):
         return _of_rates(rows, pairs, pair, least_harm, least_gain)
     if method == Method.SPLIT:
         return _of_split(rows, pairs, pair, least_harm), NO_EVIDENCE

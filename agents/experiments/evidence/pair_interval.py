@@ -5,6 +5,13 @@ from math import floor, inf, isnan, log, log2, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.experiments.evidence.blocks import (
+    are_rates_by_totals,
+    are_rates_in_blocks,
+    ends_in_blocks,
+    has_mixed_blocks,
+    is_of_means,
+)
 from agents.experiments.evidence.pair_evidence import more_and_fewer, more_is_harm, rates_apart
 from agents.experiments.evidence.pair_ramp import ends_of_ramp, has_events
 from agents.experiments.evidence.pair_samples import (
@@ -16,12 +23,6 @@ from agents.experiments.evidence.pair_samples import (
     needed_of_mean,
     rounding,
     units_of,
-)
-from agents.experiments.evidence.rates_in_blocks import (
-    ends_in_blocks,
-    has_mixed_blocks,
-    is_by_totals,
-    is_in_blocks,
 )
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import BURN_IN, radius
@@ -64,13 +65,13 @@ def interval_given(
         low, high = _interval_of_ramp(rows, pairs, pair, alpha)
     elif counted:
         low, high = _interval_of_counts(rows, pairs, pair, alpha, harm, gain)
-    elif is_in_blocks(rows, pair):
+    elif are_rates_in_blocks(rows, pair):
         low, high = _interval_in_blocks(rows, pairs, pair, alpha)
-    elif is_by_totals(rows, pair) and not rows[pair].ramped:
+    elif are_rates_by_totals(rows, pair) and not rows[pair].ramped:
         low, high = _interval_of_rates(rows, pairs, pair, alpha)
     else:
         low, high = _interval_of_mean(rows, pairs, pair, alpha)
-    if (counted or is_in_blocks(rows, pair)) and not isnan(low):
+    if (counted or are_rates_in_blocks(rows, pair)) and not isnan(low):
         # A count test takes the planned share for the units' own, and odds ratios are turned into
         # differences at one rate, so what was observed may lie a little outside what is left.
         low, high = less_known(low, effect), greater_known(high, effect)
@@ -84,7 +85,7 @@ def is_settled(rows: ArmRows, pairs: Pairs, pair: int) -> bool:
     """
     if rows[pair].method == Method.SPLIT or not has_enough(rows, pair):
         return False
-    if rows[pair].method == Method.MEANS and not difference(rows, pairs, pair)[1] > 0.0:
+    if is_of_means(rows, pair) and not difference(rows, pairs, pair)[1] > 0.0:
         return False
     return _has_many(rows, pair, pair) and _has_many(rows, pair, rows[pair].control)
 
@@ -117,7 +118,7 @@ def _interval_of_mean(rows: ArmRows, pairs: Pairs, pair: int, alpha: float) -> t
     on enough of them.
     """
     effect, se, n = difference(rows, pairs, pair)
-    constant = se == 0.0 and rows[pair].method == Method.MEANS and has_enough(rows, pair)
+    constant = se == 0.0 and is_of_means(rows, pair) and has_enough(rows, pair)
     if not (se > 0.0 or constant) or not has_units(rows, pair) or misses_squares(rows, pair):
         return nan, nan
     wide = radius(greater_known(se, rounding(rows, pair)), n, alpha)

@@ -11,6 +11,12 @@ from math import inf, isnan, log, nan
 
 import numpy as np
 
+from agents.experiments.evidence.blocks import (
+    are_rates_in_blocks,
+    difference_in_blocks,
+    has_mixed_blocks,
+    worst_in_blocks,
+)
 from agents.experiments.evidence.pair_interval import exact_interval, interval_of
 from agents.experiments.evidence.pair_samples import (
     difference,
@@ -20,12 +26,6 @@ from agents.experiments.evidence.pair_samples import (
     needed,
     sample_of,
     units_of,
-)
-from agents.experiments.evidence.rates_in_blocks import (
-    difference_in_blocks,
-    has_mixed_blocks,
-    is_in_blocks,
-    worst_in_blocks,
 )
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import RHO2_ONE_SIDED, mean
@@ -51,7 +51,7 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
     Of counted events that control has none of, it may be what the units themselves leave.
     """
     none = rows[rows[pair].control].hits == 0
-    if is_in_blocks(rows, pair) and has_mixed_blocks(rows, pairs.blocks, pair) and not none:
+    if are_rates_in_blocks(rows, pair) and has_mixed_blocks(rows, pairs.blocks, pair) and not none:
         return _bound_in_blocks(rows, pairs, pair)
     effect, low, high = interval_of(rows, pairs, pair, 1.0)
     up, counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN

@@ -6,8 +6,15 @@ A pair is a treatment's row; it names its control's.
 
 from math import isfinite, sqrt
 
+from agents.experiments.evidence.blocks import (
+    are_means_in_blocks,
+    are_rates_in_blocks,
+    difference_in_blocks,
+    error_of_means,
+    has_many_blocks,
+    is_of_means,
+)
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
-from agents.experiments.evidence.rates_in_blocks import difference_in_blocks, is_in_blocks
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import (
     BURN_IN,
@@ -17,7 +24,7 @@ from agents.statistics.confidence_sequence import (
     mean,
     standard_error,
 )
-from agents.statistics.scalars import greater_known
+from agents.statistics.scalars import greater, greater_known
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs
@@ -56,7 +63,7 @@ def needed_of_mean(rows: ArmRows, pair: int) -> float:
 @compiled
 def needed(rows: ArmRows, pair: int) -> float:
     """Units that each arm must have."""
-    if rows[pair].method == Method.MEANS:
+    if is_of_means(rows, pair):
         return needed_of_mean(rows, pair)
     return 1.0 if rows[pair].method == Method.SPLIT else float(rows[pair].min_count)
 
@@ -72,7 +79,7 @@ def has_enough(rows: ArmRows, pair: int) -> bool:
     """Whether both arms have the records that a decision needs."""
     if fewest(rows, pair) < needed(rows, pair):
         return False
-    if rows[pair].method == Method.MEANS and misses_squares(rows, pair):
+    if is_of_means(rows, pair) and misses_squares(rows, pair):
         return False
     learns = rows[pair].tally == Tally.LATENCY and not isfinite(rows[pair].limit)
     return not learns
@@ -93,10 +100,14 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
     inflation = rows[pair].inflation
     if rows[pair].ramped:
         effect, se = difference_of_ramp(rows, pairs.ramps, pair)
-    elif is_in_blocks(rows, pair):
+    elif are_rates_in_blocks(rows, pair):
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
+    if are_means_in_blocks(rows, pair) and has_many_blocks(rows, pairs.blocks, pair):
+        # Whichever is more: values of a heavy tail are missing in the small arm's blocks at first.
+        effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+        se = greater(se, error_of_means(rows, pairs.blocks, pair) / sqrt(inflation))
     return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation
 
 

@@ -34,9 +34,9 @@ class Method(IntEnum):
     MEANS = 2
     SPLIT = 3
     RATES = 4  # of units that hit or do not, by their totals: the shares that were stated moved
-    BLOCKS = (
-        5  # the same, block by block: nobody stated shares. By totals where there are no blocks
-    )
+    # Block by block, for nobody stated shares; by totals where a row has no blocks.
+    RATES_IN_BLOCKS = 5
+    MEANS_IN_BLOCKS = 6
 
 
 # By Method.
@@ -45,6 +45,7 @@ _EVIDENCE_KINDS = (
     EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
     EvidenceKind.E_VALUE,
+    EvidenceKind.P_VALUE,
     EvidenceKind.P_VALUE,
     EvidenceKind.P_VALUE,
 )
@@ -57,7 +58,9 @@ def evidence_kind(method: Method, in_blocks: bool) -> EvidenceKind:
     sequence's p-value are both asked, each at its part of the level, and the larger of the two is
     no e-value.
     """
-    return EvidenceKind.E_VALUE if in_blocks else _EVIDENCE_KINDS[method]
+    if in_blocks and method == Method.RATES_IN_BLOCKS:
+        return EvidenceKind.E_VALUE
+    return _EVIDENCE_KINDS[method]
 
 
 class Tally(IntEnum):
@@ -88,13 +91,11 @@ def method_of(spec: MetricSpec, stated: bool, trusted: bool) -> Method:
     counted = stated and trusted
     if spec.name == EXPOSURE:
         return Method.SPLIT if counted else Method.NONE
-    if spec.kind == MetricKind.MEAN:
-        return Method.MEANS
-    if counted:
+    if counted and spec.kind != MetricKind.MEAN:
         return Method.COUNTS
-    if spec.kind not in (MetricKind.RATE, MetricKind.LATENCY):
-        return Method.MEANS
-    return Method.RATES if stated else Method.BLOCKS
+    if spec.kind in (MetricKind.RATE, MetricKind.LATENCY):
+        return Method.RATES if stated else Method.RATES_IN_BLOCKS
+    return Method.MEANS if stated else Method.MEANS_IN_BLOCKS
 
 
 def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:

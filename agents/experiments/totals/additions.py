@@ -110,6 +110,12 @@ def is_tested(arm: ArmCells) -> bool:
 
 
 @compiled
+def is_rate(arm: ArmCells) -> bool:
+    """Whether units hit or do not."""
+    return arm.tally == _RATE or arm.tally == _LATENCY
+
+
+@compiled
 def contribution(
     arm: ArmCells, measured: tuple[int, float, float], left_out: bool
 ) -> tuple[int, int, float, float]:

@@ -5,11 +5,11 @@ from math import isfinite, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.experiments.evidence.blocks import has_blocks, is_of_means
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_given, shown_interval
 from agents.experiments.evidence.pair_needs import units_needed
 from agents.experiments.evidence.pair_samples import misses_squares
-from agents.experiments.evidence.rates_in_blocks import is_in_blocks
 from agents.experiments.plan.terms import Method, evidence_kind
 from agents.statistics.multinomial import NO_EVIDENCE
 from schemas.compiled import compiled
@@ -44,7 +44,7 @@ def _refresh_all(rows: ArmRows, pairs: Pairs, changed: Ints) -> None:
     for row in changed:
         arm = rows[row]
         arm.evidence_kind = (
-            _KIND_CODES[int(is_in_blocks(rows, row)), arm.method] if arm.control >= 0 else 0
+            _KIND_CODES[int(has_blocks(rows, row)), arm.method] if arm.control >= 0 else 0
         )
         if arm.leads:
             arm.state = _OK
@@ -79,7 +79,7 @@ def _state(rows: ArmRows, pair: int, enough: bool, unbounded: bool) -> int:
         return _UNSTABLE
     # Enough and no interval: in a ramp, of an arm without a share.
     missing = misses_squares(rows, pair) or (enough and unbounded)
-    if arm.method == Method.MEANS and missing:
+    if is_of_means(rows, pair) and missing:
         return _MISSING
     return _OK if enough else _WAIT
 

@@ -1,5 +1,5 @@
-"""Rates without stated shares, block by block: when a block closes, and what is found of worlds as
-people send them.
+"""Rates and means without stated shares, block by block: when a block closes, and what is found of
+worlds as people send them.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.experiments.evidence.rates_in_blocks import RUN_MS, take_units
+from agents.experiments.evidence.blocks import (
+    RUN_MS,
+    difference_in_blocks,
+    error_of_means,
+    take_units,
+)
 from agents.flow.pipeline import fold
-from schemas.catalog import RESULTS
-from schemas.records import Decision, Order, Verdict
+from schemas.catalog import RESULTS, SPECS
+from schemas.records import (
+    Decision,
+    Direction,
+    ExperimentSpec,
+    MetricKind,
+    MetricSpec,
+    Order,
+    ResultKind,
+    Role,
+    Verdict,
+)
 from state.pairs.pair_blocks import CLOSED, WIDTH
-from tests.support.builders import CODEC, NOON, Sent, many, piece, result, tables
+from tests.support.builders import CODEC, NOON, Sent, many, piece, result, spec, tables
+from tests.support.builders import sent as as_sent
 
+LATENCY = MetricSpec("latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=1e6)
 Arrival = tuple[bool, int, int]  # of the treatment, units, ms since the one before
 
 
@@ -25,7 +42,7 @@ def closings(arrivals: list[Arrival], hits: list[int]) -> list[float]:
     rows, told, now = np.zeros((1, WIDTH)), [], float(NOON)
     for (of_treatment, units, waited), own in zip(arrivals, hits, strict=True):
         now += waited
-        take_units(rows, 0, of_treatment, (float(units), float(min(own, units))), now)
+        take_units(rows, 0, of_treatment, (float(units), float(min(own, units))), now, True)
         told.append(float(rows[0, CLOSED]))
     return told
 
@@ -72,8 +89,11 @@ def test_later_blocks_have_more_units_of_each_arm() -> None:
     assert set(between[-20:].tolist()) == {16}
 
 
-def played(records: list[Sent]) -> list[Decision]:
-    effects = fold(piece(RESULTS, records), tables(), CODEC)
+def played(records: list[Sent], *specs: ExperimentSpec) -> list[Decision]:
+    state = tables()
+    if specs:
+        fold(piece(SPECS, as_sent(specs)), state, CODEC)
+    effects = fold(piece(RESULTS, records), state, CODEC)
     assert effects.applied == len(records), effects.refused[:1]
     return [one.record for one in effects.outputs if isinstance(one.record, Decision)]
 
@@ -133,6 +153,60 @@ def test_a_treatment_that_takes_all_traffic_at_once_and_fails_is_rolled_back() -
     (found,) = played(sent(treated, hits))
     assert found.order == Order.ROLLBACK
     assert treated[: found.evidence[0].last_offset + 1].sum() <= 70
+
+
+def differences(seed: int, phi: float) -> tuple[np.ndarray, np.ndarray]:
+    """(differences, weights) of 400 blocks of means, which follow each other by phi."""
+    rng = np.random.default_rng(seed)
+    noise, values = rng.standard_normal(400), np.zeros(400)
+    for at in range(400):
+        values[at] = phi * values[at - 1] * (at > 0) + noise[at]
+    return 3.0 + values, rng.integers(8, 40, 400).astype(float)
+
+
+@pytest.mark.parametrize(("seed", "phi"), [(1, 0.0), (2, 0.0), (3, 0.8)])
+def test_the_error_of_a_mean_is_that_of_its_blocks(seed: int, phi: float) -> None:
+    apart, sizes = differences(seed, phi)
+    state = tables()
+    records = [
+        result(2 * at + arm, variant=("control", "b")[arm], metric="latency", count=int(size),
+               sum=arm * size * difference, sum_squares=1e6, kind=ResultKind.OBSERVATION)
+        for at, (difference, size) in enumerate(zip(apart.tolist(), sizes.tolist(), strict=True))
+        for arm in (0, 1)
+    ]  # fmt: skip
+    fold(piece(SPECS, as_sent([spec(metrics=(LATENCY,), share_steps=())])), state, CODEC)
+    assert fold(piece(RESULTS, as_sent(records)), state, CODEC).applied == len(records)
+    rows, pairs = state.experiments.arms.records, state.experiments.pairs
+    pair = int(np.flatnonzero(rows["block_slot"])[0])
+    closed = int(pairs.blocks[rows["block_slot"][pair], CLOSED])
+    assert closed >= 399
+    weights = sizes[:closed] / 2.0
+    mean = np.average(apart[:closed], weights=weights)
+    spread = (weights * (apart[:closed] - mean)) ** 2
+    error = np.sqrt(spread.sum() * closed / (closed - 1)) / weights.sum()
+    found = error_of_means(rows, pairs.blocks, pair)
+    assert difference_in_blocks(rows, pairs.blocks, pair)[0] == pytest.approx(mean)
+    if phi == 0.0:
+        assert found == pytest.approx(error)
+    else:
+        assert 2.0 * error < found < 5.0 * error, "of 0.8 it is 3 at least"
+
+
+def test_a_season_under_a_ramp_by_hand_is_no_effect_and_an_effect_is_still_found() -> None:
+    """Latency goes up and down by 30 % in a day; the ramp takes 18 hours of it."""
+    found = {1.0: 0, 1.15: 0}
+    for factor in found:
+        for seed in range(10):
+            rng = np.random.default_rng(seed)
+            share, n = np.repeat([0.05, 0.25, 0.5], 4_000), 12_000
+            treated = rng.random(n) < share
+            base = 100.0 * (1.0 + 0.3 * np.sin(1.5 * np.pi * np.arange(n) / n))
+            values = base * rng.lognormal(0.0, 0.5, n) * np.where(treated, factor, 1.0)
+            records = sent(treated, values, "latency")
+            decided = played(records, spec(metrics=(LATENCY,), share_steps=()))
+            found[factor] += any(one.verdict == Verdict.HARM for one in decided)
+    assert found[1.0] <= 1
+    assert found[1.15] == 10
 
 
 def test_sums_of_a_minute_tell_of_an_outage_at_once() -> None:

@@ -1,12 +1,14 @@
-"""A pair whose rates are compared block by block: what closes a block, and what all closed ones say
-of effect, evidence and interval.
+"""Pairs that are compared block by block: what closes a block, and what all closed ones say of
+effect, evidence and interval.
 
 Where nobody states which part of the traffic an arm has, it may be any, and another at each moment:
 totals would compare one time of day with another (Simpson's paradox), within a block both arms met
-the same time.
+the same time. Rates are judged by the odds ratio of each block, means by the blocks' differences,
+whose own spread tells how far they may be relied on, whatever the values within a block have in
+common.
 """
 
-from math import log, nan, sqrt
+from math import inf, log, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +22,41 @@ from agents.statistics.odds_ratio import (
     rates_at,
 )
 from agents.statistics.scalars import log_added
-from schemas.compiled import compiled
+from schemas.compiled import compiled, read_only
 from state.arms_table import ArmRows
 from state.pairs.pair_blocks import (
     CLOSED,
-    CONTROL_HITS,
+    CONTROL_SUM,
     CONTROL_UNITS,
+    CROSS,
     DIFFERENCE,
     FEWER,
+    GROUP_WIDTH,
+    GROUPS,
+    GROUPS_CLOSED,
     LAST,
     MORE,
     NO_BLOCKS,
+    OPEN_DIFFERENCE,
+    OPEN_WEIGHT,
     RATE,
     RUN_SINCE,
-    TREATMENT_HITS,
+    SQUARES,
+    TREATMENT_SUM,
     TREATMENT_UNITS,
     VARIANCE,
     WEIGHT,
+    WEIGHT_SQUARES,
 )
 
 Floats = NDArray[np.float64]
 
+# Of means; with fewer, of which arms that send in long runs have few, totals are compared.
+MANY = 50.0
+FEWEST_GROUPS = 6.0  # of blocks, from which their spread is looked at
+_GROUPS = read_only(np.array(GROUPS, np.float64))
+NOTICED = 2.0  # standard errors of a variance of groups beyond that of single blocks
+BOUND = 1.645
 # Units of either arm that close a block: one at first, so that an outage shows at once; more later,
 # because within a block of n units one part in n of what they tell is lost.
 LEAST, MOST = 1.0, 8.0
@@ -51,49 +67,73 @@ _NONE, _CONTROL, _TREATMENT = 0.0, 1.0, 2.0  # LAST
 
 
 @compiled
-def is_in_blocks(rows: ArmRows, pair: int) -> bool:
+def has_blocks(rows: ArmRows, pair: int) -> bool:
     """Whether a pair is compared block by block."""
-    return rows[pair].method == Method.BLOCKS and rows[pair].block_slot != NO_BLOCKS
+    return rows[pair].block_slot != NO_BLOCKS
 
 
 @compiled
-def is_by_totals(rows: ArmRows, pair: int) -> bool:
+def are_rates_in_blocks(rows: ArmRows, pair: int) -> bool:
+    """Whether a pair's rates are compared block by block."""
+    return rows[pair].method == Method.RATES_IN_BLOCKS and has_blocks(rows, pair)
+
+
+@compiled
+def are_rates_by_totals(rows: ArmRows, pair: int) -> bool:
     """Whether a pair's rates are compared by the totals of either arm."""
     method = rows[pair].method
-    return method == Method.RATES or (method == Method.BLOCKS and not is_in_blocks(rows, pair))
+    blockless = method == Method.RATES_IN_BLOCKS and not has_blocks(rows, pair)
+    return blockless or method == Method.RATES
+
+
+@compiled
+def is_of_means(rows: ArmRows, pair: int) -> bool:
+    """Whether a pair's means are compared, by totals or block by block."""
+    return rows[pair].method == Method.MEANS or rows[pair].method == Method.MEANS_IN_BLOCKS
+
+
+@compiled
+def are_means_in_blocks(rows: ArmRows, pair: int) -> bool:
+    """Whether a pair's means are compared block by block."""
+    return rows[pair].method == Method.MEANS_IN_BLOCKS and has_blocks(rows, pair)
 
 
 @compiled
 def take_units(
-    blocks: Floats, slot: int, of_treatment: bool, brought: tuple[float, float], now: float
+    blocks: Floats,
+    slot: int,
+    of_treatment: bool,
+    brought: tuple[float, float],
+    now: float,
+    is_rate: bool,
 ) -> None:
-    """Takes in what a record brought to an arm of a pair: units, and hits among them; now: by the
-    log's clock, ms.
+    """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of a
+    rate; now: by the log's clock, ms.
 
-    When a block closes depends on the order of the arms and on time, never on hits. It closes
+    When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
     arms that send many records at a time all are compared; after a record of many units, for such
     come rarely; and where one arm goes on and on, once it has as many units as the other had, or
     after a minute.
     """
-    units, hits = brought
+    units, total = brought
     arm = _TREATMENT if of_treatment else _CONTROL
     least = min(MOST, LEAST + blocks[slot, CLOSED] // BLOCKS_A_UNIT)
     if blocks[slot, LAST] != arm:
         if _fewest(blocks, slot) >= least:
-            _close(blocks, slot)
+            _close(blocks, slot, is_rate)
         blocks[slot, LAST], blocks[slot, RUN_SINCE] = arm, now
     own, other = TREATMENT_UNITS, CONTROL_UNITS
     if not of_treatment:
         own, other = other, own
     blocks[slot, own] += units
-    blocks[slot, TREATMENT_HITS if of_treatment else CONTROL_HITS] += hits
+    blocks[slot, TREATMENT_SUM if of_treatment else CONTROL_SUM] += total
     fewest = _fewest(blocks, slot)
     goes_on = fewest >= FULL and (
         blocks[slot, own] >= blocks[slot, other] or now - blocks[slot, RUN_SINCE] >= RUN_MS
     )
     if goes_on or (units > 1.0 and fewest >= least):
-        _close(blocks, slot)
+        _close(blocks, slot, is_rate)
 
 
 @compiled
@@ -102,22 +142,53 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def _close(blocks: Floats, slot: int) -> None:
-    n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_HITS]
-    m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_HITS]
+def _close(blocks: Floats, slot: int, is_rate: bool) -> None:
+    n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
+    weight = n * m / (n + m)
+    difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)
+    blocks[slot, CLOSED] += 1.0
+    blocks[slot, WEIGHT] += weight
+    blocks[slot, DIFFERENCE] += difference
+    if is_rate:
+        _add_rates(blocks, slot, weight)
+    else:
+        _add_difference(blocks, slot, difference, weight)
+    blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
+    blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
+
+
+@compiled
+def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
+    n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
+    m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
     add_block(blocks, slot, n, x, m, y)
     blocks[slot, MORE] = log_mean(blocks, slot, True)
     blocks[slot, FEWER] = log_mean(blocks, slot, False)
-    units = n + m
-    weight, rate = n * m / units, (x + y) / units
-    blocks[slot, WEIGHT] += weight
-    blocks[slot, DIFFERENCE] += weight * (x / n - y / m)
+    units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
     blocks[slot, VARIANCE] += weight * rate * (1.0 - rate) * units / (units - 1.0)
-    blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_HITS] = 0.0, 0.0
-    blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_HITS] = 0.0, 0.0
-    blocks[slot, CLOSED] += 1.0
+
+
+@compiled
+def _add_difference(blocks: Floats, slot: int, difference: float, weight: float) -> None:
+    for number in range(len(_GROUPS)):
+        first = GROUP_WIDTH * number
+        blocks[slot, first + OPEN_DIFFERENCE] += difference
+        blocks[slot, first + OPEN_WEIGHT] += weight
+        if blocks[slot, CLOSED] % _GROUPS[number] == 0.0:
+            _close_group(blocks, slot, first)
+
+
+@compiled
+def _close_group(blocks: Floats, slot: int, first: int) -> None:
+    difference = blocks[slot, first + OPEN_DIFFERENCE]
+    weight = blocks[slot, first + OPEN_WEIGHT]
+    blocks[slot, first + SQUARES] += difference * difference
+    blocks[slot, first + CROSS] += difference * weight
+    blocks[slot, first + WEIGHT_SQUARES] += weight * weight
+    blocks[slot, first + OPEN_DIFFERENCE], blocks[slot, first + OPEN_WEIGHT] = 0.0, 0.0
+    blocks[slot, first + GROUPS_CLOSED] += 1.0
 
 
 @compiled
@@ -131,13 +202,53 @@ def evidence_in_blocks(rows: ArmRows, blocks: Floats, pair: int) -> tuple[float,
 @compiled
 def difference_in_blocks(rows: ArmRows, blocks: Floats, pair: int) -> tuple[float, float]:
     """The mean of the blocks' differences, treatment minus control, in Mantel and Haenszel's
-    weights, and its standard error were there no effect; NaN where no block is closed.
+    weights, and the standard error of a difference of rates were there no effect; NaN where no
+    block is closed.
     """
     slot = rows[pair].block_slot
     weight = blocks[slot, WEIGHT]
     if weight == 0.0:
         return nan, nan
     return float(blocks[slot, DIFFERENCE] / weight), sqrt(blocks[slot, VARIANCE]) / weight
+
+
+@compiled
+def has_many_blocks(rows: ArmRows, blocks: Floats, pair: int) -> bool:
+    """Whether so many blocks of a pair are closed that their spread tells of the mean."""
+    return bool(blocks[rows[pair].block_slot, CLOSED] >= MANY)
+
+
+@compiled
+def error_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
+    """The standard error of a mean difference of many blocks, by their own spread around it.
+
+    Where blocks resemble those before them, as of hosts that go up and down slowly, groups of them
+    spread more than single ones would have them do. If that is noticed, it is by the groups' upper
+    bound (batch means; Schmeiser, "Batch size effects in the analysis of simulation output",
+    Operations Research 1982), and infinite until there are enough of the larger groups.
+    """
+    slot = rows[pair].block_slot
+    mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
+    most = single = _variance_of_sum(blocks, slot, 0, mean)
+    for number in range(1, len(_GROUPS)):
+        closed = blocks[slot, GROUP_WIDTH * number + GROUPS_CLOSED]
+        if closed < FEWEST_GROUPS:
+            return inf if most > single else sqrt(single) / float(blocks[slot, WEIGHT])
+        grouped, part = _variance_of_sum(blocks, slot, number, mean), sqrt(2.0 / closed)
+        if grouped > single * (1.0 + NOTICED * part):
+            most = max(most, grouped * (1.0 + BOUND * part))
+    return sqrt(most) / float(blocks[slot, WEIGHT])
+
+
+@compiled
+def _variance_of_sum(blocks: Floats, slot: int, number: int, mean: float) -> float:
+    """The variance of the sum of all blocks' differences around this mean, by groups of a size."""
+    first = GROUP_WIDTH * number
+    spread = blocks[slot, first + SQUARES] - 2.0 * mean * blocks[slot, first + CROSS]
+    spread += mean * mean * blocks[slot, first + WEIGHT_SQUARES]
+    closed = blocks[slot, first + GROUPS_CLOSED]
+    all_of_them = blocks[slot, CLOSED] / (closed * _GROUPS[number])
+    return float(max(spread, 0.0) * closed / (closed - 1.0) * all_of_them)
 
 
 @compiled
