@@ -66,6 +66,7 @@ class DerivedColumns:
     control: Ints
     treatment: Ints
     method: NDArray[np.int8]
+    totals_method: NDArray[np.int8]
     tally: NDArray[np.int8]
     sign: NDArray[np.int8]
     share: Floats
@@ -136,6 +137,7 @@ class ArmCells(Protocol):
     control: int
     treatment: int
     method: int
+    totals_method: int
     tally: int
     sign: int
     share: float

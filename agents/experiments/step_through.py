@@ -318,7 +318,7 @@ def _count_units(arm: ArmCells, unnamed: bool, repeated: bool, crossed: bool, of
 @inlined
 def _look(batch: Batch, memory: Memory, found: RecordInHand, at: int) -> int:
     """Looks at the evidence of each pair that a record belongs to."""
-    rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.now[at])
+    rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.appended[at])
     arm, proved = rows[row], 0
     if arm.control >= 0:
         proved = _look_at(rows, memory.pairs, row, found, moment)
@@ -337,13 +337,15 @@ def _look_at(
     rows: ArmRows, pairs: Pairs, pair: int, found: RecordInHand, moment: tuple[int, int]
 ) -> int:
     """Looks at a pair after a record of its treatment, or of its control; moment: its offset, and
-    the time by the log's clock, ms.
+    when it was appended, ms: what else was folded before makes no difference.
     """
-    slot, (offset, now) = rows[pair].block_slot, moment
+    slot, (offset, appended) = rows[pair].block_slot, moment
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
         tested = found.tested[UNITS], found.tested[TOTAL]
         of_treatment = found.rows[WHOLE] == pair
-        take_units(pairs.blocks, slot, of_treatment, tested, float(now), is_rate(rows[pair]))
+        other = rows[rows[pair].control] if of_treatment else rows[pair]
+        clock = float(appended), float(other.last_at)
+        take_units(pairs.blocks, slot, of_treatment, tested, clock, is_rate(rows[pair]))
     return look(rows, pairs, pair, found.added[0], offset)
 
 

@@ -19,7 +19,7 @@ from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.drift import watched_anew as watched
-from agents.experiments.oversight import periodic_checks
+from agents.experiments.oversight import open_blocks, periodic_checks
 from agents.experiments.verdicts import reopening as judged
 from agents.failures import followups
 from agents.failures.analysis.analyse import analyse
@@ -91,6 +91,15 @@ def again(place: Provenance, state: PartitionState) -> list[Output]:
             alert_metrics.UNSERVED, experiment.subject, count, place, state.alerts
         )
     return outputs
+
+
+def closed(place: Provenance, state: PartitionState) -> list[Output]:
+    """Returns what is proved by blocks that nothing closed but the clock."""
+    return [
+        output
+        for finding, appended in open_blocks.close_waiting(place, state.experiments)
+        for output in act(finding, place, appended, place.now, state)
+    ]
 
 
 def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables) -> list[Output]:

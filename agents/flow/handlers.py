@@ -77,6 +77,7 @@ def specified(spec: ExperimentSpec, place: Provenance, tables: ExperimentTables)
 def ticked(_tick: Tick, place: Provenance, state: PartitionState) -> list[Output]:
     outputs = [
         *command_effects.tick(place, state),
+        *findings.closed(place, state),
         *findings.again(place, state),
         *findings.missed(place, state.experiments, state.alerts),
     ]

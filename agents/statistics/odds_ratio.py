@@ -30,11 +30,11 @@ from state.pairs.pair_blocks import ALTERNATIVES
 Floats = NDArray[np.float64]
 
 # Log odds ratios on either side of 0, from 1.25 % to six hundredfold, and what each weighs in the
-# mean: most those of ordinary effects, for a large one is proved by little more data than without
-# the rest. An effect of less than half the smallest one is never proved.
+# mean: a harm of twice or four times must be found soon, an effect of a few per cent at all. One of
+# less than half the smallest is never proved.
 SIDE = ALTERNATIVES // 2
 _STEPS = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-_PARTS = (0.4, 0.7, 1.2, 1.0, 0.8, 0.3, 0.15, 0.1, 0.1, 0.1)
+_PARTS = (0.2, 0.4, 0.9, 0.9, 0.9, 0.9, 1.0, 0.8, 0.2, 0.2)
 LOG_ODDS = read_only(np.array([*_STEPS, *(-step for step in _STEPS)]))
 _RATIOS = read_only(np.array([exp(step) for step in (*_STEPS, *(-step for step in _STEPS))]))
 _LOG_WEIGHTS = read_only(np.array([log(part / sum(_PARTS)) for part in _PARTS]))

@@ -177,6 +177,7 @@ class Decided:
     moved: bool = False
     # why a person is asked before it is ordered again, whatever the policy; empty: nobody need be
     asks: str = ""
+    served: bool = False  # its command is COMPLETED for real
 
 
 @dataclass(frozen=True, slots=True)

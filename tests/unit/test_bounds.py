@@ -41,6 +41,7 @@ BOUNDS = {
     "agents/drift/thinning_and_limits.py "
     "THIN_MAX": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
     "agents/flow/row_removal.py LEAVE_MAX": "EXACT: the others leave at the next ticks",
+    "agents/experiments/oversight/open_blocks.py CLOSED_MAX": "EXACT: the others at the next tick",
     "agents/experiments/removal.py LOOKED_AT_MAX": "EXACT: the others leave at the next ticks",
     "agents/experiments/removal.py ROWS_MAX": "EXACT: the others leave at the next ticks",
     "agents/learning/fold_recommendations.py MEMBERS_MAX": "REFUSED: RUN_FULL",

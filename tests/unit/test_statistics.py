@@ -13,7 +13,7 @@ from bench.statistics import CASES, RESULT, kept_in, table
 RUNS = {  # how much of each case; the whole takes some ten seconds
     "binary A/A, p 0.10, 50/50": 0.02,
     "5 % canary A/A, conversion 1 %": 0.05,
-    "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9": 0.04,
+    "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9": 0.2,
     "errors 1 -> 2 %, 50/50": 0.1,
     "errors 1 -> 5 %, 50/50": 0.2,
     "conversion 20 -> 15 %, 50/50": 0.05,
@@ -21,7 +21,7 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "sample ratio 50/50 as planned": 0.05,
     "ramp 1 to 50 %, base rate triples, conversions delayed, A/A": 0.02,
     "ramp 1 to 50 %, base rate triples, conversions delayed, 40 % lost": 0.05,
-    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.1,
+    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.25,
     "ramp by hand that nobody stated, base rate triples, 40 % lost": 0.05,
     "ramp by hand that nobody stated, latency with a daily season, A/A": 0.1,
     "ramp by hand that nobody stated, latency with a daily season, +10 %": 0.05,

@@ -16,7 +16,7 @@ from agents.experiments.plan.frozen_plan import hastened, started, with_metric
 from agents.experiments.plan.terms import NEVER, Method, frozen_of, may_command, plan_of
 from agents.experiments.totals.burn_in import units_learned
 from schemas.records import ExperimentRow, Pair
-from state.arms_table import ARM_NAMES, NULLABLE, STATES
+from state.arms_table import NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.pairs.pair_blocks import (
     CONTROL_SUM,
@@ -27,7 +27,6 @@ from state.pairs.pair_blocks import (
 )
 from state.pairs.ramp_table import NO_SLOT
 from state.partition.experiment_tables import ExperimentTables
-from state.storage.name_codes import NO_NAME
 from state.storage.table import row_key
 
 Flags = NDArray[np.bool_]
@@ -84,7 +83,7 @@ def rebuild(tables: ExperimentTables) -> None:
     arms, every = tables.arms, np.arange(len(tables.arms))
     known = every[arms.block_slot[every] != NO_BLOCKS]
     arms.block_slot[known] = arms.blocks.keep(arms.block_slot[known])
-    _open_blocks(tables, every, of_older_release=True)
+    _open_blocks(tables, every)
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -131,6 +130,8 @@ def relevel(tables: ExperimentTables, experiment: ExperimentRow) -> None:
             arms[column][row] = value
     for column in ("harm_level", "gain_level"):
         arms[column][segments] = NEVER
+    totals = np.array([*segments, *(row for row in wholes if arms.snapshots[row])], np.int64)
+    arms.method[totals] = arms.totals_method[totals]
     arms.touch(np.array([*wholes, *segments], np.int64))
     tables.pending.discard(number)  # what a deployment asks for is worked out anew
     set_waiting(tables, number)
@@ -154,32 +155,19 @@ def link(tables: ExperimentTables, row: int, key: Key) -> None:
     _open_blocks(tables, np.array([row, *compared_with(tables, row)], np.int64))
 
 
-def _open_blocks(tables: ExperimentTables, rows: Ints, of_older_release: bool = False) -> None:
+def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
     """Begins the blocks of those of these rows that are pairs to be judged in blocks, and have none
-    yet. Snapshots tell no order of units, and parts of an arm are shown by their totals.
-
-    Of an older release, which had no blocks, all units are in the first one.
-    """
-    arms, keys = tables.arms, tables.arms.keys
-    in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
-    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
-    rows = rows[wanting & ~arms.snapshots[rows] & (arms.block_slot[rows] == NO_BLOCKS)]
-    segment, step = (keys.codes(ARM_NAMES.index(part))[rows] for part in ("segment", "step"))
-    rows = rows[(segment == NO_NAME) & (step == NO_NAME)]
-    if len(rows):
-        arms.block_slot[rows] = arms.blocks.open(len(rows))
-        bring_control(tables, rows)
-        if of_older_release:
-            _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
-
-
-def bring_control(tables: ExperimentTables, rows: Ints) -> None:
-    """Lets all units of control wait in the open blocks of these pairs, so that treatments are
-    compared with them even if none follow.
+    yet. The units of both arms so far are in the first one: those of an arm that came before the
+    other, and all of an older release, which had no blocks.
     """
     arms = tables.arms
-    rows = rows[arms.block_slot[rows] != NO_BLOCKS]
-    _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)
+    in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
+    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
+    rows = rows[wanting & (arms.block_slot[rows] == NO_BLOCKS)]
+    if len(rows):
+        arms.block_slot[rows] = arms.blocks.open(len(rows))
+        _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)
+        _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
 
 
 def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total: int) -> None:
@@ -225,6 +213,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "in_burn_in": not snapshots and values["in_burn_in"],
         "stepped": values["stepped"] and step is None,
         "snapshots": snapshots,
+        "method": values["method"] if whole and not snapshots else values["totals_method"],
         "waits": int(tables.arms.experiment_no[row]) in tables.pending,
         "supported": -1,
         "ramp_slot": NO_SLOT,

@@ -50,6 +50,8 @@ def relink(tables: ExperimentTables) -> None:
     whole = (codes[_SEGMENT] == NO_NAME) & (codes[_STEP] == NO_NAME)
     for column in ("harm_level", "gain_level"):
         arms[column][:n][~whole] = np.inf
+    by_totals = ~whole | arms.snapshots[:n]
+    arms.method[:n] = np.where(by_totals, arms.totals_method[:n], arms.method[:n])
     controls = np.array([keys.code(reading.experiment.control) for reading in readings])
     leads = controls[trials] == codes[_VARIANT]
     arms.leads[:n], arms.is_control[:n] = leads, leads & whole

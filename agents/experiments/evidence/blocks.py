@@ -36,7 +36,6 @@ from state.pairs.pair_blocks import (
     GROUPS_CLOSED,
     LAST,
     MORE,
-    NO_BLOCKS,
     OPEN_DIFFERENCE,
     OPEN_WEIGHT,
     RATE,
@@ -67,35 +66,9 @@ _NONE, _CONTROL, _TREATMENT = 0.0, 1.0, 2.0  # LAST
 
 
 @compiled
-def has_blocks(rows: ArmRows, pair: int) -> bool:
-    """Whether a pair is compared block by block."""
-    return rows[pair].block_slot != NO_BLOCKS
-
-
-@compiled
-def are_rates_in_blocks(rows: ArmRows, pair: int) -> bool:
-    """Whether a pair's rates are compared block by block."""
-    return rows[pair].method == Method.RATES_IN_BLOCKS and has_blocks(rows, pair)
-
-
-@compiled
-def are_rates_by_totals(rows: ArmRows, pair: int) -> bool:
-    """Whether a pair's rates are compared by the totals of either arm."""
-    method = rows[pair].method
-    blockless = method == Method.RATES_IN_BLOCKS and not has_blocks(rows, pair)
-    return blockless or method == Method.RATES
-
-
-@compiled
 def is_of_means(rows: ArmRows, pair: int) -> bool:
     """Whether a pair's means are compared, by totals or block by block."""
     return rows[pair].method == Method.MEANS or rows[pair].method == Method.MEANS_IN_BLOCKS
-
-
-@compiled
-def are_means_in_blocks(rows: ArmRows, pair: int) -> bool:
-    """Whether a pair's means are compared block by block."""
-    return rows[pair].method == Method.MEANS_IN_BLOCKS and has_blocks(rows, pair)
 
 
 @compiled
@@ -104,24 +77,25 @@ def take_units(
     slot: int,
     of_treatment: bool,
     brought: tuple[float, float],
-    now: float,
+    moment: tuple[float, float],
     is_rate: bool,
 ) -> None:
-    """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of a
-    rate; now: by the log's clock, ms.
+    """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
+    a rate. moment: when it was appended, and when the other arm's last record was, ms.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
     arms that send many records at a time all are compared; after a record of many units, for such
-    come rarely; and where one arm goes on and on, once it has as many units as the other had, or
-    after a minute.
+    come rarely, if the other arm sent within a minute; and where one arm goes on and on, once it
+    has as many units as the other had, or after a minute.
     """
     units, total = brought
+    now, other_at = moment
     arm = _TREATMENT if of_treatment else _CONTROL
     least = min(MOST, LEAST + blocks[slot, CLOSED] // BLOCKS_A_UNIT)
     if blocks[slot, LAST] != arm:
         if _fewest(blocks, slot) >= least:
-            _close(blocks, slot, is_rate)
+            close_block(blocks, slot, is_rate)
         blocks[slot, LAST], blocks[slot, RUN_SINCE] = arm, now
     own, other = TREATMENT_UNITS, CONTROL_UNITS
     if not of_treatment:
@@ -132,8 +106,9 @@ def take_units(
     goes_on = fewest >= FULL and (
         blocks[slot, own] >= blocks[slot, other] or now - blocks[slot, RUN_SINCE] >= RUN_MS
     )
-    if goes_on or (units > 1.0 and fewest >= least):
-        _close(blocks, slot, is_rate)
+    sums = units > 1.0 and now - other_at < RUN_MS and fewest >= least
+    if goes_on or sums:
+        close_block(blocks, slot, is_rate)
 
 
 @compiled
@@ -142,7 +117,8 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def _close(blocks: Floats, slot: int, is_rate: bool) -> None:
+def close_block(blocks: Floats, slot: int, is_rate: bool) -> None:
+    """Closes a block that has units of both arms; of means, or of rates."""
     n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
     weight = n * m / (n + m)
     difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)

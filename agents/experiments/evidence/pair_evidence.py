@@ -7,8 +7,6 @@ each event, the decision and the row that people read, so they cannot disagree.
 from math import inf, log
 
 from agents.experiments.evidence.blocks import (
-    are_rates_by_totals,
-    are_rates_in_blocks,
     evidence_in_blocks,
     is_of_means,
 )
@@ -64,7 +62,7 @@ def evidence_reaching(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, fl
     nothing where there is not enough. Of a pair in blocks there is enough for harm at once.
     """
     if not has_enough(rows, pair):
-        if not are_rates_in_blocks(rows, pair):
+        if rows[pair].method != Method.RATES_IN_BLOCKS:
             return NO_EVIDENCE, NO_EVIDENCE, False
         # Exact from the first unit on, so that nothing need delay a proof of harm.
         harm, _ = evidence_in_blocks(rows, pairs.blocks, pair)
@@ -106,7 +104,7 @@ def choose_outcome(rows: ArmRows, pair: int) -> tuple[bool, bool]:
     """
     treatment, control = rows[pair], rows[rows[pair].control]
     units = control.count + treatment.count
-    open_ = treatment.base_offset < 0 and treatment.method == Method.COUNTS
+    open_ = treatment.base_offset < 0 and treatment.totals_method == Method.COUNTS
     if not open_ or units < CHOSEN_AT or min(control.count, treatment.count) == 0:
         return False, False
     several = treatment.tally == Tally.COUNT
@@ -129,9 +127,9 @@ def _evidence(
         return _of_counts(rows, pairs, pair, least_harm, least_gain)
     if is_of_means(rows, pair):
         return _of_means(rows, pairs, pair, least_harm, least_gain)
-    if are_rates_in_blocks(rows, pair):
+    if rows[pair].method == Method.RATES_IN_BLOCKS:
         return evidence_in_blocks(rows, pairs.blocks, pair)
-    if are_rates_by_totals(rows, pair):
+    if rows[pair].method == Method.RATES:
         return _of_rates(rows, pairs, pair, least_harm, least_gain)
     if method == Method.SPLIT:
         return _of_split(rows, pairs, pair, least_harm), NO_EVIDENCE

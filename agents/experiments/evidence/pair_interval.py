@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.experiments.evidence.blocks import (
-    are_rates_by_totals,
-    are_rates_in_blocks,
     ends_in_blocks,
     has_mixed_blocks,
     is_of_means,
@@ -65,13 +63,13 @@ def interval_given(
         low, high = _interval_of_ramp(rows, pairs, pair, alpha)
     elif counted:
         low, high = _interval_of_counts(rows, pairs, pair, alpha, harm, gain)
-    elif are_rates_in_blocks(rows, pair):
+    elif rows[pair].method == Method.RATES_IN_BLOCKS:
         low, high = _interval_in_blocks(rows, pairs, pair, alpha)
-    elif are_rates_by_totals(rows, pair) and not rows[pair].ramped:
+    elif rows[pair].method == Method.RATES and not rows[pair].ramped:
         low, high = _interval_of_rates(rows, pairs, pair, alpha)
     else:
         low, high = _interval_of_mean(rows, pairs, pair, alpha)
-    if (counted or are_rates_in_blocks(rows, pair)) and not isnan(low):
+    if (counted or rows[pair].method == Method.RATES_IN_BLOCKS) and not isnan(low):
         # A count test takes the planned share for the units' own, and odds ratios are turned into
         # differences at one rate, so what was observed may lie a little outside what is left.
         low, high = less_known(low, effect), greater_known(high, effect)

@@ -12,7 +12,6 @@ from math import inf, isnan, log, nan
 import numpy as np
 
 from agents.experiments.evidence.blocks import (
-    are_rates_in_blocks,
     difference_in_blocks,
     has_mixed_blocks,
     worst_in_blocks,
@@ -51,7 +50,11 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
     Of counted events that control has none of, it may be what the units themselves leave.
     """
     none = rows[rows[pair].control].hits == 0
-    if are_rates_in_blocks(rows, pair) and has_mixed_blocks(rows, pairs.blocks, pair) and not none:
+    if (
+        rows[pair].method == Method.RATES_IN_BLOCKS
+        and has_mixed_blocks(rows, pairs.blocks, pair)
+        and not none
+    ):
         return _bound_in_blocks(rows, pairs, pair)
     effect, low, high = interval_of(rows, pairs, pair, 1.0)
     up, counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
@@ -67,13 +70,19 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
 
 @compiled
 def _bound_in_blocks(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
-    """The margin is one of the ratio of the rates: both are taken at the same odds ratio."""
+    """The margin is one of the ratio of the rates: both are taken at the same odds ratio, and told
+    as if control's were the one that was observed.
+    """
     effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
     treatment, control = worst_in_blocks(rows, pairs.blocks, pair, -log(rows[pair].alpha))
-    allowed = greater_known(rows[pair].margin * control, rows[pair].absolute_margin)
+    looks, worst = effect, treatment - control
     if rows[pair].sign > 0:
-        return control - treatment, -effect, allowed
-    return treatment - control, effect, allowed
+        looks, worst = -effect, control - treatment
+    allowed, absolute = rows[pair].margin * control, rows[pair].absolute_margin
+    if absolute > allowed:
+        return worst, looks, absolute
+    observed = mean(sample_of(rows, rows[pair].control))
+    return worst * observed / control, looks, rows[pair].margin * observed
 
 
 @compiled

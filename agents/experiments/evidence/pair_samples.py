@@ -7,8 +7,6 @@ A pair is a treatment's row; it names its control's.
 from math import isfinite, sqrt
 
 from agents.experiments.evidence.blocks import (
-    are_means_in_blocks,
-    are_rates_in_blocks,
     difference_in_blocks,
     error_of_means,
     has_many_blocks,
@@ -100,11 +98,11 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
     inflation = rows[pair].inflation
     if rows[pair].ramped:
         effect, se = difference_of_ramp(rows, pairs.ramps, pair)
-    elif are_rates_in_blocks(rows, pair):
+    elif rows[pair].method == Method.RATES_IN_BLOCKS:
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
-    if are_means_in_blocks(rows, pair) and has_many_blocks(rows, pairs.blocks, pair):
+    if rows[pair].method == Method.MEANS_IN_BLOCKS and has_many_blocks(rows, pairs.blocks, pair):
         # Whichever is more: values of a heavy tail are missing in the small arm's blocks at first.
         effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
         se = greater(se, error_of_means(rows, pairs.blocks, pair) / sqrt(inflation))

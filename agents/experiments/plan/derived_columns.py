@@ -14,6 +14,7 @@ from agents.experiments.plan.terms import (
     judged_before,
     learns,
     levels,
+    method_by_totals,
     method_of,
     moved,
     ramped,
@@ -21,7 +22,14 @@ from agents.experiments.plan.terms import (
     tally_of,
 )
 from agents.statistics.multinomial import prior_masses
-from schemas.records import Direction, ExperimentRow, ExperimentStatus, MetricSpec, Pair
+from schemas.records import (
+    Direction,
+    ExperimentRow,
+    ExperimentStatus,
+    MetricSpec,
+    Order,
+    Pair,
+)
 
 OF_EXPERIMENT = ("alpha", "min_count", "stepped", "ends_at", "started_offset")
 OF_METRIC = (
@@ -36,6 +44,7 @@ OF_METRIC = (
 )
 OF_ARM = (
     "method",
+    "totals_method",
     "share",
     "harm_level",
     "gain_level",
@@ -56,6 +65,12 @@ class Reading:
         self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
         self._settled = {done.variant for done in experiment.decided if not done.open}
         self._deployed, self._moved = deployed(experiment), moved(experiment)
+        # Since then control, which may have few units or none, sent at other times of day.
+        self._served = {
+            done.variant
+            for done in experiment.decided
+            if done.served and done.order == Order.DEPLOY
+        }
         self._ramped = ramped(experiment)
         self._over = experiment.status in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED)
         self._of_variant: dict[
@@ -85,7 +100,7 @@ class Reading:
 
     def of_arm(
         self, metric: str, variant: str, step: str | None
-    ) -> tuple[Method, float, float, float, bool, float, float]:
+    ) -> tuple[Method, Method, float, float, float, bool, float, float]:
         """OF_ARM; the levels are those of the arm as a whole, and parts of it have none.
 
         Where a command may have moved the traffic of a treatment no stated share holds, and it is
@@ -104,13 +119,17 @@ class Reading:
         trusted = (
             self.experiment.follows_rollout or variant not in self._moved or metric == EXPOSURE
         )
-        method = method_of(spec, stated, trusted) if treatment else Method.NONE
+        method, by_totals = Method.NONE, Method.NONE
+        if treatment:
+            method = by_totals = method_by_totals(spec, stated and trusted)
+            if variant not in self._served:
+                method = method_of(spec, stated, trusted, self._ramped)
         share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
-            counted = method if 0.0 < share < 1.0 else Method.NONE
-            return counted, share, NEVER, NEVER, False, *_priors(share)
+            counted = by_totals if 0.0 < share < 1.0 else Method.NONE
+            return counted, counted, share, NEVER, NEVER, False, *_priors(share)
         levels_of_both = self._levels(metric, variant, spec, method)
-        return method, share, *levels_of_both, self._ramped and trusted, *_priors(share)
+        return method, by_totals, share, *levels_of_both, self._ramped and trusted, *_priors(share)
 
     def _levels(
         self, metric: str, variant: str, spec: MetricSpec, method: Method

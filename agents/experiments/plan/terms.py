@@ -33,34 +33,22 @@ class Method(IntEnum):
     COUNTS = 1
     MEANS = 2
     SPLIT = 3
-    RATES = 4  # of units that hit or do not, by their totals: the shares that were stated moved
-    # Block by block, for nobody stated shares; by totals where a row has no blocks.
+    RATES = 4  # of units that hit or do not, by their totals
     RATES_IN_BLOCKS = 5
     MEANS_IN_BLOCKS = 6
 
 
-# By Method.
-_EVIDENCE_KINDS = (
+# By Method. Of rates by their totals an exact test's e-value and a confidence sequence's p-value
+# are both asked, each at its part of the level, and the larger of the two is no e-value.
+EVIDENCE_KINDS = (
     EvidenceKind.UNKNOWN,
     EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
     EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
-    EvidenceKind.P_VALUE,
+    EvidenceKind.E_VALUE,
     EvidenceKind.P_VALUE,
 )
-
-
-def evidence_kind(method: Method, in_blocks: bool) -> EvidenceKind:
-    """What the evidence of a pair is the logarithm of.
-
-    Of rates that are compared by their totals the exact test's e-value and the confidence
-    sequence's p-value are both asked, each at its part of the level, and the larger of the two is
-    no e-value.
-    """
-    if in_blocks and method == Method.RATES_IN_BLOCKS:
-        return EvidenceKind.E_VALUE
-    return _EVIDENCE_KINDS[method]
 
 
 class Tally(IntEnum):
@@ -84,18 +72,29 @@ def frozen_of(experiment: ExperimentRow, metric: str) -> Frozen | None:
     return next((frozen for frozen in experiment.frozen if frozen.metric == metric), None)
 
 
-def method_of(spec: MetricSpec, stated: bool, trusted: bool) -> Method:
-    """Of a treatment; stated: whether its share of the traffic is; trusted: whether it still
-    holds.
+def method_of(spec: MetricSpec, stated: bool, trusted: bool, ramp: bool) -> Method:
+    """Of a treatment as a whole, whose units come one after the other.
+
+    stated: whether its share of the traffic is; trusted: whether it still holds; ramp: whether
+    there are several, each for its time.
     """
-    counted = stated and trusted
-    if spec.name == EXPOSURE:
-        return Method.SPLIT if counted else Method.NONE
-    if counted and spec.kind != MetricKind.MEAN:
-        return Method.COUNTS
+    if spec.name == EXPOSURE or ramp:
+        return method_by_totals(spec, stated and trusted)
     if spec.kind in (MetricKind.RATE, MetricKind.LATENCY):
-        return Method.RATES if stated else Method.RATES_IN_BLOCKS
-    return Method.MEANS if stated else Method.MEANS_IN_BLOCKS
+        return Method.RATES_IN_BLOCKS
+    return method_by_totals(spec, trusted) if stated else Method.MEANS_IN_BLOCKS
+
+
+def method_by_totals(spec: MetricSpec, stated: bool) -> Method:
+    """Of a part of a treatment, and where totals are sent, which tell no order of units; stated:
+    whether its share of the traffic is, and still holds.
+    """
+    if spec.name == EXPOSURE:
+        return Method.SPLIT if stated else Method.NONE
+    if stated and spec.kind != MetricKind.MEAN:
+        return Method.COUNTS
+    rate = spec.kind in (MetricKind.RATE, MetricKind.LATENCY)
+    return Method.RATES if rate else Method.MEANS
 
 
 def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:

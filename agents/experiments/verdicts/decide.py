@@ -11,7 +11,7 @@ import numpy as np
 from agents.core.batch import Finding
 from agents.core.policies import EXPOSURE
 from agents.core.provenance import Provenance
-from agents.experiments.arms.arms import bring_control, compared_with, relevel, set_waiting
+from agents.experiments.arms.arms import compared_with, relevel, set_waiting
 from agents.experiments.evidence.look import is_judged
 from agents.experiments.evidence.pair_evidence import agrees, evidence_reaching
 from agents.experiments.evidence.pair_needs import is_sound
@@ -111,13 +111,10 @@ def _settled(
 def _watch(
     tables: ExperimentTables, experiment: ExperimentRow, index: ExperimentArms, variant: str
 ) -> None:
-    """What was deployed is looked at from here on as it is watched since: for harm alone, against
-    all of control, which may have no more units.
-    """
+    """What was deployed is looked at from here on as it is watched since: for harm alone."""
     relevel(tables, experiment)
     rows = np.array(_rows(index, {variant}), np.int64)
     tables.arms.next_mark[rows[np.isfinite(tables.arms.harm_level[rows])]] = 0
-    bring_control(tables, rows)
 
 
 def _rows(index: ExperimentArms, variants: set[str] | None) -> list[int]:

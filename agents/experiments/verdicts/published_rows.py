@@ -5,12 +5,12 @@ from math import isfinite, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.experiments.evidence.blocks import has_blocks, is_of_means
+from agents.experiments.evidence.blocks import is_of_means
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_given, shown_interval
 from agents.experiments.evidence.pair_needs import units_needed
 from agents.experiments.evidence.pair_samples import misses_squares
-from agents.experiments.plan.terms import Method, evidence_kind
+from agents.experiments.plan.terms import EVIDENCE_KINDS, Method
 from agents.statistics.multinomial import NO_EVIDENCE
 from schemas.compiled import compiled
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, STATES, ArmRows
@@ -18,13 +18,7 @@ from state.pairs.pair_arrays import Pairs
 from state.partition.experiment_tables import ExperimentTables
 
 Ints = NDArray[np.int64]
-# By whether it is judged in blocks, and Method.
-_KIND_CODES = np.array(
-    [
-        [EVIDENCE_KIND_SYMBOLS.index(evidence_kind(method, in_blocks)) for method in Method]
-        for in_blocks in (False, True)
-    ]
-)
+_KIND_CODES = np.array([EVIDENCE_KIND_SYMBOLS.index(kind) for kind in EVIDENCE_KINDS])  # by Method
 _OK, _HARM, _GAIN, _WAIT, _MISSING, _SPLIT, _UNSTABLE = (
     STATES.index(name) for name in ("OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 )
@@ -43,9 +37,7 @@ def refresh(tables: ExperimentTables) -> None:
 def _refresh_all(rows: ArmRows, pairs: Pairs, changed: Ints) -> None:
     for row in changed:
         arm = rows[row]
-        arm.evidence_kind = (
-            _KIND_CODES[int(has_blocks(rows, row)), arm.method] if arm.control >= 0 else 0
-        )
+        arm.evidence_kind = _KIND_CODES[arm.method] if arm.control >= 0 else 0
         if arm.leads:
             arm.state = _OK
         if arm.method == Method.NONE:

@@ -70,7 +70,7 @@ def ended(
     if before is None:
         return None
     if end.how == EndedHow.SERVED:
-        done = replace(before, tries=0, units=0, asks="")
+        done = replace(before, tries=0, units=0, asks="", served=True)
     elif not _may_open(experiment, before):
         done = replace(before, tries=before.tries + 1)
     elif end.how in (EndedHow.DENIED, EndedHow.OVERTAKEN):

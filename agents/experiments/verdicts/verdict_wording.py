@@ -10,10 +10,9 @@ from agents.core.batch import Compared, Finding
 from agents.core.kitagawa import Added, Components, Part, components
 from agents.core.phrasing import grouped, nth, odds
 from agents.core.policies import EXPOSURE
-from agents.experiments.evidence.blocks import has_blocks
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_of
-from agents.experiments.plan.terms import Method, Tally, burns_in, evidence_kind, plan_of
+from agents.experiments.plan.terms import EVIDENCE_KINDS, Tally, burns_in, plan_of
 from agents.experiments.verdicts.gain_waits import waits
 from agents.experiments.verdicts.pair_moment import (
     Interval,
@@ -124,7 +123,7 @@ def _evidence(moment: PairMoment, row: int, verdict: Verdict) -> Evidence:
         low=_finite(shown.low, estimate),
         high=_finite(shown.high, estimate),
         log_e=gain if verdict == Verdict.GAIN else harm,
-        evidence_kind=evidence_kind(Method(arms.method[row]), has_blocks(arms.records, row)),
+        evidence_kind=EVIDENCE_KINDS[arms.method[row]],
         count=sum(moment.beside(row).units()),
     )
 

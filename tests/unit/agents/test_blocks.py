@@ -42,7 +42,7 @@ def closings(arrivals: list[Arrival], hits: list[int]) -> list[float]:
     rows, told, now = np.zeros((1, WIDTH)), [], float(NOON)
     for (of_treatment, units, waited), own in zip(arrivals, hits, strict=True):
         now += waited
-        take_units(rows, 0, of_treatment, (float(units), float(min(own, units))), now, True)
+        take_units(rows, 0, of_treatment, (float(units), float(min(own, units))), (now, now), True)
         told.append(float(rows[0, CLOSED]))
     return told
 

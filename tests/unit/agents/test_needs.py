@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from agents.experiments.evidence.blocks import close_block
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_needs import more_units, units_needed
 from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import Direction, MetricKind, MetricSpec, Role
+from state.pairs.pair_blocks import CONTROL_SUM, NO_BLOCKS, TREATMENT_UNITS
 from state.partition.experiment_tables import ExperimentTables
 from tests.support.builders import CODEC, piece, result, sent, spec, tables
 
@@ -58,6 +60,13 @@ class Pair:
             arms.sum[row], arms.sum_squares[row] = totals.sum, totals.sum_squares
             arms.base_count[row], arms.in_burn_in[row] = 0, False
             arms.base_offset[row] = 0  # what is counted is chosen
+        slot = int(arms.block_slot[self.treatment])
+        if slot != NO_BLOCKS:
+            arms.blocks.values[slot] = 0.0
+            arms.blocks.values[slot, TREATMENT_UNITS : CONTROL_SUM + 1] = [
+                *map(round, (treatment.count, treatment.hits, control.count, control.hits))
+            ]  # fmt: skip
+            close_block(arms.blocks.values, slot, True)
 
     def evidence(self) -> tuple[float, float]:
         """Of harm and of gain."""

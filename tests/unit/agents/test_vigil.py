@@ -425,6 +425,7 @@ def test_units_that_a_rollback_brings_back_to_control_hold_nothing() -> None:
     singles(life, range(900), "c", sum=1.0)
     singles(life, range(1_000, 3_000), "control", sum=1.0)
     singles(life, range(3_000, 4_000), "b", sum=0.0)
+    life.wait(MINUTE)
     assert [(one.order, one.variant) for one in life.rows()] == [(Order.ROLLBACK, "b")]
     life.report(life.issued()[-1], Status.COMPLETED)
     singles(life, range(3_000, 4_000), "control")
