@@ -10,6 +10,7 @@ from agents.core.policies import EXPOSURE
 from bench.case import (
     Bar,
     Case,
+    deployed,
     falsely_decided,
     held,
     records_to_hold,
@@ -17,11 +18,12 @@ from bench.case import (
     rolled_back,
     worst,
 )
-from bench.experiments import CONVERSION, ERROR, experiment
+from bench.experiments import CONVERSION, ERROR, UP, experiment
 from bench.folding import Found, Records, judged
-from schemas.records import MetricSpec
+from schemas.records import MetricKind, MetricSpec, Role
 
 EVENTS = 20_000
+CLICKS = MetricSpec("clicks", Role.GOAL, UP, MetricKind.COUNT)
 
 
 def units(
@@ -78,7 +80,36 @@ def assignments(rng: np.random.Generator, experiments: int, share: float) -> Fou
 
 FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
 
+
+def clicks(
+    rng: np.random.Generator, experiments: int, mean: float, over: float, factor: float = 1.0
+) -> Found:
+    """10 000 units, each with a negative binomial number of clicks whose variance is `over` times
+    its mean, a Poisson number where that is 1; the treatment's mean is `factor` times as large.
+    """
+    treated = rng.random((EVENTS // 2, experiments)) < 0.5
+    level = np.full(treated.shape, mean)
+    if over > 1.0:
+        level = rng.gamma(mean / (over - 1.0), over - 1.0, treated.shape)
+    value = rng.poisson(level * np.where(treated, factor, 1.0)).astype(float)
+    return judged(experiment(CLICKS, (0.5, None)), Records((CLICKS.name,), treated, value))
+
+
 CASES = (
+    Case(
+        "clicks a unit, variance 1, 3 and 6 times the mean, A/A",
+        tuple(
+            partial(clicks, mean=mean, over=over) for mean in (0.2, 1.0) for over in (1.0, 3.0, 6.0)
+        ),
+        (Bar("rollback or deployment", 0.05, worst(falsely_decided)),),
+        400,
+    ),
+    Case(
+        "clicks a unit, variance 3 times the mean, +30 %",
+        (partial(clicks, mean=1.0, over=3.0, factor=1.3),),
+        (Bar("deployed by 10 000 events", 0.95, worst(deployed), at_least=True),),
+        200,
+    ),
     Case(
         "binary A/A, p 0.10, 50/50",
         (partial(units, metric=CONVERSION, rates=(0.1, 0.1)),),

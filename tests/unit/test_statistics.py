@@ -30,6 +30,8 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "gauges AR(1) 0.95, A/A": 0.03,
     "2 % of requests 4 times slower, limit stated": 0.1,
     "2 % of requests 4 times slower, no limit stated": 0.1,
+    "clicks a unit, variance 1, 3 and 6 times the mean, A/A": 0.1,
+    "clicks a unit, variance 3 times the mean, +30 %": 0.1,
     "car loan drift at row 75 000": 1.0,
 }
 

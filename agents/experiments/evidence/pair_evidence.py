@@ -4,7 +4,7 @@ A pair is a treatment's row that is compared with a control's. One function serv
 each event, the decision and the row that people read, so they cannot disagree.
 """
 
-from math import inf, log
+from math import inf, log, sqrt
 
 from agents.experiments.evidence.blocks import (
     evidence_in_blocks,
@@ -13,6 +13,7 @@ from agents.experiments.evidence.blocks import (
 from agents.experiments.evidence.pair_ramp import (
     FEWER,
     MORE,
+    dispersion,
     log_e_of_ramp,
     log_e_split_of_ramp,
     z_of_ramp,
@@ -84,13 +85,14 @@ def agrees(rows: ArmRows, pairs: Pairs, pair: int, harm: bool) -> bool:
 @compiled
 def _z(rows: ArmRows, pair: int) -> float:
     treatment, control = rows[pair], rows[rows[pair].control]
-    return pooled_z(
+    z = pooled_z(
         float(treatment.hits),
         units_of(rows, pair),
         float(control.hits),
         units_of(rows, treatment.control),
         treatment.tally == Tally.COUNT,
     )
+    return z / sqrt(dispersion(rows, pair))
 
 
 @compiled
@@ -160,12 +162,22 @@ def more_and_fewer(
             log_e_of_ramp(rows, pairs.ramps, pair, MORE, least_more),
             log_e_of_ramp(rows, pairs.ramps, pair, FEWER, least_fewer),
         )
-    treatment, control = rows[pair], rows[rows[pair].control]
-    flipped = rows[treatment.aggregate_row].flipped
-    x = float(treatment.count - treatment.hits if flipped else treatment.hits)
-    y = float(control.count - control.hits if flipped else control.hits)
+    treatment = rows[pair]
+    x, y = counted(rows, pair)
     priors = treatment.prior_wide, treatment.prior_narrow
     return log_e_one_sided(x, y, treatment.share, priors, least_more, least_fewer)
+
+
+@compiled
+def counted(rows: ArmRows, pair: int) -> tuple[float, float]:
+    """What a count test counts of treatment and control: the rarer of hits and misses of a rate,
+    independent hits of a COUNT.
+    """
+    treatment, control = rows[pair], rows[rows[pair].control]
+    if rows[treatment.aggregate_row].flipped:
+        return float(treatment.count - treatment.hits), float(control.count - control.hits)
+    dispersed = dispersion(rows, pair)
+    return float(treatment.hits) / dispersed, float(control.hits) / dispersed
 
 
 @compiled

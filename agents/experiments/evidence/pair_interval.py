@@ -10,8 +10,13 @@ from agents.experiments.evidence.blocks import (
     has_mixed_blocks,
     is_of_means,
 )
-from agents.experiments.evidence.pair_evidence import more_and_fewer, more_is_harm, rates_apart
-from agents.experiments.evidence.pair_ramp import ends_of_ramp, has_events
+from agents.experiments.evidence.pair_evidence import (
+    counted,
+    more_and_fewer,
+    more_is_harm,
+    rates_apart,
+)
+from agents.experiments.evidence.pair_ramp import dispersion, ends_of_ramp, has_events
 from agents.experiments.evidence.pair_samples import (
     difference,
     fewest,
@@ -56,12 +61,12 @@ def interval_given(
 ) -> tuple[float, float, float]:
     """The same where the exact evidence is at hand; NaN where it is not."""
     effect, _, _ = difference(rows, pairs, pair)
-    alpha, counted = rows[pair].alpha * tails, rows[pair].method == Method.COUNTS
+    alpha, by_counts = rows[pair].alpha * tails, rows[pair].method == Method.COUNTS
     if not has_units(rows, pair):
         low, high = _interval_of_mean(rows, pairs, pair, alpha)
-    elif counted and rows[pair].ramped:
+    elif by_counts and rows[pair].ramped:
         low, high = _interval_of_ramp(rows, pairs, pair, alpha)
-    elif counted:
+    elif by_counts:
         low, high = _interval_of_counts(rows, pairs, pair, alpha, harm, gain)
     elif rows[pair].method == Method.RATES_IN_BLOCKS:
         low, high = _interval_in_blocks(rows, pairs, pair, alpha)
@@ -69,7 +74,7 @@ def interval_given(
         low, high = _interval_of_rates(rows, pairs, pair, alpha)
     else:
         low, high = _interval_of_mean(rows, pairs, pair, alpha)
-    if (counted or rows[pair].method == Method.RATES_IN_BLOCKS) and not isnan(low):
+    if (by_counts or rows[pair].method == Method.RATES_IN_BLOCKS) and not isnan(low):
         # A count test takes the planned share for the units' own, and odds ratios are turned into
         # differences at one rate, so what was observed may lie a little outside what is left.
         low, high = less_known(low, effect), greater_known(high, effect)
@@ -178,17 +183,15 @@ def _interval_of_counts(
     nothing is proved, and the units themselves bound the difference.
     """
     n, m = units_of(rows, pair), units_of(rows, rows[pair].control)
-    x, y = float(rows[pair].hits), float(rows[rows[pair].control].hits)
+    x, y = counted(rows, pair)
     flipped = rows[rows[pair].aggregate_row].flipped
-    if flipped:
-        x, y = n - x, m - y
     if x + y == 0.0:
         return exact_interval(rows, pair, -log(alpha))
     if isnan(harm):
         more, fewer = more_and_fewer(rows, pairs, pair, -inf, -inf)
     else:
         more, fewer = (harm, gain) if more_is_harm(rows, pair) else (gain, harm)
-    share, rate = rows[pair].share, (x + y) / (n + m)
+    share, rate = rows[pair].share, (x + y) * dispersion(rows, pair) / (n + m)
     least, most = edges(x, y, share, alpha, more, fewer)
     low, high = _effect_at(least, share, rate), _effect_at(most, share, rate)
     return (-high, -low) if flipped else (low, high)

@@ -16,6 +16,7 @@ from agents.experiments.evidence.blocks import (
     has_mixed_blocks,
     worst_in_blocks,
 )
+from agents.experiments.evidence.pair_evidence import counted
 from agents.experiments.evidence.pair_interval import exact_interval, interval_of
 from agents.experiments.evidence.pair_samples import (
     difference,
@@ -57,13 +58,13 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
     ):
         return _bound_in_blocks(rows, pairs, pair)
     effect, low, high = interval_of(rows, pairs, pair, 1.0)
-    up, counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
-    if has_units(rows, pair) and counted and none:
+    up, is_counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
+    if has_units(rows, pair) and is_counted and none:
         low, high = exact_interval(rows, pair, -log(rows[pair].alpha))
     base = abs(mean(sample_of(rows, rows[pair].control)))
     absolute = rows[pair].absolute_margin
     if isnan(absolute):
-        absolute = AT_ZERO if base == 0.0 and counted else 0.0
+        absolute = AT_ZERO if base == 0.0 and is_counted else 0.0
     allowed = greater_known(rows[pair].margin * base, absolute)
     return (-low, -effect, allowed) if up else (high, effect, allowed)
 
@@ -149,11 +150,8 @@ def _growth_of_counts(rows: ArmRows, pair: int) -> tuple[float, float]:
     """Growth and tuning of a count test's evidence: events times the divergence of their split from
     the planned one.
     """
-    treatment, control = rows[pair], rows[rows[pair].control]
-    x, y = float(treatment.hits), float(control.hits)
-    if rows[treatment.aggregate_row].flipped:
-        x, y = treatment.count - x, control.count - y
-    return highest_log_ratio(x, y, treatment.share, -inf), (x + y) / CONCENTRATIONS[-1]
+    x, y = counted(rows, pair)
+    return highest_log_ratio(x, y, rows[pair].share, -inf), (x + y) / CONCENTRATIONS[-1]
 
 
 @compiled

@@ -52,15 +52,33 @@ def is_known(step: RampStep) -> bool:
 
 
 @compiled
+def dispersion(rows: ArmRows, pair: int) -> float:
+    """How many events of a COUNT weigh as one independent event, 1 at least; 1 of other kinds, and
+    where squares did not come.
+
+    All events of a unit fall to its arm, so with v events a unit the variance of an arm's share is
+    that of sum v events each of which counts sum v^2 / sum v times.
+    """
+    treatment, control = rows[pair], rows[rows[pair].control]
+    total = treatment.sum + control.sum
+    unknown = treatment.missing_squares or control.missing_squares
+    if treatment.tally != Tally.COUNT or unknown or not total > 0.0:
+        return 1.0
+    return max(1.0, (treatment.sum_squares + control.sum_squares) / total)
+
+
+@compiled
 def events_of(rows: ArmRows, pair: int, row: int) -> float:
-    """What a pair's test counts of an arm within a step: units, units without a hit, or hits; 0
-    where it has no row.
+    """What a pair's test counts of an arm within a step: units, units without a hit, or independent
+    hits; 0 where it has no row.
     """
     if row < 0:
         return 0.0
     if rows[pair].method == Method.SPLIT:
         return float(rows[row].count)
-    return float(rows[row].count - rows[row].hits if rows[pair].flipped else rows[row].hits)
+    if rows[pair].flipped:
+        return float(rows[row].count - rows[row].hits)
+    return float(rows[row].hits) / dispersion(rows, pair)
 
 
 @compiled
@@ -176,6 +194,7 @@ def z_of_ramp(rows: ArmRows, ramps: Ramps, pair: int) -> float:
         if is_known(step) and step.treatment >= 0 and step.control >= 0:
             weighted, of_step = _rates(rows, step.control, step.treatment)
             top, variance = top + weighted, variance + of_step
+    variance *= dispersion(rows, pair)
     return top / sqrt(variance) if variance > 0.0 else 0.0
 
 
@@ -314,4 +333,5 @@ def _rate_of_both(rows: ArmRows, pair: int, step: RampStep) -> tuple[float, floa
     a, b = _sample(rows, pair, step.control), _sample(rows, pair, step.treatment)
     weight, units = _weight(a, b), a.units + b.units
     events = events_of(rows, pair, step.control) + events_of(rows, pair, step.treatment)
+    events *= dispersion(rows, pair)
     return weight, events / max(units, 1.0) if units > 0.0 else 0.0

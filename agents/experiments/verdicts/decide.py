@@ -57,12 +57,15 @@ def decide(
     candidates = [
         finding for variant in _judged(experiment, index) for finding in _candidates(case, variant)
     ]
+    candidates = _best_first(case, candidates)
     findings: list[Finding] = []
     closed = set[str]()
     for finding in candidates:
         variant = finding.variant or ""
         if variant in closed:
             continue
+        if finding.order == Order.DEPLOY and deployed(experiment) - {variant}:
+            finding = _deferred(replace(case, experiment=experiment), finding)
         if finding.verdict == Verdict.SPLIT:
             experiment = replace(experiment, split_offset=place.offset)
             closed |= _close(tables, index, set(_judged(experiment, index)) - moved(experiment))
@@ -79,6 +82,32 @@ def decide(
             _watch(tables, experiment, index, finding.variant or "")
     set_waiting(tables, number)
     return findings
+
+
+def _best_first(case: _Case, candidates: list[Finding]) -> list[Finding]:
+    """The findings with the deployment of the treatment that gains most before those of others, for
+    only one is deployed.
+    """
+    deploys = [one for one in candidates if one.order == Order.DEPLOY]
+    if len(deploys) < 2:
+        return candidates
+    best = max(deploys, key=lambda one: _gain_of(case, one))
+    return sorted(candidates, key=lambda one: one.order == Order.DEPLOY and one is not best)
+
+
+def _gain_of(case: _Case, finding: Finding) -> float:
+    """How much better the treatment looks in the goal that the finding rests on."""
+    row = _row_of(case, finding)
+    return case.moment(row).shown().effect * float(case.tables.arms.sign[row])
+
+
+def _deferred(case: _Case, finding: Finding) -> Finding:
+    """A gain that is not deployed, because another treatment is."""
+    return finding_of(case.moment(_row_of(case, finding)), Verdict.GAIN, Order.NONE)
+
+
+def _row_of(case: _Case, finding: Finding) -> int:
+    return case.index.arms[finding.metric][finding.variant or ""]
 
 
 def pairs_of(tables: ExperimentTables, row: int) -> list[int]:
@@ -130,7 +159,7 @@ def _candidates(case: _Case, variant: str) -> Iterator[Finding]:
     if any(row in case.looked for row in pairs.values()):
         ends = _rollback(case, pairs)
         if ends is None and not watched:
-            ends = _deploy(case, pairs)
+            ends = _deploy(case, variant, pairs)
         if ends is not None:
             yield ends
         gone = ends is not None and ends.verdict == Verdict.GAIN
@@ -186,7 +215,9 @@ def _asides(
                 yield finding_of(case.moment(row), verdict, Order.NONE)
 
 
-def _deploy(case: _Case, pairs: dict[str, int]) -> Finding | None:
+def _deploy(case: _Case, variant: str, pairs: dict[str, int]) -> Finding | None:
+    if deployed(case.experiment) - {variant}:
+        return None  # the worse of two would end in service
     gain_offset = case.tables.arms.gain_offset
     judged = [
         spec

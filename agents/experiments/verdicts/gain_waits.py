@@ -15,7 +15,7 @@ from agents.experiments.evidence.pair_needs import (
     units_to_be_sound,
 )
 from agents.experiments.evidence.pair_samples import fewest, has_enough, needed
-from agents.experiments.plan.terms import Method, Tally, frozen_of
+from agents.experiments.plan.terms import Method, Tally, deployed, frozen_of
 from agents.experiments.verdicts.pair_moment import PairMoment, judged_units
 from schemas.records import MetricKind, MetricSpec, Role
 
@@ -23,10 +23,14 @@ NAMED = 5  # metrics; a sentence is read by a person
 
 
 def waits(moment: PairMoment) -> list[str]:
-    """A phrase for each judged metric that stands in the way at this moment, in the order of the
-    experiment's terms.
+    """A phrase for another treatment that is deployed, and for each judged metric that stands in
+    the way at this moment, in the order of the experiment's terms.
     """
-    found = [phrase for spec in _judged(moment) if (phrase := _wait(moment, spec)) is not None]
+    found = [
+        f"treatment {other} is deployed, and only its rollback ends this"
+        for other in sorted(deployed(moment.experiment) - {moment.variant})
+    ]
+    found += [phrase for spec in _judged(moment) if (phrase := _wait(moment, spec)) is not None]
     more = [f"and {len(found) - NAMED} metrics more"] if len(found) > NAMED else []
     return found[:NAMED] + more
 
