@@ -2,6 +2,7 @@
 what the other one sees.
 """
 
+import base64
 import json
 import os
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from agents.flow.pipeline import apply_policy, fold, refresh
@@ -28,6 +30,7 @@ from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, ExperimentSpec, Policy
 from schemas.validation.specs_and_policies import COMMANDS_MAX
+from state.pairs.pair_blocks import RUN_SINCE
 from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of
 from streams.kafka.backend import backend_of
@@ -362,11 +365,21 @@ def masked(records: Iterable[Any]) -> list[str]:
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: _masked(each)
+            name: _without_moment(each) if name == "blocks" else _masked(each)
             for name, each in value.items()
             if not any(part in name for part in _OF_A_RUN)
         }
     return [_masked(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _without_moment(blocks: str | None) -> list[float] | None:
+    """The numbers of a pair's blocks without since when only one arm has sent."""
+    if blocks is None:
+        return None
+    values = np.frombuffer(base64.b64decode(blocks), "<f8").copy()
+    values[RUN_SINCE] = 0.0
+    numbers: list[float] = values.tolist()
+    return numbers
 
 
 def _by_subject(records: Iterable[Any]) -> dict[str, list[Record]]:
