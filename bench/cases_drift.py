@@ -12,14 +12,18 @@ from agents.flow.ingress import BatchFates
 from bench.case import Bar, Case
 from bench.folding import CODEC, NEVER
 from schemas.catalog import METRICS
-from schemas.records import Decision, ModelMetric, Order, Policy
+from schemas.records import Decision, ModelMetric, Order, Policy, Season
 from state.partition.partition_state import PartitionState
 from streams.demo.datasets import car_loan
 
 CHANGE = 75_000  # rows before the decay
 SLICE = 10_000
 POLICY = Policy(
-    event_id="simulated", policy_id="all", reference_count=50_000, false_alarm_records=1e6
+    event_id="simulated",
+    policy_id="all",
+    reference_count=50_000,
+    false_alarm_records=1e6,
+    season=Season.NONE,  # the rows of the data set have no time of day
 )
 
 

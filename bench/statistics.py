@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import cases_counts, cases_drift, cases_latency, cases_means, cases_ramp
+from bench import cases_counts, cases_drift, cases_latency, cases_means, cases_ramp, cases_watch
 from bench.case import Case, Figure
 
 CASES: tuple[Case, ...] = (
@@ -23,6 +23,7 @@ CASES: tuple[Case, ...] = (
     *cases_means.CASES,
     *cases_latency.CASES,
     *cases_drift.CASES,
+    *cases_watch.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 

@@ -56,10 +56,10 @@ def drift_finding(
 
 
 def _compared(row: MetricRow, rule: Rule, version: VersionWatch) -> Compared:
-    """The metric per unit in the reference and since the suspicion began; of a metric with a limit
+    """The metric per unit as expected and since the suspicion began; of a metric with a limit
     the share beyond it.
     """
-    before, now = row.reference_bad / row.reference_count, _bad_rate(version)
+    before, now = row.expected, _bad_rate(version)
     if rule.how == BadWhen.RATE and not rule.upper:
         return Compared(row.metric, 1.0 - before, 1.0 - now, 1.0)
     return Compared(row.metric, before, now, -1.0)
@@ -123,7 +123,7 @@ def _reason(
 def _moved(row: MetricRow, rule: Rule, version: VersionWatch) -> str:
     count, bad = version.judged - version.window_count, version.bad - version.window_bad
     before, after, what, moved = (
-        row.reference_bad / row.reference_count,
+        row.expected,
         bad / max(1, count),
         row.metric,
         "rose",

@@ -125,7 +125,7 @@ def learning_anew(row: MetricRow) -> MetricRow:
     versions = tuple(
         v
         if is_barred(v) and v.asked != Order.IMPROVE
-        else replace(v, carry=(), state=State.WAIT, log_e=0.0, learned=0)
+        else replace(v, carry=(), ratios=(), state=State.WAIT, log_e=0.0, learned=0)
         for v in row.versions
     )
     return replace(
@@ -136,6 +136,10 @@ def learning_anew(row: MetricRow) -> MetricRow:
         frozen=False,
         share_count=0,
         share_bad=0,
+        left_out=0,
+        expected=-1.0,
+        bound=-1.0,
+        usual=(),
         versions=versions,
     )
 
@@ -147,7 +151,14 @@ def _again(version: VersionWatch) -> VersionWatch:
 def watched_anew(version: VersionWatch) -> VersionWatch:
     """The version before its watch begins, with nothing found of it."""
     return replace(
-        version, carry=(), state=State.WAIT, log_e=0.0, finding_id="", asked=Order.NONE, again_at=-1
+        version,
+        carry=(),
+        ratios=(),
+        state=State.WAIT,
+        log_e=0.0,
+        finding_id="",
+        asked=Order.NONE,
+        again_at=-1,
     )
 
 

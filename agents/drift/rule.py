@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import log
 
-from agents.drift.thinning_and_limits import stated
-from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role
+from agents.drift.evidence.thinning_and_limits import stated
+from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role, Season
 from schemas.validation.specs_and_policies import REFERENCE_COUNT_MIN
 
 
@@ -35,6 +35,8 @@ class Rule:
     margin: float = 0.0  # relative: what is within it of a constant is no harm
     is_count: bool = False  # a goal or guardrail that has no bad units
     is_rate: bool = False  # its sums are counts of units, whether or not it is watched
+    season: Season = Season.WEEK  # what its rate may follow
+    tolerance: float = 0.0  # relative rise of the odds of a bad unit that is no drift
 
     @staticmethod
     def of(spec: MetricSpec, policy: Policy) -> "Rule":
@@ -49,6 +51,8 @@ class Rule:
             spec.margin,
             spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.kind == MetricKind.COUNT,
             spec.kind == MetricKind.RATE,
+            policy.season,
+            policy.tolerance,
         )
 
     @property

@@ -9,9 +9,9 @@ import numpy as np
 from agents.core.batch import Finding
 from agents.core.provenance import Provenance
 from agents.drift.alarms import begin_in_new_mix
+from agents.drift.evidence.thinning_and_limits import limit_of, thinning
 from agents.drift.rule import Rule
 from agents.drift.terms import misfit, rule_applied, take_in_hand, terms_of
-from agents.drift.thinning_and_limits import limit_of, thinning
 from agents.drift.unjudged_metrics import silent_finding, why_unjudged, with_silence
 from schemas.records import MetricRow, ModelMetric
 from state.partition.drift_tables import DriftTables

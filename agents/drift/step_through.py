@@ -26,7 +26,18 @@ from agents.core.entrance import (
     hash_of,
 )
 from agents.core.record_batch import Batch
-from agents.drift.counting import Judged, add, begin, detect, judge, refer, teaches_limit
+from agents.drift.evidence.counting import (
+    Judged,
+    add,
+    begin,
+    detect,
+    is_watched,
+    judge,
+    refer,
+    teaches,
+    teaches_limit,
+)
+from agents.drift.evidence.usual_rate import expect, learn
 from schemas.codec.flat_schema import flat_fields
 from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled
@@ -269,7 +280,7 @@ def _count_whole(
     row, fields = memory.rows[found.rows[WHOLE]], found.scanned.fields
     judged = judge(row, watches[own], fields[COUNT].number, fields[SUM].value)
     is_judged = judged.units > 0 and not watches[own].barred
-    if is_judged and row.frozen and not watches[own].begun:
+    if is_judged and is_watched(row) and not watches[own].begun:
         # Suspicion begins before this record.
         _catch_up(memory, own)
     watches[own].whole_judged += judged.units
@@ -316,11 +327,12 @@ def _count(
         row.values_count += 1
         unsettled = row.values_count >= row.values_needed
     if judged.units > 0 and not watch.barred:
-        if row.frozen:
-            alarm = _watch(memory, found, judged, offset, stream)
-        else:
-            refer(row, watch, judged, measured[1])
-            unsettled = row.frozen
+        alarm = _watch(memory, found, judged, offset, stream)
+        if not alarm and teaches(row, watch):
+            learn(row, judged.units, judged.bad, found.scanned.fields[OCCURRED_AT].number)
+            if not row.frozen:
+                refer(row, watch, judged, measured[1])
+                unsettled = unsettled or row.frozen
     if add(row, watch, judged, measured, (offset, batch.now[at])):
         unsettled = True
     _touch(memory, number)
@@ -333,8 +345,11 @@ def _count(
 def _watch(
     memory: MetricMemory, found: MetricInHand, judged: Judged, offset: int, stream: int
 ) -> bool:
-    """Watches a judged record against the reference; whether its version is found bad by it."""
+    """Watches a judged record against what is expected; whether its version is found bad by it."""
     row, watch = memory.rows[found.rows[stream]], memory.watches[found.watches[stream]]
+    if not is_watched(row):
+        return False
+    expect(row, found.scanned.fields[OCCURRED_AT].number)
     if not watch.begun:
         begin(watch, offset)
     if detect(row, watch, judged, offset) and stream == WHOLE:

@@ -5,20 +5,18 @@ whether they still stand by it.
 from collections.abc import Iterable
 from functools import partial
 
-import numpy as np
-
 from agents.core.policies import metric_spec, policy_for
+from agents.drift.evidence.thinning_and_limits import LEARNED
+from agents.drift.evidence.usual_rate import SEASONS
 from agents.drift.rule import BadWhen, Rule
-from agents.drift.thinning_and_limits import LEARNED
 from agents.drift.unjudged_metrics import is_mended
-from agents.statistics.e_detector import ODDS, alternatives_to, upper_bound
+from agents.statistics.e_detector import ODDS
 from schemas.records import MetricRow
 from state.metrics.cells import ALTERNATIVES, Terms
 from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
 
 assert len(ODDS) == ALTERNATIVES, "a row has room for as many alternatives as there are"
-_NOTHING = np.zeros((2, ALTERNATIVES))
 
 
 def rule_in_force(subject: str, metric: str, tables: DriftTables) -> Rule:
@@ -43,7 +41,8 @@ def take_in_hand(subject: str, metric: str, rule: Rule, tables: DriftTables) -> 
 def terms_of(rule: Rule, row: MetricRow) -> Terms:
     """How the records of a row are judged by a rule."""
     learns = rule.how == BadWhen.LIMIT and row.limit is None
-    rate = upper_bound(row.reference_bad, row.reference_count) if row.frozen else None
+    stated = rule.reference(row.segment)
+    of_row = row.reference_count, row.reference_bad
     return Terms(
         how=rule.how.value,
         is_rate=rule.is_rate,
@@ -52,7 +51,9 @@ def terms_of(rule: Rule, row: MetricRow) -> Terms:
         needed=rule.needed(row.thin),
         coarse_most=rule.reference_count,
         values_needed=LEARNED if learns else 0,
-        alternatives=_NOTHING if rate is None else alternatives_to(rate),
+        season=SEASONS.index(rule.season),
+        tolerance=1.0 + rule.tolerance,
+        stated=stated is not None and of_row == (stated.count, rule.bad_of(stated)),
     )
 
 

@@ -5,8 +5,8 @@ look like calm.
 from dataclasses import replace
 
 from agents.core.batch import Finding
+from agents.drift.evidence.thinning_and_limits import NOT_TO_BE_THINNED, THIN_MAX
 from agents.drift.rule import BadWhen, Rule
-from agents.drift.thinning_and_limits import NOT_TO_BE_THINNED, THIN_MAX
 from schemas.records import MetricRow, Order, Verdict
 
 _WORST = 0.99  # of the reference; where more of it is bad, getting worse cannot be told from it

@@ -10,67 +10,65 @@ from math import exp, inf, log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from agents.statistics.scalars import log_added
+from agents.statistics.special import betaincinv
 from schemas.compiled import compiled
 
 Floats = NDArray[np.float64]
 
-# Alternatives: the odds of a bad unit of the reference times these.
+# Alternatives: the odds of a bad unit of the rate that is expected times these.
 ODDS = (1.3, 1.5, 2.0, 4.0)
 SUSPICION = 1  # the alternative (1.5) whose likelihood ratio dates the start of a change
-CONFIDENCE = 0.95  # with which the reference's rate is below the bound used in its place
+CONFIDENCE = 0.95  # with which a rate is below the bound used in its place
+_INSIDE = 1e-9  # as near as a bound comes to 0 and 1
 OF_BAD, OF_GOOD = 0, 1  # rows of the alternatives
 
 
-def upper_bound(bad: int, count: int) -> float:
-    """Clopper and Pearson's upper bound of a rate, from `bad` of `count` units; kept inside (0,
-    1).
+@compiled
+def upper_bound(bad: float, count: float) -> float:
+    """Clopper and Pearson's upper bound at 95 % of a rate of which `bad` of `count` units are
+    known, neither of them whole where units are not independent; kept inside (0, 1).
+
+    >>> round(upper_bound(250.0, 5_000.0), 4)
+    0.0554
     """
-    bound = float(betaincinv(bad + 1, count - bad, CONFIDENCE)) if bad < count else 1.0
-    return min(max(bound, 1e-9), 1.0 - 1e-9)
+    bound = betaincinv(bad + 1.0, count - bad, CONFIDENCE) if bad < count else 1.0
+    return min(max(bound, _INSIDE), 1.0 - _INSIDE)
 
 
-def alternatives_to(rate: float) -> Floats:
-    """log likelihood ratio of one bad and of one good unit under each alternative, shape (2, j)."""
-    odds = [ratio * rate / (1.0 - rate) for ratio in ODDS]
-    shifted = [one / (1.0 + one) for one in odds]
-    of_bad = [log(one / rate) for one in shifted]
-    of_good = [log((1.0 - one) / (1.0 - rate)) for one in shifted]
-    return np.array([of_bad, of_good])
+@compiled
+def alternatives_to(rate: float, alternatives: Floats) -> None:
+    """Sets the log likelihood ratio of one bad and of one good unit under each alternative.
 
-
-def empty_carry() -> Floats:
-    """The detector before the first record, shape (j,)."""
-    return np.full(len(ODDS), -np.inf)
+    alternatives: shape (2, j).
+    """
+    odds = rate / (1.0 - rate)
+    for j in range(len(ODDS)):
+        shifted = ODDS[j] * odds / (1.0 + ODDS[j] * odds)
+        alternatives[OF_BAD, j] = log(shifted / rate)
+        alternatives[OF_GOOD, j] = log((1.0 - shifted) / (1.0 - rate))
 
 
 @compiled
 def advance(
-    alternatives: Floats, carry: Floats, bad: int, good: int, bad_before: int, good_before: int
+    alternatives: Floats, carry: Floats, ratios: Floats, bad: int, good: int, weight: float
 ) -> float:
-    """log R after one record that brought the units since the watch began from those before to
-    `bad` and `good`.
+    """log R after one record of so many units.
 
-    alternatives: (2, j). carry: (j,), A_{t-1}, which becomes A_t. With L_t the log likelihood ratio
-    of the totals, log R_t = L_t + A_t, A_t = log(exp(A_{t-1}) + exp(-L_{t-1})). L comes from whole
-    numbers and A is added up in the order of the log, so a stop between two records changes
-    nothing.
+    alternatives: (2, j), which may change from record to record. carry: (j,), A_{t-1}, which
+    becomes A_t; ratios: (j,), L_{t-1}, which becomes L_t. weight: what a unit weighs, at most 1,
+    where units are not independent. With L_t the log likelihood ratio since the start, log R_t =
+    L_t + A_t, A_t = log(exp(A_{t-1}) + exp(-L_{t-1})). Both are added up in the order of the log,
+    so a stop between two records changes nothing.
     """
     most = -inf
     for j in range(len(carry)):
-        carry[j] = log_added(carry[j], -log_ratio(alternatives, j, bad_before, good_before))
-        most = max(most, log_ratio(alternatives, j, bad, good) + carry[j])
+        carry[j] = log_added(carry[j], -ratios[j])
+        of_record = bad * alternatives[OF_BAD, j] + good * alternatives[OF_GOOD, j]
+        ratios[j] += of_record * weight
+        most = max(most, ratios[j] + carry[j])
     mean = 0.0
     for j in range(len(carry)):
-        mean += exp(log_ratio(alternatives, j, bad, good) + carry[j] - most) / len(carry)
+        mean += exp(ratios[j] + carry[j] - most) / len(carry)
     return most + log(mean)
-
-
-@compiled
-def log_ratio(alternatives: Floats, j: int, bad: int, good: int) -> float:
-    """log of the likelihood of the units under the j-th alternative over that of the reference's
-    rate.
-    """
-    return float(bad * alternatives[OF_BAD, j] + good * alternatives[OF_GOOD, j])

@@ -8,6 +8,7 @@ _MODULE = "scipy.special.cython_special"
 _NOT_OVERRIDDEN = 0  # by a Python method; Cython asks
 
 _betaincc = External(_MODULE, "__pyx_fuse_0betaincc", 3)
+_betaincinv = External(_MODULE, "__pyx_fuse_0betaincinv", 3)
 _betaln = External(_MODULE, "betaln", 2)
 
 
@@ -15,6 +16,12 @@ _betaln = External(_MODULE, "betaln", 2)
 def betaincc(a: float, b: float, x: float) -> float:
     """The mass of Beta(a, b) above x; `scipy.special.betaincc`."""
     return _betaincc(a, b, x, _NOT_OVERRIDDEN)
+
+
+@compiled
+def betaincinv(a: float, b: float, y: float) -> float:
+    """The x below which Beta(a, b) has the mass y; `scipy.special.betaincinv`."""
+    return _betaincinv(a, b, y, _NOT_OVERRIDDEN)
 
 
 @compiled

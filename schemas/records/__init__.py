@@ -107,6 +107,7 @@ from schemas.records.vocabulary import (
     EvidenceKind,
     MetricKind,
     Role,
+    Season,
     Severity,
     State,
 )
@@ -199,6 +200,7 @@ __all__ = [
     "RollbackCommand",
     "RunRow",
     "RunVerdict",
+    "Season",
     "Severity",
     "Share",
     "ShareStep",

@@ -59,6 +59,7 @@ class VersionWatch:
     seen_at: int = -1  # of its last record, by the broker's clock
     tries: int = 0  # commands against it that ended without being carried out
     again_at: int = -1  # when it is watched again after such an end; -1: not waited for
+    ratios: tuple[float, ...] = ()  # log likelihood ratio since the watch began, by alternative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +95,9 @@ class MetricRow:
         ""  # made by a completed training: the reference begins anew with its first record
     )
     reference_from: str = ""  # why the reference began anew; empty: it is the first
+    left_out: int = 0  # units left out of the reference, because they were worse than those after
+    expected: float = -1.0  # share of bad units usual in the hour of the last record; -1: unknown
+    bound: float = -1.0  # share of bad units beyond which records count against a version
+    # what is usual by hour of the day (UTC; judged and bad of each) and by day of the week from
+    # Sunday on, then how much batches of 64, 256, ... units vary, and where this stands
+    usual: tuple[float, ...] = ()

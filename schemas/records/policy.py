@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from schemas.records.decisions import Order
 from schemas.records.experiments import MetricSpec
-from schemas.records.vocabulary import Autonomy, Severity
+from schemas.records.vocabulary import Autonomy, Season, Severity
 
 
 class Operator(StrEnum):
@@ -104,3 +104,5 @@ class Policy:
     missing_after_ms: int = (
         1_800_000  # how long what an experiment needs may be missing until it is told
     )
+    season: Season = Season.WEEK  # what the rates of live metrics may follow without being a drift
+    tolerance: float = 0.0  # relative rise of the odds of a bad unit that is no drift either

@@ -30,6 +30,15 @@ class MetricKind(StrEnum):
     LATENCY = "LATENCY"
 
 
+class Season(StrEnum):
+    """What the rate of a live metric may follow by itself."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    DAY = "DAY"
+    WEEK = "WEEK"
+
+
 class Autonomy(StrEnum):
     """How far Mendstream may go by itself."""
 

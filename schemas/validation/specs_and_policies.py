@@ -44,6 +44,7 @@ MISSING_MS_MIN, MISSING_MS_MAX = (
     60_000,
     30 * 86_400_000,
 )  # each experiment is looked at once a minute at most
+TOLERANCE_MAX = 10.0  # relative; a rise to more than tenfold odds is no tolerable one
 COMMANDS_MAX = 1_000  # an hour; when each was issued is kept for as long
 
 
@@ -106,6 +107,7 @@ def check_policy(policy: Policy) -> list[Fault]:
             deploy=policy.deploy,
             retrain=policy.retrain,
             improve=policy.improve,
+            season=policy.season,
         ),
         *_levels(policy.alpha, policy.min_count),
         *_metrics(policy.metrics),
@@ -287,6 +289,9 @@ def _bounds(policy: Policy) -> Iterator[Fault]:
         yield Reason.OUT_OF_RANGE, f"subjects_share {policy.subjects_share:g} is not in [0, 1]"
     if min(policy.max_age_ms, policy.manual_lock_ms) < 0:
         yield Reason.OUT_OF_RANGE, "max_age_ms or manual_lock_ms is negative"
+    if not 0 <= policy.tolerance <= TOLERANCE_MAX:
+        sentence = f"tolerance {policy.tolerance:g} is not between 0 and {TOLERANCE_MAX:g}"
+        yield Reason.OUT_OF_RANGE, sentence
     if not MISSING_MS_MIN <= policy.missing_after_ms <= MISSING_MS_MAX:
         sentence = (
             f"missing_after_ms {policy.missing_after_ms} is not between {MISSING_MS_MIN} "

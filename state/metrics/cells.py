@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.compiled import compiled
+from state.metrics.usual import USUAL_WIDTH
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,7 +25,8 @@ _FLOATS = frozenset({"sum", "floor", "log_e"})
 WATCH = np.dtype(
     [
         *((name, "f8" if name in _FLOATS else "i8") for name in COUNTED),
-        *(("carry", "f8", (ALTERNATIVES,)), ("state", "i1"), ("detected", "?"), ("begun", "?")),
+        *(("carry", "f8", (ALTERNATIVES,)), ("ratios", "f8", (ALTERNATIVES,))),
+        *(("state", "i1"), ("detected", "?"), ("begun", "?")),
         *(("version", "u8"), ("barred", "?"), ("touched", "?"), ("is_behind", "?")),
         *(("row", "i4"), ("next", "i4"), ("behind", "i4"), ("next_behind", "i4")),
     ],
@@ -33,9 +35,11 @@ WATCH = np.dtype(
 ROW = np.dtype(
     [
         *(("reference_count", "i8"), ("reference_bad", "i8"), ("reference_sum", "f8")),
-        *(("share_count", "i8"), ("share_bad", "i8"), ("frozen", "?")),
+        *(("share_count", "i8"), ("share_bad", "i8"), ("frozen", "?"), ("left_out", "i8")),
+        *(("expected", "f8"), ("bound", "f8"), ("usual", "f8", (USUAL_WIDTH,))),
         *(("how", "i1"), ("is_rate", "?"), ("upper", "?"), ("threshold", "f8"), ("needed", "i8")),
         *(("coarse_most", "i8"), ("values_needed", "i8")),
+        *(("season", "i1"), ("tolerance", "f8"), ("stated", "?")),
         *(("alternatives", "f8", (2, ALTERNATIVES)), ("limit", "f8"), ("thin", "i8")),
         *(("alone", "i8"), ("coarse", "i8"), ("values_count", "i8"), ("awaited", "u8")),
         *(("first", "i4"), ("recent", "i4")),
@@ -48,9 +52,9 @@ ROW = np.dtype(
 class WatchCells(Protocol):
     """A version of a row, as compiled code sees it: a WATCH.
 
-    Down to `log_e` as VersionWatch has it. carry: shape (j,), begun: whether it has one. detected:
-    whether there is evidence. version: the hash of its name. barred: neither judged nor learned
-    from. touched: to be written back. row: its own. next: watch of the same row.
+    Down to `log_e` as VersionWatch has it. carry, ratios: shape (j,), begun: whether it has them.
+    detected: whether there is evidence. version: the hash of its name. barred: neither judged nor
+    learned from. touched: to be written back. row: its own. next: watch of the same row.
 
     A segment is behind the whole where it took in records of a version since the whole's watch of
     it was suspected last: behind: of the whole's watch, the first of those; next_behind: of one
@@ -77,6 +81,7 @@ class WatchCells(Protocol):
     whole_window_bad: int
     log_e: float
     carry: Floats
+    ratios: Floats
     state: int
     detected: bool
     begun: bool
@@ -93,12 +98,13 @@ class WatchCells(Protocol):
 class RowCells(Protocol):
     """A row, as compiled code sees it: a ROW.
 
-    Down to `frozen` as MetricRow has it; then its Terms; limit: NaN where there is none. alone,
-    coarse: units of all versions that came alone, and several to a record. values_count: that its
-    limit was learned from. awaited: the hash of the version that it awaits, 0 where none. first,
-    recent: the watches of its first version and of the last that was found. epoch: of the policies
-    by which the metric stands, of its whole; NONE where it is not in hand. heard: the clock at its
-    last record. stale: to be written back; listed: among those touched.
+    Down to `bound` as MetricRow has it; usual: see state.metrics.usual. Then its Terms;
+    alternatives: (2, j), to the bound, zeros until they are worked out. limit: NaN where there is
+    none. alone, coarse: units of all versions that came alone, and several to a record.
+    values_count: that its limit was learned from. awaited: the hash of the version that it awaits,
+    0 where none. first, recent: the watches of its first version and of the last that was found.
+    epoch: of the policies by which the metric stands, of its whole; NONE where it is not in hand.
+    heard: the clock at its last record. stale: to be written back; listed: among those touched.
     """
 
     reference_count: int
@@ -107,6 +113,10 @@ class RowCells(Protocol):
     share_count: int
     share_bad: int
     frozen: bool
+    left_out: int
+    expected: float
+    bound: float
+    usual: Floats
     how: int
     is_rate: bool
     upper: bool
@@ -114,6 +124,9 @@ class RowCells(Protocol):
     needed: int
     coarse_most: int
     values_needed: int
+    season: int
+    tolerance: float
+    stated: bool
     alternatives: Floats
     limit: float
     thin: int
@@ -148,7 +161,8 @@ class Terms(NamedTuple):
     how: a code of the agent's. is_rate: whether sums are counts of units. upper: more is worse.
     threshold: log of the alarm. needed: judged units that freeze the reference. coarse_most: units
     of several to a record, none ever alone, with which it cannot be judged. values_needed: that
-    freeze the limit, 0 where none is learned. alternatives: (2, j), of a frozen reference.
+    freeze the limit, 0 where none is learned. season: a code of the agent's; tolerance: times the
+    odds of what is expected. stated: whether the reference is one that the policy states.
     """
 
     how: int
@@ -158,7 +172,9 @@ class Terms(NamedTuple):
     needed: int
     coarse_most: int
     values_needed: int
-    alternatives: Floats
+    season: int
+    tolerance: float
+    stated: bool
 
 
 @compiled

@@ -17,6 +17,7 @@ from schemas.records import EvidenceKind, MetricRow, State, VersionWatch
 from schemas.text_hash import hash_text
 from state import row_expiry
 from state.metrics.cells import ALTERNATIVES, COUNTED, NONE, ROW, WATCH, Terms, link_behind
+from state.metrics.usual import USUAL_WIDTH
 from state.storage.columnar_table import hash_of_names
 from state.storage.hash_map import HashMap64, exchange
 from state.storage.keyed_table import KeyedTable
@@ -166,6 +167,7 @@ class MetricsTable(KeyedTable[MetricRow]):
             cells[name] = value
         for name, value in zip(Terms._fields, terms, strict=True):
             cells[name] = value
+        cells["alternatives"] = 0.0
         cells["first"] = cells["recent"] = watches[0] if watches else NONE
         cells["epoch"] = NONE
         cells["stale"] = False
@@ -246,6 +248,10 @@ class MetricsTable(KeyedTable[MetricRow]):
                 share_count=int(cells["share_count"]),
                 share_bad=int(cells["share_bad"]),
                 frozen=bool(cells["frozen"]),
+                left_out=int(cells["left_out"]),
+                expected=float(cells["expected"]),
+                bound=float(cells["bound"]),
+                usual=tuple(cells["usual"].tolist()),
                 values=tuple(self._values[number]) if number in self._values else row.values,
                 versions=tuple(self._version_of(at, version) for at, version in watches),
             ),
@@ -262,6 +268,7 @@ class MetricsTable(KeyedTable[MetricRow]):
             version,
             **counted,
             carry=tuple(cells["carry"].tolist()) if cells["begun"] else (),
+            ratios=tuple(cells["ratios"].tolist()) if cells["begun"] else (),
             state=_STATES[cells["state"]],
             evidence_kind=(EvidenceKind.E_DETECTOR if cells["detected"] else version.evidence_kind),
         )
@@ -281,7 +288,10 @@ def _key(row: MetricRow) -> str:
 def _stored(row: MetricRow) -> Iterable[tuple[str, Any]]:
     for name in ("reference_count", "reference_bad", "reference_sum", "share_count", "share_bad"):
         yield name, getattr(row, name)
-    yield "frozen", row.frozen
+    for name in ("frozen", "left_out", "expected", "bound"):
+        yield name, getattr(row, name)
+    # Of another length it is another release's, and what is usual is learned again.
+    yield "usual", row.usual if len(row.usual) == USUAL_WIDTH else 0.0
     yield "limit", np.nan if row.limit is None else row.limit
     yield "thin", row.thin
     yield "alone", sum(version.count - version.coarse for version in row.versions)
@@ -295,9 +305,10 @@ def _watch_of(version: VersionWatch, row: int) -> tuple[Any, ...]:
     return (
         *(getattr(version, name) for name in COUNTED),
         version.carry or (0.0,) * ALTERNATIVES,
+        version.ratios or (0.0,) * ALTERNATIVES,
         _STATES.index(version.state),
         version.evidence_kind == EvidenceKind.E_DETECTOR,
-        bool(version.carry),
+        bool(version.ratios),  # one that an older release watched is watched anew
         hash_of_name(version.model_version),
         is_barred(version),
         False,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.core.effects import Output
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS, STATUS
-from schemas.records import Autonomy, CommandStatus, Decision, MetricRow, Policy, Status
+from schemas.records import Autonomy, CommandStatus, Decision, MetricRow, Policy, Season, Status
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
 from tests.support.builders import CODEC, NOON, many, metric, piece, sent, tables
@@ -23,6 +23,7 @@ AUTO = Policy(
     improve=Autonomy.AUTO,
     reference_count=1_000,
     false_alarm_records=1e4,
+    season=Season.NONE,
 )
 
 

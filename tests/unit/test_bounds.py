@@ -38,8 +38,9 @@ BOUNDS = {
     "VERSIONS_KEPT": "EXACT: only versions out of service give way to others",
     "agents/drift/version_limits.py "
     "VERSIONS_MAX": "TOLD: a decision MISSING, and unwatched, unwatched_at of the row",
-    "agents/drift/thinning_and_limits.py "
+    "agents/drift/evidence/thinning_and_limits.py "
     "THIN_MAX": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
+    "agents/statistics/dispersion.py PAIRS_MOST": "SCALE: what the dispersion is worked out of",
     "agents/flow/row_removal.py LEAVE_MAX": "EXACT: the others leave at the next ticks",
     "agents/experiments/oversight/open_blocks.py CLOSED_MAX": "EXACT: the others at the next tick",
     "agents/experiments/removal.py LOOKED_AT_MAX": "EXACT: the others leave at the next ticks",

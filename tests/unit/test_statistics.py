@@ -21,7 +21,7 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "sample ratio 50/50 as planned": 0.05,
     "ramp 1 to 50 %, base rate triples, conversions delayed, A/A": 0.02,
     "ramp 1 to 50 %, base rate triples, conversions delayed, 40 % lost": 0.05,
-    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.25,
+    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.1,
     "ramp by hand that nobody stated, base rate triples, 40 % lost": 0.05,
     "ramp by hand that nobody stated, latency with a daily season, A/A": 0.1,
     "ramp by hand that nobody stated, latency with a daily season, +10 %": 0.05,
@@ -33,6 +33,13 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "clicks a unit, variance 1, 3 and 6 times the mean, A/A": 0.1,
     "clicks a unit, variance 3 times the mean, +30 %": 0.1,
     "car loan drift at row 75 000": 1.0,
+    "errors 2 % that follow the hour by 50%": 0.05,
+    "errors 2 %, a quarter more or less at weekends": 0.05,
+    "latency of ten hosts in turn, AR(1) 0.95 and 0.5": 0.05,
+    "errors 2 -> 4 % after 12 days": 0.2,
+    "errors 2 -> 20 % after 1 000 records": 1.0,
+    "errors 1 -> 20 % in a segment of one in 200": 0.2,
+    "errors 1 -> 2 % after an outage in the reference": 0.2,
 }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from schemas.ids import event_uuid
-from schemas.records import Autonomy, MetricKind, MetricSpec, Policy, Reference
+from schemas.records import Autonomy, MetricKind, MetricSpec, Policy, Reference, Season
 from tests.support.histories.advice import HOME
 from tests.support.histories.specs import GUARD, UP
 
@@ -17,6 +17,7 @@ BASE_POLICY = Policy(
     min_count=20,
     reference_count=150,
     false_alarm_records=1e3,
+    season=Season.NONE,
 )
 
 
@@ -31,7 +32,7 @@ def policy_of(kind: int) -> Policy:
             subjects=("bot*",),
             references=(Reference(metric="error", count=400, sum=30.0),),
         ),
-        replace(policy, retrain=Autonomy.OBSERVE, improve=Autonomy.PROPOSE),
+        replace(policy, retrain=Autonomy.OBSERVE, improve=Autonomy.PROPOSE, season=Season.WEEK),
         replace(policy, metrics=(MetricSpec("mood", GUARD, UP, MetricKind.MEAN),)),
         replace(
             policy, commands_per_hour=2, subjects_share=0.0, max_age_ms=1, deploy=Autonomy.APPROVE

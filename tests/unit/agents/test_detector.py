@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from agents.statistics.e_detector import ODDS, OF_BAD, OF_GOOD, alternatives_to, upper_bound
-from tests.support.detecting import detected
+from agents.statistics.e_detector import ODDS, OF_BAD, OF_GOOD, upper_bound
+from tests.support.detecting import detected, likelihoods
 
 RECORDS = st.lists(
     st.tuples(st.integers(1, 4), st.integers(0, 4)).map(lambda r: (r[0], min(r))),
@@ -37,7 +37,7 @@ def test_the_detector_is_the_plain_recursion(records: list[tuple[int, int]], rat
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.97])
 def test_each_likelihood_ratio_is_worth_one_at_the_reference_rate(rate: float) -> None:
-    against = np.exp(alternatives_to(rate))
+    against = np.exp(likelihoods(rate))
     mean = rate * against[OF_BAD] + (1.0 - rate) * against[OF_GOOD]
     assert mean == pytest.approx(np.ones(len(ODDS)))
 
@@ -47,11 +47,11 @@ def test_each_likelihood_ratio_is_worth_one_at_the_reference_rate(rate: float) -
 )
 def test_the_bound_is_clopper_and_pearsons(bad: int, count: int) -> None:
     exact = stats.binomtest(bad, count, alternative="less").proportion_ci(0.95, method="exact").high
-    assert upper_bound(bad, count) == pytest.approx(exact, rel=1e-9)
+    assert upper_bound(float(bad), float(count)) == pytest.approx(exact, rel=1e-9)
 
 
 def test_the_bound_stays_below_one() -> None:
-    assert 0.999 < upper_bound(10, 10) < 1.0
+    assert 0.999 < upper_bound(10.0, 10.0) < 1.0
 
 
 def test_false_alarms_are_as_rare_as_promised_at_the_true_rate() -> None:

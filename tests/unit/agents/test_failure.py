@@ -30,6 +30,7 @@ from schemas.records import (
     Policy,
     RetrainCommand,
     Role,
+    Season,
     Severity,
     Sighting,
     Status,
@@ -48,6 +49,7 @@ AUTO = Policy(
     retrain=Autonomy.AUTO,
     improve=Autonomy.AUTO,
     reference_count=1_000,
+    season=Season.NONE,
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from agents.drift.thinning_and_limits import (
+from agents.drift.evidence.thinning_and_limits import (
     LEARNED,
     NOT_TO_BE_THINNED,
     THIN_MAX,
@@ -105,7 +105,7 @@ def test_a_gauge_without_a_change_alarms_no_more_often_than_promised(phi: float)
 
 
 def _alarms(bad: NDArray[np.int64], reference: int, run: float) -> bool:
-    rate = upper_bound(int(bad[:reference].sum()), reference)
+    rate = upper_bound(float(bad[:reference].sum()), float(reference))
     bad = bad[reference : reference + 1_000]
     log_r, _ = detected(rate, np.cumsum(bad), np.arange(1, len(bad) + 1))
     return bool((log_r >= np.log(run)).any())

@@ -25,7 +25,18 @@ from tests.support.watching import watched
 
 DERIVED = (
     *("how", "is_rate", "upper", "threshold", "needed", "coarse_most", "values_needed"),
-    *("alternatives", "limit", "thin", "alone", "coarse", "values_count", "awaited", "frozen"),
+    *(
+        "season",
+        "tolerance",
+        "stated",
+        "limit",
+        "thin",
+        "alone",
+        "coarse",
+        "values_count",
+        "awaited",
+        "frozen",
+    ),
 )
 LATENCY = MetricSpec("latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.LATENCY)
 

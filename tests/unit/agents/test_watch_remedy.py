@@ -210,6 +210,9 @@ def test_a_version_that_never_serves_tells_nothing_of_whether_it_helped() -> Non
 
 @pytest.mark.parametrize("cut", [1, 7, 400, 401, 402, 900])
 def test_where_the_log_is_cut_changes_nothing(cut: int) -> None:
+    """What follows from a finding comes back as records of other topics, sooner between the cuts,
+    so that the order is another.
+    """
     whole, parted = Model(), Model()
     for model in (whole, parted):
         model.end(model.decay(), "v2")
@@ -222,7 +225,9 @@ def test_where_the_log_is_cut_changes_nothing(cut: int) -> None:
         for first in range(0, len(records), size):
             model.send(METRICS, records[first : first + size])
     assert rows(whole.tables) == rows(parted.tables)
-    assert whole.outputs == parted.outputs
+    assert {one.event_id: one for one in whole.outputs} == {
+        one.event_id: one for one in parted.outputs
+    }
 
 
 def test_a_dry_run_mends_nothing() -> None:

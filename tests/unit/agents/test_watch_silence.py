@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.drift.thinning_and_limits import LEARNED
+from agents.drift.evidence.thinning_and_limits import LEARNED
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS
 from schemas.records import (

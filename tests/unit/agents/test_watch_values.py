@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.drift.thinning_and_limits import LEARNED
+from agents.drift.evidence.thinning_and_limits import LEARNED
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import METRICS
 from schemas.records import (

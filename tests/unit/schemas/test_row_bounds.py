@@ -24,6 +24,7 @@ from schemas.catalog import TOPICS, plain_schema, schema_text
 from schemas.codec.framing import MAX_BYTES
 from schemas.validation.specs_and_policies import COMMANDS_MAX, STEPS_MAX
 from schemas.validation.text import MAX_CHARACTERS
+from state.metrics.usual import USUAL_WIDTH
 from streams.runtime.message_sizes import RECORD_BYTES
 
 NAME = 4 * MAX_CHARACTERS + 3  # four bytes a character, and how long it is
@@ -44,6 +45,7 @@ MOST: dict[str, int] = {
     "ExperimentRow.decided": 2 * (row_limits.PAIR_BYTES_MAX + 16 * row_limits.PAIRS_MAX),
     "ExperimentRow.rollout_steps": STEPS_MAX * (2 * (NAME + 8) + 2 * NUMBER),
     "ExperimentRow.lacks": LACKS_MAX * (2 * NAME + 3 * NUMBER),
+    "MetricRow.usual": 8 * USUAL_WIDTH + NUMBER,
     "MetricRow.values": 8 * row_limits.REFERENCE_COUNT_MAX + NUMBER,
     "MetricRow.versions": VERSIONS_MAX * (2 * NAME + 30 * NUMBER + 32 * 8),
     "CommandRow.command": 4 * MAX_BYTES,
