@@ -95,7 +95,7 @@ def latencies(rng: np.random.Generator, runs: int, ar: float) -> list[int]:
     for _ in range(runs):
         logs = autoregressive(rng, LONG // HOSTS, HOSTS, ar).ravel()
         values = np.exp(0.5 * logs)
-        stream = Stream("latency", moments(LONG), np.asarray(values, np.float64))
+        stream = Stream("latency", moments(LONG), values)
         found.append(first_alarm(POLICY, stream))
     return found
 
@@ -150,7 +150,8 @@ def poisoned(rng: np.random.Generator, runs: int, to: float) -> list[int]:
     for _ in range(runs):
         rate = np.where(np.arange(records) < healthy, 0.01, 0.01 * to)
         rate[:500] = 0.5
-        at = first_alarm(POLICY, Stream("error", days, (rng.random(records) < rate) * 1.0))
+        bad = rng.random(records) < rate
+        at = first_alarm(POLICY, Stream("error", days, bad.astype(np.float64)))
         found.append(at - healthy if healthy < at < NEVER else NEVER)
     return found
 

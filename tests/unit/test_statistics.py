@@ -21,7 +21,7 @@ RUNS = {  # how much of each case; the whole takes some ten seconds
     "sample ratio 50/50 as planned": 0.05,
     "ramp 1 to 50 %, base rate triples, conversions delayed, A/A": 0.02,
     "ramp 1 to 50 %, base rate triples, conversions delayed, 40 % lost": 0.05,
-    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.1,
+    "ramp by hand that nobody stated, base rate triples or falls to a third, A/A": 0.25,
     "ramp by hand that nobody stated, base rate triples, 40 % lost": 0.05,
     "ramp by hand that nobody stated, latency with a daily season, A/A": 0.1,
     "ramp by hand that nobody stated, latency with a daily season, +10 %": 0.05,
