@@ -1,5 +1,6 @@
-"""Numbers as a person reads them."""
+"""Numbers and moments as a person reads them."""
 
+from datetime import UTC, datetime
 from math import exp
 
 
@@ -29,3 +30,12 @@ def nth(n: int) -> str:
     """
     ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{grouped(n)}{ending}"
+
+
+def moment_of(ms: int) -> str:
+    """A moment as people read it.
+
+    >>> moment_of(1_700_000_000_000)
+    '2023-11-14 22:13:20 UTC'
+    """
+    return f"{datetime.fromtimestamp(ms // 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"

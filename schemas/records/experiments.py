@@ -249,6 +249,7 @@ class ExperimentRow:
     leaves_at: int = (
         -1
     )  # when it is looked at to leave, once it is over or silent without a spec; -1: not known
+    ripe: bool = False  # it has run as long as the policy asks of a deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,3 +106,5 @@ class Policy:
     )
     season: Season = Season.WEEK  # what the rates of live metrics may follow without being a drift
     tolerance: float = 0.0  # relative rise of the odds of a bad unit that is no drift either
+    deploy_after_days: int = 0  # whole days that an experiment runs at least before a deployment
+    deploy_needs: tuple[str, ...] = ()  # metrics without whose results nothing is deployed

@@ -44,6 +44,7 @@ MISSING_MS_MIN, MISSING_MS_MAX = (
     60_000,
     30 * 86_400_000,
 )  # each experiment is looked at once a minute at most
+DEPLOY_DAYS_MAX = 365
 TOLERANCE_MAX = 10.0  # relative; a rise to more than tenfold odds is no tolerable one
 COMMANDS_MAX = 1_000  # an hour; when each was issued is kept for as long
 
@@ -289,6 +290,16 @@ def _bounds(policy: Policy) -> Iterator[Fault]:
         yield Reason.OUT_OF_RANGE, f"subjects_share {policy.subjects_share:g} is not in [0, 1]"
     if min(policy.max_age_ms, policy.manual_lock_ms) < 0:
         yield Reason.OUT_OF_RANGE, "max_age_ms or manual_lock_ms is negative"
+    if not 0 <= policy.deploy_after_days <= DEPLOY_DAYS_MAX:
+        sentence = (
+            f"deploy_after_days {policy.deploy_after_days} is not between 0 and {DEPLOY_DAYS_MAX}"
+        )
+        yield Reason.OUT_OF_RANGE, sentence
+    if len(policy.deploy_needs) > METRICS_MAX:
+        sentence = f"deploy_needs has {len(policy.deploy_needs)} metrics, more than {METRICS_MAX}"
+        yield Reason.OUT_OF_RANGE, sentence
+    for metric in policy.deploy_needs:
+        yield from names_at_fault(metric=metric)
     if not 0 <= policy.tolerance <= TOLERANCE_MAX:
         sentence = f"tolerance {policy.tolerance:g} is not between 0 and {TOLERANCE_MAX:g}"
         yield Reason.OUT_OF_RANGE, sentence

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from agents.core.effects import Output
-from agents.flow.pipeline import apply_broadcast, fold, refresh
+from agents.flow.pipeline import apply_broadcast, fold, rebuild, refresh
 from schemas.catalog import BROADCASTS, INPUTS, TICKS
 from schemas.codec.framing import Record
 from schemas.records import Policy, Tick
@@ -53,6 +53,15 @@ class Loop:
         """Time passes; the partition ticks once at its end."""
         self.now += ms
         return self.send(TICKS, [Tick(0, self.now)])
+
+    def restart(self) -> None:
+        """Another worker takes the partition over, with the rows that were stored."""
+        fresh = tables()
+        fresh.now = self.tables.now
+        for topic, table in self.tables.all().items():
+            fresh.all()[topic].restore(list(table.snapshot(CODEC)), CODEC)
+        rebuild(fresh)
+        self.tables = fresh
 
     def records(self, topic: str) -> list[Record]:
         """All that was written to a topic so far."""

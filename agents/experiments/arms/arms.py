@@ -71,6 +71,8 @@ def open_arm(
     tables.arms.crossed[row] = 0
     tables.arms.state[row] = WAIT
     link(tables, row, key)
+    if whole:
+        doubt(tables, int(tables.arms.experiment_no[row]))
     return row
 
 
@@ -102,6 +104,15 @@ def set_waiting(tables: ExperimentTables, number: int) -> None:
     elif not waits:
         tables.pending.discard(number)
     arms.waits[rows] = waits
+
+
+def doubt(tables: ExperimentTables, number: int) -> None:
+    """Has an experiment, by its number, decided anew with its next record, if something of it is
+    proved: what a decision rests on beside the evidence has changed.
+    """
+    if number in tables.pending:
+        rows = [row for group in tables.index[number].arms.values() for row in group.values()]
+        tables.arms.supported[rows] = -1
 
 
 def _latched(tables: ExperimentTables, rows: Ints) -> Flags:

@@ -8,16 +8,16 @@ arm or a metric, which may end it, has it looked at within a minute.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from agents.core.batch import Finding
-from agents.core.phrasing import grouped
+from agents.core.phrasing import grouped, moment_of
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
-from agents.experiments.arms.arms import relevel
+from agents.experiments.arms.arms import doubt, relevel
 from agents.experiments.oversight.missing_data import CERTAIN, Found, LackKind, lacks_of
 from agents.experiments.plan.frozen_plan import REST_MS
 from agents.experiments.plan.terms import judged_before
+from agents.experiments.verdicts.deploy_conditions import ripe_at
 from schemas.records import ExperimentRow, ExperimentStatus, Lack, Order, Verdict
 from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
@@ -71,11 +71,23 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
     experiment = replace(
         experiment, lacks=tuple(lacks), due_at=_next(experiment, lacks, place.now, wait_ms, tables)
     )
+    experiment = _aged(experiment, place.now, tables)
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
     tables.experiments.put(experiment)
     tables.lack_checks.put(key, experiment.due_at)
     return LackCheck(experiment.subject, findings, told != now_told)
+
+
+def _aged(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> ExperimentRow:
+    """The row with whether it has run for as many days as the policy asks of a deployment."""
+    ripe = now >= ripe_at(experiment, tables)
+    if ripe == experiment.ripe:
+        return experiment
+    number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
+    if number is not None:
+        doubt(tables, number)
+    return replace(experiment, ripe=ripe)
 
 
 def _taken_over(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> LackCheck:
@@ -129,15 +141,6 @@ def _finding(experiment: ExperimentRow, one: Found, lack: Lack) -> Finding:
     )
 
 
-def moment_of(ms: int) -> str:
-    """A moment as people read it.
-
-    >>> moment_of(1_700_000_000_000)
-    '2023-11-14 22:13:20 UTC'
-    """
-    return f"{datetime.fromtimestamp(ms // 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _held(experiment: ExperimentRow, tables: ExperimentTables) -> ExperimentRow:
     """As where the split is broken: nothing is proved by arms that share their units."""
     offset = max(_rows_column(experiment, "applied_offset", tables), default=0)
@@ -169,6 +172,8 @@ def _next(
     ]
     if experiment.ends_at is not None:
         moments.append(experiment.ends_at)
+    if now < ripe_at(experiment, tables):
+        moments.append(ripe_at(experiment, tables))
     return max(now + REST_MS, min(moments))
 
 

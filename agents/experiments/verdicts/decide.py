@@ -11,11 +11,12 @@ import numpy as np
 from agents.core.batch import Finding
 from agents.core.policies import EXPOSURE
 from agents.core.provenance import Provenance
-from agents.experiments.arms.arms import compared_with, relevel, set_waiting
+from agents.experiments.arms.arms import compared_with, doubt, relevel, set_waiting
 from agents.experiments.evidence.look import is_judged
 from agents.experiments.evidence.pair_evidence import agrees, evidence_reaching
 from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.plan.terms import NEVER, Method, deployed, moved
+from agents.experiments.verdicts.deploy_conditions import is_early, unsent
 from agents.experiments.verdicts.pair_moment import PairMoment
 from agents.experiments.verdicts.verdict_wording import finding_of
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
@@ -81,6 +82,8 @@ def decide(
         if finding.order == Order.DEPLOY:
             _watch(tables, experiment, index, finding.variant or "")
     set_waiting(tables, number)
+    if any(finding.order != Order.NONE for finding in findings):
+        doubt(tables, number)
     return findings
 
 
@@ -218,6 +221,8 @@ def _asides(
 def _deploy(case: _Case, variant: str, pairs: dict[str, int]) -> Finding | None:
     if deployed(case.experiment) - {variant}:
         return None  # the worse of two would end in service
+    if is_early(case.experiment, case.tables) or unsent(case.experiment, variant, case.tables):
+        return None
     gain_offset = case.tables.arms.gain_offset
     judged = [
         spec

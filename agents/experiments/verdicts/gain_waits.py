@@ -5,7 +5,7 @@ person.
 from collections.abc import Iterator
 from math import ceil, isfinite, isnan, nan
 
-from agents.core.phrasing import grouped
+from agents.core.phrasing import grouped, moment_of
 from agents.core.policies import EXPOSURE
 from agents.experiments.evidence.pair_evidence import agrees, evidence_of
 from agents.experiments.evidence.pair_needs import (
@@ -16,6 +16,7 @@ from agents.experiments.evidence.pair_needs import (
 )
 from agents.experiments.evidence.pair_samples import fewest, has_enough, needed
 from agents.experiments.plan.terms import Method, Tally, deployed, frozen_of
+from agents.experiments.verdicts.deploy_conditions import is_early, ripe_at, unsent
 from agents.experiments.verdicts.pair_moment import PairMoment, judged_units
 from schemas.records import MetricKind, MetricSpec, Role
 
@@ -29,6 +30,15 @@ def waits(moment: PairMoment) -> list[str]:
     found = [
         f"treatment {other} is deployed, and only its rollback ends this"
         for other in sorted(deployed(moment.experiment) - {moment.variant})
+    ]
+    if is_early(moment.experiment, moment.tables):
+        found.append(
+            "the policy deploys nothing before "
+            f"{moment_of(ripe_at(moment.experiment, moment.tables))}"
+        )
+    found += [
+        f"the policy asks for {metric}, of which control and treatment have no results yet"
+        for metric in unsent(moment.experiment, moment.variant, moment.tables)
     ]
     found += [phrase for spec in _judged(moment) if (phrase := _wait(moment, spec)) is not None]
     more = [f"and {len(found) - NAMED} metrics more"] if len(found) > NAMED else []
