@@ -53,6 +53,7 @@ class StoredColumns:
     expected_more: Floats
     last_at: Ints
     crossed: Ints
+    largest: Ints
 
 
 class DerivedColumns:
@@ -129,6 +130,7 @@ class ArmCells(Protocol):
     expected_more: float
     last_at: int
     crossed: int
+    largest: int
     experiment_no: int
     next_in_experiment: int
     next_sibling: int
@@ -192,6 +194,7 @@ _READ_BY_EACH_RESULT = (
     *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
     *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
     *("ramp_slot", "block_slot", "step_times", "learned_units", "crossed", "repeats"),
+    "largest",
 )
 
 

@@ -38,6 +38,7 @@ from schemas.records.experiments import (
     ShareStep,
     SnapshotPart,
     SnapshotRow,
+    SplitStart,
 )
 from schemas.records.failures import (
     UNTRIED,
@@ -209,6 +210,7 @@ __all__ = [
     "SignalRow",
     "SnapshotPart",
     "SnapshotRow",
+    "SplitStart",
     "State",
     "Status",
     "Step",

@@ -150,6 +150,7 @@ class ArmRow:
     last_at: int = -1  # when the last result folded was appended; -1: not known
     crossed: int = 0  # records left out because their unit was in another arm before
     blocks: str | None = None  # of a pair judged block by block; see the schema
+    largest: int = 0  # units of its largest record
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,16 @@ class Frozen:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class SplitStart:
+    """Where the split of a treatment against control stood, against its plan."""
+
+    variant: str
+    units: int  # of both
+    excess: float  # units of the treatment beyond those planned
+    variance: float  # of that number, were the split as planned
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRow:
     """One experiment as it is judged, frozen at its first result, and what was decided."""
@@ -250,6 +261,10 @@ class ExperimentRow:
         -1
     )  # when it is looked at to leave, once it is over or silent without a spec; -1: not known
     ripe: bool = False  # it has run as long as the policy asks of a deployment
+    # while its split is broken: where each treatment stood as the window began in which it may
+    # prove sound again
+    split_starts: tuple[SplitStart, ...] = ()
+    split_window: int = 0  # units of that window; 0: none, and what is held is held for good
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ BOUNDS = {
     "agents/drift/evidence/thinning_and_limits.py "
     "THIN_MAX": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
     "agents/statistics/dispersion.py PAIRS_MOST": "SCALE: what the dispersion is worked out of",
+    "agents/experiments/verdicts/split_hold.py "
+    "WINDOW": "SCALE: of so many units a split is told to be sound again",
     "agents/flow/row_removal.py LEAVE_MAX": "EXACT: the others leave at the next ticks",
     "agents/experiments/oversight/open_blocks.py CLOSED_MAX": "EXACT: the others at the next tick",
     "agents/experiments/removal.py LOOKED_AT_MAX": "EXACT: the others leave at the next ticks",

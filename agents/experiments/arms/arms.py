@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.core.batch import Ints
+from agents.core.policies import EXPOSURE
 from agents.experiments.arms.rebuild_links import relink
 from agents.experiments.evidence.pair_interval import next_mark
 from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
@@ -69,11 +70,26 @@ def open_arm(
     tables.arms.first_offset[row] = offset
     tables.arms.last_at[row] = -1
     tables.arms.crossed[row] = 0
+    tables.arms.largest[row] = 0
     tables.arms.state[row] = WAIT
     link(tables, row, key)
     if whole:
         doubt(tables, int(tables.arms.experiment_no[row]))
+    if whole and metric == EXPOSURE:
+        restart_split(tables, int(tables.arms.experiment_no[row]))
     return row
+
+
+def restart_split(tables: ExperimentTables, number: int) -> None:
+    """Has the split of an experiment, by its number, tested by the units from here on: the others
+    came before an arm did that is there now, or were held against it already.
+    """
+    arms, rows = tables.arms, tables.index[number].rows_of(EXPOSURE)
+    for row in rows:
+        if not arms.snapshots[row]:
+            arms.base_count[row] = arms.count[row]
+            arms.harm_offset[row] = -1
+    arms.touch(np.array(rows, np.int64))
 
 
 def rebuild(tables: ExperimentTables) -> None:
@@ -143,6 +159,9 @@ def relevel(tables: ExperimentTables, experiment: ExperimentRow) -> None:
         arms[column][segments] = NEVER
     totals = np.array([*segments, *(row for row in wholes if arms.snapshots[row])], np.int64)
     arms.method[totals] = arms.totals_method[totals]
+    if experiment.split_offset >= 0:
+        planned = [row for row in wholes if arms.method[row] == Method.COUNTS]
+        arms.harm_level[planned] = NEVER  # it takes the planned shares for those that are
     arms.touch(np.array([*wholes, *segments], np.int64))
     tables.pending.discard(number)  # what a deployment asks for is worked out anew
     set_waiting(tables, number)
@@ -216,6 +235,9 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
     if not whole:
         values |= {"harm_level": NEVER, "gain_level": NEVER}
     snapshots = tables.snapshots.get(row_key(*key[:3])) is not None
+    method = values["method"] if whole and not snapshots else values["totals_method"]
+    if experiment.split_offset >= 0 and method == Method.COUNTS:
+        values["harm_level"] = NEVER
     values |= {
         "leads": variant == experiment.control,
         "is_control": whole and variant == experiment.control,
@@ -224,7 +246,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "in_burn_in": not snapshots and values["in_burn_in"],
         "stepped": values["stepped"] and step is None,
         "snapshots": snapshots,
-        "method": values["method"] if whole and not snapshots else values["totals_method"],
+        "method": method,
         "waits": int(tables.arms.experiment_no[row]) in tables.pending,
         "supported": -1,
         "ramp_slot": NO_SLOT,

@@ -13,6 +13,7 @@ import pyarrow as pa
 from agents.core.batch import Ints
 from agents.experiments.evidence.pair_interval import next_marks
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
+from agents.experiments.plan.terms import Method
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.pairs.ramp_table import NO_SLOT
 from state.partition.experiment_tables import ExperimentTables
@@ -52,6 +53,8 @@ def relink(tables: ExperimentTables) -> None:
         arms[column][:n][~whole] = np.inf
     by_totals = ~whole | arms.snapshots[:n]
     arms.method[:n] = np.where(by_totals, arms.totals_method[:n], arms.method[:n])
+    broken = np.array([reading.experiment.split_offset >= 0 for reading in readings])
+    arms.harm_level[:n][broken[trials] & (arms.method[:n] == Method.COUNTS)] = np.inf
     controls = np.array([keys.code(reading.experiment.control) for reading in readings])
     leads = controls[trials] == codes[_VARIANT]
     arms.leads[:n], arms.is_control[:n] = leads, leads & whole

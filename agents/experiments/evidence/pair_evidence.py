@@ -185,9 +185,24 @@ def _of_split(rows: ArmRows, pairs: Pairs, pair: int, least: float) -> float:
     """log e that the split is not the planned one; an upper bound of it below `least`."""
     if rows[pair].ramped:
         return log_e_split_of_ramp(rows, pairs.ramps, pair, least)
-    x, y, rho = float(rows[pair].count), float(rows[rows[pair].control].count), rows[pair].share
+    rho = rows[pair].share
+    x, y = _without_records_ahead(rows, pair)
     bound = highest_log_ratio(x, y, rho, least)
     return bound if bound < least else log_e_split(x, y, rho)
+
+
+@compiled
+def _without_records_ahead(rows: ArmRows, pair: int) -> tuple[float, float]:
+    """Units of treatment and control, the arm that is ahead of the plan by as much less as the
+    other may be about to send, in one record: arms that add up their units send in turn.
+    """
+    treatment, control = rows[pair], rows[rows[pair].control]
+    x, y, odds = units_of(rows, pair), units_of(rows, treatment.control), treatment.share
+    odds /= 1.0 - odds
+    ahead = float(max(treatment.largest, control.largest) - 1)
+    if x > odds * y:
+        return max(x - ahead, odds * y), y
+    return x, max(y - ahead, x / odds)
 
 
 @compiled

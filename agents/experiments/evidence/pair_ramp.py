@@ -75,7 +75,7 @@ def events_of(rows: ArmRows, pair: int, row: int) -> float:
     if row < 0:
         return 0.0
     if rows[pair].method == Method.SPLIT:
-        return float(rows[row].count)
+        return float(rows[row].count - rows[row].base_count)
     if rows[pair].flipped:
         return float(rows[row].count - rows[row].hits)
     return float(rows[row].hits) / dispersion(rows, pair)

@@ -15,6 +15,7 @@ from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.experiments.arms.arms import doubt, relevel
 from agents.experiments.oversight.missing_data import CERTAIN, Found, LackKind, lacks_of
+from agents.experiments.oversight.split_checks import look_at_split
 from agents.experiments.plan.frozen_plan import REST_MS
 from agents.experiments.plan.terms import judged_before
 from agents.experiments.verdicts.deploy_conditions import ripe_at
@@ -74,6 +75,10 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
     experiment = _aged(experiment, place.now, tables)
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
+    shared = any(one.kind == LackKind.UNITS for one in lacks)
+    if not shared:
+        experiment, of_split = look_at_split(experiment, place, tables)
+        findings += of_split
     tables.experiments.put(experiment)
     tables.lack_checks.put(key, experiment.due_at)
     return LackCheck(experiment.subject, findings, told != now_told)
@@ -172,6 +177,8 @@ def _next(
     ]
     if experiment.ends_at is not None:
         moments.append(experiment.ends_at)
+    if experiment.split_window:
+        moments.append(now)
     if now < ripe_at(experiment, tables):
         moments.append(ripe_at(experiment, tables))
     return max(now + REST_MS, min(moments))

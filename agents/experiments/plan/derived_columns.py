@@ -139,15 +139,16 @@ class Reading:
         """
         watched = variant in self._deployed
         broken = self.experiment.split_offset >= 0 and variant not in self._moved
-        if self._over or broken or (variant in self._settled and not watched):
+        if self._over or (variant in self._settled and not watched):
             return NEVER, NEVER
         if (variant, metric) in self._pairs:
             harm, gain = levels(self.experiment, Pair(variant, metric), spec)
+            if broken:
+                # A treatment that fails may well lose its exposures, and is to go all the same.
+                return harm, NEVER
             return harm, NEVER if watched else gain
-        return (
-            SPLIT_LEVEL if method == Method.SPLIT and variant not in self._moved else NEVER,
-            NEVER,
-        )
+        tested = method == Method.SPLIT and variant not in self._moved and not broken
+        return SPLIT_LEVEL if tested else NEVER, NEVER
 
 
 @lru_cache(maxsize=1_024)  # few experiments state shares that no other has

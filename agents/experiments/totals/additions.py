@@ -154,6 +154,7 @@ def add_to_totals(rows: ArmRows, row: int, added: tuple[int, int, float, float])
     arm = rows[row]
     count, hits, total, squares = added
     arm.count += count
+    arm.largest = max(arm.largest, count)
     arm.hits += hits
     if isnan(squares):
         squares = 0.0

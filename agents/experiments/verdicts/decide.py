@@ -15,9 +15,11 @@ from agents.experiments.arms.arms import compared_with, doubt, relevel, set_wait
 from agents.experiments.evidence.look import is_judged
 from agents.experiments.evidence.pair_evidence import agrees, evidence_reaching
 from agents.experiments.evidence.pair_needs import is_sound
+from agents.experiments.plan.frozen_plan import hasten
 from agents.experiments.plan.terms import NEVER, Method, deployed, moved
 from agents.experiments.verdicts.deploy_conditions import is_early, unsent
 from agents.experiments.verdicts.pair_moment import PairMoment
+from agents.experiments.verdicts.split_hold import held_for_split
 from agents.experiments.verdicts.verdict_wording import finding_of
 from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
 from state.experiment_arms import ExperimentArms
@@ -58,33 +60,46 @@ def decide(
     candidates = [
         finding for variant in _judged(experiment, index) for finding in _candidates(case, variant)
     ]
-    candidates = _best_first(case, candidates)
-    findings: list[Finding] = []
-    closed = set[str]()
+    experiment, findings, held = _applied(case, _best_first(case, candidates))
+    if findings:
+        tables.experiments.put(experiment)
+    if held:
+        relevel(tables, experiment)
+        hasten(tables, number, place.now)
+    ordered = [finding for finding in findings if finding.order != Order.NONE]
+    for finding in ordered:
+        if finding.order == Order.DEPLOY:
+            _watch(tables, experiment, index, finding.variant or "")
+    set_waiting(tables, number)
+    if ordered:
+        doubt(tables, number)
+    return findings
+
+
+def _applied(
+    case: _Case, candidates: list[Finding]
+) -> tuple[ExperimentRow, list[Finding], set[str]]:
+    """(the experiment after those findings that stand beside those before them, these, the
+    treatments held because its split is broken).
+    """
+    experiment, findings = case.experiment, list[Finding]()
+    closed, held = set[str](), set[str]()
     for finding in candidates:
         variant = finding.variant or ""
-        if variant in closed:
+        if variant in closed or (variant in held and finding.verdict != Verdict.HARM):
             continue
         if finding.order == Order.DEPLOY and deployed(experiment) - {variant}:
             finding = _deferred(replace(case, experiment=experiment), finding)
         if finding.verdict == Verdict.SPLIT:
-            experiment = replace(experiment, split_offset=place.offset)
-            closed |= _close(tables, index, set(_judged(experiment, index)) - moved(experiment))
+            experiment = held_for_split(experiment, case.place.offset, case.tables)
+            held |= set(_judged(experiment, case.index)) - moved(experiment)
         elif finding.order != Order.NONE:
-            experiment = _settled(experiment, finding, place.offset, tables)
+            experiment = _settled(experiment, finding, case.place.offset, case.tables)
             asks = next(done.asks for done in experiment.decided if done.variant == variant)
             finding = replace(finding, asks=asks)
-            closed |= _close(tables, index, {variant})
+            closed |= _close(case.tables, case.index, {variant})
         findings.append(finding)
-    if findings:
-        tables.experiments.put(experiment)
-    for finding in findings:
-        if finding.order == Order.DEPLOY:
-            _watch(tables, experiment, index, finding.variant or "")
-    set_waiting(tables, number)
-    if any(finding.order != Order.NONE for finding in findings):
-        doubt(tables, number)
-    return findings
+    return experiment, findings, held
 
 
 def _best_first(case: _Case, candidates: list[Finding]) -> list[Finding]:

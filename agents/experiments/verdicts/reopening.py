@@ -18,7 +18,7 @@ from agents.experiments.evidence.look import look
 from agents.experiments.plan.terms import Method
 from agents.experiments.verdicts.decide import decide
 from schemas.catalog import RESULTS
-from schemas.records import CommandRow, Decided, ExperimentRow, ExperimentStatus, Policy
+from schemas.records import CommandRow, Decided, ExperimentRow, ExperimentStatus, Order, Policy
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
@@ -162,7 +162,7 @@ def _may_open(experiment: ExperimentRow, done: Decided) -> bool:
     speaks for it.
     """
     return experiment.status != ExperimentStatus.STOPPED and (
-        experiment.split_offset < 0 or done.moved
+        experiment.split_offset < 0 or done.moved or done.order == Order.ROLLBACK
     )
 
 

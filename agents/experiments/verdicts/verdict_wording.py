@@ -200,6 +200,8 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
         f"{moment.experiment.subject}/{moment.experiment.experiment_id}: treatment {moment.variant}"
     )
     c, t = moment.units()
+    if verdict == Verdict.SPLIT:
+        c, t = judged_units(moment.tables, moment.control), judged_units(moment.tables, row)
     unit = _unit(moment)
     sure = odds(proof.log_e, "e" if proof.evidence_kind == EvidenceKind.E_VALUE else "1/p")
     numbers = f"{grouped(t)} against {grouped(c)} {unit}"

@@ -44,6 +44,8 @@ MOST: dict[str, int] = {
     # A variant of a pair has a rollback and a deployment.
     "ExperimentRow.decided": 2 * (row_limits.PAIR_BYTES_MAX + 16 * row_limits.PAIRS_MAX),
     "ExperimentRow.rollout_steps": STEPS_MAX * (2 * (NAME + 8) + 2 * NUMBER),
+    # A treatment with a share is named twice in its spec.
+    "ExperimentRow.split_starts": MAX_BYTES // 2 + row_limits.VARIANTS_MAX * 3 * NUMBER,
     "ExperimentRow.lacks": LACKS_MAX * (2 * NAME + 3 * NUMBER),
     "MetricRow.usual": 8 * USUAL_WIDTH + NUMBER,
     "MetricRow.values": 8 * row_limits.REFERENCE_COUNT_MAX + NUMBER,
