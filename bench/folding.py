@@ -36,10 +36,10 @@ class Records:
     """The records of E experiments, n of each in the order of their log; every array has the shape
     (n, E).
 
-    treated: the arm; value: the sum of a record of count 1; metric: index into `metrics`, 0 where
-    absent; minute: when it occurred; assigned: the minute of its unit's assignment, absent: the
-    same; unit: the unit's number, absent: one unit a record; named: whether records carry their
-    unit's name at all.
+    treated: the arm; value: the sum of a record; count: of its units, absent: 1; metric: index into
+    `metrics`, 0 where absent; minute: when it occurred; assigned: the minute of its unit's
+    assignment, absent: the same; unit: the unit's number, absent: one unit a record; named: whether
+    records carry their unit's name at all.
     """
 
     metrics: tuple[str, ...]
@@ -50,6 +50,7 @@ class Records:
     assigned: Ints | None = None
     unit: Ints | None = None
     named: bool = True
+    count: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _slice(
             pa.array(records.metrics),
         ),
         "kind": _texts(np.zeros(n, np.int64), KINDS),
-        "count": pa.array(np.ones(n, np.int64)),
+        "count": pa.array(_flat(records.count, rows, live, np.ones(treated.shape, np.int64))),
         "sum": pa.array(records.value[rows][:, live].ravel().astype(np.float64)),
         "occurred_at": _moments(minute),
         "assigned_at": _moments(_flat(records.assigned, rows, live, minute.reshape(treated.shape))),

@@ -14,7 +14,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import cases_counts, cases_drift, cases_latency, cases_means, cases_ramp, cases_watch
+from bench import (
+    cases_counts,
+    cases_drift,
+    cases_latency,
+    cases_means,
+    cases_ramp,
+    cases_strange,
+    cases_watch,
+)
 from bench.case import Case, Figure
 
 CASES: tuple[Case, ...] = (
@@ -24,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *cases_latency.CASES,
     *cases_drift.CASES,
     *cases_watch.CASES,
+    *cases_strange.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 
