@@ -28,7 +28,7 @@ from agents.failures.analysis.classify import FAILURES
 from agents.failures.patterns.strategy_ranking import specialist_for
 from agents.flow import command_effects
 from agents.flow.reopened_verdicts import unserved
-from schemas.catalog import DECISIONS
+from schemas.catalog import DECISIONS, TICKS
 from schemas.catalog import FAILURES as FAILURES_TOPIC
 from schemas.persons import OURSELVES
 from schemas.records import (
@@ -109,7 +109,7 @@ def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables
         seen = periodic_checks.look_after(key, place, experiments)
         policy = policy_for(seen.subject, experiments.policies)
         for finding in seen.findings:
-            decision = noted(finding, policy, place)
+            decision = noted(_apart(finding, place), policy, place)
             outputs.append(
                 Output(DECISIONS, decision.subject, decision.decision_id, decision, place.now)
             )
@@ -120,6 +120,14 @@ def missed(place: Provenance, experiments: ExperimentTables, alerts: AlertTables
                 alert_metrics.LACKS[kind], seen.subject, float(value), place, alerts
             )
     return outputs
+
+
+def _apart(finding: Finding, place: Provenance) -> Finding:
+    """The finding with an id of its own, where much is found of many subjects at one tick."""
+    if place.topic != TICKS:
+        return finding
+    about = row_key(finding.subject, finding.experiment_id, finding.ordinal)
+    return replace(finding, ordinal=about)
 
 
 def _acted(
@@ -133,6 +141,7 @@ def _acted(
     """told: its failure was, and is not learnt from once more."""
     experiment = _experiment(finding, state.experiments)
     finding = replace(finding, environment=experiment.environment if experiment else PRODUCTION)
+    finding = _apart(finding, place)
     case = Circumstances(finding, experiment, place, state.commands, policy)
     disposition = dispose(case)
     decision = decided(finding, disposition, policy, place)

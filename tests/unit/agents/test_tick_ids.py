@@ -1,0 +1,59 @@
+"""At one tick much is found of many subjects, and each has an id of its own."""
+
+from collections import Counter
+from dataclasses import replace
+
+from schemas.catalog import RESULTS, SPECS
+from schemas.records import Decision, Policy, Proposal, RollbackCommand, Verdict
+from streams.bench.probes import LENGTH, records_of, spec_of
+from tests.support.loop import Loop
+
+EXPERIMENTS = 12
+MINUTE = 60_000
+
+
+def ids_of_each_topic(loop: Loop) -> dict[str, list[str]]:
+    found = dict[str, list[str]]()
+    for one in loop.outputs:
+        found.setdefault(one.topic, []).append(one.event_id)
+    return found
+
+
+def assert_all_differ(loop: Loop) -> None:
+    for topic, ids in ids_of_each_topic(loop).items():
+        repeated = [one for one, count in Counter(ids).items() if count > 1]
+        assert repeated == [], topic
+
+
+def test_verdicts_of_blocks_that_the_clock_closes_have_commands_of_their_own() -> None:
+    policy = Policy(event_id="p", policy_id="p", commands_per_hour=8, subjects_share=1.0)
+    loop = Loop(policy)
+    loop.send(SPECS, [spec_of(number) for number in range(EXPERIMENTS)])
+    for number in range(EXPERIMENTS):
+        loop.send(RESULTS, records_of(number, loop.now)[: LENGTH - 1])
+    assert [one for one in loop.outputs if isinstance(one.record, Decision)] == []
+    loop.wait(MINUTE + 1_000)
+    decided = [one.record for one in loop.outputs if isinstance(one.record, Decision)]
+    assert sum(one.verdict == Verdict.HARM for one in decided) == EXPERIMENTS
+    commands = [one.record for one in loop.outputs if isinstance(one.record, RollbackCommand)]
+    asked = [one.record for one in loop.outputs if isinstance(one.record, Proposal)]
+    named = {one.command_id for one in commands} | {one.command_id for one in asked}
+    assert len(named) == EXPERIMENTS
+    assert_all_differ(loop)
+
+
+def test_what_is_missing_in_experiments_of_one_name_is_told_of_each() -> None:
+    loop = Loop(Policy(event_id="p", policy_id="p"))
+    subjects = [f"tenant-{number}/bot" for number in range(EXPERIMENTS)]
+    spec = replace(spec_of(0), experiment_id="checkout")
+    loop.send(SPECS, [replace(spec, subject=one, event_id=one) for one in subjects])
+    for _ in range(4):
+        loop.wait(30 * MINUTE)
+    missing = [
+        one.record
+        for one in loop.outputs
+        if isinstance(one.record, Decision) and one.record.verdict == Verdict.MISSING
+    ]
+    assert {one.subject for one in missing} == set(subjects)
+    assert len({one.decision_id for one in missing}) == len(missing)
+    assert_all_differ(loop)
