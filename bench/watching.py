@@ -33,6 +33,7 @@ class Stream:
 
     metric: by its name of a known kind. days: when each occurred, in days since a Monday. sums:
     their sums; counts: their counts, absent: 1 each. segments: a number for each, absent: none.
+    first: the offset of the first record.
     """
 
     metric: str
@@ -40,6 +41,7 @@ class Stream:
     sums: Floats
     counts: Ints | None = None
     segments: Ints | None = None
+    first: int = 0
 
 
 def alarms(state: PartitionState, stream: Stream, most: int) -> list[int]:
@@ -74,7 +76,7 @@ def state_of(policy: Policy) -> PartitionState:
 
 def _slice(stream: Stream, rows: slice) -> Slice:
     n = rows.stop - rows.start
-    offsets = np.arange(rows.start, rows.stop)
+    offsets = stream.first + np.arange(rows.start, rows.stop)
     occurred = MONDAY + np.round(stream.days[rows] * DAY_MS).astype(np.int64)
     counts = np.ones(n, np.int64) if stream.counts is None else stream.counts[rows]
     segments = pa.nulls(n, pa.string())

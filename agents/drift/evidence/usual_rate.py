@@ -35,7 +35,6 @@ from state.metrics.usual import (
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 SEASONS = tuple(Season)
-_NONE = SEASONS.index(Season.NONE)
 _DAILY, _WEEKLY = SEASONS.index(Season.DAY), SEASONS.index(Season.WEEK)
 HOUR_MS = 3_600_000
 DAY_MS = DAY_HOURS * HOUR_MS
@@ -44,6 +43,10 @@ LONGEST_MS = 2.0 * HOUR_MS  # within which a season moves a rate little
 FIRST_WATCHED = 100  # judged units of a reference, from which on records are watched against it
 TOLERANCE_OF_DAY = 3.0  # times the odds, before a day has been seen or the reference is frozen
 TOLERANCE_OF_WEEK = 1.25  # times the odds, before a week has been seen
+# Days of the week with a fiftieth of what was learned each, before a day and a week are known: one
+# stray record of long ago is neither.
+DAYS_OF_DAY, DAYS_OF_WEEK = 2, 5
+_FIFTIETH = 0.02
 _THURSDAY = 4  # 1 January 1970, counted from Sunday
 _SIGMAS = 1.645  # of a one-sided bound at 95 %
 
@@ -51,16 +54,14 @@ _SIGMAS = 1.645  # of a one-sided bound at 95 %
 @compiled
 def learn(row: RowCells, units: int, bad: int, occurred_at: int) -> None:
     """Takes a judged record into what is usual. occurred_at: ms."""
-    usual = row.usual
-    if usual[BEGAN_AT] == 0.0:
-        usual[BEGAN_AT] = float(occurred_at)
-    moment, longest = float(occurred_at), inf
-    if row.season != _NONE and not row.stated and moment < usual[BEGAN_AT] + DAY_MS:
+    usual, moment, longest = row.usual, float(occurred_at), inf
+    has_season = row.season == _DAILY or row.season == _WEEKLY
+    if has_season and usual[BEGAN_AT] == 0.0:
+        usual[BEGAN_AT] = moment
+    if has_season and not row.stated and moment < usual[BEGAN_AT] + DAY_MS:
         longest = LONGEST_MS
     take_in(usual, units, bad, units * _relative(row), moment, longest)
-    if row.season != _DAILY and row.season != _WEEKLY:
-        return
-    if occurred_at >= usual[BEGAN_AT] + WEEK_MS:
+    if not has_season or (row.frozen and moment >= usual[BEGAN_AT] + WEEK_MS):
         return
     for at in (_of_hour(occurred_at), _of_day(occurred_at)):
         usual[at] += float(units)
@@ -118,11 +119,11 @@ def _rates(row: RowCells, occurred_at: int) -> tuple[float, float]:
         return bad / count, with_odds(known, TOLERANCE_OF_DAY * row.tolerance)
     if row.season != _DAILY and row.season != _WEEKLY:
         return bad / count, with_odds(known, row.tolerance)
-    age = occurred_at - row.usual[BEGAN_AT]
-    if age < DAY_MS:
+    age, days = occurred_at - row.usual[BEGAN_AT], _days_seen(row.usual)
+    if age < DAY_MS or days < DAYS_OF_DAY:
         return bad / count, with_odds(known, TOLERANCE_OF_DAY * row.tolerance)
-    is_week_known = row.season == _WEEKLY and age >= WEEK_MS
-    expected, known = _at_hour(row.usual, occurred_at, times, is_week_known)
+    is_week_known = row.season == _WEEKLY and age >= WEEK_MS and days >= DAYS_OF_WEEK
+    expected, known = _at_hour(row, occurred_at, times, is_week_known)
     tolerance = row.tolerance
     if row.season == _WEEKLY and not is_week_known:
         tolerance *= TOLERANCE_OF_WEEK
@@ -130,15 +131,21 @@ def _rates(row: RowCells, occurred_at: int) -> tuple[float, float]:
 
 
 @compiled
-def _at_hour(usual: Floats, occurred_at: int, times: float, by_day: bool) -> tuple[float, float]:
+def _at_hour(row: RowCells, occurred_at: int, times: float, by_day: bool) -> tuple[float, float]:
     """(the share of bad units usual at the hour, an upper bound of it).
 
     times: the dispersion. by_day: whether days of the week are told apart. The hour is taken with
-    the two beside it.
+    the two beside it. The level is that of what was learned or of the reference, whichever has
+    more units.
     """
+    usual = row.usual
     count, bad = _total(usual)
+    level_count, level_bad = count, bad
+    if float(row.reference_count) > count:
+        level_count, level_bad = float(row.reference_count), float(row.reference_bad)
+    level, known = level_bad / level_count, upper_bound(level_bad / times, level_count / times)
     if bad == 0.0:
-        return 0.0, upper_bound(0.0, count / times)
+        return level, known
     rate = bad / count
     hits = units = 0.0
     for hours in (-1, 0, 1):
@@ -152,8 +159,19 @@ def _at_hour(usual: Floats, occurred_at: int, times: float, by_day: bool) -> tup
         variance = _variance(usual, DAYS, WEEK_DAYS, rate, times)
         of_day, square_of_day = _shrunken(usual[at + 1], usual[at] * rate, variance, times)
         ratio, square = ratio * of_day, square + square_of_day
-    known = upper_bound(bad / times, count / times) * (ratio + _SIGMAS * sqrt(square))
-    return min(rate * ratio, 1.0), min(known, 1.0 - 1e-9)
+    known *= ratio + _SIGMAS * sqrt(square)
+    return min(level * ratio, 1.0), min(known, 1.0 - 1e-9)
+
+
+@compiled
+def _days_seen(usual: Floats) -> int:
+    """Days of the week on which at least a fiftieth of what is usual was learned."""
+    count, _ = _total(usual)
+    days = 0
+    for day in range(WEEK_DAYS):
+        if usual[DAYS + 2 * day] > 0.0 and usual[DAYS + 2 * day] >= _FIFTIETH * count:
+            days += 1
+    return days
 
 
 @compiled

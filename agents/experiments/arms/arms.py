@@ -14,7 +14,14 @@ from agents.experiments.evidence.pair_interval import next_mark
 from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
 from agents.experiments.plan.frozen_plan import hastened, started, with_metric
-from agents.experiments.plan.terms import NEVER, Method, frozen_of, may_command, plan_of
+from agents.experiments.plan.terms import (
+    NEVER,
+    Method,
+    compared,
+    frozen_of,
+    may_command,
+    plan_of,
+)
 from agents.experiments.totals.burn_in import units_learned
 from schemas.records import ExperimentRow, Pair
 from state.arms_table import NULLABLE, STATES
@@ -75,7 +82,8 @@ def open_arm(
     link(tables, row, key)
     if whole:
         doubt(tables, int(tables.arms.experiment_no[row]))
-    if whole and metric == EXPOSURE:
+    is_planned = variant == experiment.control or compared(experiment, variant)
+    if whole and metric == EXPOSURE and is_planned:
         restart_split(tables, int(tables.arms.experiment_no[row]))
     return row
 

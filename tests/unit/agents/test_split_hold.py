@@ -178,3 +178,12 @@ def test_a_broken_split_of_summed_exposures_is_found() -> None:
         ]
         test.life.send(RESULTS, records)
     assert test.found() == [(Verdict.SPLIT, Order.NONE)]
+
+
+def test_names_that_nobody_planned_do_not_begin_the_test_of_the_split_anew() -> None:
+    test = Test(9)
+    for number in range(40):
+        test.send(20, 0.75)
+        stray = result(10**6 + number, metric=EXPOSURE, variant=f"typo-{number}", sum=1.0)
+        test.life.send(RESULTS, [stray])
+    assert (Verdict.SPLIT, Order.NONE) in test.found()

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from agents.flow.pipeline import apply_policy
 from agents.statistics.dispersion import SMALLEST, take_in
-from bench.folding import NEVER
+from bench.folding import CODEC, NEVER
 from bench.watching import SUBJECT, Stream, alarms, first_alarm, state_of
 from schemas.records import Policy, Reference, Season
 from schemas.refusals import Reason
@@ -141,3 +142,31 @@ def test_a_reference_begins_with_half_as_many_where_those_before_were_an_outage(
     assert row is not None
     assert (row.left_out, row.frozen, row.reference_count) == (2_500, True, 5_000)
     assert row.reference_bad < 150
+
+
+def test_a_season_that_a_policy_takes_up_later_blinds_nobody() -> None:
+    """What was not learned under NONE is not taken for a week that was."""
+    state = state_of(replace(DEFAULT, season=Season.NONE))
+    moments, rng = days(12), np.random.default_rng(8)
+    calm = (rng.random(len(moments)) < 0.02).astype(np.float64)
+    early, late = moments < 9.0, moments >= 9.0
+    assert alarms(state, Stream("error", moments[early], calm[early]), 1) == []
+    apply_policy(CODEC.encode(replace(DEFAULT, event_id="p2")), state, CODEC)
+    rates = np.where(moments[late] >= 9.5, 0.2, 0.02)
+    bad = (rng.random(len(rates)) < rates).astype(np.float64)
+    stream = Stream("error", moments[late], bad, first=int(early.sum()))
+    assert alarms(state, stream, 1) != []
+
+
+def test_one_stray_record_of_long_ago_is_no_week() -> None:
+    moments = np.concatenate([[0.0], 30.0 + days(1)])
+    rates = np.where(moments < 30.5, 0.02, 0.2)
+    at = alarm_at(DEFAULT, moments, rates)
+    assert 30.5 < at < 30.6
+
+
+def test_a_metric_of_few_records_is_compared_with_its_reference_not_with_its_first_week() -> None:
+    """Forty records a day fill a reference in 125 days."""
+    moments = np.arange(14_000) / 40.0
+    rates = np.where(moments >= 200.0, 0.06, 0.02)
+    assert 200.0 < alarm_at(DEFAULT, moments, rates) < 230.0
