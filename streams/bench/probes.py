@@ -2,13 +2,8 @@
 command must follow.
 """
 
-from agents.core.batch import DeliveredRecord, Slice
-from agents.flow.pipeline import fold
-from schemas.catalog import RESULTS, SPECS, local_ids
-from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
-    Decision,
     Direction,
     ExperimentResult,
     ExperimentSpec,
@@ -20,16 +15,18 @@ from schemas.records import (
     ShareStep,
 )
 from schemas.validation.specs_and_policies import COMMANDS_MAX
-from state.partition.partition_state import PartitionState
 
 POLICY = Policy(
     event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MAX, subjects_share=1.0
 )
 _CONTROL, _TREATMENT = "control", "treatment"
 _CONVERSION = MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
-_LONGEST = 2_000  # records, in which an experiment of which half fails must have been stopped
+_UNITS = (
+    200  # of each arm: many more than a proof takes where all of one fail and none of the other
+)
+_ARMS = ((_TREATMENT, 0.0), (_CONTROL, float(_UNITS)))  # in the order of their records
+LENGTH = len(_ARMS)  # records
 _MINUTE_MS = 60_000
-_MOMENT_MS = 1_700_000_000_000  # at which the judge is asked here; any that is plausible
 
 
 def subject_of(number: int) -> str:
@@ -48,48 +45,23 @@ def spec_of(number: int) -> ExperimentSpec:
     )
 
 
-def records_of(number: int, moment: int, length: int = 0) -> list[ExperimentResult]:
-    """Returns the results that one probe's experiment sends, up to the one that proves the harm.
+def records_of(number: int, moment: int) -> list[ExperimentResult]:
+    """Returns the results that one probe's experiment sends: units of the treatment that all fail,
+    then those of control, which prove it. What the first says alone no clock makes a verdict of.
 
-    moment: when the last of them occurred, ms. length: the number of results; 0: LENGTH.
+    moment: when the last of them occurred, ms.
     """
-    name, length = subject_of(number), length or LENGTH
+    name = subject_of(number)
     return [
         ExperimentResult(
             event_id=event_uuid("probe", number, at),
             subject=name,
             experiment_id=name,
-            variant=_TREATMENT if at % 2 else _CONTROL,
+            variant=variant,
             metric=_CONVERSION.name,
-            sum=float(at % 2 == 0),
-            unit_id=str(at),
-            occurred_at=moment - (length - 1 - at) * _MINUTE_MS,
+            count=_UNITS,
+            sum=total,
+            occurred_at=moment - (LENGTH - 1 - at) * _MINUTE_MS,
         )
-        for at in range(length)
+        for at, (variant, total) in enumerate(_ARMS)
     ]
-
-
-def _length() -> int:
-    """The number of records after which the judge, asked here, finds harm: every treated unit
-    fails, no other does.
-    """
-    codec, tables = Codec(local_ids()), PartitionState(0, 1)
-
-    def found(topic: str, records: list[Record], first: int) -> bool:
-        sent = [
-            DeliveredRecord(codec.encode(record), first + at, _MOMENT_MS)
-            for at, record in enumerate(records)
-        ]
-        return any(
-            isinstance(one.record, Decision)
-            for one in fold(Slice.of(topic, 0, sent), tables, codec).outputs
-        )
-
-    found(SPECS, [spec_of(0)], 0)
-    for at, record in enumerate(records_of(0, _MOMENT_MS, _LONGEST)):
-        if found(RESULTS, [record], at):
-            return at + 1
-    raise AssertionError("the judge does not stop an experiment in which every treated unit fails")
-
-
-LENGTH = _length()

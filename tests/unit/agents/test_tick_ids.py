@@ -4,12 +4,30 @@ from collections import Counter
 from dataclasses import replace
 
 from schemas.catalog import RESULTS, SPECS
-from schemas.records import Decision, Policy, Proposal, RollbackCommand, Verdict
-from streams.bench.probes import LENGTH, records_of, spec_of
+from schemas.records import Decision, ExperimentResult, Policy, Proposal, RollbackCommand, Verdict
+from streams.bench.probes import spec_of
+from tests.support.builders import result
 from tests.support.loop import Loop
 
 EXPERIMENTS = 12
+UNITS = 16  # the last block of which nothing closes but the clock
 MINUTE = 60_000
+
+
+def nearly_proved(number: int) -> list[ExperimentResult]:
+    """Results of which all of the treatment fail, one more of which would prove it."""
+    name = spec_of(number).subject
+    return [
+        result(
+            UNITS * number + at,
+            subject=name,
+            experiment_id=name,
+            metric="conversion",
+            variant=("control", "treatment")[at % 2],
+            sum=float(at % 2 == 0),
+        )
+        for at in range(UNITS)
+    ]
 
 
 def ids_of_each_topic(loop: Loop) -> dict[str, list[str]]:
@@ -30,7 +48,7 @@ def test_verdicts_of_blocks_that_the_clock_closes_have_commands_of_their_own() -
     loop = Loop(policy)
     loop.send(SPECS, [spec_of(number) for number in range(EXPERIMENTS)])
     for number in range(EXPERIMENTS):
-        loop.send(RESULTS, records_of(number, loop.now)[: LENGTH - 1])
+        loop.send(RESULTS, nearly_proved(number))
     assert [one for one in loop.outputs if isinstance(one.record, Decision)] == []
     loop.wait(MINUTE + 1_000)
     decided = [one.record for one in loop.outputs if isinstance(one.record, Decision)]
