@@ -69,9 +69,7 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
         lacks.append(lack)
     told = {(lack.kind, lack.name) for lack in before.lacks if lack.told_at >= 0}
     now_told = {(lack.kind, lack.name) for lack in lacks if lack.told_at >= 0}
-    experiment = replace(
-        experiment, lacks=tuple(lacks), due_at=_next(experiment, lacks, place.now, wait_ms, tables)
-    )
+    experiment = replace(experiment, lacks=tuple(lacks))
     experiment = _aged(experiment, place.now, tables)
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
@@ -79,6 +77,9 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
     if not shared:
         experiment, of_split = look_at_split(experiment, place, tables)
         findings += of_split
+    # The last of all, for what is held now is looked at within a minute.
+    due_at = _next(experiment, lacks, place.now, wait_ms, tables)
+    experiment = replace(experiment, due_at=due_at)
     tables.experiments.put(experiment)
     tables.lack_checks.put(key, experiment.due_at)
     return LackCheck(experiment.subject, findings, told != now_told)

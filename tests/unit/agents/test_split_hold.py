@@ -153,6 +153,8 @@ def test_arms_that_differ_from_the_plan_together_are_held_at_the_next_look() -> 
     ]
     assert [one.rule for one in held] == ["sample ratio of all arms"]
     assert "control 4 390" in held[0].reason
+    (row,) = life.tables.experiments.experiments.rows()
+    assert row.due_at == life.now + MINUTE
 
 
 @pytest.mark.parametrize("size", [250, 1_000])
