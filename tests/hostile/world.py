@@ -2,16 +2,13 @@
 what the other one sees.
 """
 
-import base64
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from agents.flow.pipeline import apply_policy, fold, refresh
@@ -30,7 +27,6 @@ from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, ExperimentSpec, Policy
 from schemas.validation.specs_and_policies import COMMANDS_MAX
-from state.pairs.pair_blocks import RUN_SINCE
 from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of
 from streams.kafka.backend import backend_of
@@ -40,6 +36,7 @@ from streams.operations.audit.audit import audit
 from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
 from tests.hostile.cases import Aim, Case, Shot, home_of
+from tests.hostile.masking import masked
 from tests.support.builders import Sent, piece
 from tests.support.kafka.logs import ends_of, messages, table
 from tests.support.kafka.running import Child
@@ -62,16 +59,6 @@ POLICY = Policy(
     subjects_share=1.0,
     acknowledge_ms=86_400_000,
 )
-_OF_A_RUN = (
-    "offset",
-    "_at",
-    "_id",
-    "token",
-    "partition",
-    "subject",
-    "target",
-)  # parts of names of what differs by run
-
 Place = tuple[str, int, int]
 
 
@@ -350,36 +337,6 @@ def good_results(number: int, moment: int) -> list[ExperimentResult]:
         replace(one, subject=name, experiment_id="exp", event_id=event_uuid("good", number, at))
         for at, one in enumerate(made)
     ]
-
-
-def masked(records: Iterable[Any]) -> list[str]:
-    """Records as text, sorted, without what differs from run to run: offsets, moments, ids and
-    names of the subject.
-    """
-    return sorted(
-        json.dumps(_masked(asdict(one)), sort_keys=True).replace(one.subject, "SUBJECT")
-        for one in records
-    )
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: _without_moment(each) if name == "blocks" else _masked(each)
-            for name, each in value.items()
-            if not any(part in name for part in _OF_A_RUN)
-        }
-    return [_masked(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _without_moment(blocks: str | None) -> list[float] | None:
-    """The numbers of a pair's blocks without since when only one arm has sent."""
-    if blocks is None:
-        return None
-    values = np.frombuffer(base64.b64decode(blocks), "<f8").copy()
-    values[RUN_SINCE] = 0.0
-    numbers: list[float] = values.tolist()
-    return numbers
 
 
 def _by_subject(records: Iterable[Any]) -> dict[str, list[Record]]:
