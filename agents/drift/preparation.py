@@ -16,9 +16,11 @@ from agents.drift.terms import misfit, rule_in_force, take_in_hand
 from agents.drift.unjudged_metrics import with_silence
 from agents.drift.version_limits import VERSIONS_KEPT, VERSIONS_MAX, crowded_finding, with_room
 from schemas.records import MetricRow, ModelMetric
+from schemas.row_limits import LIVE_ROWS_MAX, LIVE_SEGMENTS_MAX
 from state.partition.drift_tables import DriftTables
 from state.storage.table import row_key
 
+_SHOWN = 40  # characters of a name
 _Rows = dict[str | None, MetricRow]  # of one metric, by segment
 
 
@@ -40,26 +42,54 @@ def why_senseless(metric: ModelMetric, tables: DriftTables) -> Refusal | None:
     return Refusal("NOT_A_RATE", f"{sentence} (sum {total:g}, count {count})")
 
 
+def why_no_room(metric: ModelMetric, tables: DriftTables) -> Refusal | None:
+    """Why there is no room for the names of a record; None where there is: an id sent as a segment
+    would make a row for each record.
+    """
+    subject, name, segment = metric.subject, metric.metric, metric.segment
+    rows = tables.metrics
+    is_full = rows.count(subject) >= LIVE_ROWS_MAX
+    if rows.get(row_key(subject, name, None)) is None:
+        if not is_full:
+            return None
+        sentence = f"metric {name[:_SHOWN]!r} would be one of more than {LIVE_ROWS_MAX} metrics"
+        return Refusal("TOO_MANY_METRICS", f"{sentence} and segments of its subject: is it an id?")
+    if segment is None or rows.get(row_key(subject, name, segment)) is not None:
+        return None
+    if not is_full and rows.rows_of_metric(subject, name) <= LIVE_SEGMENTS_MAX:
+        return None
+    sentence = (
+        f"segment {segment[:_SHOWN]!r} would be one of more than {LIVE_SEGMENTS_MAX} of its "
+        f"metric, or than {LIVE_ROWS_MAX} metrics and segments of its subject: is it an id?"
+    )
+    return Refusal("TOO_MANY_SEGMENTS", sentence)
+
+
 def prepare(metric: ModelMetric, place: Provenance, tables: DriftTables) -> Prepared:
     """Takes the metric of a record in hand, with a row and a version for it where there is room."""
     rule = rule_in_force(metric.subject, metric.metric, tables)
-    key = row_key(metric.subject, metric.metric)
-    all_rows = tables.metrics.of_metric(metric.subject, metric.metric)
-    stored = {row.segment: row for row in all_rows}
+    stored = _of_record(metric, tables)
     findings = list[Finding | Served]()
-    chosen = {None, metric.segment} if tables.rules_applied.get(key) == rule else stored.keys()
-    rows = {segment: row for segment, row in stored.items() if segment in chosen}
-    whole = rows.get(None)
+    stands = _stands(stored, metric, rule, tables)
+    if not stands:
+        of_metric = tables.metrics.of_metric(metric.subject, metric.metric)
+        stored = {row.segment: row for row in of_metric}
+    rows, whole = dict(stored), stored.get(None)
     if whole is not None and whole.awaits_version == metric.model_version:
         rows = {segment: served(row, metric.model_version) for segment, row in stored.items()}
         findings.append(Served(metric.subject, metric.model_version))
     if misfit(rows.values(), rule):
         rows = {
             segment: replace(learning_anew(row), limit=None, values=(), thin=1)
-            for segment, row in (stored | rows).items()
+            for segment, row in rows.items()
         }
     rows = {segment: _opened(_with_room(row, metric, place), rule) for segment, row in rows.items()}
-    whole, crowded = _admitted(_row(metric, None, rows, rule), metric, place)
+    before = _row(metric, None, rows, rule)
+    whole, crowded = _admitted(before, metric, place)
+    if crowded is not None and stands and before is stored.get(None):
+        # A version can be made up with each record, and only what counts those has changed.
+        tables.metrics.amend(whole)
+        return Prepared([*crowded], False)
     rows[None] = whole
     if crowded is None:
         for segment in dict.fromkeys((None, metric.segment)):
@@ -68,6 +98,27 @@ def prepare(metric: ModelMetric, place: Provenance, tables: DriftTables) -> Prep
         findings += crowded
     _store(rows, stored, metric, rule, tables)
     return Prepared(findings, crowded is None)
+
+
+def _of_record(metric: ModelMetric, tables: DriftTables) -> _Rows:
+    """The rows that a record is counted in, of those that are there."""
+    rows = dict[str | None, MetricRow]()
+    for segment in dict.fromkeys((None, metric.segment)):
+        row = tables.metrics.get(row_key(metric.subject, metric.metric, segment))
+        if row is not None:
+            rows[segment] = row
+    return rows
+
+
+def _stands(rows: _Rows, metric: ModelMetric, rule: Rule, tables: DriftTables) -> bool:
+    """Whether the other rows of the metric are as they should be: none began to serve by this
+    record, or is watched in another way than it was.
+    """
+    key = row_key(metric.subject, metric.metric)
+    if tables.rules_applied.get(key) != rule or misfit(rows.values(), rule):
+        return False
+    whole = rows.get(None)
+    return whole is None or whole.awaits_version != metric.model_version
 
 
 def _store(

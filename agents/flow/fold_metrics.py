@@ -12,7 +12,7 @@ from agents.core.effects import Output
 from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
 from agents.drift.alarms import found_bad
-from agents.drift.preparation import prepare, why_senseless
+from agents.drift.preparation import prepare, why_no_room, why_senseless
 from agents.drift.settling import settle
 from agents.drift.step_through import (
     ALARM_IN,
@@ -146,11 +146,16 @@ class _FoldingMetrics(Folding):
         return metric
 
     def end(self, metric: ModelMetric, batch: Batch, at: int) -> Resume:
-        """Settles the rows of a record, and does what was found in it."""
+        """Settles the rows of a record that was counted, and does what was found in it."""
         place, mixed = self.place(batch, at), Verdict.MIX_SHIFT
         has_new_mix = any(isinstance(one, Finding) and one.verdict == mixed for one in self.pending)
+        self.pending += settle(metric, has_new_mix, place, self.state.drift)
+        return self.do(metric, batch, at)
+
+    def do(self, metric: ModelMetric, batch: Batch, at: int) -> Resume:
+        """Does what was found in a record."""
+        place = self.place(batch, at)
         pending, self.pending = self.pending, []
-        pending += settle(metric, has_new_mix, place, self.state.drift)
         for one in pending:
             if isinstance(one, Served):
                 serving(one.subject, one.version, place, self.state.failures)
@@ -183,7 +188,7 @@ def _unprepared(walk: _FoldingMetrics, batch: Batch, at: int, first: int) -> Res
         walk.refuse(first + at, *full)
         return following(at)
     walk.heard.add(metric.subject)
-    if (why := why_senseless(metric, drift)) is not None:
+    if (why := why_senseless(metric, drift) or why_no_room(metric, drift)) is not None:
         walk.refuse(first + at, why.reason, why.sentence)
         return following(at)
     if is_strange:
@@ -191,7 +196,7 @@ def _unprepared(walk: _FoldingMetrics, batch: Batch, at: int, first: int) -> Res
     prepared = prepare(metric, place, drift)
     walk.pending += prepared.findings
     if not prepared.is_counted:
-        return walk.end(metric, batch, at)
+        return walk.do(metric, batch, at)
     walk.found.numbers[UNSETTLED] = 1
     return at, ADMITTED
 

@@ -44,7 +44,7 @@ class MetricsTable(KeyedTable[MetricRow]):
             _key,
             lambda row: row.subject,
             row_expiry.metric,
-            {_METRIC: lambda row: (row_key(row.subject, row.metric),)},
+            {_METRIC: lambda row: (_metric_of(row),)},
         )
         self.records = np.zeros(_FIRST_CAPACITY, ROW)
         self.watches = np.zeros(_FIRST_CAPACITY, WATCH)
@@ -55,7 +55,10 @@ class MetricsTable(KeyedTable[MetricRow]):
         self._numbers: dict[str, int] = {}  # of rows, by key
         self._keys: list[str | None] = []  # of rows, by number
         self._free: list[int] = []
-        self._held: set[str] = set()  # keys of rows whose numbers stand in the arrays
+        # By metric: the keys of its rows whose numbers do not stand in the arrays, and the numbers
+        # of all of its rows in the order of their keys, worked out anew where one came or left.
+        self._not_held: dict[str, set[str]] = {}
+        self._numbers_of: dict[str, NDArray[np.int64]] = {}
         self._watches_of: dict[int, list[int]] = {}  # in the order of the row's versions
         self._watches_used = 0
         self._free_watches: list[int] = []
@@ -82,15 +85,26 @@ class MetricsTable(KeyedTable[MetricRow]):
         for number, value in zip(numbers, values, strict=True):
             self._values[number].append(value)
 
+    def rows_of_metric(self, subject: str, metric: str) -> int:
+        """How many rows a metric has, its whole among them."""
+        return len(self._marked[_METRIC].get(row_key(subject, metric), ()))
+
     def hold(
         self, subject: str, metric: str, terms: Callable[[MetricRow], Terms], epoch: int
     ) -> None:
-        """Takes a metric in hand: all its rows, by these terms, as of an epoch of the policies."""
-        keys = sorted(self._marked[_METRIC].get(row_key(subject, metric), ()))
-        for key in keys:
-            if key not in self._held:
-                self._take(key, self._rows[key], terms(self._rows[key]))
-        numbers = np.array([self._numbers[key] for key in keys], np.int64)
+        """Takes a metric in hand: all its rows, by these terms, as of an epoch of the policies.
+
+        What it costs beside the rows that are taken in anew is a look at each version of each row,
+        in compiled code.
+        """
+        name = row_key(subject, metric)
+        for key in sorted(self._not_held.pop(name, ())):
+            self._take(key, self._rows[key], terms(self._rows[key]))
+        numbers = self._numbers_of.get(name)
+        if numbers is None:
+            keys = sorted(self._marked[_METRIC][name])
+            numbers = np.array([self._numbers[key] for key in keys], np.int64)
+            self._numbers_of[name] = numbers
         whole = self._numbers[row_key(subject, metric, None)]
         link_behind(self.records, self.watches, whole, numbers)
         self.records["epoch"][whole] = epoch
@@ -99,7 +113,15 @@ class MetricsTable(KeyedTable[MetricRow]):
         """Has a row taken in anew when its metric is taken in hand next."""
         key = _key(row)
         self._write_back(key)
-        self._held.discard(key)
+        self._not_held.setdefault(_metric_of(row), set()).add(key)
+
+    def amend(self, row: MetricRow) -> None:
+        """Puts a row of which only that changed which does not stand in the arrays; what these say
+        of it was just read.
+        """
+        key = _key(row)
+        KeyedTable._set(self, key, row)
+        self._dirty[key] = None
 
     def get(self, key: str) -> MetricRow | None:
         self._write_back(key)
@@ -133,7 +155,7 @@ class MetricsTable(KeyedTable[MetricRow]):
 
     def _set(self, key: str, row: MetricRow) -> None:
         super()._set(key, row)
-        self._held.discard(key)
+        self._not_held.setdefault(_metric_of(row), set()).add(key)
         if key in self._numbers:
             self.records["stale"][self._numbers[key]] = False
         self.out_of_hand(row.subject, row.metric)
@@ -142,7 +164,7 @@ class MetricsTable(KeyedTable[MetricRow]):
         gone = self._rows.get(key)
         if gone is not None:
             self.out_of_hand(gone.subject, gone.metric)
-            self._release(key)
+            self._release(key, _metric_of(gone))
         return super()._remove(key)
 
     def out_of_hand(self, subject: str, metric: str) -> None:
@@ -171,7 +193,6 @@ class MetricsTable(KeyedTable[MetricRow]):
         cells["first"] = cells["recent"] = watches[0] if watches else NONE
         cells["epoch"] = NONE
         cells["stale"] = False
-        self._held.add(key)
 
     def _number(self, key: str, row: MetricRow) -> int:
         if key in self._numbers:
@@ -183,6 +204,7 @@ class MetricsTable(KeyedTable[MetricRow]):
                 self.records = _doubled(self.records)
                 self.touched = _doubled(self.touched)
         self._keys[number], self._numbers[key] = key, number
+        self._numbers_of.pop(_metric_of(row), None)
         hashed = hash_of_names((row.subject, row.metric, row.segment))
         self.records["hash"][number], self.records["heard"][number] = hashed, NONE
         self._index.make_room(1)
@@ -204,9 +226,13 @@ class MetricsTable(KeyedTable[MetricRow]):
             self._watches_used += 1
         return watches
 
-    def _release(self, key: str) -> None:
-        """Frees the place of a row that leaves."""
-        self._held.discard(key)
+    def _release(self, key: str, metric: str) -> None:
+        """Frees the place of a row of a metric that leaves."""
+        self._numbers_of.pop(metric, None)
+        waiting = self._not_held.get(metric, set())
+        waiting.discard(key)
+        if not waiting:
+            self._not_held.pop(metric, None)
         number = self._numbers.pop(key, None)
         if number is None:
             return
@@ -251,7 +277,7 @@ class MetricsTable(KeyedTable[MetricRow]):
                 left_out=int(cells["left_out"]),
                 expected=float(cells["expected"]),
                 bound=float(cells["bound"]),
-                usual=tuple(cells["usual"].tolist()),
+                usual=_numbers_kept(cells["usual"]),
                 values=tuple(self._values[number]) if number in self._values else row.values,
                 versions=tuple(self._version_of(at, version) for at, version in watches),
             ),
@@ -283,6 +309,15 @@ def is_barred(version: VersionWatch) -> bool:
 
 def _key(row: MetricRow) -> str:
     return row_key(row.subject, row.metric, row.segment)
+
+
+def _metric_of(row: MetricRow) -> str:
+    return row_key(row.subject, row.metric)
+
+
+def _numbers_kept(numbers: NDArray[np.float64]) -> tuple[float, ...]:
+    """The same as a tuple whose zeros are one object: most rows hold little else."""
+    return tuple(number or 0.0 for number in numbers.tolist())
 
 
 def _stored(row: MetricRow) -> Iterable[tuple[str, Any]]:

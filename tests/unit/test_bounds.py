@@ -80,6 +80,8 @@ BOUNDS = {
     "SEGMENTS_SHOWN": "SHOWN: segments are all in their table",
     "agents/failures/analysis/causes.py "
     "CAUSES_SHOWN": "SHOWN: of an analysis, those that explain most",
+    "agents/drift/preparation.py "
+    "_SHOWN": "SHOWN: characters of a name in the sentence that refuses it",
     "agents/experiments/plan/name_limits.py "
     "_SHOWN": "SHOWN: characters of a name in the sentence that refuses it",
     "agents/failures/followups.py "

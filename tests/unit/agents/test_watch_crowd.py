@@ -1,11 +1,14 @@
 """However many versions of a model serve, each is watched; where there are too many, it is said."""
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from agents.core.effects import Output
+from agents.drift import preparation
 from agents.drift.version_limits import FEW_IDLE_MS, IDLE_MS, VERSIONS_KEPT, VERSIONS_MAX
 from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
@@ -99,3 +102,50 @@ def test_who_leaves_does_not_depend_on_how_the_log_is_cut(seed: int) -> None:
         in_parts += fold(piece(METRICS, records[start:end]), parted, CODEC).outputs
     assert at_once == in_parts
     assert rows(whole) == rows(parted)
+
+
+def refused(state: PartitionState, records: list[Sent]) -> list[str]:
+    return [one.reason for one in fold(piece(METRICS, records), state, CODEC).refused]
+
+
+def of_segments(names: list[str], start: int = 0, **fields: Any) -> list[Sent]:
+    return many(metric(**fields), len(names), start, segment=names)
+
+
+def test_a_segment_beyond_those_a_metric_has_room_for_is_refused_and_known_ones_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preparation, "LIVE_SEGMENTS_MAX", 3)
+    state = watched()
+    assert refused(state, of_segments(["a", "b", "c", "d", "a", "e"])) == ["TOO_MANY_SEGMENTS"] * 2
+    assert row(state).versions[0].count == 4
+    assert refused(state, of_segments(["a", "b", "c"], 10)) == []
+    assert refused(state, of_segments(["d"], 20, metric="another")) == []
+    assert refused(state, many(metric(), 5, 30)) == []
+
+
+def test_a_subject_has_room_for_so_many_metrics_and_segments_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preparation, "LIVE_ROWS_MAX", 5)
+    state = watched()
+    assert refused(state, of_segments(["a", "b"], metric="first")) == []
+    assert (
+        refused(state, of_segments(["a", "b", "c"], 10, metric="second"))
+        == ["TOO_MANY_SEGMENTS"] * 2
+    )
+    assert refused(state, many(metric(metric="third"), 2, 20)) == ["TOO_MANY_METRICS"] * 2
+    assert refused(state, many(metric(metric="third", subject="other"), 2, 30)) == []
+
+
+def test_made_up_versions_beyond_the_room_change_nothing_but_their_count() -> None:
+    state = watched()
+    names = [f"v{n}" for n in range(VERSIONS_MAX + 200)]
+    feed(state, sent(names, np.zeros(len(names))))
+    before = row(state)
+    feed(state, sent(["w1", "w2"], np.zeros(2), 10_000))
+    after = row(state)
+    assert after == replace(before, unwatched=before.unwatched + 2)
+    feed(state, sent(["v3"] * 50, np.ones(50), 20_000))
+    assert next(one for one in row(state).versions if one.model_version == "v3").bad == 50
+    assert row(state).unwatched == after.unwatched
