@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from schemas.records import Operator, Policy
 from schemas.refusals import Reason
-from schemas.validation import specs_and_policies
-from schemas.validation.specs_and_policies import Fault
+from schemas.validation import policy_checks
+from schemas.validation.field_checks import Fault
 
 
 class AlertKind(StrEnum):
@@ -249,8 +249,8 @@ def broken(operator: Operator, threshold: float, value: float) -> bool:
     return value > threshold if operator == Operator.ABOVE else value < threshold
 
 
-def check_policy(policy: Policy) -> list[specs_and_policies.Fault]:
+def check_policy(policy: Policy) -> list[Fault]:
     """Why a policy is refused, in itself or for what its alerts are about; empty where it is
     not.
     """
-    return [*specs_and_policies.check_policy(policy), *faults(policy)]
+    return [*policy_checks.check_policy(policy), *faults(policy)]

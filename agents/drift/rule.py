@@ -6,7 +6,7 @@ from math import log
 
 from agents.drift.evidence.thinning_and_limits import stated
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role, Season
-from schemas.validation.specs_and_policies import REFERENCE_COUNT_MIN
+from schemas.validation.policy_checks import REFERENCE_COUNT_MIN
 
 
 class BadWhen(Enum):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.core.entrance import Entrance, Scanned
 from schemas.ids import hash64
-from schemas.validation.specs_and_policies import STEPS_MAX
+from schemas.validation.spec_checks import STEPS_MAX
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs
 from state.partition.experiment_tables import ExperimentTables

@@ -14,7 +14,7 @@ from schemas.catalog import FOREIGN, TOPICS
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.ids import hash64, partition_of
 from schemas.refusals import DecodeError, Reason, RefusedRecord
-from schemas.validation import specs_and_policies
+from schemas.validation.field_checks import Fault
 from schemas.validation.moments import moment_faults
 from schemas.validation.requests_and_recommendations import spread
 from state.partition.experiment_tables import ExperimentTables
@@ -41,7 +41,7 @@ class Input(Generic[R, T]):
 
     topic: str
     key: Callable[[R], str]
-    check: Callable[[R], list[specs_and_policies.Fault]]
+    check: Callable[[R], list[Fault]]
     handle: Callable[[R, Provenance, T], Outcome]
     tables: Callable[[PartitionState], T]
     is_new: bool = False

@@ -13,16 +13,18 @@ from agents.flow.ingress import BatchInput, Input
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
 from schemas import catalog
-from schemas.validation import specs_and_policies
+from schemas.validation.field_checks import Fault
 from schemas.validation.requests_and_recommendations import (
     check_outcome,
     check_recommendation,
     check_request,
     check_review,
 )
+from schemas.validation.spec_checks import check_spec
+from schemas.validation.status_checks import check_status
 
 
-def _no_check(_record: Any) -> list[specs_and_policies.Fault]:
+def _no_check(_record: Any) -> list[Fault]:
     """Returns no fault: what the processor wrote makes sense."""
     return []
 
@@ -46,14 +48,14 @@ _BY_RECORD: tuple[Input[Any, Any], ...] = (
     Input(
         catalog.SPECS,
         _SUBJECT,
-        specs_and_policies.check_spec,
+        check_spec,
         handlers.specified,
         lambda state: state.experiments,
     ),
     Input(
         catalog.STATUS,
         _SUBJECT,
-        specs_and_policies.check_status,
+        check_status,
         command_effects.reported,
         lambda state: state,
     ),

@@ -32,7 +32,7 @@ from schemas.catalog import BROADCASTS, POLICIES
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.records import ExperimentStatus, Policy, TrustLevel
 from schemas.refusals import DecodeError, Reason, RefusedRecord
-from schemas.validation import specs_and_policies
+from schemas.validation import policy_checks
 from state.partition.drift_tables import DriftTables
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.ingress_memory import IngressMemory
@@ -82,7 +82,7 @@ def apply_broadcast(
         return None
     assert isinstance(record, Policy), f"{topic} is no broadcast"
     for reason, sentence in (
-        specs_and_policies.check_policy(record) if taken_before else check_policy(record)
+        policy_checks.check_policy(record) if taken_before else check_policy(record)
     ):
         return RefusedRecord(0, reason, sentence)
     state.accepted_policies.put(record)

@@ -13,7 +13,7 @@ from schemas.records import (
     ReviewVerdict,
 )
 from schemas.refusals import Reason
-from schemas.validation.specs_and_policies import (
+from schemas.validation.field_checks import (
     Fault,
     environments_at_fault,
     keys_at_fault,

@@ -14,7 +14,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
-from schemas.validation.specs_and_policies import COMMANDS_MAX
+from schemas.validation.policy_checks import COMMANDS_MAX
 
 POLICY = Policy(
     event_id="probes", policy_id="probes", commands_per_hour=COMMANDS_MAX, subjects_share=1.0

@@ -16,7 +16,7 @@ from schemas.catalog import POLICIES, SPECS, TABLES_EXPERIMENTS
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid
 from schemas.records import ExperimentRow, ExperimentSpec, Policy
-from schemas.validation import specs_and_policies
+from schemas.validation.spec_checks import check_spec
 from state.storage.table import row_key
 from streams.cli.support.delivery import deliver, doubt
 from streams.cli.support.options import Given, command
@@ -109,10 +109,7 @@ def apply_policies(given: Given, file: _File) -> None:
 
 def read_specs(file: Path) -> list[ExperimentSpec]:
     """The specs of a file. Raises MendstreamError for what is not one."""
-    return [
-        _checked(ExperimentSpec, each, specs_and_policies.check_spec, file, n)
-        for n, each in _documents(file)
-    ]
+    return [_checked(ExperimentSpec, each, check_spec, file, n) for n, each in _documents(file)]
 
 
 def read_policies(file: Path) -> list[Policy]:

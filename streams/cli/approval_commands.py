@@ -12,8 +12,8 @@ from schemas.catalog import REQUESTS, REVIEWS, TABLES_COMMANDS
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid
 from schemas.records import CommandRow, Phase, Request, RequestKind, Review, ReviewVerdict
+from schemas.validation.field_checks import Fault
 from schemas.validation.requests_and_recommendations import check_request, check_review, spread
-from schemas.validation.specs_and_policies import Fault
 from schemas.validation.text import EVERYTHING
 from streams.cli.support.delivery import deliver, doubt, refuse_faults
 from streams.cli.support.options import Given, command

@@ -17,12 +17,12 @@ from schemas.records import (
     Request,
     RequestKind,
 )
+from schemas.validation.field_checks import Fault
 from schemas.validation.requests_and_recommendations import (
     check_outcome,
     check_recommendation,
     check_request,
 )
-from schemas.validation.specs_and_policies import Fault
 from streams.cli.support.delivery import deliver, hint, refuse_faults
 from streams.cli.support.options import Given, command
 from streams.runtime.clock import now_ms

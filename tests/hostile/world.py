@@ -26,7 +26,7 @@ from schemas.catalog import (
 from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid, partition_of
 from schemas.records import ArmRow, Command, ExperimentResult, ExperimentRow, ExperimentSpec, Policy
-from schemas.validation.specs_and_policies import COMMANDS_MAX
+from schemas.validation.policy_checks import COMMANDS_MAX
 from state.partition.partition_state import PartitionState
 from streams.bench.probes import LENGTH, records_of, spec_of
 from streams.kafka.backend import backend_of

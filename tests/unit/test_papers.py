@@ -13,7 +13,7 @@ import yaml
 from agents.alerts.alert_metrics import check_policy
 from schemas.catalog import TOPICS
 from schemas.records import ExperimentSpec, Policy
-from schemas.validation import specs_and_policies
+from schemas.validation import spec_checks
 from streams.files.parsing import build
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def test_each_spec_and_policy_that_a_document_shows_is_good(
 ) -> None:
     document = {"event_id": "x"} | written
     if "experiment_id" in written:
-        faults = specs_and_policies.check_spec(build(ExperimentSpec, document, name))
+        faults = spec_checks.check_spec(build(ExperimentSpec, document, name))
     else:
         faults = check_policy(build(Policy, document, name))
     assert list(faults) == []

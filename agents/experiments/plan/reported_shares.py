@@ -12,7 +12,7 @@ from agents.core.effects import Refusal
 from agents.experiments.evidence.ramp_links import refresh_ramp
 from schemas.ids import target_of
 from schemas.records import Command, CommandRow, CommandStatus, ExperimentRow, Share, ShareStep
-from schemas.validation.specs_and_policies import STEPS_MAX
+from schemas.validation.spec_checks import STEPS_MAX
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from schemas.codec.framing import Record
-from schemas.validation.specs_and_policies import Fault
+from schemas.validation.field_checks import Fault
 from streams.kafka.admin.topics import check
 from streams.kafka.publisher import Publisher
 from streams.kafka.reading import admin

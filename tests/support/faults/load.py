@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition
 
 from schemas.catalog import JOURNAL, POLICIES, RESULTS, SPECS
 from schemas.records import ExperimentResult, ExperimentSpec, Policy
-from schemas.validation.specs_and_policies import COMMANDS_MAX
+from schemas.validation.policy_checks import COMMANDS_MAX
 from streams.kafka.backend import backend_of
 from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.reading import admin, end_offsets

@@ -24,7 +24,7 @@ from schemas.records import (
     Severity,
     Status,
 )
-from schemas.validation.specs_and_policies import check_policy
+from schemas.validation.policy_checks import check_policy
 from state.partition.alert_tables import AlertTables
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies

@@ -19,7 +19,7 @@ from schemas.records import (
     Verdict,
 )
 from schemas.refusals import Reason
-from schemas.validation.specs_and_policies import check_policy
+from schemas.validation.policy_checks import check_policy
 from state.row_expiry import DAY_MS
 from tests.support.builders import result, spec
 from tests.support.life import Life

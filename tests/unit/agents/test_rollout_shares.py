@@ -31,7 +31,7 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from schemas.validation.specs_and_policies import STEPS_MAX
+from schemas.validation.spec_checks import STEPS_MAX
 from state.storage.table import row_key
 from tests.support.builders import CODEC, NOON, Sent, many, piece, result, spec
 from tests.support.life import Life

@@ -16,7 +16,7 @@ from schemas.catalog import RESULTS, SPECS
 from schemas.codec.framing import MAX_BYTES
 from schemas.records import Direction, ExperimentResult, MetricKind, MetricSpec, ResultKind, Role
 from schemas.row_limits import METRICS_MAX, SEGMENTS_MAX, SNAPSHOT_BYTES_MAX, VARIANTS_MAX
-from schemas.validation.specs_and_policies import check_spec
+from schemas.validation.spec_checks import check_spec
 from state.storage.table import row_key
 from streams.runtime.message_sizes import RECORD_BYTES
 from tests.support.builders import CODEC, NOON, many, piece, result, sent, spec, tables

@@ -30,7 +30,8 @@ from schemas.records import (
     Status,
     Verdict,
 )
-from schemas.validation.specs_and_policies import check_policy, check_spec
+from schemas.validation.policy_checks import check_policy
+from schemas.validation.spec_checks import check_spec
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
 from tests.support.builders import NOON, result, spec

@@ -15,7 +15,7 @@ from bench.folding import CODEC, NEVER
 from bench.watching import SUBJECT, Stream, alarms, first_alarm, state_of
 from schemas.records import Policy, Reference, Season
 from schemas.refusals import Reason
-from schemas.validation.specs_and_policies import check_policy
+from schemas.validation.policy_checks import check_policy
 from state.metrics.usual import DISPERSION, USUAL_WIDTH
 from state.storage.table import row_key
 

@@ -24,8 +24,10 @@ from schemas.records import (
     ReviewVerdict,
     Status,
 )
+from schemas.validation.policy_checks import check_policy
 from schemas.validation.requests_and_recommendations import check_request, check_review
-from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
+from schemas.validation.spec_checks import check_spec
+from schemas.validation.status_checks import check_status
 from schemas.validation.text import environment_fault, parts_fault
 from state.storage.table import row_key
 from tests.support.builders import NOON, spec

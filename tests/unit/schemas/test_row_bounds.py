@@ -22,7 +22,8 @@ from agents.learning.fold_recommendations import MEMBERS_MAX, VERDICTS_MAX
 from schemas import row_limits
 from schemas.catalog import TOPICS, plain_schema, schema_text
 from schemas.codec.framing import MAX_BYTES
-from schemas.validation.specs_and_policies import COMMANDS_MAX, STEPS_MAX
+from schemas.validation.policy_checks import COMMANDS_MAX
+from schemas.validation.spec_checks import STEPS_MAX
 from schemas.validation.text import MAX_CHARACTERS
 from state.metrics.usual import USUAL_WIDTH
 from streams.runtime.message_sizes import RECORD_BYTES

@@ -24,8 +24,10 @@ from schemas.records import (
 )
 from schemas.refusals import RefusedRecord
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS
+from schemas.validation.policy_checks import check_policy
 from schemas.validation.results_and_metrics import check_metrics, check_results
-from schemas.validation.specs_and_policies import check_policy, check_spec, check_status
+from schemas.validation.spec_checks import check_spec
+from schemas.validation.status_checks import check_status
 from tests.support.builders import NOON, metric, result, spec
 from tests.support.samples import CODEC
 

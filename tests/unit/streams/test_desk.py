@@ -10,7 +10,7 @@ import pytest
 
 from schemas.catalog import COMMANDS
 from schemas.records import Command, CommandStatus, Order, Status
-from schemas.validation.specs_and_policies import check_status
+from schemas.validation.status_checks import check_status
 from streams.executor.dispatcher import Dispatcher, Gate, open_gate
 from streams.executor.rollout.state_machine import RolloutPlan, RolloutStrategy
 from streams.executor.targets_config import Sites

@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from schemas.records import ExperimentSpec, Policy
-from schemas.validation import specs_and_policies
+from schemas.validation import policy_checks, spec_checks
 from streams.cli import apply_commands
 from streams.cli.app import application
 from streams.cli.executor_command import _HELP
@@ -127,9 +127,9 @@ def test_an_example_that_is_wrong_is_found() -> None:
 
 def test_the_files_that_help_shows_are_good() -> None:
     spec = build(ExperimentSpec, {"event_id": "x"} | _written(apply_commands._SPEC), "it")
-    assert specs_and_policies.check_spec(spec) == []
+    assert spec_checks.check_spec(spec) == []
     policy = build(Policy, {"event_id": "x"} | _written(apply_commands._POLICY), "it")
-    assert specs_and_policies.check_policy(policy) == []
+    assert policy_checks.check_policy(policy) == []
     targets, routes = (_quoted(part) for part in _HELP.split("Example of ")[1:])
     assert len(TargetsFile.model_validate(targets).targets) == 1
     assert len(RoutesFile.model_validate(routes).routes) == 1
