@@ -9,7 +9,6 @@ from agents.alerts.alert_metrics import UNSERVED
 from agents.alerts.raising import observe_subject
 from agents.commands import (
     approvals,
-    budget,
     compensation,
     in_flight,
 )
@@ -84,17 +83,17 @@ def reported(
     return outputs
 
 
-def tick(place: Provenance, state: PartitionState) -> list[Output]:
-    """Commands that move by themselves, and budgets of which nothing was denied for an hour."""
-    ledger = CommandLedger(place, state.commands)
-    for command_id in state.commands.deadlines.due(place.now):
-        row = state.commands.commands.get(command_id)
+def due(place: Provenance, commands: CommandTables) -> CommandEffects:
+    """Moves the commands whose deadline is over, as time alone moves them."""
+    ledger = CommandLedger(place, commands)
+    for command_id in commands.deadlines.due(place.now):
+        row = commands.commands.get(command_id)
         assert row is not None, f"{command_id} is due without a row"
         if row.phase in WAITING:
             approvals.due(row, ledger)
         else:
             in_flight.due(row, ledger)
-    return [*followed(ledger.effects, place, state), *budget.sobered(place, state.commands)]
+    return ledger.effects
 
 
 def followed(effects: CommandEffects, place: Provenance, state: PartitionState) -> list[Output]:

@@ -3,7 +3,7 @@ inputs.py.
 """
 
 from agents.alerts import raising
-from agents.commands import compensation
+from agents.commands import budget, compensation
 from agents.commands.disposition import VERSION
 from agents.commands.guards import frozen
 from agents.core.effects import Output, Refusal
@@ -76,7 +76,8 @@ def specified(spec: ExperimentSpec, place: Provenance, tables: ExperimentTables)
 
 def ticked(_tick: Tick, place: Provenance, state: PartitionState) -> list[Output]:
     outputs = [
-        *command_effects.tick(place, state),
+        *command_effects.followed(command_effects.due(place, state.commands), place, state),
+        *budget.sobered(place, state.commands),
         *findings.closed(place, state),
         *findings.again(place, state),
         *findings.missed(place, state.experiments, state.alerts),

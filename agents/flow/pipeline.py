@@ -23,7 +23,7 @@ from agents.experiments.verdicts import reopening
 from agents.experiments.verdicts.published_rows import refresh as refresh_arms
 from agents.failures import followups
 from agents.failures.patterns import fold_facts as patterns
-from agents.flow.ingress import BatchFates, BatchInput, Input, admit_record
+from agents.flow.ingress import BatchFates, BatchInput, Input, T, admit_record
 from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.row_removal import rebuild_subjects
 from agents.learning import fold_recommendations as learning
@@ -45,12 +45,13 @@ _KEEPS_BROADCASTS = (
 
 def fold(piece: Slice, state: PartitionState, codec: Codec) -> Effects:
     """Folds a slice; `tables` change, the slice does not."""
-    now, fates, outputs = _running_now(piece, state.now), BatchFates(), list[Output]()
+    now, fates = _running_now(piece, state.now), BatchFates()
     source = INPUTS_BY_TOPIC[piece.topic]
     if isinstance(source, BatchInput):
         outputs = source.fold(piece, now, state, codec, fates)
     else:
-        _fold_records(piece, source, state, codec, now, fates, outputs)
+        tables = source.tables(state)
+        outputs = _fold_records(piece, source, tables, state.ingress, codec, now, fates)
     state.experiments.index.let_go()
     state.now = int(now[-1])
     met = fates.applied + fates.duplicates + len(fates.forwards) + len(fates.refused)
@@ -179,22 +180,24 @@ def _running_now(piece: Slice, now: int) -> Ints:
 
 def _fold_records(
     piece: Slice,
-    source: Input[Any, Any],
-    state: PartitionState,
+    source: Input[Any, T],
+    tables: T,
+    memory: IngressMemory,
     codec: Codec,
     now: Ints,
     fates: BatchFates,
-    outputs: list[Output],
-) -> None:
-    """Folds a low-volume input record by record."""
+) -> list[Output]:
+    """Folds a low-volume input record by record; returns what follows, in the order of the log."""
+    outputs: list[Output] = []
     for at in range(len(piece.records)):
-        record = admit_record(piece, at, source, state.ingress, codec, fates)
+        record = admit_record(piece, at, source, memory, codec, fates)
         if record is None:
             continue
         place = Provenance(piece.topic, piece.partition, int(piece.offsets[at]), int(now[at]))
-        found = source.handle(record, place, source.tables(state))
+        found = source.handle(record, place, tables)
         if isinstance(found, Refusal):
             fates.refused.append(RefusedRecord(at, found.reason, found.sentence))
             continue
         fates.applied += 1
         outputs += found
+    return outputs
