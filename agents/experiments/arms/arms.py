@@ -34,6 +34,7 @@ from state.pairs.pair_blocks import (
     TREATMENT_UNITS,
 )
 from state.pairs.ramp_table import NO_SLOT
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
 
@@ -78,6 +79,7 @@ def open_arm(
     tables.arms.last_at[row] = -1
     tables.arms.crossed[row] = 0
     tables.arms.largest[row] = 0
+    tables.arms.design_effect[row] = 1.0
     tables.arms.state[row] = WAIT
     link(tables, row, key)
     if whole:
@@ -110,6 +112,8 @@ def rebuild(tables: ExperimentTables) -> None:
     known = every[arms.block_slot[every] != NO_BLOCKS]
     arms.block_slot[known] = arms.blocks.keep(arms.block_slot[known])
     _open_blocks(tables, every)
+    known = every[arms.bucket_slot[every] != NO_BUCKETS]
+    arms.bucket_slot[known] = arms.buckets.keep(arms.bucket_slot[known])
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -208,6 +212,13 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
         _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
 
 
+def open_buckets(tables: ExperimentTables, row: int) -> None:
+    """Begins the buckets of an arm, because a unit of it came again: units fall into them from the
+    next record on.
+    """
+    tables.arms.bucket_slot[row] = tables.arms.buckets.open(1)[0]
+
+
 def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total: int) -> None:
     """Puts the units judged so far of these rows into the columns of the pairs' open blocks."""
     arms, values, slots = tables.arms, tables.arms.blocks.values, tables.arms.block_slot[pairs]
@@ -259,6 +270,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "supported": -1,
         "ramp_slot": NO_SLOT,
         "block_slot": NO_BLOCKS,
+        "bucket_slot": NO_BUCKETS,
     }
     record = tables.arms.records[row]
     for column, value in values.items():

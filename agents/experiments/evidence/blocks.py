@@ -13,6 +13,7 @@ from math import inf, log, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.terms import Method
 from agents.statistics.odds_ratio import (
     FURTHEST,
@@ -78,10 +79,11 @@ def take_units(
     of_treatment: bool,
     brought: tuple[float, float],
     moment: tuple[float, float],
-    is_rate: bool,
+    terms: tuple[bool, float],
 ) -> None:
     """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
-    a rate. moment: when it was appended, and when the other arm's last record was, ms.
+    a rate. moment: when it was appended, and when the other arm's last record was, ms. terms:
+    whether it is of a rate, and the pair's design effect.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
@@ -95,7 +97,7 @@ def take_units(
     least = min(MOST, LEAST + blocks[slot, CLOSED] // BLOCKS_A_UNIT)
     if blocks[slot, LAST] != arm:
         if _fewest(blocks, slot) >= least:
-            close_block(blocks, slot, is_rate)
+            close_block(blocks, slot, terms)
         blocks[slot, LAST], blocks[slot, RUN_SINCE] = arm, now
     own, other = TREATMENT_UNITS, CONTROL_UNITS
     if not of_treatment:
@@ -108,7 +110,7 @@ def take_units(
     )
     sums = units > 1.0 and now - other_at < RUN_MS and fewest >= least
     if goes_on or sums:
-        close_block(blocks, slot, is_rate)
+        close_block(blocks, slot, terms)
 
 
 @compiled
@@ -117,8 +119,9 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def close_block(blocks: Floats, slot: int, is_rate: bool) -> None:
-    """Closes a block that has units of both arms; of means, or of rates."""
+def close_block(blocks: Floats, slot: int, terms: tuple[bool, float]) -> None:
+    """Closes a block that has units of both arms; terms: as of `take_units`."""
+    is_rate, design_effect = terms
     n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
     weight = n * m / (n + m)
     difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)
@@ -127,6 +130,7 @@ def close_block(blocks: Floats, slot: int, is_rate: bool) -> None:
     blocks[slot, DIFFERENCE] += difference
     if is_rate:
         _add_rates(blocks, slot, weight)
+        weigh_rates(blocks, slot, design_effect)
     else:
         _add_difference(blocks, slot, difference, weight)
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
@@ -138,12 +142,17 @@ def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
     add_block(blocks, slot, n, x, m, y)
-    blocks[slot, MORE] = log_mean(blocks, slot, True)
-    blocks[slot, FEWER] = log_mean(blocks, slot, False)
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
     blocks[slot, VARIANCE] += weight * rate * (1.0 - rate) * units / (units - 1.0)
+
+
+@compiled
+def weigh_rates(blocks: Floats, slot: int, design_effect: float) -> None:
+    """Works out what the blocks of a rate say, where so many records weigh as one."""
+    blocks[slot, MORE] = log_mean(blocks, slot, True, design_effect)
+    blocks[slot, FEWER] = log_mean(blocks, slot, False, design_effect)
 
 
 @compiled
@@ -241,9 +250,9 @@ def ends_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> tu
     own log likelihood ratio: an end reaches 0 where the test reaches its level, so verdict and
     interval agree. An odds ratio is a difference at the mean rate of the blocks.
     """
-    slot = rows[pair].block_slot
-    least = end_of(blocks, slot, blocks[slot, MORE] - level, False)
-    most = end_of(blocks, slot, blocks[slot, FEWER] - level, True)
+    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    least = end_of(blocks, slot, weighs * (blocks[slot, MORE] - level), False)
+    most = end_of(blocks, slot, weighs * (blocks[slot, FEWER] - level), True)
     low, of_control = _rates(rows, blocks, pair, least)
     low -= of_control
     high, of_control = _rates(rows, blocks, pair, most)
@@ -259,7 +268,7 @@ def worst_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> t
     """
     slot, more_is_harm = rows[pair].block_slot, rows[pair].sign < 0
     other = blocks[slot, FEWER if more_is_harm else MORE]
-    wanted = log_added(0.0, other) - log(2.0) - level
+    wanted = design_effect_of(rows, pair) * (log_added(0.0, other) - log(2.0) - level)
     return _rates(rows, blocks, pair, end_of(blocks, slot, wanted, more_is_harm))
 
 

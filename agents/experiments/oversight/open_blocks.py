@@ -17,6 +17,7 @@ from agents.experiments.evidence.blocks import (
     close_block,
 )
 from agents.experiments.evidence.look import look
+from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.terms import Method
 from agents.experiments.verdicts.decide import decide
 from schemas.catalog import RESULTS
@@ -42,9 +43,9 @@ def close_waiting(place: Provenance, tables: ExperimentTables) -> Iterator[tuple
         return
     slots = arms.block_slot[: len(arms)]
     for pair in np.flatnonzero(np.isin(slots, waiting))[:CLOSED_MAX].tolist():
-        close_block(
-            arms.blocks.values, int(slots[pair]), arms.method[pair] == Method.RATES_IN_BLOCKS
-        )
+        is_rate = bool(arms.method[pair] == Method.RATES_IN_BLOCKS)
+        terms = is_rate, design_effect_of(arms.records, pair)
+        close_block(arms.blocks.values, int(slots[pair]), terms)
         arms.touch(np.array([pair]))
         last = Provenance(RESULTS, tables.partition, _last_offset(tables, pair), place.now)
         if look(arms.records, tables.pairs, pair, 0, last.offset):

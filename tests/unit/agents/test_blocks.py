@@ -42,7 +42,8 @@ def closings(arrivals: list[Arrival], hits: list[int]) -> list[float]:
     rows, told, now = np.zeros((1, WIDTH)), [], float(NOON)
     for (of_treatment, units, waited), own in zip(arrivals, hits, strict=True):
         now += waited
-        take_units(rows, 0, of_treatment, (float(units), float(min(own, units))), (now, now), True)
+        brought = float(units), float(min(own, units))
+        take_units(rows, 0, of_treatment, brought, (now, now), (True, 1.0))
         told.append(float(rows[0, CLOSED]))
     return told
 

@@ -66,7 +66,7 @@ class Pair:
             arms.blocks.values[slot, TREATMENT_UNITS : CONTROL_SUM + 1] = [
                 *map(round, (treatment.count, treatment.hits, control.count, control.hits))
             ]  # fmt: skip
-            close_block(arms.blocks.values, slot, True)
+            close_block(arms.blocks.values, slot, (True, 1.0))
 
     def evidence(self) -> tuple[float, float]:
         """Of harm and of gain."""
