@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
-from agents.experiments.evidence.blocks import take_units, weigh_rates
+from agents.experiments.evidence.blocks import groups_of_rate, take_units, weigh_pair
 from agents.experiments.evidence.look import look
-from agents.experiments.evidence.repeated_units import design_effect_of, weigh_units
+from agents.experiments.evidence.repeated_units import design_effect_of, is_due
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
@@ -40,7 +40,6 @@ from agents.experiments.pass_memory import (
     Notes,
     RecordInHand,
 )
-from agents.experiments.plan.terms import Method
 from agents.experiments.result_batch import (
     ASSIGNED_AT,
     COUNT,
@@ -362,16 +361,19 @@ def _look_at(
     when it was appended, ms: what else was folded before makes no difference.
     """
     slot, (offset, appended) = rows[pair].block_slot, moment
-    is_new = weigh_units(rows, pairs.buckets, pair, found.added[0])
-    if is_new and rows[pair].method == Method.RATES_IN_BLOCKS:
-        weigh_rates(pairs.blocks, slot, rows[pair].design_effect)
+    is_due_ = is_due(rows, pair, found.added[0])
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
         tested = found.tested[UNITS], found.tested[TOTAL]
         of_treatment = found.rows[WHOLE] == pair
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
-        terms = is_rate(rows[pair]), design_effect_of(rows, pair)
+        terms, groups = (is_rate(rows[pair]), design_effect_of(rows, pair)), 0.0
+        if terms[0]:
+            groups = groups_of_rate(pairs.blocks, slot)
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms)
+        is_due_ = is_due_ or (terms[0] and groups_of_rate(pairs.blocks, slot) > groups)
+    if is_due_:
+        weigh_pair(rows, pairs, pair)
     return look(rows, pairs, pair, found.added[0], offset)
 
 

@@ -44,14 +44,18 @@ class AttachedRows:
         return numbers
 
     def restore(self, texts: Sequence[str]) -> Ints:
-        """The numbers of rows that were stored in this form, shape (texts,).
+        """The numbers of rows that were stored in this form, shape (texts,). What an older release
+        did not store is 0.
 
         Raises ValueError where a text is not base64 of a row.
         """
-        data = b"".join(base64.b64decode(text, validate=True) for text in texts)
-        values = np.frombuffer(data, "<f8").reshape(len(texts), self._width)
+        size = self._width * self.values.itemsize
+        rows = [base64.b64decode(text, validate=True) for text in texts]
+        if any(len(row) > size or len(row) % self.values.itemsize for row in rows):
+            raise ValueError(f"a row is not of {self._width} numbers")
+        values = np.frombuffer(b"".join(row.ljust(size, b"\0") for row in rows), "<f8")
         numbers = self.open(len(texts))
-        self.values[numbers] = values
+        self.values[numbers] = values.reshape(len(texts), self._width)
         return numbers
 
     def keep(self, numbers: Ints) -> Ints:

@@ -13,8 +13,8 @@ from math import inf, log, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.experiments.evidence.repeated_units import design_effect_of
-from agents.experiments.plan.terms import Method
+from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
+from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.odds_ratio import (
     FURTHEST,
     add_block,
@@ -25,6 +25,7 @@ from agents.statistics.odds_ratio import (
 from agents.statistics.scalars import log_added
 from schemas.compiled import compiled, read_only
 from state.arms_table import ArmRows
+from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import (
     CLOSED,
     CONTROL_SUM,
@@ -35,8 +36,11 @@ from state.pairs.pair_blocks import (
     GROUP_WIDTH,
     GROUPS,
     GROUPS_CLOSED,
+    GROUPS_OF_MEAN,
+    GROUPS_OF_RATE,
     LAST,
     MORE,
+    NO_BLOCKS,
     OPEN_DIFFERENCE,
     OPEN_WEIGHT,
     RATE,
@@ -131,8 +135,7 @@ def close_block(blocks: Floats, slot: int, terms: tuple[bool, float]) -> None:
     if is_rate:
         _add_rates(blocks, slot, weight)
         weigh_rates(blocks, slot, design_effect)
-    else:
-        _add_difference(blocks, slot, difference, weight)
+    _add_difference(blocks, slot, (difference, weight), first_group(is_rate))
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
     blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
 
@@ -156,9 +159,16 @@ def weigh_rates(blocks: Floats, slot: int, design_effect: float) -> None:
 
 
 @compiled
-def _add_difference(blocks: Floats, slot: int, difference: float, weight: float) -> None:
+def first_group(is_rate: bool) -> int:
+    """Where the sums of single blocks and of groups of them begin."""
+    return GROUPS_OF_RATE if is_rate else GROUPS_OF_MEAN
+
+
+@compiled
+def _add_difference(blocks: Floats, slot: int, of_block: tuple[float, float], start: int) -> None:
+    difference, weight = of_block
     for number in range(len(_GROUPS)):
-        first = GROUP_WIDTH * number
+        first = start + GROUP_WIDTH * number
         blocks[slot, first + OPEN_DIFFERENCE] += difference
         blocks[slot, first + OPEN_WEIGHT] += weight
         if blocks[slot, CLOSED] % _GROUPS[number] == 0.0:
@@ -205,30 +215,95 @@ def has_many_blocks(rows: ArmRows, blocks: Floats, pair: int) -> bool:
 
 @compiled
 def error_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
-    """The standard error of a mean difference of many blocks, by their own spread around it.
+    """The standard error of a mean difference of many blocks, by their own spread around it."""
+    slot = rows[pair].block_slot
+    _, most = _spread_of_means(blocks, slot)
+    return sqrt(most) / float(blocks[slot, WEIGHT])
+
+
+@compiled
+def resemblance_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
+    """How many times the variance of a mean is that of values none of which resembles those before
+    it; 1 at least.
+    """
+    single, most = _spread_of_means(blocks, rows[pair].block_slot)
+    return most / single if single > 0.0 else 1.0
+
+
+@compiled
+def _spread_of_means(blocks: Floats, slot: int) -> tuple[float, float]:
+    """The variance of the sum of all differences by single blocks, and by what they say together.
 
     Where blocks resemble those before them, as of hosts that go up and down slowly, groups of them
     spread more than single ones would have them do. If that is noticed, it is by the groups' upper
     bound (batch means; Schmeiser, "Batch size effects in the analysis of simulation output",
     Operations Research 1982), and infinite until there are enough of the larger groups.
     """
-    slot = rows[pair].block_slot
     mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
-    most = single = _variance_of_sum(blocks, slot, 0, mean)
+    most = single = _variance_of_sum(blocks, slot, GROUPS_OF_MEAN, 0, mean)
     for number in range(1, len(_GROUPS)):
-        closed = blocks[slot, GROUP_WIDTH * number + GROUPS_CLOSED]
+        closed = blocks[slot, GROUPS_OF_MEAN + GROUP_WIDTH * number + GROUPS_CLOSED]
         if closed < FEWEST_GROUPS:
-            return inf if most > single else sqrt(single) / float(blocks[slot, WEIGHT])
-        grouped, part = _variance_of_sum(blocks, slot, number, mean), sqrt(2.0 / closed)
+            return single, inf if most > single else single
+        grouped = _variance_of_sum(blocks, slot, GROUPS_OF_MEAN, number, mean)
+        part = sqrt(2.0 / closed)
         if grouped > single * (1.0 + NOTICED * part):
             most = max(most, grouped * (1.0 + BOUND * part))
-    return sqrt(most) / float(blocks[slot, WEIGHT])
+    return single, most
 
 
 @compiled
-def _variance_of_sum(blocks: Floats, slot: int, number: int, mean: float) -> float:
+def resemblance_of_rates(blocks: Floats, slot: int, inflation: float) -> float:
+    """How many times the variance of a rate's difference is that of units none of which resembles
+    those before it, given the hits of each block; 1 at least.
+
+    By groups of blocks, as of means. Rare hits make the spread of groups less certain: by the
+    fourth moment of a Poisson count, 1 over its mean. Until there are enough of the largest groups
+    it is at least the inflation that the first values of control told.
+    """
+    most, alone = 1.0, float(blocks[slot, VARIANCE])
+    last = GROUPS_OF_RATE + GROUP_WIDTH * (len(_GROUPS) - 1) + GROUPS_CLOSED
+    if blocks[slot, last] < FEWEST_GROUPS:
+        most = max(most, inflation)
+    if not alone > 0.0:
+        return most
+    mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
+    for number in range(1, len(_GROUPS)):
+        closed = blocks[slot, GROUPS_OF_RATE + GROUP_WIDTH * number + GROUPS_CLOSED]
+        if closed < FEWEST_GROUPS:
+            break
+        ratio = _variance_of_sum(blocks, slot, GROUPS_OF_RATE, number, mean) / alone
+        part = sqrt((2.0 + closed / alone) / closed)
+        if ratio > 1.0 + NOTICED * part:
+            most = max(most, ratio * (1.0 + BOUND * part))
+    return most
+
+
+@compiled
+def groups_of_rate(blocks: Floats, slot: int) -> float:
+    """How many groups of 8 blocks are closed."""
+    return float(blocks[slot, GROUPS_OF_RATE + GROUP_WIDTH + GROUPS_CLOSED])
+
+
+@compiled
+def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
+    """Measures anew how many records of a pair weigh as one, because units come again and because
+    rates resemble those before them: covariances add up.
+    """
+    effect = effect_of_units(rows, pairs.buckets, pair)
+    slot = rows[pair].block_slot
+    if rows[pair].method == Method.RATES_IN_BLOCKS and slot != NO_BLOCKS:
+        effect += resemblance_of_rates(pairs.blocks, slot, rows[pair].inflation) - 1.0
+        weigh_rates(pairs.blocks, slot, effect)
+    elif rows[pair].tally == Tally.LATENCY:
+        effect += rows[pair].inflation - 1.0
+    rows[pair].design_effect = effect
+
+
+@compiled
+def _variance_of_sum(blocks: Floats, slot: int, start: int, number: int, mean: float) -> float:
     """The variance of the sum of all blocks' differences around this mean, by groups of a size."""
-    first = GROUP_WIDTH * number
+    first = start + GROUP_WIDTH * number
     spread = blocks[slot, first + SQUARES] - 2.0 * mean * blocks[slot, first + CROSS]
     spread += mean * mean * blocks[slot, first + WEIGHT_SQUARES]
     closed = blocks[slot, first + GROUPS_CLOSED]

@@ -11,6 +11,7 @@ from agents.experiments.evidence.blocks import (
     error_of_means,
     has_many_blocks,
     is_of_means,
+    resemblance_of_means,
 )
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
 from agents.experiments.evidence.repeated_units import design_effect_of
@@ -73,8 +74,10 @@ def needed_of_mean(rows: ArmRows, pair: int) -> float:
 @compiled
 def inflation_of(rows: ArmRows, pair: int) -> float:
     """How many records weigh as much as one independent one, because each follows the one before it
-    and because units come again: covariances add up.
+    and because units come again: covariances add up. Of a rate the design effect has both.
     """
+    if rows[pair].tally == Tally.RATE or rows[pair].tally == Tally.LATENCY:
+        return design_effect_of(rows, pair)
     return float(rows[pair].inflation + design_effect_of(rows, pair) - 1.0)
 
 
@@ -122,12 +125,18 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
-    if rows[pair].method == Method.MEANS_IN_BLOCKS and has_many_blocks(rows, pairs.blocks, pair):
-        # Whichever is more: values of a heavy tail are missing in the small arm's blocks at first.
-        effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
-        # The spread of blocks shows how each value follows the one before it, units it does not.
-        of_blocks = error_of_means(rows, pairs.blocks, pair) * sqrt(design_effect_of(rows, pair))
-        se = greater(se, of_blocks / sqrt(inflation))
+    if is_of_means(rows, pair) and has_many_blocks(rows, pairs.blocks, pair):
+        # The spread of blocks shows how each value follows those before it, units it does not.
+        of_units = design_effect_of(rows, pair)
+        if rows[pair].method == Method.MEANS_IN_BLOCKS:
+            # Whichever is more: values of a heavy tail are missing in the small arm's blocks at
+            # first.
+            effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+            of_blocks = error_of_means(rows, pairs.blocks, pair) * sqrt(of_units)
+            se = greater(se, of_blocks / sqrt(inflation))
+        else:
+            followed = resemblance_of_means(rows, pairs.blocks, pair) + of_units - 1.0
+            inflation = greater(inflation, followed)
     return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation
 
 

@@ -36,23 +36,20 @@ def design_effect_of(rows: ArmRows, pair: int) -> float:
 
 
 @compiled
-def weigh_units(rows: ArmRows, buckets: Floats, pair: int, added: int) -> bool:
-    """Measures a pair's design effect anew where its units have passed a multiple of 16, and says
-    whether it did; added: the units that a record brought to either arm.
+def is_due(rows: ArmRows, pair: int, added: int) -> bool:
+    """Whether the effect of units that come again is to be measured anew: where there are any, at
+    each multiple of 16 units; added: those that a record brought to either arm.
     """
     control = rows[pair].control
     if rows[pair].bucket_slot == NO_BUCKETS and rows[control].bucket_slot == NO_BUCKETS:
         return False
     units = rows[pair].count + rows[control].count
-    if units // _EACH == (units - added) // _EACH:
-        return False
-    rows[pair].design_effect = _design_effect(rows, buckets, pair)
-    return True
+    return bool(units // _EACH != (units - added) // _EACH)
 
 
 @compiled
-def _design_effect(rows: ArmRows, buckets: Floats, pair: int) -> float:
-    """That of the difference of both arms: each by its part in the variance."""
+def effect_of_units(rows: ArmRows, buckets: Floats, pair: int) -> float:
+    """The design effect of the difference of both arms: each by its part in the variance."""
     variance, varies, most = 0.0, 0.0, 1.0
     for side in range(2):
         row = pair if side == 0 else rows[pair].control
