@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
-from agents.experiments.evidence.blocks import groups_of_rate, take_units, weigh_pair
+from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
 from agents.experiments.evidence.look import look
-from agents.experiments.evidence.repeated_units import design_effect_of, is_due
+from agents.experiments.evidence.repeated_units import is_due
+from agents.experiments.evidence.resemblance import groups_of_rate
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
@@ -367,11 +368,9 @@ def _look_at(
         of_treatment = found.rows[WHOLE] == pair
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
-        terms, groups = (is_rate(rows[pair]), design_effect_of(rows, pair)), 0.0
-        if terms[0]:
-            groups = groups_of_rate(pairs.blocks, slot)
-        take_units(pairs.blocks, slot, of_treatment, tested, clock, terms)
-        is_due_ = is_due_ or (terms[0] and groups_of_rate(pairs.blocks, slot) > groups)
+        groups = groups_of_rate(pairs.blocks, slot)
+        take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
+        is_due_ = is_due_ or groups_of_rate(pairs.blocks, slot) > groups
     if is_due_:
         weigh_pair(rows, pairs, pair)
     return look(rows, pairs, pair, found.added[0], offset)

@@ -34,4 +34,7 @@ GROUPS = (1, 8, 64)
 SQUARES, CROSS, WEIGHT_SQUARES, OPEN_DIFFERENCE, OPEN_WEIGHT, GROUPS_CLOSED = range(6)
 GROUP_WIDTH = 6
 GROUPS_OF_MEAN, GROUPS_OF_RATE = 0, ALTERNATIVES + 13  # where these begin
-WIDTH = GROUPS_OF_RATE + len(GROUPS) * GROUP_WIDTH
+# Of a rate, for each alternative of a fault that begins late: see agents.statistics.late_odds.
+LATE_ALTERNATIVES = 3
+LATE = GROUPS_OF_RATE + len(GROUPS) * GROUP_WIDTH
+WIDTH = LATE + LATE_ALTERNATIVES

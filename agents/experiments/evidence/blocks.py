@@ -8,13 +8,19 @@ whose own spread tells how far they may be relied on, whatever the values within
 common.
 """
 
-from math import inf, log, nan, sqrt
+from math import log, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
+from agents.experiments.evidence.resemblance import (
+    add_difference,
+    first_group,
+    resemblance_of_rates,
+)
 from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.late_odds import add_late, first_alternative, with_late
 from agents.statistics.odds_ratio import (
     FURTHEST,
     add_block,
@@ -23,44 +29,31 @@ from agents.statistics.odds_ratio import (
     rates_at,
 )
 from agents.statistics.scalars import log_added
-from schemas.compiled import compiled, read_only
+from schemas.compiled import compiled
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import (
     CLOSED,
     CONTROL_SUM,
     CONTROL_UNITS,
-    CROSS,
     DIFFERENCE,
     FEWER,
-    GROUP_WIDTH,
-    GROUPS,
-    GROUPS_CLOSED,
-    GROUPS_OF_MEAN,
-    GROUPS_OF_RATE,
     LAST,
+    LATE_ALTERNATIVES,
     MORE,
     NO_BLOCKS,
-    OPEN_DIFFERENCE,
-    OPEN_WEIGHT,
     RATE,
     RUN_SINCE,
-    SQUARES,
     TREATMENT_SUM,
     TREATMENT_UNITS,
     VARIANCE,
     WEIGHT,
-    WEIGHT_SQUARES,
 )
 
 Floats = NDArray[np.float64]
 
 # Of means; with fewer, of which arms that send in long runs have few, totals are compared.
 MANY = 50.0
-FEWEST_GROUPS = 6.0  # of blocks, from which their spread is looked at
-_GROUPS = read_only(np.array(GROUPS, np.float64))
-NOTICED = 2.0  # standard errors of a variance of groups beyond that of single blocks
-BOUND = 1.645
 # Units of either arm that close a block: one at first, so that an outage shows at once; more later,
 # because within a block of n units one part in n of what they tell is lost.
 LEAST, MOST = 1.0, 8.0
@@ -68,6 +61,24 @@ BLOCKS_A_UNIT = 4.0  # after so many blocks the next ones have a unit more
 FULL = 64.0  # units of either arm with which a block may close although the same arm goes on
 RUN_MS = 60_000.0  # for which the same arm may go on
 _NONE, _CONTROL, _TREATMENT = 0.0, 1.0, 2.0  # LAST
+OF_MEAN, MORE_IS_HARM, FEWER_IS_HARM = range(3)
+Terms = tuple[int, float]
+
+
+@compiled
+def harm_of(rows: ArmRows, pair: int) -> int:
+    """OF_MEAN, or what is harm of a rate."""
+    if rows[pair].tally != Tally.RATE and rows[pair].tally != Tally.LATENCY:
+        return OF_MEAN
+    return FEWER_IS_HARM if rows[pair].sign > 0 else MORE_IS_HARM
+
+
+@compiled
+def terms_of(rows: ArmRows, pair: int) -> Terms:
+    """By what a pair's blocks are closed: OF_MEAN or what is harm of a rate, and how many records
+    weigh as one.
+    """
+    return harm_of(rows, pair), design_effect_of(rows, pair)
 
 
 @compiled
@@ -83,11 +94,11 @@ def take_units(
     of_treatment: bool,
     brought: tuple[float, float],
     moment: tuple[float, float],
-    terms: tuple[bool, float],
+    terms: Terms,
 ) -> None:
     """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
     a rate. moment: when it was appended, and when the other arm's last record was, ms. terms:
-    whether it is of a rate, and the pair's design effect.
+    see `terms_of`.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
@@ -123,28 +134,36 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def close_block(blocks: Floats, slot: int, terms: tuple[bool, float]) -> None:
-    """Closes a block that has units of both arms; terms: as of `take_units`."""
-    is_rate, design_effect = terms
+def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
+    """Closes a block that has units of both arms; terms: see `terms_of`."""
+    harm, _ = terms
     n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
     weight = n * m / (n + m)
     difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)
     blocks[slot, CLOSED] += 1.0
     blocks[slot, WEIGHT] += weight
     blocks[slot, DIFFERENCE] += difference
-    if is_rate:
-        _add_rates(blocks, slot, weight)
-        weigh_rates(blocks, slot, design_effect)
-    _add_difference(blocks, slot, (difference, weight), first_group(is_rate))
+    if harm != OF_MEAN:
+        _add_rates(blocks, slot, weight, terms)
+        weigh_rates(blocks, slot, terms)
+    add_difference(blocks, slot, (difference, weight), first_group(harm != OF_MEAN))
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
     blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
 
 
 @compiled
-def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
+def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
+    harm, design_effect = terms
+    before = np.empty(LATE_ALTERNATIVES)
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
+    first = first_alternative(harm == MORE_IS_HARM)
+    for at in range(LATE_ALTERNATIVES):
+        before[at] = blocks[slot, first + at]
     add_block(blocks, slot, n, x, m, y)
+    for at in range(LATE_ALTERNATIVES):
+        log_ratio = (blocks[slot, first + at] - before[at]) / design_effect
+        add_late(blocks, slot, at, blocks[slot, CLOSED], log_ratio)
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
@@ -152,38 +171,18 @@ def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
 
 
 @compiled
-def weigh_rates(blocks: Floats, slot: int, design_effect: float) -> None:
-    """Works out what the blocks of a rate say, where so many records weigh as one."""
-    blocks[slot, MORE] = log_mean(blocks, slot, True, design_effect)
-    blocks[slot, FEWER] = log_mean(blocks, slot, False, design_effect)
-
-
-@compiled
-def first_group(is_rate: bool) -> int:
-    """Where the sums of single blocks and of groups of them begin."""
-    return GROUPS_OF_RATE if is_rate else GROUPS_OF_MEAN
-
-
-@compiled
-def _add_difference(blocks: Floats, slot: int, of_block: tuple[float, float], start: int) -> None:
-    difference, weight = of_block
-    for number in range(len(_GROUPS)):
-        first = start + GROUP_WIDTH * number
-        blocks[slot, first + OPEN_DIFFERENCE] += difference
-        blocks[slot, first + OPEN_WEIGHT] += weight
-        if blocks[slot, CLOSED] % _GROUPS[number] == 0.0:
-            _close_group(blocks, slot, first)
-
-
-@compiled
-def _close_group(blocks: Floats, slot: int, first: int) -> None:
-    difference = blocks[slot, first + OPEN_DIFFERENCE]
-    weight = blocks[slot, first + OPEN_WEIGHT]
-    blocks[slot, first + SQUARES] += difference * difference
-    blocks[slot, first + CROSS] += difference * weight
-    blocks[slot, first + WEIGHT_SQUARES] += weight * weight
-    blocks[slot, first + OPEN_DIFFERENCE], blocks[slot, first + OPEN_WEIGHT] = 0.0, 0.0
-    blocks[slot, first + GROUPS_CLOSED] += 1.0
+def weigh_rates(blocks: Floats, slot: int, terms: Terms) -> None:
+    """Works out what the blocks of a rate say: of harm also that it may have begun late; terms: see
+    `terms_of`.
+    """
+    harm, design_effect = terms
+    more = log_mean(blocks, slot, True, design_effect)
+    fewer = log_mean(blocks, slot, False, design_effect)
+    if harm == MORE_IS_HARM:
+        more = with_late(blocks, slot, more)
+    else:
+        fewer = with_late(blocks, slot, fewer)
+    blocks[slot, MORE], blocks[slot, FEWER] = more, fewer
 
 
 @compiled
@@ -214,78 +213,6 @@ def has_many_blocks(rows: ArmRows, blocks: Floats, pair: int) -> bool:
 
 
 @compiled
-def error_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
-    """The standard error of a mean difference of many blocks, by their own spread around it."""
-    slot = rows[pair].block_slot
-    _, most = _spread_of_means(blocks, slot)
-    return sqrt(most) / float(blocks[slot, WEIGHT])
-
-
-@compiled
-def resemblance_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
-    """How many times the variance of a mean is that of values none of which resembles those before
-    it; 1 at least.
-    """
-    single, most = _spread_of_means(blocks, rows[pair].block_slot)
-    return most / single if single > 0.0 else 1.0
-
-
-@compiled
-def _spread_of_means(blocks: Floats, slot: int) -> tuple[float, float]:
-    """The variance of the sum of all differences by single blocks, and by what they say together.
-
-    Where blocks resemble those before them, as of hosts that go up and down slowly, groups of them
-    spread more than single ones would have them do. If that is noticed, it is by the groups' upper
-    bound (batch means; Schmeiser, "Batch size effects in the analysis of simulation output",
-    Operations Research 1982), and infinite until there are enough of the larger groups.
-    """
-    mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
-    most = single = _variance_of_sum(blocks, slot, GROUPS_OF_MEAN, 0, mean)
-    for number in range(1, len(_GROUPS)):
-        closed = blocks[slot, GROUPS_OF_MEAN + GROUP_WIDTH * number + GROUPS_CLOSED]
-        if closed < FEWEST_GROUPS:
-            return single, inf if most > single else single
-        grouped = _variance_of_sum(blocks, slot, GROUPS_OF_MEAN, number, mean)
-        part = sqrt(2.0 / closed)
-        if grouped > single * (1.0 + NOTICED * part):
-            most = max(most, grouped * (1.0 + BOUND * part))
-    return single, most
-
-
-@compiled
-def resemblance_of_rates(blocks: Floats, slot: int, inflation: float) -> float:
-    """How many times the variance of a rate's difference is that of units none of which resembles
-    those before it, given the hits of each block; 1 at least.
-
-    By groups of blocks, as of means. Rare hits make the spread of groups less certain: by the
-    fourth moment of a Poisson count, 1 over its mean. Until there are enough of the largest groups
-    it is at least the inflation that the first values of control told.
-    """
-    most, alone = 1.0, float(blocks[slot, VARIANCE])
-    last = GROUPS_OF_RATE + GROUP_WIDTH * (len(_GROUPS) - 1) + GROUPS_CLOSED
-    if blocks[slot, last] < FEWEST_GROUPS:
-        most = max(most, inflation)
-    if not alone > 0.0:
-        return most
-    mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
-    for number in range(1, len(_GROUPS)):
-        closed = blocks[slot, GROUPS_OF_RATE + GROUP_WIDTH * number + GROUPS_CLOSED]
-        if closed < FEWEST_GROUPS:
-            break
-        ratio = _variance_of_sum(blocks, slot, GROUPS_OF_RATE, number, mean) / alone
-        part = sqrt((2.0 + closed / alone) / closed)
-        if ratio > 1.0 + NOTICED * part:
-            most = max(most, ratio * (1.0 + BOUND * part))
-    return most
-
-
-@compiled
-def groups_of_rate(blocks: Floats, slot: int) -> float:
-    """How many groups of 8 blocks are closed."""
-    return float(blocks[slot, GROUPS_OF_RATE + GROUP_WIDTH + GROUPS_CLOSED])
-
-
-@compiled
 def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     """Measures anew how many records of a pair weigh as one, because units come again and because
     rates resemble those before them: covariances add up.
@@ -294,21 +221,10 @@ def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     slot = rows[pair].block_slot
     if rows[pair].method == Method.RATES_IN_BLOCKS and slot != NO_BLOCKS:
         effect += resemblance_of_rates(pairs.blocks, slot, rows[pair].inflation) - 1.0
-        weigh_rates(pairs.blocks, slot, effect)
+        weigh_rates(pairs.blocks, slot, (harm_of(rows, pair), effect))
     elif rows[pair].tally == Tally.LATENCY:
         effect += rows[pair].inflation - 1.0
     rows[pair].design_effect = effect
-
-
-@compiled
-def _variance_of_sum(blocks: Floats, slot: int, start: int, number: int, mean: float) -> float:
-    """The variance of the sum of all blocks' differences around this mean, by groups of a size."""
-    first = start + GROUP_WIDTH * number
-    spread = blocks[slot, first + SQUARES] - 2.0 * mean * blocks[slot, first + CROSS]
-    spread += mean * mean * blocks[slot, first + WEIGHT_SQUARES]
-    closed = blocks[slot, first + GROUPS_CLOSED]
-    all_of_them = blocks[slot, CLOSED] / (closed * _GROUPS[number])
-    return float(max(spread, 0.0) * closed / (closed - 1.0) * all_of_them)
 
 
 @compiled

@@ -8,13 +8,12 @@ from math import isfinite, sqrt
 
 from agents.experiments.evidence.blocks import (
     difference_in_blocks,
-    error_of_means,
     has_many_blocks,
     is_of_means,
-    resemblance_of_means,
 )
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
 from agents.experiments.evidence.repeated_units import design_effect_of
+from agents.experiments.evidence.resemblance import error_of_means, resemblance_of_means
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import (
     BURN_IN,
