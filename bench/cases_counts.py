@@ -52,9 +52,8 @@ def units(
 def late_fault(
     rng: np.random.Generator, experiments: int, healthy: int, rate: float, events: int = EVENTS
 ) -> Found:
-    """Errors of 1 % in both arms at 50/50, as planned, until those of the treatment rise to `rate` after
-    so many units. What is found is counted in records from then on; what is found before stays
-    negative.
+    """Errors of 1 % in both arms at 50/50, as planned, until those of the treatment rise to `rate`
+    after so many units. What is found is counted in records from then on, negative before.
     """
     treated = rng.random((healthy + events, experiments)) < 0.5
     is_late = np.arange(healthy + events)[:, None] >= healthy

@@ -154,12 +154,10 @@ def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
 @compiled
 def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
     harm, design_effect = terms
-    before = np.empty(LATE_ALTERNATIVES)
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
     first = first_alternative(harm == MORE_IS_HARM)
-    for at in range(LATE_ALTERNATIVES):
-        before[at] = blocks[slot, first + at]
+    before = blocks[slot, first], blocks[slot, first + 1], blocks[slot, first + 2]
     add_block(blocks, slot, n, x, m, y)
     for at in range(LATE_ALTERNATIVES):
         log_ratio = (blocks[slot, first + at] - before[at]) / design_effect
