@@ -19,7 +19,7 @@ from bench.case import (
     worst,
 )
 from bench.experiments import CONVERSION, ERROR, UP, experiment
-from bench.folding import Found, Records, judged
+from bench.folding import NEVER, Found, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
 
 EVENTS = 20_000
@@ -47,6 +47,26 @@ def units(
     value = rng.random(treated.shape) < np.where(treated, rates[1], rates[0]) * grown
     steps = [(share, None)] if planned else []
     return judged(experiment(metric, *steps), Records((metric.name,), treated, value.astype(float)))
+
+
+def late_fault(
+    rng: np.random.Generator, experiments: int, healthy: int, rate: float, events: int = EVENTS
+) -> Found:
+    """Errors of 1 % in both arms at 50/50, as planned, until those of the treatment rise to `rate`
+    after so many units. What is found is counted in records from then on, negative before.
+    """
+    treated = rng.random((healthy + events, experiments)) < 0.5
+    is_late = np.arange(healthy + events)[:, None] >= healthy
+    value = rng.random(treated.shape) < np.where(treated & is_late, rate, 0.01)
+    spec = experiment(ERROR, (0.5, None))
+    found = judged(spec, Records((ERROR.name,), treated, value.astype(float)))
+    since = np.where(found.rollback < NEVER, found.rollback - healthy, NEVER)
+    return Found(rollback=since, deploy=found.deploy, hold=found.hold)
+
+
+def found_before(found: Found) -> float:
+    """The share of experiments whose rollback came before their fault."""
+    return float(np.mean(found.rollback <= 0))
 
 
 def off_plan(
@@ -109,6 +129,16 @@ CASES = (
         (partial(clicks, mean=1.0, over=3.0, factor=1.3),),
         (Bar("deployed by 10 000 events", 0.95, worst(deployed), at_least=True),),
         200,
+    ),
+    Case(
+        "errors 1 -> 5 % after 20 000 and 100 000 healthy units",
+        tuple(partial(late_fault, healthy=units_, rate=0.05) for units_ in (20_000, 100_000)),
+        (
+            Bar("median records to the rollback", 2_300, worst(records_to_rollback)),
+            Bar("rolled back before", 0.05, worst(found_before)),
+        ),
+        100,
+        20,
     ),
     Case(
         "binary A/A, p 0.10, 50/50",

@@ -15,6 +15,7 @@ P99 = float(np.exp(SIGMA * 2.3263478740408408))  # of a log-normal
 REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN)
 CAPPED = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN, cap=P99)
 LATENCY = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.MEAN)
+SLOW = MetricSpec("wait", Role.GUARDRAIL, DOWN, MetricKind.LATENCY)
 GAUGE = MetricSpec("load", Role.GUARDRAIL, DOWN, MetricKind.MEAN)
 
 
@@ -57,6 +58,31 @@ def gauges(
     return judged(
         experiment(GAUGE), Records((GAUGE.name,), treated, value, minute=minute, named=False)
     )
+
+
+def hosts_in_turn(
+    rng: np.random.Generator,
+    experiments: int,
+    metric: MetricSpec,
+    stated: bool,
+    hosts: int = 5,
+    phi: float = 0.95,
+    shift: float = 0.0,
+    events: int = 30_000,
+) -> Found:
+    """So many hosts of each arm send a value in turn, control and treatment alternately; each host
+    is a process x' = phi x + noise of its own, normal; a LATENCY is its exponential. shift: what
+    the treatment has more, in standard deviations.
+    """
+    rounds = events // (2 * hosts)
+    noise = rng.standard_normal((rounds, 2 * hosts, experiments)) * np.sqrt(1.0 - phi * phi)
+    noise[0] /= np.sqrt(1.0 - phi * phi)
+    value = lfilter([1.0], [1.0, -phi], noise, axis=0).reshape(-1, experiments)
+    treated = np.broadcast_to(np.arange(len(value))[:, None] % 2 == 1, value.shape)
+    value = value + np.where(treated, shift, 0.0)
+    value = np.exp(value) if metric.kind == MetricKind.LATENCY else 100.0 + 10.0 * value
+    spec = experiment(metric, (0.5, None)) if stated else experiment(metric)
+    return judged(spec, Records((metric.name,), treated, value, named=False))
 
 
 def season(
@@ -120,6 +146,29 @@ CASES = (
     ),
     Case("gauges AR(1) 0.8, A/A", (partial(gauges, phi=0.8, shift=0.0),), (FALSE,), 600),
     Case("gauges AR(1) 0.95, A/A", (partial(gauges, phi=0.95, shift=0.0),), (FALSE,), 600),
+    Case(
+        "hosts in turn that remember, A/A",
+        tuple(
+            partial(hosts_in_turn, metric=metric, stated=stated, hosts=hosts, phi=phi)
+            for metric in (GAUGE, SLOW)
+            for stated in (True, False)
+            for hosts, phi in ((5, 0.95), (20, 0.9))
+        ),
+        (FALSE,),
+        200,
+        50,
+    ),
+    Case(
+        "hosts in turn that remember, a standard deviation more",
+        tuple(
+            partial(hosts_in_turn, metric=metric, stated=stated, phi=0.9, shift=1.0)
+            for metric in (GAUGE, SLOW)
+            for stated in (True, False)
+        ),
+        (Bar("not rolled back", 0.10, worst(lambda found: 1.0 - rolled_back(found))),),
+        100,
+        50,
+    ),
     # A judge that is silent on such gauges would pass the two cases above.
     Case(
         "gauges AR(1) 0.8 and 0.95, a standard deviation more",

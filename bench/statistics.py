@@ -21,6 +21,7 @@ from bench import (
     cases_means,
     cases_ramp,
     cases_strange,
+    cases_units,
     cases_watch,
 )
 from bench.case import Case, Figure
@@ -30,6 +31,7 @@ CASES: tuple[Case, ...] = (
     *cases_ramp.CASES,
     *cases_means.CASES,
     *cases_latency.CASES,
+    *cases_units.CASES,
     *cases_drift.CASES,
     *cases_watch.CASES,
     *cases_strange.CASES,

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from schemas.catalog import TABLES_ARMS
 from schemas.records import EvidenceKind
 from schemas.refusals import DecodeError
-from state.pairs.pair_blocks import NO_BLOCKS, PairBlocks
+from state.pairs import pair_blocks, unit_buckets
+from state.storage.attached_rows import NOTHING, AttachedRows
 from state.storage.columnar_table import ColumnarTable
 
 Ints = NDArray[np.int64]
@@ -54,6 +55,7 @@ class StoredColumns:
     last_at: Ints
     crossed: Ints
     largest: Ints
+    design_effect: Floats
 
 
 class DerivedColumns:
@@ -88,6 +90,8 @@ class DerivedColumns:
     snapshots: Flags
     ramp_slot: NDArray[np.int32]
     block_slot: NDArray[np.int32]
+    bucket_slot: NDArray[np.int32]
+    weighs_units: Flags
     aggregate_row: Ints
     next_mark: Ints
     ends_at: Ints
@@ -131,6 +135,7 @@ class ArmCells(Protocol):
     last_at: int
     crossed: int
     largest: int
+    design_effect: float
     experiment_no: int
     next_in_experiment: int
     next_sibling: int
@@ -160,6 +165,8 @@ class ArmCells(Protocol):
     snapshots: bool
     ramp_slot: int
     block_slot: int
+    bucket_slot: int
+    weighs_units: bool
     aggregate_row: int
     next_mark: int
     ends_at: int
@@ -194,19 +201,20 @@ _READ_BY_EACH_RESULT = (
     *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
     *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
     *("ramp_slot", "block_slot", "step_times", "learned_units", "crossed", "repeats"),
-    "largest",
+    *("largest", "bucket_slot", "design_effect", "weighs_units"),
 )
 
 
 class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
     """One row for each arm, metric, segment and ramp step; each column has the shape (capacity,).
 
-    blocks: of the pairs that are judged in blocks, by column `block_slot`.
+    blocks: of the pairs that are judged in blocks, by column `block_slot`. buckets: of the arms of
+    which a unit came again, by column `bucket_slot`.
 
     A column is an attribute. Fetch it anew after `add` and `drop`, which may make longer columns.
     """
 
-    ATTACHED: Mapping[str, str] = {"blocks": "block_slot"}
+    ATTACHED: Mapping[str, str] = {"blocks": "block_slot", "buckets": "bucket_slot"}
 
     def __init__(self) -> None:
         super().__init__(
@@ -218,20 +226,23 @@ class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
             enums={"state": STATES, "evidence_kind": EVIDENCE_KIND_SYMBOLS},
             first=_READ_BY_EACH_RESULT,
         )
-        self.blocks = PairBlocks()
+        self.blocks = AttachedRows(pair_blocks.WIDTH)
+        self.buckets = AttachedRows(unit_buckets.WIDTH)
 
-    def attached_values(self) -> Floats:
-        return self.blocks.values
+    def attached(self) -> tuple[Floats, ...]:
+        return self.blocks.values, self.buckets.values
 
     def _restored(self, rows: Ints, batch: pa.RecordBatch) -> None:
-        texts = batch.column("blocks")
-        self.block_slot[rows] = NO_BLOCKS
-        known = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
-        try:
-            slots = self.blocks.restore(texts.take(pa.array(known)).to_pylist())
-        except ValueError as error:
-            raise DecodeError("NOT_BLOCKS", f"blocks of a row of {self.topic}: {error}") from error
-        self.block_slot[rows[known]] = slots
+        for field, attached in (("blocks", self.blocks), ("buckets", self.buckets)):
+            texts, slots = batch.column(field), self[self.ATTACHED[field]]
+            slots[rows] = NOTHING
+            known = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+            try:
+                slots[rows[known]] = attached.restore(texts.take(pa.array(known)).to_pylist())
+            except ValueError as error:
+                raise DecodeError(
+                    f"NOT_{field.upper()}", f"{field} of a row of {self.topic}: {error}"
+                ) from error
 
 
 def _types_of(columns: type) -> dict[str, str]:

@@ -196,6 +196,7 @@ LACKS = {
         ("STOPPED", "arms_stopped", "arms that stopped sending while others go on"),
         ("SQUARES", "squares_missing", "means that came in sums without their squares"),
         ("PLAN", "arms_unplanned", "arms that no spec names"),
+        ("CLUSTERS", "units_too_few", "arms whose records come of too few units to prove anything"),
         ("UNITS", "units_shared", "metrics whose units are in several arms"),
         ("MIXED", "kinds_mixed", "experiments that send observations and snapshots of one metric"),
     )

@@ -105,6 +105,11 @@ DEFAULT_RULES = (
         "{value:.0f} means of experiments of {key} come without sum_squares: they are not judged",
     ),
     AlertRule(
+        "units too few", "experiments.units_too_few", _ABOVE, 0.0, Severity.MEDIUM,
+        "in {value:.0f} arms of experiments of {key} so few units come again and again that they "
+            "prove nothing",
+    ),
+    AlertRule(
         "units shared", "experiments.units_shared", _ABOVE, 0.0, Severity.HIGH,
         "in {value:.0f} metrics of experiments of {key} units are in several arms: held for good",
     ),

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
-from agents.experiments.evidence.blocks import take_units
+from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
 from agents.experiments.evidence.look import look
+from agents.experiments.evidence.repeated_units import is_due
+from agents.experiments.evidence.resemblance import groups_of_rate
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
@@ -55,6 +57,7 @@ from agents.experiments.result_batch import (
 )
 from agents.experiments.totals.additions import (
     Measured,
+    add_to_bucket,
     add_to_totals,
     contribution,
     fault_of,
@@ -72,6 +75,7 @@ from state.experiment_arms import SEVERAL
 from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import NO_BLOCKS
 from state.pairs.ramp_table import step_at
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.seen_ids import carrier
 from state.storage.hash_map import find
 
@@ -93,6 +97,7 @@ class Stop(IntEnum):
     LATE = 8  # its experiment judges no more
     BURN_IN_ENDED = 9  # it completes what the first units of a control arm teach
     PROVED = 10  # something was proved, or may be decided now
+    CAME_AGAIN = 11  # a unit of its arm has come again for the first time
 
 
 class Reached(IntEnum):
@@ -228,7 +233,24 @@ def _count(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: 
             add_to_totals(rows, row, added)
             _mark(rows, memory.is_changed, row, offset, batch.appended[at])
             _count_units(rows[row], fields[UNIT_ID].length < 0, repeated, crossed, offset)
-    return Stop.BURN_IN_ENDED.value if ended else GOES_ON
+    came_again = _fill_bucket(memory, found, repeated and not crossed, offset)
+    return Stop.BURN_IN_ENDED.value if ended else came_again
+
+
+@inlined
+def _fill_bucket(memory: Memory, found: RecordInHand, repeated: bool, offset: int) -> int:
+    """Adds what is tested of a record to the bucket of its unit, if its arm has any; stops where a
+    unit of the arm comes again for the first time. What names no unit is a unit of its own.
+    """
+    arm = memory.rows[found.rows[WHOLE]]
+    if arm.bucket_slot == NO_BUCKETS:
+        return Stop.CAME_AGAIN.value if repeated and arm.weighs_units else GOES_ON
+    unit = found.hashes[UNIT]
+    if found.scanned.fields[UNIT_ID].length < 0:
+        unit = sealed(mix(found.hashes[WHOLE], np.uint64(offset)))
+    units, total = found.tested[UNITS], found.tested[TOTAL]
+    add_to_bucket(memory.pairs.buckets, arm.bucket_slot, unit, units, total)
+    return GOES_ON
 
 
 @inlined
@@ -340,12 +362,17 @@ def _look_at(
     when it was appended, ms: what else was folded before makes no difference.
     """
     slot, (offset, appended) = rows[pair].block_slot, moment
+    is_due_ = is_due(rows, pair, found.added[0])
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
         tested = found.tested[UNITS], found.tested[TOTAL]
         of_treatment = found.rows[WHOLE] == pair
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
-        take_units(pairs.blocks, slot, of_treatment, tested, clock, is_rate(rows[pair]))
+        groups = groups_of_rate(pairs.blocks, slot)
+        take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
+        is_due_ = is_due_ or groups_of_rate(pairs.blocks, slot) > groups
+    if is_due_:
+        weigh_pair(rows, pairs, pair)
     return look(rows, pairs, pair, found.added[0], offset)
 
 

@@ -11,6 +11,7 @@ from agents.core.batch import Finding, Ints, Slice
 from agents.core.effects import Output
 from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
+from agents.experiments.arms.arms import open_buckets
 from agents.experiments.arms.opening import Rooms, enter, open_rows
 from agents.experiments.fold_snapshots import fold_snapshot, why_oversized
 from agents.experiments.pass_memory import (
@@ -223,6 +224,11 @@ def _burn_in_ended(walk: _FoldingResults, batch: Batch, at: int, _first: int) ->
     return at, int(Reached.COUNTED)
 
 
+def _came_again(walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
+    open_buckets(walk.tables, int(walk.found.rows[WHOLE]))
+    return at, int(Reached.COUNTED)
+
+
 def _proved(walk: _FoldingResults, batch: Batch, at: int, _first: int) -> Resume:
     tables, row = walk.tables, int(walk.found.rows[WHOLE])
     number = int(tables.arms.experiment_no[row])
@@ -238,5 +244,6 @@ _HANDLERS: Mapping[int, Callable[[_FoldingResults, Batch, int, int], Resume]] = 
     Stop.SENSELESS: _taken_alone,
     Stop.LATE: _taken_alone,
     Stop.BURN_IN_ENDED: _burn_in_ended,
+    Stop.CAME_AGAIN: _came_again,
     Stop.PROVED: _proved,
 }

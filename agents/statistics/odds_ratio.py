@@ -97,16 +97,17 @@ def _add_bounded(rows: Floats, row: int, n: float, x: float, units: float, hits:
 
 
 @compiled
-def log_mean(rows: Floats, row: int, more: bool) -> float:
-    """log e that the treatment has more hits, or fewer: the mean over the alternatives of a
-    side.
+def log_mean(rows: Floats, row: int, more: bool, design_effect: float) -> float:
+    """log e that the treatment has more hits, or fewer: the mean over the alternatives of a side.
+
+    design_effect: records that weigh as one; as many divide each log likelihood ratio.
     """
     first, most = 0 if more else SIDE, -inf
     for at in range(SIDE):
-        most = max(most, rows[row, first + at] + _LOG_WEIGHTS[at])
+        most = max(most, rows[row, first + at] / design_effect + _LOG_WEIGHTS[at])
     total = 0.0
     for at in range(SIDE):
-        total += exp(rows[row, first + at] + _LOG_WEIGHTS[at] - most)
+        total += exp(rows[row, first + at] / design_effect + _LOG_WEIGHTS[at] - most)
     return max(most + log(total), NO_EVIDENCE)
 
 

@@ -151,6 +151,10 @@ class ArmRow:
     crossed: int = 0  # records left out because their unit was in another arm before
     blocks: str | None = None  # of a pair judged block by block; see the schema
     largest: int = 0  # units of its largest record
+    design_effect: float = (
+        1.0  # of a treatment: as many records weigh as one of a unit of its own, for units repeat
+    )
+    buckets: str | None = None  # of an arm whose units come again; see the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +189,8 @@ class Decided:
 class Lack:
     """Something without which an experiment cannot be judged."""
 
-    kind: (
-        str  # as in the alerts: ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, UNITS, PLAN, MIXED
-    )
+    # ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, CLUSTERS, UNITS, PLAN, MIXED, as in the alerts
+    kind: str
     name: str  # the arm or metric that it is about; both where it is a metric of one arm
     since: int
     told_at: int = -1  # -1: not yet

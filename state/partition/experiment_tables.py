@@ -42,8 +42,8 @@ class ExperimentTables:
     metrics there, whichever arm they were in. lack_checks: experiments, by when they are looked at
     for what they lack. reopenings: experiments, by when one of their verdicts is open again.
 
-    ramps: the share steps of ramped pairs, by column `ramp_slot` of `arms`. pairs: these and the
-    blocks of `arms`, as compiled code sees them.
+    ramps: the share steps of ramped pairs, by column `ramp_slot` of `arms`. pairs: these, the
+    blocks and the buckets of `arms`, as compiled code sees them.
 
     Read, and owned by others: policies; commands; subjects, of which this agent counts experiments
     and discoveries.
@@ -93,7 +93,7 @@ class ExperimentTables:
         """What compiled code sees of pairs beside their rows; fetch it anew after rows are opened,
         restored or dropped.
         """
-        return Pairs(self.ramps.arrays, self.arms.blocks.values)
+        return Pairs(self.ramps.arrays, self.arms.blocks.values, self.arms.buckets.values)
 
     def stored(self) -> tuple[Table, ...]:
         """The tables with a changelog."""

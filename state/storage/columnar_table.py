@@ -81,8 +81,8 @@ class ColumnarTable:
     `enums` stores the symbol at its code.
     """
 
-    # The column with the number of what a row has in `attached_values`, 0 where it has nothing, by
-    # the field that this is stored as.
+    # The columns with the numbers of what a row has in each of `attached`, NOTHING where it has
+    # nothing, by the field that this is stored as.
     ATTACHED: Mapping[str, str] = {}
 
     def __init__(
@@ -197,9 +197,11 @@ class ColumnarTable:
 
         self._restored(found, batch)
 
-    def attached_values(self) -> NDArray[np.float64]:
-        """What is attached to rows, by number, shape (m, width)."""
-        return np.zeros((0, 1))
+    def attached(self) -> tuple[NDArray[np.float64], ...]:
+        """What is attached to rows, by number, each of the shape (m, width), in the order of
+        ATTACHED.
+        """
+        return (np.zeros((1, 1)),)
 
     def _restored(self, rows: Rows, batch: pa.RecordBatch) -> None:
         """Called after these rows were restored from the columns of a batch."""
@@ -230,7 +232,7 @@ class ColumnarTable:
         if not len(rows):
             return ()
         start = header_of(self._record, codec)
-        values = encoded(self.records, rows, self.keys, self._form, start, self.attached_values())
+        values = encoded(self.records, rows, self.keys, self._form, start, self.attached())
         return zip(self.keys.texts(rows), values, strict=True)
 
     def _to_numpy(self, name: str, values: pa.Array) -> NDArray[Any]:

@@ -16,7 +16,7 @@ _NAME, _LONG, _DOUBLE, _BOOLEAN, _ENUM, _ATTACHED = range(6)
 _KINDS = {"long": _LONG, "double": _DOUBLE, "boolean": _BOOLEAN, "enum": _ENUM}
 _COLUMNS = {"long": "<i8", "double": "<f8", "boolean": "|b1", "enum": "|i1"}
 _NUMBER_BYTES = 10  # of a varint at most, and more than a union's branch and a double
-_FIELD = np.dtype([("kind", "i8"), ("place", "i8"), ("nullable", "?")], align=True)
+_FIELD = np.dtype([("kind", "i8"), ("place", "i8"), ("nullable", "?"), ("which", "i8")], align=True)
 _PRESENT = 2  # the branch of a union with null, as a varint
 _ONE, _SEVEN, _SEVEN_BITS = np.uint64(1), np.uint64(7), np.uint64(0x7F)
 _SLOT_BYTES = 4  # of the number of what is attached to a row
@@ -32,7 +32,8 @@ class Fields(NamedTuple):
     """How a record is encoded: one _FIELD for each of its fields, in the schema's order.
 
     place: of a name its part of the key, of others where in a row their bytes begin; of what is
-    attached to a row its number, 0 where there is none, which is written as base64.
+    attached to a row its number, 0 where there is none, which is written as base64. which: of
+    several that are attached.
     """
 
     fields: NDArray[np.void]
@@ -40,12 +41,12 @@ class Fields(NamedTuple):
 
 
 class RowBytes(NamedTuple):
-    """flat: the bytes of all rows, one after the other. attached: what is attached to rows, by its
-    number, (m, bytes).
+    """flat: the bytes of all rows, one after the other. attached: what is attached to rows, each by
+    its number, (m, bytes).
     """
 
     flat: Bytes
-    attached: NDArray[np.uint8]
+    attached: tuple[NDArray[np.uint8], ...]
 
 
 class NameColumns(NamedTuple):
@@ -71,20 +72,20 @@ def fields_of(
     fields = []
     for each in flat_fields(record):
         if each.name in names:
-            fields.append((_NAME, names.index(each.name), each.nullable))
+            fields.append((_NAME, names.index(each.name), each.nullable, 0))
             continue
         if each.name in attached:
             kind, offset = layout.fields[attached[each.name]][:2]  # type: ignore[index]
             assert (each.kind, each.nullable) == ("string", True), f"{record}.{each.name}"
             assert kind.itemsize == _SLOT_BYTES, f"{record}.{each.name} is a {kind.str}"
-            fields.append((_ATTACHED, offset, True))
+            fields.append((_ATTACHED, offset, True, list(attached).index(each.name)))
             continue
         kind, offset = layout.fields[each.name][:2]  # type: ignore[index]
         if each.kind == "enum":
             assert tuple(enums[each.name]) == each.symbols, f"{record}.{each.name} has other codes"
         assert kind.str == _COLUMNS[each.kind], f"{record}.{each.name} is a {kind.str}"
         of_kind = _KINDS[each.kind]
-        fields.append((of_kind, offset, each.nullable))
+        fields.append((of_kind, offset, each.nullable, 0))
     return Fields(read_only(np.array(fields, _FIELD)), layout.itemsize)
 
 
@@ -94,19 +95,19 @@ def encoded(
     keys: Keys,
     form: Fields,
     start: bytes,
-    attached: NDArray[np.float64],
+    attached: tuple[NDArray[np.float64], ...],
 ) -> list[bytes]:
     """The framed value of each of these rows; start: the header that each begins with; attached:
-    (m, width), by number.
+    each (m, width), by number.
     """
     names = NameColumns(keys.texts_of_names(), keys.codes_of(rows))
     size = len(rows) * (len(start) + _NUMBER_BYTES * len(form.fields))
-    size += len(rows) * 2 * attached.shape[1] * attached.itemsize
+    size += len(rows) * 2 * sum(each.shape[1] * each.itemsize for each in attached)
     size += int(names.texts.lengths[names.codes].sum())
     written, ends = np.empty(size, np.uint8), np.empty(len(rows), np.int64)
     source = RowBytes(
         read_only(records.view(np.uint8).reshape(-1)),
-        read_only(attached.view(np.uint8).reshape(len(attached), -1)),
+        tuple(read_only(each.view(np.uint8).reshape(len(each), -1)) for each in attached),
     )
     head = read_only(np.frombuffer(start, np.uint8))
     _write_all(source, rows, names, form, head, written, ends)
@@ -149,7 +150,8 @@ def _write_all(
                 written[at] = flat[base + field.place]
                 at += 1
             elif field.kind == _ATTACHED:
-                at = _write_attached(written, at, source.attached, _slot(flat, base + field.place))
+                values = source.attached[field.which]
+                at = _write_attached(written, at, values, _slot(flat, base + field.place))
             else:
                 at = _write_varint(written, at, np.uint64(flat[base + field.place]) << _ONE)
         ends[index] = at

@@ -34,6 +34,7 @@ from state.pairs.pair_blocks import (
     TREATMENT_UNITS,
 )
 from state.pairs.ramp_table import NO_SLOT
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
 
@@ -78,6 +79,7 @@ def open_arm(
     tables.arms.last_at[row] = -1
     tables.arms.crossed[row] = 0
     tables.arms.largest[row] = 0
+    tables.arms.design_effect[row] = 1.0
     tables.arms.state[row] = WAIT
     link(tables, row, key)
     if whole:
@@ -110,6 +112,8 @@ def rebuild(tables: ExperimentTables) -> None:
     known = every[arms.block_slot[every] != NO_BLOCKS]
     arms.block_slot[known] = arms.blocks.keep(arms.block_slot[known])
     _open_blocks(tables, every)
+    known = every[arms.bucket_slot[every] != NO_BUCKETS]
+    arms.bucket_slot[known] = arms.buckets.keep(arms.bucket_slot[known])
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -200,12 +204,22 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
     """
     arms = tables.arms
     in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
-    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
+    # Of means under a stated share blocks tell how values follow those before them.
+    in_order = (arms.aggregate_row[rows] == rows) & ~arms.snapshots[rows] & ~arms.ramped[rows]
+    means = (arms.method[rows] == Method.MEANS) & in_order
+    wanting = (np.isin(arms.method[rows], in_blocks) | means) & (arms.control[rows] >= 0)
     rows = rows[wanting & (arms.block_slot[rows] == NO_BLOCKS)]
     if len(rows):
         arms.block_slot[rows] = arms.blocks.open(len(rows))
         _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)
         _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
+
+
+def open_buckets(tables: ExperimentTables, row: int) -> None:
+    """Begins the buckets of an arm, because a unit of it came again: units fall into them from the
+    next record on.
+    """
+    tables.arms.bucket_slot[row] = tables.arms.buckets.open(1)[0]
 
 
 def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total: int) -> None:
@@ -259,6 +273,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "supported": -1,
         "ramp_slot": NO_SLOT,
         "block_slot": NO_BLOCKS,
+        "bucket_slot": NO_BUCKETS,
     }
     record = tables.arms.records[row]
     for column, value in values.items():

@@ -8,12 +8,19 @@ whose own spread tells how far they may be relied on, whatever the values within
 common.
 """
 
-from math import inf, log, nan, sqrt
+from math import log, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.experiments.plan.terms import Method
+from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
+from agents.experiments.evidence.resemblance import (
+    add_difference,
+    first_group,
+    resemblance_of_rates,
+)
+from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.late_odds import add_late, first_alternative, with_late
 from agents.statistics.odds_ratio import (
     FURTHEST,
     add_block,
@@ -22,40 +29,31 @@ from agents.statistics.odds_ratio import (
     rates_at,
 )
 from agents.statistics.scalars import log_added
-from schemas.compiled import compiled, read_only
+from schemas.compiled import compiled
 from state.arms_table import ArmRows
+from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import (
     CLOSED,
     CONTROL_SUM,
     CONTROL_UNITS,
-    CROSS,
     DIFFERENCE,
     FEWER,
-    GROUP_WIDTH,
-    GROUPS,
-    GROUPS_CLOSED,
     LAST,
+    LATE_ALTERNATIVES,
     MORE,
-    OPEN_DIFFERENCE,
-    OPEN_WEIGHT,
+    NO_BLOCKS,
     RATE,
     RUN_SINCE,
-    SQUARES,
     TREATMENT_SUM,
     TREATMENT_UNITS,
     VARIANCE,
     WEIGHT,
-    WEIGHT_SQUARES,
 )
 
 Floats = NDArray[np.float64]
 
 # Of means; with fewer, of which arms that send in long runs have few, totals are compared.
 MANY = 50.0
-FEWEST_GROUPS = 6.0  # of blocks, from which their spread is looked at
-_GROUPS = read_only(np.array(GROUPS, np.float64))
-NOTICED = 2.0  # standard errors of a variance of groups beyond that of single blocks
-BOUND = 1.645
 # Units of either arm that close a block: one at first, so that an outage shows at once; more later,
 # because within a block of n units one part in n of what they tell is lost.
 LEAST, MOST = 1.0, 8.0
@@ -63,6 +61,24 @@ BLOCKS_A_UNIT = 4.0  # after so many blocks the next ones have a unit more
 FULL = 64.0  # units of either arm with which a block may close although the same arm goes on
 RUN_MS = 60_000.0  # for which the same arm may go on
 _NONE, _CONTROL, _TREATMENT = 0.0, 1.0, 2.0  # LAST
+OF_MEAN, MORE_IS_HARM, FEWER_IS_HARM = range(3)
+Terms = tuple[int, float]
+
+
+@compiled
+def harm_of(rows: ArmRows, pair: int) -> int:
+    """OF_MEAN, or what is harm of a rate."""
+    if rows[pair].tally != Tally.RATE and rows[pair].tally != Tally.LATENCY:
+        return OF_MEAN
+    return FEWER_IS_HARM if rows[pair].sign > 0 else MORE_IS_HARM
+
+
+@compiled
+def terms_of(rows: ArmRows, pair: int) -> Terms:
+    """By what a pair's blocks are closed: OF_MEAN or what is harm of a rate, and how many records
+    weigh as one.
+    """
+    return harm_of(rows, pair), design_effect_of(rows, pair)
 
 
 @compiled
@@ -78,10 +94,11 @@ def take_units(
     of_treatment: bool,
     brought: tuple[float, float],
     moment: tuple[float, float],
-    is_rate: bool,
+    terms: Terms,
 ) -> None:
     """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
-    a rate. moment: when it was appended, and when the other arm's last record was, ms.
+    a rate. moment: when it was appended, and when the other arm's last record was, ms. terms:
+    see `terms_of`.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
@@ -95,7 +112,7 @@ def take_units(
     least = min(MOST, LEAST + blocks[slot, CLOSED] // BLOCKS_A_UNIT)
     if blocks[slot, LAST] != arm:
         if _fewest(blocks, slot) >= least:
-            close_block(blocks, slot, is_rate)
+            close_block(blocks, slot, terms)
         blocks[slot, LAST], blocks[slot, RUN_SINCE] = arm, now
     own, other = TREATMENT_UNITS, CONTROL_UNITS
     if not of_treatment:
@@ -108,7 +125,7 @@ def take_units(
     )
     sums = units > 1.0 and now - other_at < RUN_MS and fewest >= least
     if goes_on or sums:
-        close_block(blocks, slot, is_rate)
+        close_block(blocks, slot, terms)
 
 
 @compiled
@@ -117,29 +134,34 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def close_block(blocks: Floats, slot: int, is_rate: bool) -> None:
-    """Closes a block that has units of both arms; of means, or of rates."""
+def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
+    """Closes a block that has units of both arms; terms: see `terms_of`."""
+    harm, _ = terms
     n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
     weight = n * m / (n + m)
     difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)
     blocks[slot, CLOSED] += 1.0
     blocks[slot, WEIGHT] += weight
     blocks[slot, DIFFERENCE] += difference
-    if is_rate:
-        _add_rates(blocks, slot, weight)
-    else:
-        _add_difference(blocks, slot, difference, weight)
+    if harm != OF_MEAN:
+        _add_rates(blocks, slot, weight, terms)
+        weigh_rates(blocks, slot, terms)
+    add_difference(blocks, slot, (difference, weight), first_group(harm != OF_MEAN))
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
     blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
 
 
 @compiled
-def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
+def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
+    harm, design_effect = terms
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
+    first = first_alternative(harm == MORE_IS_HARM)
+    before = blocks[slot, first], blocks[slot, first + 1], blocks[slot, first + 2]
     add_block(blocks, slot, n, x, m, y)
-    blocks[slot, MORE] = log_mean(blocks, slot, True)
-    blocks[slot, FEWER] = log_mean(blocks, slot, False)
+    for at in range(LATE_ALTERNATIVES):
+        log_ratio = (blocks[slot, first + at] - before[at]) / design_effect
+        add_late(blocks, slot, at, blocks[slot, CLOSED], log_ratio)
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
@@ -147,24 +169,18 @@ def _add_rates(blocks: Floats, slot: int, weight: float) -> None:
 
 
 @compiled
-def _add_difference(blocks: Floats, slot: int, difference: float, weight: float) -> None:
-    for number in range(len(_GROUPS)):
-        first = GROUP_WIDTH * number
-        blocks[slot, first + OPEN_DIFFERENCE] += difference
-        blocks[slot, first + OPEN_WEIGHT] += weight
-        if blocks[slot, CLOSED] % _GROUPS[number] == 0.0:
-            _close_group(blocks, slot, first)
-
-
-@compiled
-def _close_group(blocks: Floats, slot: int, first: int) -> None:
-    difference = blocks[slot, first + OPEN_DIFFERENCE]
-    weight = blocks[slot, first + OPEN_WEIGHT]
-    blocks[slot, first + SQUARES] += difference * difference
-    blocks[slot, first + CROSS] += difference * weight
-    blocks[slot, first + WEIGHT_SQUARES] += weight * weight
-    blocks[slot, first + OPEN_DIFFERENCE], blocks[slot, first + OPEN_WEIGHT] = 0.0, 0.0
-    blocks[slot, first + GROUPS_CLOSED] += 1.0
+def weigh_rates(blocks: Floats, slot: int, terms: Terms) -> None:
+    """Works out what the blocks of a rate say: of harm also that it may have begun late; terms: see
+    `terms_of`.
+    """
+    harm, design_effect = terms
+    more = log_mean(blocks, slot, True, design_effect)
+    fewer = log_mean(blocks, slot, False, design_effect)
+    if harm == MORE_IS_HARM:
+        more = with_late(blocks, slot, more)
+    else:
+        fewer = with_late(blocks, slot, fewer)
+    blocks[slot, MORE], blocks[slot, FEWER] = more, fewer
 
 
 @compiled
@@ -195,36 +211,18 @@ def has_many_blocks(rows: ArmRows, blocks: Floats, pair: int) -> bool:
 
 
 @compiled
-def error_of_means(rows: ArmRows, blocks: Floats, pair: int) -> float:
-    """The standard error of a mean difference of many blocks, by their own spread around it.
-
-    Where blocks resemble those before them, as of hosts that go up and down slowly, groups of them
-    spread more than single ones would have them do. If that is noticed, it is by the groups' upper
-    bound (batch means; Schmeiser, "Batch size effects in the analysis of simulation output",
-    Operations Research 1982), and infinite until there are enough of the larger groups.
+def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
+    """Measures anew how many records of a pair weigh as one, because units come again and because
+    rates resemble those before them: covariances add up.
     """
+    effect = effect_of_units(rows, pairs.buckets, pair)
     slot = rows[pair].block_slot
-    mean = blocks[slot, DIFFERENCE] / blocks[slot, WEIGHT]
-    most = single = _variance_of_sum(blocks, slot, 0, mean)
-    for number in range(1, len(_GROUPS)):
-        closed = blocks[slot, GROUP_WIDTH * number + GROUPS_CLOSED]
-        if closed < FEWEST_GROUPS:
-            return inf if most > single else sqrt(single) / float(blocks[slot, WEIGHT])
-        grouped, part = _variance_of_sum(blocks, slot, number, mean), sqrt(2.0 / closed)
-        if grouped > single * (1.0 + NOTICED * part):
-            most = max(most, grouped * (1.0 + BOUND * part))
-    return sqrt(most) / float(blocks[slot, WEIGHT])
-
-
-@compiled
-def _variance_of_sum(blocks: Floats, slot: int, number: int, mean: float) -> float:
-    """The variance of the sum of all blocks' differences around this mean, by groups of a size."""
-    first = GROUP_WIDTH * number
-    spread = blocks[slot, first + SQUARES] - 2.0 * mean * blocks[slot, first + CROSS]
-    spread += mean * mean * blocks[slot, first + WEIGHT_SQUARES]
-    closed = blocks[slot, first + GROUPS_CLOSED]
-    all_of_them = blocks[slot, CLOSED] / (closed * _GROUPS[number])
-    return float(max(spread, 0.0) * closed / (closed - 1.0) * all_of_them)
+    if rows[pair].method == Method.RATES_IN_BLOCKS and slot != NO_BLOCKS:
+        effect += resemblance_of_rates(pairs.blocks, slot, rows[pair].inflation) - 1.0
+        weigh_rates(pairs.blocks, slot, (harm_of(rows, pair), effect))
+    elif rows[pair].tally == Tally.LATENCY:
+        effect += rows[pair].inflation - 1.0
+    rows[pair].design_effect = effect
 
 
 @compiled
@@ -241,9 +239,9 @@ def ends_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> tu
     own log likelihood ratio: an end reaches 0 where the test reaches its level, so verdict and
     interval agree. An odds ratio is a difference at the mean rate of the blocks.
     """
-    slot = rows[pair].block_slot
-    least = end_of(blocks, slot, blocks[slot, MORE] - level, False)
-    most = end_of(blocks, slot, blocks[slot, FEWER] - level, True)
+    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    least = end_of(blocks, slot, weighs * (blocks[slot, MORE] - level), False)
+    most = end_of(blocks, slot, weighs * (blocks[slot, FEWER] - level), True)
     low, of_control = _rates(rows, blocks, pair, least)
     low -= of_control
     high, of_control = _rates(rows, blocks, pair, most)
@@ -259,7 +257,7 @@ def worst_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> t
     """
     slot, more_is_harm = rows[pair].block_slot, rows[pair].sign < 0
     other = blocks[slot, FEWER if more_is_harm else MORE]
-    wanted = log_added(0.0, other) - log(2.0) - level
+    wanted = design_effect_of(rows, pair) * (log_added(0.0, other) - log(2.0) - level)
     return _rates(rows, blocks, pair, end_of(blocks, slot, wanted, more_is_harm))
 
 

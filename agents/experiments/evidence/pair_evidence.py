@@ -23,9 +23,9 @@ from agents.experiments.evidence.pair_samples import (
     fewest,
     has_enough,
     has_units,
+    independent_units,
     least_error,
     needed_of_mean,
-    sample_of,
     units_of,
 )
 from agents.experiments.plan.terms import Method, Tally
@@ -174,10 +174,11 @@ def counted(rows: ArmRows, pair: int) -> tuple[float, float]:
     independent hits of a COUNT.
     """
     treatment, control = rows[pair], rows[rows[pair].control]
-    if rows[treatment.aggregate_row].flipped:
-        return float(treatment.count - treatment.hits), float(control.count - control.hits)
     dispersed = dispersion(rows, pair)
-    return float(treatment.hits) / dispersed, float(control.hits) / dispersed
+    x, y = float(treatment.hits), float(control.hits)
+    if rows[treatment.aggregate_row].flipped:
+        x, y = float(treatment.count - treatment.hits), float(control.count - control.hits)
+    return x / dispersed, y / dispersed
 
 
 @compiled
@@ -249,8 +250,8 @@ def rates_apart(
     """
     if rows[pair].ramped or not has_units(rows, pair):
         return NO_EVIDENCE, NO_EVIDENCE
-    a, b = sample_of(rows, rows[pair].control), sample_of(rows, pair)
+    (y, m), (x, n) = independent_units(rows, pair)
     return (
-        log_e_above(b.total, b.units, a.total, a.units, least_more),
-        log_e_above(a.total, a.units, b.total, b.units, least_fewer),
+        log_e_above(x, n, y, m, least_more),
+        log_e_above(y, m, x, n, least_fewer),
     )

@@ -22,6 +22,7 @@ from agents.experiments.evidence.pair_samples import (
     fewest,
     has_enough,
     has_units,
+    independent_units,
     misses_squares,
     needed_of_mean,
     rounding,
@@ -109,8 +110,8 @@ def exact_interval(rows: ArmRows, pair: int, level: float) -> tuple[float, float
 
     Of counts of several a unit the units with any are what is bounded.
     """
-    m, n = units_of(rows, rows[pair].control), units_of(rows, pair)
-    y, x = min(float(rows[rows[pair].control].hits), m), min(float(rows[pair].hits), n)
+    (y, m), (x, n) = independent_units(rows, pair)
+    y, x = min(y, m), min(x, n)
     low = least_difference(x, n, y, m, level)
     return low, -least_difference(y, m, x, n, level)
 

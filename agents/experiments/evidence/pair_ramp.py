@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.core.batch import Floats
+from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import Sample, mean, standard_error
 from agents.statistics.multinomial import NO_EVIDENCE
@@ -53,18 +54,20 @@ def is_known(step: RampStep) -> bool:
 
 @compiled
 def dispersion(rows: ArmRows, pair: int) -> float:
-    """How many events of a COUNT weigh as one independent event, 1 at least; 1 of other kinds, and
-    where squares did not come.
+    """How many events of a COUNT or a LATENCY weigh as one independent event, 1 at least; 1 of a
+    RATE, which counts a unit once.
 
     All events of a unit fall to its arm, so with v events a unit the variance of an arm's share is
-    that of sum v events each of which counts sum v^2 / sum v times.
+    that of sum v events each of which counts sum v^2 / sum v times. That is of units with one
+    record each, or whose squares came; the design effect is what units that come again make of it.
     """
     treatment, control = rows[pair], rows[rows[pair].control]
+    again = design_effect_of(rows, pair)
     total = treatment.sum + control.sum
     unknown = treatment.missing_squares or control.missing_squares
     if treatment.tally != Tally.COUNT or unknown or not total > 0.0:
-        return 1.0
-    return max(1.0, (treatment.sum_squares + control.sum_squares) / total)
+        return again
+    return max(1.0, (treatment.sum_squares + control.sum_squares) / total) * again
 
 
 @compiled
@@ -76,9 +79,10 @@ def events_of(rows: ArmRows, pair: int, row: int) -> float:
         return 0.0
     if rows[pair].method == Method.SPLIT:
         return float(rows[row].count - rows[row].base_count)
+    events = float(rows[row].hits)
     if rows[pair].flipped:
-        return float(rows[row].count - rows[row].hits)
-    return float(rows[row].hits) / dispersion(rows, pair)
+        events = float(rows[row].count - rows[row].hits)
+    return events / dispersion(rows, pair)
 
 
 @compiled

@@ -8,11 +8,12 @@ from math import isfinite, sqrt
 
 from agents.experiments.evidence.blocks import (
     difference_in_blocks,
-    error_of_means,
     has_many_blocks,
     is_of_means,
 )
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
+from agents.experiments.evidence.repeated_units import design_effect_of
+from agents.experiments.evidence.resemblance import error_of_means, resemblance_of_means
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import (
     BURN_IN,
@@ -46,6 +47,17 @@ def sample_of(rows: ArmRows, row: int) -> Sample:
 
 
 @compiled
+def independent_units(rows: ArmRows, pair: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(hits, units) of control, and of the treatment, as many as weigh as units of their own."""
+    weighs = design_effect_of(rows, pair)
+    control, treatment = sample_of(rows, rows[pair].control), sample_of(rows, pair)
+    return (
+        (control.total / weighs, control.units / weighs),
+        (treatment.total / weighs, treatment.units / weighs),
+    )
+
+
+@compiled
 def fewest(rows: ArmRows, pair: int) -> float:
     """Units judged of the smaller arm."""
     return min(units_of(rows, pair), units_of(rows, rows[pair].control))
@@ -55,7 +67,17 @@ def fewest(rows: ArmRows, pair: int) -> float:
 def needed_of_mean(rows: ArmRows, pair: int) -> float:
     """Units that each arm must have before the confidence sequence of their means may decide."""
     least = float(max(rows[pair].min_count, BURN_IN))
-    return max(least, INDEPENDENT * rows[pair].inflation)
+    return max(least, INDEPENDENT * inflation_of(rows, pair))
+
+
+@compiled
+def inflation_of(rows: ArmRows, pair: int) -> float:
+    """How many records weigh as much as one independent one, because each follows the one before it
+    and because units come again: covariances add up. Of a rate the design effect has both.
+    """
+    if rows[pair].tally == Tally.RATE or rows[pair].tally == Tally.LATENCY:
+        return design_effect_of(rows, pair)
+    return float(rows[pair].inflation + design_effect_of(rows, pair) - 1.0)
 
 
 @compiled
@@ -95,17 +117,25 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
     both; NaN where an arm is empty.
     """
     control, treatment = sample_of(rows, rows[pair].control), sample_of(rows, pair)
-    inflation = rows[pair].inflation
+    inflation = inflation_of(rows, pair)
     if rows[pair].ramped:
         effect, se = difference_of_ramp(rows, pairs.ramps, pair)
     elif rows[pair].method == Method.RATES_IN_BLOCKS:
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
-    if rows[pair].method == Method.MEANS_IN_BLOCKS and has_many_blocks(rows, pairs.blocks, pair):
-        # Whichever is more: values of a heavy tail are missing in the small arm's blocks at first.
-        effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
-        se = greater(se, error_of_means(rows, pairs.blocks, pair) / sqrt(inflation))
+    if is_of_means(rows, pair) and has_many_blocks(rows, pairs.blocks, pair):
+        # The spread of blocks shows how each value follows those before it, units it does not.
+        of_units = design_effect_of(rows, pair)
+        if rows[pair].method == Method.MEANS_IN_BLOCKS:
+            # Whichever is more: values of a heavy tail are missing in the small arm's blocks at
+            # first.
+            effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+            of_blocks = error_of_means(rows, pairs.blocks, pair) * sqrt(of_units)
+            se = greater(se, of_blocks / sqrt(inflation))
+        else:
+            followed = resemblance_of_means(rows, pairs.blocks, pair) + of_units - 1.0
+            inflation = greater(inflation, followed)
     return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation
 
 

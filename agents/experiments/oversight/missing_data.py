@@ -13,11 +13,13 @@ from math import ceil
 import numpy as np
 
 from agents.core.policies import EXPOSURE
+from agents.experiments.evidence.repeated_units import FEWEST, worth_of_units
 from agents.experiments.plan.frozen_plan import CONTROL
 from agents.experiments.plan.terms import Tally, compared, ramped
 from schemas.ids import target_of
 from schemas.records import ExperimentRow, Order, Role
 from state.experiment_arms import ExperimentArms
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
 
@@ -41,6 +43,7 @@ class LackKind(StrEnum):
     SQUARES = "SQUARES"
     PLAN = "PLAN"
     UNITS = "UNITS"
+    CLUSTERS = "CLUSTERS"
     MIXED = "MIXED"
 
 
@@ -102,6 +105,7 @@ def lacks_of(
     if max(sender.units for sender in senders.values()) >= experiment.min_count:
         found += [*_arms(experiment, senders), *_metrics(experiment, trial, senders, tables)]
         found += [
+            *_few_units(experiment, trial, tables, now),
             *_unplanned(experiment, senders, now),
             *_stopped(experiment, senders, now, wait_ms),
         ]
@@ -275,6 +279,27 @@ def _squares(
                     variant,
                     metric,
                 )
+
+
+def _few_units(
+    experiment: ExperimentRow, trial: ExperimentArms, tables: ExperimentTables, now: int
+) -> Iterator[Found]:
+    """Arms whose many records come of a few units, which prove nothing however often they send."""
+    arms = tables.arms
+    for metric in _judged(experiment):
+        for variant, row in sorted(trial.arms.get(metric, {}).items()):
+            slot = int(arms.bucket_slot[row])
+            if slot == NO_BUCKETS or arms.count[row] < experiment.min_count:
+                continue
+            units = worth_of_units(arms.buckets.values, slot)
+            if units < FEWEST:
+                why = (
+                    f"{int(arms.count[row])} records of {metric!r} of {variant!r} weigh as some "
+                    f"{max(1, round(units))} units, because units come again"
+                )
+                mend = f"fewer than some {FEWEST:.0f} prove nothing: give the arm more units"
+                name = f"{metric} of {variant}"
+                yield Found(LackKind.CLUSTERS, name, now, f"{why}; {mend}", variant, metric)
 
 
 def _mixed(experiment: ExperimentRow, now: int) -> Iterator[Found]:

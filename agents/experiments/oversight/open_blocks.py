@@ -15,9 +15,9 @@ from agents.experiments.evidence.blocks import (
     MOST,
     RUN_MS,
     close_block,
+    terms_of,
 )
 from agents.experiments.evidence.look import look
-from agents.experiments.plan.terms import Method
 from agents.experiments.verdicts.decide import decide
 from schemas.catalog import RESULTS
 from state.pairs.pair_blocks import CLOSED, CONTROL_UNITS, RUN_SINCE, TREATMENT_UNITS
@@ -42,9 +42,7 @@ def close_waiting(place: Provenance, tables: ExperimentTables) -> Iterator[tuple
         return
     slots = arms.block_slot[: len(arms)]
     for pair in np.flatnonzero(np.isin(slots, waiting))[:CLOSED_MAX].tolist():
-        close_block(
-            arms.blocks.values, int(slots[pair]), arms.method[pair] == Method.RATES_IN_BLOCKS
-        )
+        close_block(arms.blocks.values, int(slots[pair]), terms_of(arms.records, pair))
         arms.touch(np.array([pair]))
         last = Provenance(RESULTS, tables.partition, _last_offset(tables, pair), place.now)
         if look(arms.records, tables.pairs, pair, 0, last.offset):

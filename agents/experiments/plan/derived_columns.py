@@ -20,6 +20,7 @@ from agents.experiments.plan.terms import (
     ramped,
     shares_of,
     tally_of,
+    weighs_units,
 )
 from agents.statistics.multinomial import prior_masses
 from schemas.records import (
@@ -40,6 +41,7 @@ OF_METRIC = (
     "margin",
     "absolute_margin",
     "inflation",
+    "weighs_units",
     "in_burn_in",
 )
 OF_ARM = (
@@ -82,7 +84,9 @@ class Reading:
         one = self.experiment
         return one.alpha, one.min_count, self._ramped, judged_before(one), one.started_offset
 
-    def of_metric(self, metric: str) -> tuple[int, int, float, float, float, float, float, bool]:
+    def of_metric(
+        self, metric: str
+    ) -> tuple[int, int, float, float, float, float, float, bool, bool]:
         """OF_METRIC, before it is known whether the metric is made of snapshots."""
         spec, frozen = self._specs[metric], self._frozen.get(metric)
         limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
@@ -95,6 +99,7 @@ class Reading:
             spec.margin,
             spec.absolute_margin if spec.absolute_margin is not None else np.nan,
             frozen.inflation if frozen is not None else 1.0,
+            weighs_units(spec),
             learns(self.experiment, spec),
         )
 

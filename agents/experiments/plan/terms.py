@@ -108,6 +108,12 @@ def learns(experiment: ExperimentRow, spec: MetricSpec) -> bool:
     return judged and wanting and frozen_of(experiment, spec.name) is None
 
 
+def weighs_units(spec: MetricSpec) -> bool:
+    """Whether what a unit sends again is measured; a RATE counts it once."""
+    judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
+    return judged and spec.kind != MetricKind.RATE
+
+
 def judged_before(experiment: ExperimentRow) -> int:
     """The moment from which on its results are late, ms; all of them are once it has ended."""
     if experiment.status == ExperimentStatus.ENDED:

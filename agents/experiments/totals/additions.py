@@ -5,12 +5,17 @@ metric.
 from math import floor, isinf, isnan
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.experiments.plan.terms import Tally
 from schemas.compiled import compiled
 from schemas.validation.results_and_metrics import COUNT_MAX
 from state.arms_table import ArmCells, ArmRows
+from state.pairs.unit_buckets import BUCKET_BITS, SUMS, UNITS
 
 MIXED_KINDS = "MIXED_KINDS"
+_BUCKET_SHIFT = np.uint64(64 - BUCKET_BITS)
 _MOST = float(COUNT_MAX)
 _ROUNDING = 1.0 - 1e-9  # a producer may add up its squares in another order
 _MEAN, _RATE, _COUNT, _LATENCY = (
@@ -166,3 +171,13 @@ def add_to_totals(rows: ArmRows, row: int, added: tuple[int, int, float, float])
     else:
         arm.sum += total
         arm.sum_squares += squares
+
+
+@compiled
+def add_to_bucket(
+    buckets: NDArray[np.float64], slot: int, hashed: np.uint64, units: float, total: float
+) -> None:
+    """Adds what a record brought to an arm to the bucket of its unit, by the unit's hash."""
+    bucket = int(hashed >> _BUCKET_SHIFT)
+    buckets[slot, UNITS + bucket] += units
+    buckets[slot, SUMS + bucket] += total

@@ -101,7 +101,7 @@ def _frozen(experiment: ExperimentRow, metric: str, values: Floats, offset: int)
     assert learns(experiment, spec), f"{metric} has nothing to learn"
     if spec.kind == MetricKind.LATENCY:
         limit = float(np.quantile(values, LIMIT, method="higher")) if len(values) else None
-        return Frozen(metric=metric, limit=limit, inflation=1.0, offset=offset)
+        return Frozen(metric=metric, limit=limit, inflation=inflation_of(values), offset=offset)
     cap = _cap(values) if spec.cap is None else None
     return Frozen(metric=metric, cap=cap, inflation=inflation_of(values), offset=offset)
 
@@ -127,5 +127,6 @@ def _put_in_force(tables: ExperimentTables, index: ExperimentArms, frozen: Froze
     arms.inflation[rows] = frozen.inflation
     if frozen.limit is not None:
         arms.limit[rows] = frozen.limit
+        arms.design_effect[rows] = np.maximum(arms.design_effect[rows], frozen.inflation)
     if frozen.cap is not None:
         arms.cap[rows] = frozen.cap

@@ -46,3 +46,24 @@ def test_too_few_values_or_equal_ones_say_nothing(values: list[float]) -> None:
 
 def test_a_straight_line_weighs_as_little_as_anything_can() -> None:
     assert inflation_of(np.arange(500.0)) == MOST
+
+
+def in_turn(
+    phi: float, senders: int, n: int, seed: int
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    each = [gauge(phi, n // senders, 1_000 * seed + sender) for sender in range(senders)]
+    return np.array(each).T.reshape(-1)
+
+
+@pytest.mark.parametrize("senders", [2, 5, 10, 20])
+def test_senders_that_take_turns_are_weighed_by_how_each_follows_itself(senders: int) -> None:
+    given = np.array([inflation_of(in_turn(0.8, senders, 500, seed)) for seed in range(60)])
+    assert (given >= 0.75 * 9.0).mean() >= 0.85
+    assert np.median(given) <= 60.0
+
+
+def test_senders_that_differ_for_good_and_remember_nothing_are_independent() -> None:
+    rng = np.random.default_rng(7)
+    levels = np.tile(rng.normal(size=10) * 5.0, 50)
+    given = [inflation_of(levels + rng.normal(size=500)) for _ in range(100)]
+    assert sum(one > 1.0 for one in given) <= 4

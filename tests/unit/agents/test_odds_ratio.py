@@ -96,7 +96,19 @@ def test_the_mean_is_never_more_than_the_best_and_at_least_its_part(
     for block in several:
         add_block(rows, 0, *map(float, block))
     own = rows[0, :SIDE] if more else rows[0, SIDE:ALTERNATIVES]
-    assert own.max() - log(60.0) <= log_mean(rows, 0, more) <= own.max() + 1e-9
+    assert own.max() - log(60.0) <= log_mean(rows, 0, more, 1.0) <= own.max() + 1e-9
+
+
+@given(st.lists(blocks(), min_size=1, max_size=12), st.floats(1.0, 1e3))
+def test_records_of_which_several_weigh_as_one_divide_the_likelihoods(
+    several: list[tuple[int, int, int, int]], design_effect: float
+) -> None:
+    rows, fewer = np.zeros((1, WIDTH)), np.zeros((1, WIDTH))
+    for block in several:
+        add_block(rows, 0, *map(float, block))
+    fewer[0, :ALTERNATIVES] = rows[0, :ALTERNATIVES] / design_effect
+    found = log_mean(rows, 0, True, design_effect)
+    assert found == pytest.approx(log_mean(fewer, 0, True, 1.0), rel=1e-9, abs=1e-12)
 
 
 @given(st.lists(blocks(400), min_size=8, max_size=40))
