@@ -18,6 +18,7 @@ from bench import (
     cases_counts,
     cases_drift,
     cases_latency,
+    cases_many,
     cases_means,
     cases_ramp,
     cases_strange,
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *cases_drift.CASES,
     *cases_watch.CASES,
     *cases_strange.CASES,
+    *cases_many.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 

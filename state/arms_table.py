@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 EVIDENCE_KIND_SYMBOLS = tuple(map(str, EvidenceKind))
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
-NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
+NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more", "likely")
 
 
 class StoredColumns:
@@ -54,6 +54,8 @@ class StoredColumns:
     last_at: Ints
     crossed: Ints
     largest: Ints
+    likely: Floats
+    cut_off: Floats
 
 
 class DerivedColumns:
@@ -131,6 +133,8 @@ class ArmCells(Protocol):
     last_at: int
     crossed: int
     largest: int
+    likely: float
+    cut_off: float
     experiment_no: int
     next_in_experiment: int
     next_sibling: int
