@@ -23,6 +23,7 @@ from bench import (
     cases_ramp,
     cases_strange,
     cases_watch,
+    cases_words,
 )
 from bench.case import Case, Figure
 
@@ -35,6 +36,7 @@ CASES: tuple[Case, ...] = (
     *cases_watch.CASES,
     *cases_strange.CASES,
     *cases_many.CASES,
+    *cases_words.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 

@@ -111,6 +111,18 @@ def log_mean(rows: Floats, row: int, more: bool) -> float:
 
 
 @compiled
+def log_mean_grown(rows: Floats, row: int, more: bool, times: float) -> float:
+    """The same if so many times as many blocks told what those so far do."""
+    first, most = 0 if more else SIDE, -inf
+    for at in range(SIDE):
+        most = max(most, times * rows[row, first + at] + _LOG_WEIGHTS[at])
+    total = 0.0
+    for at in range(SIDE):
+        total += exp(times * rows[row, first + at] + _LOG_WEIGHTS[at] - most)
+    return max(most + log(total), NO_EVIDENCE)
+
+
+@compiled
 def end_of(rows: Floats, row: int, wanted: float, upper: bool) -> float:
     """The log odds ratio above, or below, the likeliest one at which the log likelihood ratio has
     fallen to `wanted`; beyond FURTHEST it is not looked for.
