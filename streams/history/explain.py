@@ -11,6 +11,7 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from agents.core.effects import Output
+from agents.experiments.verdicts.smallest_changes import SmallestChange, smallest_changes
 from agents.flow.inputs import is_columnar
 from agents.flow.pipeline import refresh
 from schemas.catalog import (
@@ -44,7 +45,7 @@ _ISSUED_LATER = frozenset({Outcome.AWAITING_ADMISSION, Outcome.AWAITING_APPROVAL
 @dataclass(frozen=True, slots=True)
 class Again:
     """A decision made again, in the transaction and after the record that made it; the rows stand
-    as they stood then.
+    as they stood then, and the changes are those of them.
     """
 
     transaction: int
@@ -52,6 +53,7 @@ class Again:
     decision: Output
     command: Output | None
     rows: dict[str, list[Record]]
+    changes: list[SmallestChange]  # each of which would have given another verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ def _stopped(turn: ReplayStep, output: Output, codec: Codec) -> Again:
     after = f"{piece.topic}/{piece.partition} offset {piece.next_offset - 1}"
     refresh(turn.tables)
     rows = rows_beside(decision, turn.tables, codec)
-    return Again(turn.entry.number, after, output, commands[0] if commands else None, rows)
+    changes = smallest_changes(decision, turn.tables.experiments)
+    command = commands[0] if commands else None
+    return Again(turn.entry.number, after, output, command, rows, changes)
 
 
 def cut_after(places: Iterable[tuple[str, int]]) -> Cut:
