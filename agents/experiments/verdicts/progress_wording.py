@@ -3,9 +3,9 @@ people can read as well: no table is needed that decides.
 """
 
 from collections.abc import Iterable, Iterator
-from math import isinf
+from math import exp, isinf
 
-from agents.core.phrasing import grouped, moment_of, odds
+from agents.core.phrasing import grouped, moment_of
 from agents.core.policies import EXPOSURE
 from agents.experiments.plan.discovery_budget import alpha_part_of
 from agents.experiments.plan.terms import Parts, level_parts, levels
@@ -20,6 +20,10 @@ from schemas.records import (
     Role,
     State,
 )
+
+# Of the units expected those that really were needed, as `bench/cases_words.py` finds them.
+EIGHT_OF_TEN = (0.35, 2.5)
+LONG = 20.0  # nats; a number with more digits than a person reads
 
 
 def progress(experiment: ExperimentRow, arms: Iterable[ArmRow]) -> list[str]:
@@ -78,18 +82,30 @@ def _pair(
         return f"{name}: nothing to compare yet; control and treatment need results."
     harm, gain = levels(experiment, pair, spec, parts)
     kind = "e" if row.evidence_kind == EvidenceKind.E_VALUE else "1/p"
-    found = [f"evidence of harm {odds(row.log_e_harm, kind)} of {_of(harm)}"]
+    found = [f"evidence of harm {_told(kind, row.log_e_harm)} where {exp(harm):.3g} proves it"]
     if not isinf(gain):
-        found.append(f"of gain {odds(row.log_e_gain, kind)} of {_of(gain)}")
-    return f"{name}: looks {_size(spec, row.effect)}{_likely(spec, row)}; {', '.join(found)}" + (
-        f"; some {grouped(int(row.expected_more))} more units{_until(row)}."
-        if row.expected_more is not None
-        else "; no number of units is known that would prove something."
+        found.append(f"of gain {_told(kind, row.log_e_gain)} where {exp(gain):.3g} does")
+    looks = f"looks {_size(spec, row.effect)}{_likely(spec, row)}"
+    return f"{name}: {looks}; {', '.join(found)}; {_missing(row)}."
+
+
+def _told(kind: str, log_e: float) -> str:
+    return f"{kind} = {exp(log_e):.3g}" if log_e < LONG else f"log {kind} = {log_e:.1f}"
+
+
+def _missing(row: ArmRow) -> str:
+    if row.state in (State.HARM, State.GAIN):
+        return "it is proved"
+    if row.expected_more is None:
+        return "no number of units is known that would prove something"
+    more = int(row.expected_more)
+    if row.state == State.WAIT:
+        return f"{grouped(more)} more units for the least count"
+    least, most = (grouped(round(part * more)) for part in EIGHT_OF_TEN)
+    return (
+        f"some {grouped(more)} more units for a verdict if it is what it looks like, {least} to "
+        f"{most} in eight of ten such tests"
     )
-
-
-def _of(level: float) -> str:
-    return odds(level, "e").removeprefix("e = ")
 
 
 def _likely(spec: MetricSpec, row: ArmRow) -> str:
@@ -99,10 +115,6 @@ def _likely(spec: MetricSpec, row: ArmRow) -> str:
 def _size(spec: MetricSpec, value: float) -> str:
     rate = spec.kind in (MetricKind.RATE, MetricKind.LATENCY)
     return f"{value * 100.0:+.3g} points" if rate else f"{value:+.3g}"
-
-
-def _until(row: ArmRow) -> str:
-    return " for the least count" if row.state == State.WAIT else " for a verdict, if it is so"
 
 
 def gain_needs(experiment: ExperimentRow) -> str:

@@ -55,14 +55,15 @@ def test_each_metric_says_how_much_evidence_there_is_and_is_needed() -> None:
     life = lived(("conversion", "control", 100.0), ("conversion", "b", 115.0))
     (sentence,) = [one for one in said(life).splitlines() if one.startswith("b, conversion")]
     assert "looks +1.5 points (likely " in sentence
-    assert "evidence of harm e = 0 of 40, of gain e = " in sentence
-    assert " of 67; some " in sentence
-    assert sentence.endswith("more units for a verdict, if it is so.")
+    assert "; evidence of harm e = 0.235 where 40 proves it, of gain e = 0.839 where " in sentence
+    assert " where 66.7 does; some " in sentence
+    assert "more units for a verdict if it is what it looks like, " in sentence
+    assert sentence.endswith(" in eight of ten such tests.")
 
 
 def test_too_few_units_are_told_as_such() -> None:
     life = lived(("conversion", "control", 4.0), ("conversion", "b", 4.0), count=40)
-    assert "; some 120 more units for the least count." in said(life)
+    assert "; 120 more units for the least count." in said(life)
 
 
 def test_the_level_of_a_gain_is_told_with_its_reason() -> None:
@@ -84,5 +85,6 @@ def test_what_is_lacking_is_told_with_the_moment_since_when_it_is() -> None:
 def test_an_order_and_an_end_are_told() -> None:
     life = lived(("conversion", "control", 300.0), ("conversion", "b", 200.0))
     assert "Rollback of b was ordered." in said(life)
+    assert "; it is proved." in said(life)
     life.send(SPECS, [replace(TERMS, event_id="stop", status=ExperimentStatus.STOPPED)])
     assert "It is stopped: nothing more is judged." in said(life)
