@@ -85,6 +85,7 @@ def report(found: Explanation) -> dict[str, Any]:
     return {
         "why": because(found),
         "what_would_change_it": what_would_change(found),
+        "now": found.now,
         "equal": not found.differences,
         "differences": plain(found.differences),
         "decisions": [_stored(each) for each in found.decisions],
@@ -133,6 +134,8 @@ def show(found: Explanation, console: Console) -> None:
     assert isinstance(decision, Decision)
     console.print(words(because(found), style="bold"))
     console.print(words(what_would_change(found)))
+    if found.now is not None:
+        console.print(words(f"Now: {found.now}"))
     fields = table()
     for name, value in leaves(decision):
         if value not in (None, "") and not name.startswith(("reason", "evidence")):

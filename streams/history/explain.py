@@ -29,6 +29,7 @@ from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
 from streams.history.record_diff import Difference, differences, proofs
 from streams.history.reexecution import Cut, ProgressCallback, ReplayStep, reexecute
+from streams.history.standing import pair_now
 from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin
 from streams.kafka.schema_ids import codec_for
@@ -64,6 +65,7 @@ class Explanation:
     commands: list[Stored]
     again: Again | None
     differences: list[Difference]
+    now: str | None = None  # where the pair that was decided on stands by now
 
 
 def explain(
@@ -103,7 +105,7 @@ def explain(
         found += differences(
             name, copies, output.key if output else "", output.record if output else None, codec
         )
-    return Explanation(stored, commands, again, found)
+    return Explanation(stored, commands, again, found, pair_now(settings, decision))
 
 
 def _find(settings: Settings, codec: Codec, client: AdminClient, wanted: str) -> list[Stored]:

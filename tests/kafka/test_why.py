@@ -165,6 +165,9 @@ def test_it_begins_with_the_reason_and_with_what_would_have_changed_it(
     assert changes["alpha"]["value"] < changes["alpha"]["now"] == 0.05
     assert report["what_would_change_it"].startswith("What would have changed it: ")
     assert changes["good units"]["phrase"] in report["what_would_change_it"]
+    # All 8 000 results came after it; the effect at the verdict is that of the decision.
+    assert report["now"].startswith("b, conversion: looks ")
+    assert report["now"].endswith("; it is proved.")
     words = " ".join(said.split())
     assert words.startswith(f"{report['why']} {report['what_would_change_it']}"[:200])
 
