@@ -85,12 +85,12 @@ def _standard_error(values: list[float]) -> float:
     return float(np.std(known, ddof=1) / np.sqrt(len(known))) if len(known) > 1 else np.inf
 
 
-def _bars(power: float) -> tuple[Bar, ...]:
+def _bars(power: float, error: float = 0.02) -> tuple[Bar, ...]:
     return (
         Bar("false share of the deployments", 0.05, _mean("false")),
         Bar("its standard error", 0.02, _error("false")),
         Bar("true gains deployed", power, _mean("power"), at_least=True),
-        Bar("its standard error, of the gains", 0.02, _error("power")),
+        Bar("its standard error, of the gains", error, _error("power")),
     )
 
 
@@ -113,7 +113,7 @@ CASES = (
     Case(
         "5 experiments of a subject, half of them truly +10 % of 10 %, 40 000 units each",
         (partial(subject, many=5, lift=0.1, share=0.5, units=40_000),),
-        _bars(0.2),
+        _bars(0.35, 0.03),
         200,
         20,
     ),

@@ -22,8 +22,8 @@ from streams.runtime.terminal import Screen, table, words
 
 _ACROSS = 4  # rows beside each other: as many as a screen of 100 characters holds
 _NOTHING = (
-    "What would have changed it: no number of units and no single setting; the reason says what "
-    "it rests on."
+    "What would have changed it: no number of units and no single setting of its experiment; "
+    "`mendstream backtest --policy FILE` tries another policy on the whole log."
 )
 _EPILOG = """\
 Examples: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch

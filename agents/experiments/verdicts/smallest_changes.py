@@ -18,9 +18,9 @@ from agents.experiments.evidence.pair_evidence import agrees, evidence_of
 from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.evidence.pair_samples import fewest, has_enough
 from agents.experiments.plan.derived_columns import OF_ARM, Reading
-from agents.experiments.plan.terms import Method, Tally
+from agents.experiments.plan.terms import SPLIT_LEVEL, Method, Tally
 from agents.experiments.verdicts.pair_moment import per_unit
-from schemas.records import Decision, ExperimentRow, Order, Role, Verdict
+from schemas.records import Decision, ExperimentRow, MetricSpec, Order, Role, Verdict
 from state.experiment_arms import ExperimentArms
 from state.pairs.pair_blocks import (
     CONTROL_SUM,
@@ -94,6 +94,10 @@ class _JudgedPair:
         reached = self.evidence() >= self.level(self.experiment)
         return bool(reached and agrees(rows, pairs, self.row, self.harm))
 
+    def sound(self) -> bool:
+        """Whether it is a guardrail that is sound by the rows as they stand."""
+        return bool(is_sound(self.tables.arms.records, self.tables.pairs, self.row))
+
     def _names(self) -> tuple[str, str]:
         _, _, metric, variant, _, _ = self.tables.arms.keys[self.row]
         return variant or "", metric or ""
@@ -123,11 +127,14 @@ def _changes(
     case = _case_of(decision, experiment, tables)
     if case is None:
         return []
+    if decision.verdict == Verdict.SPLIT:
+        return list(_planned_share(case))
     if decision.verdict == Verdict.GAIN and decision.order == Order.NONE:
-        return list(_margins(case))
+        return list(_guardrails(case))
     if decision.verdict not in (Verdict.HARM, Verdict.GAIN) or not case.proved():
         return []
-    found = [*_units(case), *_alpha(case)]
+    then = "no harm proved" if case.harm else "no gain proved"
+    found = [*_units(case, lambda: not case.proved(), then), *_alpha(case)]
     if decision.order == Order.DEPLOY:
         found += [_min_count(case), *_days(case, decision)]
     return found
@@ -141,42 +148,44 @@ def _case_of(
         return None
     index = tables.index[number]
     row = index.arms.get(decision.metric, {}).get(decision.variant or "")
-    if row is None or tables.arms.control[row] < 0 or tables.arms.method[row] == Method.SPLIT:
+    is_split = decision.verdict == Verdict.SPLIT
+    if row is None or tables.arms.control[row] < 0:
         return None
-    return _JudgedPair(tables, experiment, index, row, decision.verdict == Verdict.HARM)
+    if (tables.arms.method[row] == Method.SPLIT) != is_split:
+        return None
+    return _JudgedPair(tables, experiment, index, row, decision.verdict != Verdict.GAIN)
 
 
-def _units(case: _JudgedPair) -> Iterator[SmallestChange]:
-    """How many more units of the treatment that speak against the verdict, each beside as many of
-    control as it had so far, at control's value.
+def _units(case: _JudgedPair, is_other: Callable[[], bool], then: str) -> Iterator[SmallestChange]:
+    """How many more units of the treatment that speak against the verdict it takes, each beside as
+    many of control as it had so far, at control's value.
     """
     arms = case.tables.arms
-    if arms.ramped[case.row] or arms.control[case.row] < 0:
+    if arms.ramped[case.row]:
         return  # which step they would be of is not known
     rate = arms.tally[case.row] in (Tally.RATE, Tally.LATENCY)
-    good = case.harm
-    hit = float(good == bool(arms.sign[case.row] > 0))
+    hit = float(case.harm == bool(arms.sign[case.row] > 0))
     value = hit if rate else per_unit(case.tables, case.control)
     if not isfinite(value):
         return
 
-    def is_other(more: int) -> bool:
+    def with_more(more: int) -> bool:
         with _more_units(case, more, value):
-            return not case.proved()
+            return is_other()
 
-    more = _fewest(is_other)
+    more = _fewest(with_more)
     if more is None:
         return
-    kind = ("good units" if good else "bad units") if rate else "units at control's value"
-    then = "no harm proved" if case.harm else "no gain proved"
+    kind = ("good units" if case.harm else "bad units") if rate else "units at control's value"
+    told = kind if more > 1 else kind.replace("units", "unit")
+    _, _, metric, variant, _, _ = arms.keys[case.row]
     yield SmallestChange(
         Kind.UNITS,
         kind,
         float(more),
         None,
         then,
-        f"{grouped(more)} more {kind if more > 1 else kind.replace('units', 'unit')} of "
-        f"{arms.keys[case.row][3]}, with control as before",
+        f"{grouped(more)} more {told} of {variant} in {metric}, with control as before",
     )
 
 
@@ -301,38 +310,75 @@ def _days(case: _JudgedPair, decision: Decision) -> Iterator[SmallestChange]:
         )
 
 
-def _margins(case: _JudgedPair) -> Iterator[SmallestChange]:
-    """The least margin with which each guardrail that a gain waits for would be sound."""
-    arms, variant = case.tables.arms, case.tables.arms.keys[case.row][3] or ""
+def _guardrails(case: _JudgedPair) -> Iterator[SmallestChange]:
+    """With what each guardrail would be sound that a gain waits for: more good units, and the least
+    margin.
+    """
+    arms, pairs = case.tables.arms, case.tables.pairs
+    variant = arms.keys[case.row][3] or ""
     for spec in case.experiment.metrics:
         row = case.index.arms.get(spec.name, {}).get(variant)
         if spec.role != Role.GUARDRAIL or row is None or arms.control[row] < 0:
             continue
-        if is_sound(arms.records, case.tables.pairs, row):
-            continue
-        kept = float(arms.margin[row])
+        if not is_sound(arms.records, pairs, row):
+            one = replace(case, row=row, harm=True)
+            yield from _units(one, one.sound, f"{spec.name} sound")
+            yield from _margin(one, spec)
 
-        def is_other(margin: float, row: int = row) -> bool:
-            arms.margin[row] = margin
-            return bool(is_sound(arms.records, case.tables.pairs, row))
 
-        try:
-            value = _MARGIN_MOST
-            reached = is_other(value)
-            if reached:
-                value = _turning(is_other, _MARGIN_MOST, max(kept, _MARGIN_LEAST))
-        finally:
-            arms.margin[row] = kept
-        if reached:
-            told = _rounded_up(value)
-            yield SmallestChange(
-                Kind.SETTING,
-                f"margin of {spec.name}",
-                told,
-                spec.margin,
-                f"{spec.name} sound",
-                f"a margin of {told:g} for {spec.name} instead of {spec.margin:g}",
-            )
+def _margin(case: _JudgedPair, spec: MetricSpec) -> Iterator[SmallestChange]:
+    arms, row = case.tables.arms, case.row
+    kept = float(arms.margin[row])
+
+    def is_other(margin: float) -> bool:
+        arms.margin[row] = margin
+        return case.sound()
+
+    try:
+        if not is_other(_MARGIN_MOST):
+            return
+        value = _turning(is_other, _MARGIN_MOST, max(kept, _MARGIN_LEAST))
+    finally:
+        arms.margin[row] = kept
+    told = _rounded_up(value)
+    yield SmallestChange(
+        Kind.SETTING,
+        f"margin of {spec.name}",
+        told,
+        spec.margin,
+        f"{spec.name} sound",
+        f"a margin of {told:g} for {spec.name} instead of {spec.margin:g}",
+    )
+
+
+def _planned_share(case: _JudgedPair) -> Iterator[SmallestChange]:
+    """The planned share nearest to the one stated with which the split would not be broken."""
+    arms, row = case.tables.arms, case.row
+    stated = float(arms.share[row])
+    units = [float(arms.count[one] - arms.base_count[one]) for one in (row, case.control)]
+    if arms.ramped[row] or not sum(units) > 0.0:
+        return
+
+    def is_other(share: float) -> bool:
+        arms.share[row] = share
+        return case.evidence() < SPLIT_LEVEL
+
+    try:
+        observed = units[0] / sum(units)
+        if not is_other(observed):
+            return
+        value = _turning(is_other, observed, stated)
+    finally:
+        arms.share[row] = stated
+    told = _rounded_up(value) if value > stated else _rounded_down(value)
+    yield SmallestChange(
+        Kind.SETTING,
+        "share",
+        told,
+        stated,
+        "a split as planned",
+        f"a planned share of {told:g} of {arms.keys[row][3]} instead of {stated:g}",
+    )
 
 
 def _rounded_up(value: float) -> float:

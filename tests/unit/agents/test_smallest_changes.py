@@ -20,6 +20,8 @@ from schemas.records import (
     Order,
     Policy,
     Role,
+    Share,
+    ShareStep,
     Verdict,
 )
 from tests.support.builders import CODEC, result, spec
@@ -128,6 +130,40 @@ def test_a_gain_that_waits_names_the_margin_that_would_do() -> None:
         return of(lived(replace(terms, metrics=metrics), *errors, *GAINED), Verdict.GAIN).order
 
     assert [order(margin.value), order(margin.value * 0.97)] == [Order.DEPLOY, Order.NONE]
+
+
+def test_a_guardrail_is_sound_with_so_many_more_good_units() -> None:
+    terms = replace(ONE, metrics=(CONVERSION, ERROR))
+    errors = (("error", "control", 100.0), ("error", "b", 104.0))
+    life = lived(terms, *errors, *GAINED)
+    units = changes_of(life, Verdict.GAIN)["good units"]
+    assert (units.kind, units.then) == (Kind.UNITS, "error sound")
+    more = int(units.value)
+    for count, order in ((more, Order.DEPLOY), (more - 1, Order.NONE)):
+        one = lived(terms, *errors, *GAINED)
+        for at, (variant, total) in enumerate((("control", round(0.1 * count)), ("b", 0))):
+            record = result(10 + at, metric="error", variant=variant, count=count, sum=float(total))
+            one.send(RESULTS, [record])
+        found = [each for each in one.records(DECISIONS) if isinstance(each, Decision)]
+        assert found[-1].order == order
+
+
+def test_a_broken_split_names_the_share_that_would_have_been_as_planned() -> None:
+    terms = replace(ONE, share_steps=spec().share_steps)
+    units = [("exposure", ("control", "b")[n % 9 < 5], 1.0) for n in range(4_000)]
+    life = lived(terms, *units, count=1)
+    decision = of(life, Verdict.SPLIT)
+    sent = decision.evidence[0].last_offset + 1
+    life = lived(terms, *units[:sent], count=1)
+    (share,) = smallest_changes(of(life, Verdict.SPLIT), life.tables.experiments)
+    assert (share.name, share.now) == ("share", 0.5)
+    # At the record that proves it little more than the plan is broken: three digits less are, too.
+    for planned, broken in ((share.value, False), (share.value - 0.001, True)):
+        shares = (Share("control", 1.0 - planned), Share("b", planned))
+        steps = (ShareStep(shares=shares),)
+        other = lived(replace(terms, share_steps=steps), *units[:sent], count=1)
+        found = [one for one in other.records(DECISIONS) if isinstance(one, Decision)]
+        assert bool(found) == broken
 
 
 def test_of_a_mean_units_like_controls_are_counted() -> None:
