@@ -35,14 +35,13 @@ from agents.statistics.scalars import greater, greater_known
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs
-from state.pairs.pair_blocks import FEWER, MORE
 
 # Of the units: what is allowed of counted events where control has none and no absolute margin is
 # stated.
 AT_ZERO = 0.01
 # Of the fixed point; each shortens the error by the share of the logarithm in the evidence.
 ROUNDS = 12
-HALVINGS = 40
+HALVINGS = 12  # of a factor of 2 at most; nobody reads more digits
 # Of the units with which the evidence reaches its level if it grows as it did: the time at which a
 # random walk with a drift passes a line is skewed (inverse Gaussian), and half of the walks are
 # there by this part of the mean. It lies between 0.7 and 0.9 where a verdict is 2 to 5 nats away.
@@ -140,7 +139,7 @@ def units_needed(rows: ArmRows, pairs: Pairs, pair: int, harm: float, gain: floa
         growth, tuned = z * z / 2.0, n * RHO2_ONE_SIDED
     units = units_of(rows, rows[pair].control) + units_of(rows, pair)
     if rows[pair].method == Method.RATES_IN_BLOCKS:
-        more = more_units_in_blocks(rows, pairs, pair, units, level)
+        more = more_units_in_blocks(pairs, rows[pair].block_slot, effect > 0.0, units, level)
     else:
         more = more_units(units, gain if better else harm, growth, tuned, level)
     return float(np.ceil(TYPICAL * more))
@@ -166,23 +165,22 @@ def _growth_of_counts(rows: ArmRows, pair: int) -> tuple[float, float]:
 
 
 @compiled
-def more_units_in_blocks(
-    rows: ArmRows, pairs: Pairs, pair: int, units: float, level: float
-) -> float:
+def more_units_in_blocks(pairs: Pairs, slot: int, more: bool, units: float, level: float) -> float:
     """The same for a pair in blocks, which knows how its evidence grows: every log likelihood ratio
-    in proportion to the blocks, if those to come are like those so far.
+    in proportion to the blocks, if those to come are like those so far. more: whether the treatment
+    has more hits.
     """
-    slot, values = rows[pair].block_slot, pairs.blocks
-    more = bool(values[slot, MORE] > values[slot, FEWER])
+    if level == inf:
+        return nan
     most = 2.0
-    while log_mean_grown(values, slot, more, most) < level:
+    while log_mean_grown(pairs.blocks, slot, more, most) < level:
         most *= 2.0
-        if level == inf or (most - 1.0) * units > MOST:
+        if (most - 1.0) * units > MOST:
             return nan
-    least = 1.0
+    least = 0.5 * most
     for _ in range(HALVINGS):
         middle = 0.5 * (least + most)
-        if log_mean_grown(values, slot, more, middle) < level:
+        if log_mean_grown(pairs.blocks, slot, more, middle) < level:
             least = middle
         else:
             most = middle
