@@ -108,9 +108,10 @@ def because(found: Explanation) -> str:
     assert isinstance(decision, Decision)
     rows = found.again.rows.get(TABLES_EXPERIMENTS, []) if found.again is not None else []
     needs = [
-        gain_needs(row)
+        sentence
         for row in rows
         if isinstance(row, ExperimentRow) and decision.verdict == Verdict.GAIN
+        for sentence in gain_needs(row)
     ]
     return " ".join([f"Why: {_ended(decision.reason)}", *needs])
 

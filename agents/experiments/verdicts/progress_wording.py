@@ -45,7 +45,7 @@ def progress(experiment: ExperimentRow, arms: Iterable[ArmRow]) -> list[str]:
             for row in rows
             if row.metric == spec.name
         ),
-        *([gain_needs(experiment)] if experiment.ordinal > 0 and rows else []),
+        *gain_needs(experiment),
     ]
 
 
@@ -117,13 +117,16 @@ def _size(spec: MetricSpec, value: float) -> str:
     return f"{value * 100.0:+.3g} points" if rate else f"{value:+.3g}"
 
 
-def gain_needs(experiment: ExperimentRow) -> str:
-    """What a gain of this experiment needs, and why, in a sentence."""
-    part = alpha_part_of(experiment)
+def gain_needs(experiment: ExperimentRow) -> list[str]:
+    """What a gain of this experiment needs, and why, in a sentence; none before its first result,
+    or without a goal.
+    """
     _, goals = level_parts(experiment)
-    least = min(goals.values(), default=1.0)
-    return (
+    if experiment.ordinal < 1 or not goals:
+        return []
+    part, least = alpha_part_of(experiment), min(goals.values())
+    return [
         f"A gain needs evidence of {1.0 / (experiment.alpha * part * least):.3g}: it is experiment "
         f"{experiment.ordinal} of its subject, after {experiment.discoveries} with a deployment, "
         f"which leaves it {part:.3g} of alpha {experiment.alpha:g}."
-    )
+    ]

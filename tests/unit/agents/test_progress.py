@@ -69,11 +69,13 @@ def test_too_few_units_are_told_as_such() -> None:
 def test_the_level_of_a_gain_is_told_with_its_reason() -> None:
     life = lived(("conversion", "control", 100.0), ("conversion", "b", 115.0))
     experiment, _ = rows(life)
-    assert gain_needs(experiment) == (
+    (sentence,) = gain_needs(experiment)
+    assert sentence == (
         "A gain needs evidence of 66.7: it is experiment 1 of its subject, after 0 with a "
         "deployment, which leaves it 0.3 of alpha 0.05."
     )
-    assert gain_needs(experiment) in said(life)
+    assert sentence in said(life)
+    assert gain_needs(replace(experiment, metrics=(ERROR,))) == []
 
 
 def test_what_is_lacking_is_told_with_the_moment_since_when_it_is() -> None:
