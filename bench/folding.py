@@ -2,6 +2,7 @@
 decisions out. No formula of the judge is repeated.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SLICE = 40_000  # records: what the processor's larger polls bring
+ONE_SLICE = 500  # of one experiment, which are folded for nothing once it is decided
 CODEC = Codec(local_ids())
 NOON, MINUTE = 1_700_000_000_000, 60_000  # ms
 VARIANTS = pa.array(["control", "treatment"])
@@ -71,7 +73,19 @@ class Found:
         )
 
 
-def judged(spec: ExperimentSpec, records: Records) -> Found:
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What is looked at while experiments are judged. look: called with the tables and the number
+    of records of each experiment, after each of these numbers, ascending; decided: with the number
+    of an experiment and the decision that ends it.
+    """
+
+    after: tuple[int, ...]
+    look: Callable[[PartitionState, int], None]
+    decided: Callable[[int, Decision], None]
+
+
+def judged(spec: ExperimentSpec, records: Records, looks: Looks | None = None) -> Found:
     """What the judge finds in experiments of one spec, a subject each; what is decided sends no
     more records.
 
@@ -85,15 +99,40 @@ def judged(spec: ExperimentSpec, records: Records) -> Found:
     subjects = pa.array([_subject(number) for number in range(experiments)])
     found = Found(*(np.full(experiments, NEVER) for _ in range(3)))
     live, start, offset = np.arange(experiments), 0, 0
+    after = looks.after if looks is not None else ()
     while start < length and len(live):
         end = min(length, start + max(1, SLICE // len(live)))
+        end = min([end, *(at for at in after if at > start)])
         slice_ = _slice(spec, records, subjects, live, slice(start, end), offset)
-        decided = [
-            _note(found, decision, live, start, offset) for decision in _decisions(slice_, tables)
-        ]
-        live = np.setdiff1d(live, [one for one in decided if one is not None])
+        closed = list[int]()
+        for decision in _decisions(slice_, tables):
+            ended = _note(found, decision, live, start, offset)
+            if ended is not None and looks is not None:
+                looks.decided(ended, decision)
+            closed += [] if ended is None else [ended]
+        live = np.setdiff1d(live, closed)
         start, offset = end, slice_.next_offset
+        if looks is not None and start in after:
+            looks.look(tables, start)
     return found
+
+
+def deployed_of_one(
+    spec: ExperimentSpec, records: Records, tables: PartitionState, offset: int
+) -> tuple[bool, int]:
+    """(whether the treatment of one experiment is to be deployed, the offset after its records) in
+    tables that have more experiments of its subject; its records end where it is.
+    """
+    problem = apply_spec(spec, 0, tables.experiments)
+    assert problem is None, problem
+    subjects, live = pa.array([spec.subject]), np.zeros(1, np.int64)
+    for start in range(0, len(records.treated), ONE_SLICE):
+        rows = slice(start, min(start + ONE_SLICE, len(records.treated)))
+        piece = _slice(spec, records, subjects, live, rows, offset)
+        offset = piece.next_offset
+        if any(decision.order == Order.DEPLOY for decision in _decisions(piece, tables)):
+            return True, offset
+    return False, offset
 
 
 def _decisions(piece: Slice, tables: PartitionState) -> list[Decision]:

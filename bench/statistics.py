@@ -18,11 +18,13 @@ from bench import (
     cases_counts,
     cases_drift,
     cases_latency,
+    cases_many,
     cases_means,
     cases_ramp,
     cases_strange,
     cases_units,
     cases_watch,
+    cases_words,
 )
 from bench.case import Case, Figure
 
@@ -35,6 +37,8 @@ CASES: tuple[Case, ...] = (
     *cases_drift.CASES,
     *cases_watch.CASES,
     *cases_strange.CASES,
+    *cases_many.CASES,
+    *cases_words.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 

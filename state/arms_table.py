@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 EVIDENCE_KIND_SYMBOLS = tuple(map(str, EvidenceKind))
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
-NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more")
+NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more", "likely")
 
 
 class StoredColumns:
@@ -56,6 +56,8 @@ class StoredColumns:
     crossed: Ints
     largest: Ints
     design_effect: Floats
+    likely: Floats
+    cut_off: Floats
 
 
 class DerivedColumns:
@@ -136,6 +138,8 @@ class ArmCells(Protocol):
     crossed: int
     largest: int
     design_effect: float
+    likely: float
+    cut_off: float
     experiment_no: int
     next_in_experiment: int
     next_sibling: int

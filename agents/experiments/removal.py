@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from agents.experiments.arms.arms import rebuild
+from agents.experiments.verdicts.discovery_refunds import end
 from agents.experiments.verdicts.reopening import unserved_of
 from schemas.records import ExperimentRow, ExperimentStatus
 from state.experiment_arms import ExperimentArms
@@ -45,6 +46,7 @@ def leave(now: int, tables: ExperimentTables) -> list[ExperimentRow]:
             tables.experiments.put(replace(experiment, leaves_at=stays_until))
         else:
             rows += _rows(trial)
+            end(experiment, tables)
             _drop(experiment, tables)
             gone.append(experiment)
     if rows:

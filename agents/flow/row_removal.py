@@ -6,14 +6,14 @@ Such a subject goes with the last of its rows: its live metrics leave 30 days af
 record, its experiments likewise (nobody planned them), its commands 90 days after they ended. So no
 moment of its own need be kept.
 
-What is forgotten with it is how many experiments it had and how many gains were proved in them
-(e-LOND). The bound of false discoveries is that of the experiments a subject is known by. While one
-of them is in the tables, running or not, all that were before it stay counted, so that its level is
-never that of an earlier place. When the last has left, the family is closed: no decision of it is
-open, none was ever carried out, for a command that was would vouch for the subject, and no later
-level is taken from it. The name that comes back begins a family of its own, with a budget of its
-own, a month of silence later at the earliest; who wants one budget for good names the subject in a
-spec. Proved gains raise later levels, so that to forget them spends nothing.
+What is forgotten with it is how many experiments it had, how many gains were proved in them, and
+what they left of the bound of false discoveries. That bound is one of the experiments a subject is
+known by. While one of them is in the tables, running or not, all that were before it stay counted,
+so that its level is never that of an earlier place. When the last has left, the family is closed:
+no decision of it is open, none was ever carried out, for a command that was would vouch for the
+subject, and no later level is taken from it. The name that comes back begins a family of its own,
+with a budget of its own, a month of silence later at the earliest; who wants one budget for good
+names the subject in a spec.
 
 Fencing tokens are never forgotten, for a target remembers the last: a subject that has some, or is
 frozen, keeps its row and takes no place from then on. So many rows stay as newcomers' budget issues

@@ -181,3 +181,7 @@ class SubjectRow:
         -1
     )  # append time of its first record, ms, while nobody vouched for it; -1: it is known
     orders: dict[str, int] = field(default_factory=dict)  # orders so far by target
+    # of the bound of false discoveries, in parts of it; -1: 6 / (pi i)^2 for the i-th experiment
+    spent: float = -1.0
+    # of alpha, that gains of its next experiment are tested at; -1: not told yet
+    next_alpha_part: float = -1.0

@@ -62,6 +62,7 @@ class Evidence:
     log_e: float  # in nats; evidence_kind says of what it is the logarithm
     evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN
     count: int
+    likely: float | None = None  # the estimate drawn towards none; absent where it is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,8 @@ class ArmRow:
         1.0  # of a treatment: as many records weigh as one of a unit of its own, for units repeat
     )
     buckets: str | None = None  # of an arm whose units come again; see the schema
+    likely: float | None = None  # the effect drawn towards none
+    cut_off: float = 0.0  # what a cap cut off of the values of a MEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,10 @@ class Decided:
     # why a person is asked before it is ordered again, whatever the policy; empty: nobody need be
     asks: str = ""
     served: bool = False  # its command is COMPLETED for real
+    metric: str = ""  # that the verdict rests on; empty: an older release did not keep it
+    # as the effect and the likely one stood at the verdict; absent: not known
+    effect: float | None = None
+    likely: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +274,8 @@ class ExperimentRow:
     # prove sound again
     split_starts: tuple[SplitStart, ...] = ()
     split_window: int = 0  # units of that window; 0: none, and what is held is held for good
+    # of alpha, that its gains are tested at; -1: 6 / (pi ordinal)^2 (discoveries + 1)
+    alpha_part: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,13 @@ _Name = Literal[
 ]
 # What fits on a screen; --json has everything.
 _SHOWN = {
-    "arms": "subject experiment_id metric variant segment count hits state effect low high "
+    "arms": "subject experiment_id metric variant segment count hits state effect likely low high "
     "log_e_harm log_e_gain evidence_kind",
     "experiments": "subject experiment_id control treatments status alpha metrics decided",
     "metrics": "subject metric segment reference_count reference_bad frozen versions",
     "commands": "command_id issued_at order subject variant model_version phase attempt waits_for "
     "reason",
-    "subjects": "subject experiments tokens frozen_by",
+    "subjects": "subject experiments discoveries next_alpha_part tokens frozen_by",
     "failure-patterns": "pattern status day week month total last_at subjects actions precursors",
     "signals": "signal seen last_at followers",
     "followups": "subject action pattern command_id issued_at ends_at",

@@ -1,24 +1,33 @@
-"""`mendstream why`: a decision made again, with the evidence as it stood."""
+"""`mendstream why`: a decision made again, with the evidence as it stood; where an experiment
+stands of which nothing is decided.
+"""
 
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from agents.experiments.verdicts.progress_wording import gain_needs
+from schemas.catalog import TABLES_ARMS, TABLES_EXPERIMENTS
 from schemas.codec.framing import Record
-from schemas.records import Decision
+from schemas.records import Decision, ExperimentRow, Verdict
 from streams.cli.support.options import Given, command
 from streams.cli.support.output import JsonFile, progress, shown, write
 from streams.files.rendering import plain
 from streams.history.explain import Explanation, explain
 from streams.history.record_diff import leaves
+from streams.history.standing import Standing, standing_of
 from streams.kafka.stored_records import Stored
 from streams.runtime.terminal import Screen, table, words
 
 _ACROSS = 4  # rows beside each other: as many as a screen of 100 characters holds
+_NOTHING = (
+    "What would have changed it: no number of units and no single setting of its experiment; "
+    "`mendstream backtest --policy FILE` tries another policy on the whole log."
+)
 _EPILOG = """\
-Example: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch
-decisions**.
+Examples: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch
+decisions**. **mendstream why shop/checkout** - an experiment, also one of which nothing is decided.
 
 Ends with 0 where the decision made again is byte-equal to the one that stands, with 1 where it
 differs.
@@ -31,25 +40,52 @@ def register(app: typer.Typer) -> None:
 
 def why(
     given: Given,
-    decision_id: Annotated[
-        str, typer.Argument(help="The id of a decision, or its beginning.", show_default=False)
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DECISION_ID|SUBJECT/EXPERIMENT",
+            help="The id of a decision, or its beginning; or an experiment.",
+            show_default=False,
+        ),
     ],
     json: JsonFile = None,
 ) -> int:
-    """Make a decision again from log and journal, show its evidence as it stood, and compare it
-    with what stands.
+    """Say why a decision was made and what would have changed it, make it again from log and
+    journal, show its evidence as it stood, and compare it with what stands. Of an experiment: say
+    where it stands, why nothing is decided yet, and what would end that.
     """
+    if "/" in name:
+        standing = standing_of(given.settings(), name.strip())
+        show_standing(standing, Screen())
+        write(json, {"why": standing.sentences, "rows": plain(_rows(standing))})
+        return 0
     with progress("looking") as told:
-        found = explain(given.settings(), decision_id.strip().lower(), told)
+        found = explain(given.settings(), name.strip().lower(), told)
     show(found, Screen())
     write(json, report(found))
     return 1 if found.differences else 0
+
+
+def show_standing(standing: Standing, console: Console) -> None:
+    """Where an experiment stands, for a person."""
+    for sentence in standing.sentences:
+        console.print(words(sentence))
+    console.print()
+    for topic, rows in _rows(standing).items():
+        _down(console, topic, rows)
+
+
+def _rows(standing: Standing) -> dict[str, list[Record]]:
+    return {TABLES_ARMS: list(standing.arms), TABLES_EXPERIMENTS: [standing.experiment]}
 
 
 def report(found: Explanation) -> dict[str, Any]:
     """All of it for a program."""
     again = found.again
     return {
+        "why": because(found),
+        "what_would_change_it": what_would_change(found),
+        "now": found.now,
         "equal": not found.differences,
         "differences": plain(found.differences),
         "decisions": [_stored(each) for each in found.decisions],
@@ -61,15 +97,46 @@ def report(found: Explanation) -> dict[str, Any]:
             "decision": plain(again.decision.record),
             "command": again.command and plain(again.command.record),
             "rows": plain(again.rows),
+            "changes": plain(again.changes),
         },
     }
+
+
+def because(found: Explanation) -> str:
+    """Why it was decided, in a sentence."""
+    decision = found.decisions[0].record
+    assert isinstance(decision, Decision)
+    rows = found.again.rows.get(TABLES_EXPERIMENTS, []) if found.again is not None else []
+    needs = [
+        sentence
+        for row in rows
+        if isinstance(row, ExperimentRow) and decision.verdict == Verdict.GAIN
+        for sentence in gain_needs(row)
+    ]
+    return " ".join([f"Why: {_ended(decision.reason)}", *needs])
+
+
+def what_would_change(found: Explanation) -> str:
+    """What would have given another verdict, in a sentence."""
+    changes = found.again.changes if found.again is not None else []
+    if not changes:
+        return _NOTHING
+    phrases = "; or ".join(f"{one.phrase} ({one.then})" for one in changes)
+    return _ended(f"What would have changed it: {phrases}")
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def show(found: Explanation, console: Console) -> None:
     """All of it for a person."""
     decision = found.decisions[0].record
     assert isinstance(decision, Decision)
-    console.print(words(decision.reason, style="bold"))
+    console.print(words(because(found), style="bold"))
+    console.print(words(what_would_change(found)))
+    if found.now is not None:
+        console.print(words(f"Now: {found.now}"))
     fields = table()
     for name, value in leaves(decision):
         if value not in (None, "") and not name.startswith(("reason", "evidence")):

@@ -11,6 +11,7 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from agents.core.effects import Output
+from agents.experiments.verdicts.smallest_changes import SmallestChange, smallest_changes
 from agents.flow.inputs import is_columnar
 from agents.flow.pipeline import refresh
 from schemas.catalog import (
@@ -28,6 +29,7 @@ from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
 from streams.history.record_diff import Difference, differences, proofs
 from streams.history.reexecution import Cut, ProgressCallback, ReplayStep, reexecute
+from streams.history.standing import pair_now
 from streams.kafka.admin.topics import check
 from streams.kafka.reading import admin
 from streams.kafka.schema_ids import codec_for
@@ -44,7 +46,7 @@ _ISSUED_LATER = frozenset({Outcome.AWAITING_ADMISSION, Outcome.AWAITING_APPROVAL
 @dataclass(frozen=True, slots=True)
 class Again:
     """A decision made again, in the transaction and after the record that made it; the rows stand
-    as they stood then.
+    as they stood then, and the changes are those of them.
     """
 
     transaction: int
@@ -52,6 +54,7 @@ class Again:
     decision: Output
     command: Output | None
     rows: dict[str, list[Record]]
+    changes: list[SmallestChange]  # each of which would have given another verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Explanation:
     commands: list[Stored]
     again: Again | None
     differences: list[Difference]
+    now: str | None = None  # where the pair that was decided on stands by now
 
 
 def explain(
@@ -101,7 +105,7 @@ def explain(
         found += differences(
             name, copies, output.key if output else "", output.record if output else None, codec
         )
-    return Explanation(stored, commands, again, found)
+    return Explanation(stored, commands, again, found, pair_now(settings, decision))
 
 
 def _find(settings: Settings, codec: Codec, client: AdminClient, wanted: str) -> list[Stored]:
@@ -160,7 +164,9 @@ def _stopped(turn: ReplayStep, output: Output, codec: Codec) -> Again:
     after = f"{piece.topic}/{piece.partition} offset {piece.next_offset - 1}"
     refresh(turn.tables)
     rows = rows_beside(decision, turn.tables, codec)
-    return Again(turn.entry.number, after, output, commands[0] if commands else None, rows)
+    changes = smallest_changes(decision, turn.tables.experiments)
+    command = commands[0] if commands else None
+    return Again(turn.entry.number, after, output, command, rows, changes)
 
 
 def cut_after(places: Iterable[tuple[str, int]]) -> Cut:

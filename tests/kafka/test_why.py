@@ -154,6 +154,36 @@ def test_a_rollback_is_made_again_byte_for_byte(settings: Settings, cli: Cli) ->
     assert report["replayed"]["command"]["command_id"] == decision.command_id
 
 
+def test_it_begins_with_the_reason_and_with_what_would_have_changed_it(
+    settings: Settings, cli: Cli
+) -> None:
+    (decision,) = decided(settings, "shop", Verdict.HARM)
+    _, report, said = cli("why", decision.decision_id)
+    assert report["why"] == f"Why: {decision.reason}."
+    changes = {each["name"]: each for each in report["replayed"]["changes"]}
+    assert {"good units", "alpha"} <= changes.keys()
+    assert changes["alpha"]["value"] < changes["alpha"]["now"] == 0.05
+    assert report["what_would_change_it"].startswith("What would have changed it: ")
+    assert changes["good units"]["phrase"] in report["what_would_change_it"]
+    # All 8 000 results came after it; the effect at the verdict is that of the decision.
+    assert report["now"].startswith("b, conversion: looks ")
+    assert report["now"].endswith("; it is proved.")
+    words = " ".join(said.split())
+    assert words.startswith(f"{report['why']} {report['what_would_change_it']}"[:200])
+
+
+def test_an_experiment_says_where_it_stands(settings: Settings, cli: Cli) -> None:
+    code, report, said = cli("why", "shop/exp")
+    assert code == 0
+    assert "Rollback of b was ordered." in report["why"]
+    assert "Rollback of b was ordered." in said
+    assert {row["variant"] for row in report["rows"]["tables.arms.v1"]} == {"control", "b"}
+    assert error("why", "shop/nothing", *where(settings)) == (
+        "There is no experiment 'shop/nothing' in tables.experiments.v1. `mendstream table "
+        "experiments` lists all; name one as SUBJECT/EXPERIMENT."
+    )
+
+
 def test_the_beginning_of_an_id_is_enough(settings: Settings) -> None:
     (decision,) = decided(settings, "plain", Verdict.HARM)
     said = output("why", decision.decision_id[:8].upper(), *where(settings))

@@ -19,6 +19,7 @@ from agents.experiments.oversight.split_checks import look_at_split
 from agents.experiments.plan.frozen_plan import REST_MS
 from agents.experiments.plan.terms import judged_before
 from agents.experiments.verdicts.deploy_conditions import ripe_at
+from agents.experiments.verdicts.discovery_refunds import end
 from schemas.records import ExperimentRow, ExperimentStatus, Lack, Order, Verdict
 from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
@@ -204,6 +205,7 @@ def _ends(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> bool
 def _ended(experiment: ExperimentRow, place: Provenance, tables: ExperimentTables) -> LackCheck:
     changed = any(lack.told_at >= 0 for lack in experiment.lacks)
     now = place.now
+    end(experiment, tables)
     ended = replace(
         experiment,
         status=ExperimentStatus.ENDED,

@@ -13,6 +13,7 @@ from agents.experiments.plan.terms import (
     deployed,
     judged_before,
     learns,
+    level_parts,
     levels,
     method_by_totals,
     method_of,
@@ -65,6 +66,7 @@ class Reading:
         self._specs = {spec.name: spec for spec in reversed(experiment.metrics)}
         self._frozen = {frozen.metric: frozen for frozen in reversed(experiment.frozen)}
         self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
+        self._parts = level_parts(experiment)
         self._settled = {done.variant for done in experiment.decided if not done.open}
         self._deployed, self._moved = deployed(experiment), moved(experiment)
         # Since then control, which may have few units or none, sent at other times of day.
@@ -147,7 +149,7 @@ class Reading:
         if self._over or (variant in self._settled and not watched):
             return NEVER, NEVER
         if (variant, metric) in self._pairs:
-            harm, gain = levels(self.experiment, Pair(variant, metric), spec)
+            harm, gain = levels(self.experiment, Pair(variant, metric), spec, self._parts)
             if broken:
                 # A treatment that fails may well lose its exposures, and is to go all the same.
                 return harm, NEVER

@@ -5,6 +5,7 @@ there is none.
 from dataclasses import dataclass, replace
 
 from agents.core.policies import EXPOSURE, metric_spec, policy_for
+from agents.experiments.plan.discovery_budget import begun
 from agents.experiments.plan.terms import judged_before, plan_of
 from schemas.records import (
     Direction,
@@ -99,7 +100,7 @@ def started(
         experiment = new_experiment(subject, experiment_id, policy)
     if experiment.started_offset < 0:
         row = tables.subjects.get(row_key(subject)) or SubjectRow(subject, 0, 0, {})
-        row = replace(row, experiments=row.experiments + 1)
+        row, part = begun(row)
         tables.subjects.put(row)
         experiment = replace(
             experiment,
@@ -108,6 +109,7 @@ def started(
             begun_at=now,
             ordinal=row.experiments,
             discoveries=row.discoveries,
+            alpha_part=part,
             leaves_at=experiment.leaves_at if experiment.specified else rested(now),
         )
         experiment = vigilant(experiment, now, tables)

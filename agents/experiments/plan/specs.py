@@ -8,6 +8,7 @@ import numpy as np
 from agents.core.policies import policy_for
 from agents.experiments.plan.frozen_plan import new_experiment, vigilant
 from agents.experiments.plan.terms import NEVER
+from agents.experiments.verdicts.discovery_refunds import end
 from schemas.records import Direction, ExperimentRow, ExperimentSpec, ExperimentStatus, Pair, Role
 from state.partition.experiment_tables import ExperimentTables
 from state.row_expiry import rested
@@ -72,6 +73,7 @@ def _end(
     spec: ExperimentSpec, row: ExperimentRow, key: str, now: int, tables: ExperimentTables
 ) -> str | None:
     if spec.status == ExperimentStatus.STOPPED and row.status != ExperimentStatus.STOPPED:
+        end(row, tables)
         tables.experiments.put(replace(row, status=ExperimentStatus.STOPPED, leaves_at=rested(now)))
         trial = tables.index.number(key)
         groups = tables.index[trial].arms.values() if trial is not None else ()

@@ -3,11 +3,12 @@ share and levels.
 """
 
 from enum import IntEnum
-from math import inf, log, pi
+from math import inf, log
 
 import numpy as np
 
 from agents.core.policies import EXPOSURE
+from agents.experiments.plan.discovery_budget import alpha_part_of
 from schemas.records import (
     EvidenceKind,
     ExperimentRow,
@@ -150,25 +151,39 @@ def shares_of(experiment: ExperimentRow, variant: str) -> list[float]:
     return [_share(step, variant, experiment.control) for step in steps_of(experiment)]
 
 
-def levels(experiment: ExperimentRow, pair: Pair, spec: MetricSpec) -> tuple[float, float]:
+Parts = dict[Pair, float]
+
+
+def levels(
+    experiment: ExperimentRow, pair: Pair, spec: MetricSpec, parts: tuple[Parts, Parts]
+) -> tuple[float, float]:
     """log of the evidence that proves harm and gain of a pair that may command.
 
-    m hypotheses within an experiment: m/alpha in a spec, j (j + 1) / alpha for the j-th pair where
-    there is none. Over a subject's experiments e-LOND (Xu and Ramdas, AISTATS 2024): alpha_i =
-    alpha gamma_i (discoveries + 1), with gamma_i = 6 / (pi i)^2, keeps the false discovery rate of
-    deployments at alpha whatever depends on what.
+    parts: `level_parts` of the experiment. Of a gain alpha is the part of it that the subject's
+    bound of false discoveries leaves (`discovery_budget`).
     """
-    if experiment.specified:
-        judged = sum(metric.role in (Role.GOAL, Role.GUARDRAIL) for metric in experiment.metrics)
-        hypotheses = float(max(1, judged * len(experiment.treatments)))
-    else:
-        j = experiment.pairs.index(pair) + 1
-        hypotheses = float(j * (j + 1))
-    harm = log(hypotheses / experiment.alpha)
-    if spec.role != Role.GOAL:
+    of_harm, of_gain = parts
+    harm = -log(experiment.alpha * of_harm[pair])
+    part = alpha_part_of(experiment)
+    if spec.role != Role.GOAL or part <= 0.0:
         return harm, NEVER
-    i = experiment.ordinal
-    return harm, harm + log((pi * i) ** 2 / 6.0 / (experiment.discoveries + 1.0))
+    return harm, -log(experiment.alpha * part * of_gain[pair])
+
+
+def level_parts(experiment: ExperimentRow) -> tuple[Parts, Parts]:
+    """Which part of a level each pair has that may command: of harm, and of gain, where goals alone
+    are hypotheses.
+    """
+    return _parts_of(experiment, (Role.GOAL, Role.GUARDRAIL)), _parts_of(experiment, (Role.GOAL,))
+
+
+def _parts_of(experiment: ExperimentRow, roles: tuple[Role, ...]) -> Parts:
+    """Even parts where a spec names all pairs of these roles, else 1 / (j (j + 1)) for the j-th."""
+    named = {metric.name for metric in experiment.metrics if metric.role in roles}
+    pairs = [pair for pair in experiment.pairs if pair.metric in named]
+    if experiment.specified:
+        return dict.fromkeys(pairs, 1.0 / max(1, len(pairs)))
+    return {pair: 1.0 / (j * (j + 1)) for j, pair in enumerate(pairs, 1)}
 
 
 def deployed(experiment: ExperimentRow) -> set[str]:

@@ -123,22 +123,24 @@ def is_rate(arm: ArmCells) -> bool:
 @compiled
 def contribution(
     arm: ArmCells, measured: tuple[int, float, float], left_out: bool
-) -> tuple[int, int, float, float]:
-    """(count, hits, sum, squares) that a record adds to a row of its arm; squares: NaN where they
-    are unknown and wanted.
+) -> tuple[int, int, float, float, float]:
+    """(count, hits, sum, squares, what the cap cuts off) that a record adds to a row of its arm;
+    squares: NaN where they are unknown and wanted.
 
     Of what is not tested only units are counted.
     """
     count, total, squares = measured
     if left_out:
-        return 0, 0, 0.0, 0.0
+        return 0, 0, 0.0, 0.0, 0.0
     if not is_tested(arm):
-        return count, 0, 0.0, 0.0
+        return count, 0, 0.0, 0.0, 0.0
+    cut_off = 0.0
     if count == 1:
         if arm.tally == _MEAN:
+            cut_off = max(total - arm.cap, 0.0)
             total = min(total, arm.cap)
         squares = total * total
-    return count, _hits(arm, total), total, squares
+    return count, _hits(arm, total), total, squares, cut_off
 
 
 @compiled
@@ -151,13 +153,13 @@ def _hits(arm: ArmCells, total: float) -> int:
 
 
 @compiled
-def add_to_totals(rows: ArmRows, row: int, added: tuple[int, int, float, float]) -> None:
+def add_to_totals(rows: ArmRows, row: int, added: tuple[int, int, float, float, float]) -> None:
     """Adds what `contribution` gives to the totals of a row.
 
     A sum too large is infinite, and stays so.
     """
     arm = rows[row]
-    count, hits, total, squares = added
+    count, hits, total, squares, cut_off = added
     arm.count += count
     arm.largest = max(arm.largest, count)
     arm.hits += hits
@@ -171,6 +173,7 @@ def add_to_totals(rows: ArmRows, row: int, added: tuple[int, int, float, float])
     else:
         arm.sum += total
         arm.sum_squares += squares
+        arm.cut_off += cut_off
 
 
 @compiled

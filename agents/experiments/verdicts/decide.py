@@ -18,13 +18,13 @@ from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.plan.frozen_plan import hasten
 from agents.experiments.plan.terms import NEVER, Method, deployed, moved
 from agents.experiments.verdicts.deploy_conditions import is_early, unsent
+from agents.experiments.verdicts.discovery_refunds import discover
 from agents.experiments.verdicts.pair_moment import PairMoment
 from agents.experiments.verdicts.split_hold import held_for_split
 from agents.experiments.verdicts.verdict_wording import finding_of
-from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, SubjectRow, Verdict
+from schemas.records import Decided, ExperimentRow, MetricSpec, Order, Role, Verdict
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
-from state.storage.table import row_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +145,21 @@ def _settled(
     """The experiment after an order, in the place of what was decided of the treatment before."""
     variant, deploys = finding.variant or "", finding.order == Order.DEPLOY
     before = next((done for done in experiment.decided if done.variant == variant), None)
-    done = Decided(variant, finding.order, offset, moved=variant in moved(experiment))
+    proof = finding.evidence[0]
+    done = Decided(
+        variant,
+        finding.order,
+        offset,
+        moved=variant in moved(experiment),
+        metric=finding.metric,
+        effect=proof.estimate,
+        likely=proof.likely,
+    )
     if before is not None and before.order == finding.order:
         done = replace(done, tries=before.tries, asks=before.asks)
     known = experiment.discovered or any(one.order == Order.DEPLOY for one in experiment.decided)
     if deploys and not known:
-        _discover(tables, experiment.subject)
+        discover(experiment, variant, tables)
     others = tuple(one for one in experiment.decided if one.variant != variant)
     return replace(experiment, decided=(*others, done), discovered=known or deploys)
 
@@ -292,12 +301,6 @@ def _hold(case: _Case, variant: str) -> Iterator[Finding]:
     row = case.index.arms.get(EXPOSURE, {}).get(variant)
     if row is not None and row in case.looked and case.is_new(case.tables.arms.harm_offset[row]):
         yield finding_of(case.moment(row), Verdict.SPLIT, Order.NONE)
-
-
-def _discover(tables: ExperimentTables, subject: str) -> None:
-    row = tables.subjects.get(row_key(subject))
-    assert isinstance(row, SubjectRow), f"an experiment of {subject} without its subject's row"
-    tables.subjects.put(replace(row, discoveries=row.discoveries + 1))
 
 
 def _close(tables: ExperimentTables, index: ExperimentArms, variants: set[str]) -> set[str]:

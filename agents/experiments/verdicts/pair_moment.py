@@ -6,6 +6,7 @@ import numpy as np
 
 from agents.core.provenance import Provenance
 from agents.experiments.evidence.pair_interval import interval_of, shown_interval
+from agents.experiments.evidence.pair_likely import likely_effect
 from agents.experiments.plan.terms import Tally
 from schemas.records import ExperimentRow
 from state.partition.experiment_tables import ExperimentTables
@@ -57,10 +58,22 @@ class PairMoment:
         effect, low, high = interval_of(rows, pairs, self.row, 1.0)
         return Interval(effect, *shown_interval(rows, self.row, low, high))
 
+    def likely(self) -> float | None:
+        """Its effect drawn towards none, of a part as of the whole; None where it is not known."""
+        found = likely_effect(self.tables.arms.records, self.tables.pairs, self.row)
+        return float(found) if np.isfinite(found) else None
+
 
 def judged_units(tables: ExperimentTables, row: int) -> int:
     """Units of a row's arm without those of its burn-in."""
     return int(tables.arms.count[row] - tables.arms.base_count[row])
+
+
+def cut_off_of(tables: ExperimentTables, *rows: int) -> float:
+    """Which share of the sum of these rows' values a cap cuts off, of 1."""
+    arms, chosen = tables.arms, np.array(rows, np.int64)
+    cut = float(arms.cut_off[chosen].sum())
+    return cut / (cut + float(arms.sum[chosen].sum())) if cut > 0.0 else 0.0
 
 
 def total_of(tables: ExperimentTables, row: int) -> float:

@@ -17,6 +17,7 @@ from agents.experiments.verdicts.gain_waits import waits
 from agents.experiments.verdicts.pair_moment import (
     Interval,
     PairMoment,
+    cut_off_of,
     judged_units,
     per_unit,
     total_of,
@@ -24,6 +25,7 @@ from agents.experiments.verdicts.pair_moment import (
 from schemas.records import Direction, Evidence, EvidenceKind, ExperimentRow, Order, Verdict
 from state.storage.table import row_key
 
+WORTH_A_WORD = 0.001  # of a sum; less is not read in a percentage
 SEGMENTS_SHOWN = 5  # those with most units; a command is read by a person
 
 _RULES = {
@@ -125,6 +127,7 @@ def _evidence(moment: PairMoment, row: int, verdict: Verdict) -> Evidence:
         log_e=gain if verdict == Verdict.GAIN else harm,
         evidence_kind=EVIDENCE_KINDS[arms.method[row]],
         count=sum(moment.beside(row).units()),
+        likely=None if verdict == Verdict.SPLIT else moment.beside(row).likely(),
     )
 
 
@@ -235,10 +238,18 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
     end = {Order.ROLLBACK: "roll back", Order.DEPLOY: "deploy"}.get(
         order
     ) or f"{_held(moment)}, proved"
+    likely = "" if proof.likely is None else f"likely {abs(proof.likely) * scale:.3g}, "
     return (
-        f"{name} {verb} {size} ({interval}){_where(moment, proof.estimate)}: {end} at the "
-        f"{nth(t + c)} {_one(unit)}"
+        f"{name} {verb} {size} ({likely}{interval}{_cut_off(moment)})"
+        f"{_where(moment, proof.estimate)}: {end} at the {nth(t + c)} {_one(unit)}"
     )
+
+
+def _cut_off(moment: PairMoment) -> str:
+    """What the cap of a mean leaves out, where that is worth a word."""
+    cut = cut_off_of(moment.tables, moment.control, moment.row)
+    cap = float(moment.tables.arms.cap[moment.row])
+    return f", the cap {cap:.4g} cuts off {cut:.1%} of the sum" if cut >= WORTH_A_WORD else ""
 
 
 def _held(moment: PairMoment) -> str:

@@ -322,8 +322,17 @@ def test_a_verdict_is_remembered_with_its_offset() -> None:
     )
     row = state.experiments.experiments.get(row_key("bot", "exp0"))
     assert row is not None
+    proof = found.evidence[0]
     assert row.decided == (
-        Decided("b", Order.ROLLBACK, found.evidence[0].last_offset, found.command_id),
+        Decided(
+            "b",
+            Order.ROLLBACK,
+            proof.last_offset,
+            found.command_id,
+            metric="conversion",
+            effect=proof.estimate,
+            likely=proof.likely,
+        ),
     )
 
 

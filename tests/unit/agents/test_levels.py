@@ -1,12 +1,14 @@
-"""Levels over the experiments of a subject: e-LOND's, and the false discovery rate that they
-keep.
+"""Levels of harm and gain, and the false discovery rate that those of gains keep over the
+experiments of a subject.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from agents.experiments.plan.frozen_plan import new_experiment
-from agents.experiments.plan.terms import levels
+from agents.experiments.plan.terms import level_parts, levels
 from agents.flow.pipeline import apply_policy, fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid
@@ -28,49 +30,72 @@ from tests.support.builders import CODEC, many, piece, result, sent, spec, table
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)
+ERROR = MetricSpec("error", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.RATE)
+MOOD = MetricSpec("mood", Role.SIGNAL, UP, MetricKind.MEAN)
 PAIR = Pair("b", "conversion")
 
 
 def experiment(
     ordinal: int, discoveries: int, *metrics: MetricSpec, treatments: tuple[str, ...] = ("b",)
 ) -> ExperimentRow:
-    base = new_experiment("bot", "exp", Policy(event_id="", policy_id="p"))
-    fields = {"ordinal": ordinal, "discoveries": discoveries, "specified": True, "metrics": metrics}
-    return ExperimentRow(
-        **{
-            **{f: getattr(base, f) for f in base.__dataclass_fields__},
-            **fields,
-            "treatments": treatments,
-        }
+    judged = [one.name for one in metrics if one.role in (Role.GOAL, Role.GUARDRAIL)]
+    return replace(
+        new_experiment("bot", "exp", Policy(event_id="", policy_id="p")),
+        ordinal=ordinal,
+        discoveries=discoveries,
+        specified=True,
+        metrics=metrics,
+        treatments=treatments,
+        pairs=tuple(Pair(treatment, metric) for treatment in treatments for metric in judged),
     )
 
 
+def levels_of(row: ExperimentRow, pair: Pair = PAIR) -> tuple[float, float]:
+    spec = next(metric for metric in row.metrics if metric.name == pair.metric)
+    return levels(row, pair, spec, level_parts(row))
+
+
+@pytest.mark.parametrize(("part", "discoveries"), [(0.2, 0), (0.01, 3), (1.0, 40)])
+def test_a_goal_is_deployed_at_the_part_of_alpha_that_its_experiment_has(
+    part: float, discoveries: int
+) -> None:
+    harm, gain = levels_of(replace(experiment(7, discoveries, CONVERSION), alpha_part=part))
+    assert np.isclose(gain, np.log(1.0 / (0.05 * part)))
+    assert np.isclose(harm, np.log(1.0 / 0.05))
+
+
 @pytest.mark.parametrize(("ordinal", "discoveries"), [(1, 0), (5, 0), (5, 3), (40, 12)])
-def test_a_goal_is_deployed_at_alpha_gamma_times_the_discoveries_so_far_and_one(
+def test_an_experiment_that_an_older_release_began_keeps_its_level(
     ordinal: int, discoveries: int
 ) -> None:
-    harm, gain = levels(experiment(ordinal, discoveries, CONVERSION), PAIR, CONVERSION)
+    harm, gain = levels_of(experiment(ordinal, discoveries, CONVERSION))
     alpha_i = 0.05 * 6.0 / np.pi**2 / ordinal**2 * (discoveries + 1)
     assert np.isclose(gain, np.log(1.0 / alpha_i))
     assert np.isclose(harm, np.log(1.0 / 0.05))
 
 
-def test_the_gammas_sum_to_one() -> None:
-    gammas = [
-        np.exp(np.log(1.0 / 0.05) - levels(experiment(i, 0, CONVERSION), PAIR, CONVERSION)[1])
-        for i in range(1, 5_000)
-    ]
-    assert sum(gammas) == pytest.approx(1.0, abs=1e-3)
-    assert sum(gammas) < 1.0
-
-
 def test_within_an_experiment_alpha_is_shared_by_treatments_and_judged_metrics() -> None:
-    error = MetricSpec("error", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.RATE)
-    mood = MetricSpec("mood", Role.SIGNAL, UP, MetricKind.MEAN)
-    harm, _ = levels(
-        experiment(1, 0, CONVERSION, error, mood, treatments=("b", "c", "d")), PAIR, CONVERSION
-    )
+    row = experiment(1, 0, CONVERSION, ERROR, MOOD, treatments=("b", "c", "d"))
+    harm, _ = levels_of(row)
     assert np.isclose(harm, np.log(6 / 0.05))
+
+
+def test_a_gain_shares_its_level_with_other_goals_alone() -> None:
+    row = experiment(1, 0, CONVERSION, ERROR, MOOD, treatments=("b", "c", "d"))
+    _, gain = levels_of(replace(row, alpha_part=0.2))
+    assert np.isclose(gain, np.log(3 / (0.05 * 0.2)))
+    assert levels_of(replace(row, alpha_part=0.2), Pair("b", "error"))[1] == np.inf
+
+
+def test_without_a_spec_goals_are_counted_apart_from_guardrails() -> None:
+    pairs = (Pair("b", "error"), Pair("b", "conversion"), Pair("c", "conversion"))
+    row = replace(
+        experiment(1, 0, CONVERSION, ERROR), specified=False, treatments=(), pairs=pairs,
+        alpha_part=0.2,
+    )  # fmt: skip
+    found = [levels_of(row, pair) for pair in pairs]
+    assert np.allclose([harm for harm, _ in found], np.log(np.array([2, 6, 12]) / 0.05))
+    assert np.allclose([gain for _, gain in found[1:]], np.log(np.array([2, 6]) / 0.01))
 
 
 def play(

@@ -7,7 +7,7 @@ import pytest
 
 from agents.experiments.evidence.blocks import MORE_IS_HARM, close_block
 from agents.experiments.evidence.pair_evidence import evidence_of
-from agents.experiments.evidence.pair_needs import more_units, units_needed
+from agents.experiments.evidence.pair_needs import TYPICAL, more_units, units_needed
 from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import Direction, MetricKind, MetricSpec, Role
@@ -99,7 +99,7 @@ def test_what_goes_on_as_it_began_reaches_its_level_with_the_units_said(
     pair = Pair.of(kind)
     pair.stand_at(control, treatment)
     assert max(pair.evidence()) < LEVEL - 0.7
-    grown = 1.0 + pair.needed() / (control.count + treatment.count)
+    grown = 1.0 + pair.needed() / TYPICAL / (control.count + treatment.count)
     pair.stand_at(control.times(grown), treatment.times(grown))
     assert max(pair.evidence()) == pytest.approx(LEVEL, abs=0.7)
 

@@ -76,7 +76,8 @@ def test_a_rollback_says_what_was_lost_how_surely_on_how_many_units_and_where() 
     proof = decision.evidence[0]
     assert decision.reason.startswith("checkout/exp-12: treatment b loses ")
     for said in (
-        " points of conversion (interval -",
+        " points of conversion (likely ",
+        ", interval -",
         " units, e = ",
         "most of it within segment de",
         " unit",

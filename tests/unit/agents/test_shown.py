@@ -120,7 +120,8 @@ def assert_shown_as_decided(found: Decision, row: ArmRow, metric: MetricSpec) ->
     assert proof.log_e == (row.log_e_harm if harm else row.log_e_gain)
     assert proof.evidence_kind == row.evidence_kind != EvidenceKind.UNKNOWN
     scale = 100.0 if metric.kind in (MetricKind.RATE, MetricKind.LATENCY) else 1.0
-    ends = f"(interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, "
+    assert proof.likely == row.likely
+    ends = f"interval {proof.low * scale:.3g} to {proof.high * scale:.3g}, "
     assert f" {abs(proof.estimate) * scale:.3g}" in found.reason
     assert ends in found.reason
 

@@ -38,6 +38,9 @@ def test_what_is_silent_leaves_with_all_that_was_kept_of_it_and_what_sends_stays
     send(loop, "a", 4, start=3_000)
     loop.wait(DAY_MS - HOUR_MS)
     assert kept(loop)["tables.experiments.v1"] == {"a", "b"}
+    before_leaving = loop.tables.subjects.subjects.get("bot")
+    assert before_leaving is not None
+    spent = before_leaving.spent
     loop.wait(2 * HOUR_MS)
     assert kept(loop) == {topic: {"a"} for topic in kept(loop)}
     assert before
@@ -49,6 +52,8 @@ def test_what_is_silent_leaves_with_all_that_was_kept_of_it_and_what_sends_stays
     assert (
         subject.experiments == 2
     )  # the place of what left stays counted while the subject is there
+    # Of what left is given back what its e-values leave over.
+    assert spent - 0.15 * 0.7 <= subject.spent < spent
     send(loop, "b", 4, start=4_000)
     again = loop.tables.experiments.experiments.get("bot|b")
     assert again is not None

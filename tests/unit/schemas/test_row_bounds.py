@@ -42,8 +42,8 @@ MOST: dict[str, int] = {
     "ExperimentRow.metrics": row_limits.METRIC_BYTES_MAX + 80 * row_limits.METRICS_MAX,
     "ExperimentRow.pairs": row_limits.PAIR_BYTES_MAX + 6 * row_limits.PAIRS_MAX,
     "ExperimentRow.frozen": row_limits.METRIC_BYTES_MAX + 48 * row_limits.METRICS_MAX,
-    # A variant of a pair has a rollback and a deployment.
-    "ExperimentRow.decided": 2 * (row_limits.PAIR_BYTES_MAX + 16 * row_limits.PAIRS_MAX),
+    # One of each variant, with the metric of one of its pairs.
+    "ExperimentRow.decided": row_limits.PAIR_BYTES_MAX + 80 * row_limits.PAIRS_MAX,
     "ExperimentRow.rollout_steps": STEPS_MAX * (2 * (NAME + 8) + 2 * NUMBER),
     # A treatment with a share is named twice in its spec.
     "ExperimentRow.split_starts": MAX_BYTES // 2 + row_limits.VARIANTS_MAX * 3 * NUMBER,

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from agents.experiments.verdicts.smallest_changes import Kind, SmallestChange
 from schemas.catalog import DECISIONS, TABLES_ARMS, TOPICS
 from schemas.codec.framing import Record
 from schemas.records import Decision
@@ -79,7 +80,8 @@ def _why(screen: Screen, name: str) -> None:
     decision, command = named(sample("Decision"), name), named(sample("RollbackCommand"), name)
     stored = [Stored(DECISIONS, 0, 1, name, b"", each) for each in (decision, command)]
     rows: dict[str, list[Record]] = {TABLES_ARMS: [named(sample("ArmRow"), name)]}
-    again = Again(1, name, None, None, rows)  # type: ignore[arg-type]
+    changes = [SmallestChange(Kind.SETTING, name, 1.0, 2.0, name, name)]
+    again = Again(1, name, None, None, rows, changes)  # type: ignore[arg-type]
     why_command.show(
         Explanation(stored[:1], stored[1:], again, [Difference(name, name, name, name)]), screen
     )
