@@ -22,7 +22,6 @@ from agents.core.record_batch import Batch
 from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
 from agents.experiments.evidence.look import look
 from agents.experiments.evidence.repeated_units import is_due
-from agents.experiments.evidence.resemblance import groups_of_rate
 from agents.experiments.pass_memory import (
     ARM,
     BACK,
@@ -362,16 +361,13 @@ def _look_at(
     when it was appended, ms: what else was folded before makes no difference.
     """
     slot, (offset, appended) = rows[pair].block_slot, moment
-    is_due_ = is_due(rows, pair, found.added[0])
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
         tested = found.tested[UNITS], found.tested[TOTAL]
         of_treatment = found.rows[WHOLE] == pair
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
-        groups = groups_of_rate(pairs.blocks, slot)
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
-        is_due_ = is_due_ or groups_of_rate(pairs.blocks, slot) > groups
-    if is_due_:
+    if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
     return look(rows, pairs, pair, found.added[0], offset)
 

@@ -25,16 +25,14 @@ ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it
     RUN_SINCE,
     CLOSED,
 ) = range(ALTERNATIVES, ALTERNATIVES + 13)
-# Three times six, of a mean in the place of those of the alternatives, of a rate behind all others:
-# of single blocks, of groups of 8 and of 64 that follow each other. Of each: the sums over
-# closed groups of the square of a group's difference (that of a block times its weight), of the
-# difference times the weight, and of the weight's square; difference and weight of the open group;
-# how many are closed.
+# Of a mean, in the place of those of the alternatives, three times six: of single blocks, of groups
+# of 8 and of groups of 64 that follow each other. Of each: the sums over closed groups of the
+# square of a group's difference (that of a block times its weight), of the difference times the
+# weight, and of the weight's square; difference and weight of the open group; how many are closed.
 GROUPS = (1, 8, 64)
 SQUARES, CROSS, WEIGHT_SQUARES, OPEN_DIFFERENCE, OPEN_WEIGHT, GROUPS_CLOSED = range(6)
 GROUP_WIDTH = 6
-GROUPS_OF_MEAN, GROUPS_OF_RATE = 0, ALTERNATIVES + 13  # where these begin
 # Of a rate, for each alternative of a fault that begins late: see agents.statistics.late_odds.
 LATE_ALTERNATIVES = 3
-LATE = GROUPS_OF_RATE + len(GROUPS) * GROUP_WIDTH
+LATE = ALTERNATIVES + 13
 WIDTH = LATE + LATE_ALTERNATIVES

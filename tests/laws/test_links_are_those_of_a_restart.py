@@ -12,6 +12,7 @@ from agents.flow.pipeline import fold, rebuild
 from schemas.catalog import RESULTS
 from state.pairs.pair_blocks import NO_BLOCKS
 from state.pairs.ramp_table import NO_SLOT
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.partition_state import PartitionState
 from tests.support.builders import CODEC, piece
@@ -24,7 +25,14 @@ from tests.unit.agents.test_rollout_shares import BAKE, SHARES, results, tell, t
 
 # Numbers of rows, of experiments and of places in other tables: told by what is there.
 ROWS = ("control", "treatment", "next_sibling", "aggregate_row")
-PLACES = ("experiment_no", "next_in_experiment", "ramp_slot", "block_slot", "step_times")
+PLACES = (
+    "experiment_no",
+    "next_in_experiment",
+    "ramp_slot",
+    "block_slot",
+    "bucket_slot",
+    "step_times",
+)
 # Since when an arm is silent begins anew, nothing waits to be written, the next mark of the running
 # interval is a bound that only looks move, no later than the mark in either, and whether a pair
 # supports a deployment is asked again at the next look.
@@ -60,6 +68,12 @@ def blocks_of(experiments: ExperimentTables, row: int) -> bytes | None:
     return experiments.arms.blocks.values[slot].tobytes() if slot != NO_BLOCKS else None
 
 
+def buckets_of(experiments: ExperimentTables, row: int) -> bytes | None:
+    """The numbers of an arm whose units came again; None of other rows."""
+    slot = int(experiments.arms.bucket_slot[row])
+    return experiments.arms.buckets.values[slot].tobytes() if slot != NO_BUCKETS else None
+
+
 def derived(state: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Every column of every row of arms, by its key."""
     experiments = state.experiments
@@ -78,6 +92,7 @@ def derived(state: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
         values["steps"] = steps_of(experiments, row)
         values["moments"] = moments_of(experiments, row)
         values["blocks"] = blocks_of(experiments, row)
+        values["buckets"] = buckets_of(experiments, row)
         found[arms.keys[row]] = values
     return found
 

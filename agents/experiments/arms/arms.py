@@ -204,10 +204,7 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
     """
     arms = tables.arms
     in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
-    # Of means under a stated share blocks tell how values follow those before them.
-    in_order = (arms.aggregate_row[rows] == rows) & ~arms.snapshots[rows] & ~arms.ramped[rows]
-    means = (arms.method[rows] == Method.MEANS) & in_order
-    wanting = (np.isin(arms.method[rows], in_blocks) | means) & (arms.control[rows] >= 0)
+    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
     rows = rows[wanting & (arms.block_slot[rows] == NO_BLOCKS)]
     if len(rows):
         arms.block_slot[rows] = arms.blocks.open(len(rows))

@@ -14,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
-from agents.experiments.evidence.resemblance import (
-    add_difference,
-    first_group,
-    resemblance_of_rates,
-)
+from agents.experiments.evidence.resemblance import add_difference
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.late_odds import add_late, first_alternative, with_late
 from agents.statistics.odds_ratio import (
@@ -146,7 +142,8 @@ def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
     if harm != OF_MEAN:
         _add_rates(blocks, slot, weight, terms)
         weigh_rates(blocks, slot, terms)
-    add_difference(blocks, slot, (difference, weight), first_group(harm != OF_MEAN))
+    else:
+        add_difference(blocks, slot, difference, weight)
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
     blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
 
@@ -213,15 +210,14 @@ def has_many_blocks(rows: ArmRows, blocks: Floats, pair: int) -> bool:
 @compiled
 def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     """Measures anew how many records of a pair weigh as one, because units come again and because
-    rates resemble those before them: covariances add up.
+    values of a LATENCY follow each other: covariances add up.
     """
     effect = effect_of_units(rows, pairs.buckets, pair)
+    if rows[pair].tally == Tally.LATENCY:
+        effect += rows[pair].inflation - 1.0
     slot = rows[pair].block_slot
     if rows[pair].method == Method.RATES_IN_BLOCKS and slot != NO_BLOCKS:
-        effect += resemblance_of_rates(pairs.blocks, slot, rows[pair].inflation) - 1.0
         weigh_rates(pairs.blocks, slot, (harm_of(rows, pair), effect))
-    elif rows[pair].tally == Tally.LATENCY:
-        effect += rows[pair].inflation - 1.0
     rows[pair].design_effect = effect
 
 

@@ -13,7 +13,7 @@ from agents.experiments.evidence.blocks import (
 )
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
 from agents.experiments.evidence.repeated_units import design_effect_of
-from agents.experiments.evidence.resemblance import error_of_means, resemblance_of_means
+from agents.experiments.evidence.resemblance import error_of_means
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import (
     BURN_IN,
@@ -124,18 +124,12 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
-    if is_of_means(rows, pair) and has_many_blocks(rows, pairs.blocks, pair):
-        # The spread of blocks shows how each value follows those before it, units it does not.
-        of_units = design_effect_of(rows, pair)
-        if rows[pair].method == Method.MEANS_IN_BLOCKS:
-            # Whichever is more: values of a heavy tail are missing in the small arm's blocks at
-            # first.
-            effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
-            of_blocks = error_of_means(rows, pairs.blocks, pair) * sqrt(of_units)
-            se = greater(se, of_blocks / sqrt(inflation))
-        else:
-            followed = resemblance_of_means(rows, pairs.blocks, pair) + of_units - 1.0
-            inflation = greater(inflation, followed)
+    if rows[pair].method == Method.MEANS_IN_BLOCKS and has_many_blocks(rows, pairs.blocks, pair):
+        # Whichever is more: values of a heavy tail are missing in the small arm's blocks at first.
+        effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+        # The spread of blocks shows how values follow those before them, and not that units do.
+        of_blocks = error_of_means(rows, pairs.blocks, pair) * sqrt(design_effect_of(rows, pair))
+        se = greater(se, of_blocks / sqrt(inflation))
     return effect, se * sqrt(inflation), (control.units + treatment.units) / inflation
 
 

@@ -16,7 +16,7 @@ from agents.experiments.evidence.blocks import (
     difference_in_blocks,
     take_units,
 )
-from agents.experiments.evidence.resemblance import error_of_means, resemblance_of_rates
+from agents.experiments.evidence.resemblance import error_of_means
 from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
@@ -35,7 +35,6 @@ from tests.support.builders import CODEC, NOON, Sent, many, piece, result, spec,
 from tests.support.builders import sent as as_sent
 
 LATENCY = MetricSpec("latency", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.MEAN, cap=1e6)
-ERROR = MetricSpec("error", Role.GUARDRAIL, Direction.LOWER_IS_BETTER, MetricKind.RATE)
 Arrival = tuple[bool, int, int]  # of the treatment, units, ms since the one before
 
 
@@ -193,27 +192,6 @@ def test_the_error_of_a_mean_is_that_of_its_blocks(seed: int, phi: float) -> Non
         assert found == pytest.approx(error)
     else:
         assert 2.0 * error < found < 5.0 * error, "of 0.8 it is 3 at least"
-
-
-@pytest.mark.parametrize(("burst", "least", "most"), [(1, 1.0, 1.6), (100, 4.0, 60.0)])
-def test_rates_that_come_in_bursts_weigh_less_and_others_as_they_are(
-    burst: int, least: float, most: float
-) -> None:
-    """In each stretch of so many units an arm has hits in half of them, or in none."""
-    found = []
-    for seed in range(8):
-        rng = np.random.default_rng(seed)
-        treated = rng.random(20_000) < 0.5
-        at = np.arange(20_000) // burst
-        bad = rng.random((2, at[-1] + 1)) < 0.1
-        hits = bad[treated.astype(int), at] & (rng.random(20_000) < 0.5)
-        state = tables()
-        fold(piece(SPECS, as_sent([spec(metrics=(ERROR,), share_steps=())])), state, CODEC)
-        fold(piece(RESULTS, sent(treated, hits)), state, CODEC)
-        rows, pairs = state.experiments.arms.records, state.experiments.pairs
-        slot = int(rows["block_slot"][rows["block_slot"] > 0][0])
-        found.append(float(resemblance_of_rates(pairs.blocks, slot, 1.0)))
-    assert least <= np.median(found) <= most
 
 
 def test_a_season_under_a_ramp_by_hand_is_no_effect_and_an_effect_is_still_found() -> None:
