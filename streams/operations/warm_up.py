@@ -2,27 +2,33 @@
 
 Whatever a process folds first is compiled then, which takes a minute on a machine that has kept
 nothing yet. The log goes through every compiled entrance: counts, means, rates and latencies, a
-ramp, snapshots, a proved harm, a live metric that decays, and what a restart does.
+ramp, snapshots, a proved harm and what would have changed it, a live metric that decays, and what a
+restart does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from agents.core.batch import DeliveredRecord, Slice
+from agents.experiments.verdicts.smallest_changes import smallest_changes
 from agents.flow.pipeline import fold, rebuild, refresh, remember
 from schemas.catalog import METRICS, RESULTS, SPECS, local_ids
 from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
+    Decision,
     Direction,
     ExperimentResult,
     ExperimentSpec,
     MetricKind,
     MetricSpec,
     ModelMetric,
+    Order,
     ResultKind,
     Role,
     Share,
     ShareStep,
+    Verdict,
 )
 from state.partition.partition_state import PartitionState
 
@@ -45,13 +51,22 @@ def warm_up() -> None:
     codec, state = Codec(local_ids()), PartitionState(0, 1)
     slices = list(_slices(codec))
     for piece in slices:
-        fold(piece, state, codec)
+        made = fold(piece, state, codec).outputs
         refresh(state)
+        _explain([one.record for one in made if isinstance(one.record, Decision)], state)
     for table in state.all().values():
         table.changed(codec)
     rebuild(state)
     for piece in slices:
         remember(piece, state, codec)
+
+
+def _explain(decisions: Sequence[Decision], state: PartitionState) -> None:
+    """Asks what would have changed them, as `mendstream why` does, and as if a gain waited."""
+    for one in decisions:
+        smallest_changes(one, state.experiments)
+        waiting = replace(one, verdict=Verdict.GAIN, order=Order.NONE)
+        smallest_changes(waiting, state.experiments)
 
 
 def _slices(codec: Codec) -> Iterator[Slice]:

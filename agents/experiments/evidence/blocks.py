@@ -150,14 +150,14 @@ def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
 
 @compiled
 def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
-    harm, design_effect = terms
+    harm, _ = terms
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
     first = first_alternative(harm == MORE_IS_HARM)
     before = blocks[slot, first], blocks[slot, first + 1], blocks[slot, first + 2]
     add_block(blocks, slot, n, x, m, y)
     for at in range(LATE_ALTERNATIVES):
-        log_ratio = (blocks[slot, first + at] - before[at]) / design_effect
+        log_ratio = blocks[slot, first + at] - before[at]
         add_late(blocks, slot, at, blocks[slot, CLOSED], log_ratio)
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
@@ -167,15 +167,15 @@ def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
 
 @compiled
 def weigh_rates(blocks: Floats, slot: int, terms: Terms) -> None:
-    """Works out what the blocks of a rate say: of harm also that it may have begun late; terms: see
-    `terms_of`.
+    """Works out what the blocks of a rate say: of harm also that it may have begun late, where all
+    units are independent; terms: see `terms_of`.
     """
     harm, design_effect = terms
     more = log_mean(blocks, slot, True, design_effect)
     fewer = log_mean(blocks, slot, False, design_effect)
-    if harm == MORE_IS_HARM:
+    if design_effect == 1.0 and harm == MORE_IS_HARM:
         more = with_late(blocks, slot, more)
-    else:
+    elif design_effect == 1.0:
         fewer = with_late(blocks, slot, fewer)
     blocks[slot, MORE], blocks[slot, FEWER] = more, fewer
 

@@ -85,7 +85,7 @@ TELLING: dict[str, list[Chapter]] = {
     "units": [EVERYTHING, results(15, 1, 900, 2, units=True)],
     "an effect that drifts": [
         EVERYTHING,
-        *(results(16 + n, 3, 250, 2 - n % 2, coarse=True) for n in range(3)),
+        *(results(16 + n, 3, 250, kind, coarse=True) for n, kind in enumerate((2, 0, 1))),
     ],
     "a decay": [
         Metrics(1, 700, 0, 1, 0, False),

@@ -55,7 +55,7 @@ def test_each_metric_says_how_much_evidence_there_is_and_is_needed() -> None:
     life = lived(("conversion", "control", 100.0), ("conversion", "b", 115.0))
     (sentence,) = [one for one in said(life).splitlines() if one.startswith("b, conversion")]
     assert "looks +1.5 points (likely " in sentence
-    assert "; evidence of harm e = 0.235 where 40 proves it, of gain e = 0.839 where " in sentence
+    assert "; evidence of harm e = 0.188 where 40 proves it, of gain e = 0.839 where " in sentence
     assert " where 66.7 does; some " in sentence
     assert "more units for a verdict if it is what it looks like, " in sentence
     assert sentence.endswith(" in eight of ten such tests.")

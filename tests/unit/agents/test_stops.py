@@ -116,6 +116,11 @@ RARE = {
         (Stop.BURN_IN_ENDED,),
         before=(here(90, metric="revenue"), here(91, metric="revenue", variant="b")),
     ),
+    "a unit that comes again": Rare(
+        here(100, metric="revenue", unit_id="u"),
+        (Stop.CAME_AGAIN,),
+        before=(here(90, metric="revenue", unit_id="u"),),
+    ),
     "the proof": Rare(
         here(100, variant="b", count=MANY, sum=10.0),
         (Stop.PROVED,),

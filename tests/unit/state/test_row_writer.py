@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from schemas.codec.columns import encode_batch
 from schemas.codec.framing import header
 from schemas.ids import hash64
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, NULLABLE, STATES, ArmsTable
-from state.pairs.pair_blocks import NO_BLOCKS, WIDTH
+from state.storage.attached_rows import NOTHING, AttachedRows
 from state.storage.columnar_table import hash_of_names
 from state.storage.name_codes import Key
 from state.storage.table import row_key
@@ -41,12 +42,18 @@ def _filled(keys: list[Key], data: st.DataObject) -> ArmsTable:
         for name in table._stored:
             values = _values(table.records.dtype[name].kind, name)
             table.records[name][row] = data.draw(values)
-        if data.draw(st.booleans()):
-            (table.block_slot[row],) = table.blocks.open(1)
-            doubles = st.lists(st.floats(), min_size=WIDTH, max_size=WIDTH)
-            table.blocks.values[table.block_slot[row]] = data.draw(doubles)
+        for slots, attached in _attached(table):
+            if data.draw(st.booleans()):
+                (slots[row],) = attached.open(1)
+                width = attached.values.shape[1]
+                doubles = st.lists(st.floats(), min_size=width, max_size=width)
+                attached.values[slots[row]] = data.draw(doubles)
         table.touch(np.array([row]))
     return table
+
+
+def _attached(table: ArmsTable) -> list[tuple[NDArray[np.int32], AttachedRows]]:
+    return [(table.block_slot, table.blocks), (table.bucket_slot, table.buckets)]
 
 
 def _by_the_codec(table: ArmsTable) -> list[bytes]:
@@ -60,11 +67,12 @@ def _by_the_codec(table: ArmsTable) -> list[bytes]:
             absent = np.isnan(values) if name in NULLABLE else None
             arrays.append(pa.array(values, mask=absent))
         names.append(name)
-    slots = table.block_slot[: len(table)].tolist()
-    texts = [b64encode(table.blocks.values[slot].tobytes()).decode() for slot in slots]
-    held = [text if slot != NO_BLOCKS else None for slot, text in zip(slots, texts, strict=True)]
-    arrays.append(pa.array(held, pa.string()))
-    names.append("blocks")
+    for name, (column, attached) in zip(table.ATTACHED, _attached(table), strict=True):
+        slots = column[: len(table)].tolist()
+        texts = [b64encode(attached.values[slot].tobytes()).decode() for slot in slots]
+        held = [text if slot != NOTHING else None for slot, text in zip(slots, texts, strict=True)]
+        arrays.append(pa.array(held, pa.string()))
+        names.append(name)
     return encode_batch(pa.RecordBatch.from_arrays(arrays, names=names), "ArmRow", CODEC)
 
 
