@@ -12,7 +12,7 @@ help:
 	@echo "make check  style, types and imports only"
 	@echo "make ship-check  what ships it: chart, alerts, compose, readers of others (brings Helm, kaskade, ...; needs Go, Node, tmux)"
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
-	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (25 minutes; ARGS='--only mendstream')"
+	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (40 minutes; ARGS='--only mendstream')"
 	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
@@ -90,10 +90,12 @@ $(PEERS)/.installed: bench/peers/python/requirements.lock
 	@$(PEERS)/bin/python -m pip install --quiet --require-hashes -r bench/peers/python/requirements.lock
 	@touch $@
 
-# With ARGS only the peers; without, how cost grows and how soon a million rows are back as well.
+# With ARGS only the peers; without, the same at a million keys, what an event costs at steady rates, what a slice costs, how
+# cost grows and how soon a million rows are back as well.
 bench: $(STAMP) $(PEERS)/.installed
 	@bad=0; $(BIN)/python -m bench.peers $(ARGS) || bad=1; \
-	if [ -z "$(ARGS)" ]; then $(BIN)/python -m bench.growth || bad=1; $(BIN)/python -m bench.restore || bad=1; fi; exit $$bad
+	if [ -z "$(ARGS)" ]; then for more in peers.keys peers.rates slices growth restore; do \
+	$(BIN)/python -m bench.$$more || bad=1; done; fi; exit $$bad
 
 bench-memory: $(STAMP)
 	@$(BIN)/python -m bench.memory $(ARGS)

@@ -185,7 +185,10 @@ def _arms(
     ]
     n = len(names)
     values: dict[str, Any] = {
-        field.name: np.zeros(n, field.type.to_pandas_dtype()) for field in arrow_schema("ArmRow")
+        field.name: [None] * n
+        if pa.types.is_string(field.type)
+        else np.zeros(n, field.type.to_pandas_dtype())
+        for field in arrow_schema("ArmRow")
     }
     values |= dict(zip(ARM_NAMES, zip(*names, strict=True), strict=True))
     count = rng.integers(100, 100_000, n)

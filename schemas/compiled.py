@@ -233,6 +233,7 @@ class _Cache:
         name = _file_name(signature, target.codegen())
         code = compiled_files.read(self._function, self._digest, name)
         if code is None:
+            compiled_files.is_lacking(self._function)
             return None
         try:
             return CompileResult._rebuild(target, *pickle.loads(code))

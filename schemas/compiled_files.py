@@ -6,6 +6,7 @@ Nothing that is decided depends on these files: without them a process is ready 
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -15,10 +16,13 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class _Place:
-    """The folder that was named last, and why something could not be kept in it."""
+    """The folder that was named last, why something could not be kept in it, and who hears of what
+    is compiled.
+    """
 
     folder: Path | None = None
     fault: str = ""
+    told: Callable[[str], None] | None = None
 
 
 def cache_directory() -> Path:
@@ -42,6 +46,19 @@ def cache_note() -> str:
     """
     said, _Place.fault = _Place.fault, ""
     return said
+
+
+def tell_of_compiling(told: Callable[[str], None] | None) -> None:
+    """Has somebody hear of each function, by its name, of which no code is kept: it is compiled
+    next, which takes up to a minute. None: nobody.
+    """
+    _Place.told = told
+
+
+def is_lacking(function: str) -> None:
+    """Tells that code of a function is about to be compiled."""
+    if _Place.told is not None:
+        _Place.told(function)
 
 
 def read(function: str, digest: str, name: str) -> bytes | None:

@@ -1,13 +1,12 @@
 """Names a drift: decay or mix shift, where it sits, and what follows from it."""
 
-from scipy.special import betaincinv
-
 from agents.core.batch import Compared, Finding
 from agents.core.phrasing import grouped, odds
 from agents.core.provenance import Provenance
 from agents.drift.decay_or_mix import MixChange
 from agents.drift.rollback_candidate import came_with
 from agents.drift.rule import BadWhen, Rule
+from agents.statistics.special import beta_quantile
 from schemas.records import Evidence, EvidenceKind, MetricRow, Order, Verdict, VersionWatch
 from state.storage.table import row_key
 
@@ -76,8 +75,8 @@ def _evidence(
     show its size.
     """
     count, bad = version.judged - version.window_count, version.bad - version.window_bad
-    low = float(betaincinv(bad, count - bad + 1, 0.025)) if bad else 0.0
-    high = float(betaincinv(bad + 1, count - bad, 0.975)) if bad < count else 1.0
+    low = beta_quantile(bad, count - bad + 1, 0.025) if bad else 0.0
+    high = beta_quantile(bad + 1, count - bad, 0.975) if bad < count else 1.0
     return Evidence(
         topic=place.topic,
         partition=place.partition,

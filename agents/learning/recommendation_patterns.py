@@ -5,8 +5,7 @@ are believed.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from scipy.special import betaincinv
-
+from agents.statistics.special import beta_quantile
 from schemas.records import LessonCategory, LessonRow, LessonStatus, Member
 
 CONFIDENT = 0.8  # of what an agent says of itself
@@ -67,7 +66,7 @@ def judged(row: LessonRow, base_rate: float) -> LessonStatus:
     if row.outcomes < BELIEVED_AFTER:
         return row.status
     rate = row.approved / row.outcomes
-    lowest = float(betaincinv(1.0 + row.approved, 1.0 + row.outcomes - row.approved, SURE))
+    lowest = beta_quantile(1.0 + row.approved, 1.0 + row.outcomes - row.approved, SURE)
     good = (
         rate > EXPERT
         if row.category == LessonCategory.EXPERT

@@ -1,5 +1,6 @@
-"""Special functions of scipy for compiled code: the very functions behind `scipy.special`, so both
-give the same bits.
+"""Special functions of scipy: for compiled code the very functions behind `scipy.special`, so both
+give the same bits; and for what is called now and then scipy's own, imported at the first call, for
+to import it takes a third of a second.
 """
 
 from schemas.compiled import External, compiled
@@ -28,3 +29,26 @@ def betaincinv(a: float, b: float, y: float) -> float:
 def betaln(a: float, b: float) -> float:
     """The logarithm of the beta function; `scipy.special.betaln`."""
     return _betaln(a, b, _NOT_OVERRIDDEN)
+
+
+def beta_quantile(a: float, b: float, mass: float) -> float:
+    """The x below which Beta(a, b) has this mass; `scipy.special.betaincinv`."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(a, b, mass))
+
+
+def log_gamma(x: float) -> float:
+    """The logarithm of the gamma function; `scipy.special.gammaln`."""
+    from scipy.special import gammaln
+
+    return float(gammaln(x))
+
+
+def chi_square_limit(freedom: int, mass: float) -> float:
+    """The x above which a chi-square of so many degrees of freedom has this mass;
+    `scipy.special.chdtri`.
+    """
+    from scipy.special import chdtri
+
+    return float(chdtri(freedom, mass))

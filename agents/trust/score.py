@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import exp, fsum, sqrt
 
-from scipy.special import betaincinv
-
+from agents.statistics.special import beta_quantile
 from schemas.records import AgentKind, Level, Priority, Trend, TrustFact, TrustRow
 
 DAY_MS = 24 * 3_600_000
@@ -108,28 +107,12 @@ def scored(row: TrustRow, now: int, disable_below: float | None) -> TrustRow:
         accuracy=accuracy,
         consistency=consistency,
         overall=overall,
-        lower=float(betaincinv(a, b, LOWER)),
+        lower=beta_quantile(a, b, LOWER),
         boost=boost,
         priority=_priority(row, overall, boost, disable_below),
         levels=levels,
         slope=slope if slope is not None else 0.0,
         trend=_trend(slope),
-    )
-
-
-def strength(overall: float) -> str:
-    """A word for a trust score.
-
-    >>> [strength(x) for x in (0.39, 0.4, 0.6, 0.8)]
-    ['weak', 'moderate', 'strong', 'very strong']
-    """
-    return next(
-        (
-            word
-            for most, word in ((0.4, "weak"), (0.6, "moderate"), (0.8, "strong"))
-            if overall < most
-        ),
-        "very strong",
     )
 
 

@@ -23,6 +23,7 @@ from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
 
 PATIENCE = 300.0
+USUAL = Workload()
 _OURS = (
     JOURNAL,
     *(
@@ -36,8 +37,11 @@ _OURS = (
 class Rounds:
     """One broker's rounds."""
 
-    def __init__(self, bootstrap: str, records: int, folder: Path) -> None:
+    def __init__(
+        self, bootstrap: str, records: int, folder: Path, workload: Workload = USUAL
+    ) -> None:
         """records: that are timed in a round."""
+        self._workload = workload
         self.settings = Settings(bootstrap=bootstrap)
         self._client, self._records, self._folder = admin(self.settings), records, folder
         self._codec = Codec(local_ids())
@@ -46,7 +50,7 @@ class Rounds:
         topics.create(self._client, self.settings)
         self._parts = [TopicPartition(RESULTS, p) for p in range(self.settings.partitions)]
         _make(self._client, (ROWS, CHANGELOG), self.settings.partitions)
-        Workload().write(self.settings, self._codec, 0, 0)  # the specs
+        workload.write(self.settings, self._codec, 0, 0)  # the specs
 
     def write(self, number: int) -> None:
         """New records; those before are gone."""
@@ -56,7 +60,13 @@ class Rounds:
         ]
         for future in self._client.delete_records(gone).values() if gone else ():
             future.result()
-        Workload().write(self.settings, self._codec, 2 * self._records, number)
+        self._workload.write(self.settings, self._codec, 2 * self._records, number)
+
+    def sweep(self, number: int) -> None:
+        """Each key once, and then new records of keys at random, which are timed."""
+        assert self._records >= self._workload.keys, "as many warm up as are timed"
+        self._workload.write(self.settings, self._codec, self._records, number, sweep=True)
+        self._workload.write(self.settings, self._codec, self._records, number + 1)
 
     def run(self, peer: Peer, number: int) -> Pace:
         """A peer through the records of a round. Raises SystemExit with what it said if it does not

@@ -48,14 +48,6 @@ class Columns:
     rows: Ints
     refused: tuple[RefusedRecord, ...]
 
-    def without(self, refused: Sequence[RefusedRecord]) -> "Columns":
-        """The columns after these rows, named by their index in the n values, are refused too."""
-        if not refused:
-            return self
-        kept = np.flatnonzero(~np.isin(self.rows, [each.index for each in refused]))
-        everyone = sorted((*self.refused, *refused), key=lambda each: each.index)
-        return Columns(self.batch.take(pa.array(kept)), self.rows[kept], tuple(everyone))
-
 
 def decode(values: Sequence[bytes | None], record_name: str, codec: Codec) -> Columns:
     """The columns of framed values of one flat record. Nothing in `values` makes it raise."""

@@ -3,9 +3,8 @@ what follows from it.
 """
 
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy as np
 from schemas.catalog import COMMANDS, local_ids
 from schemas.codec.framing import Codec
 from schemas.records import Order
-from streams.bench.load import READY
 from streams.bench.prober import (
     EVERY_SECONDS,
     GONE_SECONDS,
@@ -25,7 +23,7 @@ from streams.bench.prober import (
     Approvals,
     Probes,
 )
-from streams.bench.running import running
+from streams.bench.running import background, running
 from streams.bench.workload import Workload
 from streams.kafka.admin.topics import create
 from streams.kafka.embedded.broker import EmbeddedKafka
@@ -99,7 +97,8 @@ def measured(
     )  # the background's specs, and something to start with
     with kind(settings, watched, probes) as prober:
         prober.prepare(experiments=watched in COMMANDS.values())
-        with _load(settings.bootstrap, rate, probes) as begin, working:
+        seconds = SETTLE_SECONDS + probes * EVERY_SECONDS * 2.0
+        with background(settings.bootstrap, rate, seconds) as begin, working:
             took = prober.take(begin)
     p50, p99 = np.percentile(took, [50, 99]).tolist()
     return Latency(name, rate, p50, p99, sum(one >= GONE_SECONDS * 1e3 for one in took))
@@ -120,25 +119,3 @@ def _workers(settings: Settings) -> Iterator[None]:
             )
             stack.enter_context(running(command, own | slot, log))
         yield
-
-
-@contextmanager
-def _load(bootstrap: str, rate: int, probes: int) -> Iterator[Callable[[], None]]:
-    """A background that waits, with its records made; called, it begins."""
-    seconds = SETTLE_SECONDS + probes * EVERY_SECONDS * 2.0
-    command = [sys.executable, "-m", "streams.bench.load", bootstrap, str(rate), str(seconds)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    word, said = process.stdin, process.stdout
-    assert word is not None
-    assert said is not None
-
-    def begin() -> None:
-        word.write(b"\n")
-        word.flush()
-
-    try:
-        assert said.readline().decode().strip() == READY, "the load did not come up"
-        yield begin
-    finally:
-        process.kill()
-        process.communicate()

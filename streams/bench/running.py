@@ -2,9 +2,12 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from streams.bench.load import READY
 
 STOP_SECONDS = 30.0
 
@@ -29,3 +32,26 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def background(bootstrap: str, rate: int, seconds: float) -> Iterator[Callable[[], None]]:
+    """Results at a steady rate, records a second, of a process that has made them and waits;
+    called, it begins.
+    """
+    command = [sys.executable, "-m", "streams.bench.load", bootstrap, str(rate), str(seconds)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    word, said = process.stdin, process.stdout
+    assert word is not None
+    assert said is not None
+
+    def begin() -> None:
+        word.write(b"\n")
+        word.flush()
+
+    try:
+        assert said.readline().decode().strip() == READY, "the load did not come up"
+        yield begin
+    finally:
+        process.kill()
+        process.communicate()

@@ -65,7 +65,7 @@ class Workload:
                 }
             )
         )
-        for spec in self._specs() if run == 0 else ():
+        for spec in self.specs() if run == 0 else ():
             _send(
                 producer,
                 SPECS,
@@ -135,7 +135,7 @@ class Workload:
     def _subjects(self) -> int:
         return max(50, self.experiments // 25)
 
-    def _specs(self) -> Iterator[ExperimentSpec]:
+    def specs(self) -> Iterator[ExperimentSpec]:
         for number in range(self.experiments):
             yield ExperimentSpec(
                 event_id=event_uuid("bench-spec", number),

@@ -2,33 +2,11 @@
 
 import sys
 import traceback
+from collections.abc import Mapping
 
 import typer
 
-from streams.cli import (
-    apply_commands,
-    approval_commands,
-    asyncapi_command,
-    audit_command,
-    backtest_command,
-    config_command,
-    conformance_command,
-    executor_command,
-    keys_command,
-    order_commands,
-    processor_commands,
-    publish_command,
-    recommendation_commands,
-    redrive_command,
-    replay_and_bench_commands,
-    skip_command,
-    table_command,
-    topics_commands,
-    views_commands,
-    watch_command,
-    why_command,
-)
-from streams.cli import demo_command as demo
+from streams.cli.support.lazy_group import MARKUP, LazyGroup
 from streams.cli.support.options import globals_of
 from streams.runtime.redaction import guard, redacted
 
@@ -41,45 +19,139 @@ Begin with **mendstream demo**: it brings its own Kafka and real data. **mendstr
 same without data, for yours: **mendstream publish FILE --help** tells how to send it. `mendstream
 COMMAND --help` has examples.
 """
+# By module, what is said of each command where all are listed, which imports none of them: the
+# first sentence of its own help.
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "streams.cli.demo_command": {
+        "demo": (
+            "Run real data through it: a Kafka of its own, a processor, 240 000 records, and "
+            "what it orders."
+        ),
+    },
+    "streams.cli.processor_commands": {
+        "dev": "Run a development Kafka with its topics and a processor, until Ctrl-C.",
+        "processor": (
+            "Run one processor until SIGTERM or Ctrl-C: it finishes its transaction and leaves."
+        ),
+        "compile": (
+            "Compile what a processor runs, and keep it, so that its first start on this "
+            "machine is quick."
+        ),
+    },
+    "streams.cli.publish_command": {
+        "publish": "Publish a file of experiment results or model metrics.",
+    },
+    "streams.cli.watch_command": {
+        "watch": "Show the records of a topic, decoded, and follow it.",
+    },
+    "streams.cli.table_command": {
+        "table": "Show a rolling table as it stands.",
+    },
+    "streams.cli.apply_commands": {
+        "spec": "What experiments compare, and how.",
+        "policy": "How much Mendstream may do by itself.",
+    },
+    "streams.cli.recommendation_commands": {
+        "recommend": "Track a recommendation of an agent.",
+        "outcome": "Say what came of the recommendations of a run, or of one of them.",
+        "initialise-trust": "Begin an agent's trust anew: what was known of it is forgotten.",
+    },
+    "streams.cli.approval_commands": {
+        "approve": "Approve a command that waits for a person.",
+        "reject": "Reject a command that waits for a person.",
+        "cancel": "Take a command back.",
+        "freeze": "Leave a subject, a tenant or everything to people.",
+        "unfreeze": "Let automation act again.",
+    },
+    "streams.cli.order_commands": {
+        "rollback": "Order a rollback; it is issued at once.",
+        "deploy": "Order a deployment.",
+        "retrain": "Order a retraining.",
+        "improve": "Order an improvement.",
+    },
+    "streams.cli.views_commands": {
+        "views": "Keep views of trust, patterns, lessons and alerts in Redis, until Ctrl-C.",
+        "rank": "Show the rows of a view that rank highest.",
+    },
+    "streams.cli.executor_command": {
+        "executor": (
+            "Carry commands out at your targets and tell of alerts, until SIGTERM or Ctrl-C."
+        ),
+    },
+    "streams.cli.topics_commands": {
+        "topics": "The topics, as they should be and as they are.",
+    },
+    "streams.cli.why_command": {
+        "why": (
+            "Make a decision again from log and journal, show its evidence as it stood, and "
+            "compare it with what stands."
+        ),
+    },
+    "streams.cli.backtest_command": {
+        "backtest": (
+            "Fold the recorded log under another policy, and print which decisions would "
+            "differ, and when."
+        ),
+    },
+    "streams.cli.audit_command": {
+        "audit": (
+            "Check journal, offsets, fates, dead letters, commands and replay of a "
+            "deployment, at work or at rest."
+        ),
+    },
+    "streams.cli.redrive_command": {
+        "redrive": "Write dead letters back to their inputs, after what made them bad was mended.",
+    },
+    "streams.cli.skip_command": {
+        "skip": "Pass over records that cannot be fetched.",
+    },
+    "streams.cli.conformance_command": {
+        "conformance": (
+            "Try a deployer: duplicates, stale tokens, expiry, signatures, aborted "
+            "transactions, a crash."
+        ),
+    },
+    "streams.cli.keys_command": {
+        "keys": "The keys that commands are signed with.",
+    },
+    "streams.cli.config_command": {
+        "config": "Show the settings in force; secrets are stars.",
+    },
+    "streams.cli.asyncapi_command": {
+        "asyncapi": (
+            "Print an AsyncAPI 3 document of all topics, records and operations, with these "
+            "settings."
+        ),
+    },
+    "streams.cli.replay_and_bench_commands": {
+        "replay": (
+            "Fold log and journal again, and print the same commands and table digests as the "
+            "run itself."
+        ),
+        "bench": "Measure the processor against plain consuming of the same topic.",
+    },
+}
+
+
+class _Commands(LazyGroup):
+    """The commands of `mendstream`."""
+
+    modules = COMMANDS
 
 
 def application() -> typer.Typer:
     """The application with all its commands."""
     app = typer.Typer(
         name="mendstream",
+        cls=_Commands,
         help=_HELP,
         epilog=_EPILOG,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
+        rich_markup_mode=MARKUP,
         add_completion=False,
     )
     globals_of(app)
-    for module in (
-        demo,
-        processor_commands,
-        publish_command,
-        watch_command,
-        table_command,
-        apply_commands,
-        recommendation_commands,
-        approval_commands,
-        order_commands,
-        views_commands,
-        executor_command,
-        topics_commands,
-        why_command,
-        backtest_command,
-        audit_command,
-        redrive_command,
-        skip_command,
-        conformance_command,
-        keys_command,
-        config_command,
-        asyncapi_command,
-        replay_and_bench_commands,
-    ):
-        module.register(app)
     return app
 
 

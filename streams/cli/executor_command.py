@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from streams.cli.processor_commands import log_lines
+from streams.cli.support.log_lines import log_lines
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.errors import MendstreamError

@@ -1,6 +1,5 @@
 """`mendstream processor` and `mendstream dev`, what stays running, and `mendstream compile`."""
 
-import json
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.compiled_files import cache_note, keep_in
+from streams.cli.support.log_lines import log_lines
 from streams.cli.support.options import Given, command, failed, interruptible, leave
 from streams.engine.processor import Processor, check_installation
 from streams.engine.quarantine import black_box
@@ -25,7 +25,7 @@ from streams.kafka.embedded.broker import EmbeddedKafka
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import admin
 from streams.operations.warm_up import warm_up
-from streams.runtime.clock import monotonic, utc, wait_until
+from streams.runtime.clock import monotonic, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.health import Health
 from streams.runtime.metrics import PARTITIONS, introduce
@@ -183,26 +183,3 @@ def _end_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     wait_until(lambda: False, GRACE_SECONDS)
     os._exit(1)
-
-
-class _JsonLine(logging.Formatter):
-    """One line of JSON for each thing that is said, without secrets."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said = {
-            "at": utc(int(record.created * 1_000)).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "from": record.name,
-            "message": redacted(record.getMessage()),
-        }
-        if record.exc_info:
-            said["traceback"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(said, ensure_ascii=False)
-
-
-def log_lines(verbose: bool) -> None:
-    """Sends what loggers say to stderr, one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLine())
-    logging.getLogger("mendstream").setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.basicConfig(handlers=[handler], level=logging.DEBUG if verbose else logging.WARNING)

@@ -25,9 +25,12 @@ def replay(given: Given, json: _Json = None) -> int:
     """Fold log and journal again, and print the same commands and table digests as the run
     itself.
     """
-    from streams.history.replay import main
+    from streams.cli.support.output import progress
+    from streams.history.replay import replayed, show
 
-    return main(given.settings(), json)
+    with progress("reading the journal") as told:
+        found = replayed(given.settings(), told)
+    return show(found, json)
 
 
 def bench(

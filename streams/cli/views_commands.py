@@ -9,7 +9,7 @@ import typer
 
 from state.stores.redis import RedisStore
 from state.stores.views import RANKS, StoreDown
-from streams.cli.processor_commands import log_lines
+from streams.cli.support.log_lines import log_lines
 from streams.cli.support.options import Given, command
 from streams.files.rendering import cell, line
 from streams.kafka.schema_ids import codec_for

@@ -43,10 +43,12 @@ class Replayed:
 class ReplayReport:
     """The result of a replay of every partition.
 
+    partitions: by number, the records that were folded and the transactions that they came in.
     differences: where what stands is not what was replayed; unexplained: those that are differences
     even if the journal went on meanwhile, which only adds outputs and changes rows.
     """
 
+    partitions: dict[int, tuple[int, int]] = field(default_factory=dict)
     commands: list[dict[str, object]] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)  # digests by topic/partition
     differences: list[str] = field(default_factory=list)
@@ -58,9 +60,22 @@ class ReplayReport:
 
 def main(settings: Settings, json_file: Path | None = None) -> int:
     """Replays every partition and prints what differs; 0 if nothing does."""
+    return show(replayed(settings), json_file)
+
+
+def replayed(settings: Settings, told: ProgressCallback = lambda _: None) -> ReplayReport:
+    """Replays every partition and compares. told: hears how far it is. Raises MendstreamError as
+    `reexecute` does.
+    """
     client = admin(settings)
     check(client, settings)
-    found = compared(settings, codec_for(settings), client, lambda text: say(text))
+    return compared(settings, codec_for(settings), client, told)
+
+
+def show(found: ReplayReport, json_file: Path | None) -> int:
+    """Prints what was replayed and what differs; 0 if nothing does."""
+    for partition, (records, entries) in found.partitions.items():
+        say(f"partition {partition}: {records} records in {entries} transactions")
     for command in found.commands:
         say(f"{command['type']}: {command['reason']}")
     for name, value in found.tables.items():
@@ -88,12 +103,12 @@ def main(settings: Settings, json_file: Path | None = None) -> int:
 def compared(
     settings: Settings, codec: Codec, client: AdminClient, told: ProgressCallback
 ) -> ReplayReport:
-    """Replays every partition and compares. Raises MendstreamError as `reexecute` does."""
+    """As `replayed`."""
     report = ReplayReport()
     began_at = _journal_ends(settings, client)
     for partition in range(settings.partitions):
-        again = replay(settings, codec, client, partition)
-        told(f"partition {partition}: {again.records} records in {again.entries} transactions")
+        again = replay(settings, codec, client, partition, told)
+        report.partitions[partition] = again.records, again.entries
         _compare(settings, client, partition, again, report)
         for topic, rows in again.rows.items():
             report.tables[f"{topic}/{partition}"] = digest(rows.items())
@@ -104,7 +119,13 @@ def compared(
     return report
 
 
-def replay(settings: Settings, codec: Codec, client: AdminClient, partition: int) -> Replayed:
+def replay(
+    settings: Settings,
+    codec: Codec,
+    client: AdminClient,
+    partition: int,
+    told: ProgressCallback = lambda _: None,
+) -> Replayed:
     """Folds one partition from its journal. Raises MendstreamError as `reexecute` does."""
     result = Replayed()
     turn: ReplayStep | None = None
@@ -113,6 +134,7 @@ def replay(settings: Settings, codec: Codec, client: AdminClient, partition: int
         result.records += len(turn.piece.records) if turn.piece is not None else 0
         for output in turn.effects.outputs:
             result.outputs[output.topic].append((output.key, codec.encode(output.record)))
+        told(f"partition {partition}: {result.records:,} records folded again")
     if turn is not None:
         refresh(turn.tables)
         result.rows = {

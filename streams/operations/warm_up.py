@@ -2,8 +2,8 @@
 
 Whatever a process folds first is compiled then, which takes a minute on a machine that has kept
 nothing yet. The log goes through every compiled entrance: counts, means, rates and latencies, a
-ramp, snapshots, a proved harm and what would have changed it, a live metric that decays, and what a
-restart does.
+ramp, snapshots, a proved harm and what would have changed it, a gain with guardrails, a block that
+the clock closes, a live metric that decays, and what a restart does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from dataclasses import replace
 from agents.core.batch import DeliveredRecord, Slice
 from agents.experiments.verdicts.smallest_changes import smallest_changes
 from agents.flow.pipeline import fold, rebuild, refresh, remember
-from schemas.catalog import METRICS, RESULTS, SPECS, local_ids
+from schemas.catalog import METRICS, RESULTS, SPECS, TICKS, local_ids
 from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -28,6 +28,7 @@ from schemas.records import (
     Role,
     Share,
     ShareStep,
+    Tick,
     Verdict,
 )
 from state.partition.partition_state import PartitionState
@@ -36,6 +37,9 @@ _SUBJECT, _CONTROL, _TREATMENT = "warm-up", "control", "treatment"
 _NOON = 1_700_000_000_000  # ms
 _UNITS = 150  # of each arm: enough for harm of counts to be proved
 _RECORDS = 600  # of the live metric
+_OPEN_UNITS = 40  # of each arm: a block of more closes by itself
+_LATER_MS = 120_000  # by which a block that nothing follows is closed
+_GAINS, _BY_ARM = "gains", "by arm"  # experiments
 _METRICS = (
     MetricSpec("conversion", Role.GOAL, Direction.HIGHER_IS_BETTER, MetricKind.RATE),
     MetricSpec("revenue", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.MEAN),
@@ -70,15 +74,17 @@ def _explain(decisions: Sequence[Decision], state: PartitionState) -> None:
 
 
 def _slices(codec: Codec) -> Iterator[Slice]:
-    steps = {"counted": _STATED, "ramped": _RAMP, "rated": ()}
+    steps = {"counted": _STATED, "ramped": _RAMP, "rated": (), _GAINS: _STATED, _BY_ARM: ()}
     yield _slice(SPECS, [_spec(name, shares) for name, shares in steps.items()], codec)
     results = [one for name in steps for one in _results(name)]
     yield _slice(RESULTS, [*results, *_snapshots()], codec)
     yield _slice(METRICS, list(_live()), codec)
+    later = _NOON + _LATER_MS
+    yield _slice(TICKS, [Tick(0, later)], codec, later)
 
 
-def _slice(topic: str, records: Sequence[Record], codec: Codec) -> Slice:
-    made_up = (DeliveredRecord(codec.encode(one), at, _NOON) for at, one in enumerate(records))
+def _slice(topic: str, records: Sequence[Record], codec: Codec, appended: int = _NOON) -> Slice:
+    made_up = (DeliveredRecord(codec.encode(one), at, appended) for at, one in enumerate(records))
     return Slice.of(topic, 0, list(made_up))
 
 
@@ -95,10 +101,14 @@ def _spec(name: str, share_steps: tuple[ShareStep, ...]) -> ExperimentSpec:
 
 
 def _results(name: str) -> Iterable[ExperimentResult]:
-    """Both arms in turn, in two segments; the treatment converts less in the second half."""
-    for unit in range(2 * _UNITS):
-        treated = unit % 2 == 1
+    """Both arms in turn, or one after the other, in two segments; the treatment converts less in
+    the second half, or always where it gains.
+    """
+    each = _UNITS if name != _BY_ARM else _OPEN_UNITS
+    for unit in range(2 * each):
+        treated = unit >= each if name == _BY_ARM else unit % 2 == 1
         converts = unit % 10 < 4 and not (treated and unit > _UNITS)
+        converts = converts or (treated and name == _GAINS)
         sums = {
             "conversion": float(converts),
             "revenue": float(unit % 7),

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from schemas.catalog import COMMANDS
 from schemas.records import CommandStatus, Order
-from streams.cli.processor_commands import _JsonLine
+from streams.cli.support.log_lines import JsonLine
 from streams.executor.config_files import read_written
 from streams.executor.dispatcher import Dispatcher
 from streams.executor.notify import notifier
@@ -159,7 +159,7 @@ def filled(fields: Any, running: Running, folder: Path, away: bool) -> Any:
 
 
 def check(said: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    lines = [_JsonLine().format(record) for record in caplog.records]
+    lines = [JsonLine().format(record) for record in caplog.records]
     texts = [*said, *lines]
     assert [text for text in texts if any(shape in text for shape in SHAPES)] == []
     assert texts, "something was said at all"

@@ -90,7 +90,8 @@ BOUNDS = {
     "ACTIONS_KEPT": "SHOWN: actions that were tried least give way; strategies are fewer",
     "agents/flow/newcomers.py NEWCOMERS_MAX": "REFUSED: with the tenant's name",
     "agents/statistics/late_odds.py _MOST": "EXACT: more is as good as that",
-    "agents/statistics/variance_inflation.py IN_TURN_MOST": "TOLD: docs/judge.md says how many hosts",
+    "agents/statistics/variance_inflation.py "
+    "IN_TURN_MOST": "TOLD: docs/judge.md says how many hosts",
     "state/seen_ids.py WINDOW": "TOLD: docs/limits.md says how long a duplicate is known",
     "state/seen_ids.py _HELD": "EXACT: a sweep takes only what is out of the window",
     "state/partition/experiment_tables.py SLICE_MAX": "EXACT: slices are shorter",

@@ -4,8 +4,6 @@ tests all arms at once, where each may differ from control by less than a test o
 
 from math import copysign, log
 
-from scipy.special import gammaln
-
 from agents.core.batch import Finding
 from agents.core.phrasing import grouped, odds
 from agents.core.policies import EXPOSURE
@@ -14,6 +12,7 @@ from agents.experiments.arms.arms import doubt, relevel, restart_split, set_wait
 from agents.experiments.plan.terms import SPLIT_LEVEL, moved, ramped
 from agents.experiments.verdicts.split_hold import after_window, held_for_split
 from agents.statistics.multinomial import SPLIT_CONCENTRATION
+from agents.statistics.special import log_gamma
 from schemas.records import ExperimentRow, Order, Verdict
 from state.partition.experiment_tables import ExperimentTables
 from state.storage.table import row_key
@@ -85,12 +84,12 @@ def _log_e_of_all(experiment: ExperimentRow, units: dict[str, int], ahead: int) 
     planned = _shares(experiment)
     whole = sum(planned[name] for name in units)
     total, k = sum(units.values()), SPLIT_CONCENTRATION
-    log_e = float(gammaln(k) - gammaln(k + total))
+    log_e = log_gamma(k) - log_gamma(k + total)
     for name, sent in units.items():
         share = planned[name] / whole
         excess = sent - total * share
         count = total * share + copysign(max(0.0, abs(excess) - ahead), excess)
-        log_e += float(gammaln(k * share + count) - gammaln(k * share)) - count * log(share)
+        log_e += log_gamma(k * share + count) - log_gamma(k * share) - count * log(share)
     return log_e
 
 

@@ -3,6 +3,7 @@ whether it was a discovery, and what it gives back of its charge.
 """
 
 from agents.experiments.evidence.pair_evidence import evidence_of
+from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.discovery_budget import given_back, settled
 from agents.experiments.plan.terms import EVIDENCE_KINDS, Method, level_parts
 from schemas.records import EvidenceKind, ExperimentRow, ExperimentStatus, Pair, SubjectRow
@@ -46,8 +47,9 @@ def _given_back(
     row = index.arms.get(pair.metric, {}).get(pair.variant) if index is not None else None
     if row is None or arms.control[row] < 0:
         return 1.0
+    weighed = design_effect_of(arms.records, row) > 1.0  # such evidence is no e-value to the letter
     doubtful = experiment.split_offset >= 0 and arms.method[row] == Method.COUNTS
-    if EVIDENCE_KINDS[arms.method[row]] != EvidenceKind.E_VALUE or doubtful:
+    if EVIDENCE_KINDS[arms.method[row]] != EvidenceKind.E_VALUE or doubtful or weighed:
         return 0.0
     _, gain, _ = evidence_of(arms.records, tables.pairs, row)
     found = arms.gain_offset[row] >= 0 and gain >= arms.gain_level[row]

@@ -9,10 +9,9 @@ a split that is broken for good is let go in few of a hundred cases, and found a
 
 from dataclasses import replace
 
-from scipy.special import chdtri
-
 from agents.core.policies import EXPOSURE
 from agents.experiments.plan.terms import shares_of
+from agents.statistics.special import chi_square_limit
 from schemas.records import ExperimentRow, SplitStart
 from state.arms_table import ArmsTable
 from state.experiment_arms import ExperimentArms
@@ -44,7 +43,7 @@ def after_window(experiment: ExperimentRow, tables: ExperimentTables) -> tuple[E
     since = [_since(one, before.get(one.variant)) for one in now]
     if not since or min(one.units for one in since) < experiment.split_window:
         return experiment, False
-    limit = float(chdtri(1, _CHANCE / len(since)))
+    limit = chi_square_limit(1, _CHANCE / len(since))
     if all(one.excess**2 <= limit * one.variance for one in since):
         return replace(experiment, split_offset=-1, split_starts=(), split_window=0), True
     return replace(experiment, split_starts=now, split_window=2 * experiment.split_window), False

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from scipy.special import betaincinv
-
+from agents.statistics.special import beta_quantile
 from schemas.records import Follower, PatternFact, Precursor, SignalRow
 
 LEAST_FOLLOWED = 5  # times; fewer are chance
@@ -49,7 +48,7 @@ def likely(row: SignalRow) -> list[Follower]:
     found = []
     for one in row.followers:
         missed = max(0, row.seen - 1 - one.followed)
-        lowest = float(betaincinv(one.followed + 1.0, missed + 1.0, SURE))
+        lowest = beta_quantile(one.followed + 1.0, missed + 1.0, SURE)
         if one.followed >= LEAST_FOLLOWED and lowest > LIKELY:
             found.append((lowest, one))
     return [one for _, one in sorted(found, key=lambda each: (-each[0], each[1].pattern))]

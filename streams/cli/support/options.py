@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NoReturn, ParamSpec
 
 import typer
-from confluent_kafka import KafkaException
 
-from streams.kafka.error_messages import explained
+from schemas.compiled_files import keep_in
 from streams.runtime.errors import MendstreamError
-from streams.runtime.settings import Settings, load
-from streams.runtime.terminal import say
+
+if TYPE_CHECKING:
+    from streams.runtime.settings import Settings
 
 P = ParamSpec("P")
 
@@ -54,8 +54,13 @@ class Given:
     file: Path | None = None
     verbose: bool = False
 
-    def settings(self) -> Settings:
-        return load(self.file, self.flags)
+    def settings(self) -> "Settings":
+        """The settings in force; what is compiled is kept where they say."""
+        from streams.runtime.settings import load
+
+        settings = load(self.file, self.flags)
+        keep_in(Path(settings.compiled_directory) if settings.compiled_directory else None)
+        return settings
 
     def take(self, options: dict[str, Any]) -> None:
         """Takes over what was given; a later option wins."""
@@ -123,13 +128,31 @@ def guarded(given: Given, run: Callable[[], int | None]) -> int:
         return 0
     except MendstreamError as error:
         return failed(error)
-    except KafkaException as error:
-        return failed(explained(error.args[0], given.settings()))
+    except Exception as error:
+        fault = _of_kafka(error, given)
+        if fault is None:
+            raise
+        return failed(fault)
     return code or 0
+
+
+def _of_kafka(error: Exception, given: Given) -> MendstreamError | None:
+    """What Kafka said, as a fault outside of Mendstream; None where it was not Kafka. Where no
+    command imported a client of it, there is none to import.
+    """
+    if "confluent_kafka" not in sys.modules:
+        return None
+    from confluent_kafka import KafkaException
+
+    from streams.kafka.error_messages import explained
+
+    return explained(error.args[0], given.settings()) if isinstance(error, KafkaException) else None
 
 
 def failed(error: MendstreamError) -> int:
     """Says what is wrong and what to do, in one line."""
+    from streams.runtime.terminal import say
+
     say("error:", " ".join(str(error).split()), err=True)
     return 1
 

@@ -11,11 +11,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from schemas.compiled_files import tell_of_compiling
 from streams.files.rendering import cell
 from streams.history.reexecution import ProgressCallback
 from streams.runtime.errors import cannot_write
-from streams.runtime.terminal import Screen
+from streams.runtime.terminal import Screen, say
 
+# what takes a minute the first time
+COMPILING = "compiling the agents for this machine, which takes a minute and is kept for next time"
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write all of it into this file too.")
 ]
@@ -23,9 +26,24 @@ JsonFile = Annotated[
 
 @contextmanager
 def progress(what: str) -> Iterator[ProgressCallback]:
-    """Says on a terminal's stderr how far long work is."""
+    """Says on a terminal's stderr how far long work is; and once, wherever stderr goes, that agents
+    are compiled for it.
+    """
     with Screen(stderr=True).status(what) as status:
-        yield lambda told: status.update(Text(told))
+        said = False
+
+        def compiling(function: str) -> None:
+            nonlocal said
+            if not said:
+                say(f"{COMPILING}.", err=True)
+            said = True
+            status.update(Text(f"compiling {function}"))
+
+        tell_of_compiling(compiling)
+        try:
+            yield lambda told: status.update(Text(told))
+        finally:
+            tell_of_compiling(None)
 
 
 def shown(name: str, value: Any) -> str:

@@ -8,6 +8,7 @@ where a signal ended it).
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -18,7 +19,10 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 
-import streams.cli.app  # noqa: F401 - for the processes that are forked
+from streams.cli.app import COMMANDS
+
+for _module in COMMANDS:  # for the processes that are forked
+    importlib.import_module(_module)
 
 _STDIN, _STDOUT, _STDERR = range(3)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.trust.score import added, new_row, scored, strength
+from agents.trust.score import added, new_row, scored
 from schemas.catalog import ALERTS, REQUESTS, TRUST_FACTS, TRUST_LEVELS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -218,15 +218,6 @@ def test_scores_stay_finite_and_between_0_and_1_for_any_input(
             for value in (getattr(row, one.name) for one in fields(row))
             if isinstance(value, float)
         )
-
-
-def test_words_for_trust() -> None:
-    assert [strength(overall) for overall in (0.0, 0.5, 0.7, 1.0)] == [
-        "weak",
-        "moderate",
-        "strong",
-        "very strong",
-    ]
 
 
 def test_two_levels_are_no_trend_yet() -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from schemas.catalog import RECORDS, local_ids, local_schema_id, schema_text
 from schemas.codec import columns
-from schemas.codec.columns import Columns, decode, encode_batch
+from schemas.codec.columns import decode, encode_batch
 from schemas.codec.flat_schema import arrow_schema, flat_fields
 from schemas.codec.framing import MAX_BYTES, Codec, frame
 from schemas.records import Tick
-from schemas.refusals import RefusedRecord
 from tests.support.builders import result
 from tests.support.samples import (
     BROKEN_RESULTS,
@@ -276,13 +275,3 @@ def test_encoding_refuses_a_symbol_that_is_not_in_the_schema() -> None:
     phase = batch.schema.get_field_index("after")
     with pytest.raises(ValueError, match="NOPE"):
         encode_batch(batch.set_column(phase, "after", pa.array(["NOPE"])), "Transition", CODEC)
-
-
-def test_refusing_more_rows_drops_them_and_keeps_the_order() -> None:
-    decoded = decode([GOOD, None, GOOD, GOOD], "ExperimentResult", CODEC)
-    late = RefusedRecord(2, "BAD_COUNT", "count 0 is less than 1")
-    kept = decoded.without([late])
-    assert (kept.rows.tolist(), kept.batch.num_rows) == ([0, 3], 2)
-    assert kept.refused == (RefusedRecord(1, "TOMBSTONE", "no value"), late)
-    assert decoded.without([]) is decoded
-    assert isinstance(kept, Columns)

@@ -268,3 +268,14 @@ def test_kept_code_is_that_of_the_very_fields_of_a_named_tuple(folder: Path) -> 
     other: Any = namedtuple("Split", ("right", "left"), module=__name__)  # type: ignore[name-match]
     assert left_of(Split(1.0, 2.0)) == 1.0
     assert Compiled(copied(left_of))(other(1.0, 2.0)) == 2.0
+
+
+def test_what_is_compiled_is_told_and_what_was_kept_is_not(folder: Path) -> None:
+    told: list[str] = []
+    compiled_files.tell_of_compiling(told.append)
+    try:
+        for _ in range(2):
+            assert Compiled(copied(left_of))(Split(1.0, 2.0)) == 1.0
+    finally:
+        compiled_files.tell_of_compiling(None)
+    assert told == [f"{__name__}.left_of"]

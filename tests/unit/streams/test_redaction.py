@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from streams.cli.app import application
-from streams.cli.processor_commands import _JsonLine
+from streams.cli.support.log_lines import JsonLine
 from streams.cli.views_commands import _store
 from streams.executor.config_files import secret, secret_url
 from streams.kafka.error_messages import explained
@@ -49,7 +49,7 @@ def setting(name: str) -> str:
 
 
 def line(record: logging.LogRecord) -> str:
-    return _JsonLine().format(record)
+    return JsonLine().format(record)
 
 
 def logged(text: str) -> logging.LogRecord:
