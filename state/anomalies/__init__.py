@@ -1,0 +1,1 @@
+"""What is usual of each live metric's values, as they follow each other."""
