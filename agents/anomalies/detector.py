@@ -14,7 +14,6 @@ from math import exp, isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-
 from agents.anomalies.features import (
     GAP,
     JUMP,
@@ -25,9 +24,9 @@ from agents.anomalies.features import (
     SHIFT,
     begin,
     expected_of_day,
+    learn_point,
     set_features,
     without_season,
-    learn_point,
 )
 from agents.anomalies.levels import advance
 from agents.anomalies.tails import (

@@ -123,7 +123,7 @@ def _with_step(mean: float, size: float, known: float) -> float:
 def _correlation(series: Floats, noise: float) -> float:
     """The correlation of neighbours within a level."""
     correlation = series[PRODUCTS] / (series[SQUARES] + _PRIOR_SQUARES * noise)
-    return min(max(correlation, 0.0), _CORRELATION_MOST)
+    return float(min(max(correlation, 0.0), _CORRELATION_MOST))
 
 
 @compiled

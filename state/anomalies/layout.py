@@ -19,9 +19,9 @@ FOUND, SEEN, LOW, HIGH, SINCE_AT, SINCE_OFFSET, SURPRISE = range(16, 23)
 # Of the broker's clock, the last record.
 SEEN_AT = 23
 
-# Levels: mean and variance of all, mean absolute step, sums of squares and of products of neighbours
-# of what a level leaves, the last of that, how many starts are held, the position of the last
-# change, the level before it and since.
+# Levels: mean and variance of all, mean absolute step, sums of squares and of products of
+# neighbours of what a level leaves, the last of that, how many starts are held, the position of the
+# last change, the level before it and since.
 OVERALL_MEAN, OVERALL_VARIANCE, STEP, SQUARES, PRODUCTS, REMAINDER = range(24, 30)
 STARTS_USED, CHANGED_POSITION, LEVEL_BEFORE, LEVEL, LEVEL_AT, LEVEL_OFFSET = range(30, 36)
 
