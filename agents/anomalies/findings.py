@@ -98,7 +98,7 @@ def unusual_finding(row: AnomalyRow, numbers: Floats, place: Provenance) -> Find
     return Finding(
         at=0,
         agent=_AGENT,
-        ordinal=row_key(row.metric, row.segment),
+        ordinal=row_key(row.subject, row.metric, row.segment),
         verdict=Verdict.ANOMALY,
         order=Order.NONE,
         subject=row.subject,
@@ -123,8 +123,8 @@ def sentence(row: AnomalyRow) -> str:
         AnomalyPattern.FLAT: f"moves by {row.seen:g} from point to point, where {usual}",
         AnomalyPattern.SEASON: f"is at {row.seen:g}, where at this time of the day {usual}",
         AnomalyPattern.MISSING: (
-            f"sent nothing for {row.seen / 1_000.0:g} s, where {max(low, 0.0) / 1_000.0:.3g} to "
-            f"{high / 1_000.0:.3g} s from point to point were usual before"
+            f"has sent nothing for {_seconds(row.seen)}, where {_seconds(high)} at most were usual "
+            "before"
         ),
     }[row.pattern]
     return (
@@ -136,3 +136,7 @@ def sentence(row: AnomalyRow) -> str:
 def _named(row: AnomalyRow) -> str:
     where = f", segment {row.segment}" if row.segment is not None else ""
     return f"{row.subject}{where}: {row.metric}"
+
+
+def _seconds(ms: float) -> str:
+    return f"{max(ms, 0.0) / 1_000.0:.4g} s"

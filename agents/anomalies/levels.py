@@ -247,22 +247,20 @@ def _told(series: Floats, position: float) -> bool:
 
 @compiled
 def _mean_before(series: Floats, changed: float) -> float:
-    """The mean of the level that ends where another begins, of what its likeliest start took in
-    before that.
+    """The mean of the level that ends where another begins: of what the earliest start since the
+    change before took in until then.
     """
-    best, after = -1, 0
+    first, after = -1, 0
     for number in range(int(series[STARTS_USED])):
         start = START + START_WIDTH * number
         if series[start + POSITION] == changed:
             after = start
-        elif series[start + POSITION] < changed and (
-            best < 0 or series[start + WEIGHT] > series[best + WEIGHT]
-        ):
-            best = start
-    if best < 0:
+        elif series[start + POSITION] > changed or series[start + WEIGHT] <= _NEVER:
+            continue
+        elif first < 0 or series[start + POSITION] < series[first + POSITION]:
+            first = start
+    if first < 0:
         return float(series[LEVEL])
-    units = series[best + UNITS] - series[after + UNITS]
-    if units <= 0.0:
-        return float(series[best + MEAN])
-    total = series[best + UNITS] * series[best + MEAN]
-    return float((total - series[after + UNITS] * series[after + MEAN]) / units)
+    total = series[first + UNITS] * series[first + MEAN]
+    total -= series[after + UNITS] * series[after + MEAN]
+    return float(total / (series[first + UNITS] - series[after + UNITS]))

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.anomalies.detector import observe
+from agents.anomalies.silence import note_arrival
 from agents.core.series_points import Points
 from schemas.compiled import compiled
-from state.anomalies.layout import SEEN_AT
 from state.anomalies.table import AnomaliesTable
 from state.storage.hash_map import find
 
@@ -65,7 +65,7 @@ def step_through(
             return PointStop.NOT_IN_HAND.value, at, -1, 0
         series = memory.numbers[place]
         came = observe(series, points.values[at], points.occurred_at[at], points.offsets[at])
-        series[SEEN_AT] = float(now[points.records[at]])
+        note_arrival(series, float(now[points.records[at]]))
         _touch(memory, place)
         if came:
             return PointStop.FOUND.value, at, place, came

@@ -16,6 +16,7 @@ from agents.anomalies.findings import (
     ended,
     unusual_finding,
 )
+from agents.anomalies.silence import begin_silence, silent
 from agents.anomalies.step_through import PointStop, memory_of, step_through
 from agents.commands.disposition import noted
 from agents.core.batch import Finding
@@ -26,7 +27,7 @@ from agents.core.record_batch import Batch
 from agents.core.series_points import Points
 from agents.failures import followups
 from schemas.catalog import DECISIONS
-from schemas.records import AnomalyPattern, AnomalyRow
+from schemas.records import AnomalyPattern, AnomalyRow, AnomalyWatch
 from state.partition.alert_tables import AlertTables
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
@@ -72,6 +73,21 @@ def _found(number: int, came: int, place: Provenance, state: PartitionState) -> 
         row = changed(row, numbers)
         outputs += _sighted(row, _CHANGE, row.level_since, place, state)
     series.note(row)
+    return outputs
+
+
+def tick(place: Provenance, state: PartitionState) -> list[Output]:
+    """Returns what follows for series of which nothing comes any more."""
+    series, found = state.anomalies.series, list[tuple[str, int]]()
+    for number in silent(series.used(), place.now).tolist():
+        row = series.at(number)
+        if policy_for(row.subject, state.policies).anomalies == AnomalyWatch.ALERT:
+            found.append((row_key(row.subject, row.metric, row.segment), number))
+    outputs = list[Output]()
+    for _, number in sorted(found):
+        begin_silence(series.numbers[number], place.now, place.offset)
+        series.touch(number)
+        outputs += _found(number, BEGAN, place, state)
     return outputs
 
 

@@ -63,11 +63,11 @@ def by_chance(values: Floats) -> Floats:
 
 def gaussian_scorer(values: Floats) -> Floats:
     """river's GaussianScorer: how deep a value lies in the tail of a normal distribution."""
-    scorer = anomaly.GaussianScorer(window_size=400, grace_period=100)
+    scorer = anomaly.GaussianScorer(400, 100)  # type: ignore[no-untyped-call]
     found = np.zeros(len(values))
     for at, value in enumerate(values.tolist()):
-        found[at] = scorer.score_one(None, value)
-        scorer.learn_one(None, value)
+        found[at] = scorer.score_one(None, value)  # type: ignore[no-untyped-call]
+        scorer.learn_one(None, value)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -16,7 +16,7 @@ IS_OPEN, QUIET_UNTIL = 14, 15
 # What was found last: a feature and its side, what was seen, what was expected, since which
 # position's moment and offset, and how surprising it was (natural logarithm).
 FOUND, SEEN, LOW, HIGH, SINCE_AT, SINCE_OFFSET, SURPRISE = range(16, 23)
-# Of the broker's clock, the last record.
+# By the broker's clock: when the last point came.
 SEEN_AT = 23
 
 # Levels: mean and variance of all, mean absolute step, sums of squares and of products of
@@ -29,13 +29,14 @@ STARTS_USED, CHANGED_POSITION, LEVEL_BEFORE, LEVEL, LEVEL_AT, LEVEL_OFFSET = ran
 # explains besides.
 DAY_DISTANCE, HOUR_DISTANCE = 36, 37
 LAST_LEVELLED = 38  # the last point without its season
+LONGEST_WAIT = 39  # ms between two points that came, by the broker's clock; it fades
 
 # Features, five numbers each: how often it was known, its centre and its spread; its value of the
 # last point, which becomes its distance from the centre, and whether it is known.
 FEATURES = 8
 COUNT, CENTRE, SPREAD, NOW, IS_KNOWN = range(5)
 FEATURE_WIDTH = 5
-FEATURE = 39
+FEATURE = 40
 # Tails, two of each feature (above, below): the highest peaks from the highest on, then the
 # position of the last exceedance, which peak it belongs to, and since when it goes on.
 PEAKS = 6

@@ -83,6 +83,24 @@ class AnomaliesTable(KeyedTable[AnomalyRow]):
         self._index.make_room(1)
         exchange(self._index.slots, self._index.used, hashed, place)
 
+    def take_all(self) -> None:
+        """Takes in hand what was restored."""
+        for key, row in list(self._rows.items()):
+            if key not in self._places:
+                self.open(row.subject, row.metric, row.segment)
+
+    def used(self) -> NDArray[np.float64]:
+        """The numbers of all series, by place; of a place that is free they are 0."""
+        return self.numbers[: len(self._keys)]
+
+    def touch(self, place: int) -> None:
+        """Has a series written back."""
+        self.is_touched[place] = True
+        if not self.is_listed[place]:
+            self.is_listed[place] = True
+            self.touched[int(self.touched_count[0])] = place
+            self.touched_count[0] += 1
+
     def at(self, place: int) -> AnomalyRow:
         """The row of a series in hand, as it stands."""
         key = self._keys[place]
@@ -129,6 +147,7 @@ class AnomaliesTable(KeyedTable[AnomalyRow]):
             exchange(self._index.slots, self._index.used, hashed, _GONE)
             self.is_touched[place] = False
             self._keys[place] = None
+            self.numbers[place] = 0.0
             self._free.append(place)
             self._dead += 1
             if self._dead > _SWEPT_AT + len(self._places):
