@@ -143,8 +143,9 @@ def test_a_policy_may_ask_for_more_before_it_is_told() -> None:
 def test_the_alerts_of_a_tenant_silence_no_others() -> None:
     state, outputs = tables(), list[Output]()
     for number in range(8):
-        own = {"subject": "loud/bot", "metric": f"gauge {number}"}
-        outputs += folded(state, records(spiked(), first=N * number, **own))
+        name = f"gauge {number}"
+        sent = records(spiked(), first=N * number, subject="loud/bot", metric=name)
+        outputs += folded(state, sent)
     quiet = folded(state, records(spiked(), first=8 * N, subject="other/bot"))
 
     raised = [one for one in alerts(outputs) if one.state == AlertState.RAISED]
