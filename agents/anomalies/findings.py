@@ -34,7 +34,7 @@ from state.storage.table import row_key
 Floats = NDArray[np.float64]
 
 _AGENT = "anomalies"
-RULE = "values of a live metric are unusual"
+UNUSUAL_RULE = "values of a live metric are unusual"
 _ABOVE = 0  # the side of a tail
 _DECADE = log(10.0)
 
@@ -103,7 +103,7 @@ def unusual_finding(row: AnomalyRow, numbers: Floats, place: Provenance) -> Find
         order=Order.NONE,
         subject=row.subject,
         metric=row.metric,
-        rule=RULE,
+        rule=UNUSUAL_RULE,
         reason=sentence(row),
         evidence=(evidence,),
         segments=(row.segment,) if row.segment is not None else (),
