@@ -38,7 +38,7 @@ from agents.anomalies.tails import (
     record,
 )
 from schemas.compiled import compiled
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     CENTRE,
     FEATURE,
     FEATURE_WIDTH,
@@ -89,8 +89,8 @@ BEGAN, ENDED, CHANGED = 1, 2, 4  # what comes of a point, added up
 def observe(series: Floats, value: float, at: float, offset: float) -> int:
     """Takes in a point; what comes of it: BEGAN, ENDED and CHANGED, added up.
 
-    series: (WIDTH,), of `state.anomalies.layout`, which changes. at: when the point occurred, ms.
-    offset: of its record.
+    series: (WIDTH,), see `state.metrics.series_layout`; it changes. at: when the point occurred,
+    ms. offset: of its record.
     """
     if not isfinite(value) or abs(value) > _LARGEST:
         return 0

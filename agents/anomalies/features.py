@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.compiled import compiled
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     CELL_COUNT,
     CELL_MEAN,
     CELLS,

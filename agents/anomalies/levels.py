@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from agents.statistics.scalars import log_added
 from schemas.compiled import compiled
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     AT,
     CHANGED_POSITION,
     DISTANCES,

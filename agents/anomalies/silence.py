@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.compiled import compiled
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     FOUND,
     HIGH,
     IS_OPEN,

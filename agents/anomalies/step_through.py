@@ -12,7 +12,7 @@ from agents.anomalies.detector import observe
 from agents.anomalies.silence import note_arrival
 from agents.core.series_points import Points
 from schemas.compiled import compiled
-from state.anomalies.table import AnomaliesTable
+from state.metrics.series_table import AnomaliesTable
 from state.storage.hash_map import find
 
 Ints = NDArray[np.int64]

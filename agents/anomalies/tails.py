@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.compiled import compiled
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     CENTRE,
     COUNT,
     FEATURE,

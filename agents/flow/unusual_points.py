@@ -10,14 +10,14 @@ from agents.alerts import alert_metrics
 from agents.alerts.events import Happening, happened, over
 from agents.alerts.raising import crowd_of_subject
 from agents.anomalies.detector import BEGAN, CHANGED, ENDED
-from agents.anomalies.findings import (
+from agents.anomalies.silence import begin_silence, silent
+from agents.anomalies.step_through import PointStop, memory_of, step_through
+from agents.anomalies.unusual_wording import (
     began,
     changed,
     ended,
     unusual_finding,
 )
-from agents.anomalies.silence import begin_silence, silent
-from agents.anomalies.step_through import PointStop, memory_of, step_through
 from agents.commands.disposition import noted
 from agents.core.batch import Finding
 from agents.core.effects import Output

@@ -140,4 +140,4 @@ class AnomalyRow:
     level_before: float = 0.0  # the level before it, once it has changed
     changes: int = 0  # how often it has
     seen_at: int = -1  # of the last point, by the broker's clock
-    numbers: bytes  # doubles, the lowest byte first: see state.anomalies.layout
+    numbers: bytes  # doubles, the lowest byte first: see state.metrics.series_layout

@@ -1,6 +1,6 @@
 """The table of what is usual of live metrics' values."""
 
-from state.anomalies.table import AnomaliesTable
+from state.metrics.series_table import AnomaliesTable
 from state.storage.table import Table
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from agents.anomalies.detector import BEGAN, CHANGED, ENDED, observe
 from agents.anomalies.features import ROUGHNESS
-from agents.anomalies.findings import pattern_of
 from agents.anomalies.tails import POINTS_MOST, log_chance
+from agents.anomalies.unusual_wording import pattern_of
 from schemas.records import AnomalyPattern
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     CHANGED_POSITION,
     COUNT,
     FEATURE,

@@ -25,8 +25,8 @@ from schemas.codec.framing import MAX_BYTES
 from schemas.validation.policy_checks import COMMANDS_MAX
 from schemas.validation.spec_checks import STEPS_MAX
 from schemas.validation.text import MAX_CHARACTERS
-from state.anomalies.layout import WIDTH
 from state.metrics.open_point import OPEN_POINT_WIDTH
+from state.metrics.series_layout import WIDTH
 from state.metrics.usual import USUAL_WIDTH
 from streams.runtime.message_sizes import RECORD_BYTES
 

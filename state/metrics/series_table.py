@@ -15,7 +15,7 @@ from schemas.catalog import TABLES_ANOMALIES
 from schemas.codec.framing import Codec
 from schemas.records import AnomalyRow
 from state import row_expiry
-from state.anomalies.layout import LEVEL, LEVEL_AT, POINTS, SEEN_AT, WIDTH
+from state.metrics.series_layout import LEVEL, LEVEL_AT, POINTS, SEEN_AT, WIDTH
 from state.storage.columnar_table import hash_of_names
 from state.storage.hash_map import HashMap64, exchange
 from state.storage.keyed_table import KeyedTable

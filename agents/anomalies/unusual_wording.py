@@ -19,7 +19,7 @@ from agents.core.batch import Finding
 from agents.core.phrasing import moment_of
 from agents.core.provenance import Provenance
 from schemas.records import AnomalyPattern, AnomalyRow, Evidence, Order, Verdict
-from state.anomalies.layout import (
+from state.metrics.series_layout import (
     FOUND,
     HIGH,
     LEVEL_BEFORE,

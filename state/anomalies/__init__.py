@@ -1,1 +1,0 @@
-"""What is usual of each live metric's values, as they follow each other."""
