@@ -46,14 +46,15 @@ _FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%b", "%Y")
 
 def window_of_400(values: Floats) -> Floats:
     """How many standard deviations a value is from the mean of the last 400 (Windowed Gaussian)."""
-    window: list[float] = []
+    about = values - values.mean()  # so that sums of squares keep their digits
+    sums = np.concatenate([[0.0], np.cumsum(about)])
+    squares = np.concatenate([[0.0], np.cumsum(about * about)])
+    ends = np.arange(2, len(values))
+    begins = np.maximum(0, ends - 400)
+    means = (sums[ends] - sums[begins]) / (ends - begins)
+    variances = (squares[ends] - squares[begins]) / (ends - begins) - means * means
     found = np.zeros(len(values))
-    for at, value in enumerate(values.tolist()):
-        if len(window) > 1:
-            spread = float(np.std(window)) or 1e-12
-            found[at] = abs(value - float(np.mean(window))) / spread
-        window.append(value)
-        del window[:-400]
+    found[2:] = np.abs(about[2:] - means) / np.sqrt(np.maximum(variances, 1e-12))
     return found
 
 
