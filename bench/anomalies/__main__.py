@@ -63,8 +63,10 @@ def by_chance(values: Floats) -> Floats:
 
 
 def gaussian_scorer(values: Floats) -> Floats:
-    """river's GaussianScorer: how deep a value lies in the tail of a normal distribution."""
-    scorer = anomaly.GaussianScorer(400, 100)  # type: ignore[no-untyped-call]
+    """river's GaussianScorer: how deep a value lies in the tail of a normal distribution, of all
+    before it; one of a window takes roots of negative variances of constants.
+    """
+    scorer = anomaly.GaussianScorer(None, 100)  # type: ignore[no-untyped-call]
     found = np.zeros(len(values))
     for at, value in enumerate(values.tolist()):
         found[at] = scorer.score_one(None, value)  # type: ignore[no-untyped-call]
