@@ -45,6 +45,8 @@ _RECORDS = PointsOf.RECORDS.value
 _NOTHING = PointsOf.NOTHING.value
 _FAST_MS = 10_000.0  # from record to record, below which a minute makes a point
 _PACE_KNOWN = 32.0  # records
+# Of a row, which make no point: a name that somebody made up is to take no room in another table.
+_FIRST_RECORDS = 8.0
 _MINUTE_MS = 60_000.0
 _LONGEST_MS = 3_600_000.0  # that a gap counts for in the pace
 
@@ -91,6 +93,8 @@ def note_points(
     occurred_at, offset, record = moment
     series, at = row.open_point, float(occurred_at)
     _learn_pace(series, at)
+    if series[PACED] < _FIRST_RECORDS:
+        return
     is_fast = series[PACED] >= _PACE_KNOWN and series[PACE] < _FAST_MS
     is_point = row.points == _RECORDS and not by_minute and not is_fast
     minute = floor(at / _MINUTE_MS)
