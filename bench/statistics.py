@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import (
+    cases_anomalies,
     cases_counts,
     cases_drift,
     cases_latency,
@@ -39,6 +40,7 @@ CASES: tuple[Case, ...] = (
     *cases_strange.CASES,
     *cases_many.CASES,
     *cases_words.CASES,
+    *cases_anomalies.CASES,
 )
 RESULT = Path(__file__).with_name("statistics.json")
 

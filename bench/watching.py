@@ -51,7 +51,7 @@ def alarms(state: PartitionState, stream: Stream, most: int) -> list[int]:
     found = list[int]()
     for start in range(0, len(stream.days), SLICE):
         end = min(start + SLICE, len(stream.days))
-        piece, fates = _slice(stream, slice(start, end)), BatchFates()
+        piece, fates = slice_of(stream, slice(start, end)), BatchFates()
         outputs = fold_metrics(piece, piece.append_times, state, CODEC, fates)
         assert not fates.refused, fates.refused[0]
         decided = [one.record for one in outputs if isinstance(one.record, Decision)]
@@ -74,7 +74,7 @@ def state_of(policy: Policy) -> PartitionState:
     return state
 
 
-def _slice(stream: Stream, rows: slice) -> Slice:
+def slice_of(stream: Stream, rows: slice) -> Slice:
     n = rows.stop - rows.start
     offsets = stream.first + np.arange(rows.start, rows.stop)
     occurred = MONDAY + np.round(stream.days[rows] * DAY_MS).astype(np.int64)

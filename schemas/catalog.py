@@ -55,6 +55,7 @@ TABLES_LEARNING = "tables.learning.v1"
 TABLES_BUDGETS = "tables.budgets.v1"
 TABLES_ALERTS = "tables.alerts.v1"
 TABLES_POLICIES = "tables.policies.v1"
+TABLES_ANOMALIES = "tables.anomalies.v1"
 TABLES_TRUST_LEVELS = "tables.trust-levels.v1"
 JOURNAL = "journal.v1"
 DEAD_LETTERS = "dead-letters.v1"
@@ -127,6 +128,7 @@ TOPICS = {
         _table(TABLES_ARMS, "ArmRow"),
         _table(TABLES_EXPERIMENTS, "ExperimentRow"),
         _table(TABLES_METRICS, "MetricRow"),
+        _table(TABLES_ANOMALIES, "AnomalyRow"),
         _table(TABLES_COMMANDS, "CommandRow"),
         _table(TABLES_SUBJECTS, "SubjectRow"),
         _table(TABLES_BURN_INS, "BurnInRow"),

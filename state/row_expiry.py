@@ -9,6 +9,7 @@ transitions keep the history.
 from schemas.records import (
     AlertRow,
     AlertState,
+    AnomalyRow,
     BudgetRow,
     CommandRow,
     ExperimentRow,
@@ -64,6 +65,10 @@ AT_WORK = OPEN - {Phase.UNKNOWN, Phase.PROPOSED, Phase.PENDING_APPROVAL, Phase.C
 def metric(row: MetricRow) -> int:
     seen_at = max((version.seen_at for version in row.versions), default=-1)
     return seen_at + METRIC_MS if seen_at >= 0 else NEVER
+
+
+def anomaly(row: AnomalyRow) -> int:
+    return row.seen_at + METRIC_MS if row.seen_at >= 0 else NEVER
 
 
 def experiment(row: ExperimentRow) -> int:

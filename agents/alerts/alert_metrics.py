@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.records import Operator, Policy
+from schemas.records import AlertRule, Operator, Policy
 from schemas.refusals import Reason
 from schemas.validation import policy_checks
 from schemas.validation.field_checks import Fault
@@ -20,6 +20,8 @@ class AlertKind(StrEnum):
     # a command ended so: an alert each time, over when a command of that order completes for that
     # target
     END = "end"
+    # something began: an alert each time, over when it ends
+    EPISODE = "episode"
     NEWS = "news"  # something happened: an alert each time, which has no end
 
 
@@ -185,6 +187,14 @@ UNSERVED = AlertMetric(
 )
 
 
+UNUSUAL = AlertMetric(
+    "metrics.unusual",
+    AlertKind.EPISODE,
+    _SUBJECT,
+    "values of a live metric that are unusual; how many decimals their chance has",
+)
+
+
 # By what an experiment lacks to be judged: the words of `Lack.kind`.
 LACKS = {
     kind: AlertMetric(f"experiments.{name}", AlertKind.LEVEL, _SUBJECT, means)
@@ -209,7 +219,7 @@ METRICS = {
         TRUST, APPROVAL_RATE, DECLINING, LATE_MS, ACCURACY, QUALITY, TRACKED, ERROR_RATE,
         OVER_BUDGET, NEWCOMERS_OVER_BUDGET, WAITING, EXPIRED, UNANSWERED, NOT_UNDONE,
         ROLLBACK_NOT_DONE, DEPLOYMENT_FAILED, WORK_FAILED, DROPPED, ISSUED, COMPLETED, HARM,
-        CRITICAL, UNSERVED, *LACKS.values(),
+        CRITICAL, UNSERVED, UNUSUAL, *LACKS.values(),
     )
 }  # fmt: skip
 
@@ -225,22 +235,22 @@ def faults(policy: Policy) -> Iterator[Fault]:
                 f"{', '.join(METRICS)}",
             )
         elif metric.kind != AlertKind.LEVEL:
-            yield from _of_what_happens(
-                metric.name, rule.name, rule.operator, rule.threshold, rule.duration_ms
-            )
+            yield from _of_what_happens(metric, rule)
 
 
-def _of_what_happens(
-    metric: str, name: str, operator: Operator, threshold: float, duration_ms: int
-) -> Iterator[Fault]:
-    if duration_ms:
+def _of_what_happens(metric: AlertMetric, rule: AlertRule) -> Iterator[Fault]:
+    if rule.duration_ms:
         sentence = (
-            f"the alert {name!r} has a duration, and {metric} is what happens: it does not last"
+            f"the alert {rule.name!r} has a duration, and {metric.name} is what happens: it does "
+            "not last"
         )
         yield Reason.OUT_OF_RANGE, sentence
-    if not broken(operator, threshold, HAPPENED):
+    if metric.kind == AlertKind.EPISODE:  # whose values are many
+        return
+    if not broken(rule.operator, rule.threshold, HAPPENED):
         sentence = (
-            f"the alert {name!r} never speaks: {metric} is {HAPPENED:g} each time, so write ABOVE 0"
+            f"the alert {rule.name!r} never speaks: {metric.name} is {HAPPENED:g} each time, so "
+            "write ABOVE 0"
         )
         yield Reason.OUT_OF_RANGE, sentence
 

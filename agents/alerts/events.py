@@ -4,7 +4,8 @@ many came before.
 Ends of commands are no part of a storm and know no cooldown: the sixth rollback that fails within
 ten minutes is told as the first was. News of one rule and tenant may become a storm, because what
 they tell of is seen to by a command; and so may what is told of newcomers, among themselves,
-because anybody may make up names and fill everybody's channels.
+because anybody may make up names and fill everybody's channels. Episodes are told each time they
+begin, and once they are over; they may be one storm as news may.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ EARLIER_MAX = 100
 @dataclass(frozen=True, slots=True)
 class Happening:
     """crowd: whose news may be one storm with it. ident: what tells two of one record apart. said:
-    what a template cannot know. about: of an end, what is not done.
+    what a template cannot know. about: of an end, what is not done; of an episode, what goes on.
+    value: what a rule is about.
     """
 
     metric: AlertMetric
@@ -34,6 +36,7 @@ class Happening:
     ident: str
     said: str
     about: str = ""
+    value: float = HAPPENED
 
 
 def happened(
@@ -43,7 +46,7 @@ def happened(
     return [
         output
         for rule in rules_on(policy, one.metric)
-        if broken(rule.operator, rule.threshold, HAPPENED)
+        if broken(rule.operator, rule.threshold, one.value)
         for output in _told(rule, one, place, tables)
     ]
 
@@ -56,8 +59,8 @@ def over(
     tables: AlertTables,
     policy: Policy,
 ) -> list[Output]:
-    """Returns what follows once that is done which ends had left undone: each alert of it that is
-    open is over.
+    """Returns what follows once that is done which ends had left undone, or an episode is over:
+    each alert of it that is open is over.
     """
     outputs = []
     for rule in rules_on(policy, metric):
@@ -81,7 +84,7 @@ def _told(rule: AlertRule, one: Happening, place: Provenance, tables: AlertTable
         alert_id=place.event_id("alerts", row_key(rule.name, one.key, one.ident)),
         broken_at=place.now,
         raised_at=place.now,
-        value=HAPPENED,
+        value=one.value,
         held=0,
         about=one.about,
         crowd=one.crowd,
@@ -90,8 +93,11 @@ def _told(rule: AlertRule, one: Happening, place: Provenance, tables: AlertTable
     count = (
         1 if end and not raising.of_newcomers(one.crowd) else raising.stormed(row, place, tables)
     )
+    lasts = end or one.metric.kind == AlertKind.EPISODE
     outputs = (
-        _kept(row if count == 1 else replace(row, alert_id=""), rule, place, tables) if end else []
+        _kept(row if count == 1 else replace(row, alert_id=""), rule, place, tables)
+        if lasts
+        else []
     )
     if count == 1:
         output = raising.told(row, rule, place, AlertState.RAISED)

@@ -154,6 +154,10 @@ DEFAULT_RULES = (
         "critical failure", "failures.critical", _ABOVE, 0.0, Severity.CRITICAL,
         "{key} fails critically", cooldown_ms=0,
     ),
+    AlertRule(
+        "metric unusual", "metrics.unusual", _ABOVE, 0.0, Severity.LOW,
+        "values of a live metric of {key} are unusual", cooldown_ms=0,
+    ),
 )  # fmt: skip
 
 

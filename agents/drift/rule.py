@@ -4,8 +4,18 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import log
 
+from agents.drift.evidence.notes import PointsOf
 from agents.drift.evidence.thinning_and_limits import stated
-from schemas.records import Direction, MetricKind, MetricSpec, Policy, Reference, Role, Season
+from schemas.records import (
+    AnomalyWatch,
+    Direction,
+    MetricKind,
+    MetricSpec,
+    Policy,
+    Reference,
+    Role,
+    Season,
+)
 from schemas.validation.policy_checks import REFERENCE_COUNT_MIN
 
 
@@ -37,6 +47,7 @@ class Rule:
     is_rate: bool = False  # its sums are counts of units, whether or not it is watched
     season: Season = Season.WEEK  # what its rate may follow
     tolerance: float = 0.0  # relative rise of the odds of a bad unit that is no drift
+    points: PointsOf = PointsOf.NOTHING  # of the series that is watched for what is unusual
 
     @staticmethod
     def of(spec: MetricSpec, policy: Policy) -> "Rule":
@@ -53,6 +64,7 @@ class Rule:
             spec.kind == MetricKind.RATE,
             policy.season,
             policy.tolerance,
+            _points(spec, policy),
         )
 
     @property
@@ -93,3 +105,10 @@ def _how(spec: MetricSpec) -> BadWhen:
     if spec.kind in (MetricKind.MEAN, MetricKind.LATENCY):
         return BadWhen.LIMIT
     return BadWhen.RATE if spec.kind == MetricKind.RATE else BadWhen.NOT
+
+
+def _points(spec: MetricSpec, policy: Policy) -> PointsOf:
+    if policy.anomalies != AnomalyWatch.ALERT:
+        return PointsOf.NOTHING
+    alone = spec.kind in (MetricKind.MEAN, MetricKind.LATENCY)
+    return PointsOf.RECORDS if alone else PointsOf.MINUTES

@@ -37,6 +37,7 @@ from agents.drift.evidence.counting import (
     teaches,
     teaches_limit,
 )
+from agents.drift.evidence.notes import HEARD, MetricNotes, note_points, note_value
 from agents.drift.evidence.usual_rate import expect, learn
 from schemas.codec.flat_schema import flat_fields
 from schemas.codec.record_scan import Fields
@@ -132,22 +133,8 @@ class MetricInHand(NamedTuple):
     numbers: Ints
 
 
-class MetricNotes(NamedTuple):
-    """What the loop leaves to be dealt with once it stops, each in the order of the log.
-
-    heard: rows of the wholes of metrics; learned_rows, learned_values: what limits are learned
-    from. lengths: of each, [HEARD, LEARNED].
-    """
-
-    heard: Ints
-    learned_rows: Ints
-    learned_values: NDArray[np.float64]
-    lengths: Ints
-
-
 WHOLE, PART, VERSION = range(3)  # of MetricInHand
 UNSETTLED, ALARM_IN = range(2)  # of MetricInHand.numbers
-HEARD, LEARNED = range(2)  # of MetricNotes.lengths
 _NOWHERE = -1
 
 
@@ -155,16 +142,6 @@ def in_hand(scanned: Scanned) -> MetricInHand:
     """Room for the record in hand."""
     rows, watches = np.full((2, 2), _NOWHERE)
     return MetricInHand(scanned, np.zeros(3, np.uint64), rows, watches, np.zeros(2, np.int64))
-
-
-def new_notes(records: int) -> MetricNotes:
-    """Room for what so many records leave: each may teach the limits of two rows."""
-    return MetricNotes(
-        np.empty(records, np.int64),
-        np.empty(2 * records, np.int64),
-        np.empty(2 * records),
-        np.zeros(2, np.int64),
-    )
 
 
 @compiled
@@ -320,10 +297,13 @@ def _count(
     number, offset = found.rows[stream], batch.offsets[at]
     row, watch = memory.rows[number], memory.watches[found.watches[stream]]
     measured = found.scanned.fields[COUNT].number, found.scanned.fields[SUM].value
+    by_minute = stream == WHOLE and found.rows[PART] >= 0
+    moment = found.scanned.fields[OCCURRED_AT].number, offset, at
+    note_points(notes, row, number, by_minute, measured, moment)
     judged = judge(row, watch, *measured)
     unsettled, alarm = False, False
     if teaches_limit(row, watch, measured[0]):
-        _note_value(notes, number, measured[1])
+        note_value(notes, number, measured[1])
         row.values_count += 1
         unsettled = row.values_count >= row.values_needed
     if judged.units > 0 and not watch.barred:
@@ -375,14 +355,6 @@ def _catch_up(memory: MetricMemory, whole: int) -> None:
         _touch(memory, part.row)
         at = part.next_behind
     watches[whole].behind = _NOWHERE
-
-
-@compiled
-def _note_value(notes: MetricNotes, row: int, value: float) -> None:
-    at = notes.lengths[LEARNED]
-    notes.learned_rows[at] = row
-    notes.learned_values[at] = value
-    notes.lengths[LEARNED] += 1
 
 
 @compiled

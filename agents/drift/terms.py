@@ -54,6 +54,7 @@ def terms_of(rule: Rule, row: MetricRow) -> Terms:
         season=SEASONS.index(rule.season),
         tolerance=1.0 + rule.tolerance,
         stated=stated is not None and of_row == (stated.count, rule.bad_of(stated)),
+        points=rule.points.value,
     )
 
 

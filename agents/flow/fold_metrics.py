@@ -12,6 +12,7 @@ from agents.core.effects import Output
 from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
 from agents.drift.alarms import found_bad
+from agents.drift.evidence.notes import MetricNotes, new_notes
 from agents.drift.preparation import prepare, why_no_room, why_senseless
 from agents.drift.settling import settle
 from agents.drift.step_through import (
@@ -21,12 +22,10 @@ from agents.drift.step_through import (
     WHOLE,
     MetricInHand,
     MetricMemory,
-    MetricNotes,
     MetricReached,
     MetricStop,
     in_hand,
     memory_of,
-    new_notes,
     remember_through,
     step_through,
 )
@@ -42,6 +41,7 @@ from agents.flow.batch_walk import (
 )
 from agents.flow.findings import act
 from agents.flow.ingress import BatchFates
+from agents.flow.unusual_points import fold_points
 from schemas.codec.columns import Columns
 from schemas.codec.framing import Codec
 from schemas.records import ModelMetric, Verdict
@@ -134,7 +134,7 @@ class _FoldingMetrics(Folding):
             epoch = drift.policies.changes
             memory = _memory(drift.metrics, self.piece, self.memory, epoch)
             why, at = step_through(batch, memory, self.found, self.notes, at, reached)
-            self._take_notes()
+            self._take_notes(batch)
             if why == MetricStop.END:
                 return
             at, reached = _HANDLERS[why](self, batch, at, first)
@@ -164,10 +164,10 @@ class _FoldingMetrics(Folding):
             self.outputs += act(one, place, appended, metric.occurred_at, self.state)
         return following(at)
 
-    def _take_notes(self) -> None:
+    def _take_notes(self, batch: Batch) -> None:
         """Deals with what the loop left, before anything else is done."""
         notes, metrics = self.notes, self.state.drift.metrics
-        heard, learned = notes.lengths.tolist()
+        heard, learned, pointed = notes.lengths.tolist()
         notes.lengths[:] = 0
         if heard:
             rows = np.unique(notes.heard[:heard]).tolist()
@@ -175,6 +175,8 @@ class _FoldingMetrics(Folding):
         if learned:
             rows, values = notes.learned_rows[:learned], notes.learned_values[:learned]
             metrics.learn(rows.tolist(), values.tolist())
+        if pointed:
+            self.outputs += fold_points(notes.points, pointed, batch, self.place, self.state)
 
 
 def _unprepared(walk: _FoldingMetrics, batch: Batch, at: int, first: int) -> Resume:

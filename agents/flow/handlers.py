@@ -12,7 +12,7 @@ from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.experiments.plan.specs import apply_spec
 from agents.failures import followups
-from agents.flow import command_effects, findings, row_removal
+from agents.flow import command_effects, findings, row_removal, unusual_points
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
 from schemas.catalog import DECISIONS
@@ -82,6 +82,7 @@ def ticked(_tick: Tick, place: Provenance, state: PartitionState) -> list[Output
         *findings.again(place, state),
         *findings.missed(place, state.experiments, state.alerts),
     ]
+    outputs += unusual_points.tick(place, state)
     outputs += followups.tick(place, state.failures)
     if state.trust.enabled:
         outputs += trust.refresh(place, state.trust) + learning.tick(place, state.learning)

@@ -120,6 +120,7 @@ def rebuild(state: PartitionState) -> None:
     budget.rebuild(state.commands)
     reopening.rebuild(state.experiments)
     watched_anew.rebuild(state.drift)
+    state.anomalies.series.take_all()
     followups.rebuild(state.failures)
     patterns.rebuild(state.failures)
     trust.rebuild(state.trust)

@@ -32,6 +32,7 @@ from agents.experiments.oversight.periodic_checks import lasting
 from agents.experiments.removal import leave
 from agents.experiments.verdicts.reopening import unserved_of
 from agents.flow.reopened_verdicts import unserved
+from agents.flow.unusual_points import over_with
 from agents.trust import fold_outcomes as trust
 from schemas.ids import tenant_of
 from schemas.records import ExperimentRow, SubjectRow
@@ -56,6 +57,8 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
     for row in unseen:
         if row.segment is None:
             state.drift.rules_applied.pop(row_key(row.subject, row.metric), None)
+    silent = state.anomalies.series.expire(place.now, LEAVE_MAX)
+    no_more = [out for row in silent for out in over_with(row, place, state.alerts)]
     gone = [row.subject for row in unseen]
     gone += [row.subject for row in state.commands.commands.expire(place.now, LEAVE_MAX)]
     by_clock: tuple[KeyedTable[Any], ...] = (
@@ -78,11 +81,15 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
     by_event_time: tuple[KeyedTable[Any], ...] = (state.failures.patterns, state.failures.signals)
     for table in by_event_time:
         table.expire(state.failures.event_time, LEAVE_MAX)
-    return over + [
-        out
-        for row in state.trust.trust.expire(place.now, LEAVE_MAX)
-        for out in trust.forget(row, place, state.trust)
-    ]
+    return (
+        over
+        + no_more
+        + [
+            out
+            for row in state.trust.trust.expire(place.now, LEAVE_MAX)
+            for out in trust.forget(row, place, state.trust)
+        ]
+    )
 
 
 def _over(

@@ -77,7 +77,13 @@ from schemas.records.learning import (
     RunRow,
     RunVerdict,
 )
-from schemas.records.metrics import MetricRow, ModelMetric, VersionWatch
+from schemas.records.metrics import (
+    AnomalyPattern,
+    AnomalyRow,
+    MetricRow,
+    ModelMetric,
+    VersionWatch,
+)
 from schemas.records.policy import AlertRule, Approver, AutonomyRule, Operator, Policy, Reference
 from schemas.records.recommendations import (
     AgentKind,
@@ -103,6 +109,7 @@ from schemas.records.requests import (
     Transition,
 )
 from schemas.records.vocabulary import (
+    AnomalyWatch,
     Autonomy,
     Direction,
     EvidenceKind,
@@ -123,6 +130,9 @@ __all__ = [
     "AlertRow",
     "AlertRule",
     "AlertState",
+    "AnomalyPattern",
+    "AnomalyRow",
+    "AnomalyWatch",
     "Approver",
     "ArmRow",
     "Autonomy",

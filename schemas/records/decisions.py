@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     REQUEST = "REQUEST"
     MISSING = "MISSING"
     ENDED = "ENDED"
+    ANOMALY = "ANOMALY"
 
 
 class Order(StrEnum):

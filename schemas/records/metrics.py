@@ -1,6 +1,7 @@
 """Metrics of live models, and the rows of what is watched of them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from schemas.records.decisions import Order
 from schemas.records.vocabulary import EvidenceKind, State
@@ -101,3 +102,42 @@ class MetricRow:
     # what is usual by hour of the day (UTC; judged and bad of each) and by day of the week from
     # Sunday on, then how much batches of 64, 256, ... units vary, and where this stands
     usual: tuple[float, ...] = ()
+    # what the next point of its series is made of: see state.metrics.open_point
+    open_point: tuple[float, ...] = ()
+
+
+class AnomalyPattern(StrEnum):
+    """How values are unusual."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    SPIKE = "SPIKE"  # one is higher than usual
+    DIP = "DIP"  # one is lower
+    LEVEL = "LEVEL"  # they are higher or lower for some time
+    SPREAD = "SPREAD"  # they move more from one to the next
+    FLAT = "FLAT"  # they move less
+    SEASON = "SEASON"  # they are not what is usual at this time of the day
+    MISSING = "MISSING"  # none came for longer than usual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyRow:
+    """What is usual of the values of a live metric in one segment, and what is unusual now."""
+
+    subject: str  # [tenant/]model line; also the record's key
+    metric: str
+    segment: str | None = None
+    points: int  # of the series so far
+    pattern: AnomalyPattern = AnomalyPattern.NONE  # what is unusual now
+    since: int = -1  # when that began, by event time; -1: nothing is unusual
+    seen: float = 0.0  # of the last that was unusual
+    expected_low: float = 0.0  # between these it would have been usual
+    expected_high: float = 0.0
+    surprise: float = 0.0  # how unlikely it was: minus the decimal logarithm of its chance
+    told: int = 0  # how often something was unusual
+    level: float = 0.0  # of the values, at present
+    level_since: int = -1  # when it began, by event time
+    level_before: float = 0.0  # the level before it, once it has changed
+    changes: int = 0  # how often it has
+    seen_at: int = -1  # of the last point, by the broker's clock
+    numbers: bytes  # doubles, the lowest byte first: see state.metrics.series_layout

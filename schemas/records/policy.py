@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from schemas.records.decisions import Order
 from schemas.records.experiments import MetricSpec
-from schemas.records.vocabulary import Autonomy, Season, Severity
+from schemas.records.vocabulary import AnomalyWatch, Autonomy, Season, Severity
 
 
 class Operator(StrEnum):
@@ -108,3 +108,4 @@ class Policy:
     tolerance: float = 0.0  # relative rise of the odds of a bad unit that is no drift either
     deploy_after_days: int = 0  # whole days that an experiment runs at least before a deployment
     deploy_needs: tuple[str, ...] = ()  # metrics without whose results nothing is deployed
+    anomalies: AnomalyWatch = AnomalyWatch.ALERT  # whether unusual values of live metrics are told

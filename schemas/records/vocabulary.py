@@ -39,6 +39,14 @@ class Season(StrEnum):
     WEEK = "WEEK"
 
 
+class AnomalyWatch(StrEnum):
+    """Whether values of live metrics that are unusual are told."""
+
+    UNKNOWN = "UNKNOWN"
+    OFF = "OFF"
+    ALERT = "ALERT"
+
+
 class Autonomy(StrEnum):
     """How far Mendstream may go by itself."""
 

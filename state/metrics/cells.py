@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.compiled import compiled
+from state.metrics.open_point import OPEN_POINT_WIDTH
 from state.metrics.usual import USUAL_WIDTH
 
 Ints = NDArray[np.int64]
@@ -37,9 +38,10 @@ ROW = np.dtype(
         *(("reference_count", "i8"), ("reference_bad", "i8"), ("reference_sum", "f8")),
         *(("share_count", "i8"), ("share_bad", "i8"), ("frozen", "?"), ("left_out", "i8")),
         *(("expected", "f8"), ("bound", "f8"), ("usual", "f8", (USUAL_WIDTH,))),
+        ("open_point", "f8", (OPEN_POINT_WIDTH,)),
         *(("how", "i1"), ("is_rate", "?"), ("upper", "?"), ("threshold", "f8"), ("needed", "i8")),
         *(("coarse_most", "i8"), ("values_needed", "i8")),
-        *(("season", "i1"), ("tolerance", "f8"), ("stated", "?")),
+        *(("season", "i1"), ("tolerance", "f8"), ("stated", "?"), ("points", "i1")),
         *(("alternatives", "f8", (2, ALTERNATIVES)), ("limit", "f8"), ("thin", "i8")),
         *(("alone", "i8"), ("coarse", "i8"), ("values_count", "i8"), ("awaited", "u8")),
         *(("first", "i4"), ("recent", "i4")),
@@ -98,7 +100,7 @@ class WatchCells(Protocol):
 class RowCells(Protocol):
     """A row, as compiled code sees it: a ROW.
 
-    Down to `bound` as MetricRow has it; usual: see state.metrics.usual. Then its Terms;
+    Down to `bound` as MetricRow has it; usual and open_point: see state.metrics. Then its Terms;
     alternatives: (2, j), to the bound, zeros until they are worked out. limit: NaN where there is
     none. alone, coarse: units of all versions that came alone, and several to a record.
     values_count: that its limit was learned from. awaited: the hash of the version that it awaits,
@@ -117,6 +119,7 @@ class RowCells(Protocol):
     expected: float
     bound: float
     usual: Floats
+    open_point: Floats
     how: int
     is_rate: bool
     upper: bool
@@ -127,6 +130,7 @@ class RowCells(Protocol):
     season: int
     tolerance: float
     stated: bool
+    points: int
     alternatives: Floats
     limit: float
     thin: int
@@ -162,7 +166,8 @@ class Terms(NamedTuple):
     threshold: log of the alarm. needed: judged units that freeze the reference. coarse_most: units
     of several to a record, none ever alone, with which it cannot be judged. values_needed: that
     freeze the limit, 0 where none is learned. season: a code of the agent's; tolerance: times the
-    odds of what is expected. stated: whether the reference is one that the policy states.
+    odds of what is expected. stated: whether the reference is one that the policy states. points:
+    what makes a point of its series, a code of the agent's.
     """
 
     how: int
@@ -175,6 +180,7 @@ class Terms(NamedTuple):
     season: int
     tolerance: float
     stated: bool
+    points: int
 
 
 @compiled

@@ -17,6 +17,7 @@ from schemas.records import EvidenceKind, MetricRow, State, VersionWatch
 from schemas.text_hash import hash_text
 from state import row_expiry
 from state.metrics.cells import ALTERNATIVES, COUNTED, NONE, ROW, WATCH, Terms, link_behind
+from state.metrics.open_point import OPEN_POINT_WIDTH
 from state.metrics.usual import USUAL_WIDTH
 from state.storage.columnar_table import hash_of_names
 from state.storage.hash_map import HashMap64, exchange
@@ -79,6 +80,13 @@ class MetricsTable(KeyedTable[MetricRow]):
         key = self._keys[number]
         assert key is not None, f"no row has number {number}"
         return self._rows[key].subject
+
+    def names_of(self, number: int) -> tuple[str, str, str | None]:
+        """(subject, metric, segment) of a row in the arrays."""
+        key = self._keys[number]
+        assert key is not None, f"no row has number {number}"
+        row = self._rows[key]
+        return row.subject, row.metric, row.segment
 
     def learn(self, numbers: Iterable[int], values: Iterable[float]) -> None:
         """Keeps values of rows that learn their limits from them; `values_count` counts them."""
@@ -278,6 +286,7 @@ class MetricsTable(KeyedTable[MetricRow]):
                 expected=float(cells["expected"]),
                 bound=float(cells["bound"]),
                 usual=_numbers_kept(cells["usual"]),
+                open_point=_numbers_kept(cells["open_point"]),
                 values=tuple(self._values[number]) if number in self._values else row.values,
                 versions=tuple(self._version_of(at, version) for at, version in watches),
             ),
@@ -327,6 +336,7 @@ def _stored(row: MetricRow) -> Iterable[tuple[str, Any]]:
         yield name, getattr(row, name)
     # Of another length it is another release's, and what is usual is learned again.
     yield "usual", row.usual if len(row.usual) == USUAL_WIDTH else 0.0
+    yield "open_point", row.open_point if len(row.open_point) == OPEN_POINT_WIDTH else 0.0
     yield "limit", np.nan if row.limit is None else row.limit
     yield "thin", row.thin
     yield "alone", sum(version.count - version.coarse for version in row.versions)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from schemas.catalog import TABLES_POLICIES
 from schemas.records import Policy
 from state.partition.alert_tables import AlertTables
+from state.partition.anomaly_tables import AnomalyTables
 from state.partition.command_tables import CommandTables
 from state.partition.drift_tables import DriftTables
 from state.partition.experiment_tables import ExperimentTables
@@ -60,6 +61,7 @@ class PartitionState:
             self.commands.commands,
         )
         self.drift = DriftTables(self.policies)
+        self.anomalies = AnomalyTables()
         self.commands.reads(self.experiments.experiments, self.drift.metrics)
         self.subjects.reads(
             self.experiments.experiments, self.drift.metrics, self.commands.commands
@@ -75,6 +77,7 @@ class PartitionState:
             experiments.arms,
             experiments.experiments,
             drift.metrics,
+            *self.anomalies.stored(),
             *self.commands.stored(),
             *self.subjects.stored(),
             experiments.burn_ins,

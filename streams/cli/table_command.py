@@ -6,6 +6,7 @@ import typer
 
 from schemas.catalog import (
     TABLES_ALERTS,
+    TABLES_ANOMALIES,
     TABLES_ARMS,
     TABLES_BUDGETS,
     TABLES_COMMANDS,
@@ -32,6 +33,7 @@ _TABLES = {
     "arms": TABLES_ARMS,
     "experiments": TABLES_EXPERIMENTS,
     "metrics": TABLES_METRICS,
+    "anomalies": TABLES_ANOMALIES,
     "commands": TABLES_COMMANDS,
     "subjects": TABLES_SUBJECTS,
     "failure-patterns": TABLES_PATTERNS,
@@ -50,6 +52,7 @@ _Name = Literal[
     "arms",
     "experiments",
     "metrics",
+    "anomalies",
     "commands",
     "subjects",
     "failure-patterns",
@@ -70,6 +73,8 @@ _SHOWN = {
     "log_e_harm log_e_gain evidence_kind",
     "experiments": "subject experiment_id control treatments status alpha metrics decided",
     "metrics": "subject metric segment reference_count reference_bad frozen versions",
+    "anomalies": "subject metric segment points pattern since seen expected_low expected_high "
+    "level level_since told",
     "commands": "command_id issued_at order subject variant model_version phase attempt waits_for "
     "reason",
     "subjects": "subject experiments discoveries next_alpha_part tokens frozen_by",

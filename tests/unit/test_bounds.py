@@ -34,6 +34,8 @@ _NAMED = re.compile(r"(^|_)(MOST|MAX|KEPT|HELD|WINDOW|SHOWN|INSIGHTS|RATED|STORM
 # row), EXACT (nothing is lost by it), SHOWN (a person is shown part; what counts is counted whole),
 # SCALE (of a formula).
 BOUNDS = {
+    "agents/anomalies/tails.py POINTS_MOST": "SCALE: the points of which a chance is worked out",
+    "agents/anomalies/levels.py _CORRELATION_MOST": "SCALE: of the weight of a point",
     "agents/drift/version_limits.py "
     "VERSIONS_KEPT": "EXACT: only versions out of service give way to others",
     "agents/drift/version_limits.py "

@@ -11,6 +11,10 @@ from bench.folding import NEVER, Records, judged
 from bench.statistics import CASES, RESULT, kept_in, table
 
 RUNS = {  # how much of each case; the whole takes some ten seconds
+    "anomalies of 15 kinds": 0.1,
+    "the same kinds, quiet": 0.1,
+    "levels that hold or change": 0.1,
+    "levels that alternate": 0.1,
     "binary A/A, p 0.10, 50/50": 0.02,
     "5 % canary A/A, conversion 1 %": 0.05,
     "A/A assigned 55/45 against 50/50, p 0.1 0.5 0.9": 0.2,

@@ -84,7 +84,8 @@ READ: dict[str, dict[str, str]] = {
         "state/policies_in_force.py": "policy_id subjects",
         "agents/core/policies.py": "metrics autonomies rollback deploy retrain improve",
         "agents/experiments/plan/frozen_plan.py": "alpha min_count missing_after_ms",
-        "agents/drift/rule.py": "reference_count false_alarm_records references season tolerance",
+        "agents/drift/rule.py": "reference_count false_alarm_records references season "
+        "tolerance anomalies",
         "agents/experiments/verdicts/deploy_conditions.py": "deploy_after_days deploy_needs",
         "agents/failures/analysis/classify.py": "failure_threshold",
         "agents/alerts/rules.py": "alerts",

@@ -25,6 +25,8 @@ from schemas.codec.framing import MAX_BYTES
 from schemas.validation.policy_checks import COMMANDS_MAX
 from schemas.validation.spec_checks import STEPS_MAX
 from schemas.validation.text import MAX_CHARACTERS
+from state.metrics.open_point import OPEN_POINT_WIDTH
+from state.metrics.series_layout import WIDTH
 from state.metrics.usual import USUAL_WIDTH
 from streams.runtime.message_sizes import RECORD_BYTES
 
@@ -48,6 +50,8 @@ MOST: dict[str, int] = {
     # A treatment with a share is named twice in its spec.
     "ExperimentRow.split_starts": MAX_BYTES // 2 + row_limits.VARIANTS_MAX * 3 * NUMBER,
     "ExperimentRow.lacks": LACKS_MAX * (2 * NAME + 3 * NUMBER),
+    "MetricRow.open_point": 8 * OPEN_POINT_WIDTH + NUMBER,
+    "AnomalyRow.numbers": 8 * WIDTH + NUMBER,
     "MetricRow.usual": 8 * USUAL_WIDTH + NUMBER,
     "MetricRow.values": 8 * row_limits.REFERENCE_COUNT_MAX + NUMBER,
     "MetricRow.versions": VERSIONS_MAX * (2 * NAME + 30 * NUMBER + 32 * 8),

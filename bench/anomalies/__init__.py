@@ -1,0 +1,1 @@
+"""Synthetic series with anomalies, and how what is found in them is scored."""
