@@ -83,8 +83,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     },
     "streams.cli.why_command": {
         "why": (
-            "Make a decision again from log and journal, show its evidence as it stood, and "
-            "compare it with what stands."
+            "Say why a decision was made and what would have changed it, make it again from log "
+            "and journal, show its evidence as it stood, and compare it with what stands. Of an "
+            "experiment: say where it stands, why nothing is decided yet, and what would end that."
         ),
     },
     "streams.cli.backtest_command": {

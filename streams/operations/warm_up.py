@@ -9,7 +9,11 @@ the clock closes, a live metric that decays, and what a restart does.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from agents.core.batch import DeliveredRecord, Slice
+from agents.experiments.evidence.pair_needs import guardrail_bound, is_within
+from agents.experiments.evidence.repeated_units import worth_of_units
 from agents.experiments.verdicts.smallest_changes import smallest_changes
 from agents.flow.pipeline import fold, rebuild, refresh, remember
 from schemas.catalog import METRICS, RESULTS, SPECS, TICKS, local_ids
@@ -31,12 +35,14 @@ from schemas.records import (
     Tick,
     Verdict,
 )
+from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.partition_state import PartitionState
 
 _SUBJECT, _CONTROL, _TREATMENT = "warm-up", "control", "treatment"
 _NOON = 1_700_000_000_000  # ms
 _UNITS = 150  # of each arm: enough for harm of counts to be proved
 _RECORDS = 600  # of the live metric
+_POINTS = 60  # of a gauge, a minute apart
 _OPEN_UNITS = 40  # of each arm: a block of more closes by itself
 _LATER_MS = 120_000  # by which a block that nothing follows is closed
 _GAINS, _BY_ARM = "gains", "by arm"  # experiments
@@ -58,6 +64,7 @@ def warm_up() -> None:
         made = fold(piece, state, codec).outputs
         refresh(state)
         _explain([one.record for one in made if isinstance(one.record, Decision)], state)
+    _ask_what_is_rare(state)
     for table in state.all().values():
         table.changed(codec)
     rebuild(state)
@@ -71,6 +78,17 @@ def _explain(decisions: Sequence[Decision], state: PartitionState) -> None:
         smallest_changes(one, state.experiments)
         waiting = replace(one, verdict=Verdict.GAIN, order=Order.NONE)
         smallest_changes(waiting, state.experiments)
+
+
+def _ask_what_is_rare(state: PartitionState) -> None:
+    """Asks of each pair what is asked only where a gain waits for a guardrail, or units come again
+    and again.
+    """
+    arms, pairs = state.experiments.arms, state.experiments.pairs
+    for row in np.flatnonzero(arms.control[: len(arms)] >= 0).tolist():
+        worst, _, allowed = guardrail_bound(arms.records, pairs, row)
+        is_within(worst, allowed)
+    worth_of_units(pairs.buckets, NO_BUCKETS)
 
 
 def _slices(codec: Codec) -> Iterator[Slice]:
@@ -144,7 +162,19 @@ def _snapshots() -> Iterable[ExperimentResult]:
 
 
 def _live() -> Iterable[ModelMetric]:
-    """A version that is sound, and one that is not."""
+    """A gauge, whose values are looked at one by one; a version that is sound, and one that is
+    not.
+    """
+    for record in range(_POINTS):
+        yield ModelMetric(
+            event_id=event_uuid(_SUBJECT, "gauge", record),
+            subject=_SUBJECT,
+            model_version="1",
+            metric="queue",
+            sum=float(record % 7),
+            segment="one" if record % 3 else "other",
+            occurred_at=_NOON - 60_000 * (_POINTS - record),
+        )
     for record in range(_RECORDS):
         late = record > _RECORDS // 2
         yield ModelMetric(
