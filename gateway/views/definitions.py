@@ -43,7 +43,7 @@ _STORM = "storm of "  # how the rule of a row begins that counts alerts and is n
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class KeptView:
     """What is kept of one topic.
 
     tenant: of a row. columns: in which a list may be filtered, or sorted where `orders` names it;
@@ -111,7 +111,7 @@ def _arm(key: str) -> Fields:
 
 
 _ALL = (
-    View(
+    KeptView(
         "commands",
         TABLES_COMMANDS,
         tenants.of_subject,
@@ -121,7 +121,7 @@ _ALL = (
         counted="phase",
         text=_words("command_id", "subject", "target", "experiment_id", "reason", "requested_by"),
     ),
-    View(
+    KeptView(
         "experiments",
         TABLES_EXPERIMENTS,
         tenants.of_subject,
@@ -131,7 +131,7 @@ _ALL = (
         counted="status",
         text=_words("subject", "experiment_id"),
     ),
-    View(
+    KeptView(
         "arms",
         TABLES_ARMS,
         tenants.of_subject,
@@ -139,7 +139,7 @@ _ALL = (
         orders=(),
         of_key=_arm,
     ),
-    View(
+    KeptView(
         "subjects",
         TABLES_SUBJECTS,
         tenants.of_subject,
@@ -148,7 +148,7 @@ _ALL = (
         filters=("frozen",),
         text=_words("subject"),
     ),
-    View(
+    KeptView(
         "trust",
         TABLES_TRUST,
         tenants.of_agent,
@@ -157,7 +157,7 @@ _ALL = (
         filters=("kind", "priority", "trend"),
         text=_words("agent_id"),
     ),
-    View(
+    KeptView(
         "lessons",
         TABLES_LESSONS,
         tenants.of_tenant,
@@ -166,7 +166,7 @@ _ALL = (
         filters=("category", "status"),
         text=_words("name"),
     ),
-    View(
+    KeptView(
         "alerts",
         TABLES_ALERTS,
         tenants.of_alert_row,
@@ -176,7 +176,7 @@ _ALL = (
         counted="state",
         keeps=lambda fields: not fields["rule"].startswith(_STORM),
     ),
-    View(
+    KeptView(
         "patterns",
         TABLES_PATTERNS,
         tenants.of_nobody,
@@ -184,14 +184,14 @@ _ALL = (
         orders=("month", "week", "loss", "last_at"),
         filters=("status",),
     ),
-    View(
+    KeptView(
         "policies",
         TABLES_POLICIES,
         tenants.of_nobody,
         _columns("policy_id"),
         orders=("policy_id",),
     ),
-    View(
+    KeptView(
         "decisions",
         DECISIONS,
         tenants.of_subject,
@@ -201,7 +201,7 @@ _ALL = (
         key=_text("decision_id"),
         text=_words("decision_id", "subject", "experiment_id", "reason"),
     ),
-    View(
+    KeptView(
         "transitions",
         TRANSITIONS,
         tenants.of_subject,
@@ -210,7 +210,7 @@ _ALL = (
         filters=("command_id",),
         key=_text("event_id"),
     ),
-    View(
+    KeptView(
         "failures",
         FAILURES,
         tenants.of_subject,
@@ -220,7 +220,7 @@ _ALL = (
         key=_text("failure_id"),
         text=_words("failure_id", "subject", "metric", "risk"),
     ),
-    View(
+    KeptView(
         "alert-log",
         ALERTS,
         tenants.of_alert,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.views.definitions import VIEWS, View
+from gateway.views.definitions import VIEWS, KeptView
 
 # positions: the next offset of each partition, written with the rows that it covers.
 # journal: the last entry of each partition; next_offsets as JSON.
@@ -56,7 +56,7 @@ def statements() -> Iterator[str]:
         yield from _of_view(view)
 
 
-def upsert(view: View) -> str:
+def upsert(view: KeptView) -> str:
     """The statement that sets a row: tenant, key, partition, first offset, value, then its
     columns.
     """
@@ -74,7 +74,7 @@ def quoted(column: str) -> str:
     return f'"{column}"'
 
 
-def _of_view(view: View) -> Iterator[str]:
+def _of_view(view: KeptView) -> Iterator[str]:
     columns = "".join(f", {quoted(name)} NOT NULL" for name in view.columns)
     yield (
         f"CREATE TABLE {view.table} (tenant TEXT NOT NULL, key TEXT NOT NULL, "
@@ -90,13 +90,13 @@ def _of_view(view: View) -> Iterator[str]:
         yield from _counting(view, view.counted)
 
 
-def _index(view: View, name: str, columns: tuple[str, ...]) -> str:
+def _index(view: KeptView, name: str, columns: tuple[str, ...]) -> str:
     return (
         f"CREATE INDEX {view.table}_{name} ON {view.table} ({', '.join(map(quoted, columns))}, key)"
     )
 
 
-def _counting(view: View, column: str) -> Iterator[str]:
+def _counting(view: KeptView, column: str) -> Iterator[str]:
     def counted(row: str, by: int) -> str:
         return (
             f"INSERT INTO counts VALUES ('{view.name}', {row}.tenant, {row}.{quoted(column)}, {by})"

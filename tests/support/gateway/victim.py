@@ -6,7 +6,7 @@ usage: python -m tests.support.gateway.victim FOLDER
 import sys
 from pathlib import Path
 
-from gateway.views.feed import Feed
+from gateway.views.view_feed import ViewFeed
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import load
@@ -14,7 +14,7 @@ from streams.runtime.settings import load
 
 def main() -> None:
     settings = load(None, {})
-    with Feed(settings, codec_for(settings), Path(sys.argv[1])) as feed:
+    with ViewFeed(settings, codec_for(settings), Path(sys.argv[1])) as feed:
         print("open", flush=True)
         wait_until(lambda: feed.failure is not None, 600.0)
 

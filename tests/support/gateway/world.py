@@ -36,7 +36,7 @@ from tests.support.samples import sample
 
 CODEC = Codec(local_ids())
 # In no text of a row of the other: what an answer to a stranger is searched for.
-ALPHA, BRAVO = "alpha", "bravo"
+ALPHA, BRAVO = "quokka", "wombat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant's names. Each holds the tenant's own, so that none is found in another's answer."""
+    """One tenant's names. Each holds the tenant's own, so that none is in another's answer."""
 
     name: str
 

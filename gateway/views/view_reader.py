@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.views.definitions import VIEWS, View
-from gateway.views.file import reader
+from gateway.views.definitions import VIEWS, KeptView
 from gateway.views.tables import quoted
 from gateway.views.tenants import TenantScope
-from gateway.views.writer import tenant_mark
+from gateway.views.view_file import reader
+from gateway.views.view_writer import tenant_mark
 
 T = TypeVar("T")
 THREADS = 4  # that read at once; SQLite lets other threads run meanwhile
@@ -165,7 +165,7 @@ class Snapshot:
         """How far the processors have come, by partition; nobody's own."""
         found = self._file.execute("SELECT * FROM journal ORDER BY partition")
         rows: list[Any] = found.fetchall()
-        return {row[0]: JournalRow(*row[:4], json.loads(row[4]), *row[5:]) for row in rows}
+        return {row[0]: JournalRow(*_decoded(row)) for row in rows}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """The next offset of each partition that the snapshot covers; nobody's own."""
@@ -239,7 +239,7 @@ class Snapshot:
             return scope.names
         return [row[0] for row in self._file.execute("SELECT tenant FROM tenants ORDER BY tenant")]
 
-    def _page(self, view: View, tenant: str | None, query: PageQuery) -> list[StoredRow]:
+    def _page(self, view: KeptView, tenant: str | None, query: PageQuery) -> list[StoredRow]:
         conditions: list[str] = []
         values: list[Any] = []
         if tenant is not None:
@@ -322,6 +322,10 @@ def all_pages(
             (last.order, last.key),
             query.limit,
         )
+
+
+def _decoded(row: Sequence[Any]) -> Sequence[Any]:
+    return [*row[:4], json.loads(row[4]), *row[5:]]
 
 
 def _tenants(scope: TenantScope) -> tuple[str, list[Any]]:

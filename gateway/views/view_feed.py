@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from gateway.views.definitions import BY_TOPIC, LOG_DAYS, WRITTEN, layout
-from gateway.views.file import ViewFile
-from gateway.views.writer import Change, Pending, ViewWriter
+from gateway.views.view_file import ViewFile
+from gateway.views.view_writer import Pending, RowChange, ViewWriter
 from schemas.catalog import DEAD_LETTERS, JOURNAL, TOPICS
 from schemas.codec.framing import Codec
 from streams.kafka.admin.topics import check, partitions_of
@@ -46,7 +46,7 @@ _DAY_MS = 86_400_000
 _UNREAD = -1  # librdkafka's position before the first message is below this
 
 Place = tuple[str, int]
-Listener = Callable[[list[Change]], None]
+Listener = Callable[[list[RowChange]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class _Bounds:
     ends: Mapping[Place, int]
 
 
-class Feed:
+class ViewFeed:
     """Keeps one file of views up to date. A context manager that starts and ends the thread.
 
     built: the file holds all that Kafka held when the feed began. failure: what ended the thread.
@@ -85,7 +85,7 @@ class Feed:
         self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name="views")
 
-    def __enter__(self) -> "Feed":
+    def __enter__(self) -> "ViewFeed":
         self.file.__enter__()
         self._thread.start()
         self._opened.wait()

@@ -12,9 +12,9 @@ from typing import Any
 from confluent_kafka import Message
 
 from gateway.views import tables
-from gateway.views.definitions import BY_TOPIC, LOG_DAYS, LOG_ROWS_MAX, VIEWS, WRITTEN, View
-from gateway.views.file import note_age
+from gateway.views.definitions import BY_TOPIC, LOG_DAYS, LOG_ROWS_MAX, VIEWS, WRITTEN, KeptView
 from gateway.views.tenants import of_written
+from gateway.views.view_file import note_age
 from schemas.catalog import DEAD_LETTERS, JOURNAL, TOPICS
 from schemas.codec.framing import Codec
 from schemas.ids import tenant_of
@@ -30,7 +30,7 @@ _MARK_DIGITS = 24  # no two tenants have one mark by chance
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """A row of a view that was set or, where it has no value, deleted. tenant: empty where a
     deleted row had not been there.
     """
@@ -78,7 +78,7 @@ class ViewWriter:
         found = self._file.execute("SELECT topic, partition, next FROM positions")
         return {(topic, partition): following for topic, partition, following in found}
 
-    def apply(self, pending: Pending, positions: Mapping[tuple[str, int], int]) -> list[Change]:
+    def apply(self, pending: Pending, positions: Mapping[tuple[str, int], int]) -> list[RowChange]:
         """Writes what came, and the positions behind it; returns the rows that changed.
 
         Raises MendstreamError for a row that this version cannot read.
@@ -118,16 +118,16 @@ class ViewWriter:
         self._file.execute("PRAGMA incremental_vacuum(2000)")
         return removed
 
-    def _count(self, view: View) -> int:
+    def _count(self, view: KeptView) -> int:
         first, last = self._file.execute(
             f"SELECT min(rowid), max(rowid) FROM {view.table}"
         ).fetchone()
         return 0 if last is None else last - first + 1  # rows leave from the front, so nearly exact
 
-    def _rows(self, messages: Sequence[Message]) -> list[Change]:
+    def _rows(self, messages: Sequence[Message]) -> list[RowChange]:
         sets: dict[str, list[tuple[Any, ...]]] = {}
         texts: list[tuple[str, str, str, str]] = []
-        changes: list[Change] = []
+        changes: list[RowChange] = []
         for message in messages:
             topic = message.topic() or ""
             view = BY_TOPIC.get(topic)
@@ -141,7 +141,7 @@ class ViewWriter:
                 continue
             row, text = made
             sets.setdefault(view.name, []).append(row)
-            changes.append(Change(view.name, row[0], row[1], row[4]))
+            changes.append(RowChange(view.name, row[0], row[1], row[4]))
             if text is not None:
                 texts.append((view.name, row[1], row[0], text))
         for name, rows in sets.items():
@@ -150,7 +150,7 @@ class ViewWriter:
         self._know({change.tenant for change in changes if change.tenant})
         return changes
 
-    def _made(self, view: View, message: Message) -> tuple[tuple[Any, ...], str | None] | None:
+    def _made(self, view: KeptView, message: Message) -> tuple[tuple[Any, ...], str | None] | None:
         """The row that a message sets, and its text; None where it deletes one, or is not shown."""
         value = message.value()
         if value is None:
@@ -168,7 +168,7 @@ class ViewWriter:
         text = view.text(fields)[:_SEARCHED_MAX] if view.text is not None else None
         return (view.tenant(fields), key, *place, *columns), text
 
-    def _read(self, view: View, message: Message) -> Mapping[str, Any]:
+    def _read(self, view: KeptView, message: Message) -> Mapping[str, Any]:
         try:
             return self._codec.read(view.record, message.value(), own=True)
         except DecodeError as error:
@@ -177,14 +177,14 @@ class ViewWriter:
                 "Use the version of Mendstream that wrote it, or the Schema Registry that it used.",
             ) from error
 
-    def _delete(self, view: View, keys: Iterable[str]) -> list[Change]:
+    def _delete(self, view: KeptView, keys: Iterable[str]) -> list[RowChange]:
         gone = []
         for key in keys:
             row = self._file.execute(
                 f"DELETE FROM {view.table} WHERE key = ? RETURNING tenant", (key,)
             ).fetchone()
             if row is not None:
-                gone.append(Change(view.name, row[0], key, None))
+                gone.append(RowChange(view.name, row[0], key, None))
                 self._forget(view.name, key)
         return gone
 
