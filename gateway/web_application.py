@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp_cors
 from aiohttp import web
 
+from gateway.live.hub import Hub
+from gateway.live.socket import Sockets
 from gateway.web.calls import Gateway
 from gateway.web.dispatch import AT_LEAST, Door, handler_of
 from gateway.web.limits import LARGE_BODY_BYTES_MAX
@@ -34,7 +36,7 @@ _ALLOWED = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Prefe
 def application(
     gateway: Gateway, door: Door, routes: Sequence[Route], origins: Sequence[str] = ()
 ) -> web.Application:
-    """The application with these routes.
+    """The application with these routes and the WebSocket; to be called in the event loop.
 
     origins: whose pages may call it with a token of their own; cookies are never taken from them.
     """
@@ -49,6 +51,15 @@ def application(
         handler = handler_of(route, gateway, door)
         for path in _paths(route):
             add(resources[path].add_route(route.method, handler))
+    hub = Hub(gateway)
+    sockets = Sockets(gateway, door, hub, frozenset(origins))
+    app.router.add_get("/ws", sockets.handle)
+
+    async def closing(_app: web.Application) -> None:
+        await sockets.close()
+        await hub.close()
+
+    app.on_shutdown.append(closing)
     return app
 
 

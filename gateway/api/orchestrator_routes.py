@@ -29,24 +29,11 @@ from gateway.web.route import (
     obj,
 )
 from gateway.web.shapes import Json, moment_or_none
+from gateway.web.workflow_status import RUNNING, STATUSES, status_of
 from schemas.ids import environment_of, tenant_of
 from schemas.records import Order, Phase, Request, RequestKind, ReviewVerdict
 from streams.runtime.clock import now_ms
 
-_STATUSES = {
-    Phase.COMPLETED: "COMPLETED",
-    Phase.FAILED: "FAILED",
-    Phase.REFUSED: "FAILED",
-    Phase.COMPENSATION_FAILED: "FAILED",
-    Phase.REJECTED: "CANCELED",
-    Phase.CANCELLED: "CANCELED",
-    Phase.SUPERSEDED: "CANCELED",
-    Phase.STALE: "CANCELED",
-    Phase.COMPENSATED: "CANCELED",
-    Phase.EXPIRED: "TIMED_OUT",
-    Phase.TIMED_OUT: "TIMED_OUT",
-}
-_RUNNING = "RUNNING"
 _TRIES = 3  # of a command, as the processors make them
 _STEPS_MAX = 100
 Text = Annotated[str, Field(max_length=512)]
@@ -196,7 +183,7 @@ def _workflow(answer: HttpAnswer, created_at: int, unused: list[str]) -> HttpAns
     outcome = decision["outcome"] if decision is not None else None
     shown = {
         "workflowId": found["workflow_id"],
-        "status": _RUNNING if phase is None else _status(phase),
+        "status": RUNNING if phase is None else status_of(phase),
         "phase": phase,
         "outcome": outcome,
         "createdAt": moment_or_none(created_at),
@@ -221,7 +208,7 @@ def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: Standing) -
     return {
         "workflowId": row.key,
         "type": fields["order"],
-        "status": _status(fields["phase"]),
+        "status": status_of(fields["phase"]),
         "phase": fields["phase"],
         "modelType": fields["subject"],
         "waitsFor": fields["waits_for"],
@@ -343,7 +330,7 @@ def _improvement(call: Call, view: Snapshot, row: StoredRow) -> Json:
     failure = next(iter(view.page("failures", call.scope, query)), None)
     command = decoded(fields) or {}
     steps = _steps(call, view, row.key)
-    over = _status(fields["phase"]) != _RUNNING
+    over = status_of(fields["phase"]) != RUNNING
     return {
         "failureId": None if failure is None else failure.key,
         "workflowId": row.key,
@@ -355,10 +342,6 @@ def _improvement(call: Call, view: Snapshot, row: StoredRow) -> Json:
         "outcome": fields["phase"],
         "expectedGain": command.get("expected_gain"),
     }
-
-
-def _status(phase: str) -> str:
-    return _STATUSES.get(Phase(phase), _RUNNING)
 
 
 def _camel(shown: Json) -> Json:
@@ -383,7 +366,7 @@ _SHOWN = obj(
     type=TEXT,
     status={
         "type": "string",
-        "enum": [_RUNNING, *dict.fromkeys(_STATUSES.values())],
+        "enum": list(STATUSES),
     },
     phase=TEXT,
     modelType=TEXT,

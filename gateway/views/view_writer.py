@@ -32,13 +32,15 @@ _MARK_DIGITS = 24  # no two tenants have one mark by chance
 @dataclass(frozen=True, slots=True)
 class RowChange:
     """A row of a view that was set or, where it has no value, deleted. tenant: empty where a
-    deleted row had not been there.
+    deleted row had not been there. offset: of the record that set it; -1 of a deletion.
     """
 
     view: str
     tenant: str
     key: str
     value: bytes | None
+    partition: int = 0
+    offset: int = -1
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ class ViewWriter:
                 continue
             row, text = made
             sets.setdefault(view.name, []).append(row)
-            changes.append(RowChange(view.name, row[0], row[1], row[4]))
+            changes.append(RowChange(view.name, row[0], row[1], row[4], row[2], row[3]))
             if text is not None:
                 texts.append((view.name, row[1], row[0], text))
         for name, rows in sets.items():
