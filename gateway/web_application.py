@@ -7,12 +7,15 @@ from typing import Any
 
 import aiohttp_cors
 from aiohttp import web
+from pydantic_core import to_json
 
 from gateway.live.hub import Hub
 from gateway.live.socket import Sockets
+from gateway.pages.serving import Pages
 from gateway.web.calls import Gateway
 from gateway.web.dispatch import AT_LEAST, Door, handler_of
 from gateway.web.limits import LARGE_BODY_BYTES_MAX
+from gateway.web.openapi import document
 from gateway.web.problems import REFUSED, TRACE_ID, Problem
 from gateway.web.route import Route
 from streams.runtime.clock import monotonic
@@ -54,6 +57,13 @@ def application(
     hub = Hub(gateway)
     sockets = Sockets(gateway, door, hub, frozenset(origins))
     app.router.add_get("/ws", sockets.handle)
+    described = to_json(document(routes))
+
+    async def openapi(_request: web.Request) -> web.Response:
+        return web.Response(body=described, content_type="application/json")
+
+    app.router.add_get("/openapi.json", openapi)
+    Pages(routes).add_to(app)
 
     async def closing(_app: web.Application) -> None:
         await sockets.close()

@@ -94,7 +94,7 @@ class Sockets:
             )
 
     async def _live(self, socket: web.WebSocketResponse, client: Client) -> None:
-        """Reads and writes at once: one that is only written to keeps a client waiting that closes."""
+        """Reads and writes at once, or a client that closes would be kept waiting."""
         tasks = {
             asyncio.create_task(self._read(socket, client)),
             asyncio.create_task(self._write(socket, client)),
