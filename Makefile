@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle vendor setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
@@ -23,6 +23,7 @@ help:
 	@echo "make reference  write docs/reference anew: topics, records, settings, command line, metrics"
 	@echo "make lives  random orders, approvals, deployers and faults against the rules of commands (15 minutes; ARGS='SEED STEPS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
+	@echo "make vendor  hold the scripts of the pages against the packages that they come from (needs npm)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
 
 $(STAMP): requirements.lock pyproject.toml
@@ -136,6 +137,9 @@ reference: $(STAMP)
 
 oracle: $(STAMP)
 	@$(BIN)/python -m tests.oracle $(ARGS)
+
+vendor: $(STAMP)
+	@$(BIN)/python -m tests.support.gateway.vendor
 
 # The lock holds names, versions and hashes, no registry's address. The image's is the same without the tools.
 COMPILE := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

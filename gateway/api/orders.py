@@ -1,5 +1,6 @@
 """Takes a person's word to its topic, once, and tells what became of it."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from schemas.validation.field_checks import Fault
 
 KEY = "Idempotency-Key"
 _KEY_CHARACTERS_MAX = 256
+_SEEN_SECONDS = 2.0  # until a record that was just written is in the views, or it is not waited for
 _ORDERS = frozenset(
     {RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.RETRAIN, RequestKind.IMPROVE}
 )
@@ -93,17 +95,32 @@ def check(faults: Sequence[Fault]) -> None:
 
 async def said(call: Call, word: Word) -> HttpAnswer:
     """Writes a word, unless its event id is written already, and answers with what became of it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds_to_wait(call, WAIT_SECONDS_MAX)
     places = await _written(call, word)
     if not places:
-        writer, wanted = call.gateway.writer, word.partitions or (None,)
-        places = [await writer.write(word.topic, word.key, word.record, p) for p in wanted]
-    seconds = seconds_to_wait(call, WAIT_SECONDS_MAX)
-    fate = RecordFate(FateKind.WAITING)
-    if seconds:
-        for place in places:
-            fate = await call.gateway.fates.fate(place, seconds)
-            _raise_refused(fate)
-    return await _answer(call, word, places, fate.kind)
+        places = await _write(call, word)
+    kinds = set()
+    for place in places:
+        fate = await call.gateway.fates.fate(place, deadline - loop.time())
+        _raise_refused(fate)
+        kinds.add(fate.kind)
+    kind = FateKind.APPLIED if kinds == {FateKind.APPLIED} else FateKind.WAITING
+    return await _answer(call, word, places, kind)
+
+
+async def _write(call: Call, word: Word) -> list[RecordPlace]:
+    """Writes a word. With a key another replica may have written it meanwhile, and what came first
+    counts: that is looked for once the own record is in the views.
+    """
+    writer, wanted = call.gateway.writer, word.partitions or (None,)
+    places = [await writer.write(word.topic, word.key, word.record, p) for p in wanted]
+    if KEY not in call.request.headers:
+        return places
+    ends = {(place.topic, place.partition): place.offset + 1 for place in places}
+    if await call.gateway.fates.reached(ends, (), _SEEN_SECONDS):
+        return await _written(call, word) or places
+    return places
 
 
 async def _written(call: Call, word: Word) -> list[RecordPlace]:

@@ -74,6 +74,7 @@ class Sockets:
 
     async def _identity(self, request: web.Request) -> Identity:
         identity = await self._door.identity(_with_bearer(request))
+        await self._door.limits.spend(f"{identity.issuer} {identity.name}", writes=False)
         self._check_origin(request, identity.way)
         if not identity.may(Scope.READ):
             raise Problem(

@@ -51,16 +51,14 @@ class Door:
         if self.verifier is None:
             check_host(request.host, self.origins)
             return DEVELOPER
-        address = request.remote or ""
-        await self.limits.check_failures(address)
         token, way = _token(request)
         if token is None:
             raise _not_authenticated()
         try:
             return await self.verifier.identity(token, way, now_ms() / 1_000)
         except TokenFault as fault:
-            await self.limits.failed(address)
             request[REFUSED] = str(fault)
+            await self.limits.failed(request.remote or "")
             raise _not_authenticated() from None
 
 

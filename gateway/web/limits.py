@@ -39,15 +39,15 @@ class Limits:
             return {key: value for key, value in headers.items() if key != "Retry-After"}
         raise _too_many(f"more than {item.amount} in {item.get_expiry()} s", headers)
 
-    async def check_failures(self, address: str) -> None:
-        """Raises Problem 429 for an address from which too many tokens were refused."""
-        if not await self._limiter.test(_FAILURES, address):
+    async def failed(self, address: str) -> None:
+        """Counts a token that was refused. Raises Problem 429 where they are too many from there.
+
+        A good token is let in all the same: behind a proxy all callers have one address, and none
+        of them may shut out the others.
+        """
+        if not await self._limiter.hit(_FAILURES, address):
             headers = await self._headers(_FAILURES, address)
             raise _too_many(f"more than {_FAILURES.amount} refused tokens in a minute", headers)
-
-    async def failed(self, address: str) -> None:
-        """Counts a token that was refused."""
-        await self._limiter.hit(_FAILURES, address)
 
     async def _headers(self, item: RateLimitItem, name: str) -> dict[str, str]:
         window = await self._limiter.get_window_stats(item, name)

@@ -61,7 +61,7 @@ def test_every_token_that_is_not_believed_gets_the_same_answer(
         assert all(a.headers["www-authenticate"].startswith("Bearer") for a in answers)
         more = [gateway.call("GET", COMMANDS, "x").status for _ in range(10)]
         assert 429 in more, "tokens may be guessed as often as one likes"
-        assert gateway.call("GET", COMMANDS, token()).status == 429, "by address, whatever comes"
+        assert gateway.call("GET", COMMANDS, token()).status == 200, "nobody shuts others out"
 
 
 def same(answer: Answered) -> str:
