@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from gateway.auth.identity import Identity
-from gateway.live.messages import FOLLOWED, Subscribe
+from gateway.live.client_messages import FOLLOWED, Subscribe
 from gateway.views.definitions import VIEWS
 from gateway.views.view_writer import RowChange
 from gateway.web.calls import Gateway, standing

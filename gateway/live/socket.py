@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from gateway.auth.identity import Identity, Scope, Way
 from gateway.auth.tokens import LEEWAY_SECONDS
-from gateway.live.hub import SUBSCRIPTIONS_MAX, Client, Hub
-from gateway.live.messages import (
+from gateway.live.client_messages import (
     BEARER_PROTOCOL,
     MESSAGE_BYTES_MAX,
     MESSAGES,
@@ -22,6 +21,7 @@ from gateway.live.messages import (
     Subscribe,
     error,
 )
+from gateway.live.hub import SUBSCRIPTIONS_MAX, Client, Hub
 from gateway.views import positions
 from gateway.views.positions import PositionError
 from gateway.web.calls import Gateway

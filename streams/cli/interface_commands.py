@@ -16,7 +16,7 @@ from streams.runtime.terminal import say
 _GATEWAY = """\
 Examples: **mendstream gateway --no-auth** - for a look of your own, on this machine alone;
 **MENDSTREAM_JWT_JWKS_URL=https://login.example/keys MENDSTREAM_JWT_ISSUER=https://login.example
-MENDSTREAM_JWT_AUDIENCE=mendstream mendstream gateway**
+MENDSTREAM_JWT_AUDIENCE=ops mendstream gateway**
 
 It answers at MENDSTREAM_GATEWAY_HOST and MENDSTREAM_GATEWAY_PORT, 127.0.0.1:3010; /docs lists the
 routes.

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
+from gateway.live.client_messages import BEARER_PROTOCOL, PROTOCOL
 from gateway.live.hub import QUEUE_MAX, SOCKETS_MAX, SUBSCRIPTIONS_MAX, Client
-from gateway.live.messages import BEARER_PROTOCOL, PROTOCOL
 from gateway.live.socket import OVER, TOO_MANY
 from gateway.web.dispatch import COOKIE
 from schemas.catalog import DECISIONS, TABLES_COMMANDS, TRANSITIONS
