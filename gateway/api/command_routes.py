@@ -84,7 +84,7 @@ async def listed(call: Call) -> HttpAnswer:
     query = call.asked(CommandQuery)
     page = newest(query, call, query.sort)
     if query.sort == "due_at":  # what is due first comes first
-        page = PageQuery("due_at", False, page.equal, None, page.after, page.limit)
+        page = PageQuery("due_at", False, page.equal, page.after, page.limit)
     return await call.listed("commands", page)
 
 
@@ -105,7 +105,6 @@ async def history(call: Call) -> HttpAnswer:
         "moved_at",
         False,
         {"command_id": call.path("id")},
-        None,
         call.after(query.after),
         query.limit,
     )

@@ -78,7 +78,7 @@ class PolicyBody(Body):
 async def frozen(call: Call) -> HttpAnswer:
     """Frozen subjects of the caller's, and the freeze of everything, which concerns everybody."""
     query = call.asked(ListQuery)
-    page = PageQuery("subject", False, {"frozen": 1}, None, call.after(query.after), query.limit)
+    page = PageQuery("subject", False, {"frozen": 1}, call.after(query.after), query.limit)
     answer = await call.listed("subjects", page)
     if page.after is None and not call.scope.everything:
         row = await call.read(lambda view: view.row("subjects", WHOLE, row_key(EVERYTHING)))
@@ -127,7 +127,7 @@ async def policies(call: Call) -> HttpAnswer:
     approve, only those are told who may see everything.
     """
     query = call.asked(PolicyListQuery)
-    page = PageQuery("policy_id", False, {}, None, call.after(query.after), query.limit)
+    page = PageQuery("policy_id", False, {}, call.after(query.after), query.limit)
 
     def question(view: Snapshot) -> tuple[list[Json], tuple[Any, str] | None, Standing]:
         rows = view.page("policies", WHOLE, page)

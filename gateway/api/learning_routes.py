@@ -44,7 +44,7 @@ async def trust(call: Call) -> HttpAnswer:
     query = call.asked(TrustQuery)
     page = newest(query, call, query.sort)
     if query.sort == "slope":
-        page = PageQuery("slope", False, page.equal, None, page.after, page.limit)
+        page = PageQuery("slope", False, page.equal, page.after, page.limit)
     answer = await call.listed("trust", page)
     rows: list[Json] = answer.body["items"]
     tenants = {tenant_of(row["agent_id"]) for row in rows}

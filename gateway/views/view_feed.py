@@ -146,14 +146,14 @@ class ViewFeed:
             pending, written_at = Pending(), now
             if owed or not self.built.is_set():
                 owed = {place: end for place, end in owed.items() if self._positions[place] < end}
-                self._finish(owed, begun, bool(before))
+                if not owed:
+                    writer.finish()
+                    self._finish(begun, bool(before))
             if now - pruned_at > _PRUNE_SECONDS:
                 writer.prune()
                 pruned_at = now
 
-    def _finish(self, owed: Mapping[Place, int], begun: float, warm: bool) -> None:
-        if owed:
-            return
+    def _finish(self, begun: float, warm: bool) -> None:
         self.built.set()
         self._health.ready = True
         self.file.remove_others()

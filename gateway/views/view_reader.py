@@ -7,7 +7,7 @@ import heapq
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,14 +47,13 @@ class PageQuery:
     """Which rows of a view, in which order.
 
     order: a column of the view's `orders`. equal: columns of its `filters` and the values that rows
-    must have. begins: a column and how its text must begin. after: order and key of the last row
+    must have. after: order and key of the last row
     that was seen.
     """
 
     order: str
     descending: bool = True
     equal: Mapping[str, Any] = field(default_factory=dict)
-    begins: tuple[str, str] | None = None
     after: tuple[Any, str] | None = None
     limit: int = 50
 
@@ -248,10 +247,6 @@ class Snapshot:
         for column, value in query.equal.items():
             conditions.append(f"{quoted(column)} = ?")
             values.append(value)
-        if query.begins is not None:
-            column, start = query.begins
-            conditions.append(f"substr({quoted(column)}, 1, ?) = ?")
-            values += [len(start), start]
         order, way = quoted(query.order), "DESC" if query.descending else "ASC"
         if query.after is not None:
             conditions.append(f"({order}, key) {'<' if query.descending else '>'} (?, ?)")
@@ -302,26 +297,6 @@ class ViewReader:
             found = self._own.connection = reader(self._path)
             self._connections.append(found)
         return found
-
-
-def all_pages(
-    snapshot: Snapshot, view: str, scope: TenantScope, query: PageQuery
-) -> Iterator[StoredRow]:
-    """Every row of a query, page by page."""
-    while True:
-        rows = snapshot.page(view, scope, query)
-        yield from rows
-        if len(rows) < query.limit:
-            return
-        last = rows[-1]
-        query = PageQuery(
-            query.order,
-            query.descending,
-            query.equal,
-            query.begins,
-            (last.order, last.key),
-            query.limit,
-        )
 
 
 def _decoded(row: Sequence[Any]) -> Sequence[Any]:

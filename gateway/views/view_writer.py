@@ -100,6 +100,17 @@ class ViewWriter:
             raise
         return changes
 
+    def finish(self) -> None:
+        """Makes lists quick, once the file has caught up for the first time."""
+        if self._file.execute("SELECT 1 FROM meta WHERE name = 'finished'").fetchone():
+            return
+        self._file.execute("BEGIN IMMEDIATE")
+        for statement in tables.finishing():
+            self._file.execute(statement)
+        self._file.execute("INSERT INTO meta VALUES ('finished', '1')")
+        self._file.execute("COMMIT")
+        self._file.execute("PRAGMA optimize")
+
     def prune(self) -> int:
         """Removes some of what is older than the tails of logs are kept; returns how many rows."""
         cutoff, removed = now_ms() - LOG_DAYS * _DAY_MS, 0

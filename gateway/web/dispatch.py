@@ -86,7 +86,7 @@ def handler_of(
     """The function that aiohttp calls for a route."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        identity, headers = await _let_in(route, request, door)
+        identity, headers = await _let_in(route, request, gateway, door)
         call = await _call(route, request, gateway, identity)
         await _at_least(call)
         if lists.wants_csv(call):
@@ -111,11 +111,19 @@ def handler_of(
 
 
 async def _let_in(
-    route: Route, request: web.Request, door: Door
+    route: Route, request: web.Request, gateway: Gateway, door: Door
 ) -> tuple[Identity, Mapping[str, str]]:
     if route.scope is None:
         return DEVELOPER, {}
     identity = await door.identity(request)
+    if not gateway.feed.built.is_set():
+        raise Problem(
+            503,
+            "STARTING",
+            "The views of this replica are being built.",
+            "Try again in a moment, or ask another replica.",
+            headers=_soon(),
+        )
     if route.writes:
         check_site(request.headers, identity.way, door.origins)
     headers = await door.limits.spend(f"{identity.issuer} {identity.name}", route.writes)

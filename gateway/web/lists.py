@@ -96,4 +96,4 @@ def cell(value: Any) -> str:
 def newest(query: ListQuery, call: Call, order: str) -> PageQuery:
     """The page of a list that begins with the highest."""
     after = call.after(query.after)
-    return PageQuery(order, True, query.equal(), None, after, query.limit)
+    return PageQuery(order, True, query.equal(), after, query.limit)
