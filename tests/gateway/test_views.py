@@ -34,6 +34,7 @@ from tests.support.gateway.world import (
     write_journal,
 )
 from tests.support.kafka.console import ROOT, environment
+from tests.support.kafka.logs import ends_of
 from tests.support.kafka.running import SECONDS, environment_of, own_topics
 
 pytestmark = pytest.mark.kafka
@@ -204,6 +205,20 @@ def test_a_search_finds_a_part_of_a_word_of_the_own_tenant_alone(
         ):
             rows = reader.ask(lambda view, s=scope, t=text: view.search(s, t, 50))  # type: ignore[misc]
             assert {row.tenant for row in rows} == found, text
+
+
+def test_a_search_has_room_for_the_own_tenant_whatever_others_have(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write(settings, [*Tenant(ALPHA).records()])
+    with kept(settings, tmp_path) as (feed, reader):
+        write(settings, [command(Tenant(BRAVO), n, Phase.ISSUED) for n in range(20)])
+        wanted = {place: at for place, at in ends_of(settings, TABLES_COMMANDS).items() if at}
+        assert wait_until(
+            lambda: all(feed.positions[place] >= at for place, at in wanted.items()), SECONDS
+        )
+        rows = reader.ask(lambda view: view.search(TenantScope((ALPHA,)), "-checkout", 1))
+        assert [row.tenant for row in rows] == [ALPHA]
 
 
 def test_a_feed_killed_in_the_middle_of_writing_loses_and_doubles_nothing(
