@@ -118,13 +118,14 @@ export function useAnswer(path, views) {
   return { data: current ? found.data : null, problem: current ? found.problem : null, reload };
 }
 
-/** Loading, failed and forbidden look different, and each says the next step. */
-export function Whole({ answer, what, children }) {
+/** Loading, failed and forbidden look different, and each says the next step. top: it is the page. */
+export function Whole({ answer, what, top, children }) {
+  const heading = top ? "h1" : "h2";
   const { data, problem, reload } = answer;
   if (problem) {
     const kind = problem.status === 403 ? "forbidden" : problem.status === 404 ? "absent" : "failed";
     return html`<section class="notice ${kind}" role="alert">
-      <h2>${{ forbidden: "Not for you", absent: "Not there", failed: "Not available" }[kind]}</h2>
+      <${heading}>${{ forbidden: "Not for you", absent: "Not there", failed: "Not available" }[kind]}</${heading}>
       <p>${problem.message} ${problem.remedy}</p>
       <button onClick=${reload}>Try again</button>
     </section>`;

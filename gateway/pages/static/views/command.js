@@ -13,7 +13,7 @@ export function Command({ parts: [id] }) {
   const path = `/api/v1/commands/${segment(id)}`;
   const answer = useAnswer(path, ["commands"]);
   const history = useAnswer(`${path}/history?limit=200`, ["commands"]);
-  return html`<${Whole} answer=${answer} what="the command">${({ item }) => html`
+  return html`<${Whole} answer=${answer} what="the command" top>${({ item }) => html`
     <p class="crumb"><a href="/ui/commands">Commands</a></p>
     <h1>${item.order.toLowerCase()} <span class="name">${item.target}</span></h1>
     <p class="lead"><${State} of=${item.phase} /> ${item.reason}</p>

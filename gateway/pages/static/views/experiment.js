@@ -8,7 +8,7 @@ export function Experiment({ parts: [subject, id] }) {
   const answer = useAnswer(`/api/v1/experiments/${segment(subject)}/${segment(id)}`, ["experiments"]);
   const found = `subject=${segment(subject)}&experiment_id=${segment(id)}`;
   const decisions = useAnswer(`/api/v1/decisions?${found}`, ["decisions"]);
-  return html`<${Whole} answer=${answer} what="the experiment">${({ item }) => html`
+  return html`<${Whole} answer=${answer} what="the experiment" top>${({ item }) => html`
     <p class="crumb"><a href="/ui/experiments">Experiments</a></p>
     <h1><span class="name">${item.subject}</span> ${item.experiment_id}</h1>
     <p class="lead"><${State} of=${item.status} /> ${item.treatments.join(", ") || "every arm"} against ${item.control}</p>
