@@ -17,6 +17,7 @@ MODULE_OF = {  # where a distribution's module has another name
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
     "aiohttp-cors": "aiohttp_cors",
+    "axe-playwright-python": "axe_playwright_python",
     "openapi-spec-validator": "openapi_spec_validator",
     "pyyaml": "yaml",
 }

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,10 +126,12 @@ class Snapshot:
         assert query.order in one.orders, f"{view} has no order {query.order}"
         assert query.equal.keys() <= set(one.filters), f"{view} is not filtered by {query.equal}"
         if scope.everything and not query.equal:
-            return self._page(one, None, query)
-        pages = [self._page(one, tenant, query) for tenant in self._named(scope)]
-        merged = heapq.merge(*pages, key=lambda row: (row.order, row.key), reverse=query.descending)
-        return list(islice(merged, query.limit))
+            places = self._places(one, None, query)
+        else:
+            lists = [self._places(one, tenant, query) for tenant in self._named(scope)]
+            merged = heapq.merge(*lists, reverse=query.descending)
+            places = list(islice(merged, query.limit))
+        return self._rows(one, places)
 
     def counts(self, view: str, scope: TenantScope) -> dict[str, int]:
         """Rows by the value of the view's counted column."""
@@ -238,7 +240,10 @@ class Snapshot:
             return scope.names
         return [row[0] for row in self._file.execute("SELECT tenant FROM tenants ORDER BY tenant")]
 
-    def _page(self, view: KeptView, tenant: str | None, query: PageQuery) -> list[StoredRow]:
+    def _places(
+        self, view: KeptView, tenant: str | None, query: PageQuery
+    ) -> list[tuple[Any, str]]:
+        """Order and key of the rows of a page; all of it stands in an index."""
         conditions: list[str] = []
         values: list[Any] = []
         if tenant is not None:
@@ -253,11 +258,22 @@ class Snapshot:
             values += query.after
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         found = self._file.execute(
-            f"SELECT tenant, key, partition, first, value, {order} FROM {view.table} {where} "
+            f"SELECT {order}, key FROM {view.table} {where} "
             f"ORDER BY {order} {way}, key {way} LIMIT ?",
             (*values, query.limit),
         )
-        return [StoredRow(view.name, *row) for row in found.fetchall()]
+        return found.fetchall()
+
+    def _rows(self, view: KeptView, places: Sequence[tuple[Any, str]]) -> list[StoredRow]:
+        """The rows of these keys, in this order."""
+        keys = [key for _, key in places]
+        found = self._file.execute(
+            f"SELECT tenant, key, partition, first, value FROM {view.table} "
+            f"WHERE key IN ({', '.join('?' * len(keys))})",
+            keys,
+        )
+        rows = {row[1]: StoredRow(view.name, *row) for row in found.fetchall()}
+        return [replace(rows[key], order=order) for order, key in places]
 
 
 class ViewReader:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from schemas.catalog import POLICIES, TABLES_COMMANDS
@@ -109,6 +111,27 @@ def test_a_page_shows_itself_without_a_complaint(person: Person, path: str) -> N
     expect(person.page.get_by_role("heading", level=1)).to_contain_text(PAGES[path])
     person.wait_gone("Loading")
     assert person.faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*PAGES, "/ui/nowhere"])
+def test_a_page_is_for_everybody(
+    opened: Browser, gateway: Served, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    """By axe-core: contrast, names, order of headings, and what else a program can tell."""
+    with Person(opened, address(gateway), color_scheme=scheme) as one:
+        one.open(path)
+        one.wait_gone("Loading")
+        found = Axe().run(one.page)
+        assert found.violations_count == 0, found.generate_report()
+
+
+def test_what_is_asked_before_an_approval_is_for_everybody(person: Person) -> None:
+    person.open(f"/ui/commands/{OWNER.id('pending')}", "rollback")
+    person.page.keyboard.press("a")
+    expect(person.page.get_by_role("dialog")).to_contain_text("What is issued")
+    found = Axe().run(person.page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize(
