@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle vendor setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory bench-gateway growth faults chaos-commands hostile simulation lives golden reference oracle vendor setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
@@ -14,6 +14,7 @@ help:
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (40 minutes; ARGS='--only mendstream')"
 	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
+	@echo "make bench-gateway  starts, answers and lag of the gateway while rows change                (ARGS='--scale 0.1')"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make chaos-commands  500 commands while executor and processor are killed (4 minutes; ARGS='COMMANDS KILLS')"
@@ -100,6 +101,9 @@ bench: $(STAMP) $(PEERS)/.installed
 
 bench-memory: $(STAMP)
 	@$(BIN)/python -m bench.memory $(ARGS)
+
+bench-gateway: $(STAMP)
+	@$(BIN)/python -m bench.gateway $(ARGS)
 
 growth: $(STAMP)
 	@$(BIN)/python -m bench.restore $(ARGS)
