@@ -118,6 +118,7 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "mendstream"  # and no versions of what it is made of
 
 
 def _known(error: web.HTTPException) -> Problem:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agents.commands.lifecycle import FINAL
 from gateway.api import orders
+from gateway.api.command_reviews import digest_tag, may_review, reviewed
 from gateway.auth.identity import Scope
 from gateway.orders.fates import passed
 from gateway.views.positions import RecordPlace
@@ -28,12 +29,11 @@ from gateway.web.route import (
     single,
 )
 from gateway.web.shapes import Json, described, render
-from schemas.catalog import COMMANDS, REQUESTS, REVIEWS, TOPICS, local_ids
+from schemas.catalog import COMMANDS, REQUESTS, TOPICS, local_ids
 from schemas.codec.framing import Codec
 from schemas.ids import tenant_of
-from schemas.persons import person
-from schemas.records import Phase, Request, RequestKind, Review, ReviewVerdict, Severity
-from schemas.validation.requests_and_recommendations import check_request, check_review
+from schemas.records import Phase, Request, RequestKind, ReviewVerdict
+from schemas.validation.requests_and_recommendations import check_request
 from streams.runtime.clock import now_ms
 
 _OWN_COPY = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
@@ -156,58 +156,6 @@ async def review(call: Call) -> HttpAnswer:
     return await reviewed(call, ReviewVerdict(body.verdict), body.comment, None)
 
 
-async def reviewed(
-    call: Call, verdict: ReviewVerdict, comment: str, digest: str | None
-) -> HttpAnswer:
-    """Writes a review of the command that the path names, if the content that the caller saw is
-    what waits. digest: of that content, where it does not stand in If-Match.
-
-    What stands in the way is told at once as far as it is known here; the processor has the last
-    word.
-    """
-    row, _ = await call.one("commands", call.path("id"), "command")
-    fields = call.fields(row)
-    seen = digest if digest is not None else _matched(call)
-    if seen is None:
-        raise Problem(
-            428,
-            "DIGEST_MISSING",
-            "A review names the content that it is about.",
-            f'Send `If-Match: "{fields["digest"]}"` once you have looked at /content: '
-            f"{fields['reason']}",
-        )
-    if seen != fields["digest"]:
-        raise Problem(
-            412,
-            "OTHER_CONTENT",
-            f"The command is {fields['digest'][:12]}..., the review is of {seen[:12]}....",
-            "Look at what waits now, then say it anew.",
-        )
-    if fields["phase"] != Phase.PENDING_APPROVAL:
-        raise Problem(
-            409,
-            "NOT_PENDING",
-            f"Command {fields['command_id']} does not wait for approval: it is {fields['phase']}.",
-            "The list of commands shows what waits.",
-        )
-    _may_review(call, fields)
-    if verdict == ReviewVerdict.APPROVE:
-        await _logged_in_lately(call, fields)
-    said = Review(
-        event_id=orders.event_id(call, tenant_of(fields["subject"])),
-        subject=fields["subject"],
-        command_id=fields["command_id"],
-        verdict=verdict,
-        digest=fields["digest"],
-        reviewer=call.identity.name,
-        comment=comment,
-        reviewed_at=now_ms(),
-    )
-    orders.check(check_review(said))
-    word = orders.Word(REVIEWS, said.subject, said, command=said.command_id)
-    return await orders.said(call, word)
-
-
 async def cancel(call: Call) -> HttpAnswer:
     row, _ = await call.one("commands", call.path("id"), "command")
     return await cancelled(call, row, call.said(CancelBody).why)
@@ -228,62 +176,13 @@ async def cancelled(call: Call, row: StoredRow, why: str) -> HttpAnswer:
     return await asked(call, request)
 
 
-def digest_tag(digest: str) -> str:
-    """The ETag of a command's content: what a review must match."""
-    return f'"{digest}"'
-
-
-def _matched(call: Call) -> str | None:
-    given = call.request.headers.get("If-Match")
-    return None if given is None else given.strip().removeprefix("W/").strip('"')
-
-
-def _may_review(call: Call, fields: Any) -> None:
-    """Raises Problem where the caller may not review; the processor asks again."""
-    if call.identity.service:
-        raise Problem(
-            403,
-            "NO_PERSON",
-            "A service may not review.",
-            "A person says it, with a token of his own.",
-        )
-    if person(fields["requested_by"]) == call.identity.name:
-        raise Problem(
-            403,
-            "OWN_REQUEST",
-            f"{call.identity.name} asked for {fields['command_id']} and may not review it.",
-            "Ask somebody else to.",
-        )
-
-
-async def _logged_in_lately(call: Call, fields: Any) -> None:
-    """Raises Problem where what is CRITICAL is approved with a login of long ago (RFC 9470)."""
-    if call.identity.logged_in_lately(now_ms() / 1_000) or not await _critical(call, fields):
-        return
-    raise Problem(
-        401,
-        "LOGIN_TOO_OLD",
-        "The failure behind this command is CRITICAL, and the login is older than 15 minutes.",
-        "Log in anew.",
-        headers={
-            "WWW-Authenticate": 'Bearer error="insufficient_user_authentication", max_age="900"'
-        },
-    )
-
-
-async def _critical(call: Call, fields: Any) -> bool:
-    query = PageQuery("analysed_at", equal={"decision_id": fields["decision_id"]}, limit=5)
-    rows = await call.read(lambda view: view.page("failures", call.scope, query))
-    return any(call.fields(row)["severity"] == Severity.CRITICAL for row in rows)
-
-
 async def _actions(call: Call, fields: Any) -> dict[str, Json]:
     """What the caller may do with a command just now, and why not."""
     waits = fields["phase"] == Phase.PENDING_APPROVAL
     review = _reason(call, Scope.APPROVE) or ("" if waits else "it does not wait for approval")
     if not review:
         try:
-            _may_review(call, fields)
+            may_review(call, fields)
         except Problem as problem:
             review = problem.detail
     over = fields["phase"] in FINAL and fields["order"] != "DEPLOY"

@@ -1,13 +1,23 @@
 """The routes of the improvement orchestrator, in its spelling: a workflow is a command's life."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from agents.commands.lifecycle import AT_WORK
 from gateway.api import command_routes, orders
-from gateway.api.command_routes import decoded, reviewed
+from gateway.api.command_reviews import reviewed
+from gateway.api.command_routes import decoded
+from gateway.api.orchestrator_bodies import (
+    TRIES,
+    DeployBody,
+    ImproveBody,
+    ReasonBody,
+    RetrainBody,
+    WorkflowBody,
+    WorkflowReviewBody,
+)
 from gateway.auth.identity import Scope
 from gateway.views.view_reader import PageQuery, Snapshot, StoredRow
 from gateway.web.calls import Call, HttpAnswer, Standing, standing
@@ -34,81 +44,7 @@ from schemas.ids import environment_of, tenant_of
 from schemas.records import Order, Phase, Request, RequestKind, ReviewVerdict
 from streams.runtime.clock import now_ms
 
-_TRIES = 3  # of a command, as the processors make them
 _STEPS_MAX = 100
-Text = Annotated[str, Field(max_length=512)]
-
-
-class WorkflowBody(CamelBody):
-    """What every workflow is of. `autoApprove` may not be true: who asks does not approve."""
-
-    model_type: Name
-    auto_approve: bool = False
-
-    @property
-    def subject(self) -> str:
-        return self.model_type
-
-    def unused(self) -> list[str]:
-        """The fields that were sent and change nothing."""
-        return sorted(to_camel(name) for name in self.model_fields_set & self.without_effect())
-
-    @classmethod
-    def without_effect(cls) -> set[str]:
-        return set()
-
-
-class ImproveBody(WorkflowBody):
-    """Improve a model, after a failure of it."""
-
-    failure_id: Name | None = None
-    priority: Text | None = None
-    max_retries: int = _TRIES
-    notification_channels: list[Text] = Field([], max_length=20)
-
-    @classmethod
-    def without_effect(cls) -> set[str]:
-        return {"priority", "notification_channels"}
-
-
-class RetrainBody(WorkflowBody):
-    """Train a model anew."""
-
-    base_model_id: Name | None = None
-    improvements: list[Any] = Field([], max_length=100)
-    hyperparameter_search: Any = None
-    validation_strategy: Any = None
-
-    @classmethod
-    def without_effect(cls) -> set[str]:
-        return {"improvements", "hyperparameter_search", "validation_strategy"}
-
-
-class DeployBody(WorkflowBody):
-    """Put a version of a model in service."""
-
-    model_id: Name
-    environment: Name = "production"
-    strategy: Text | None = None
-    auto_promote: bool | None = None
-    rollback_on_failure: bool | None = None
-
-    @classmethod
-    def without_effect(cls) -> set[str]:
-        return {"strategy", "auto_promote", "rollback_on_failure"}
-
-
-class WorkflowReviewBody(CamelBody):
-    """A person's word; the digest may stand in `If-Match` instead."""
-
-    digest: Name | None = None
-    comment: Text = ""
-
-
-class ReasonBody(CamelBody):
-    """Why it is taken back."""
-
-    reason: Text = ""
 
 
 class HistoryQuery(Query):
@@ -120,11 +56,11 @@ class HistoryQuery(Query):
 
 async def improve(call: Call) -> HttpAnswer:
     body = call.said(ImproveBody)
-    if body.max_retries != _TRIES:
+    if body.max_retries != TRIES:
         raise Problem(
             422,
             "NOT_SUPPORTED",
-            f"maxRetries is {body.max_retries}, and every command is tried {_TRIES} times.",
+            f"maxRetries is {body.max_retries}, and every command is tried {TRIES} times.",
             "Leave it out.",
         )
     more: Json = {}

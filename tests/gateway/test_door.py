@@ -204,6 +204,7 @@ def test_answers_may_not_be_framed_sniffed_or_kept(served: Served) -> None:
         headers = served.call("GET", path, someone()).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
+        assert headers["server"] == "mendstream"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
 
 

@@ -38,7 +38,7 @@ from tests.support.kafka.logs import ends_of
 from tests.support.kafka.running import SECONDS, environment_of, own_topics
 
 pytestmark = pytest.mark.kafka
-KILLS = 8
+KILLS = 5
 
 
 @pytest.fixture
