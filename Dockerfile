@@ -19,10 +19,11 @@ COPY schemas schemas
 COPY state state
 COPY agents agents
 COPY streams streams
+COPY gateway gateway
 # What `mendstream demo` publishes; data/README.md has the licences of the data sets.
 COPY data data
 COPY LICENSE LICENSE
-RUN /opt/mendstream/bin/python -m compileall -q schemas state agents streams
+RUN /opt/mendstream/bin/python -m compileall -q schemas state agents streams gateway
 # What the processor folds with, as machine code for this kind of processor; on another it is compiled at the first start.
 RUN MENDSTREAM_COMPILED_DIRECTORY=/app/compiled /opt/mendstream/bin/python -m streams compile
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check tools ship-check statistics bench bench-memory growth faults chaos-commands hostile simulation lives golden reference oracle setup lock clean
+.PHONY: help demo test check tools ship-check statistics bench bench-memory bench-gateway growth faults chaos-commands hostile simulation lives golden reference oracle vendor setup lock clean
 help:
 	@echo "make demo   install, start a real Kafka, run the main job on real data   (ARGS='--json FILE --keep')"
 	@echo "make test   install, check style, types and imports, run all tests       (ARGS='-k name')"
@@ -14,6 +14,7 @@ help:
 	@echo "make statistics  simulate what the judge's error rates are promised for  (ARGS='--runs-scale 0.1 --case NAME')"
 	@echo "make bench   Mendstream beside Kafka Streams, Quix Streams and Faust    (40 minutes; ARGS='--only mendstream')"
 	@echo "make bench-memory  track, trust, patterns and a learning cycle, with 100 000 patterns and 10 000 agents (needs Redis)"
+	@echo "make bench-gateway  starts, answers and lag of the gateway while rows change                (ARGS='--scale 0.1')"
 	@echo "make growth  restore a million hot rows, killed in between, and weigh them"
 	@echo "make faults  kill, freeze, cut off and flood it, and count what is lost (40 minutes; ARGS='zombie' for some)"
 	@echo "make chaos-commands  500 commands while executor and processor are killed (4 minutes; ARGS='COMMANDS KILLS')"
@@ -23,6 +24,7 @@ help:
 	@echo "make reference  write docs/reference anew: topics, records, settings, command line, metrics"
 	@echo "make lives  random orders, approvals, deployers and faults against the rules of commands (15 minutes; ARGS='SEED STEPS')"
 	@echo "make oracle  let Kafka's own exactly-once test judge it, and a control that must fail  (8 minutes; ARGS=SEED)"
+	@echo "make vendor  hold the scripts of the pages against the packages that they come from (needs npm)"
 	@echo "make lock   resolve pyproject.toml anew into requirements.lock"
 
 $(STAMP): requirements.lock pyproject.toml
@@ -100,6 +102,9 @@ bench: $(STAMP) $(PEERS)/.installed
 bench-memory: $(STAMP)
 	@$(BIN)/python -m bench.memory $(ARGS)
 
+bench-gateway: $(STAMP)
+	@$(BIN)/python -m bench.gateway $(ARGS)
+
 growth: $(STAMP)
 	@$(BIN)/python -m bench.restore $(ARGS)
 
@@ -136,6 +141,9 @@ reference: $(STAMP)
 
 oracle: $(STAMP)
 	@$(BIN)/python -m tests.oracle $(ARGS)
+
+vendor: $(STAMP)
+	@$(BIN)/python -m tests.support.gateway.vendor
 
 # The lock holds names, versions and hashes, no registry's address. The image's is the same without the tools.
 COMPILE := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -6,6 +6,7 @@ included; a lock does not say which those are. Nothing is asked of a network, an
 give the same bytes.
 """
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FILE = "mendstream.cdx.json"
 PACKAGES, JARS = "requirements.lock", "streams/kafka/embedded/kafka-jars.lock"
+SCRIPTS = "gateway/pages/static/vendor/vendor.lock.json"
 _PACKAGE = re.compile(
     r"(?P<name>[\w.-]+)(?:\[[^]]*\])?==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\\n]+?))?(?: \\)?"
 )
@@ -31,7 +33,8 @@ class SbomHook(BuildHookInterface):  # type: ignore[type-arg]
             self.metadata.name,
             self.metadata.version,
             packages((root / PACKAGES).read_text(encoding="utf-8"))
-            + jars((root / JARS).read_text(encoding="utf-8")),
+            + jars((root / JARS).read_text(encoding="utf-8"))
+            + scripts((root / SCRIPTS).read_text(encoding="utf-8")),
         )
         self._stage = TemporaryDirectory()
         path = Path(self._stage.name, FILE)
@@ -90,6 +93,19 @@ def jars(lock: str) -> list[dict[str, Any]]:
             raise ValueError(f"{JARS}, line {number}: no hash and jar: {line!r}")
         name, digests = jar["name"], [{"alg": "SHA-256", "content": jar["sha256"]}]
         found.append(_component(f"jar:{name}@{jar['version']}", name, jar["version"], digests))
+    return found
+
+
+def scripts(lock: str) -> list[dict[str, Any]]:
+    """The components of vendor.lock.json: packages whose files the pages bring along."""
+    found = []
+    for package in json.loads(lock):
+        name, version = package["package"], package["version"]
+        digest = base64.b64decode(package["integrity"].removeprefix("sha512-")).hex()
+        purl = f"pkg:npm/{name}@{version}"
+        component = _component(purl, name, version, [{"alg": "SHA-512", "content": digest}])
+        licences = [{"license": {"id": package["license"]}}]
+        found.append(component | {"purl": purl, "licenses": licences})
     return found
 
 

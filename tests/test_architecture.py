@@ -10,12 +10,15 @@ from pathlib import Path
 from tests.support import structure
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("schemas", "state", "agents", "streams")
+ROOMS = ("schemas", "state", "agents", "streams", "gateway")
 MODULE_OF = {  # where a distribution's module has another name
     "confluent-kafka": "confluent_kafka",
     "faust-streaming": "faust",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
+    "aiohttp-cors": "aiohttp_cors",
+    "axe-playwright-python": "axe_playwright_python",
+    "openapi-spec-validator": "openapi_spec_validator",
     "pyyaml": "yaml",
 }
 TOOLS = {"editables", "hatchling", "import-linter", "mypy", "ruff"}  # run, not imported

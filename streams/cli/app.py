@@ -118,7 +118,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "streams.cli.config_command": {
         "config": "Show the settings in force; secrets are stars.",
     },
-    "streams.cli.asyncapi_command": {
+    "streams.cli.interface_commands": {
+        "gateway": "Answer over HTTP: views of the tables, orders of people as records.",
+        "openapi": "Print the OpenAPI 3.1 document of the gateway's routes.",
         "asyncapi": (
             "Print an AsyncAPI 3 document of all topics, records and operations, with these "
             "settings."

@@ -4,7 +4,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-ProcessRole = Literal["processor", "executor", "views"]
+ProcessRole = Literal["processor", "executor", "views", "gateway"]
 REGISTRY = CollectorRegistry()
 ProcessCollector(
     registry=REGISTRY
@@ -147,6 +147,24 @@ NOTIFICATIONS = _counter(
     "Alerts by channel: SENT, each try that FAILED, REFUSED or GIVEN_UP for good.",
     "channel",
     "outcome",
+)
+GATEWAY_REQUESTS = _counter(
+    "gateway_requests", "Requests to the gateway, by route and status.", "method", "route", "status"
+)
+GATEWAY_SECONDS = Histogram(
+    "mendstream_gateway_seconds",
+    "Time in which the gateway answered, waits that were asked for included.",
+    ("route",),
+    registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+)
+GATEWAY_SOCKETS = _gauge("gateway_sockets", "WebSockets that are open.")
+GATEWAY_VIEW_AGE = _gauge(
+    "gateway_view_age_seconds",
+    "Age of the clock of the partition that is furthest behind in the gateway's views.",
+)
+JWKS_FAILURES = _counter(
+    "jwks_failures", "Attempts to read the keys of tokens that failed; those known stay in use."
 )
 
 

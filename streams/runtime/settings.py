@@ -153,6 +153,33 @@ class Settings(BaseSettings):
     http_port: int = Field(
         0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port"
     )
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(3010, ge=0, le=65_535, description="of the gateway; 0: any free port")
+    public_origin: str = Field(
+        "",
+        description="how browsers reach the gateway, https://host[:port]; empty: by its own "
+        "address",
+    )
+    cors_origins: str = Field(
+        "",
+        description="whose pages may call the gateway with a token of their own, "
+        "https://host[:port] separated by commas",
+    )
+    jwt_secret: SecretStr = Field(
+        SecretStr(""),
+        description="secret of at least 32 bytes that tokens are signed with by HS256, where there "
+        "is no address of keys",
+    )
+    jwt_jwks_url: str = Field(
+        "", description="where the issuer of tokens publishes its keys, https://..."
+    )
+    jwt_issuer: str = Field("", description="what a token must say that it is from: its iss")
+    jwt_audience: str = Field("", description="what a token must say that it is for: its aud")
+    views_directory: str = Field(
+        "",
+        description="folder of this gateway's own views; empty: one of its group and slot in "
+        "/tmp/mendstream-<user id>",
+    )
 
     @classmethod
     def settings_customise_sources(

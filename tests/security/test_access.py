@@ -87,6 +87,7 @@ MAY_WRITE = {
         ),
         *(PROPOSALS, ADMISSIONS, PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
     },
+    "gateway": {SPECS, POLICIES, REQUESTS, REVIEWS},
     "viewer": set[str](),
     "auditor": set[str](),
 }
@@ -98,6 +99,7 @@ MAY_READ = {
     "operator": set(TOPICS),
     "approver": set(TOPICS),
     "redriver": {DEAD_LETTERS, REDRIVES},
+    "gateway": set(TOPICS),
     "viewer": set(TOPICS) - {DEAD_LETTERS},
     "auditor": set(TOPICS),
 }

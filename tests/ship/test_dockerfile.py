@@ -175,7 +175,7 @@ def test_what_is_copied_is_there_and_enters_the_build(copied: str) -> None:
 
 def test_every_room_of_the_program_is_copied() -> None:
     copied = {rest.split()[0] for word, rest in stages()[0] if word == "COPY"}
-    assert {"schemas", "state", "agents", "streams"} <= copied
+    assert {"schemas", "state", "agents", "streams", "gateway"} <= copied
 
 
 @pytest.mark.parametrize(

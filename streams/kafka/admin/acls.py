@@ -20,7 +20,9 @@ from schemas.catalog import (
     JOURNAL,
     POLICIES,
     REDRIVES,
+    REQUESTS,
     REVIEWS,
+    SPECS,
     TOPICS,
     Writer,
 )
@@ -47,6 +49,7 @@ RoleName = Literal[
     "operator",
     "approver",
     "redriver",
+    "gateway",
     "viewer",
     "auditor",
 ]
@@ -163,6 +166,14 @@ def _redriver(group: str, _own: str) -> list[Right]:
     return _seeing_all(granted)
 
 
+def _gateway(_group_: str, _own: str) -> list[Right]:
+    """Dead letters too: their reasons are what the gateway answers with, and it keeps no bytes of
+    them.
+    """
+    written = (REQUESTS, REVIEWS, SPECS, POLICIES)
+    return [*_on("WRITE", written), *_on("READ", TOPICS), *_group(READER)]
+
+
 def _viewer(group: str, _own: str) -> list[Right]:
     granted = [
         *_on(
@@ -201,6 +212,10 @@ ROLES: dict[RoleName, KafkaRole] = {
     ),
     "redriver": KafkaRole(
         "writes dead letters back to where they came from, with `mendstream redrive`", _redriver
+    ),
+    "gateway": KafkaRole(
+        "`mendstream gateway`: reads everything, writes what the persons of verified tokens say",
+        _gateway,
     ),
     "viewer": KafkaRole(
         "a Kafka UI: reads all but dead letters, sees the lag, writes nothing", _viewer

@@ -1,0 +1,330 @@
+"""Commands: lists, lives, contents, orders of people, reviews."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from agents.commands.lifecycle import FINAL
+from gateway.api import orders
+from gateway.api.command_reviews import digest_tag, may_review, reviewed
+from gateway.auth.identity import Scope
+from gateway.orders.fates import passed
+from gateway.views.positions import RecordPlace
+from gateway.views.view_reader import PageQuery, StoredRow
+from gateway.web.calls import Call, HttpAnswer, standing
+from gateway.web.calls import single as one_answer
+from gateway.web.lists import ListQuery, Name, newest
+from gateway.web.problems import Problem, not_found
+from gateway.web.route import (
+    ANYTHING,
+    TEXT,
+    TEXT_OR_NULL,
+    TRUTH,
+    Body,
+    Route,
+    TenantRule,
+    extended,
+    listing,
+    obj,
+    single,
+)
+from gateway.web.shapes import Json, described, render
+from schemas.catalog import COMMANDS, REQUESTS, TOPICS, local_ids
+from schemas.codec.framing import Codec
+from schemas.ids import tenant_of
+from schemas.records import Phase, Request, RequestKind, ReviewVerdict
+from schemas.validation.requests_and_recommendations import check_request
+from streams.runtime.clock import now_ms
+
+_OWN_COPY = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
+_ACTIONS = ("approve", "reject", "cancel")
+Why = Annotated[str, Field(max_length=512)]
+
+_ACTION: Json = obj(allowed=TRUTH, reason=TEXT)
+ONE = extended("CommandRow", actions=obj(**dict.fromkeys(_ACTIONS, _ACTION)), ui_url=TEXT)
+
+
+class CommandQuery(ListQuery):
+    """Which commands."""
+
+    sort: Literal["issued_at", "due_at"] = "issued_at"
+    phase: Name | None = None
+    order: Literal["ROLLBACK", "DEPLOY", "RETRAIN", "IMPROVE"] | None = None
+    subject: Name | None = None
+
+
+class OrderBody(Body):
+    """An order of one's own."""
+
+    kind: Literal["ROLLBACK", "DEPLOY", "RETRAIN", "IMPROVE"]
+    subject: Name
+    why: Why = ""
+    experiment_id: Name | None = None
+    variant: Name | None = None
+    model_version: Name | None = None
+    to_version: Name | None = None
+    environment: Name = "production"
+    strategy: Annotated[str, Field(max_length=512)] = ""
+
+
+class ReviewBody(Body):
+    """A person's word on a command that waits; `If-Match` names the content that was seen."""
+
+    verdict: Literal["APPROVE", "REJECT"]
+    comment: Why = ""
+
+
+class CancelBody(Body):
+    """Why a command is taken back."""
+
+    why: Why = ""
+
+
+async def listed(call: Call) -> HttpAnswer:
+    query = call.asked(CommandQuery)
+    page = newest(query, call, query.sort)
+    if query.sort == "due_at":  # what is due first comes first
+        page = PageQuery("due_at", False, page.equal, page.after, page.limit)
+    return await call.listed("commands", page)
+
+
+async def one(call: Call) -> HttpAnswer:
+    row, standing_ = await call.one("commands", call.path("id"), "command")
+    fields = call.fields(row)
+    shown = call.shown(row) | {
+        "actions": await _actions(call, fields),
+        "ui_url": f"/ui/commands/{fields['command_id']}",
+    }
+    return one_answer(shown, standing_, {"ETag": digest_tag(fields["digest"])})
+
+
+async def history(call: Call) -> HttpAnswer:
+    await call.one("commands", call.path("id"), "command")
+    query = call.asked(ListQuery)
+    page = PageQuery(
+        "moved_at",
+        False,
+        {"command_id": call.path("id")},
+        call.after(query.after),
+        query.limit,
+    )
+    return await call.listed("transitions", page)
+
+
+async def content(call: Call) -> HttpAnswer:
+    row, standing_ = await call.one("commands", call.path("id"), "command")
+    fields = call.fields(row)
+    shown = decoded(fields)
+    if shown is None:
+        raise not_found("content of this command, which is of an older Mendstream")
+    headers = {"ETag": digest_tag(fields["digest"])}
+    return one_answer({"digest": fields["digest"], "command": shown}, standing_, headers)
+
+
+def decoded(fields: Any) -> Json | None:
+    """The command that a row keeps, without token and moments; None where it keeps none."""
+    if fields["command"] is None:
+        return None
+    record = TOPICS[COMMANDS[fields["order"]]].record
+    assert record is not None, "commands are records of ours"
+    return render(record, _OWN_COPY.read(record, fields["command"], own=True))
+
+
+async def order(call: Call) -> HttpAnswer:
+    body = call.said(OrderBody)
+    request = Request(
+        event_id=orders.event_id(call, tenant_of(body.subject)),
+        subject=body.subject,
+        kind=RequestKind(body.kind),
+        detail=body.why,
+        requested_by=call.identity.name,
+        requested_at=now_ms(),
+        **body.model_dump(exclude={"kind", "subject", "why"}),
+    )
+    return await asked(call, request)
+
+
+async def asked(call: Call, request: Request) -> HttpAnswer:
+    """Writes a request of the caller's to the partition of its subject."""
+    orders.check(check_request(request))
+    word = orders.Word(REQUESTS, request.subject, request, command=request.command_id)
+    return await orders.said(call, word)
+
+
+async def review(call: Call) -> HttpAnswer:
+    body = call.said(ReviewBody)
+    return await reviewed(call, ReviewVerdict(body.verdict), body.comment, None)
+
+
+async def cancel(call: Call) -> HttpAnswer:
+    row, _ = await call.one("commands", call.path("id"), "command")
+    return await cancelled(call, row, call.said(CancelBody).why)
+
+
+async def cancelled(call: Call, row: StoredRow, why: str) -> HttpAnswer:
+    """Writes a request to take a command back."""
+    fields = call.fields(row)
+    request = Request(
+        event_id=orders.event_id(call, row.tenant),
+        subject=fields["subject"],
+        kind=RequestKind.CANCEL,
+        detail=why,
+        requested_by=call.identity.name,
+        requested_at=now_ms(),
+        command_id=fields["command_id"],
+    )
+    return await asked(call, request)
+
+
+async def _actions(call: Call, fields: Any) -> dict[str, Json]:
+    """What the caller may do with a command just now, and why not."""
+    waits = fields["phase"] == Phase.PENDING_APPROVAL
+    review = _reason(call, Scope.APPROVE) or ("" if waits else "it does not wait for approval")
+    if not review:
+        try:
+            may_review(call, fields)
+        except Problem as problem:
+            review = problem.detail
+    over = fields["phase"] in FINAL and fields["order"] != "DEPLOY"
+    cancel = _reason(call, Scope.ORDER) or ("it is over" if over else "")
+    found = {"approve": review, "reject": review, "cancel": cancel}
+    return {name: {"allowed": not why, "reason": why} for name, why in found.items()}
+
+
+def _reason(call: Call, scope: Scope) -> str:
+    return "" if call.identity.may(scope) else f"the token does not name the scope {scope}"
+
+
+async def write(call: Call) -> HttpAnswer:
+    """What became of a record that a person wrote."""
+    topic, partition, offset = (call.path(name) for name in ("topic", "partition", "offset"))
+    if not (partition.isdecimal() and offset.isdecimal() and len(partition + offset) < 25):
+        raise not_found("record")
+    place = (topic, int(partition), int(offset))
+
+    def question(view: Any) -> Any:
+        found = view.written_at(call.scope, *place)
+        letter = view.letter(*place) if found is not None else None
+        folded = passed(view, RecordPlace(*place))
+        return found, letter, folded, standing(view, ["commands"])
+
+    found, letter, folded, standing_ = await call.read(question)
+    if found is None:
+        raise not_found("record")
+    fate = "REFUSED" if letter is not None else "APPLIED" if folded else "WAITING"
+    shown = {
+        "event_id": found.event_id,
+        "fate": fate,
+        "reason": None if letter is None else letter.reason,
+        "sentence": None if letter is None else letter.sentence,
+    }
+    return one_answer(shown, standing_)
+
+
+_ITEM, _TAG = TenantRule.ITEM, "commands"
+IF_MATCH = {
+    "If-Match": 'The digest of the content that was seen, in quotes: the ETag of "content".'
+}
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/commands",
+        "Commands, the last issued first",
+        listed,
+        Scope.READ,
+        TenantRule.ROWS,
+        listing(described("CommandRow")),
+        _TAG,
+        CommandQuery,
+        csv=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/commands/{id}",
+        "A command, and what the caller may do with it",
+        one,
+        Scope.READ,
+        _ITEM,
+        single(ONE),
+        _TAG,
+    ),
+    Route(
+        "GET",
+        "/api/v1/commands/{id}/history",
+        "Each step in the life of a command",
+        history,
+        Scope.READ,
+        _ITEM,
+        listing(described("Transition")),
+        _TAG,
+        ListQuery,
+        csv=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/commands/{id}/content",
+        "What is issued, decoded, with the digest that a review must name",
+        content,
+        Scope.READ,
+        _ITEM,
+        single(obj(digest=TEXT, command=ANYTHING)),
+        _TAG,
+    ),
+    Route(
+        "POST",
+        "/api/v1/commands",
+        "Order a rollback, a deployment, a retraining or an improvement",
+        order,
+        Scope.ORDER,
+        TenantRule.BODY,
+        orders.ACCEPTED,
+        _TAG,
+        body=OrderBody,
+        statuses=(200, 202),
+        waits=True,
+    ),
+    Route(
+        "POST",
+        "/api/v1/commands/{id}/review",
+        "Approve or reject a command that waits for a person",
+        review,
+        Scope.APPROVE,
+        _ITEM,
+        orders.ACCEPTED,
+        _TAG,
+        body=ReviewBody,
+        statuses=(200, 202),
+        waits=True,
+        headers=IF_MATCH,
+    ),
+    Route(
+        "POST",
+        "/api/v1/commands/{id}/cancel",
+        "Take a command back, or have it undone",
+        cancel,
+        Scope.ORDER,
+        _ITEM,
+        orders.ACCEPTED,
+        _TAG,
+        body=CancelBody,
+        statuses=(200, 202),
+        waits=True,
+    ),
+    Route(
+        "GET",
+        f"{orders.WRITES}/{{topic}}/{{partition}}/{{offset}}",
+        "What became of a record that a person wrote",
+        write,
+        Scope.READ,
+        _ITEM,
+        single(
+            obj(
+                event_id=TEXT,
+                fate={"type": "string", "enum": ["WAITING", "APPLIED", "REFUSED"]},
+                reason=TEXT_OR_NULL,
+                sentence=TEXT_OR_NULL,
+            )
+        ),
+        _TAG,
+    ),
+)

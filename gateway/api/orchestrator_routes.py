@@ -1,0 +1,391 @@
+"""The routes of the improvement orchestrator, in its spelling: a workflow is a command's life."""
+
+from typing import Any
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from agents.commands.lifecycle import AT_WORK
+from gateway.api import command_routes, orders
+from gateway.api.command_reviews import reviewed
+from gateway.api.command_routes import decoded
+from gateway.api.orchestrator_bodies import (
+    TRIES,
+    DeployBody,
+    ImproveBody,
+    ReasonBody,
+    RetrainBody,
+    WorkflowBody,
+    WorkflowReviewBody,
+)
+from gateway.auth.identity import Scope
+from gateway.views.view_reader import PageQuery, Snapshot, StoredRow
+from gateway.web.calls import Call, HttpAnswer, Standing, standing
+from gateway.web.lists import Name, PageSize
+from gateway.web.problems import Problem, not_found
+from gateway.web.route import (
+    ANYTHING,
+    MOMENT,
+    NUMBER_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    TRUTH,
+    WHOLE_NUMBER,
+    CamelBody,
+    Query,
+    Route,
+    TenantRule,
+    items,
+    obj,
+)
+from gateway.web.shapes import Json, moment_or_none
+from gateway.web.workflow_status import RUNNING, STATUSES, status_of
+from schemas.ids import environment_of, tenant_of
+from schemas.records import Order, Phase, Request, RequestKind, ReviewVerdict
+from streams.runtime.clock import now_ms
+
+_STEPS_MAX = 100
+
+
+class HistoryQuery(Query):
+    """Of which model, and how many."""
+
+    model_type: Name | None = Field(None, alias="modelType")
+    limit: PageSize = 50
+
+
+async def improve(call: Call) -> HttpAnswer:
+    body = call.said(ImproveBody)
+    if body.max_retries != TRIES:
+        raise Problem(
+            422,
+            "NOT_SUPPORTED",
+            f"maxRetries is {body.max_retries}, and every command is tried {TRIES} times.",
+            "Leave it out.",
+        )
+    more: Json = {}
+    if body.failure_id is not None:
+        row, _ = await call.one("failures", body.failure_id, "failure")
+        failure = call.fields(row)
+        if failure["subject"] != body.model_type:
+            raise not_found("failure")
+        best = next(iter(failure["hypotheses"]), None)
+        more = {
+            "detail": f"after failure {body.failure_id}",
+            "strategy": best["strategy"] if best is not None else "",
+            "experiment_id": failure["experiment_id"],
+            "variant": failure["variant"],
+            "model_version": failure["model_version"],
+        }
+    return await _begin(call, body, RequestKind.IMPROVE, **more)
+
+
+async def retrain(call: Call) -> HttpAnswer:
+    body = call.said(RetrainBody)
+    return await _begin(call, body, RequestKind.RETRAIN, model_version=body.base_model_id)
+
+
+async def deploy(call: Call) -> HttpAnswer:
+    body = call.said(DeployBody)
+    where = {"to_version": body.model_id, "environment": body.environment}
+    return await _begin(call, body, RequestKind.DEPLOY, **where)
+
+
+async def _begin(call: Call, body: WorkflowBody, kind: RequestKind, **more: Any) -> HttpAnswer:
+    if body.auto_approve:
+        raise Problem(
+            422,
+            "OWN_REQUEST",
+            "autoApprove is true, and nobody approves what he asks for himself.",
+            "Leave it out; a policy says what needs no approval.",
+        )
+    request = Request(
+        event_id=orders.event_id(call, tenant_of(body.subject)),
+        subject=body.subject,
+        kind=kind,
+        requested_by=call.identity.name,
+        requested_at=now_ms(),
+        **more,
+    )
+    answer = await command_routes.asked(call, request)
+    return _workflow(answer, request.requested_at, body.unused())
+
+
+def _workflow(answer: HttpAnswer, created_at: int, unused: list[str]) -> HttpAnswer:
+    found = answer.body
+    command = found["command"]
+    phase = command["phase"] if command is not None else None
+    decision = found["decision"]
+    outcome = decision["outcome"] if decision is not None else None
+    shown = {
+        "workflowId": found["workflow_id"],
+        "status": RUNNING if phase is None else status_of(phase),
+        "phase": phase,
+        "outcome": outcome,
+        "createdAt": moment_or_none(created_at),
+        "eventId": found["event_id"],
+        "position": found["position"],
+        "withoutEffect": unused,
+    }
+    path = f"/api/workflows/{found['workflow_id']}/status"
+    return HttpAnswer(shown, answer.status, headers={"Location": path})
+
+
+async def status(call: Call) -> HttpAnswer:
+    row, standing_ = await call.one("commands", call.path("id"), "workflow")
+    steps = await call.read(lambda view: _steps(call, view, row.key))
+    return HttpAnswer(_shown(call, row, steps, standing_), standing=standing_)
+
+
+def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: Standing) -> Json:
+    fields = call.fields(row)
+    command = decoded(fields)
+    updated = steps[-1]["at"] if steps else moment_or_none(fields["issued_at"])
+    return {
+        "workflowId": row.key,
+        "type": fields["order"],
+        "status": status_of(fields["phase"]),
+        "phase": fields["phase"],
+        "modelType": fields["subject"],
+        "waitsFor": fields["waits_for"],
+        "attempt": fields["attempt"],
+        "startedAt": steps[0]["at"] if steps else moment_or_none(fields["issued_at"]),
+        "updatedAt": updated,
+        "dueAt": moment_or_none(fields["due_at"]),
+        "steps": steps,
+        "reason": fields["reason"],
+        "evidence": [] if command is None else [_camel(each) for each in command["evidence"]],
+        "digest": fields["digest"],
+        "detail": fields["detail"],
+        "links": {
+            "self": f"/api/workflows/{row.key}/status",
+            "command": f"/api/v1/commands/{row.key}",
+            "ui": f"/ui/commands/{row.key}",
+        },
+        "asOf": moment_or_none(standing_.as_of),
+        "stale": standing_.stale,
+    }
+
+
+def _steps(call: Call, view: Snapshot, key: str) -> list[Json]:
+    query = PageQuery("moved_at", False, {"command_id": key}, limit=_STEPS_MAX)
+    rows = [call.fields(row) for row in view.page("transitions", call.scope, query)]
+    return [
+        {
+            "phase": each["after"],
+            "event": each["event"],
+            "by": each["by"],
+            "detail": each["detail"],
+            "attempt": each["attempt"],
+            "at": moment_or_none(each["moved_at"]),
+        }
+        for each in rows
+    ]
+
+
+async def approve(call: Call) -> HttpAnswer:
+    return await _judge(call, ReviewVerdict.APPROVE)
+
+
+async def reject(call: Call) -> HttpAnswer:
+    return await _judge(call, ReviewVerdict.REJECT)
+
+
+async def _judge(call: Call, verdict: ReviewVerdict) -> HttpAnswer:
+    body = call.said(WorkflowReviewBody)
+    return _told(await reviewed(call, verdict, body.comment, body.digest))
+
+
+async def cancel(call: Call) -> HttpAnswer:
+    row, _ = await call.one("commands", call.path("id"), "workflow")
+    return _told(await command_routes.cancelled(call, row, call.said(ReasonBody).reason))
+
+
+async def rollback(call: Call) -> HttpAnswer:
+    """Takes back a deployment; of anything else, rolls its target back."""
+    row, _ = await call.one("commands", call.path("id"), "workflow")
+    fields, why = call.fields(row), call.said(ReasonBody).reason
+    if fields["order"] == Order.DEPLOY and fields["phase"] in {*AT_WORK, Phase.COMPLETED}:
+        return _told(await command_routes.cancelled(call, row, why))
+    request = Request(
+        event_id=orders.event_id(call, row.tenant),
+        subject=fields["subject"],
+        kind=RequestKind.ROLLBACK,
+        detail=why,
+        requested_by=call.identity.name,
+        requested_at=now_ms(),
+        experiment_id=fields["experiment_id"],
+        variant=fields["variant"],
+        model_version=fields["model_version"],
+        environment=environment_of(fields["subject"], fields["target"]),
+    )
+    return _told(await command_routes.asked(call, request))
+
+
+def _told(answer: HttpAnswer) -> HttpAnswer:
+    found = answer.body
+    command = found["command"]
+    shown = {
+        "workflowId": found["workflow_id"],
+        "phase": command["phase"] if command is not None else None,
+        "fate": found["fate"],
+        "eventId": found["event_id"],
+        "position": found["position"],
+    }
+    return HttpAnswer(shown, answer.status)
+
+
+async def history(call: Call) -> HttpAnswer:
+    """Improvements and trainings, the last first, with the failure that each is against."""
+    query = call.asked(HistoryQuery)
+
+    def question(view: Snapshot) -> HttpAnswer:
+        rows: list[StoredRow] = []
+        for order in (Order.IMPROVE, Order.RETRAIN):
+            page = PageQuery("issued_at", True, {"order": str(order)}, limit=query.limit)
+            if query.model_type is not None:
+                page = PageQuery(
+                    "issued_at",
+                    True,
+                    {"order": str(order), "subject": query.model_type},
+                    limit=query.limit,
+                )
+            rows += view.page("commands", call.scope, page)
+        rows.sort(key=lambda row: (row.order, row.key), reverse=True)
+        standing_ = standing(view, ["commands", "failures"])
+        shown = [_improvement(call, view, row) for row in rows[: query.limit]]
+        body = {"items": shown, "asOf": moment_or_none(standing_.as_of), "stale": standing_.stale}
+        return HttpAnswer(body, standing=standing_)
+
+    return await call.read(question)
+
+
+def _improvement(call: Call, view: Snapshot, row: StoredRow) -> Json:
+    fields = call.fields(row)
+    query = PageQuery("analysed_at", equal={"decision_id": fields["decision_id"]}, limit=1)
+    failure = next(iter(view.page("failures", call.scope, query)), None)
+    command = decoded(fields) or {}
+    steps = _steps(call, view, row.key)
+    over = status_of(fields["phase"]) != RUNNING
+    return {
+        "failureId": None if failure is None else failure.key,
+        "workflowId": row.key,
+        "modelType": fields["subject"],
+        "type": fields["order"],
+        "strategy": command.get("strategy"),
+        "startedAt": moment_or_none(fields["issued_at"]),
+        "endedAt": steps[-1]["at"] if over and steps else None,
+        "outcome": fields["phase"],
+        "expectedGain": command.get("expected_gain"),
+    }
+
+
+def _camel(shown: Json) -> Json:
+    return {to_camel(name): value for name, value in shown.items()}
+
+
+_TAG = "improvement orchestrator"
+_BEGUN = obj(
+    workflowId=TEXT,
+    status=TEXT,
+    phase=TEXT_OR_NULL,
+    outcome=TEXT_OR_NULL,
+    createdAt=MOMENT,
+    eventId=TEXT,
+    position=TEXT,
+    withoutEffect=items({"type": "string", "description": "A field that changes nothing."}),
+)
+_TOLD = obj(workflowId=TEXT_OR_NULL, phase=TEXT_OR_NULL, fate=TEXT, eventId=TEXT, position=TEXT)
+_STEP = obj(phase=TEXT, event=TEXT, by=TEXT, detail=TEXT, attempt=WHOLE_NUMBER, at=MOMENT)
+_SHOWN = obj(
+    workflowId=TEXT,
+    type=TEXT,
+    status={
+        "type": "string",
+        "enum": list(STATUSES),
+    },
+    phase=TEXT,
+    modelType=TEXT,
+    waitsFor=TEXT,
+    attempt=WHOLE_NUMBER,
+    startedAt=MOMENT,
+    updatedAt=MOMENT,
+    dueAt=MOMENT,
+    steps=items(_STEP),
+    reason=TEXT,
+    evidence=items(ANYTHING),
+    digest=TEXT,
+    detail=TEXT,
+    links=obj(self=TEXT, command=TEXT, ui=TEXT),
+    asOf=MOMENT,
+    stale=TRUTH,
+)
+_IMPROVEMENT = obj(
+    failureId=TEXT_OR_NULL,
+    workflowId=TEXT,
+    modelType=TEXT,
+    type=TEXT,
+    strategy=TEXT_OR_NULL,
+    startedAt=MOMENT,
+    endedAt=MOMENT,
+    outcome=TEXT,
+    expectedGain=NUMBER_OR_NULL,
+)
+
+
+def _post(path: str, summary: str, handler: Any, scope: Scope, body: type[CamelBody]) -> Route:
+    begins = issubclass(body, WorkflowBody)
+    return Route(
+        "POST",
+        f"/api/workflows/{path}",
+        summary,
+        handler,
+        scope,
+        TenantRule.BODY if begins else TenantRule.ITEM,
+        _BEGUN if begins else _TOLD,
+        _TAG,
+        body=body,
+        statuses=(200, 202),
+        waits=True,
+        headers=command_routes.IF_MATCH if body is WorkflowReviewBody else {},
+    )
+
+
+ROUTES = (
+    _post("improve-model", "Ask for an improvement", improve, Scope.ORDER, ImproveBody),
+    _post("retrain-model", "Ask for a retraining", retrain, Scope.ORDER, RetrainBody),
+    _post("deploy-model", "Ask for a deployment", deploy, Scope.ORDER, DeployBody),
+    Route(
+        "GET",
+        "/api/workflows/{id}/status",
+        "Where a workflow stands",
+        status,
+        Scope.READ,
+        TenantRule.ITEM,
+        _SHOWN,
+        _TAG,
+    ),
+    _post(
+        "{id}/approve",
+        "Approve what a workflow waits for",
+        approve,
+        Scope.APPROVE,
+        WorkflowReviewBody,
+    ),
+    _post(
+        "{id}/reject", "Reject what a workflow waits for", reject, Scope.APPROVE, WorkflowReviewBody
+    ),
+    _post("{id}/cancel", "Take a workflow back", cancel, Scope.ORDER, ReasonBody),
+    _post("{id}/rollback", "Undo what a workflow did", rollback, Scope.ORDER, ReasonBody),
+    Route(
+        "GET",
+        "/api/improvements/history",
+        "Improvements and trainings, the last first",
+        history,
+        Scope.READ,
+        TenantRule.ROWS,
+        obj(items=items(_IMPROVEMENT), asOf=MOMENT, stale=TRUTH),
+        _TAG,
+        HistoryQuery,
+    ),
+)

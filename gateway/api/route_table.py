@@ -1,0 +1,22 @@
+"""The table of all routes."""
+
+from gateway.api import (
+    command_routes,
+    control_routes,
+    experiment_routes,
+    finding_routes,
+    learning_routes,
+    orchestrator_routes,
+    system_routes,
+)
+from gateway.web.route import Route
+
+ROUTES: tuple[Route, ...] = (
+    *system_routes.ROUTES,
+    *command_routes.ROUTES,
+    *experiment_routes.ROUTES,
+    *finding_routes.ROUTES,
+    *learning_routes.ROUTES,
+    *control_routes.ROUTES,
+    *orchestrator_routes.ROUTES,
+)

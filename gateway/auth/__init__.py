@@ -1,0 +1,1 @@
+"""Who asks: tokens, their keys, and what each identity may do."""

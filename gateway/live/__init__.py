@@ -1,0 +1,1 @@
+"""What changes, as it changes: WebSockets, and who is told what."""

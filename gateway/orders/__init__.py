@@ -1,0 +1,1 @@
+"""What people say, as records on topics, and what became of them."""

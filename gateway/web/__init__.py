@@ -1,0 +1,1 @@
+"""What every route has in common: its row in the table, types, errors, pages, limits."""

@@ -1,0 +1,99 @@
+"""Lists: what every one of them takes, and its export as CSV."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gateway.views.view_reader import PAGE_MAX, PageQuery
+from gateway.web.calls import Call, HttpAnswer
+from gateway.web.route import Query
+from gateway.web.shapes import Json
+
+CSV_TYPE = "text/csv"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _whole(value: object) -> object:
+    """A query's number, which comes as a text."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+
+
+PageSize = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=PAGE_MAX)]
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class ListQuery(Query):
+    """What every list takes."""
+
+    after: Annotated[str, Field(max_length=2_048)] | None = Field(
+        None, description="`next` of the page before"
+    )
+    limit: PageSize = Field(50, description="rows of a page")
+    format: Literal["json", "csv"] = Field("json", description="csv: all rows of the filter")
+
+    def equal(self) -> dict[str, Any]:
+        """The filter: every other field that was given."""
+        shown = self.model_dump(exclude={"after", "limit", "format", "sort"}, exclude_none=True)
+        return {name.rstrip("_"): str(value) for name, value in shown.items()}
+
+
+def wants_csv(call: Call) -> bool:
+    """Returns whether all rows are asked for as CSV."""
+    if not call.route.csv or not isinstance(call.query, ListQuery):
+        return False
+    accepted = call.request.headers.get("Accept", "")
+    return call.query.format == "csv" or accepted.split(";")[0].strip() == CSV_TYPE
+
+
+async def exported(call: Call) -> AsyncIterator[bytes]:
+    """Every row of a list as CSV, page by page: the same fields as the list's, with a head."""
+    heads: list[str] | None = None
+    query = call.query
+    assert isinstance(query, ListQuery), f"{call.route.path} is no list"
+    query = query.model_copy(update={"limit": PAGE_MAX, "format": "json"})
+    while True:
+        answer: HttpAnswer = await call.route.handler(replace(call, query=query))
+        rows = answer.body["items"]
+        if heads is None:
+            heads = _heads(call, rows)
+            yield _line(heads)
+        yield b"".join(_line(row.get(head) for head in heads) for row in rows)
+        if answer.body["next"] is None:
+            return
+        query = query.model_copy(update={"after": answer.body["next"]})
+
+
+def _heads(call: Call, rows: list[Json]) -> list[str]:
+    item = call.route.answer["properties"]["items"]["items"]
+    return list(item.get("properties", {})) or list(rows[0] if rows else ())
+
+
+def _line(values: Iterable[Any]) -> bytes:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerow(map(cell, values))
+    return written.getvalue().encode()
+
+
+def cell(value: Any) -> str:
+    """A value as a cell, which no spreadsheet takes for a formula.
+
+    >>> cell("=cmd"), cell(-1.5), cell(None), cell(["a"])
+    ("'=cmd", '-1.5', '', '["a"]')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def newest(query: ListQuery, call: Call, order: str) -> PageQuery:
+    """The page of a list that begins with the highest."""
+    after = call.after(query.after)
+    return PageQuery(order, True, query.equal(), after, query.limit)
