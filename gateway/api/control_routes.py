@@ -12,7 +12,7 @@ from gateway.api.command_routes import Why, asked
 from gateway.auth.identity import Scope
 from gateway.views.tenants import WHOLE, may_govern
 from gateway.views.view_reader import PageQuery, Snapshot
-from gateway.web.calls import Call, HttpAnswer, Standing, standing
+from gateway.web.calls import Call, HttpAnswer, ViewStanding, standing
 from gateway.web.lists import ListQuery, Name, PageSize
 from gateway.web.problems import Problem, not_found
 from gateway.web.route import Body, Query, Route, TenantRule, listing, obj
@@ -129,7 +129,7 @@ async def policies(call: Call) -> HttpAnswer:
     query = call.asked(PolicyListQuery)
     page = PageQuery("policy_id", False, {}, call.after(query.after), query.limit)
 
-    def question(view: Snapshot) -> tuple[list[Json], tuple[Any, str] | None, Standing]:
+    def question(view: Snapshot) -> tuple[list[Json], tuple[Any, str] | None, ViewStanding]:
         rows = view.page("policies", WHOLE, page)
         after = (rows[-1].order, rows[-1].key) if len(rows) == page.limit else None
         return [call.shown(row) for row in rows], after, standing(view, ["policies"])

@@ -20,7 +20,7 @@ from gateway.api.orchestrator_bodies import (
 )
 from gateway.auth.identity import Scope
 from gateway.views.view_reader import PageQuery, Snapshot, StoredRow
-from gateway.web.calls import Call, HttpAnswer, Standing, standing
+from gateway.web.calls import Call, HttpAnswer, ViewStanding, standing
 from gateway.web.lists import Name, PageSize
 from gateway.web.problems import Problem, not_found
 from gateway.web.route import (
@@ -137,7 +137,7 @@ async def status(call: Call) -> HttpAnswer:
     return HttpAnswer(_shown(call, row, steps, standing_), standing=standing_)
 
 
-def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: Standing) -> Json:
+def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: ViewStanding) -> Json:
     fields = call.fields(row)
     command = decoded(fields)
     updated = steps[-1]["at"] if steps else moment_or_none(fields["issued_at"])

@@ -43,7 +43,7 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ViewStanding:
     """How far the views are that an answer rests on."""
 
     as_of: (
@@ -67,7 +67,7 @@ class HttpAnswer:
 
     body: Any
     status: int = 200
-    standing: Standing | None = None
+    standing: ViewStanding | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -113,10 +113,10 @@ class Call:
         """A row's fields, moments as int ms."""
         return self.gateway.codec.read(VIEWS[row.view].record, row.value, own=True)
 
-    async def one(self, view: str, key: str, what: str) -> tuple[StoredRow, Standing]:
+    async def one(self, view: str, key: str, what: str) -> tuple[StoredRow, ViewStanding]:
         """A row by its key. Raises Problem where there is none of the caller's tenants."""
 
-        def question(snapshot: Snapshot) -> tuple[StoredRow | None, Standing]:
+        def question(snapshot: Snapshot) -> tuple[StoredRow | None, ViewStanding]:
             return snapshot.row(view, self.scope, key), standing(snapshot, [view])
 
         row, standing_ = await self.read(question)
@@ -129,7 +129,7 @@ class Call:
     ) -> HttpAnswer:
         """A page of a list, with the cursor of the next."""
 
-        def question(snapshot: Snapshot) -> tuple[list[StoredRow], Standing]:
+        def question(snapshot: Snapshot) -> tuple[list[StoredRow], ViewStanding]:
             return snapshot.page(view, self.scope, query), standing(snapshot, [view])
 
         rows, standing_ = await self.read(question)
@@ -138,7 +138,7 @@ class Call:
         return self.page([(show or self.shown)(row) for row in rows], after, standing_)
 
     def page(
-        self, shown: Sequence[Json], after: tuple[Any, str] | None, standing_: Standing
+        self, shown: Sequence[Json], after: tuple[Any, str] | None, standing_: ViewStanding
     ) -> HttpAnswer:
         """A page whose last row has this order and key; None: nothing follows."""
         following = None if after is None else self.gateway.cursors.write(self.list_name(), after)
@@ -156,7 +156,7 @@ class Call:
         return self.gateway.cursors.read(self.list_name(), cursor)
 
 
-def standing(snapshot: Snapshot, views: Iterable[str]) -> Standing:
+def standing(snapshot: Snapshot, views: Iterable[str]) -> ViewStanding:
     """How far a snapshot is, for an answer out of these views."""
     topics = [VIEWS[name].topic for name in views]
     places = snapshot.positions()
@@ -164,11 +164,11 @@ def standing(snapshot: Snapshot, views: Iterable[str]) -> Standing:
     journal = snapshot.journal()
     clocks = [journal[p].now for p in partitions if p in journal]
     as_of = min(clocks) if clocks and len(clocks) == len(partitions) else None
-    return Standing(as_of, positions.written(topics, places))
+    return ViewStanding(as_of, positions.written(topics, places))
 
 
 def single(
-    shown: Json, standing_: Standing, headers: Mapping[str, str] | None = None
+    shown: Json, standing_: ViewStanding, headers: Mapping[str, str] | None = None
 ) -> HttpAnswer:
     """The answer with one thing."""
     return HttpAnswer(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.processor_commands import log_lines
+from streams.cli.support.log_lines import log_lines
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
 from streams.operations.asyncapi.document import text_of
@@ -42,7 +42,7 @@ def gateway(
         typer.Option("--no-auth", help="Ask nobody who he is; on the loopback alone."),
     ] = False,
 ) -> None:
-    """HttpAnswer over HTTP: views of the tables, orders of people as records."""
+    """Answer over HTTP: views of the tables, orders of people as records."""
     from gateway.gateway_process import (  # a web server that no other command runs
         check_settings,
         serve,
