@@ -16,7 +16,7 @@ from streams.cli.support.output import JsonFile, progress, shown, write
 from streams.files.rendering import plain
 from streams.history.explain import Explanation, explain
 from streams.history.record_diff import leaves
-from streams.history.standing import Standing, standing_of
+from streams.history.standing import ExperimentStanding, standing_of
 from streams.kafka.stored_records import Stored
 from streams.runtime.terminal import Screen, table, words
 
@@ -66,7 +66,7 @@ def why(
     return 1 if found.differences else 0
 
 
-def show_standing(standing: Standing, console: Console) -> None:
+def show_standing(standing: ExperimentStanding, console: Console) -> None:
     """Where an experiment stands, for a person."""
     for sentence in standing.sentences:
         console.print(words(sentence))
@@ -75,7 +75,7 @@ def show_standing(standing: Standing, console: Console) -> None:
         _down(console, topic, rows)
 
 
-def _rows(standing: Standing) -> dict[str, list[Record]]:
+def _rows(standing: ExperimentStanding) -> dict[str, list[Record]]:
     return {TABLES_ARMS: list(standing.arms), TABLES_EXPERIMENTS: [standing.experiment]}
 
 

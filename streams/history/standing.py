@@ -12,7 +12,7 @@ from streams.runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExperimentStanding:
     """An experiment's row, those of its arms as a whole, and what they say in sentences."""
 
     experiment: ExperimentRow
@@ -20,7 +20,7 @@ class Standing:
     sentences: list[str]
 
 
-def standing_of(settings: Settings, name: str) -> Standing:
+def standing_of(settings: Settings, name: str) -> ExperimentStanding:
     """Returns where the experiment called SUBJECT/EXPERIMENT stands. Raises MendstreamError where
     there is none.
     """
@@ -45,7 +45,7 @@ def pair_now(settings: Settings, decision: Decision) -> str | None:
     return next((one for one in sentences if one.startswith(start)), None)
 
 
-def _standing(settings: Settings, name: str) -> Standing | None:
+def _standing(settings: Settings, name: str) -> ExperimentStanding | None:
     codec = codec_for(settings)
     experiments = read_table(settings, codec, TABLES_EXPERIMENTS).values()
     experiment = next(
@@ -67,4 +67,4 @@ def _standing(settings: Settings, name: str) -> Standing | None:
         and row.step is None
     ]
     arms.sort(key=lambda row: (row.metric, row.variant != experiment.control, row.variant))
-    return Standing(experiment, arms, progress(experiment, arms))
+    return ExperimentStanding(experiment, arms, progress(experiment, arms))

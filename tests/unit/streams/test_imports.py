@@ -55,7 +55,7 @@ NEEDS = {
     "streams.cli.conformance_command": _KAFKA,
     "streams.cli.keys_command": _KAFKA,
     "streams.cli.config_command": _KAFKA,
-    "streams.cli.asyncapi_command": _KAFKA,
+    "streams.cli.interface_commands": _KAFKA | {"aiohttp"},
     "streams.cli.replay_and_bench_commands": _SETTINGS,
 }
 # A process for those that need the same, each of which begins with what every command imports.
