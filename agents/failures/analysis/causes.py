@@ -80,10 +80,10 @@ def _codes(changes: Iterable[MetricChange]) -> list[Cause]:
 
 def _upstream(finding: Finding, sightings: Iterable[Sighting], occurred_at: int) -> list[Cause]:
     """Other metrics of the subject that moved first."""
-    own, found = signal_of(finding), {}
+    found = {}
     for one in sightings:
-        before = occurred_at - one.occurred_at
-        if one.signal != own and 0 <= before <= UPSTREAM_MS:
+        before, metric = occurred_at - one.occurred_at, one.signal.rpartition(" ")[0]
+        if metric != finding.metric and 0 <= before <= UPSTREAM_MS:
             minutes = before / 60_000
             sentence = (
                 f"seen {minutes:.0f} minutes before; how much of the loss it explains is not known"

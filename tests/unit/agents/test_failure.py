@@ -325,6 +325,11 @@ def test_a_drift_is_trained_against_first_and_improved_where_that_did_not_help()
     row = loop.tables.failures.patterns.get("ACCURACY")
     assert row is not None
     assert [(one.action, one.helped, one.failed) for one in row.actions] == [("retrain", 0.0, 1.0)]
+    signals = {one.signal for each in loop.tables.failures.sightings.rows() for one in each.signals}
+    assert signals == {"error DRIFT", "error CHANGE"}
+    # What a metric itself showed before is no metric upstream of its drift.
+    causes = [one.causes for one in loop.records("failures.v1") if isinstance(one, FailureAnalysis)]
+    assert causes == [(), ()]
 
 
 def test_a_command_after_which_the_failure_stays_away_has_helped() -> None:
