@@ -30,7 +30,7 @@ WHAT_EACH_SAYS: tuple[tuple[str, ...], ...] = (
     ("spec button of bakery applied",),
     (),
     ("600 new, 0 known already, 0 refused",),
-    ('"verdict": "HARM"', "e = 30)", "roll back at the 57th record", '"PROPOSED"'),
+    ('"verdict": "HARM"', "e = 33)", "roll back at the 57th record", '"PROPOSED"'),
     ('"fencing_token": 1', '"state": "HARM"', '"phase": "ISSUED"'),
     ("COMPLETED: green has no traffic: share=0%",),
     ('"phase": "ROLLED_BACK"', '"by": "executor-0"', '"phase": "COMPLETED"'),
