@@ -55,7 +55,7 @@ def sight(
     if row is not None and row.touched_at == place.now and sighting in row.signals:
         return []
     fact = PatternFact(
-        event_id=place.event_id("followups", row_key("signal", subject, signal)),
+        event_id=place.event_id("followups", row_key("signal", subject, signal, str(occurred_at))),
         key=scoped(subject, signal),
         kind=PatternFactKind.SIGNAL,
         subject=subject,
