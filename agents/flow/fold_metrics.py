@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agents.anomalies.fold_points import unusual_among
 from agents.core.batch import Finding, Ints, Served, Slice
 from agents.core.effects import Output
 from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
@@ -30,7 +31,7 @@ from agents.drift.step_through import (
     step_through,
 )
 from agents.failures.followups import serving
-from agents.flow import newcomers
+from agents.flow import newcomers, unusual_points
 from agents.flow.batch_walk import (
     NOT_LET_IN,
     BatchWalk,
@@ -41,7 +42,6 @@ from agents.flow.batch_walk import (
 )
 from agents.flow.findings import act
 from agents.flow.ingress import BatchFates
-from agents.flow.unusual_points import fold_points
 from schemas.codec.columns import Columns
 from schemas.codec.framing import Codec
 from schemas.records import ModelMetric, Verdict
@@ -176,7 +176,9 @@ class _FoldingMetrics(Folding):
             rows, values = notes.learned_rows[:learned], notes.learned_values[:learned]
             metrics.learn(rows.tolist(), values.tolist())
         if pointed:
-            self.outputs += fold_points(notes.points, pointed, batch, self.place, self.state)
+            anomalies = self.state.anomalies
+            found = unusual_among(notes.points, pointed, batch, self.place, anomalies)
+            self.outputs += unusual_points.followed(found, self.state)
 
 
 def _unprepared(walk: _FoldingMetrics, batch: Batch, at: int, first: int) -> Resume:

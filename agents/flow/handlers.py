@@ -3,6 +3,7 @@ inputs.py.
 """
 
 from agents.alerts import raising
+from agents.anomalies.fold_points import fallen_silent
 from agents.commands import budget, compensation
 from agents.commands.disposition import VERSION
 from agents.commands.guards import frozen
@@ -82,7 +83,7 @@ def ticked(_tick: Tick, place: Provenance, state: PartitionState) -> list[Output
         *findings.again(place, state),
         *findings.missed(place, state.experiments, state.alerts),
     ]
-    outputs += unusual_points.tick(place, state)
+    outputs += unusual_points.followed(fallen_silent(place, state.anomalies), state)
     outputs += followups.tick(place, state.failures)
     if state.trust.enabled:
         outputs += trust.refresh(place, state.trust) + learning.tick(place, state.learning)

@@ -28,7 +28,7 @@ from agents.flow.inputs import INPUTS_BY_TOPIC
 from agents.flow.row_removal import rebuild_subjects
 from agents.learning import fold_recommendations as learning
 from agents.trust import fold_outcomes as trust
-from schemas.catalog import BROADCASTS, POLICIES
+from schemas.catalog import BROADCASTS
 from schemas.codec.framing import MAX_BYTES, Codec
 from schemas.records import ExperimentStatus, Policy, TrustLevel
 from schemas.refusals import DecodeError, Reason, RefusedRecord
@@ -100,11 +100,6 @@ def keeps_broadcasts(agents: str) -> bool:
     """
     version = agents.partition(" ")[0]
     return not version.isdecimal() or int(version) >= _KEEPS_BROADCASTS
-
-
-def apply_policy(value: bytes | None, state: PartitionState, codec: Codec) -> RefusedRecord | None:
-    """Takes one policy, as `apply_broadcast` does."""
-    return apply_broadcast(POLICIES, value, state, codec)
 
 
 def rebuild(state: PartitionState) -> None:

@@ -61,7 +61,7 @@ class PartitionState:
             self.commands.commands,
         )
         self.drift = DriftTables(self.policies)
-        self.anomalies = AnomalyTables()
+        self.anomalies = AnomalyTables(self.policies, self.drift.metrics)
         self.commands.reads(self.experiments.experiments, self.drift.metrics)
         self.subjects.reads(
             self.experiments.experiments, self.drift.metrics, self.commands.commands

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from agents.core.batch import Slice
 from agents.core.effects import Effects
-from agents.flow.pipeline import apply_broadcast, apply_policy, fold
+from agents.flow.pipeline import apply_broadcast, fold
 from schemas.catalog import BROADCASTS, JOURNAL, POLICIES
 from schemas.codec.framing import Codec
 from schemas.records import JournalEntry, Policy
@@ -65,7 +65,7 @@ def reexecute(
         if tables is None:
             tables = tables_of(partition, settings.partitions, entry.agents)
             for policy in policies or ():
-                refused = apply_policy(codec.encode(policy), tables, codec)
+                refused = apply_broadcast(POLICIES, codec.encode(policy), tables, codec)
                 assert refused is None, f"policy {policy.policy_id} was not checked: {refused}"
         _check_agents(entry, tables)
         for step in entry.steps:

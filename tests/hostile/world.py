@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import (
     COMMANDS,
     DEAD_LETTERS,
@@ -37,7 +37,7 @@ from streams.runtime.clock import monotonic, now_ms, wait_until
 from streams.runtime.settings import Settings
 from tests.hostile.cases import Aim, Case, Shot, home_of
 from tests.hostile.masking import masked
-from tests.support.builders import Sent, piece
+from tests.support.builders import Sent, apply_policy, piece
 from tests.support.kafka.logs import ends_of, messages, table
 from tests.support.kafka.running import Child
 

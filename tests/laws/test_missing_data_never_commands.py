@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.effects import Output
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import COMMANDS, RESULTS, SPECS, TABLES_ARMS
 from schemas.records import (
     ArmRow,
@@ -25,7 +25,7 @@ from schemas.records import (
     ShareStep,
 )
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, apply_policy, piece, result, sent, spec, tables
 
 AUTO = Policy(event_id="auto", policy_id="all", deploy=Autonomy.AUTO, min_count=20, alpha=0.4)
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER

@@ -8,7 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from agents.core.batch import DeliveredRecord, Slice
-from schemas.catalog import local_ids
+from agents.flow.pipeline import apply_broadcast
+from schemas.catalog import POLICIES, local_ids
 from schemas.codec.columns import encode_batch
 from schemas.codec.flat_schema import arrow_schema
 from schemas.codec.framing import Codec, Record
@@ -27,6 +28,7 @@ from schemas.records import (
     Share,
     ShareStep,
 )
+from schemas.refusals import RefusedRecord
 from state.partition.partition_state import PartitionState
 
 NOON = 1_700_000_000_000  # ms
@@ -50,6 +52,13 @@ def sent(
     """Records at offsets start, start + step, ..., appended one ms apart."""
     values = [CODEC.encode(r) if r is not None and not isinstance(r, bytes) else r for r in records]
     return [Sent(value, start + i * step, appended + i) for i, value in enumerate(values)]
+
+
+def apply_policy(
+    value: bytes | None, state: PartitionState, codec: Codec = CODEC
+) -> RefusedRecord | None:
+    """Has one policy taken by a partition; returns why it cannot be taken, or None."""
+    return apply_broadcast(POLICIES, value, state, codec)
 
 
 def piece(topic: str, records: Sequence[Sent], partition: int = 0) -> Slice:

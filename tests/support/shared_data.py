@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from agents.core.effects import Output
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS
 from schemas.records import Autonomy, Decision, ExperimentSpec, Order, Policy
-from tests.support.builders import CODEC, Sent, piece, sent, tables
+from tests.support.builders import CODEC, Sent, apply_policy, piece, sent, tables
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("MENDSTREAM_TEST_DATA") or ROOT.parent / "shared" / "data")

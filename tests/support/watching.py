@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.core.effects import Output
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import METRICS, STATUS
 from schemas.records import Autonomy, CommandStatus, Decision, MetricRow, Policy, Season, Status
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from tests.support.builders import CODEC, NOON, many, metric, piece, sent, tables
+from tests.support.builders import CODEC, NOON, apply_policy, many, metric, piece, sent, tables
 
 AUTO = Policy(
     event_id="auto",

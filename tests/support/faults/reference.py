@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import Message, TopicPartition
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import (
     ADMISSIONS,
     ADVICE,
@@ -46,6 +46,7 @@ from schemas.records import (
 from state.partition.partition_state import PartitionState
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
+from tests.support.builders import apply_policy
 from tests.support.kafka.logs import CODEC, Place, headers, messages, reason
 
 # A tick moves the clock alone.

@@ -8,7 +8,7 @@ import numpy as np
 from confluent_kafka import Message, TopicPartition
 
 from agents.core.batch import Slice
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import BROADCASTS, COMMANDS, INPUTS, JOURNAL, POLICIES, RESULTS, SPECS, TOPICS
 from schemas.codec.framing import Codec, Record
 from schemas.ids import partition_of
@@ -18,7 +18,7 @@ from streams.engine.restore import last_entries
 from streams.kafka.backend import backend_of
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
-from tests.support.builders import result, spec
+from tests.support.builders import apply_policy, result, spec
 from tests.support.kafka.older import newer_codec
 
 CODEC = newer_codec()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -27,7 +27,18 @@ from schemas.records import (
     ShareStep,
     Verdict,
 )
-from tests.support.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
+from tests.support.builders import (
+    CODEC,
+    NOON,
+    Sent,
+    apply_policy,
+    many,
+    piece,
+    result,
+    sent,
+    spec,
+    tables,
+)
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

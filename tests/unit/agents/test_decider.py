@@ -2,10 +2,10 @@
 
 import pytest
 
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS
 from schemas.records import Autonomy, Decision, Order, Outcome, Policy
-from tests.support.builders import CODEC, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, apply_policy, piece, result, sent, spec, tables
 
 HARM, GAIN = (45.0, 2.0), (2.0, 45.0)
 OUTCOMES = {

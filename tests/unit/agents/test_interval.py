@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.experiments.evidence.pair_interval import mark, next_mark, next_marks
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -21,7 +21,7 @@ from schemas.records import (
 )
 from state.arms_table import STATES
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, apply_policy, many, piece, result, sent, spec, tables
 
 CONVERSION = MetricSpec("conversion", Role.GUARDRAIL, Direction.HIGHER_IS_BETTER, MetricKind.RATE)
 

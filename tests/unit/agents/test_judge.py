@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.core.effects import Output
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import COMMANDS, DECISIONS, RESULTS, SPECS, TABLES_ARMS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -31,7 +31,7 @@ from schemas.records import (
 )
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, apply_policy, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

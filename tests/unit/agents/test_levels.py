@@ -9,7 +9,7 @@ import pytest
 
 from agents.experiments.plan.frozen_plan import new_experiment
 from agents.experiments.plan.terms import level_parts, levels
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -26,7 +26,7 @@ from schemas.records import (
 )
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
-from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, apply_policy, many, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.policies import DEFAULT_POLICY, metric_spec, policy_for
-from agents.flow.pipeline import apply_policy
 from schemas.records import Direction, MetricKind, MetricSpec, Policy, Role
 from state.policies_in_force import Policies
-from tests.support.builders import CODEC, tables
+from tests.support.builders import CODEC, apply_policy, tables
 
 
 def policy(name: str, *subjects: str) -> Policy:

@@ -15,7 +15,7 @@ from agents.experiments.evidence.pair_ramp import (
     log_e_of_ramp,
     z_of_ramp,
 )
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import RESULTS, SPECS
 from schemas.records import (
     Autonomy,
@@ -31,7 +31,17 @@ from schemas.records import (
 )
 from state.partition.experiment_tables import ExperimentTables
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, many, piece, result, sent, spec, tables
+from tests.support.builders import (
+    CODEC,
+    NOON,
+    apply_policy,
+    many,
+    piece,
+    result,
+    sent,
+    spec,
+    tables,
+)
 
 GRID = np.linspace(0.05, 2.05, 41)  # log ratios: from 5 % more to eight times as many
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)

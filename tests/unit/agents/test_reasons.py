@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.core.phrasing import nth
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import COMMANDS, RESULTS, SPECS
 from schemas.records import (
     ArmRow,
@@ -23,7 +23,7 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, many, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, apply_policy, many, piece, result, sent, spec, tables
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

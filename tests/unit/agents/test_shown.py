@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import RESULTS, SPECS, TABLES_ARMS
 from schemas.records import (
     ArmRow,
@@ -28,7 +28,18 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, Sent, many, piece, result, sent, spec, tables
+from tests.support.builders import (
+    CODEC,
+    NOON,
+    Sent,
+    apply_policy,
+    many,
+    piece,
+    result,
+    sent,
+    spec,
+    tables,
+)
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 EVEN = (ShareStep(shares=(Share("control", 0.5), Share("b", 0.5))),)

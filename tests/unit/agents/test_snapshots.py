@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.core.effects import Effects
-from agents.flow.pipeline import apply_policy, fold, refresh
+from agents.flow.pipeline import fold, refresh
 from schemas.catalog import RESULTS, SPECS
 from schemas.ids import event_uuid
 from schemas.records import (
@@ -26,7 +26,7 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, piece, result, sent, spec, tables
+from tests.support.builders import CODEC, NOON, apply_policy, piece, result, sent, spec, tables
 
 UP = Direction.HIGHER_IS_BETTER
 CONVERSION = MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE)

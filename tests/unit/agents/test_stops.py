@@ -14,7 +14,7 @@ from agents.core.effects import Effects
 from agents.experiments.step_through import Stop
 from agents.experiments.totals.burn_in import LEARNED
 from agents.flow import fold_results
-from agents.flow.pipeline import apply_policy, fold, rebuild, refresh, remember
+from agents.flow.pipeline import fold, rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS, local_ids, schema_text
 from schemas.codec.framing import HEADER_BYTES, Codec, Record, header
 from schemas.ids import partition_of
@@ -31,7 +31,7 @@ from schemas.records import (
 )
 from schemas.validation.text import MAX_CHARACTERS
 from state.partition.partition_state import PartitionState
-from tests.support.builders import CODEC, NOON, piece, result, sent, spec
+from tests.support.builders import CODEC, NOON, apply_policy, piece, result, sent, spec
 from tests.support.histories.cuts import pieces
 
 PARTITIONS = 12

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.flow.pipeline import apply_policy
 from agents.statistics.dispersion import SMALLEST, take_in
 from bench.folding import CODEC, NEVER
 from bench.watching import SUBJECT, Stream, alarms, first_alarm, state_of
@@ -18,6 +17,7 @@ from schemas.refusals import Reason
 from schemas.validation.policy_checks import check_policy
 from state.metrics.usual import DISPERSION, USUAL_WIDTH
 from state.storage.table import row_key
+from tests.support.builders import apply_policy
 
 PER_DAY = 20_000
 NOON = 1_700_000_000_000.0  # ms

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.drift.evidence.thinning_and_limits import LEARNED
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import (
     Direction,
@@ -26,7 +26,7 @@ from schemas.records import (
     Role,
     Verdict,
 )
-from tests.support.builders import CODEC, NOON, many, metric, piece
+from tests.support.builders import CODEC, NOON, apply_policy, many, metric, piece
 from tests.support.loop import rows
 from tests.support.watching import AUTO, Stream, decisions, row, watched
 from tests.unit.agents.test_limits import gauge

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agents.drift.evidence.thinning_and_limits import LEARNED
-from agents.flow.pipeline import apply_policy, fold
+from agents.flow.pipeline import fold
 from schemas.catalog import METRICS
 from schemas.records import (
     Direction,
@@ -21,7 +21,7 @@ from schemas.records import (
     State,
     Verdict,
 )
-from tests.support.builders import CODEC, many, metric, piece
+from tests.support.builders import CODEC, apply_policy, many, metric, piece
 from tests.support.watching import AUTO, Stream, decisions, row, watched
 from tests.unit.agents.test_limits import gauge
 
