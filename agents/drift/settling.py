@@ -40,7 +40,8 @@ def settle(
         row = with_silence(row, rule)
         if row is not before:
             tables.metrics.put(row)
-        tables.metrics.let_go(row)
+        elif not tables.metrics.stands_by(row, terms_of(rule, row)):
+            tables.metrics.let_go(row)
         fits = fits and not misfit([row], rule)
     take_in_hand(metric.subject, metric.metric, rule, tables)
     if not fits:

@@ -63,8 +63,10 @@ class BatchWalk(ABC):
         )
 
     def decoded(self, batch: Batch, at: int) -> Record:
-        """A record of a batch as a dataclass; only where the compiled decoder took it."""
-        return self.codec.decode(self.record, value_of(batch, at))
+        """A record of a batch as a dataclass; only where the compiled decoder took it, which has
+        looked for what strangers do.
+        """
+        return self.codec.decode(self.record, value_of(batch, at), own=True)
 
     def in_shortest_form(self, index: int) -> bytes | DecodeError:
         """A record of the slice that the compiled decoder did not take, encoded anew; the codec has

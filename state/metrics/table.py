@@ -123,6 +123,15 @@ class MetricsTable(KeyedTable[MetricRow]):
         self._write_back(key)
         self._not_held.setdefault(_metric_of(row), set()).add(key)
 
+    def stands_by(self, row: MetricRow, terms: Terms) -> bool:
+        """Whether a row stands in the arrays, and its records are judged by these terms."""
+        key = _key(row)
+        number = self._numbers.get(key)
+        if number is None or key in self._not_held.get(_metric_of(row), ()):
+            return False
+        cells = self.records[number]
+        return all(cells[name] == value for name, value in zip(Terms._fields, terms, strict=True))
+
     def amend(self, row: MetricRow) -> None:
         """Puts a row of which only that changed which does not stand in the arrays; what these say
         of it was just read.

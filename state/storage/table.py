@@ -40,7 +40,10 @@ def row_key(*parts: str | None) -> str:
     >>> row_key("shop", "exp|1", None)
     'shop|exp%7C1|'
     """
-    return "|".join((part or "").replace("%", "%25").replace("|", "%7C") for part in parts)
+    key = "|".join([part or "" for part in parts])
+    if "%" not in key and key.count("|") == len(parts) - 1:
+        return key  # nothing to escape, as in nearly all
+    return "|".join([(part or "").replace("%", "%25").replace("|", "%7C") for part in parts])
 
 
 def key_parts(key: str) -> list[str | None]:

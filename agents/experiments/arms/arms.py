@@ -203,9 +203,9 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
     other, and all of an older release, which had no blocks.
     """
     arms = tables.arms
-    in_blocks = (Method.RATES_IN_BLOCKS, Method.MEANS_IN_BLOCKS)
-    wanting = np.isin(arms.method[rows], in_blocks) & (arms.control[rows] >= 0)
-    rows = rows[wanting & (arms.block_slot[rows] == NO_BLOCKS)]
+    rows = rows[(arms.control[rows] >= 0) & (arms.block_slot[rows] == NO_BLOCKS)]
+    method = arms.method[rows]
+    rows = rows[(method == Method.RATES_IN_BLOCKS) | (method == Method.MEANS_IN_BLOCKS)]
     if len(rows):
         arms.block_slot[rows] = arms.blocks.open(len(rows))
         _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)

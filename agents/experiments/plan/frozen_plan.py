@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from agents.core.policies import EXPOSURE, metric_spec, policy_for
 from agents.experiments.plan.discovery_budget import begun
-from agents.experiments.plan.terms import judged_before, plan_of
+from agents.experiments.plan.terms import judged_before
 from schemas.records import (
     Direction,
     ExperimentRow,
@@ -76,7 +76,7 @@ def plan(tables: ExperimentTables, subject: str, experiment_id: str, metric: str
     experiment = plan_of_experiment(tables, subject, experiment_id)
     trial = tables.index.number(key)
     return MetricPlan(
-        plan_of(with_metric(experiment, metric, tables), metric),
+        _spec_of(experiment, metric, tables),
         trial is not None and metric in tables.index[trial].arms,
         tables.snapshots.get(row_key(subject, experiment_id, metric)) is not None,
         judged_before(experiment),
@@ -156,10 +156,17 @@ def with_metric(experiment: ExperimentRow, metric: str, tables: ExperimentTables
     """The row with the metric's terms in it, which stand from then on."""
     if any(spec.name == metric for spec in experiment.metrics):
         return experiment
+    spec = _spec_of(experiment, metric, tables)
+    return replace(experiment, metrics=(*experiment.metrics, spec))
+
+
+def _spec_of(experiment: ExperimentRow, metric: str, tables: ExperimentTables) -> MetricSpec:
+    """How a metric of an experiment is judged, or would be if it came now."""
+    for spec in experiment.metrics:
+        if spec.name == metric:
+            return spec
     if experiment.specified or metric == EXPOSURE:
         # A spec is whole: what it does not name is looked at and never judged.
         kind = MetricKind.COUNT if metric == EXPOSURE else MetricKind.MEAN
-        spec = MetricSpec(metric, Role.SIGNAL, Direction.UNKNOWN, kind)
-    else:
-        spec = metric_spec(metric, (), policy_for(experiment.subject, tables.policies))
-    return replace(experiment, metrics=(*experiment.metrics, spec))
+        return MetricSpec(metric, Role.SIGNAL, Direction.UNKNOWN, kind)
+    return metric_spec(metric, (), policy_for(experiment.subject, tables.policies))
