@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dis import get_instructions
 from enum import Enum
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from itertools import filterfalse
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar, cast
@@ -74,14 +74,29 @@ class Compiled:
     def __init__(self, function: FunctionType) -> None:
         update_wrapper(self, function)
         self.py_func = function
+        self._dispatcher: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.dispatcher(*arguments)
+        return (self._dispatcher or self.dispatcher)(*arguments)
 
-    @cached_property
+    @property
     def dispatcher(self) -> Any:
-        """numba's own object of this function."""
-        import numba  # late: see the module's docstring
+        """numba's own object of this function.
+
+        It is made under numba's lock and no other. A thread that compiles holds that lock, and asks
+        for the dispatchers of what is called: a lock of our own around it would be taken in one
+        order here and in the other there, and two threads would wait for each other for ever.
+        """
+        if self._dispatcher is None:
+            from numba.core.compiler_lock import global_compiler_lock  # late: see the module
+
+            with global_compiler_lock:
+                if self._dispatcher is None:
+                    self._dispatcher = self._made()
+        return self._dispatcher
+
+    def _made(self) -> Any:
+        import numba
 
         options = {"error_model": "numpy", "fastmath": False, "_nrt": False, **self.targetoptions}
         made = numba.njit(nogil=True, **options)(self.py_func)
@@ -122,8 +137,9 @@ class External:
 
         binding.add_symbol(self.symbol, get_cython_function_address(self._module, self._name))
 
-    @cached_property
+    @property
     def _numba_type_(self) -> Any:
+        """What numba asks for where compiled code calls this function; equal at each call."""
         from numba import types
 
         # Cython adds an argument: whether a Python method may override the function.

@@ -190,6 +190,44 @@ def test_a_change_of_an_inlined_function_is_seen(
     assert started(written(tmp_path / "tree", 3), own) == "18 0 1"
 
 
+AT_ONCE = """
+import faulthandler
+from threading import Event, Thread
+from numba.core.compiler_lock import global_compiler_lock
+from inner import one
+from outer import doubled
+
+faulthandler.dump_traceback_later(60, exit=True)
+compiling, waiting = Event(), Event()
+
+
+def first():
+    with global_compiler_lock:  # as whoever compiles
+        compiling.set()
+        waiting.wait()
+        one.dispatcher  # of a function that is called
+
+
+def second():
+    compiling.wait()
+    waiting.set()
+    doubled.dispatcher
+
+
+threads = [Thread(target=first), Thread(target=second)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("both", one.dispatcher is one.dispatcher)
+"""
+
+
+def test_threads_that_compile_at_once_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    tree = written(tmp_path / "tree", 2)
+    assert started(tree, tmp_path / "cache", AT_ONCE) == "both True"
+
+
 EXTERNAL = """
 from agents.statistics.special import betaln
 print(betaln(2.0, 3.0), *map(sum, (d.values() for d in betaln.dispatcher.stats[1:])))
