@@ -1,68 +1,72 @@
 """Runs the whole suite in three stages, the quickest first, each in two processes side by side.
 
 `python -m tests [PYTEST-ARGUMENTS]`. Most failures show in the first stage, which only computes;
-then comes what needs a Kafka or another program; then faults, security and the oracle. The tests of
-the later stages mostly wait for brokers and sessions, so that two of them beside each other take
-little longer than one. What the second process of a stage prints comes once both have ended. Each
-stage is said with its time, and one that fails keeps none after it from running. Where a path is
-named, one process runs just that.
+then comes what needs a Kafka or another program; then faults, security and the oracle. Within a
+stage pytest-xdist hands the next file of tests to whichever process is free, so that neither waits
+for the other for longer than one file takes. Each stage is said with its time, and one that fails
+keeps none after it from running. Where a path is named, one process runs just that.
 """
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from streams.runtime.clock import monotonic
 from tests.conftest import CLOSED_ROOMS
 
 ROOT = Path(__file__).parents[1]
 COMPUTING = sorted(f"tests/{room}" for room in CLOSED_ROOMS | {"simulation", "lives"})
-LARGEST = "tests/unit"  # takes about as long as the other closed rooms together
 LATE = ("faults", "security", "oracle", "hostile")
 NOT_HERE = ("ship",)  # `make ship-check` runs these
+PROCESSES = 2
+# Whole files, for their tests share what they start; in the order in which they are named.
+SIDE_BY_SIDE = ("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
 SLOWEST = "--durations=30"  # printed at each run, so that whoever adds a slow test sees it
-NOTHING_COLLECTED = 5  # pytest's exit code: `-k` may choose tests of one process alone
-
-Lanes = tuple[list[str], list[str]]
+NOTHING_COLLECTED = 5  # pytest's exit code: `-k` may choose tests of one stage alone
+# Files that take longest begin first, so that a stage does not end with one process at work.
+LONG = (
+    "tests/simulation/",
+    "tests/golden/",
+    "tests/lives/",
+    "tests/gateway/test_pages.py",
+    "tests/faults/",
+)
 
 
 def main(arguments: list[str]) -> int:
-    """Returns 0 where all tests passed, else the exit code of a process whose tests did not."""
-    pytest = [sys.executable, "-m", "pytest", SLOWEST, *arguments]
+    """Returns 0 where all tests passed, else the exit code of a stage whose tests did not."""
+    pytest = [sys.executable, "-m", "pytest", SLOWEST]
     if any(names_tests(argument) for argument in arguments):
-        return subprocess.run(pytest, cwd=ROOT, check=False).returncode
+        return run([*pytest, *arguments])
     codes, said = [], []
-    for name, lanes in stages().items():
+    for name, files in stages().items():
         print(f"\nStage {name}", flush=True)
         began = monotonic()
-        ended = side_by_side(pytest, lanes)
-        codes += ended
-        said.append(stage_line(name, outcome(ended), monotonic() - began))
+        codes.append(run([*pytest, *SIDE_BY_SIDE, *arguments, *files]))
+        said.append(stage_line(name, codes[-1], monotonic() - began))
         print(said[-1], flush=True)
     print("\n" + "\n".join(said), flush=True)
     return outcome(codes)
 
 
-def stages() -> dict[str, Lanes]:
-    """The paths of tests of each stage, for either process."""
-    quick = [room for room in COMPUTING if room != LARGEST]
-    top = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").glob("test_*.py"))]
-    first = {LARGEST, *quick}
-    waiting = [
-        path
-        for path in files_of_tests()
-        if not any(path.startswith(f"{room}/") for room in first)
-        and path.split("/")[1] not in (*LATE, *NOT_HERE)
-        and path not in top
-    ]
-    late = [path for path in files_of_tests() if path.split("/")[1] in LATE]
-    return {
-        "closed rooms": ([LARGEST, *top], quick),
-        "Kafka": dealt(waiting),
-        "faults, security, oracle": dealt(late),
-    }
+def run(command: list[str]) -> int:
+    """Runs pytest; returns its exit code."""
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def stages() -> dict[str, list[str]]:
+    """The files of tests of each stage, those that take longest first."""
+    found: dict[str, list[str]] = {"closed rooms": [], "Kafka": [], "faults, security, oracle": []}
+    computing, waiting, late = found.values()
+    for path in files_of_tests():
+        room = path.split("/")[1]
+        if room in LATE:
+            late.append(path)
+        elif room not in NOT_HERE:
+            # What stands at the top is about the project's own files and needs nothing.
+            is_computing = f"tests/{room}" in COMPUTING or room.endswith(".py")
+            (computing if is_computing else waiting).append(path)
+    return {name: sorted(files, key=_is_short) for name, files in found.items()}
 
 
 def files_of_tests() -> list[str]:
@@ -70,32 +74,8 @@ def files_of_tests() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
 
 
-def dealt(paths: Sequence[str]) -> Lanes:
-    """The paths dealt out to two processes in turn.
-
-    >>> dealt(["a", "b", "c"])
-    (['a', 'c'], ['b'])
-    """
-    return list(paths[::2]), list(paths[1::2])
-
-
-def side_by_side(pytest: list[str], lanes: Lanes) -> list[int]:
-    """Runs both lanes at once; returns their exit codes."""
-    shown, hidden = lanes
-    with TemporaryFile() as printed:
-        beside = subprocess.Popen(
-            [*pytest, "-p", "no:cacheprovider", *hidden],
-            cwd=ROOT,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-        )
-        codes = [subprocess.run([*pytest, *shown], cwd=ROOT, check=False).returncode]
-        codes.append(beside.wait())
-        printed.seek(0)
-        print(f"\nBeside it ({', '.join(hidden)}):", flush=True)
-        sys.stdout.buffer.write(printed.read())
-        sys.stdout.flush()
-    return codes
+def _is_short(path: str) -> bool:
+    return not path.startswith(LONG)
 
 
 def stage_line(name: str, code: int, seconds: float) -> str:
