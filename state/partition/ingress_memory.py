@@ -20,4 +20,6 @@ class IngressMemory:
 
     def seen(self, topic: str) -> SeenIds:
         """The ids that the latest records of an input carried."""
-        return self._seen.setdefault(topic, SeenIds(self.dedupe_window))
+        if topic not in self._seen:
+            self._seen[topic] = SeenIds(self.dedupe_window)
+        return self._seen[topic]

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.catalog import TICKS
 from schemas.codec.framing import Codec
 from schemas.refusals import DecodeError
-from streams.engine.batch_size import BatchSize
+from streams.engine.backlog import Backlog
 from streams.engine.broadcast import Broadcast
 from streams.engine.circuit_breaker import Breaker, Key
 from streams.engine.partition import Owned
@@ -79,8 +79,8 @@ class Membership(Generic[S]):
     """The consumer of one worker, and the partitions that the group gave it.
 
     owned: each partition that is restored, by its number. Only the callbacks of this class set it,
-    always as a whole: it is empty before the first assignment and after a release. batch: how many
-    records a poll brings, of which the loop says how long it folded them.
+    always as a whole: it is empty before the first assignment and after a release. backlog: what
+    was delivered of them, of which the loop takes a part at each turn.
     """
 
     def __init__(
@@ -106,22 +106,20 @@ class Membership(Generic[S]):
         self._breaker = Breaker(settings.breaker)
         self._box = box
         self.owned: dict[int, Owned[S]] = {}
-        self.batch = BatchSize(settings.batch)
+        self.backlog = Backlog(topology.inputs, settings.batch, self._backend.monotonic)
         self._failure: BaseException | None = None
         self._heard = LastClientError()
         self._consumer = self._connected()
 
-    def poll(self) -> list[Message]:
-        """The next record as soon as it is there, and with it those that are there already, as many
-        as are folded soon.
+    def poll(self) -> None:
+        """Takes into the backlog the next record as soon as it is there, and with it those that are
+        there already. Where something waits, nothing is waited for.
 
         Raises what a callback failed with, and Crash or MendstreamError for what Kafka says in
         place of a record.
         """
-        messages = self._poll()
-        if self._failure is not None:  # callbacks run inside the poll
-            raise self._failure
-        return self._good(messages)
+        seconds = min(POLL_SECONDS, self._settings.commit_ms / 1_000)
+        self.backlog.poll(self._consumer, seconds, self._good)
 
     def news(self) -> list[Message]:
         """Returns records of the broadcast topics that were not told yet. Raises MendstreamError
@@ -138,6 +136,7 @@ class Membership(Generic[S]):
             self._breaker.passed(self._topology.inputs, partition, now)
         if self._breaker.trips(topic, partition, records, refused, now):
             self._consumer.pause([TopicPartition(topic, partition)])
+            self.backlog.drop((topic, partition))
 
     def metadata(self) -> object:
         """Returns what a transaction needs so as to commit offsets of the group."""
@@ -148,19 +147,12 @@ class Membership(Generic[S]):
         self._consumer.close()
         self._broadcast.close()
 
-    def _poll(self) -> list[Message]:
-        wait = min(POLL_SECONDS, self._settings.commit_ms / 1_000)
-        first = self._consumer.poll(wait)
-        if first is None:
-            return []
-        owned = self.owned
-        rest = self._consumer.consume(self.batch.records, timeout=0)
-        # A rebalance in between begins every partition anew where its journal ends: the first
-        # record comes again.
-        return [first, *rest] if owned is self.owned or first.error() is not None else rest
-
     def _good(self, messages: list[Message]) -> list[Message]:
-        """The records among the messages; the others are news of Kafka."""
+        """The records among the messages; the others are news of Kafka. Raises what a callback
+        failed with, for these run inside the poll that brought them.
+        """
+        if self._failure is not None:
+            raise self._failure
         errors = list(map(Message.error, messages))
         if not any(errors):  # not by ==, which a KafkaError cannot do with None
             return messages
@@ -219,6 +211,7 @@ class Membership(Generic[S]):
             numbers = _aligned(parts, self._topology.inputs)
             began = monotonic()
             log.info("restoring partitions %s", numbers)
+            self.backlog.clear()
             self._breaker.reset()
             offsets = committed(consumer, parts, self._settings)
             self.owned = restore(
@@ -242,6 +235,7 @@ class Membership(Generic[S]):
             consumer.assign(
                 [TopicPartition(p.topic, p.partition, self._next(p, starts[p])) for p in parts]
             )
+            self.backlog.regulate(consumer)
             consumer.pause([p for p in parts if self._breaker.opened(p.topic, p.partition)])
             gc.collect()
             gc.freeze()  # rows live on; the collector need not look at them at each turn
@@ -310,18 +304,26 @@ class Membership(Generic[S]):
         except MendstreamError as error:
             self._failure = error
         self.owned = {}
+        self.backlog.clear()
         ASSIGNED.set(0)
         forget()
         log.info("partitions %s released", sorted({part.partition for part in parts}))
 
     def _lost(self, _consumer: Consumer, _parts: Sequence[TopicPartition]) -> None:
         self.owned = {}
+        self.backlog.clear()
         self._failure = Crash(
             "the group took the partitions away: this worker was too slow or cut off"
         )
 
     def _measure(self, statistics: str) -> None:
-        measure_lag(statistics, self.owned, self._backend.now_ms(), self._settings.topic_prefix)
+        measure_lag(
+            statistics,
+            self.owned,
+            self._backend.now_ms(),
+            self._settings.topic_prefix,
+            self.backlog.waits,
+        )
         measure_silence(self.owned, self._settings.silent_ms)
         for topic in next(iter(self.owned.values())).tables.all() if self.owned else ():
             ROWS.labels(topic).set(sum(len(one.tables.all()[topic]) for one in self.owned.values()))
@@ -343,7 +345,8 @@ class Membership(Generic[S]):
                     "heartbeat.interval.ms": settings.session_timeout_ms // 4,
                     # a restore of millions of rows happens inside one poll
                     "max.poll.interval.ms": 600_000,
-                    "queued.min.messages": 200_000,
+                    # of all places together, of which none is fetched where so many wait
+                    "queued.min.messages": 100_000,
                     "queued.max.messages.kbytes": 131_072,
                     # the default, a second, is how long a full queue would starve the loop
                     "fetch.queue.backoff.ms": 2,

@@ -5,7 +5,7 @@ librdkafka's own figures, and which arms and subjects have stopped sending.
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas.catalog import METRICS, RESULTS
@@ -42,9 +42,16 @@ silent_log = logging.getLogger("mendstream.silent")
 NAMED_MAX = 5  # in a line of the log
 
 
-def measure_lag(statistics: str, owned: Mapping[int, Owned[S]], now: int, prefix: str = "") -> None:
+def measure_lag(
+    statistics: str,
+    owned: Mapping[int, Owned[S]],
+    now: int,
+    prefix: str = "",
+    waits: Callable[[tuple[str, int]], bool] = lambda _: False,
+) -> None:
     """Sets the lag of each owned partition. statistics: librdkafka's, of a consumer; now: ms;
-    prefix: of the topics at Kafka.
+    prefix: of the topics at Kafka; waits: whether records of a topic and partition were delivered
+    that are not applied yet.
 
     An input is as old as the last record of it that was applied, or as the last moment at which it
     was caught up, whichever came later. Ticks go on while another input waits, so the partition's
@@ -57,7 +64,11 @@ def measure_lag(statistics: str, owned: Mapping[int, Owned[S]], now: int, prefix
             if one is None or part["ls_offset"] < 0:  # another worker's; not fetched from yet
                 continue
             _hold(topic, name, one, part, now, prefix)
-            lag = _behind(part, one.journal.next_offsets.get(topic, 0))
+            is_read = part["app_offset"] >= part["ls_offset"] and not waits((topic, int(name)))
+            # Past the last record a transaction's marker may stand, which is read over but never
+            # applied.
+            applied = one.journal.next_offsets.get(topic, 0)
+            lag = 0 if is_read else max(0, int(part["ls_offset"]) - applied)
             LAG_RECORDS.labels(topic, name).set(lag)
             if not lag:
                 one.applied_until[topic] = now
@@ -98,14 +109,6 @@ def _hold(
         one.held[topic] = stable, since, told or stood >= STRANGERS_SECONDS
     OPEN_TRANSACTION_SECONDS.labels(topic, name).set(stood)
     HELD_RECORDS.labels(topic, name).set(max(0, high - stable))
-
-
-def _behind(part: Mapping[str, Any], applied: int) -> int:
-    """Records to come. Past the last one a transaction's marker may stand, which is read over but
-    never applied.
-    """
-    end = int(part["ls_offset"])
-    return 0 if part["app_offset"] >= end else max(0, end - applied)
 
 
 def measure_silence(owned: Mapping[int, Owned[S]], silent_ms: int) -> None:

@@ -27,7 +27,6 @@ from streams.kafka.admin.permissions import check_rights
 from streams.kafka.admin.topic_conditions import verify
 from streams.kafka.admin.topics import check
 from streams.kafka.backend import backend_of
-from streams.kafka.batches import by_place
 from streams.kafka.reading import admin
 from streams.runtime.health import Health
 from streams.runtime.settings import Settings
@@ -123,14 +122,14 @@ class Processor(Generic[S]):
         self._health.alive()
         self._transactions.poll()
         self._box.uncommitted.settled(self._committed)
-        messages, folding = self._member.poll(), 0.0
-        for topic, partition, records in by_place(messages, self._topology.inputs):
-            began = self._backend.monotonic()
+        self._member.poll()
+        clock, backlog = self._backend.monotonic, self._member.backlog
+        for topic, partition, records in backlog.turn():
+            began = clock()
             self.fold(topic, partition, records)
-            folding += self._backend.monotonic() - began
+            backlog.folded((topic, partition), len(records), clock() - began)
             if self._urgent and not self._transactions.busy:
                 self._commit(self._urgent)  # the other partitions are folded while it is written
-        self._member.batch.folded(len(messages), folding)
         self._take_broadcast()
         self._commit(self._due())
         self._ticker.tick(self._member.owned, self._backend.now_ms())

@@ -4,6 +4,7 @@ policies.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from streams.engine.journal import Journal
 from streams.engine.partition import Owned
 from streams.engine.quarantine import BlackBox
 from streams.engine.topology import PartitionMemory, S, Topology
+from streams.kafka.backend import backend_of
 from streams.kafka.error_messages import begin_anew
 from streams.kafka.reading import TopicPartitionKey, end_offsets, read, read_places, start_offsets
 from streams.runtime.errors import MendstreamError
@@ -191,10 +193,21 @@ def _read_ids(
     for part in parts:
         upto = owned[part.partition].journal.next_offsets.get(part.topic, 0)
         ranges[part.topic, part.partition] = max(starts[part], upto - settings.dedupe_window), upto
-    # What is damaged there was skipped by a person, or the processor tells of it when it comes to
-    # it.
-    for places in _counted(settings, ranges, damaged=True):
+
+    def take_in(places: Mapping[TopicPartitionKey, list[Message]]) -> None:
         for (topic, p), records in places.items():
             for piece, condemned in box.pieces(topic, p, records):
                 if not condemned:
                     remember(Slice.of(topic, p, piece), owned[p].tables, codec)  # type: ignore[arg-type]
+
+    # What is damaged there was skipped by a person, or the processor tells of it when it comes to
+    # it. The ids of a batch are taken in while the next one is read: machine code of the agents and
+    # librdkafka leave the interpreter to each other.
+    with backend_of(settings).helper() as helper:
+        before: Future[None] | None = None
+        for places in _counted(settings, ranges, damaged=True):
+            if before is not None:
+                before.result()
+            before = helper.submit(take_in, places)
+        if before is not None:
+            before.result()

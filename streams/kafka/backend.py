@@ -33,6 +33,10 @@ class KafkaBackend(Protocol):
         """Returns an executor with one thread of its own."""
         ...
 
+    def helper(self) -> Executor:
+        """Returns one for work beside reading, which touches nothing that others see."""
+        ...
+
     def wait(self, future: Future[None], seconds: float) -> bool:
         """Waits for the future, and returns True if it was done within the time."""
         ...
@@ -50,6 +54,9 @@ class Librdkafka:
 
     def thread(self) -> Executor:
         return ThreadPoolExecutor(1, "commit")
+
+    def helper(self) -> Executor:
+        return ThreadPoolExecutor(1, "helper")
 
     def wait(self, future: Future[None], seconds: float) -> bool:
         return bool(wait((future,), seconds).done)
@@ -82,6 +89,9 @@ class PrefixedBackend:
 
     def thread(self) -> Executor:
         return self.backend.thread()
+
+    def helper(self) -> Executor:
+        return self.backend.helper()
 
     def wait(self, future: Future[None], seconds: float) -> bool:
         return self.backend.wait(future, seconds)

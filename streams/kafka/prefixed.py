@@ -127,6 +127,9 @@ class PrefixedConsumer:
     def pause(self, parts: Iterable[TopicPartition]) -> None:
         self._consumer.pause(self._names.parts_out(parts))
 
+    def resume(self, parts: Iterable[TopicPartition]) -> None:
+        self._consumer.resume(self._names.parts_out(parts))
+
     def seek(self, part: TopicPartition) -> None:
         self._consumer.seek(self._names.parts_out([part])[0])
 

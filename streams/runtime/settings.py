@@ -115,7 +115,8 @@ class Settings(BaseSettings):
         20_000,
         ge=1,
         le=100_000,
-        description="most records taken in one poll; fewer where folding takes long",
+        description="most records taken in one poll, and of one partition of an input that wait "
+        "before no more of it are fetched",
     )
     learning_enabled: bool = Field(
         True, description="false: recommendations earn no trust, and every boost is 0"

@@ -51,5 +51,8 @@ class CalmBackend:
     def thread(self) -> Executor:
         raise AssertionError("a reader has no thread")
 
+    def helper(self) -> Executor:
+        raise AssertionError("a reader has no thread")
+
     def wait(self, future: Future[None], seconds: float) -> bool:
         raise AssertionError("a reader waits for nothing")

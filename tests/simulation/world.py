@@ -26,6 +26,7 @@ from streams.kafka.memory.log import TopicPartitionKey
 from streams.kafka.memory.memory_broker import MemoryKafka
 from streams.runtime.settings import ClientConfig, Settings
 from tests.simulation.strands import Killed, Strands
+from tests.support.at_once import AtOnce
 
 PARTITIONS = 2
 GROUP = "simulated"
@@ -239,6 +240,9 @@ class _WorkerBackend:
 
     def thread(self) -> Executor:
         return _StrandExecutor(self._world, self._name)
+
+    def helper(self) -> Executor:
+        return AtOnce()
 
     def wait(self, future: Future[None], seconds: float) -> bool:
         deadline = self.monotonic() + seconds

@@ -24,6 +24,7 @@ from streams.kafka.memory.consumer import MemoryConsumer
 from streams.kafka.memory.log import Entry, Fate
 from streams.kafka.memory.memory_broker import MemoryKafka
 from streams.runtime.settings import ClientConfig, Settings
+from tests.support.at_once import AtOnce
 from tests.support.builders import CODEC, NOON
 
 _NUMBERS = count()
@@ -31,12 +32,15 @@ TURNS_MAX = 500  # of a worker until what is waited for; more would never end
 
 
 class Still:
-    """One partition of every topic. `now` is the broker's clock, ms; it moves on with each turn of
-    a worker.
+    """One partition of every topic, unless settings say more.
+
+    now: the broker's clock, ms; it moves on with each turn of a worker. consumer: what clients read
+    with.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.consumer: type[MemoryConsumer] = MemoryConsumer
         self.now = NOON
         self.kafka = MemoryKafka(
             {settings.topic(t.name): partitions_of(t, settings) for t in TOPICS.values()},
@@ -80,12 +84,12 @@ class Turned:
     def __init__(self, worker: Processor[PartitionState], still: Still) -> None:
         self.worker, self._still = worker, still
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Raises what ends the worker."""
+    def until(self, condition: Callable[[], bool], turn_ms: int = 200) -> None:
+        """Raises what ends the worker. turn_ms: how far the clock moves on with each turn."""
         for _ in range(TURNS_MAX):
             self.worker._turn()
             self.worker._transactions.join()
-            self._still.now += 200
+            self._still.now += turn_ms
             if condition():
                 return
         raise AssertionError("it never came about")
@@ -102,10 +106,7 @@ def still(**settings: Any) -> Iterator[Still]:
     """A Kafka in memory under an address of its own."""
     chosen = Settings(
         bootstrap=f"still:{next(_NUMBERS)}",
-        partitions=1,
-        commit_ms=1,
-        dedupe_window=1_000,
-        **settings,
+        **{"partitions": 1, "commit_ms": 1, "dedupe_window": 1_000} | settings,
     )
     made = Still(chosen)
     no_gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
@@ -124,7 +125,7 @@ class _StillBackend:
         self._still = still
 
     def consumer(self, config: ClientConfig) -> Any:
-        return MemoryConsumer(self._still.kafka, self, config)
+        return self._still.consumer(self._still.kafka, self, config)
 
     def producer(self, config: ClientConfig) -> Any:
         return MemoryProducer(self._still.kafka, self, config)
@@ -142,7 +143,10 @@ class _StillBackend:
         """Nothing to wait for."""
 
     def thread(self) -> Executor:
-        return _AtOnce()
+        return AtOnce()
+
+    def helper(self) -> Executor:
+        return AtOnce()
 
     def wait(self, future: Future[None], _seconds: float) -> bool:
         return future.done()
@@ -158,18 +162,3 @@ class _StillBackend:
 
     def later(self, act: Callable[[], None]) -> None:
         act()
-
-
-class _AtOnce(Executor):
-    """Does each call where it is asked for."""
-
-    def submit(self, fn: Callable[..., Any], /, *_args: Any, **_kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn())
-        except Exception as error:  # noqa: BLE001 - the future carries it, as an executor's does
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        return

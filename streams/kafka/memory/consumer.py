@@ -51,6 +51,9 @@ class MemoryConsumer:
     def pause(self, parts: Sequence[TopicPartition]) -> None:
         self._paused |= {(part.topic, part.partition) for part in parts}
 
+    def resume(self, parts: Sequence[TopicPartition]) -> None:
+        self._paused -= {(part.topic, part.partition) for part in parts}
+
     def consumer_group_metadata(self) -> Metadata:
         return Metadata(self._group.name, self._instance, self._number, self._generation)
 
@@ -134,7 +137,7 @@ class MemoryConsumer:
         ]
         if not ready:
             return None
-        place = ready[self._chance.below(len(ready))]
+        place = self._pick(ready)
         log, offset = self._kafka.logs[place], self._next[place]
         if offset >= log.stable_end:
             self._ended[place] = offset
@@ -151,6 +154,10 @@ class MemoryConsumer:
             headers=list(entry.headers) or None,
             timestamp=(2, entry.at),
         )
+
+    def _pick(self, ready: list[TopicPartitionKey]) -> TopicPartitionKey:
+        """The place that the next message is of."""
+        return ready[self._chance.below(len(ready))]
 
     def _has_news(self, place: TopicPartitionKey) -> bool:
         """Skips what no reader sees; whether a record, or an end not told yet, stands next."""
