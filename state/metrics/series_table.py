@@ -4,30 +4,24 @@ A series is in hand once one of its points has come: then its numbers stand in t
 rows are written back when somebody asks for them.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.catalog import TABLES_ANOMALIES
-from schemas.codec.framing import Codec
 from schemas.records import AnomalyRow
 from state import row_expiry
 from state.metrics.series_layout import LEVEL, LEVEL_AT, POINTS, SEEN_AT, WIDTH
 from state.storage.columnar_table import hash_of_names
-from state.storage.hash_map import HashMap64, exchange
-from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
+from state.storage.written_back_table import Places, WrittenBackTable, doubled
 
 _FIRST_CAPACITY = 1 << 6
-_SWEPT_AT = 1 << 10  # hashes of rows that left; the index is made anew where there are more
-_GONE = -1
 _STORED = np.dtype("<f8")
 
 
-class AnomaliesTable(KeyedTable[AnomalyRow]):
+class AnomaliesTable(WrittenBackTable[AnomalyRow]):
     """Rows by subject, metric and segment.
 
     numbers: of the series in hand, shape (capacity, WIDTH). slots: their places there by hash.
@@ -48,50 +42,37 @@ class AnomaliesTable(KeyedTable[AnomalyRow]):
         self.is_listed = np.zeros(_FIRST_CAPACITY, np.bool_)
         self.touched = np.zeros(_FIRST_CAPACITY, np.int64)
         self.touched_count = np.zeros(1, np.int64)
-        self._index = HashMap64()
-        self._dead = 0
-        self._places: dict[str, int] = {}  # of series in hand, by key
-        self._keys: list[str | None] = []  # of series in hand, by place
-        self._free: list[int] = []
+        self._places = Places()  # of series in hand
 
     @property
     def slots(self) -> NDArray[np.uint64]:
         """The places of series in hand by hash, as compiled code reads them."""
-        return self._index.slots
+        return self._places.slots
 
     def open(self, subject: str, metric: str, segment: str | None) -> None:
         """Takes a series in hand, an empty one where there is none."""
         key = row_key(subject, metric, segment)
-        assert key not in self._places, f"{key} is in hand"
         row = self._rows.get(key)
         if row is None:
             row = AnomalyRow(subject=subject, metric=metric, segment=segment, points=0, numbers=b"")
             self._set(key, row)
-        place = self._free.pop() if self._free else len(self._keys)
-        if place == len(self._keys):
-            self._keys.append(None)
-            if place == len(self.numbers):
-                self.numbers = _doubled(self.numbers)
-                self.is_touched = _doubled(self.is_touched)
-                self.is_listed = _doubled(self.is_listed)
-                self.touched = _doubled(self.touched)
-        self._keys[place], self._places[key] = key, place
+        place = self._places.take(key, _hash_of(row))
+        if place == len(self.numbers):
+            self.numbers, self.touched = doubled(self.numbers), doubled(self.touched)
+            self.is_touched, self.is_listed = doubled(self.is_touched), doubled(self.is_listed)
         stored = np.frombuffer(row.numbers, _STORED)
         # Of another length it is another release's, and what is usual is learned again.
         self.numbers[place] = stored if len(stored) == WIDTH else 0.0
-        hashed = np.uint64(hash_of_names((subject, metric, segment)))
-        self._index.make_room(1)
-        exchange(self._index.slots, self._index.used, hashed, place)
 
     def take_all(self) -> None:
         """Takes in hand what was restored."""
         for key, row in list(self._rows.items()):
-            if key not in self._places:
+            if self._places.get(key) is None:
                 self.open(row.subject, row.metric, row.segment)
 
     def used(self) -> NDArray[np.float64]:
         """The numbers of all series, by place; of a place that is free they are 0."""
-        return self.numbers[: len(self._keys)]
+        return self.numbers[: len(self._places)]
 
     def touch(self, place: int) -> None:
         """Has a series written back."""
@@ -103,7 +84,7 @@ class AnomaliesTable(KeyedTable[AnomalyRow]):
 
     def at(self, place: int) -> AnomalyRow:
         """The row of a series in hand, as it stands."""
-        key = self._keys[place]
+        key = self._places.key_at(place)
         assert key is not None, f"no series stands at {place}"
         self._write_back(key)
         return self._rows[key]
@@ -114,50 +95,17 @@ class AnomaliesTable(KeyedTable[AnomalyRow]):
         self._set(key, row)
         self._dirty[key] = None
 
-    def get(self, key: str) -> AnomalyRow | None:
-        self._write_back(key)
-        return super().get(key)
-
-    def ready(self, now: int) -> AnomalyRow | None:
-        self._write_back_all()
-        return super().ready(now)
-
-    def rows(self) -> Iterable[AnomalyRow]:
-        self._write_back_all()
-        return super().rows()
-
-    def rows_of(self, group: str) -> Iterable[AnomalyRow]:
-        for key in self._groups.get(group, ()):
-            self._write_back(key)
-        return super().rows_of(group)
-
-    def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
-        self._write_back_all()
-        return super().changed(codec)
-
-    def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
-        self._write_back_all()
-        return super().snapshot(codec)
-
     def _remove(self, key: str) -> bool:
-        place = self._places.pop(key, None)
+        row = self._rows.get(key)
+        place = self._places.give_up(key, _hash_of(row)) if row is not None else None
         if place is not None:
-            row = self._rows[key]
-            hashed = np.uint64(hash_of_names((row.subject, row.metric, row.segment)))
-            exchange(self._index.slots, self._index.used, hashed, _GONE)
             self.is_touched[place] = False
-            self._keys[place] = None
             self.numbers[place] = 0.0
-            self._free.append(place)
-            self._dead += 1
-            if self._dead > _SWEPT_AT + len(self._places):
-                self._index.keep(0)
-                self._dead = 0
         return super()._remove(key)
 
     def _write_back_all(self) -> None:
         for place in self.touched[: int(self.touched_count[0])].tolist():
-            key = self._keys[place]
+            key = self._places.key_at(place)
             self.is_listed[place] = False
             if key is not None:
                 self._write_back(key)
@@ -188,7 +136,5 @@ def _key(row: AnomalyRow) -> str:
     return row_key(row.subject, row.metric, row.segment)
 
 
-def _doubled(array: NDArray[Any]) -> NDArray[Any]:
-    longer = np.zeros((2 * len(array), *array.shape[1:]), array.dtype)
-    longer[: len(array)] = array
-    return longer
+def _hash_of(row: AnomalyRow) -> int:
+    return hash_of_names((row.subject, row.metric, row.segment))

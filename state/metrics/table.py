@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.catalog import TABLES_METRICS
-from schemas.codec.framing import Codec
 from schemas.records import EvidenceKind, MetricRow, State, VersionWatch
 from schemas.text_hash import hash_text
 from state import row_expiry
@@ -20,18 +19,17 @@ from state.metrics.cells import ALTERNATIVES, COUNTED, NONE, ROW, WATCH, Terms, 
 from state.metrics.open_point import OPEN_POINT_WIDTH
 from state.metrics.usual import USUAL_WIDTH
 from state.storage.columnar_table import hash_of_names
-from state.storage.hash_map import HashMap64, exchange
 from state.storage.keyed_table import KeyedTable
 from state.storage.table import row_key
+from state.storage.written_back_table import Places, WrittenBackTable, doubled
 
 _FIRST_CAPACITY = 1 << 8
-_SWEPT_AT = 1 << 10  # hashes of rows that left; the index is made anew where there are more
 _METRIC = "metric"
 _STATES = tuple(State)
 OK, HARM = _STATES.index(State.OK), _STATES.index(State.HARM)  # of `state`
 
 
-class MetricsTable(KeyedTable[MetricRow]):
+class MetricsTable(WrittenBackTable[MetricRow]):
     """Rows by subject, metric and segment.
 
     records, watches: what compiled code reads and writes of the rows that are in hand. touched,
@@ -51,11 +49,7 @@ class MetricsTable(KeyedTable[MetricRow]):
         self.watches = np.zeros(_FIRST_CAPACITY, WATCH)
         self.touched = np.zeros(_FIRST_CAPACITY, np.int64)
         self.touched_count = np.zeros(1, np.int64)
-        self._index = HashMap64()
-        self._dead = 0  # hashes in the index of rows that left
-        self._numbers: dict[str, int] = {}  # of rows, by key
-        self._keys: list[str | None] = []  # of rows, by number
-        self._free: list[int] = []
+        self._numbers = Places()  # the place of a row is its number
         # By metric: the keys of its rows whose numbers do not stand in the arrays, and the numbers
         # of all of its rows in the order of their keys, worked out anew where one came or left.
         self._not_held: dict[str, set[str]] = {}
@@ -68,7 +62,7 @@ class MetricsTable(KeyedTable[MetricRow]):
     @property
     def slots(self) -> NDArray[np.uint64]:
         """The numbers of rows by hash, as compiled code reads them."""
-        return self._index.slots
+        return self._numbers.slots
 
     def of_metric(self, subject: str, metric: str) -> list[MetricRow]:
         """The rows of one metric, the whole first and then the segments by name."""
@@ -77,13 +71,13 @@ class MetricsTable(KeyedTable[MetricRow]):
 
     def subject_of(self, number: int) -> str:
         """The subject of a row in the arrays."""
-        key = self._keys[number]
+        key = self._numbers.key_at(number)
         assert key is not None, f"no row has number {number}"
         return self._rows[key].subject
 
     def names_of(self, number: int) -> tuple[str, str, str | None]:
         """(subject, metric, segment) of a row in the arrays."""
-        key = self._keys[number]
+        key = self._numbers.key_at(number)
         assert key is not None, f"no row has number {number}"
         row = self._rows[key]
         return row.subject, row.metric, row.segment
@@ -111,9 +105,9 @@ class MetricsTable(KeyedTable[MetricRow]):
         numbers = self._numbers_of.get(name)
         if numbers is None:
             keys = sorted(self._marked[_METRIC][name])
-            numbers = np.array([self._numbers[key] for key in keys], np.int64)
+            numbers = np.array([self._number_of(key) for key in keys], np.int64)
             self._numbers_of[name] = numbers
-        whole = self._numbers[row_key(subject, metric, None)]
+        whole = self._number_of(row_key(subject, metric, None))
         link_behind(self.records, self.watches, whole, numbers)
         self.records["epoch"][whole] = epoch
 
@@ -140,41 +134,12 @@ class MetricsTable(KeyedTable[MetricRow]):
         KeyedTable._set(self, key, row)
         self._dirty[key] = None
 
-    def get(self, key: str) -> MetricRow | None:
-        self._write_back(key)
-        return super().get(key)
-
-    def ready(self, now: int) -> MetricRow | None:
-        self._write_back_all()
-        return super().ready(now)
-
-    def rows(self) -> Iterable[MetricRow]:
-        self._write_back_all()
-        return super().rows()
-
-    def rows_of(self, group: str) -> Iterable[MetricRow]:
-        for key in self._groups.get(group, ()):
-            self._write_back(key)
-        return super().rows_of(group)
-
-    def marked(self, name: str, value: str) -> list[MetricRow]:
-        for key in self._marked[name].get(value, ()):
-            self._write_back(key)
-        return super().marked(name, value)
-
-    def changed(self, codec: Codec) -> list[tuple[str, bytes | None]]:
-        self._write_back_all()
-        return super().changed(codec)
-
-    def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
-        self._write_back_all()
-        return super().snapshot(codec)
-
     def _set(self, key: str, row: MetricRow) -> None:
         super()._set(key, row)
         self._not_held.setdefault(_metric_of(row), set()).add(key)
-        if key in self._numbers:
-            self.records["stale"][self._numbers[key]] = False
+        number = self._numbers.get(key)
+        if number is not None:
+            self.records["stale"][number] = False
         self.out_of_hand(row.subject, row.metric)
 
     def _remove(self, key: str) -> bool:
@@ -212,20 +177,20 @@ class MetricsTable(KeyedTable[MetricRow]):
         cells["stale"] = False
 
     def _number(self, key: str, row: MetricRow) -> int:
-        if key in self._numbers:
-            return self._numbers[key]
-        number = self._free.pop() if self._free else len(self._keys)
-        if number == len(self._keys):
-            self._keys.append(None)
-            if number == len(self.records):
-                self.records = _doubled(self.records)
-                self.touched = _doubled(self.touched)
-        self._keys[number], self._numbers[key] = key, number
-        self._numbers_of.pop(_metric_of(row), None)
+        known = self._numbers.get(key)
+        if known is not None:
+            return known
         hashed = hash_of_names((row.subject, row.metric, row.segment))
+        number = self._numbers.take(key, hashed)
+        if number == len(self.records):
+            self.records, self.touched = doubled(self.records), doubled(self.touched)
+        self._numbers_of.pop(_metric_of(row), None)
         self.records["hash"][number], self.records["heard"][number] = hashed, NONE
-        self._index.make_room(1)
-        exchange(self._index.slots, self._index.used, np.uint64(hashed), number)
+        return number
+
+    def _number_of(self, key: str) -> int:
+        number = self._numbers.get(key)
+        assert number is not None, f"{key} is not in hand"
         return number
 
     def _watch_numbers(self, row: int, count: int) -> list[int]:
@@ -238,7 +203,7 @@ class MetricsTable(KeyedTable[MetricRow]):
                 watches.append(self._free_watches.pop())
                 continue
             if self._watches_used == len(self.watches):
-                self.watches = _doubled(self.watches)
+                self.watches = doubled(self.watches)
             watches.append(self._watches_used)
             self._watches_used += 1
         return watches
@@ -250,26 +215,20 @@ class MetricsTable(KeyedTable[MetricRow]):
         waiting.discard(key)
         if not waiting:
             self._not_held.pop(metric, None)
-        number = self._numbers.pop(key, None)
+        number = self._numbers.get(key)
         if number is None:
             return
+        self._numbers.give_up(key, int(self.records["hash"][number]))
         self._watch_numbers(number, 0)
         self._values.pop(number, None)
         self.records["stale"][number] = False
-        exchange(self._index.slots, self._index.used, self.records["hash"][number], NONE)
-        self._keys[number] = None
-        self._free.append(number)
-        self._dead += 1
-        if self._dead > _SWEPT_AT + len(self._numbers):
-            self._index.keep(0)
-            self._dead = 0
 
     def _write_back_all(self) -> None:
         touched = self.touched[: int(self.touched_count[0])].tolist()
         self.touched_count[0] = 0
         for number in touched:
             self.records["listed"][number] = False
-            key = self._keys[number]
+            key = self._numbers.key_at(number)
             if key is not None:
                 self._write_back(key)
 
@@ -378,9 +337,3 @@ def hash_of_name(name: str) -> int:
     """The hash of one name, as compiled code computes it."""
     data = np.frombuffer(name.encode() + bytes(8), np.uint8)
     return int(hash_text(data, 0, len(data) - 8))
-
-
-def _doubled(array: NDArray[Any]) -> NDArray[Any]:
-    longer = np.zeros(2 * len(array), array.dtype)
-    longer[: len(array)] = array
-    return longer

@@ -214,7 +214,7 @@ def test_what_is_derived_is_the_same_worked_out_anew() -> None:
 def described(table: MetricsTable, name: str) -> dict[str | None, object]:
     """Of each row of a metric what is derived, and which segments are behind the whole."""
     found = dict[str | None, object]()
-    of_key: Callable[[str], int] = table._numbers.__getitem__
+    of_key: Callable[[str], int] = table._number_of
     for row in table.of_metric("bot", name):
         cells = table.records[of_key(table._key(row))]
         watches = [table.watches[at] for at in table._watches_of[of_key(table._key(row))]]
@@ -228,7 +228,7 @@ def described(table: MetricsTable, name: str) -> dict[str | None, object]:
 def behind(table: MetricsTable, at: int) -> set[str | None]:
     named = set[str | None]()
     while at >= 0:
-        named.add(table._keys[table.watches["row"][at]])
+        named.add(table._numbers.key_at(int(table.watches["row"][at])))
         at = int(table.watches["next_behind"][at])
     return named
 
