@@ -1,7 +1,14 @@
-"""The run without faults: the log of the inputs folded in this process, each topic in one piece."""
+"""The run without faults: the log of the inputs folded in this process, in the order in which the
+journal says that they were applied.
 
+What the clock closes (blocks that wait, experiments that lack something) hangs on where each tick
+stands among the records, and only the journal knows that. That it skips nothing and takes nothing
+twice is looked at here too.
+"""
+
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +45,7 @@ from schemas.records import (
     ExperimentRow,
     FailureAnalysis,
     FollowupRow,
+    JournalEntry,
     MetricRow,
     PatternFact,
     PatternFactKind,
@@ -47,9 +55,9 @@ from state.partition.partition_state import PartitionState
 from streams.kafka.reading import admin, end_offsets, read, start_offsets
 from streams.runtime.settings import Settings
 from tests.support.builders import apply_policy
-from tests.support.kafka.logs import CODEC, Place, headers, messages, reason
+from tests.support.kafka.logs import CODEC, Place, headers, journal, messages, reason
 
-# A tick moves the clock alone.
+# Of what the journal does not know yet.
 ORDER = (SPECS, METRICS, RESULTS, PATTERN_FACTS, ADVICE, PROPOSALS, ADMISSIONS, STATUS)
 # All of it derives from the broker's clock, and nothing that does is compared; a replay holds it to
 # the byte.
@@ -92,24 +100,54 @@ def folded(settings: Settings, upto: Mapping[Place, int], mend: Mend = list) -> 
     """What the inputs before these offsets come to when nothing disturbs, each log as `mend` leaves
     it.
 
-    Policies count from the beginning, specs before all else, statuses last: so a case must write
-    them, or wait.
+    Policies count from the beginning: so a case must write them, or wait. Raises AssertionError
+    where the journal skips a record, or takes one twice.
     """
-    found, log = Found(), _log(settings, upto)
+    found, log, entries = Found(), _log(settings, upto), journal(settings)
     policies = messages(settings, POLICIES)
     for p in range(settings.partitions):
         tables = PartitionState(p, settings.partitions, settings.dedupe_window)
         for policy in policies:
             apply_policy(policy.value(), tables, CODEC)
-        for topic in ORDER:
-            if records := log[topic, p]:
-                for output in fold(Slice.of(topic, p, mend(records)), tables, CODEC).outputs:
-                    found.add_output(output.record)
+        mended = {topic: mend(log[topic, p]) for topic in INPUTS if log[topic, p]}
+        for piece in _pieces(entries.get(p, []), mended, p):
+            for output in fold(piece, tables, CODEC).outputs:
+                found.add_output(output.record)
         refresh(tables)
         for topic, table in tables.all().items():
             for key, value in table.snapshot(CODEC):
                 found.put_row(topic, p, key, value)
     return found
+
+
+def _pieces(
+    entries: Sequence[JournalEntry], log: Mapping[str, Sequence[Any]], partition: int
+) -> Iterator[Slice]:
+    """The records of one partition as the journal took them, then those that it has not taken, by
+    ORDER.
+    """
+    taken: dict[str, int] = {}  # the next offset of each input
+    for step in (step for entry in entries for step in entry.steps if step.topic in INPUTS):
+        records, at = log.get(step.topic, ()), taken.get(step.topic, 0)
+        skipped = _between(records, at, step.first_offset)
+        assert at <= step.first_offset, f"{step} takes again what was before offset {at}"
+        assert not skipped, f"{step} skips {len(skipped)} records from offset {at} on"
+        taken[step.topic] = step.next_offset
+        if of_step := _between(records, step.first_offset, step.next_offset):
+            yield Slice.of(step.topic, partition, of_step)
+    for topic in ORDER:
+        if records := _between(log.get(topic, ()), taken.get(topic, 0), None):
+            yield Slice.of(topic, partition, records)
+
+
+def _between(records: Sequence[Any], first: int, after: int | None) -> Sequence[Any]:
+    """The records of a log from an offset on, up to, not including, another."""
+    end = len(records) if after is None else bisect_left(records, after, key=_offset)
+    return records[bisect_left(records, first, key=_offset) : end]
+
+
+def _offset(record: Any) -> int:
+    return int(record.offset())
 
 
 def set_aside(settings: Settings) -> dict[tuple[bytes, ...], Message]:
