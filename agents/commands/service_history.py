@@ -3,6 +3,7 @@ without more right.
 """
 
 from agents.commands.ledger import stored
+from agents.commands.versions_served import Move, versions_served
 from schemas.records import CommandRow, Order, Phase
 from state.partition.command_tables import CommandTables
 from state.storage.table import row_key
@@ -62,29 +63,20 @@ def before(row: CommandRow, version: str | None, tables: CommandTables) -> str |
 def _history(
     subject: str, target: str, tables: CommandTables, until: int | None = None
 ) -> tuple[list[str], set[str]]:
-    """Versions that came into service and are not gone, the last one last, and those that are gone.
-
-    By the commands completed at a target, in their order; until: those with a lower fencing token.
-    A rollback brings its version in only where what served is what it takes out: else it takes a
-    candidate's traffic, and the baseline stays.
+    """What came into service at a target and what is gone, by the commands completed there; until:
+    those with a lower fencing token.
     """
-    came, gone = list[str](), set[str]()
     done = (row for row in tables.commands.rows_of(subject) if _counts(row, target, until))
-    for row in sorted(done, key=lambda row: row.fencing_token):
-        command = stored(row)
-        if command.dry_run:
-            continue
-        version = command.to_version
-        if row.order == Order.DEPLOY:
-            version = version or command.model_version or command.variant
-        else:
-            out = {name for name in (command.model_version, command.variant) if name}
-            replaced = bool(came) and came[-1] in out
-            came, gone = [name for name in came if name not in out], gone | out
-            version = version if replaced else None
-        if version:
-            came, gone = [*(name for name in came if name != version), version], gone - {version}
-    return came, gone
+    ordered = [(row.order, stored(row)) for row in sorted(done, key=lambda row: row.fencing_token)]
+    return versions_served(
+        Move(
+            order,
+            command.to_version,
+            tuple(name for name in (command.model_version, command.variant) if name),
+        )
+        for order, command in ordered
+        if not command.dry_run
+    )
 
 
 def _counts(row: CommandRow, target: str, until: int | None) -> bool:

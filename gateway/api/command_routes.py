@@ -7,13 +7,15 @@ from pydantic import Field
 from agents.commands.lifecycle import FINAL
 from gateway.api import orders
 from gateway.api.command_reviews import digest_tag, may_review, reviewed
+from gateway.api.route_kinds import Family, rows_of
+from gateway.api.ui_addresses import page_of_row
 from gateway.auth.identity import Scope
 from gateway.orders.fates import passed
 from gateway.views.positions import RecordPlace
 from gateway.views.view_reader import PageQuery, StoredRow
 from gateway.web.calls import Call, HttpAnswer, standing
 from gateway.web.calls import single as one_answer
-from gateway.web.lists import ListQuery, Name, newest
+from gateway.web.lists import ListQuery, Name
 from gateway.web.problems import Problem, not_found
 from gateway.web.route import (
     ANYTHING,
@@ -21,20 +23,14 @@ from gateway.web.route import (
     TEXT_OR_NULL,
     TRUTH,
     Body,
-    Route,
     TenantRule,
     extended,
-    listing,
     obj,
-    single,
 )
-from gateway.web.shapes import Json, described, render
-from schemas.catalog import COMMANDS, REQUESTS, TOPICS, local_ids
+from gateway.web.shapes import Json, render
+from schemas.catalog import COMMANDS, TOPICS, local_ids
 from schemas.codec.framing import Codec
-from schemas.ids import tenant_of
-from schemas.records import Phase, Request, RequestKind, ReviewVerdict
-from schemas.validation.requests_and_recommendations import check_request
-from streams.runtime.clock import now_ms
+from schemas.records import Phase, RequestKind, ReviewVerdict
 
 _OWN_COPY = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
 _ACTIONS = ("approve", "reject", "cancel")
@@ -47,10 +43,13 @@ ONE = extended("CommandRow", actions=obj(**dict.fromkeys(_ACTIONS, _ACTION)), ui
 class CommandQuery(ListQuery):
     """Which commands."""
 
+    RISING = frozenset({"due_at"})  # what is due first comes first
+
     sort: Literal["issued_at", "due_at"] = "issued_at"
     phase: Name | None = None
     order: Literal["ROLLBACK", "DEPLOY", "RETRAIN", "IMPROVE"] | None = None
     subject: Name | None = None
+    decision_id: Name | None = None
 
 
 class OrderBody(Body):
@@ -80,20 +79,12 @@ class CancelBody(Body):
     why: Why = ""
 
 
-async def listed(call: Call) -> HttpAnswer:
-    query = call.asked(CommandQuery)
-    page = newest(query, call, query.sort)
-    if query.sort == "due_at":  # what is due first comes first
-        page = PageQuery("due_at", False, page.equal, page.after, page.limit)
-    return await call.listed("commands", page)
-
-
 async def one(call: Call) -> HttpAnswer:
     row, standing_ = await call.one("commands", call.path("id"), "command")
     fields = call.fields(row)
     shown = call.shown(row) | {
         "actions": await _actions(call, fields),
-        "ui_url": f"/ui/commands/{fields['command_id']}",
+        "ui_url": page_of_row("commands", fields),
     }
     return one_answer(shown, standing_, {"ETag": digest_tag(fields["digest"])})
 
@@ -132,23 +123,10 @@ def decoded(fields: Any) -> Json | None:
 
 async def order(call: Call) -> HttpAnswer:
     body = call.said(OrderBody)
-    request = Request(
-        event_id=orders.event_id(call, tenant_of(body.subject)),
-        subject=body.subject,
-        kind=RequestKind(body.kind),
-        detail=body.why,
-        requested_by=call.identity.name,
-        requested_at=now_ms(),
-        **body.model_dump(exclude={"kind", "subject", "why"}),
+    more = body.model_dump(exclude={"kind", "subject", "why"})
+    return await orders.asked(
+        call, orders.request(call, RequestKind(body.kind), body.subject, body.why, **more)
     )
-    return await asked(call, request)
-
-
-async def asked(call: Call, request: Request) -> HttpAnswer:
-    """Writes a request of the caller's to the partition of its subject."""
-    orders.check(check_request(request))
-    word = orders.Word(REQUESTS, request.subject, request, command=request.command_id)
-    return await orders.said(call, word)
 
 
 async def review(call: Call) -> HttpAnswer:
@@ -164,16 +142,10 @@ async def cancel(call: Call) -> HttpAnswer:
 async def cancelled(call: Call, row: StoredRow, why: str) -> HttpAnswer:
     """Writes a request to take a command back."""
     fields = call.fields(row)
-    request = Request(
-        event_id=orders.event_id(call, row.tenant),
-        subject=fields["subject"],
-        kind=RequestKind.CANCEL,
-        detail=why,
-        requested_by=call.identity.name,
-        requested_at=now_ms(),
-        command_id=fields["command_id"],
+    request = orders.request(
+        call, RequestKind.CANCEL, fields["subject"], why, command_id=fields["command_id"]
     )
-    return await asked(call, request)
+    return await orders.asked(call, request)
 
 
 async def _actions(call: Call, fields: Any) -> dict[str, Json]:
@@ -221,110 +193,60 @@ async def write(call: Call) -> HttpAnswer:
     return one_answer(shown, standing_)
 
 
-_ITEM, _TAG = TenantRule.ITEM, "commands"
 IF_MATCH = {
     "If-Match": 'The digest of the content that was seen, in quotes: the ETag of "content".'
 }
+_FATE = {"type": "string", "enum": ["WAITING", "APPLIED", "REFUSED"]}
+_COMMANDS, _ONE = Family("commands"), "/api/v1/commands/{id}"
 ROUTES = (
-    Route(
-        "GET",
+    _COMMANDS.list(
         "/api/v1/commands",
         "Commands, the last issued first",
-        listed,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(described("CommandRow")),
-        _TAG,
+        rows_of("commands"),
+        "CommandRow",
         CommandQuery,
-        csv=True,
     ),
-    Route(
-        "GET",
-        "/api/v1/commands/{id}",
-        "A command, and what the caller may do with it",
-        one,
-        Scope.READ,
-        _ITEM,
-        single(ONE),
-        _TAG,
-    ),
-    Route(
-        "GET",
-        "/api/v1/commands/{id}/history",
+    _COMMANDS.one(_ONE, "A command, and what the caller may do with it", one, ONE),
+    _COMMANDS.list(
+        f"{_ONE}/history",
         "Each step in the life of a command",
         history,
-        Scope.READ,
-        _ITEM,
-        listing(described("Transition")),
-        _TAG,
-        ListQuery,
-        csv=True,
+        "Transition",
+        tenants=TenantRule.ITEM,
     ),
-    Route(
-        "GET",
-        "/api/v1/commands/{id}/content",
+    _COMMANDS.one(
+        f"{_ONE}/content",
         "What is issued, decoded, with the digest that a review must name",
         content,
-        Scope.READ,
-        _ITEM,
-        single(obj(digest=TEXT, command=ANYTHING)),
-        _TAG,
+        obj(digest=TEXT, command=ANYTHING),
     ),
-    Route(
-        "POST",
+    _COMMANDS.word(
         "/api/v1/commands",
         "Order a rollback, a deployment, a retraining or an improvement",
         order,
-        Scope.ORDER,
+        OrderBody,
         TenantRule.BODY,
-        orders.ACCEPTED,
-        _TAG,
-        body=OrderBody,
-        statuses=(200, 202),
-        waits=True,
     ),
-    Route(
-        "POST",
-        "/api/v1/commands/{id}/review",
+    _COMMANDS.word(
+        f"{_ONE}/review",
         "Approve or reject a command that waits for a person",
         review,
-        Scope.APPROVE,
-        _ITEM,
-        orders.ACCEPTED,
-        _TAG,
-        body=ReviewBody,
-        statuses=(200, 202),
-        waits=True,
+        ReviewBody,
+        TenantRule.ITEM,
+        scope=Scope.APPROVE,
         headers=IF_MATCH,
     ),
-    Route(
-        "POST",
-        "/api/v1/commands/{id}/cancel",
+    _COMMANDS.word(
+        f"{_ONE}/cancel",
         "Take a command back, or have it undone",
         cancel,
-        Scope.ORDER,
-        _ITEM,
-        orders.ACCEPTED,
-        _TAG,
-        body=CancelBody,
-        statuses=(200, 202),
-        waits=True,
+        CancelBody,
+        TenantRule.ITEM,
     ),
-    Route(
-        "GET",
+    _COMMANDS.one(
         f"{orders.WRITES}/{{topic}}/{{partition}}/{{offset}}",
         "What became of a record that a person wrote",
         write,
-        Scope.READ,
-        _ITEM,
-        single(
-            obj(
-                event_id=TEXT,
-                fate={"type": "string", "enum": ["WAITING", "APPLIED", "REFUSED"]},
-                reason=TEXT_OR_NULL,
-                sentence=TEXT_OR_NULL,
-            )
-        ),
-        _TAG,
+        obj(event_id=TEXT, fate=_FATE, reason=TEXT_OR_NULL, sentence=TEXT_OR_NULL),
     ),
 )

@@ -8,29 +8,28 @@ from pydantic import ConfigDict, Field
 
 from agents.alerts.alert_metrics import check_policy
 from gateway.api import orders
-from gateway.api.command_routes import Why, asked
+from gateway.api.command_routes import Why
+from gateway.api.route_kinds import Family
 from gateway.auth.identity import Scope
 from gateway.views.tenants import WHOLE, may_govern
 from gateway.views.view_reader import PageQuery, Snapshot
 from gateway.web.calls import Call, HttpAnswer, ViewStanding, standing
 from gateway.web.lists import ListQuery, Name, PageSize
 from gateway.web.problems import Problem, not_found
-from gateway.web.route import Body, Query, Route, TenantRule, listing, obj
-from gateway.web.shapes import Json, described
-from schemas.catalog import POLICIES, REQUESTS, SPECS
+from gateway.web.route import Body, Query, TenantRule, obj
+from gateway.web.shapes import Json
+from schemas.catalog import POLICIES, SPECS
 from schemas.ids import tenant_of
-from schemas.records import ExperimentSpec, Policy, Request, RequestKind
+from schemas.records import ExperimentSpec, Policy, RequestKind
 from schemas.validation import spec_checks
 from schemas.validation.field_checks import Fault
-from schemas.validation.requests_and_recommendations import check_request, spread
+from schemas.validation.requests_and_recommendations import spread
 from schemas.validation.text import EVERYTHING
 from state.storage.table import row_key
 from streams.files.parsing import FormError, build
-from streams.runtime.clock import now_ms
 
 POLICIES_MAX = 500
 CHECKED: Json = obj(valid={"type": "boolean"}, written={"type": "boolean"})
-_POLICY: Json = described("Policy")
 
 
 class FreezeBody(Body):
@@ -107,19 +106,9 @@ async def _hold(call: Call, kind: RequestKind, subject: str, why: str) -> HttpAn
         raise Problem(
             403, "SCOPE_MISSING", "To freeze everything needs the scope 'admin'.", "Name a tenant."
         )
-    request = Request(
-        event_id=orders.event_id(call, tenant_of(subject)),
-        subject=subject,
-        kind=kind,
-        detail=why,
-        requested_by=call.identity.name,
-        requested_at=now_ms(),
-    )
-    if not spread(request):
-        return await asked(call, request)
-    orders.check(check_request(request))
-    everywhere = range(call.gateway.settings.partitions)
-    return await orders.said(call, orders.Word(REQUESTS, subject, request, everywhere))
+    request = orders.request(call, kind, subject, why)
+    everywhere = range(call.gateway.settings.partitions) if spread(request) else None
+    return await orders.asked(call, request, everywhere)
 
 
 async def policies(call: Call) -> HttpAnswer:
@@ -192,7 +181,7 @@ def _built(
     return made
 
 
-_TAG = "control"
+_CONTROL = Family("control")
 _APPLIED = {
     "anyOf": [
         CHECKED,
@@ -202,83 +191,46 @@ _APPLIED = {
         },
     ]
 }
+_POLICY_WORD: Json = {"scope": Scope.POLICY, "answer": _APPLIED, "query": WriteQuery}
 ROUTES = (
-    Route(
-        "GET",
-        "/api/v1/freezes",
-        "What is left to people",
-        frozen,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(described("SubjectRow")),
-        _TAG,
-        ListQuery,
-        csv=True,
-    ),
-    Route(
-        "POST",
+    _CONTROL.list("/api/v1/freezes", "What is left to people", frozen, "SubjectRow"),
+    _CONTROL.word(
         "/api/v1/freezes",
         "Leave a subject, a tenant or everything to people",
         freeze,
-        Scope.ORDER,
+        FreezeBody,
         TenantRule.BODY,
-        orders.ACCEPTED,
-        _TAG,
-        body=FreezeBody,
-        statuses=(200, 202),
-        waits=True,
     ),
-    Route(
-        "DELETE",
+    _CONTROL.word(
         "/api/v1/freezes/{subject}",
         "Let automation act again",
         unfreeze,
-        Scope.ORDER,
+        None,
         TenantRule.ITEM,
-        orders.ACCEPTED,
-        _TAG,
-        UnfreezeQuery,
-        statuses=(200, 202),
-        waits=True,
+        method="DELETE",
+        query=UnfreezeQuery,
     ),
-    Route(
-        "GET",
+    _CONTROL.list(
         "/api/v1/policies",
         "Policies that may govern a subject of yours",
         policies,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(_POLICY),
-        _TAG,
+        "Policy",
         PolicyListQuery,
-        csv=True,
     ),
-    Route(
-        "POST",
+    _CONTROL.word(
         "/api/v1/policies",
         "Apply a policy, or only check it",
         apply_policy,
-        Scope.POLICY,
+        PolicyBody,
         TenantRule.WHOLE,
-        _APPLIED,
-        _TAG,
-        WriteQuery,
-        body=PolicyBody,
-        statuses=(200, 202),
-        waits=True,
+        **_POLICY_WORD,
     ),
-    Route(
-        "POST",
+    _CONTROL.word(
         "/api/v1/specs",
         "Apply an experiment spec, or only check it",
         apply_spec,
-        Scope.POLICY,
+        SpecBody,
         TenantRule.BODY,
-        _APPLIED,
-        _TAG,
-        WriteQuery,
-        body=SpecBody,
-        statuses=(200, 202),
-        waits=True,
+        **_POLICY_WORD,
     ),
 )

@@ -1,14 +1,14 @@
 """Experiments: what is judged, and how each arm stands."""
 
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Literal
 
-from gateway.auth.identity import Scope
+from gateway.api.route_kinds import Family, rows_of
+from gateway.api.ui_addresses import page_of_row
 from gateway.views.view_reader import Snapshot
 from gateway.web.calls import Call, HttpAnswer
 from gateway.web.calls import single as one_answer
-from gateway.web.lists import ListQuery, Name, newest
-from gateway.web.route import TEXT, Route, TenantRule, extended, items, listing, single
+from gateway.web.lists import ListQuery, Name
+from gateway.web.route import TEXT, extended, items
 from gateway.web.shapes import Json, described
 from state.storage.table import row_key
 
@@ -26,15 +26,14 @@ class ExperimentQuery(ListQuery):
 
 async def listed(call: Call) -> HttpAnswer:
     """A page, with the whole arms of each: what a table shows of them."""
-    query = call.asked(ExperimentQuery)
-    answer = await call.listed("experiments", newest(query, call, "begun_at"))
+    answer = await rows_of("experiments")(call)
     rows: list[Json] = answer.body["items"]
 
     def arms(view: Snapshot) -> list[list[Json]]:
         return [_arms(call, view, row["subject"], row["experiment_id"], True) for row in rows]
 
     for row, found in zip(rows, await call.read(arms), strict=True):
-        row |= {"arms": found, "ui_url": _ui(row)}
+        row |= {"arms": found, "ui_url": page_of_row("experiments", row)}
     return answer
 
 
@@ -44,7 +43,7 @@ async def one(call: Call) -> HttpAnswer:
     row, standing = await call.one("experiments", row_key(subject, name), "experiment")
     shown = call.shown(row)
     arms = await call.read(lambda view: _arms(call, view, subject, name, False))
-    return one_answer(shown | {"arms": arms, "ui_url": _ui(shown)}, standing)
+    return one_answer(shown | {"arms": arms, "ui_url": page_of_row("experiments", shown)}, standing)
 
 
 def _arms(call: Call, view: Snapshot, subject: str, name: str, whole: bool) -> list[Json]:
@@ -54,38 +53,16 @@ def _arms(call: Call, view: Snapshot, subject: str, name: str, whole: bool) -> l
     return [call.shown(row) for row in rows if not whole or row.key.endswith("||")]
 
 
-def _ui(row: dict[str, Any]) -> str:
-    subject, name = (quoted(row[field]) for field in ("subject", "experiment_id"))
-    return f"/ui/experiments/{subject}/{name}"
-
-
-def quoted(part: str) -> str:
-    """A name as a part of a path, its slashes too."""
-    return quote(part, safe="")
-
-
-_TAG = "experiments"
+_EXPERIMENTS = Family("experiments")
 ROUTES = (
-    Route(
-        "GET",
+    _EXPERIMENTS.list(
         "/api/v1/experiments",
         "Experiments with their whole arms, the last begun first",
         listed,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(WITH_ARMS),
-        _TAG,
+        WITH_ARMS,
         ExperimentQuery,
-        csv=True,
     ),
-    Route(
-        "GET",
-        "/api/v1/experiments/{subject}/{id}",
-        "An experiment with all its arms",
-        one,
-        Scope.READ,
-        TenantRule.ITEM,
-        single(WITH_ARMS),
-        _TAG,
+    _EXPERIMENTS.one(
+        "/api/v1/experiments/{subject}/{id}", "An experiment with all its arms", one, WITH_ARMS
     ),
 )

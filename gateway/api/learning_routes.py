@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from gateway.auth.identity import Scope
+from gateway.api.route_kinds import Family, rows_of
 from gateway.views.tenants import TenantScope
 from gateway.views.view_reader import PageQuery, Snapshot
 from gateway.web.calls import Call, HttpAnswer
 from gateway.web.calls import single as one_answer
-from gateway.web.lists import ListQuery, newest
-from gateway.web.route import NUMBER_OR_NULL, Route, TenantRule, extended, listing, single
+from gateway.web.lists import ListQuery
+from gateway.web.route import NUMBER_OR_NULL, TRUTH, extended
 from gateway.web.shapes import Json, described
 from schemas.ids import tenant_of
 from state.storage.table import row_key
@@ -21,10 +21,21 @@ CARD = extended(
         "description": "Mean of `overall` over the agents of its tenant.",
     },
 )
+LESSON = extended(
+    "LessonRow",
+    success_rate=NUMBER_OR_NULL | {"description": "Of its outcomes, how many were approved."},
+)
+STATUS = extended(
+    "LearningRow",
+    enabled=TRUTH | {"description": "As this gateway's setting `learning_enabled` has it."},
+    last_cycle={"anyOf": [described("LearningCycle"), {"type": "null"}]},
+)
 
 
 class TrustQuery(ListQuery):
     """Which agents; `slope` begins with what fell most."""
+
+    RISING = frozenset({"slope"})
 
     sort: Literal["overall", "slope", "boost"] = "overall"
     kind: Literal["RECOMMENDER", "DETECTOR", "DEPLOYER", "MODEL_VERSION", "PLAYBOOK"] | None = None
@@ -40,12 +51,14 @@ class LessonQuery(ListQuery):
     status: Literal["CANDIDATE", "CONFIRMED", "DROPPED"] | None = None
 
 
+class StatusQuery(ListQuery):
+    """Tenants by name."""
+
+    RISING = frozenset({"owner"})
+
+
 async def trust(call: Call) -> HttpAnswer:
-    query = call.asked(TrustQuery)
-    page = newest(query, call, query.sort)
-    if query.sort == "slope":
-        page = PageQuery("slope", False, page.equal, page.after, page.limit)
-    answer = await call.listed("trust", page)
+    answer = await rows_of("trust")(call)
     rows: list[Json] = answer.body["items"]
     tenants = {tenant_of(row["agent_id"]) for row in rows}
     means = await call.read(lambda view: {name: _mean(call, view, name) for name in tenants})
@@ -62,8 +75,27 @@ async def agent(call: Call) -> HttpAnswer:
 
 
 async def lessons(call: Call) -> HttpAnswer:
-    query = call.asked(LessonQuery)
-    return await call.listed("lessons", newest(query, call, query.sort))
+    answer = await rows_of("lessons")(call)
+    for row in answer.body["items"]:
+        row["success_rate"] = row["approved"] / row["outcomes"] if row["outcomes"] else None
+    return answer
+
+
+async def status(call: Call) -> HttpAnswer:
+    """A row of each tenant, with its last cycle as far back as cycles are kept."""
+    answer = await rows_of("learning")(call)
+    shown: list[Json] = answer.body["items"]
+    last = await call.read(lambda view: [_last(call, view, row["tenant"]) for row in shown])
+    for row, cycle in zip(shown, last, strict=True):
+        row |= {"enabled": call.gateway.settings.learning_enabled, "last_cycle": cycle}
+    return answer
+
+
+def _last(call: Call, view: Snapshot, tenant: str) -> Json | None:
+    assert call.scope.sees(tenant), "a tenant of the caller"
+    rows = view.page("cycles", TenantScope((tenant,)), PageQuery("cycled_at", limit=1))
+    found = next(iter(rows), None)
+    return None if found is None else call.shown(found)
 
 
 def _mean(call: Call, view: Snapshot, tenant: str) -> float | None:
@@ -77,40 +109,28 @@ def _more(row: Json, mean: float | None) -> dict[str, Any]:
     return {"approval_rate": rate, "workspace_average": mean}
 
 
-_TAG = "learning"
+_LEARNING = Family("learning")
 ROUTES = (
-    Route(
-        "GET",
-        "/api/v1/learning/trust",
-        "Agents by trust",
-        trust,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(CARD),
-        _TAG,
-        TrustQuery,
-        csv=True,
-    ),
-    Route(
-        "GET",
-        "/api/v1/learning/trust/{agent}",
-        "Trust in an agent",
-        agent,
-        Scope.READ,
-        TenantRule.ITEM,
-        single(CARD),
-        _TAG,
-    ),
-    Route(
-        "GET",
+    _LEARNING.list("/api/v1/learning/trust", "Agents by trust", trust, CARD, TrustQuery),
+    _LEARNING.one("/api/v1/learning/trust/{agent}", "Trust in an agent", agent, CARD),
+    _LEARNING.list(
         "/api/v1/learning/patterns",
         "Recommendation patterns: which advice pays",
         lessons,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(described("LessonRow")),
-        _TAG,
+        LESSON,
         LessonQuery,
-        csv=True,
+    ),
+    _LEARNING.list(
+        "/api/v1/learning/cycles",
+        "Learning cycles of the last 30 days with what each found, the last first",
+        rows_of("cycles"),
+        "LearningCycle",
+    ),
+    _LEARNING.list(
+        "/api/v1/learning/status",
+        "Whether anything is learned, what came since the last cycle, and what that one found",
+        status,
+        STATUS,
+        StatusQuery,
     ),
 )

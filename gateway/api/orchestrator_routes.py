@@ -18,6 +18,8 @@ from gateway.api.orchestrator_bodies import (
     WorkflowBody,
     WorkflowReviewBody,
 )
+from gateway.api.route_kinds import Family
+from gateway.api.ui_addresses import page_of_row
 from gateway.auth.identity import Scope
 from gateway.views.view_reader import PageQuery, Snapshot, StoredRow
 from gateway.web.calls import Call, HttpAnswer, ViewStanding, standing
@@ -40,9 +42,8 @@ from gateway.web.route import (
 )
 from gateway.web.shapes import Json, moment_or_none
 from gateway.web.workflow_status import RUNNING, STATUSES, status_of
-from schemas.ids import environment_of, tenant_of
-from schemas.records import Order, Phase, Request, RequestKind, ReviewVerdict
-from streams.runtime.clock import now_ms
+from schemas.ids import environment_of
+from schemas.records import Order, Phase, RequestKind, ReviewVerdict
 
 _STEPS_MAX = 100
 
@@ -71,7 +72,7 @@ async def improve(call: Call) -> HttpAnswer:
             raise not_found("failure")
         best = next(iter(failure["hypotheses"]), None)
         more = {
-            "detail": f"after failure {body.failure_id}",
+            "why": f"after failure {body.failure_id}",
             "strategy": best["strategy"] if best is not None else "",
             "experiment_id": failure["experiment_id"],
             "variant": failure["variant"],
@@ -99,15 +100,8 @@ async def _begin(call: Call, body: WorkflowBody, kind: RequestKind, **more: Any)
             "autoApprove is true, and nobody approves what he asks for himself.",
             "Leave it out; a policy says what needs no approval.",
         )
-    request = Request(
-        event_id=orders.event_id(call, tenant_of(body.subject)),
-        subject=body.subject,
-        kind=kind,
-        requested_by=call.identity.name,
-        requested_at=now_ms(),
-        **more,
-    )
-    answer = await command_routes.asked(call, request)
+    request = orders.request(call, kind, body.subject, **more)
+    answer = await orders.asked(call, request)
     return _workflow(answer, request.requested_at, body.unused())
 
 
@@ -160,7 +154,7 @@ def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: ViewStandin
         "links": {
             "self": f"/api/workflows/{row.key}/status",
             "command": f"/api/v1/commands/{row.key}",
-            "ui": f"/ui/commands/{row.key}",
+            "ui": page_of_row("commands", fields),
         },
         "asOf": moment_or_none(standing_.as_of),
         "stale": standing_.stale,
@@ -207,19 +201,16 @@ async def rollback(call: Call) -> HttpAnswer:
     fields, why = call.fields(row), call.said(ReasonBody).reason
     if fields["order"] == Order.DEPLOY and fields["phase"] in {*AT_WORK, Phase.COMPLETED}:
         return _told(await command_routes.cancelled(call, row, why))
-    request = Request(
-        event_id=orders.event_id(call, row.tenant),
-        subject=fields["subject"],
-        kind=RequestKind.ROLLBACK,
-        detail=why,
-        requested_by=call.identity.name,
-        requested_at=now_ms(),
-        experiment_id=fields["experiment_id"],
-        variant=fields["variant"],
-        model_version=fields["model_version"],
+    where = {name: fields[name] for name in ("experiment_id", "variant", "model_version")}
+    request = orders.request(
+        call,
+        RequestKind.ROLLBACK,
+        fields["subject"],
+        why,
         environment=environment_of(fields["subject"], fields["target"]),
+        **where,
     )
-    return _told(await command_routes.asked(call, request))
+    return _told(await orders.asked(call, request))
 
 
 def _told(answer: HttpAnswer) -> HttpAnswer:
@@ -242,14 +233,10 @@ async def history(call: Call) -> HttpAnswer:
     def question(view: Snapshot) -> HttpAnswer:
         rows: list[StoredRow] = []
         for order in (Order.IMPROVE, Order.RETRAIN):
-            page = PageQuery("issued_at", True, {"order": str(order)}, limit=query.limit)
+            asked = {"order": str(order)}
             if query.model_type is not None:
-                page = PageQuery(
-                    "issued_at",
-                    True,
-                    {"order": str(order), "subject": query.model_type},
-                    limit=query.limit,
-                )
+                asked["subject"] = query.model_type
+            page = PageQuery("issued_at", True, asked, limit=query.limit)
             rows += view.page("commands", call.scope, page)
         rows.sort(key=lambda row: (row.order, row.key), reverse=True)
         standing_ = standing(view, ["commands", "failures"])
@@ -284,7 +271,6 @@ def _camel(shown: Json) -> Json:
     return {to_camel(name): value for name, value in shown.items()}
 
 
-_TAG = "improvement orchestrator"
 _BEGUN = obj(
     workflowId=TEXT,
     status=TEXT,
@@ -333,59 +319,46 @@ _IMPROVEMENT = obj(
 )
 
 
-def _post(path: str, summary: str, handler: Any, scope: Scope, body: type[CamelBody]) -> Route:
+_WORKFLOWS = Family("improvement orchestrator")
+
+
+def _post(path: str, summary: str, handler: Any, body: type[CamelBody], **more: Any) -> Route:
     begins = issubclass(body, WorkflowBody)
-    return Route(
-        "POST",
+    return _WORKFLOWS.word(
         f"/api/workflows/{path}",
         summary,
         handler,
-        scope,
+        body,
         TenantRule.BODY if begins else TenantRule.ITEM,
-        _BEGUN if begins else _TOLD,
-        _TAG,
-        body=body,
-        statuses=(200, 202),
-        waits=True,
-        headers=command_routes.IF_MATCH if body is WorkflowReviewBody else {},
+        answer=_BEGUN if begins else _TOLD,
+        **more,
     )
 
 
+_REVIEW: Json = {"scope": Scope.APPROVE, "headers": command_routes.IF_MATCH}
 ROUTES = (
-    _post("improve-model", "Ask for an improvement", improve, Scope.ORDER, ImproveBody),
-    _post("retrain-model", "Ask for a retraining", retrain, Scope.ORDER, RetrainBody),
-    _post("deploy-model", "Ask for a deployment", deploy, Scope.ORDER, DeployBody),
-    Route(
-        "GET",
+    _post("improve-model", "Ask for an improvement", improve, ImproveBody),
+    _post("retrain-model", "Ask for a retraining", retrain, RetrainBody),
+    _post("deploy-model", "Ask for a deployment", deploy, DeployBody),
+    _WORKFLOWS.read(
         "/api/workflows/{id}/status",
         "Where a workflow stands",
         status,
-        Scope.READ,
-        TenantRule.ITEM,
         _SHOWN,
-        _TAG,
+        TenantRule.ITEM,
     ),
     _post(
-        "{id}/approve",
-        "Approve what a workflow waits for",
-        approve,
-        Scope.APPROVE,
-        WorkflowReviewBody,
+        "{id}/approve", "Approve what a workflow waits for", approve, WorkflowReviewBody, **_REVIEW
     ),
-    _post(
-        "{id}/reject", "Reject what a workflow waits for", reject, Scope.APPROVE, WorkflowReviewBody
-    ),
-    _post("{id}/cancel", "Take a workflow back", cancel, Scope.ORDER, ReasonBody),
-    _post("{id}/rollback", "Undo what a workflow did", rollback, Scope.ORDER, ReasonBody),
-    Route(
-        "GET",
+    _post("{id}/reject", "Reject what a workflow waits for", reject, WorkflowReviewBody, **_REVIEW),
+    _post("{id}/cancel", "Take a workflow back", cancel, ReasonBody),
+    _post("{id}/rollback", "Undo what a workflow did", rollback, ReasonBody),
+    _WORKFLOWS.read(
         "/api/improvements/history",
         "Improvements and trainings, the last first",
         history,
-        Scope.READ,
-        TenantRule.ROWS,
         obj(items=items(_IMPROVEMENT), asOf=MOMENT, stale=TRUTH),
-        _TAG,
+        TenantRule.ROWS,
         HistoryQuery,
     ),
 )

@@ -18,10 +18,12 @@ from gateway.web.route import TEXT, TEXT_OR_NULL, obj
 from gateway.web.shapes import Json, described
 from schemas.catalog import REQUESTS
 from schemas.codec.framing import Record
-from schemas.ids import command_id, decision_id, event_uuid
+from schemas.ids import command_id, decision_id, event_uuid, tenant_of
 from schemas.records import Request, RequestKind
 from schemas.refusals import Reason
 from schemas.validation.field_checks import Fault
+from schemas.validation.requests_and_recommendations import check_request
+from streams.runtime.clock import now_ms
 
 KEY = "Idempotency-Key"
 _KEY_CHARACTERS_MAX = 256
@@ -81,6 +83,30 @@ def event_id(call: Call, tenant: str) -> str:
         )
     who = call.identity
     return event_uuid("gateway", who.issuer, who.name, tenant, call.route.name, key)
+
+
+def request(call: Call, kind: RequestKind, subject: str, why: str = "", **more: Any) -> Request:
+    """What the caller asks the processors for."""
+    return Request(
+        event_id=event_id(call, tenant_of(subject)),
+        subject=subject,
+        kind=kind,
+        detail=why,
+        requested_by=call.identity.name,
+        requested_at=now_ms(),
+        **more,
+    )
+
+
+async def asked(
+    call: Call, request: Request, partitions: Sequence[int] | None = None
+) -> HttpAnswer:
+    """Writes a request to the partition of its subject, or to these, and answers with what became
+    of it.
+    """
+    check(check_request(request))
+    word = Word(REQUESTS, request.subject, request, partitions, request.command_id)
+    return await said(call, word)
 
 
 def check(faults: Sequence[Fault]) -> None:

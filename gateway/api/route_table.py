@@ -6,6 +6,7 @@ from gateway.api import (
     experiment_routes,
     finding_routes,
     learning_routes,
+    model_routes,
     orchestrator_routes,
     system_routes,
 )
@@ -15,6 +16,7 @@ ROUTES: tuple[Route, ...] = (
     *system_routes.ROUTES,
     *command_routes.ROUTES,
     *experiment_routes.ROUTES,
+    *model_routes.ROUTES,
     *finding_routes.ROUTES,
     *learning_routes.ROUTES,
     *control_routes.ROUTES,

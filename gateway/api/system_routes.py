@@ -1,12 +1,14 @@
 """The caller, the front page, search, and how well Mendstream itself is."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from gateway.api.experiment_routes import quoted
 from gateway.api.finding_routes import ALERT, told_of
+from gateway.api.route_kinds import Family
+from gateway.api.ui_addresses import page_of_row
 from gateway.auth.identity import Scope, Way
+from gateway.views.definitions import VIEWS
 from gateway.views.tenants import WHOLE
 from gateway.views.view_reader import SEARCH_CHARACTERS_MIN, PageQuery, Snapshot, StoredRow
 from gateway.web.calls import STALE_MS, Call, HttpAnswer, standing
@@ -103,7 +105,7 @@ async def search(call: Call) -> HttpAnswer:
 
     def question(view: Snapshot) -> Json:
         rows = view.search(call.scope, query.q, query.limit)
-        views = ["commands", "experiments", "decisions", "failures", "trust", "lessons"]
+        views = [name for name, view in VIEWS.items() if view.text is not None]
         return {
             "items": [_hit(call, row) for row in rows],
             "next": None,
@@ -122,16 +124,8 @@ def _hit(call: Call, row: StoredRow) -> Json:
         "key": row.key,
         "title": title,
         "subject": fields.get("subject"),
-        "ui_url": _page_of(row, fields),
+        "ui_url": page_of_row(row.view, fields),
     }
-
-
-def _page_of(row: StoredRow, fields: Any) -> str | None:
-    if row.view == "commands":
-        return f"/ui/commands/{row.key}"
-    if row.view == "experiments":
-        return f"/ui/experiments/{quoted(fields['subject'])}/{quoted(fields['experiment_id'])}"
-    return None
 
 
 async def system(call: Call) -> HttpAnswer:
@@ -220,7 +214,26 @@ async def health(call: Call) -> HttpAnswer:
     return HttpAnswer({"status": "degraded" if found.stale else "ok"})
 
 
-_TAG, _NOTHING = "system", {"type": "null"}
+_SYSTEM, _NOTHING = Family("system"), {"type": "null"}
+_SESSION: Json = {
+    "scope": Scope.READ,
+    "answer": _NOTHING,
+    "statuses": (204,),
+    "waits": False,
+}
+_STANDING: Json = {"as_of": MOMENT, "position": TEXT, "stale": TRUTH}
+_PARTITION = obj(
+    partition=WHOLE_NUMBER,
+    as_of=MOMENT,
+    age_ms=WHOLE_NUMBER,
+    agents=TEXT,
+    stale=TRUTH,
+    transactions=_NUMBER_OR_NULL,
+    applied=_NUMBER_OR_NULL,
+    duplicates=_NUMBER_OR_NULL,
+    dead_letters=_NUMBER_OR_NULL,
+    rows=_NUMBER_OR_NULL,
+)
 ROUTES = (
     Route(
         "GET",
@@ -230,16 +243,13 @@ ROUTES = (
         None,
         TenantRule.NOBODY,
         obj(status={"type": "string", "enum": ["ok", "degraded", "down"]}),
-        _TAG,
+        _SYSTEM.tag,
         statuses=(200, 503),
     ),
-    Route(
-        "GET",
+    _SYSTEM.read(
         "/api/v1/whoami",
         "Who the caller is, and what the token allows",
         whoami,
-        Scope.READ,
-        TenantRule.CALLER,
         obj(
             name=TEXT,
             tenants=items(TEXT),
@@ -248,37 +258,29 @@ ROUTES = (
             expires_at=MOMENT,
             authenticated=TRUTH,
         ),
-        _TAG,
+        TenantRule.CALLER,
     ),
-    Route(
-        "POST",
+    _SYSTEM.word(
         "/api/v1/session",
         "Log a browser in: the bearer token goes into a cookie",
         login,
-        Scope.READ,
+        None,
         TenantRule.CALLER,
-        _NOTHING,
-        _TAG,
-        statuses=(204,),
+        **_SESSION,
     ),
-    Route(
-        "DELETE",
+    _SYSTEM.word(
         "/api/v1/session",
         "Log a browser out",
         logout,
-        Scope.READ,
+        None,
         TenantRule.CALLER,
-        _NOTHING,
-        _TAG,
-        statuses=(204,),
+        method="DELETE",
+        **_SESSION,
     ),
-    Route(
-        "GET",
+    _SYSTEM.read(
         "/api/v1/now",
         "The front page: what burns, what waits for a person, what is frozen",
         now,
-        Scope.READ,
-        TenantRule.ROWS,
         obj(
             alerts=items(ALERT),
             alert_counts=_COUNTS,
@@ -287,71 +289,36 @@ ROUTES = (
             command_counts=_COUNTS,
             experiment_counts=_COUNTS,
             freezes=items(described("SubjectRow")),
-            as_of=MOMENT,
-            position=TEXT,
-            stale=TRUTH,
+            **_STANDING,
         ),
-        _TAG,
-    ),
-    Route(
-        "GET",
-        "/api/v1/search",
-        "What holds a text: commands, experiments, decisions, failures, agents, lessons",
-        search,
-        Scope.READ,
         TenantRule.ROWS,
+    ),
+    _SYSTEM.read(
+        "/api/v1/search",
+        "What holds a text: commands, experiments, decisions, failures, agents, lessons, subjects",
+        search,
         listing(obj(kind=TEXT, key=TEXT, title=TEXT, subject=TEXT_OR_NULL, ui_url=TEXT_OR_NULL)),
-        _TAG,
+        TenantRule.ROWS,
         SearchQuery,
     ),
-    Route(
-        "GET",
+    _SYSTEM.read(
         "/api/v1/system",
         "How far processors and views are",
         system,
-        Scope.READ,
+        obj(partitions=items(_PARTITION), partitions_configured=WHOLE_NUMBER, **_STANDING),
         TenantRule.NOBODY,
-        obj(
-            partitions=items(
-                obj(
-                    partition=WHOLE_NUMBER,
-                    as_of=MOMENT,
-                    age_ms=WHOLE_NUMBER,
-                    agents=TEXT,
-                    stale=TRUTH,
-                    transactions=_NUMBER_OR_NULL,
-                    applied=_NUMBER_OR_NULL,
-                    duplicates=_NUMBER_OR_NULL,
-                    dead_letters=_NUMBER_OR_NULL,
-                    rows=_NUMBER_OR_NULL,
-                )
-            ),
-            partitions_configured=WHOLE_NUMBER,
-            as_of=MOMENT,
-            position=TEXT,
-            stale=TRUTH,
-        ),
-        _TAG,
     ),
-    Route(
-        "GET",
+    _SYSTEM.list(
         "/api/v1/dead-letters",
         "What was refused, the last first: reason and place",
         dead_letters,
-        Scope.READ,
-        TenantRule.ROWS,
-        listing(
-            obj(
-                topic=TEXT,
-                partition=WHOLE_NUMBER,
-                offset=WHOLE_NUMBER,
-                reason=TEXT,
-                sentence=TEXT_OR_NULL,
-                refused_at=MOMENT,
-            )
+        obj(
+            topic=TEXT,
+            partition=WHOLE_NUMBER,
+            offset=WHOLE_NUMBER,
+            reason=TEXT,
+            sentence=TEXT_OR_NULL,
+            refused_at=MOMENT,
         ),
-        _TAG,
-        ListQuery,
-        csv=True,
     ),
 )

@@ -17,6 +17,11 @@ FOLLOWED = {
     "experiments": ("experiments", "arms"),
     "trust": ("trust",),
     "failures": ("failures",),
+    "cycles": ("cycles", "learning"),
+    "metrics": ("metrics", "anomalies"),
+    "subjects": ("subjects",),
+    "patterns": ("patterns", "signals"),
+    "events": ("decisions", "transitions", "failures", "alert-log", "cycles"),
 }
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -34,9 +39,7 @@ class Subscribe(_Message):
     type: Literal["subscribe"]
     workflow_id: Name | None = Field(None, alias="workflowId")
     id: Name | None = None
-    view: Literal["commands", "alerts", "decisions", "experiments", "trust", "failures"] | None = (
-        None
-    )
+    view: Name | None = None  # one of FOLLOWED
     subject: Name | None = None
     from_: Annotated[str, Field(max_length=8_192)] | None = Field(None, alias="from")
 
@@ -44,6 +47,8 @@ class Subscribe(_Message):
     def _one_of_two(self) -> "Subscribe":
         if (self.workflow_id is None) == (self.view is None):
             raise ValueError("name a workflowId, or a view")
+        if self.view is not None and self.view not in FOLLOWED:
+            raise ValueError(f"{self.view} is none of {', '.join(FOLLOWED)}")
         if self.view is not None and self.id is None:
             raise ValueError("a subscription of a view has an id")
         if self.workflow_id is not None and (self.subject or self.id):

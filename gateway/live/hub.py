@@ -26,6 +26,8 @@ QUEUE_MAX = 256  # messages of one client that it has not read
 SUBSCRIPTIONS_MAX = 20  # of one socket
 SOCKETS_MAX = 5  # of one person
 LAG_SECONDS = 5.0  # between two words on how far the views are
+# The field that says what a row is about, by which a subscription may be of one subject alone.
+_ABOUT = ("subject", "agent_id", "key", "tenant", "pattern", "signal")
 _HELD_MAX = 1_000  # updates that come before the snapshot that they follow
 
 
@@ -56,7 +58,7 @@ class Update:
         fields = self.fields
         if fields is None:
             return self.change.key.partition("|")[0]
-        return str(next(fields[n] for n in ("subject", "agent_id", "key") if n in fields))
+        return str(next(fields[n] for n in _ABOUT if n in fields))
 
     @property
     def position(self) -> str | None:
@@ -157,7 +159,7 @@ class Hub:
 
         def question(view: Any) -> tuple[Any, Any]:
             row = view.row("commands", scope, key) if key is not None else None
-            return row, standing(view, [asked.view or "commands"])
+            return row, standing(view, FOLLOWED[asked.view] if asked.view else ["commands"])
 
         row, standing_ = await self._gateway.reader.read(question)
         told: Json = {"type": "subscribed", "position": standing_.position}

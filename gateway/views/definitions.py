@@ -8,11 +8,13 @@ stand in the key, as of arms, which change with each commit, nothing is decoded 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.views import tenants
 from gateway.views.tenants import Fields
 from schemas.catalog import (
     ALERTS,
+    CYCLES,
     DECISIONS,
     FAILURES,
     POLICIES,
@@ -20,12 +22,16 @@ from schemas.catalog import (
     REVIEWS,
     SPECS,
     TABLES_ALERTS,
+    TABLES_ANOMALIES,
     TABLES_ARMS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
+    TABLES_LEARNING,
     TABLES_LESSONS,
+    TABLES_METRICS,
     TABLES_PATTERNS,
     TABLES_POLICIES,
+    TABLES_SIGNALS,
     TABLES_SUBJECTS,
     TABLES_TRUST,
     TOPICS,
@@ -95,140 +101,168 @@ def _number(name: str) -> Column:
     return value
 
 
-def _columns(texts: str, numbers: str = "") -> dict[str, Column]:
-    return {name: _text(name) for name in texts.split()} | {
-        name: _number(name) for name in numbers.split()
-    }
+def _served(fields: Fields) -> str:
+    """The target at which a command changed what serves; empty where it did not."""
+    moved = fields["order"] in ("DEPLOY", "ROLLBACK") and fields["phase"] == "COMPLETED"
+    target: str = fields["target"]
+    return target if moved else ""
+
+
+# Columns that are no field as it stands.
+_MADE: Mapping[str, Column] = {
+    "frozen": lambda fields: int(bool(fields["frozen_by"])),
+    "served": _served,
+    "owner": _text("tenant"),  # each table has a column `tenant` of its own
+}
+
+
+def _view(
+    name: str,
+    topic: str,
+    tenant: Callable[[Fields], str],
+    filters: str = "",
+    numbers: str = "",
+    names: str = "",
+    **more: Any,
+) -> KeptView:
+    """A view whose lists are filtered by the words of `filters`, and sorted by those of `numbers`
+    and `names`, the first as usual. found: the words by which a search finds a row. id: the field
+    that names a row.
+    """
+    words = [word for text in (filters, names) for word in text.split()]
+    columns = {word: _MADE.get(word) or _text(word) for word in words}
+    columns |= {word: _number(word) for word in numbers.split()}
+    if (found := more.pop("found", None)) is not None:
+        more["text"] = _words(*found.split())
+    if (own := more.pop("id", None)) is not None:
+        more["key"] = _text(own)
+    orders = (*numbers.split(), *names.split())
+    return KeptView(name, topic, tenant, columns, orders, tuple(filters.split()), **more)
 
 
 def _words(*names: str) -> Callable[[Fields], str]:
     return lambda fields: "\n".join(str(fields[name]) for name in names if fields[name])
 
 
-def _arm(key: str) -> Fields:
-    names = ("subject", "experiment_id", "metric", "variant", "segment", "step")
-    return dict(zip(names, key_parts(key), strict=True))
+def _parts(*names: str) -> Callable[[str], Fields]:
+    """What reads fields off a row's key, whose parts have these names."""
+    return lambda key: dict(zip(names, key_parts(key), strict=True))
+
+
+def _no_storm(fields: Fields) -> bool:
+    return not fields["rule"].startswith(_STORM)
 
 
 _ALL = (
-    KeptView(
+    _view(
         "commands",
         TABLES_COMMANDS,
         tenants.of_subject,
-        _columns("subject order phase target experiment_id decision_id", "issued_at due_at"),
-        orders=("issued_at", "due_at"),
-        filters=("phase", "subject", "order", "decision_id"),
+        "phase subject order decision_id served",
+        "issued_at due_at",
         counted="phase",
-        text=_words("command_id", "subject", "target", "experiment_id", "reason", "requested_by"),
+        found="command_id subject target experiment_id reason requested_by",
     ),
-    KeptView(
+    _view(
         "experiments",
         TABLES_EXPERIMENTS,
         tenants.of_subject,
-        _columns("subject experiment_id status", "begun_at"),
-        orders=("begun_at",),
-        filters=("subject", "status"),
+        "subject status",
+        "begun_at",
         counted="status",
-        text=_words("subject", "experiment_id"),
+        found="subject experiment_id",
     ),
-    KeptView(
+    # These are found by how their keys begin, and change too often for indexes.
+    _view(
         "arms",
         TABLES_ARMS,
         tenants.of_subject,
-        {},  # they are found by how their keys begin, and change too often for indexes
-        orders=(),
-        of_key=_arm,
+        of_key=_parts("subject", "experiment_id", "metric", "variant", "segment", "step"),
     ),
-    KeptView(
+    _view(
+        "metrics",
+        TABLES_METRICS,
+        tenants.of_subject,
+        of_key=_parts("subject", "metric", "segment"),
+    ),
+    _view(
+        "anomalies",
+        TABLES_ANOMALIES,
+        tenants.of_subject,
+        of_key=_parts("subject", "metric", "segment"),
+    ),
+    _view(
         "subjects",
         TABLES_SUBJECTS,
         tenants.of_subject,
-        {"frozen": lambda fields: int(bool(fields["frozen_by"]))} | _columns("subject"),
-        orders=("subject",),
-        filters=("frozen",),
-        text=_words("subject"),
+        "frozen",
+        names="subject",
+        found="subject",
     ),
-    KeptView(
+    _view(
         "trust",
         TABLES_TRUST,
         tenants.of_agent,
-        _columns("agent_id kind priority trend", "overall slope boost"),
-        orders=("overall", "slope", "boost"),
-        filters=("kind", "priority", "trend"),
-        text=_words("agent_id"),
+        "kind priority trend",
+        "overall slope boost",
+        found="agent_id",
     ),
-    KeptView(
+    _view(
         "lessons",
         TABLES_LESSONS,
         tenants.of_tenant,
-        _columns("category status name", "approved outcomes"),
-        orders=("approved", "outcomes"),
-        filters=("category", "status"),
-        text=_words("name"),
+        "category status",
+        "approved outcomes",
+        found="name",
     ),
-    KeptView(
+    _view("learning", TABLES_LEARNING, tenants.of_tenant, names="owner"),
+    _view(
         "alerts",
         TABLES_ALERTS,
         tenants.of_alert_row,
-        _columns("rule state alert_id", "raised_at"),
-        orders=("raised_at",),
-        filters=("state", "rule"),
+        "state rule",
+        "raised_at",
         counted="state",
-        keeps=lambda fields: not fields["rule"].startswith(_STORM),
+        keeps=_no_storm,
     ),
-    KeptView(
-        "patterns",
-        TABLES_PATTERNS,
-        tenants.of_nobody,
-        _columns("status", "month week loss last_at"),
-        orders=("month", "week", "loss", "last_at"),
-        filters=("status",),
-    ),
-    KeptView(
-        "policies",
-        TABLES_POLICIES,
-        tenants.of_nobody,
-        _columns("policy_id"),
-        orders=("policy_id",),
-    ),
-    KeptView(
+    _view("patterns", TABLES_PATTERNS, tenants.of_nobody, "status", "month week loss last_at"),
+    _view("signals", TABLES_SIGNALS, tenants.of_nobody, numbers="last_at seen"),
+    _view("policies", TABLES_POLICIES, tenants.of_nobody, names="policy_id"),
+    _view(
         "decisions",
         DECISIONS,
         tenants.of_subject,
-        _columns("subject verdict order outcome experiment_id", "decided_at"),
-        orders=("decided_at",),
-        filters=("subject", "verdict", "order", "outcome", "experiment_id"),
-        key=_text("decision_id"),
-        text=_words("decision_id", "subject", "experiment_id", "reason"),
+        "subject verdict order outcome experiment_id",
+        "decided_at",
+        id="decision_id",
+        found="decision_id subject experiment_id reason",
     ),
-    KeptView(
+    _view(
         "transitions",
         TRANSITIONS,
         tenants.of_subject,
-        _columns("subject command_id", "moved_at"),
-        orders=("moved_at",),
-        filters=("command_id",),
-        key=_text("event_id"),
+        "command_id",
+        "moved_at",
+        id="event_id",
     ),
-    KeptView(
+    _view(
         "failures",
         FAILURES,
         tenants.of_subject,
-        _columns("subject metric severity pattern decision_id", "analysed_at"),
-        orders=("analysed_at",),
-        filters=("subject", "severity", "pattern", "decision_id"),
-        key=_text("failure_id"),
-        text=_words("failure_id", "subject", "metric", "risk"),
+        "subject severity pattern decision_id",
+        "analysed_at",
+        id="failure_id",
+        found="failure_id subject metric risk",
     ),
-    KeptView(
+    _view(
         "alert-log",
         ALERTS,
         tenants.of_alert,
-        _columns("alert_id severity state", "raised_at"),
-        orders=("raised_at",),
-        filters=("alert_id",),
+        "alert_id",
+        "raised_at",
         key=lambda fields: f"{fields['alert_id']}|{fields['state']}",
     ),
+    _view("cycles", CYCLES, tenants.of_tenant, numbers="cycled_at", id="cycle_id"),
 )
 VIEWS = {view.name: view for view in _ALL}
 BY_TOPIC = {view.topic: view for view in _ALL}

@@ -59,6 +59,15 @@ class PageQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Firsts:
+    """Which values of a column: those after one. each: rows of each value."""
+
+    after: str = ""
+    limit: int = 50
+    each: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class JournalRow:
     """How far the processors have come in one partition."""
 
@@ -133,6 +142,23 @@ class Snapshot:
             places = list(islice(merged, query.limit))
         return self._rows(one, places)
 
+    def firsts(
+        self, view: str, scope: TenantScope, column: str, query: Firsts
+    ) -> list[tuple[str, list[StoredRow]]]:
+        """The values of a filter in their order, each with the rows that the usual order of the
+        view has first; rows whose value is empty are left out.
+        """
+        one = VIEWS[view]
+        assert column in one.filters, f"{view} is not filtered by {column}"
+        found = heapq.merge(
+            *(self._values(one, tenant, column, query) for tenant in self._named(scope))
+        )
+        each = PageQuery(one.orders[0], limit=query.each)
+        return [
+            (value, self.page(view, scope, replace(each, equal={column: value})))
+            for value in islice(found, query.limit)
+        ]
+
     def counts(self, view: str, scope: TenantScope) -> dict[str, int]:
         """Rows by the value of the view's counted column."""
         assert VIEWS[view].counted is not None, f"{view} is not counted"
@@ -173,13 +199,15 @@ class Snapshot:
         found = self._file.execute("SELECT topic, partition, next FROM positions")
         return {(topic, partition): following for topic, partition, following in found}
 
-    def beginning(self, view: str, scope: TenantScope, prefix: str, limit: int) -> list[StoredRow]:
-        """Rows whose keys begin so, in the order of their keys."""
+    def beginning(
+        self, view: str, scope: TenantScope, prefix: str, limit: int, after: str = ""
+    ) -> list[StoredRow]:
+        """Rows whose keys begin so, in the order of their keys. after: the last key seen."""
         condition, values = _tenants(scope)
         found = self._file.execute(
             f"SELECT tenant, key, partition, first, value, key FROM {VIEWS[view].table} "
-            f"WHERE key >= ? AND key < ? AND {condition} ORDER BY key LIMIT ?",
-            (prefix, prefix + _LAST, *values, limit),
+            f"WHERE key >= ? AND key < ? AND key > ? AND {condition} ORDER BY key LIMIT ?",
+            (prefix, prefix + _LAST, after, *values, limit),
         )
         return [StoredRow(view, *row) for row in found.fetchall()]
 
@@ -263,6 +291,21 @@ class Snapshot:
             (*values, query.limit),
         )
         return found.fetchall()
+
+    def _values(self, view: KeptView, tenant: str, column: str, query: Firsts) -> list[str]:
+        """Values of a column, each found by one step in its index."""
+        name, table = quoted(column), view.table
+        following = (
+            f"SELECT (SELECT {name} FROM {table} WHERE tenant = ? AND {name} > %s "
+            f"ORDER BY {name} LIMIT 1)"
+        )
+        found = self._file.execute(
+            f"WITH RECURSIVE found(last) AS ({following % '?'} UNION ALL "
+            f"{following % 'found.last'} FROM found WHERE last IS NOT NULL) "
+            "SELECT last FROM found WHERE last IS NOT NULL LIMIT ?",
+            (tenant, query.after, tenant, query.limit),
+        )
+        return [row[0] for row in found.fetchall()]
 
     def _rows(self, view: KeptView, places: Sequence[tuple[Any, str]]) -> list[StoredRow]:
         """The rows of these keys, in this order."""

@@ -5,10 +5,11 @@ import io
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gateway.views.definitions import VIEWS
 from gateway.views.view_reader import PAGE_MAX, PageQuery
 from gateway.web.calls import Call, HttpAnswer
 from gateway.web.route import Query
@@ -28,8 +29,9 @@ Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class ListQuery(Query):
-    """What every list takes."""
+    """What every list takes. RISING: orders in which the lowest comes first."""
 
+    RISING: ClassVar[frozenset[str]] = frozenset()
     after: Annotated[str, Field(max_length=2_048)] | None = Field(
         None, description="`next` of the page before"
     )
@@ -93,7 +95,11 @@ def cell(value: Any) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def newest(query: ListQuery, call: Call, order: str) -> PageQuery:
-    """The page of a list that begins with the highest."""
+def page_of(call: Call, view: str) -> PageQuery:
+    """The page of a view that a call asks for, in the order of its `sort` or the usual one. It
+    begins with the highest, unless the query says otherwise.
+    """
+    query = call.asked(ListQuery)
+    order: str = getattr(query, "sort", None) or VIEWS[view].orders[0]
     after = call.after(query.after)
-    return PageQuery(order, True, query.equal(), after, query.limit)
+    return PageQuery(order, order not in query.RISING, query.equal(), after, query.limit)

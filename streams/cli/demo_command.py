@@ -1,10 +1,12 @@
 """`mendstream demo`: from nothing to right commands, live."""
 
 import json
+import math
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +17,7 @@ import typer
 from schemas.catalog import POLICIES, SPECS
 from schemas.codec.framing import Codec
 from streams.cli.apply_commands import read_policies, read_specs
+from streams.cli.support.local_pages import LocalPages
 from streams.cli.support.options import Given, command, interruptible
 from streams.demo.datasets import DATA, DemoEvent, events
 from streams.demo.feed import DemoView, Feed, RecordCounts, faults
@@ -74,12 +77,13 @@ def demo(
         worker = stack.enter_context(
             Worker(settings.model_copy(update={"crash_directory": str(log.parent)}), log)
         )
+        pages = _pages(stack, given, settings, log.parent)
         with LiveScreen(settings.bootstrap) as screen:
             screen.say(
                 "Reading the data sets: 80 000 people, 60 000 shop recommendations, 100 000 car "
                 "loans."
             )
-            progress = _run(events(), publisher, feed, worker, screen)
+            progress = _run(events(), publisher, feed, _Children(worker, pages), screen)
         fates = feed.view.fates().since(before)
         _summary(feed.view, progress, fates, screen.live)
         if json_ is not None:
@@ -96,7 +100,7 @@ def demo(
                 f"The demo did not come out right: {'; '.join(wrong)}.", "Please report it."
             )
         if keep:
-            _wait(worker, settings, log)
+            _wait(_Children(worker, pages), settings, log)
     return 0
 
 
@@ -144,8 +148,42 @@ def _prepared(settings: Settings) -> tuple[Codec, Publisher]:
     return codec, publisher
 
 
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """The processes that run beside the demo. pages: None where there are none."""
+
+    worker: Worker
+    pages: LocalPages | None
+
+    def news(self) -> list[str]:
+        """What there is to say of them since the last call. Raises MendstreamError where the
+        processor keeps ending.
+        """
+        restarted = ["The processor ended and is started again."] if self.worker.watch() else []
+        told = self.pages.news() if self.pages is not None else None
+        return restarted + ([told] if told is not None else [])
+
+    def tell(self, say: Callable[[str], None]) -> bool:
+        """Says what there is to say; never the end of it."""
+        for told in self.news():
+            say(told)
+        return False
+
+
+def _pages(stack: ExitStack, given: Given, settings: Settings, folder: Path) -> LocalPages | None:
+    """The pages of the demo's own Kafka. Of another they would let everybody on this machine order
+    what he likes there.
+    """
+    if "bootstrap" in given.settings().model_fields_set:
+        say("For its pages: mendstream gateway, which says what it needs for this Kafka.")
+        return None
+    pages = stack.enter_context(LocalPages(settings, folder))
+    say(pages.promise)
+    return pages
+
+
 def _run(
-    data: list[DemoEvent], publisher: Publisher, feed: Feed, worker: Worker, screen: LiveScreen
+    data: list[DemoEvent], publisher: Publisher, feed: Feed, children: _Children, screen: LiveScreen
 ) -> Progress:
     """Publishes everything and waits until the processor has taken it in."""
     earlier, sent_before = feed.view.positions(), publisher.sent
@@ -155,8 +193,7 @@ def _run(
         feed.poll(seconds)
         progress.note(publisher.sent - sent_before, feed.view.positions() - earlier)
         screen.draw(feed.view, progress, last)
-        if worker.watch():
-            screen.say("The processor ended and is started again.")
+        children.tell(screen.say)
 
     for start in range(0, len(data), _CHUNK):
         for event in data[start : start + _CHUNK]:
@@ -174,8 +211,8 @@ def _run(
             raise MendstreamError(
                 f"The processor has applied {progress.applied} of {progress.total} records and "
                 f"then nothing for {patience:.0f} s.",
-                f"See its lines in {worker.log}, or those of another processor of the group that "
-                "holds the partitions.",
+                f"See its lines in {children.worker.log}, or those of another processor of the "
+                "group that holds the partitions.",
             )
     # Commands were committed with the journal entry that was waited for, but on other partitions of
     # the feed.
@@ -235,7 +272,7 @@ def _written(path: Path, text: str) -> None:
         raise cannot_write(path, error, "Name another file.") from error
 
 
-def _wait(worker: Worker, settings: Settings, log: Path) -> None:
+def _wait(children: _Children, settings: Settings, log: Path) -> None:
     say(f"\nEverything runs on; the processor's lines are in {log}. In another terminal:")
     program = Path(sys.executable).with_name("mendstream")
     for what in (
@@ -247,6 +284,7 @@ def _wait(worker: Worker, settings: Settings, log: Path) -> None:
     ):
         prefix = f" --topic-prefix {settings.topic_prefix}" if settings.topic_prefix else ""
         say(f"  {program} {what} --bootstrap {settings.bootstrap}{prefix}")
+    if children.pages is not None:
+        say(f"The pages are at {children.pages.address}.")
     say("Ctrl-C ends it.")
-    while True:
-        wait_until(worker.watch, 3_600.0)
+    wait_until(lambda: children.tell(say), math.inf)

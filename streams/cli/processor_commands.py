@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,8 +12,10 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.compiled_files import cache_note, keep_in
+from streams.cli.support.local_pages import LocalPages
 from streams.cli.support.log_lines import log_lines
 from streams.cli.support.options import Given, command, failed, interruptible, leave
+from streams.cli.support.with_parent import end_with_parent
 from streams.engine.processor import Processor, check_installation
 from streams.engine.quarantine import black_box
 from streams.engine.topology import DECIDING
@@ -36,8 +37,6 @@ from streams.runtime.terminal import Screen, say
 
 log = logging.getLogger("mendstream.cli")
 
-# from a parent's end to our own; a commit in flight to a Kafka that died with it may hang longer
-GRACE_SECONDS = 8.0
 _DEV = """\
 Example: **mendstream dev --port 9092**
 
@@ -62,7 +61,7 @@ def dev(
         int, typer.Option(min=0, max=65_535, help="Kafka's port; 0: any free one.")
     ] = 9092,
 ) -> None:
-    """Run a development Kafka with its topics and a processor, until Ctrl-C."""
+    """Run a development Kafka with its topics, a processor and the pages, until Ctrl-C."""
     interruptible()
     console = Screen(stderr=True, soft_wrap=True)
     with EmbeddedKafka(port=port) as kafka:
@@ -73,7 +72,7 @@ def dev(
         where = f" --bootstrap {kafka.bootstrap}"
         if settings.topic_prefix:
             where += f" --topic-prefix {settings.topic_prefix}"
-        with Worker(settings) as worker:
+        with Worker(settings) as worker, LocalPages(settings, kafka.log.parent) as pages:
             console.print(
                 f"Kafka is at {kafka.bootstrap}, with its topics; the processor is starting, which "
                 "takes a minute the first time. Try:"
@@ -82,12 +81,28 @@ def dev(
             console.print("  mendstream publish FILE --help")
             console.print(f"  mendstream watch commands{where}")
             console.print(f"  mendstream table arms{where}")
+            console.print(pages.promise)
             console.print("Ctrl-C ends all of it, and the data with it.")
             while True:
-                wait_until(lambda: kafka.ended or worker.watch(), 3_600.0)
-                if kafka.ended:
-                    raise MendstreamError("Kafka ended by itself.", f"Its log is {kafka.log}.")
-                console.print("The processor ended and is started again.")
+                for told in _news(kafka, worker, pages):
+                    console.print(told)
+
+
+def _news(kafka: EmbeddedKafka, worker: Worker, pages: LocalPages) -> list[str]:
+    """Waits until there is something to say. Raises MendstreamError where Kafka ended."""
+    found: list[str] = []
+
+    def look() -> bool:
+        if kafka.ended:
+            raise MendstreamError("Kafka ended by itself.", f"Its log is {kafka.log}.")
+        if worker.watch():
+            found.append("The processor ended and is started again.")
+        if (told := pages.news()) is not None:
+            found.append(told)
+        return bool(found)
+
+    wait_until(look, 3_600.0)
+    return found
 
 
 def processor(
@@ -100,7 +115,7 @@ def processor(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     if until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+        end_with_parent()
     try:
         _process(settings)
     except SystemExit:
@@ -174,12 +189,3 @@ def _end(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _end_with_stdin() -> None:
-    """Whoever started us holds the other end of our stdin; when it is gone, so are we."""
-    while sys.stdin.buffer.read(1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-    wait_until(lambda: False, GRACE_SECONDS)
-    os._exit(1)

@@ -1,11 +1,11 @@
-"""A processor as a child process: started, started again when it crashes, and ended with its
-parent.
+"""A processor, or another command, as a child process: started, started again when it crashes, and
+ended with its parent.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -28,11 +28,18 @@ class Worker:
     """One `mendstream processor`. A context manager; `watch` is to be called often.
 
     log: where its lines go; None: where ours go. crashes: so many ends in a row, each soon after
-    the start, are too many.
+    the start, are too many. command: another one that ends with its stdin.
     """
 
-    def __init__(self, settings: Settings, log: Path | None = None, crashes: int = CRASHES) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path | None = None,
+        crashes: int = CRASHES,
+        command: Sequence[str] = ("processor", "--until-stdin-closes"),
+    ) -> None:
         self._settings, self.log, self._most = settings, log, crashes
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._crashes = 0
@@ -58,8 +65,8 @@ class Worker:
         self._crashes = self._crashes + 1 if monotonic() - self._started < SOON_SECONDS else 1
         if self._crashes >= self._most:
             raise MendstreamError(
-                f"The processor ended {self._crashes} times in a row, soon after its start: "
-                f"{self._last_words()}",
+                f"The {self._command[0]} ended {self._crashes} times in a row, soon after its "
+                f"start: {self._last_words()}",
                 f"Its lines are in {self.log}." if self.log else "Its lines are above.",
             )
         assert process.stdin is not None, "a child has one"
@@ -79,7 +86,7 @@ class Worker:
         process.wait()
 
     def _start(self) -> None:
-        command = [sys.executable, "-P", "-m", "streams", "processor", "--until-stdin-closes"]
+        command = [sys.executable, "-P", "-m", "streams", *self._command]
         self._started = monotonic()
         log = self.log.open("ab") if self.log else None
         try:

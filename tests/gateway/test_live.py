@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from gateway.live.client_messages import BEARER_PROTOCOL, PROTOCOL
+from gateway.live.client_messages import BEARER_PROTOCOL, FOLLOWED, PROTOCOL
 from gateway.live.hub import QUEUE_MAX, SOCKETS_MAX, SUBSCRIPTIONS_MAX, Client
 from gateway.live.socket import OVER, TOO_MANY
 from gateway.web.dispatch import COOKIE
@@ -105,7 +105,10 @@ def test_a_client_of_the_improvement_orchestrator_is_told_of_its_workflow(
     opened(served, someone(), follow)
 
 
-def test_nobody_is_told_of_another_tenant(served: Served, two_tenants: Settings) -> None:
+@pytest.mark.parametrize("views", [(*FOLLOWED,)[:6], ("commands", *(*FOLLOWED,)[6:])])
+def test_nobody_is_told_of_another_tenant(
+    served: Served, two_tenants: Settings, views: tuple[str, ...]
+) -> None:
     alpha, bravo = Tenant(ALPHA), Tenant(BRAVO)
     heard: list[str] = []
 
@@ -113,7 +116,7 @@ def test_nobody_is_told_of_another_tenant(served: Served, two_tenants: Settings)
         await socket.send_json({"type": "subscribe", "workflowId": bravo.id("pending")})
         foreign = await next_of(socket, "subscribed")
         assert foreign["snapshot"] is None, "as if it were on its way"
-        for view in ("commands", "decisions", "alerts", "experiments", "trust", "failures"):
+        for view in views:
             await socket.send_json({"type": "subscribe", "id": view, "view": view})
             await next_of(socket, "subscribed")
         secret = Kept(DECISIONS, bravo.subject, decision(bravo), bravo.subject)

@@ -1,129 +1,28 @@
 """People look, wait, approve: Chromium on a real gateway on a real Kafka."""
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
-from schemas.catalog import POLICIES, TABLES_COMMANDS
+from schemas.catalog import FAILURES, POLICIES, TABLES_COMMANDS
 from schemas.ids import digest_of_bytes
 from schemas.records import Autonomy, Phase, Policy
-from streams.runtime.clock import monotonic
+from streams.runtime.clock import monotonic, now_ms
 from streams.runtime.settings import Settings
-from tests.support.gateway.browser import Person, browser, chromium
+from tests.support.gateway.browser import NEEDED, Person
+from tests.support.gateway.pages import lists
 from tests.support.gateway.served import Served, token
-from tests.support.gateway.world import ALPHA, CODEC, Kept, Tenant, write, write_journal
+from tests.support.gateway.world import ALPHA, CODEC, Kept, Tenant, write
 from tests.support.kafka.logs import send
 from tests.support.kafka.running import Threaded, own_topics
+from tests.support.samples import sample
 
-pytestmark = [
-    pytest.mark.kafka,
-    pytest.mark.skipif(
-        chromium() is None, reason="no Chromium at MENDSTREAM_TEST_CHROMIUM or /usr/bin/chromium"
-    ),
-]
-HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
+pytestmark = NEEDED
 OWNER = Tenant(ALPHA)
-PAGES = {
-    "/ui/now": "Now",
-    "/ui/commands": "Commands",
-    f"/ui/commands/{OWNER.id('pending')}": "rollback",
-    "/ui/experiments": "Experiments",
-    f"/ui/experiments/{ALPHA}%2Fbot/{OWNER.experiment}": OWNER.experiment,
-    "/ui/search?q=checkout": "Search",
-    "/docs": "The API",
-}
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    with browser() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def settings(kafka: str) -> Iterator[Settings]:
-    with own_topics(kafka) as made:
-        write(made, [*OWNER.records(), hostile()])
-        with ticking(made):
-            yield made
-
-
-@contextmanager
-def ticking(settings: Settings) -> Iterator[None]:
-    """Journal entries as a processor writes them, one a second and partition."""
-    stop = threading.Event()
-
-    def tick() -> None:
-        while not stop.wait(1.0):
-            write_journal(settings)
-
-    write_journal(settings)
-    thread = threading.Thread(target=tick, name="journal")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def gateway(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One where nobody is asked who he is, and no processor runs."""
-    with Served(settings, tmp_path_factory.mktemp("views"), no_auth=True) as served:
-        yield served
-
-
-@pytest.fixture
-def person(opened: Browser, gateway: Served) -> Iterator[Person]:
-    with Person(opened, address(gateway)) as one:
-        yield one
-
-
-def address(served: Served) -> str:
-    return f"http://127.0.0.1:{served.port}"
-
-
-def hostile() -> Kept:
-    """A command whose every word wants to be more than a word."""
-    row = replace(
-        OWNER.command_row("hostile", phase=Phase.ISSUED),
-        reason=HOSTILE,
-        target=HOSTILE,
-        detail=HOSTILE,
-        waits_for=HOSTILE,
-        requested_by=HOSTILE,
-    )
-    return Kept(TABLES_COMMANDS, row.command_id, CODEC.encode(row), row.subject)
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_shows_itself_without_a_complaint(person: Person, path: str) -> None:
-    person.open(path)
-    expect(person.page.get_by_role("heading", level=1)).to_contain_text(PAGES[path])
-    person.wait_gone("Loading")
-    assert person.faults == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", [*PAGES, "/ui/nowhere"])
-def test_a_page_is_for_everybody(
-    opened: Browser, gateway: Served, path: str, scheme: Literal["light", "dark"]
-) -> None:
-    """By axe-core: contrast, names, order of headings, and what else a program can tell."""
-    with Person(opened, address(gateway), color_scheme=scheme) as one:
-        one.open(path)
-        one.wait_gone("Loading")
-        found = Axe().run(one.page)
-        assert found.violations_count == 0, found.generate_report()
 
 
 def test_what_is_asked_before_an_approval_is_for_everybody(person: Person) -> None:
@@ -134,15 +33,41 @@ def test_what_is_asked_before_an_approval_is_for_everybody(person: Person) -> No
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize(
-    "path", ["/ui/commands", f"/ui/commands/{OWNER.id('hostile')}", "/ui/search?q=onerror"]
-)
-def test_a_name_is_never_more_than_a_text(person: Person, path: str) -> None:
-    person.open(path)
-    expect(person.page.get_by_text(HOSTILE).first).to_be_visible()
-    assert person.page.locator("main img").count() == 0
-    assert person.page.title() == "Mendstream"
-    assert person.faults == []
+def test_loading_failed_and_shown_look_different_and_failed_says_what_to_do(
+    person: Person,
+) -> None:
+    held: list[Route] = []
+    page = person.page
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/decisions*", hold)
+    person.open("/ui/decisions")
+    expect(page.get_by_text("Loading decisions")).to_be_visible()
+    problem = '{"detail": "It is away.", "remedy": "Wait.", "reason": "AWAY"}'
+    held[0].fulfill(status=500, content_type="application/problem+json", body=problem)
+    expect(page.locator("main").get_by_role("alert")).to_contain_text("It is away. Wait.")
+    page.unroute("**/api/v1/decisions*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("table")).to_be_visible()
+
+
+def test_what_is_empty_and_what_is_not_for_one_say_what_to_do(
+    opened: Browser, watched: Settings, tmp_path: Path
+) -> None:
+    """Who may see a tenant that has nothing, page by page."""
+    with Served(watched, tmp_path) as served, Person(opened, served.address) as one:
+        login(one, token("ann", ("nobody",)))
+        for path in lists():
+            one.open(path)
+            one.wait_gone("Loading")
+            notes = one.page.locator("main .notice.empty, main .notice.forbidden")
+            if path != "/ui/system":  # there are partitions, whoever looks
+                expect(notes.first, path).to_be_visible()
+        one.open("/ui/failure-patterns")
+        expect(one.page.get_by_text("Not for you").first).to_be_visible()
+        expect(one.page.get_by_text("Only a token whose tenants are").first).to_be_visible()
 
 
 def test_without_authentication_every_page_says_so(person: Person) -> None:
@@ -151,14 +76,14 @@ def test_without_authentication_every_page_says_so(person: Person) -> None:
 
 
 def test_a_change_is_on_the_screen_within_a_second_without_reloading(
-    person: Person, settings: Settings
+    person: Person, watched: Settings
 ) -> None:
     person.open("/ui/commands")
     expect(person.page.locator("[data-status=live]")).to_be_visible()
     person.page.evaluate("window.same = true")
     row = OWNER.command_row("live", phase=Phase.PENDING_APPROVAL)
     changed = replace(row, reason="it has just come up", issued_at=9_999_999_999_999)
-    write(settings, [Kept(TABLES_COMMANDS, row.command_id, CODEC.encode(changed), row.subject)])
+    write(watched, [Kept(TABLES_COMMANDS, row.command_id, CODEC.encode(changed), row.subject)])
     began = monotonic()
     person.page.get_by_text("it has just come up").wait_for()
     assert monotonic() - began < 1.0
@@ -180,7 +105,7 @@ def test_who_is_cut_off_is_told_that_it_is_old_and_comes_back(person: Person) ->
 def test_moments_are_of_one_zone_which_one_chooses(opened: Browser, gateway: Served) -> None:
     shown = {}
     for zone in ("Asia/Tokyo", "America/New_York"):
-        with Person(opened, address(gateway), timezone_id=zone) as one:
+        with Person(opened, gateway.address, timezone_id=zone) as one:
             one.open(f"/ui/commands/{OWNER.id('pending')}")
             moments = one.page.locator("time").first
             utc = moments.get_attribute("title") or ""
@@ -191,15 +116,6 @@ def test_moments_are_of_one_zone_which_one_chooses(opened: Browser, gateway: Ser
             assert "tz=local" in one.page.url, "a link shows a colleague the same"
     assert shown["Asia/Tokyo"].endswith("+09:00")
     assert re.search(r"-0[45]:00$", shown["America/New_York"])
-
-
-@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("/ui")])
-def test_a_page_fits_a_phone(opened: Browser, gateway: Served, path: str) -> None:
-    with Person(opened, address(gateway), viewport={"width": 360, "height": 740}) as one:
-        one.open(path)
-        one.wait_gone("Loading")
-        width = one.page.evaluate("document.scrollingElement.scrollWidth")
-        assert width <= 360
 
 
 def test_everything_is_done_by_keyboard(person: Person) -> None:
@@ -227,13 +143,97 @@ def test_everything_is_done_by_keyboard(person: Person) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("next and previous row")
 
 
+def test_the_queue_of_approvals_is_walked_by_keyboard(person: Person) -> None:
+    page = person.page
+    person.open("/ui/approvals")
+    page.get_by_role("article").wait_for()
+    chosen = [a.get_attribute("href") for a in page.locator("a[data-row][href*='?item=']").all()]
+    assert len(chosen) >= 2
+    for key in "jjk":
+        page.keyboard.press(key)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{chosen[1]}")
+    expect(page.get_by_role("article")).to_contain_text(f"2 of {len(chosen)}")
+
+
+@pytest.mark.parametrize(("key", "heading"), [("m", "Models"), ("t", "Trust"), ("s", "System")])
+def test_g_and_a_letter_lead_to_a_page(person: Person, key: str, heading: str) -> None:
+    person.open("/ui/now")
+    person.page.keyboard.press("g")
+    person.page.keyboard.press(key)
+    expect(person.page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
+def test_what_happens_comes_into_the_feed_unless_it_is_paused(
+    person: Person, watched: Settings
+) -> None:
+    person.open("/ui/events?kind=failure")
+    expect(person.page.locator("[data-status=live]")).to_be_visible()
+    person.page.get_by_role("button", name="Pause").click()
+    expect(person.page.get_by_role("button", name="Paused")).to_be_visible()
+    write(watched, [failure("first", "while it was paused")])
+    beside = person.context.new_page()
+    beside.goto("/ui/events?kind=failure")
+    expect(beside.locator("[data-status=live]")).to_be_visible()
+    write(watched, [failure("second", "behind it")])
+    expect(beside.get_by_text("behind it")).to_be_visible()
+    expect(person.page.get_by_text("while it was paused")).to_have_count(0)
+    person.page.get_by_role("button", name="Paused").click()
+    write(watched, [failure("third", "when it goes on")])
+    expect(person.page.get_by_text("when it goes on")).to_be_visible()
+    expect(person.page.get_by_text("while it was paused")).to_be_visible()
+
+
+def failure(what: str, risk: str) -> Kept:
+    made = replace(
+        sample("FailureAnalysis"),
+        failure_id=OWNER.id(what),
+        subject=OWNER.subject,
+        risk=risk,
+        analysed_at=now_ms(),
+    )
+    return Kept(FAILURES, OWNER.subject, CODEC.encode(made), OWNER.subject)
+
+
+def test_going_from_page_to_page_does_not_lose_the_socket(person: Person) -> None:
+    """Which says ten things in a second at most, and pages follow up to six views each."""
+    closed: list[object] = []
+    person.page.on("websocket", lambda one: one.on("close", lambda it: closed.append(it)))
+    person.open("/ui/now")
+    expect(person.page.locator("[data-status=live]")).to_be_visible()
+    person.page.evaluate(
+        """path => { for (const to of [path, "/ui/trust", "/ui/events", path, "/ui/insights"]) {
+          history.pushState(null, "", to); dispatchEvent(new PopStateEvent("popstate")); } }""",
+        f"/ui/models/{ALPHA}%2Fbot",
+    )
+    for key in "mtvipfc":
+        person.page.keyboard.press("g")
+        person.page.keyboard.press(key)
+    person.page.get_by_role("heading", name="Commands").wait_for()
+    person.page.locator("[data-row]").first.wait_for()
+    person.page.keyboard.press("Enter")
+    expect(person.page.locator("[data-status=live]")).to_be_visible()
+    assert closed == []
+
+
+def test_who_may_not_freeze_sees_why_before_he_tries(
+    opened: Browser, watched: Settings, tmp_path: Path
+) -> None:
+    with Served(watched, tmp_path) as served, Person(opened, served.address) as one:
+        login(one, token("ann", (ALPHA,), scope="read"))
+        one.open("/ui/policies")
+        expect(one.page.get_by_role("button", name="Freeze")).to_be_disabled()
+        expect(one.page.get_by_text("does not name the scope order").first).to_be_visible()
+
+
 def test_what_changed_since_it_was_looked_at_is_not_approved(
-    person: Person, settings: Settings
+    person: Person, watched: Settings
 ) -> None:
     """The dialog stays, says so, and shows what waits now."""
     row = OWNER.command_row("changing")
     kept = Kept(TABLES_COMMANDS, row.command_id, CODEC.encode(row), row.subject)
-    write(settings, [kept])
+    write(watched, [kept])
     person.page.wait_for_timeout(300)
     person.open(f"/ui/commands/{row.command_id}", "rollback")
     person.page.keyboard.press("a")
@@ -242,7 +242,7 @@ def test_what_changed_since_it_was_looked_at_is_not_approved(
         replace(CODEC.decode("RollbackCommand", row.command), reason="another content")
     )
     now = replace(row, command=other, digest=digest_of_bytes(other))
-    write(settings, [replace(kept, value=CODEC.encode(now))])
+    write(watched, [replace(kept, value=CODEC.encode(now))])
     person.page.get_by_text(now.digest).first.wait_for()
     person.page.locator("[data-confirm]").click()
     dialog = person.page.get_by_role("dialog")
@@ -251,7 +251,7 @@ def test_what_changed_since_it_was_looked_at_is_not_approved(
 
 
 def test_the_choice_of_a_theme_stays(opened: Browser, gateway: Served) -> None:
-    with Person(opened, address(gateway), color_scheme="light") as one:
+    with Person(opened, gateway.address, color_scheme="light") as one:
         one.open("/ui/now")
         light = one.page.evaluate("getComputedStyle(document.body).backgroundColor")
         one.page.get_by_role("button", name="Theme: auto").click()
@@ -280,21 +280,50 @@ def test_a_person_logs_in_and_approves_what_another_asked_for(
             _may_not(opened, served, ann)
 
 
+def login(one: Person, mine: str) -> None:
+    one.page.goto("/ui/now")
+    one.page.get_by_label("Token").fill(mine)
+    one.page.get_by_role("button", name="Log in").click()
+    one.page.get_by_role("heading", name="Now").wait_for()
+
+
+def tab_to(one: Person, what: str) -> None:
+    """Presses Tab until an element has the focus."""
+    for _ in range(40):
+        if one.page.evaluate("what => document.activeElement.matches(what)", what):
+            return
+        one.page.keyboard.press("Tab")
+    raise AssertionError(f"no way by Tab to {what}")
+
+
 def _approved(opened: Browser, served: Served, bob: str) -> None:
-    with Person(opened, address(served)) as one:
+    """By the keyboard alone."""
+    with Person(opened, served.address) as one:
+        keys = one.page.keyboard
         one.page.goto("/ui/now")
-        one.page.get_by_label("Token").fill("nonsense")
-        one.page.get_by_role("button", name="Log in").click()
+        one.page.get_by_label("Token").wait_for()
+        tab_to(one, "#token")
+        keys.type("nonsense")
+        keys.press("Enter")
         expect(one.page.get_by_role("alert")).to_contain_text("No valid token")
-        one.page.get_by_label("Token").fill(bob)
-        one.page.get_by_role("button", name="Log in").click()
-        one.page.get_by_role("link", name="deploy acme/shop/production").click()
-        one.page.get_by_role("button", name="Approve…").click()
+        keys.press("Control+A")
+        keys.type(bob)
+        keys.press("Enter")
+        one.page.get_by_role("link", name="deploy acme/shop/production").wait_for()
+        keys.press("g")
+        keys.press("a")
+        expect(one.page.get_by_role("heading", name="deploy acme/shop/production")).to_be_visible()
+        expect(one.page.get_by_role("article")).to_contain_text("v7")
+        one.page.get_by_role("button", name="Approve…").wait_for()
+        keys.press("a")
         dialog = one.page.get_by_role("dialog")
         expect(dialog).to_contain_text("v7")
-        dialog.get_by_label("Why, in a sentence").fill("the canary was good")
-        dialog.get_by_role("button", name="Approve").click()
+        tab_to(one, "#comment")
+        keys.type("the canary was good")
+        tab_to(one, "[data-confirm]:enabled")
+        keys.press("Enter")
         expect(one.page.get_by_text("Done: the command is issued.")).to_be_visible()
+        one.page.get_by_role("link", name="Its whole life").click()
         expect(one.page.get_by_text("approve by bob")).to_be_visible()
         expect(one.page.get_by_text("the canary was good")).to_be_visible()
 
@@ -303,10 +332,8 @@ def _may_not(opened: Browser, served: Served, ann: str) -> None:
     """Who asked is told why he may not, before he tries."""
     body = {"kind": "RETRAIN", "subject": "acme/words"}
     served.call("POST", "/api/v1/commands", ann, body, {"Prefer": "wait=13"})
-    with Person(opened, address(served)) as one:
-        one.page.goto("/ui/now")
-        one.page.get_by_label("Token").fill(ann)
-        one.page.get_by_role("button", name="Log in").click()
+    with Person(opened, served.address) as one:
+        login(one, ann)
         one.page.get_by_role("link", name="retrain acme/words/production").click()
         expect(one.page.get_by_role("button", name="Approve…")).to_be_disabled()
         expect(one.page.get_by_text("may not review it").first).to_be_visible()

@@ -1,11 +1,13 @@
 """The demo orders what is known of its data to be right, and leaves nothing behind."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -55,6 +57,7 @@ def test_the_demo_orders_the_right_commands_in_time(
         *("type", "subject", "experiment_id", "variant", "model_version", "reason", "issued_at")
     }
     assert all(each["reason"] in done.stdout for each in outcome["commands"])
+    assert re.search(r"Watch it live .*http://127\.0\.0\.1:\d+ .*no.* token", done.stdout)
 
 
 def test_a_second_demo_on_the_same_kafka_finds_only_duplicates(
@@ -91,14 +94,15 @@ def test_a_kept_demo_can_be_looked_at_and_ends_with_ctrl_c(
             start_new_session=True,
         ) as running:
             try:
-                assert wait_until(lambda: "Ctrl-C ends it." in said.read_text(), SECONDS), (
-                    said.read_text()
-                )
+                for word in ("Ctrl-C ends it.", "The pages answer"):
+                    there = wait_until(lambda text=word: text in said.read_text(), SECONDS)  # type: ignore[misc]
+                    assert there, said.read_text()
                 bootstrap = said.read_text().split("table arms --bootstrap ")[1].split()[0]
                 arms = lines("table", "arms", "--bootstrap", bootstrap)
                 assert sum(row["count"] for row in arms) == 60_000
+                _look_at_pages(said.read_text())
                 started = _descendants(running.pid)
-                assert len(started) >= 3  # Kafka, its watchdog, the processor
+                assert len(started) >= 4  # Kafka, its watchdog, processor, gateway
             finally:
                 running.send_signal(signal.SIGINT)
             assert running.wait(30.0) == 130
@@ -126,6 +130,19 @@ def test_the_demo_says_where_it_cannot_write(tmp_path: Path) -> None:
     assert said.startswith(
         f"{tmp_path / 'nowhere' / 'demo.json'} cannot be written: No such file or directory."
     )
+
+
+def _look_at_pages(said: str) -> None:
+    """A browser is shown what the demo has come to, without a token, on this machine alone."""
+    where = re.search(r"Watch it live .*(http://127\.0\.0\.1:\d+) ", said)
+    assert where is not None, said
+    with urlopen(f"{where[1]}/api/v1/commands", timeout=30.0) as answer:
+        commands = json.load(answer)["items"]
+    assert {each["subject"] for each in commands} >= {"employment", "car-loan"}
+    with urlopen(f"{where[1]}/api/v1/subjects/car-loan/metrics", timeout=30.0) as answer:
+        assert json.load(answer)["items"]
+    with urlopen(where[1], timeout=30.0) as answer:
+        assert b"Mendstream" in answer.read()
 
 
 def _descendants(pid: int) -> set[int]:

@@ -3,6 +3,10 @@
 const AT_LEAST = "Mendstream-At-Least";
 const POLL_MS = 5_000;
 const STALE_MS = 15_000;
+// A socket may say ten things in a second; pages share subscriptions and keep them for a while.
+const SPEAK_MAX = 8;
+const SPEAK_MS = 1_200;
+const LINGER_MS = 5_000;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
 /** The highest position seen of each topic: no page goes back in time, whichever replica answers. */
@@ -69,12 +73,13 @@ class Live {
   constructor() {
     this.status = "polling";
     this.asOf = null;
-    /** @type {Map<string, {view: string, told: (update: any) => void}>} */
+    /** Who is told of a view; of each view there is one subscription. @type {Map<string, Set<(update: any) => void>>} */
     this.followed = new Map();
+    /** When messages were sent lately. @type {number[]} */
+    this.sent = [];
     /** @type {Set<() => void>} */
     this.watchers = new Set();
     this.tries = 0;
-    this.number = 0;
     this.socket = null;
     setInterval(() => this.poll(), POLL_MS);
   }
@@ -92,7 +97,7 @@ class Live {
     socket.onopen = () => {
       this.tries = 0;
       this.become("live");
-      for (const [id, one] of this.followed) this.subscribe(id, one.view);
+      for (const view of this.followed.keys()) this.say("subscribe", view);
       this.refresh();
     };
     socket.onmessage = (event) => this.heard(JSON.parse(event.data));
@@ -107,7 +112,7 @@ class Live {
 
   /** @param {any} told */
   heard(told) {
-    if (told.type === "update") this.followed.get(told.id)?.told(told);
+    if (told.type === "update") for (const one of this.followed.get(told.id) || []) one(told);
     if (told.type === "resync") this.refresh();
     if (told.type === "lag") this.standing(told.as_of);
   }
@@ -134,7 +139,8 @@ class Live {
   }
 
   refresh() {
-    for (const one of this.followed.values()) one.told(null);
+    const all = new Set([...this.followed.values()].flatMap((told) => [...told]));
+    for (const told of all) told(null);
   }
 
   poll() {
@@ -142,11 +148,21 @@ class Live {
     this.tell();
   }
 
-  /** @param {string} id @param {string} view */
-  subscribe(id, view) {
-    if (this.socket?.readyState === 1) {
-      this.socket.send(JSON.stringify({ type: "subscribe", id, view }));
+  /**
+   * Subscribes to a view, or no longer; later where that would be more than a socket may say.
+   * @param {"subscribe" | "unsubscribe"} type @param {string} view
+   */
+  say(type, view) {
+    const socket = this.socket;
+    if (socket?.readyState !== 1) return; // all are subscribed to once it is open
+    const now = Date.now();
+    this.sent = this.sent.filter((at) => now - at < SPEAK_MS);
+    if (this.sent.length >= SPEAK_MAX) {
+      setTimeout(() => socket === this.socket && this.say(type, view), SPEAK_MS - (now - this.sent[0]));
+      return;
     }
+    this.sent.push(now);
+    socket.send(JSON.stringify(type === "subscribe" ? { type, id: view, view } : { type, id: view }));
   }
 
   /**
@@ -155,20 +171,25 @@ class Live {
    * @returns {() => void} what ends it
    */
   follow(views, told) {
-    const ids = views.map((view) => {
-      const id = `${view}-${this.number++}`;
-      this.followed.set(id, { view, told });
-      this.subscribe(id, view);
-      return id;
-    });
-    return () => {
-      for (const id of ids) {
-        this.followed.delete(id);
-        if (this.socket?.readyState === 1) {
-          this.socket.send(JSON.stringify({ type: "unsubscribe", id }));
-        }
+    for (const view of views) {
+      const known = this.followed.get(view);
+      if (known) known.add(told);
+      else {
+        this.followed.set(view, new Set([told]));
+        this.say("subscribe", view);
       }
+    }
+    return () => {
+      for (const view of views) this.followed.get(view)?.delete(told);
+      setTimeout(() => views.forEach((view) => this.leave(view)), LINGER_MS);
     };
+  }
+
+  /** Ends a subscription that nobody needs, as the next page may have. @param {string} view */
+  leave(view) {
+    if (this.followed.get(view)?.size !== 0) return;
+    this.followed.delete(view);
+    this.say("unsubscribe", view);
   }
 }
 

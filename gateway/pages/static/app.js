@@ -4,35 +4,11 @@ import { render } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { Problem, ask, live } from "./api.js";
 import { html } from "./html.js";
-import { useClock, useLive } from "./parts.js";
+import { go } from "./navigation.js";
+import { MENU, pageAt } from "./pages.js";
+import { useClock, useLive } from "./parts/basics.js";
 import { absolute, applyTheme, settings } from "./settings.js";
-import { Command } from "./views/command.js";
-import { Commands } from "./views/commands.js";
-import { Experiment } from "./views/experiment.js";
-import { Experiments } from "./views/experiments.js";
-import { Login } from "./views/login.js";
-import { Now } from "./views/now.js";
-import { Search } from "./views/search.js";
-
-const PAGES = [
-  [/^\/ui\/now$/, Now],
-  [/^\/ui\/commands$/, Commands],
-  [/^\/ui\/commands\/([^/]+)$/, Command],
-  [/^\/ui\/experiments$/, Experiments],
-  [/^\/ui\/experiments\/([^/]+)\/([^/]+)$/, Experiment],
-  [/^\/ui\/search$/, Search],
-];
-const LINKS = [
-  ["Now", "/ui/now", "n"],
-  ["Commands", "/ui/commands", "c"],
-  ["Experiments", "/ui/experiments", "e"],
-];
-
-/** Goes to an address of these pages without loading them anew. @param {string} to */
-export function go(to, replace = false) {
-  history[replace ? "replaceState" : "pushState"](null, "", to);
-  dispatchEvent(new PopStateEvent("popstate"));
-}
+import { Login } from "./views/overview/login.js";
 
 function Chip() {
   useClock();
@@ -61,11 +37,6 @@ function Frame({ who, path, children }) {
     </p>`}
     <header>
       <a class="mark" href="/ui/now">Mendstream</a>
-      <nav aria-label="Pages">
-        ${LINKS.map(
-          ([name, to]) => html`<a href=${to} aria-current=${path === to ? "page" : null}>${name}</a>`,
-        )}
-      </nav>
       <form class="search" role="search" action="/ui/search" onSubmit=${searched}>
         <label class="hidden" for="q">Search</label>
         <input id="q" name="q" type="search" placeholder="Search ( / )" minlength="3" required />
@@ -78,10 +49,18 @@ function Frame({ who, path, children }) {
       ${who.authenticated && html`<button onClick=${logout} title=${`Log ${who.name} out`}>
         ${who.name}
       </button>`}
+      <nav aria-label="Pages">
+        ${MENU.map(({ name, path: to }) => html`<a href=${to} aria-current=${current(path, to)}>${name}</a>`)}
+      </nav>
     </header>
     <main class=${stale ? "old" : ""} aria-busy=${stale}>${children}</main>
     ${help && html`<${Help} close=${() => setHelp(false)} />`}
   `;
+}
+
+/** What a menu says of a page: it is shown, or one below it is. */
+function current(path, to) {
+  return path === to ? "page" : path.startsWith(`${to}/`) ? "true" : null;
 }
 
 function Help({ close }) {
@@ -94,8 +73,7 @@ function Help({ close }) {
       <dt><kbd>Enter</kbd></dt><dd>open the row</dd>
       <dt><kbd>a</kbd></dt><dd>of a command that waits: look at what is to be approved</dd>
       <dt><kbd>/</kbd></dt><dd>search</dd>
-      <dt><kbd>g</kbd> then <kbd>n</kbd> <kbd>c</kbd> <kbd>e</kbd></dt>
-      <dd>Now, Commands, Experiments</dd>
+      ${MENU.map(({ name, key }) => html`<dt><kbd>g</kbd> then <kbd>${key}</kbd></dt><dd>${name}</dd>`)}
       <dt><kbd>?</kbd></dt><dd>this</dd>
     </dl>
     <form method="dialog"><button autofocus>Close</button></form>
@@ -113,8 +91,8 @@ function useKeys(setHelp) {
       }
       const was = before;
       before = event.key;
-      const link = LINKS.find(([, , key]) => key === event.key);
-      if (was === "g" && link) go(link[1]);
+      const link = MENU.find(({ key }) => key === event.key);
+      if (was === "g" && link) go(link.path);
       else if (event.key === "/") {
         event.preventDefault();
         document.getElementById("q").focus();
@@ -129,7 +107,7 @@ function useKeys(setHelp) {
 
 /** Moves the focus among the rows that are shown. @param {number} by */
 function step(by) {
-  const rows = [...document.querySelectorAll("a[data-row]")];
+  const rows = [...document.querySelectorAll("[data-row]")];
   const at = rows.indexOf(document.activeElement);
   rows[Math.max(0, Math.min(rows.length - 1, at + by))]?.focus();
 }
@@ -183,18 +161,10 @@ function App() {
   }
   if (!who) return html`<main><p class="notice loading" role="status">Loading…</p></main>`;
   const path = location.pathname;
-  const [Page, parts] = found(path);
+  const { page: Page, parts } = pageAt(path) || { page: Nowhere, parts: [] };
   return html`<${Frame} who=${who} path=${path}>
     <${Page} key=${path} parts=${parts} who=${who} query=${new URLSearchParams(location.search)} />
   </${Frame}>`;
-}
-
-function found(path) {
-  for (const [pattern, Page] of PAGES) {
-    const match = pattern.exec(path.replace(/\/$/, ""));
-    if (match) return [Page, match.slice(1).map(decodeURIComponent)];
-  }
-  return [Nowhere, []];
 }
 
 function Nowhere() {

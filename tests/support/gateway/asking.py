@@ -20,6 +20,7 @@ PARAMETERS: dict[tuple[str, str], Callable[[Tenant], str]] = {
     ("experiments", "id"): lambda who: who.experiment,
     ("trust", "agent"): lambda who: who.agent,
     ("failure-patterns", "pattern"): lambda who: who.id("pattern"),
+    ("subjects", "subject"): lambda who: who.subject,
     ("freezes", "subject"): lambda who: who.subject,
     ("writes", "topic"): lambda _who: "requests.v1",
     ("writes", "partition"): lambda who: str(place_of(who)[0]),

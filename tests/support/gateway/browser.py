@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 VARIABLE = "MENDSTREAM_TEST_CHROMIUM"
@@ -26,6 +27,14 @@ def chromium() -> Path | None:
     """Where the browser is; None where there is none."""
     found = Path(os.environ.get(VARIABLE) or "/usr/bin/chromium")
     return found if found.exists() else None
+
+
+NEEDED = [
+    pytest.mark.kafka,
+    pytest.mark.skipif(
+        chromium() is None, reason=f"no Chromium at {VARIABLE} or /usr/bin/chromium"
+    ),
+]
 
 
 @contextmanager

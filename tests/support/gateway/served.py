@@ -89,6 +89,10 @@ class Served:
         return int(self.running.address.rpartition(":")[2])
 
     @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 

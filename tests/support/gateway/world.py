@@ -7,18 +7,23 @@ from typing import Any, cast
 
 from schemas.catalog import (
     ALERTS,
+    CYCLES,
     DEAD_LETTERS,
     DECISIONS,
     FAILURES,
     JOURNAL,
     REQUESTS,
     TABLES_ALERTS,
+    TABLES_ANOMALIES,
     TABLES_ARMS,
     TABLES_COMMANDS,
     TABLES_EXPERIMENTS,
+    TABLES_LEARNING,
     TABLES_LESSONS,
+    TABLES_METRICS,
     TABLES_PATTERNS,
     TABLES_POLICIES,
+    TABLES_SIGNALS,
     TABLES_SUBJECTS,
     TABLES_TRUST,
     TRANSITIONS,
@@ -91,6 +96,21 @@ class Tenant:
         )
         return replace(row, **more)
 
+    def served_row(self, what: str = "served", **more: Any) -> Any:
+        """The row of a deployment that was completed. more: fields of its command."""
+        command = replace(
+            self._named(sample("DeployCommand"), subject=self.subject, evidence=()),
+            **({"dry_run": False} | more),
+        )
+        encoded = CODEC.encode(command)
+        return self.command_row(
+            what,
+            order=Order.DEPLOY,
+            phase=Phase.COMPLETED,
+            command=encoded,
+            digest=digest_of_bytes(encoded),
+        )
+
     def records(self) -> Iterator[Kept]:
         """A record of each kind that a gateway keeps."""
         subject, experiment = self.subject, self.experiment
@@ -101,6 +121,37 @@ class Tenant:
                 TABLES_COMMANDS,
                 self.id("done"),
                 self.command_row("done", phase=Phase.COMPLETED, order=Order.RETRAIN, command=None),
+            ),
+            (TABLES_COMMANDS, self.id("served"), self.served_row()),
+            (
+                TABLES_METRICS,
+                row_key(subject, "conversion", None),
+                self._named(sample("MetricRow"), subject=subject, metric="conversion"),
+            ),
+            (
+                TABLES_ANOMALIES,
+                row_key(subject, "conversion", None),
+                self._named(sample("AnomalyRow"), subject=subject, metric="conversion"),
+            ),
+            (
+                TABLES_SIGNALS,
+                row_key(self.id("signal")),
+                self._named(sample("SignalRow"), signal=self.id("signal")),
+            ),
+            (
+                TABLES_LEARNING,
+                row_key(self.name),
+                self._named(sample("LearningRow"), tenant=self.name),
+            ),
+            (
+                CYCLES,
+                self.name,
+                self._named(
+                    sample("LearningCycle"),
+                    cycle_id=self.id("cycle"),
+                    tenant=self.name,
+                    cycled_at=now_ms(),
+                ),
             ),
             (
                 TABLES_EXPERIMENTS,

@@ -1,47 +1,39 @@
 /** Is the harm real, since when, what did we do? */
 
-import { html } from "../html.js";
-import { Empty, Moment, State, Table, Whole, segment, shown, useAnswer } from "../parts.js";
-import { Interval, span } from "./interval.js";
+import { html } from "../../html.js";
+import { address, segment } from "../../navigation.js";
+import { Detail, Empty, Facts, Moment, Section, Table, shown, useAnswer, whole } from "../../parts/basics.js";
+import { Interval, span } from "../../parts/charts.js";
+import { Extract } from "../../parts/lists.js";
+import { DECISIONS } from "../../parts/rows.js";
+import { State } from "../../parts/states.js";
 
 export function Experiment({ parts: [subject, id] }) {
-  const answer = useAnswer(`/api/v1/experiments/${segment(subject)}/${segment(id)}`, ["experiments"]);
+  const answer = useAnswer(address("/api/v1/experiments", subject, id), ["experiments"]);
   const found = `subject=${segment(subject)}&experiment_id=${segment(id)}`;
-  const decisions = useAnswer(`/api/v1/decisions?${found}`, ["decisions"]);
-  return html`<${Whole} answer=${answer} what="the experiment" top>${({ item }) => html`
-    <p class="crumb"><a href="/ui/experiments">Experiments</a></p>
+  return html`<${Detail} answer=${answer} what="the experiment" crumb=${["Experiments", "/ui/experiments"]}>${(item) => html`
     <h1><span class="name">${item.subject}</span> ${item.experiment_id}</h1>
     <p class="lead"><${State} of=${item.status} /> ${item.treatments.join(", ") || "every arm"} against ${item.control}</p>
     <${Health} item=${item} />
     ${metrics(item).map((metric) => html`<${Metric} key=${metric} item=${item} metric=${metric} />`)}
-    ${item.arms.length === 0 && html`<${Empty}>No result has come yet.</${Empty}>`}
+    ${item.arms.length === 0 && html`<${Empty}>No result has come yet. <code>mendstream publish FILE</code> sends
+      results; <code>mendstream watch dead-letters</code> says what was refused.</${Empty}>`}
     <${Ramp} steps=${item.share_steps} />
-    <section aria-labelledby="decided">
-      <h2 id="decided">What was decided</h2>
-      <${Whole} answer=${decisions} what="decisions">${(page) => page.items.length === 0
-        ? html`<${Empty}>Nothing was decided in the last 30 days.</${Empty}>`
-        : html`<${Table} caption="Decisions" id="decisions" rows=${page.items} heads=${[
-            ["When", (row) => html`<${Moment} at=${row.decided_at} />`],
-            ["Verdict", (row) => html`<${State} of=${row.verdict} />`],
-            ["Why", (row) => row.reason, "wide"],
-            ["Outcome", (row) => row.command_id
-              ? html`<a href=${`/ui/commands/${segment(row.command_id)}`}>${row.outcome.toLowerCase().replaceAll("_", " ")}</a>`
-              : row.outcome.toLowerCase().replaceAll("_", " ")],
-          ]} />`}
-      </${Whole}>
-    </section>
-    <section aria-labelledby="terms">
-      <h2 id="terms">Terms</h2>
-      <dl class="facts">
-        <dt>Alpha</dt><dd>${item.alpha}</dd>
-        <dt>Least units</dt><dd>${item.min_count}</dd>
-        <dt>Environment</dt><dd>${item.environment}</dd>
-        <dt>Begun</dt><dd><${Moment} at=${item.begun_at} /></dd>
-        ${item.candidate_version && html`<dt>Candidate</dt><dd>${item.candidate_version}</dd>`}
-        ${item.baseline_version && html`<dt>Baseline</dt><dd>${item.baseline_version}</dd>`}
-      </dl>
-    </section>
-  `}</${Whole}>`;
+    <${Extract} id="decided" title="What was decided" of=${DECISIONS} path=${`${DECISIONS.path}?${found}`}
+      all=${`/ui/decisions?${found}`} empty=${html`Nothing was decided in the last 30 days.${" "}
+        <code>mendstream why ${subject}/${id}</code> says what would end that.`} />
+    <${Section} id="terms" title="Terms">
+      <${Facts} of=${[
+        ["Model", html`<a href=${address("/ui/models", item.subject)}>${item.subject}</a>`],
+        ["Alpha", item.alpha],
+        ["Least units", item.min_count],
+        ["Environment", item.environment],
+        ["Begun", html`<${Moment} at=${item.begun_at} />`],
+        ["Candidate", item.candidate_version],
+        ["Baseline", item.baseline_version],
+      ]} />
+    </${Section}>
+  `}</${Detail}>`;
 }
 
 /** Health before numbers. */
@@ -71,11 +63,11 @@ function Metric({ item, metric }) {
   const bound = spec ? ` ${spec.role.toLowerCase()}, ${spec.direction.toLowerCase().replaceAll("_", " ")}` : "";
   return html`<section>
     <h2>${metric}<span class="faint">${bound}</span></h2>
-    <${Table} caption=${`Arms of ${metric}`} id=${`arms-${metric}`} rows=${arms} heads=${[
+    <${Table} caption=${`Arms of ${metric}`} rows=${arms} by=${(arm) => arm.key} heads=${[
       ["Arm", (arm) => arm.variant + (arm.segment ? ` in ${arm.segment}` : "") + (arm.variant === item.control ? " (control)" : "")],
       ["State", (arm) => arm.variant === item.control ? "–" : html`<${State} of=${arm.state} />`],
-      ["Units", (arm) => arm.count.toLocaleString("en"), "number"],
-      ["Counted", (arm) => arm.hits.toLocaleString("en"), "number"],
+      ["Units", (arm) => whole(arm.count), "number"],
+      ["Counted", (arm) => whole(arm.hits), "number"],
       ["Sum", (arm) => shown(arm.sum), "number"],
       ["Effect", (arm) => shown(arm.effect), "number"],
       ["Interval", (arm) => arm.low === null ? "–" : `${shown(arm.low)} to ${shown(arm.high)}`, "number"],

@@ -1,8 +1,8 @@
 /** Where a token becomes a cookie that no script reads. */
 
 import { useState } from "preact/hooks";
-import { ask } from "../api.js";
-import { html } from "../html.js";
+import { ask } from "../../api.js";
+import { html } from "../../html.js";
 
 export function Login({ done }) {
   const [problem, setProblem] = useState(null);

@@ -1,53 +1,10 @@
-/** What pages are made of: states by word, sign and colour, tables, moments, what is empty or failed. */
+/** What pages are made of: answers of the API, tables, moments, what is empty, loading or failed. */
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { Problem, ask, live } from "./api.js";
-import { html } from "./html.js";
-import { absolute, relative } from "./settings.js";
-
-/** Of each state a sign and a tone: colour alone tells nobody anything. */
-const STATES = {
-  PENDING_APPROVAL: ["◔", "wait"],
-  PROPOSED: ["◔", "wait"],
-  ISSUED: ["▸", "run"],
-  ACKNOWLEDGED: ["▸", "run"],
-  IN_PROGRESS: ["▸", "run"],
-  RETRYING: ["↻", "wait"],
-  COMPENSATING: ["↶", "wait"],
-  COMPLETED: ["✓", "good"],
-  COMPENSATED: ["↶", "calm"],
-  FAILED: ["✕", "bad"],
-  REFUSED: ["✕", "bad"],
-  TIMED_OUT: ["✕", "bad"],
-  COMPENSATION_FAILED: ["✕", "bad"],
-  REJECTED: ["–", "calm"],
-  EXPIRED: ["–", "calm"],
-  CANCELLED: ["–", "calm"],
-  SUPERSEDED: ["–", "calm"],
-  STALE: ["–", "calm"],
-  HARM: ["▼", "bad"],
-  GAIN: ["▲", "good"],
-  SPLIT: ["⚠", "bad"],
-  UNSTABLE: ["⚠", "wait"],
-  MISSING: ["?", "wait"],
-  WAIT: ["…", "calm"],
-  OK: ["·", "calm"],
-  RUNNING: ["▸", "run"],
-  STOPPED: ["■", "calm"],
-  ENDED: ["■", "calm"],
-  RAISED: ["●", "bad"],
-  CRITICAL: ["●", "bad"],
-  HIGH: ["●", "bad"],
-  MEDIUM: ["◐", "wait"],
-  LOW: ["○", "calm"],
-  INFO: ["○", "calm"],
-};
-
-export function State({ of }) {
-  const [sign, tone] = STATES[of] || ["·", "calm"];
-  const word = String(of).toLowerCase().replaceAll("_", " ");
-  return html`<span class="state ${tone}"><span aria-hidden="true">${sign}</span> ${word}</span>`;
-}
+import { ask, live } from "../api.js";
+import { html } from "../html.js";
+import { absolute, relative } from "../settings.js";
+import { worded } from "./states.js";
 
 export function Moment({ at, plain }) {
   if (!at) return html`<span class="faint">–</span>`;
@@ -139,39 +96,54 @@ export function Empty({ children }) {
 }
 
 /**
- * A table: heads are [title, cell of a row, class]; `to` is where a row leads.
+ * A table: heads are [title, cell of a row, class]; `by` is what names a row, `to` where it leads, or
+ * null.
  */
-export function Table({ caption, heads, rows, to, id }) {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}>
+export function Table({ caption, heads, rows, by, to, id }) {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Table: ${caption}`}>
     <table data-rows=${id}>
       <caption class="hidden">${caption}</caption>
       <thead>
         <tr>${heads.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr>
       </thead>
-      <tbody>
-        ${rows.map(
-          (row) => html`<tr key=${row.key || row.command_id || row.decision_id}>
-            ${heads.map(
-              ([, cell, kind], n) => html`<td class=${kind}>
-                ${n === 0 && to
-                  ? html`<a href=${to(row)} data-row>${cell(row)}</a>`
-                  : cell(row)}
-              </td>`,
-            )}
-          </tr>`,
-        )}
-      </tbody>
+      <tbody>${rows.map((row, n) => html`<${Row} key=${by ? by(row) : n} row=${row} heads=${heads} to=${to?.(row)} />`)}</tbody>
     </table>
   </div>`;
 }
 
+function Row({ row, heads, to }) {
+  const cells = heads.map(([, cell, kind], n) => html`<td class=${kind}>
+    ${n === 0 && to ? html`<a href=${to} data-row>${cell(row)}</a>` : cell(row)}
+  </td>`);
+  return to ? html`<tr>${cells}</tr>` : html`<tr tabindex="-1" data-row>${cells}</tr>`;
+}
+
+/** Facts of one thing: names and what they are; those that are not there are left out. */
+export function Facts({ of }) {
+  const known = of.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
+  return html`<dl class="facts">${known.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
+/** A page of one thing, below the list that it is in. crumb: the list's name and address. */
+export function Detail({ answer, what, crumb: [name, to], children }) {
+  return html`<${Whole} answer=${answer} what=${what} top>${({ item }) => html`
+    <p class="crumb"><a href=${to}>${name}</a></p>
+    ${children(item)}
+  `}</${Whole}>`;
+}
+
+/** A part of a page under a heading that names it. */
+export function Section({ id, title, children }) {
+  return html`<section aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
+}
+
 /** A form's choice that stands in the address. */
-export function Choice({ label, name, value, options, change }) {
+export function Choice({ label, name, value, options, all, change }) {
   return html`<label>${label}
     <select name=${name} value=${value} onChange=${(event) => change(name, event.target.value)}>
-      <option value="">all</option>
+      ${all !== undefined && html`<option value=${all} selected=${value === all}>all</option>`}
       ${options.map((one) => html`<option value=${one} selected=${one === value}>
-        ${one.toLowerCase().replaceAll("_", " ")}
+        ${worded(one)}
       </option>`)}
     </select>
   </label>`;
@@ -185,7 +157,12 @@ export function shown(value) {
     : String(Number(value.toPrecision(4)));
 }
 
-/** Only addresses that lead to a page of the web become links. @param {string} path */
-export function segment(path) {
-  return encodeURIComponent(path);
+/** A share as a percentage. @param {number | null} value */
+export function percent(value) {
+  return value === null || value === undefined ? "–" : `${shown(value * 100)} %`;
+}
+
+/** A count with its thousands. @param {number | null} value */
+export function whole(value) {
+  return value === null || value === undefined ? "–" : value.toLocaleString("en");
 }
