@@ -41,6 +41,14 @@ def gateway(
         bool,
         typer.Option("--no-auth", help="Ask nobody who he is; on the loopback alone."),
     ] = False,
+    published_locally: Annotated[
+        bool,
+        typer.Option(
+            "--published-locally",
+            help="With --no-auth in a container: its port is published to the loopback alone, so "
+            "it may listen at every address of the container's own.",
+        ),
+    ] = False,
 ) -> None:
     """Answer over HTTP: views of the tables, orders of people as records."""
     from gateway.gateway_process import (  # a web server that no other command runs
@@ -50,12 +58,12 @@ def gateway(
 
     log_lines(given.verbose)
     settings = given.settings()
-    check_settings(settings, no_auth)
+    check_settings(settings, no_auth, published_locally)
     if no_auth:
         say(_BANNER, err=True)
     introduce("gateway", settings.group, settings.slot)
     with Health().serve(settings.http_host, settings.http_port) as health:
-        asyncio.run(serve(settings, codec_for(settings), no_auth, health))
+        asyncio.run(serve(settings, codec_for(settings), no_auth, health, published_locally))
 
 
 def openapi(_given: Given) -> None:
