@@ -162,9 +162,10 @@ class ViewFeed:
         """Says of each topic how many offsets lie between the file and what Kafka told last."""
         behind = dict.fromkeys(FED, 0)
         for part in self.parts:
-            _, end = consumer.get_watermark_offsets(part, cached=True)
+            ends = consumer.get_watermark_offsets(part, cached=True)
             at = self._positions[part.topic, part.partition]
-            behind[part.topic] += max(0, end - at)  # an end that is not known yet is below 0
+            if ends is not None:  # an end that Kafka has not told yet is below 0
+                behind[part.topic] += max(0, ends[1] - at)
         for topic, offsets in behind.items():
             GATEWAY_VIEW_LAG.labels(topic).set(offsets)
 

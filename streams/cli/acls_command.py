@@ -23,8 +23,9 @@ EPILOG = """\
 Examples: **mendstream topics acls** lists the rights of all roles; **mendstream topics acls
 deployer --principal rollout --create** lets the user rollout read commands and report their status,
 in the consumer group rollout. Creating needs the right ALTER on the cluster; rights that are there
-already stay. Where a gateway runs, **mendstream topics acls operator --principal ann --beside-gateway
---create** leaves out what would let ann write another person's name, and withdraws it if she has it.
+already stay. Where a gateway runs, **mendstream topics acls operator --principal ann
+--beside-gateway --create** leaves out what would let ann write another person's name, and withdraws
+it if she has it.
 """
 
 

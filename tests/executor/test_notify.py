@@ -132,7 +132,7 @@ def test_every_channel_leads_to_the_alerts_page_where_a_gateway_is_known() -> No
 
     asyncio.run(mail())
     (text,) = server.mails
-    assert f"page: {LINK}\n" in message_from_string(text, policy=default).get_content()
+    assert f"page: {LINK}" in message_from_string(text, policy=default).get_content().splitlines()
 
 
 def test_an_alert_of_names_that_an_address_cannot_hold_is_linked_to_all_the_same() -> None:
