@@ -15,6 +15,7 @@ from schemas.catalog import (
     ALERTS,
     DECISIONS,
     FAILURES,
+    POINTS,
     POLICIES,
     REQUESTS,
     REVIEWS,
@@ -31,7 +32,7 @@ from schemas.catalog import (
     TOPICS,
     TRANSITIONS,
 )
-from state.storage.table import key_parts
+from state.storage.table import key_parts, row_key
 
 SCHEMA_VERSION = 1  # raised where the meaning of a stored column changes without its name
 Column = Callable[[Fields], str | int | float]
@@ -108,6 +109,12 @@ def _words(*names: str) -> Callable[[Fields], str]:
 def _arm(key: str) -> Fields:
     names = ("subject", "experiment_id", "metric", "variant", "segment", "step")
     return dict(zip(names, key_parts(key), strict=True))
+
+
+def _point(fields: Fields) -> str:
+    """The key of a point: those of an arm follow each other in the order of the log."""
+    names = ("subject", "experiment_id", "metric", "variant")
+    return f"{row_key(*(fields[name] for name in names))}|{fields['offset']:020}"
 
 
 _ALL = (
@@ -219,6 +226,14 @@ _ALL = (
         filters=("subject", "severity", "pattern", "decision_id"),
         key=_text("failure_id"),
         text=_words("failure_id", "subject", "metric", "risk"),
+    ),
+    KeptView(
+        "points",
+        POINTS,
+        tenants.of_subject,
+        _columns("", "at"),
+        orders=("at",),
+        key=_point,
     ),
     KeptView(
         "alert-log",

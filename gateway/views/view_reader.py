@@ -173,13 +173,15 @@ class Snapshot:
         found = self._file.execute("SELECT topic, partition, next FROM positions")
         return {(topic, partition): following for topic, partition, following in found}
 
-    def beginning(self, view: str, scope: TenantScope, prefix: str, limit: int) -> list[StoredRow]:
-        """Rows whose keys begin so, in the order of their keys."""
+    def beginning(
+        self, view: str, scope: TenantScope, prefix: str, limit: int, after: str = ""
+    ) -> list[StoredRow]:
+        """Rows whose keys begin so, in the order of their keys, behind the key `after`."""
         condition, values = _tenants(scope)
         found = self._file.execute(
             f"SELECT tenant, key, partition, first, value, key FROM {VIEWS[view].table} "
-            f"WHERE key >= ? AND key < ? AND {condition} ORDER BY key LIMIT ?",
-            (prefix, prefix + _LAST, *values, limit),
+            f"WHERE key >= ? AND key < ? AND key > ? AND {condition} ORDER BY key LIMIT ?",
+            (prefix, prefix + _LAST, after, *values, limit),
         )
         return [StoredRow(view, *row) for row in found.fetchall()]
 

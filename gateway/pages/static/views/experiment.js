@@ -3,6 +3,7 @@
 import { html } from "../html.js";
 import { Empty, Moment, State, Table, Whole, segment, shown, useAnswer } from "../parts.js";
 import { Interval, span } from "./interval.js";
+import { Running } from "./running.js";
 
 export function Experiment({ parts: [subject, id] }) {
   const answer = useAnswer(`/api/v1/experiments/${segment(subject)}/${segment(id)}`, ["experiments"]);
@@ -84,6 +85,8 @@ function Metric({ item, metric }) {
       ["log e of gain", (arm) => shown(arm.log_e_gain), "number"],
       ["Units still needed", (arm) => shown(arm.expected_more), "number"],
     ]} />
+    ${arms.filter((arm) => arm.segment === null && arm.variant !== item.control).map((arm) => html`
+      <${Running} key=${arm.variant} subject=${item.subject} experiment=${item.experiment_id} metric=${metric} variant=${arm.variant} />`)}
   </section>`;
 }
 
