@@ -58,18 +58,30 @@ class RunningGateway:
 
 
 def check_settings(
-    settings: Settings, no_auth: bool, environment: Mapping[str, str] = os.environ
+    settings: Settings,
+    no_auth: bool,
+    published_locally: bool = False,
+    environment: Mapping[str, str] = os.environ,
 ) -> None:
-    """Raises MendstreamError for settings with which a gateway must not start."""
+    """Raises MendstreamError for settings with which a gateway must not start.
+
+    published_locally: somebody who started its container says that its port is published to the
+    loopback alone, so that with `no_auth` it may listen at other addresses.
+    """
     for theirs, ours in _OTHERS_NAMES.items():
         if theirs in environment:
             raise MendstreamError(f"The environment names {theirs}.", f"Ours is {ours}.")
     secret, address = settings.jwt_secret.get_secret_value(), settings.jwt_jwks_url
+    if published_locally and not no_auth:
+        raise MendstreamError(
+            "--published-locally says something of a gateway with --no-auth alone.", "Leave it out."
+        )
     if no_auth:
-        if settings.gateway_host not in LOOPBACK:
+        if settings.gateway_host not in LOOPBACK and not published_locally:
             raise MendstreamError(
                 f"--no-auth on {settings.gateway_host} would let everybody in.",
-                "It is for 127.0.0.1 alone: leave MENDSTREAM_GATEWAY_HOST as it is.",
+                "It is for 127.0.0.1 alone: leave MENDSTREAM_GATEWAY_HOST as it is; in a container "
+                "whose port is published to the loopback alone, add --published-locally.",
             )
         if secret or address:
             raise MendstreamError(
@@ -97,10 +109,14 @@ def check_settings(
 
 @asynccontextmanager
 async def running(
-    settings: Settings, codec: Codec, no_auth: bool = False, health: Health | None = None
+    settings: Settings,
+    codec: Codec,
+    no_auth: bool = False,
+    health: Health | None = None,
+    published_locally: bool = False,
 ) -> AsyncIterator[RunningGateway]:
     """A gateway that answers while the block runs. Raises MendstreamError where it cannot start."""
-    check_settings(settings, no_auth)
+    check_settings(settings, no_auth, published_locally)
     verifier = None if no_auth else _verifier(settings)
     with ExitStack() as stack:
         feed = stack.enter_context(await asyncio.to_thread(_feed, settings, codec, health))
@@ -138,18 +154,25 @@ async def running(
             await runner.cleanup()
 
 
-async def serve(settings: Settings, codec: Codec, no_auth: bool, health: Health) -> None:
+async def serve(
+    settings: Settings,
+    codec: Codec,
+    no_auth: bool,
+    health: Health,
+    published_locally: bool = False,
+) -> None:
     """Answers until SIGTERM or SIGINT. Raises what ended the views."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with running(settings, codec, no_auth, health) as one:
+    async with running(settings, codec, no_auth, health, published_locally) as one:
 
         def failed() -> None:
             loop.call_soon_threadsafe(ended.set)
 
         one.feed.on_failure = failed
         log.info("the gateway is at %s", one.address)
+        log.info("/metrics, /live and /ready are at http://%s:%d", settings.http_host, health.port)
         while not ended.is_set() and one.feed.failure is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), _AGE_SECONDS)

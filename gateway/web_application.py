@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp_cors
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic_core import to_json
 
 from gateway.live.hub import Hub
@@ -19,7 +19,7 @@ from gateway.web.openapi import document
 from gateway.web.problems import REFUSED, TRACE_ID, Problem
 from gateway.web.route import Route
 from streams.runtime.clock import monotonic
-from streams.runtime.metrics import GATEWAY_REQUESTS, GATEWAY_SECONDS
+from streams.runtime.metrics import GATEWAY_REFUSALS, GATEWAY_REQUESTS, GATEWAY_SECONDS
 
 log = logging.getLogger("mendstream.gateway")
 
@@ -101,18 +101,25 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except Problem as problem:
-        response = problem.answer(trace_id)
+        response = _refused(problem, trace_id)
     except web.HTTPException as error:
-        response = _known(error).answer(trace_id)
+        response = _refused(_known(error), trace_id)
     except ConnectionResetError:
         raise  # whoever asked has gone
     except Exception:
         log.exception("%s %s failed, trace %s", request.method, _route(request), trace_id)
         sentence = "Something went wrong here."
         remedy = "The log has more under the trace_id."
-        response = Problem(500, "INTERNAL", sentence, remedy).answer(trace_id)
-    _counted(request, response.status, monotonic() - began)
+        response = _refused(Problem(500, "INTERNAL", sentence, remedy), trace_id)
+    # Of a socket or an export it would be how long it was open.
+    seconds = monotonic() - began if isinstance(response, web.Response) else None
+    _counted(request, response.status, seconds)
     return response
+
+
+def _refused(problem: Problem, trace_id: str) -> web.Response:
+    GATEWAY_REFUSALS.labels(problem.reason).inc()
+    return problem.answer(trace_id)
 
 
 async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
@@ -142,10 +149,16 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "none"
 
 
-def _counted(request: web.Request, status: int, seconds: float) -> None:
+def _method(request: web.Request) -> str:
+    """The method of a request, by which counts are kept, as are routes."""
+    return request.method if request.method in hdrs.METH_ALL else "other"
+
+
+def _counted(request: web.Request, status: int, seconds: float | None) -> None:
     route = _route(request)
-    GATEWAY_REQUESTS.labels(request.method, route, str(status)).inc()
-    GATEWAY_SECONDS.labels(route).observe(seconds)
+    GATEWAY_REQUESTS.labels(_method(request), route, str(status)).inc()
+    if seconds is not None:
+        GATEWAY_SECONDS.labels(_method(request), route).observe(seconds)
     if status in (401, 403, 409, 412, 429) or request.method != "GET":
         why = request.get(REFUSED, "")
         said = f": {why}" if why else ""

@@ -31,6 +31,7 @@ DECISIONS = "decisions.v1"
 FAILURES = "failures.v1"
 CYCLES = "learning.cycles.v1"
 ALERTS = "alerts.v1"
+POINTS = "experiments.points.v1"
 COMMANDS = {
     "ROLLBACK": "commands.rollback.v1",
     "DEPLOY": "commands.deploy.v1",
@@ -121,6 +122,7 @@ TOPICS = {
         Topic(FAILURES, "FailureAnalysis", "delete", 365),
         Topic(CYCLES, "LearningCycle", "delete", 365),
         Topic(ALERTS, "Alert", "delete", 90),
+        Topic(POINTS, "ArmPoint", "delete", 90),
         _command("ROLLBACK", "RollbackCommand"),
         _command("DEPLOY", "DeployCommand"),
         _command("RETRAIN", "RetrainCommand"),

@@ -10,6 +10,7 @@ from schemas.catalog import (
     FAILURES,
     LEARNING_FACTS,
     PATTERN_FACTS,
+    POINTS,
     TRANSITIONS,
     TRUST_FACTS,
     TRUST_LEVELS,
@@ -31,6 +32,7 @@ _STEPS = frozenset(
         CYCLES,
         TRUST_LEVELS,
         TRANSITIONS,
+        POINTS,
     )
 )
 

@@ -18,11 +18,12 @@ from agents.core.policies import EXPOSURE
 from agents.core.provenance import Provenance
 from agents.experiments.arms.arms import Key, compared_with, group_of
 from agents.experiments.arms.opening import names_of, row_of
-from agents.experiments.evidence.look import look
+from agents.experiments.evidence.look import POINT, look
+from agents.experiments.evidence.pair_points import new_point_notes, note_point, take_points
 from agents.experiments.late_results import heard
 from agents.experiments.plan.terms import Tally
 from agents.experiments.verdicts.decide import decide, pairs_of
-from schemas.records import ExperimentResult, ExperimentRow, SnapshotPart, SnapshotRow
+from schemas.records import ArmPoint, ExperimentResult, ExperimentRow, SnapshotPart, SnapshotRow
 from schemas.row_limits import SNAPSHOT_BYTES_MAX, bytes_of
 from state.experiment_arms import ExperimentArms
 from state.partition.experiment_tables import ExperimentTables
@@ -40,8 +41,10 @@ _Set = dict[tuple[str, str | None], SnapshotPart]  # by variant and segment
 
 def fold_snapshot(
     result: ExperimentResult, place: Provenance, appended: int, tables: ExperimentTables
-) -> list[Finding]:
-    """Takes in one snapshot, and judges the sets that it completes; appended: by the broker, ms."""
+) -> tuple[list[Finding], list[ArmPoint]]:
+    """Takes in one snapshot, and judges the sets that it completes; appended: by the broker, ms.
+    Returns what is found, and the points of the pairs whose running interval was cut.
+    """
     subject, experiment_id, metric, _ = names_of(result)
     row = _row_of(result, tables) or SnapshotRow(subject, experiment_id, metric, -1, 0, ())
     part = _part(result)
@@ -51,7 +54,7 @@ def fold_snapshot(
         tables.experiments.put(later)
     if part.occurred_at < row.applied_at:
         tables.snapshots.put(replace(row, ignored=row.ignored + 1))
-        return []
+        return [], []
     others = [
         old for old in row.parts if (old.occurred_at, old.variant, old.segment) != _place(part)
     ]
@@ -60,7 +63,7 @@ def fold_snapshot(
     experiment = tables.experiments.get(row_key(subject, experiment_id))
     assert experiment is not None
     rows, parts = _completed(tables, experiment, metric)
-    return _judge(tables, rows, parts, place, appended) if rows else []
+    return _judge(tables, rows, parts, place, appended) if rows else ([], [])
 
 
 def why_oversized(result: ExperimentResult, tables: ExperimentTables) -> tuple[str, str] | None:
@@ -271,7 +274,7 @@ def _judge(
     parts: Sequence[SnapshotPart],
     place: Provenance,
     appended: int,
-) -> list[Finding]:
+) -> tuple[list[Finding], list[ArmPoint]]:
     """Puts the totals of whole sets into their rows: one record brought all of them at once."""
     arms = tables.arms
     pairs = sorted({pair for row in rows for pair in pairs_of(tables, row)})
@@ -282,13 +285,18 @@ def _judge(
         arms.sum_squares[row], arms.missing_squares[row] = squares, missing
         arms.applied_offset[row], arms.last_at[row] = place.offset, appended
         arms.touch(np.array([row, *compared_with(tables, row)]))
-    proved = 0
+    proved, points = 0, list[ArmPoint]()
+    notes, offsets = new_point_notes(), (np.array([place.offset]), np.array([appended]))
     for pair in pairs:
         added = _units(tables, pair) - before[pair]
-        proved |= look(arms.records, tables.pairs, pair, added, place.offset)
+        seen = look(arms.records, tables.pairs, pair, added, place.offset, notes.interval)
+        proved |= seen & ~POINT
+        if seen & POINT:
+            note_point(arms.records, tables.pairs, pair, 0, notes)
+            points += take_points(tables, notes, *offsets)
     if not proved:
-        return []
-    return decide(place, tables, int(arms.experiment_no[rows[0]]), pairs)
+        return [], points
+    return decide(place, tables, int(arms.experiment_no[rows[0]]), pairs), points
 
 
 def _units(tables: ExperimentTables, pair: int) -> int:

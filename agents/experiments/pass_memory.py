@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from agents.core.entrance import Entrance, Scanned
+from agents.experiments.evidence.pair_points import PointNotes, new_point_notes
 from schemas.ids import hash64
 from schemas.validation.spec_checks import STEPS_MAX
 from state.arms_table import ArmRows
@@ -83,7 +84,8 @@ class Notes(NamedTuple):
     touched: rows of whole arms that were heard; crossed, crossed_at: the numbers of experiments of
     which a unit was in another arm before, and the record that shows it; back: rows of arms that
     were silent; learned_rows, learned_units, learned_values: what control arms in a burn-in sent,
-    NaN for a record of several units. lengths: of each, [TOUCHED, CROSSED, BACK, LEARNED].
+    NaN for a record of several units. lengths: of each, [TOUCHED, CROSSED, BACK, LEARNED]. points:
+    of pairs whose interval was cut.
     """
 
     touched: Ints
@@ -94,6 +96,7 @@ class Notes(NamedTuple):
     learned_units: Ints
     learned_values: NDArray[np.float64]
     lengths: Ints
+    points: PointNotes
 
 
 WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC = range(6)  # of RecordInHand
@@ -116,5 +119,5 @@ def _step_hashes() -> Slots:
 def new_notes(records: int) -> Notes:
     """Room for what so many records leave."""
     touched, crossed, crossed_at, back, rows, units = np.empty((6, records), np.int64)
-    values, lengths = np.empty(records), np.zeros(4, np.int64)
-    return Notes(touched, crossed, crossed_at, back, rows, units, values, lengths)
+    values, lengths, points = np.empty(records), np.zeros(4, np.int64), new_point_notes()
+    return Notes(touched, crossed, crossed_at, back, rows, units, values, lengths, points)

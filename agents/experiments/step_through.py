@@ -20,7 +20,8 @@ from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
 from agents.core.record_batch import Batch
 from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
-from agents.experiments.evidence.look import look
+from agents.experiments.evidence.look import POINT, look
+from agents.experiments.evidence.pair_points import POINTS_MAX, PointNotes, note_point
 from agents.experiments.evidence.repeated_units import is_due
 from agents.experiments.pass_memory import (
     ARM,
@@ -97,6 +98,7 @@ class Stop(IntEnum):
     BURN_IN_ENDED = 9  # it completes what the first units of a control arm teach
     PROVED = 10  # something was proved, or may be decided now
     CAME_AGAIN = 11  # a unit of its arm has come again for the first time
+    FULL = 12  # there is no more room for the points of a record
 
 
 class Reached(IntEnum):
@@ -117,11 +119,13 @@ def step_through(
     far as the reason implies.
     """
     while at < len(batch.offsets):
+        if notes.points.made[0] > POINTS_MAX:
+            return Stop.FULL.value, at
         why = _arrive(batch, memory, found, at, reached)
         if why == GOES_ON and reached < Reached.COUNTED:
             why = _count(batch, memory, found, notes, at)
         if why == GOES_ON:
-            why = _look(batch, memory, found, at)
+            why = _look(batch, memory, found, notes, at)
         if why >= 0:
             return why, at
         at += 1
@@ -337,30 +341,37 @@ def _count_units(arm: ArmCells, unnamed: bool, repeated: bool, crossed: bool, of
 
 
 @inlined
-def _look(batch: Batch, memory: Memory, found: RecordInHand, at: int) -> int:
+def _look(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: int) -> int:
     """Looks at the evidence of each pair that a record belongs to."""
-    rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.appended[at])
+    rows, row, points = memory.rows, found.rows[WHOLE], notes.points
+    moment = (at, batch.offsets[at], batch.appended[at])
     arm, proved = rows[row], 0
     if arm.control >= 0:
-        proved = _look_at(rows, memory.pairs, row, found, moment)
+        proved = _look_at(rows, memory.pairs, row, found, points, moment)
     elif arm.treatment >= 0:
-        proved = _look_at(rows, memory.pairs, arm.treatment, found, moment)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found, points, moment)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= _look_at(rows, memory.pairs, other, found, moment)
+            proved |= _look_at(rows, memory.pairs, other, found, points, moment)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
 
 
 @compiled
 def _look_at(
-    rows: ArmRows, pairs: Pairs, pair: int, found: RecordInHand, moment: tuple[int, int]
+    rows: ArmRows,
+    pairs: Pairs,
+    pair: int,
+    found: RecordInHand,
+    points: PointNotes,
+    moment: tuple[int, int, int],
 ) -> int:
-    """Looks at a pair after a record of its treatment, or of its control; moment: its offset, and
-    when it was appended, ms: what else was folded before makes no difference.
+    """Looks at a pair after a record of its treatment, or of its control; moment: its number in the
+    batch, its offset, and when it was appended, ms: what else was folded before makes no
+    difference.
     """
-    slot, (offset, appended) = rows[pair].block_slot, moment
+    slot, (record, offset, appended) = rows[pair].block_slot, moment
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
         tested = found.tested[UNITS], found.tested[TOTAL]
         of_treatment = found.rows[WHOLE] == pair
@@ -369,7 +380,10 @@ def _look_at(
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
     if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
-    return look(rows, pairs, pair, found.added[0], offset)
+    seen = look(rows, pairs, pair, found.added[0], offset, points.interval)
+    if seen & POINT:
+        note_point(rows, pairs, pair, record, points)
+    return seen & ~POINT
 
 
 @inlined

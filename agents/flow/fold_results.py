@@ -13,6 +13,7 @@ from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
 from agents.experiments.arms.arms import open_buckets
 from agents.experiments.arms.opening import Rooms, enter, open_rows
+from agents.experiments.evidence.pair_points import take_points
 from agents.experiments.fold_snapshots import fold_snapshot, why_oversized
 from agents.experiments.pass_memory import (
     CROSSED,
@@ -41,9 +42,10 @@ from agents.flow.batch_walk import (
 )
 from agents.flow.findings import act
 from agents.flow.ingress import BatchFates
+from schemas.catalog import POINTS, RESULTS
 from schemas.codec.columns import Columns
 from schemas.codec.framing import Codec
-from schemas.records import ExperimentResult, ResultKind
+from schemas.records import ArmPoint, ExperimentResult, ResultKind
 from schemas.refusals import RefusedRecord
 from schemas.validation.results_and_metrics import check_results
 from state.partition.experiment_tables import ExperimentTables
@@ -174,6 +176,9 @@ class _FoldingResults(Folding):
     def _take_notes(self, batch: Batch) -> None:
         """Deals with what the loop left, before anything else is done."""
         notes, tables = self.notes, self.tables
+        if notes.points.made[0]:
+            points = take_points(tables, notes.points, batch.offsets, batch.appended)
+            self.outputs += [point_output(self.piece.partition, point) for point in points]
         _, crossed, back, learning = notes.lengths.tolist()
         if not crossed | back | learning:
             return
@@ -214,9 +219,17 @@ def _taken_alone(walk: _FoldingResults, batch: Batch, at: int, first: int) -> Re
     if not snapshot:
         open_rows(result, int(walk.found.hashes[WHOLE]), place, walk.tables)
         return at, ADMITTED
-    findings = fold_snapshot(result, place, int(batch.appended[at]), walk.tables)
+    findings, points = fold_snapshot(result, place, int(batch.appended[at]), walk.tables)
+    walk.outputs += [point_output(place.partition, point) for point in points]
     walk.act(findings, batch, at, result.occurred_at)
     return following(at)
+
+
+def point_output(partition: int, point: ArmPoint) -> Output:
+    """What is written of a point; its id follows from the record and the arm, as all ids do."""
+    names = f"{point.experiment_id}|{point.metric}|{point.variant}"
+    ident = f"{RESULTS}/{partition}/{point.offset}|{names}"
+    return Output(POINTS, point.subject, ident, point, point.at)
 
 
 def _burn_in_ended(walk: _FoldingResults, batch: Batch, at: int, _first: int) -> Resume:
@@ -227,6 +240,10 @@ def _burn_in_ended(walk: _FoldingResults, batch: Batch, at: int, _first: int) ->
 def _came_again(walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
     open_buckets(walk.tables, int(walk.found.rows[WHOLE]))
     return at, int(Reached.COUNTED)
+
+
+def _full(_walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
+    return at, ARRIVED  # the notes were taken
 
 
 def _proved(walk: _FoldingResults, batch: Batch, at: int, _first: int) -> Resume:
@@ -246,4 +263,5 @@ _HANDLERS: Mapping[int, Callable[[_FoldingResults, Batch, int, int], Resume]] = 
     Stop.BURN_IN_ENDED: _burn_in_ended,
     Stop.CAME_AGAIN: _came_again,
     Stop.PROVED: _proved,
+    Stop.FULL: _full,
 }

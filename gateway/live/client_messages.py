@@ -14,7 +14,7 @@ FOLLOWED = {
     "commands": ("commands", "transitions"),
     "alerts": ("alerts", "alert-log"),
     "decisions": ("decisions",),
-    "experiments": ("experiments", "arms"),
+    "experiments": ("experiments", "arms", "points"),
     "trust": ("trust",),
     "failures": ("failures",),
     "cycles": ("cycles", "learning"),

@@ -17,6 +17,7 @@ from schemas.catalog import (
     CYCLES,
     DECISIONS,
     FAILURES,
+    POINTS,
     POLICIES,
     REQUESTS,
     REVIEWS,
@@ -37,7 +38,7 @@ from schemas.catalog import (
     TOPICS,
     TRANSITIONS,
 )
-from state.storage.table import key_parts
+from state.storage.table import key_parts, row_key
 
 SCHEMA_VERSION = 1  # raised where the meaning of a stored column changes without its name
 Column = Callable[[Fields], str | int | float]
@@ -153,6 +154,12 @@ def _no_storm(fields: Fields) -> bool:
     return not fields["rule"].startswith(_STORM)
 
 
+def _point(fields: Fields) -> str:
+    """The key of a point: those of an arm follow each other in the order of the log."""
+    names = ("subject", "experiment_id", "metric", "variant")
+    return f"{row_key(*(fields[name] for name in names))}|{fields['offset']:020}"
+
+
 _ALL = (
     _view(
         "commands",
@@ -254,6 +261,7 @@ _ALL = (
         id="failure_id",
         found="failure_id subject metric risk",
     ),
+    _view("points", POINTS, tenants.of_subject, numbers="at", key=_point),
     _view(
         "alert-log",
         ALERTS,

@@ -28,6 +28,7 @@ from streams.kafka.reading import READER, admin, committed_reader, end_offsets, 
 from streams.runtime.clock import monotonic, now_ms
 from streams.runtime.errors import MendstreamError
 from streams.runtime.health import Health
+from streams.runtime.metrics import GATEWAY_VIEW_LAG
 from streams.runtime.settings import Settings
 
 log = logging.getLogger("mendstream.gateway")
@@ -39,6 +40,7 @@ TICK_SECONDS = (
 _BATCH = 5_000  # messages of one poll
 _PENDING_MAX = 50_000  # after which a transaction is written at once: some 50 MB
 _PRUNE_SECONDS = 60.0
+_LAG_SECONDS = 5.0  # between two looks at how far behind the views are
 _JOURNAL_TAIL = (
     1_000  # offsets looked at for the last entry; markers and aborted ones stand between
 )
@@ -134,7 +136,7 @@ class ViewFeed:
         consumer.assign([TopicPartition(*place, at) for place, at in starting.items()])
         self._positions = starting
         owed = {place: end for place, end in bounds.ends.items() if starting[place] < end}
-        pending, written_at, pruned_at = Pending(), 0.0, begun
+        pending, written_at, pruned_at, told_at = Pending(), 0.0, begun, 0.0
         while not self._stopping.is_set():
             self._health.alive()
             self._take(consumer.consume(_BATCH, timeout=TICK_SECONDS), pending)
@@ -149,9 +151,23 @@ class ViewFeed:
                 if not owed:
                     writer.finish()
                     self._finish(begun, bool(before))
+            if now - told_at > _LAG_SECONDS:
+                self._tell_lag(consumer)
+                told_at = now
             if now - pruned_at > _PRUNE_SECONDS:
                 writer.prune()
                 pruned_at = now
+
+    def _tell_lag(self, consumer: Consumer) -> None:
+        """Says of each topic how many offsets lie between the file and what Kafka told last."""
+        behind = dict.fromkeys(FED, 0)
+        for part in self.parts:
+            ends = consumer.get_watermark_offsets(part, cached=True)
+            at = self._positions[part.topic, part.partition]
+            if ends is not None:  # an end that Kafka has not told yet is below 0
+                behind[part.topic] += max(0, ends[1] - at)
+        for topic, offsets in behind.items():
+            GATEWAY_VIEW_LAG.labels(topic).set(offsets)
 
     def _finish(self, begun: float, warm: bool) -> None:
         self.built.set()

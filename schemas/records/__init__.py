@@ -22,6 +22,7 @@ from schemas.records.commands import (
 )
 from schemas.records.decisions import Decision, Evidence, Order, Outcome, Verdict
 from schemas.records.experiments import (
+    ArmPoint,
     ArmRow,
     BurnInRow,
     Decided,
@@ -134,6 +135,7 @@ __all__ = [
     "AnomalyRow",
     "AnomalyWatch",
     "Approver",
+    "ArmPoint",
     "ArmRow",
     "Autonomy",
     "AutonomyRule",

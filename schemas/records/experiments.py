@@ -105,6 +105,32 @@ class ExperimentSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmPoint:
+    """How a treatment stood against control when its running interval was cut: at each sixteenth of
+    a doubling of the units of both arms, but once in 256 units at most. Of whole arms alone, not of
+    their segments.
+    """
+
+    subject: str  # [tenant/]model line; also the record's key
+    experiment_id: str
+    metric: str
+    variant: str
+    offset: int  # of the result that completed the sixteenth
+    at: int  # when that was appended
+    count: int  # units of the treatment
+    control_count: int
+    effect: float | None = None  # treatment minus control, per unit counted
+    low: float | None = None  # of the interval as it stood by itself
+    high: float | None = None
+    running_low: float | None = None  # highest lower end so far
+    running_high: float | None = None
+    log_e_harm: float  # in nats; evidence_kind says of what they are the logarithms
+    log_e_gain: float
+    evidence_kind: EvidenceKind = EvidenceKind.UNKNOWN
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRow:
     """The running totals of one arm of one metric, with the evidence against control."""
 

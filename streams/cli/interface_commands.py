@@ -49,6 +49,14 @@ def gateway(
     ] = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
     yielding: Annotated[bool, typer.Option("--yielding", hidden=True)] = False,
+    published_locally: Annotated[
+        bool,
+        typer.Option(
+            "--published-locally",
+            help="With --no-auth in a container: its port is published to the loopback alone, so "
+            "it may listen at every address of the container's own.",
+        ),
+    ] = False,
 ) -> None:
     """Answer over HTTP: views of the tables, orders of people as records."""
     from gateway.gateway_process import (  # a web server that no other command runs
@@ -62,12 +70,12 @@ def gateway(
     if until_stdin_closes:
         end_with_parent()
     settings = given.settings()
-    check_settings(settings, no_auth)
+    check_settings(settings, no_auth, published_locally)
     if no_auth:
         say(_BANNER, err=True)
     introduce("gateway", settings.group, settings.slot)
     with Health().serve(settings.http_host, settings.http_port) as health:
-        asyncio.run(serve(settings, codec_for(settings), no_auth, health))
+        asyncio.run(serve(settings, codec_for(settings), no_auth, health, published_locally))
 
 
 def _give_way() -> None:

@@ -101,7 +101,8 @@ def _hands(
     reporter, told = f"executor-{settings.slot}", dict[str, Hands]()
     alarm: Alarm = silent
     if routes is not None:
-        notifier = Notifier(codec, routes.made(caller), routes.route(), caller.clock)
+        channels = routes.made(caller, settings.public_origin)
+        notifier = Notifier(codec, channels, routes.route(), caller.clock)
         alarm = Forgeries(notifier.tell, caller.clock)
         told[ALERTS] = Hands(notifier.take, failed, notifier.most, prefix)
     desk = Dispatcher(

@@ -136,6 +136,12 @@ class PrefixedConsumer:
     def position(self, parts: Iterable[TopicPartition]) -> list[PartitionAnswer]:
         return self._answers(self._consumer.position(self._names.parts_out(parts)))
 
+    def get_watermark_offsets(
+        self, part: TopicPartition, timeout: float = -1.0, cached: bool = False
+    ) -> tuple[int, int] | None:
+        (asked,) = self._names.parts_out([part])
+        return self._consumer.get_watermark_offsets(asked, timeout=timeout, cached=cached)
+
     def committed(
         self, parts: Iterable[TopicPartition], timeout: float = -1.0
     ) -> list[PartitionAnswer]:

@@ -153,15 +153,26 @@ GATEWAY_REQUESTS = _counter(
 )
 GATEWAY_SECONDS = Histogram(
     "mendstream_gateway_seconds",
-    "Time in which the gateway answered, waits that were asked for included.",
-    ("route",),
+    "Time in which the gateway answered, waits that were asked for included; sockets and exports "
+    "are not.",
+    ("method", "route"),
     registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+)
+GATEWAY_REFUSALS = _counter(
+    "gateway_refusals",
+    "Requests that the gateway did not do as asked, by the reason in the answer.",
+    "reason",
 )
 GATEWAY_SOCKETS = _gauge("gateway_sockets", "WebSockets that are open.")
 GATEWAY_VIEW_AGE = _gauge(
     "gateway_view_age_seconds",
     "Age of the clock of the partition that is furthest behind in the gateway's views.",
+)
+GATEWAY_VIEW_LAG = _gauge(
+    "gateway_view_lag_records",
+    "Offsets of a topic that the gateway's views have not taken yet.",
+    "topic",
 )
 JWKS_FAILURES = _counter(
     "jwks_failures", "Attempts to read the keys of tokens that failed; those known stay in use."

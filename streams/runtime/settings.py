@@ -153,12 +153,12 @@ class Settings(BaseSettings):
     http_port: int = Field(
         0, ge=0, le=65_535, description="of /metrics, /live and /ready; 0: any free port"
     )
-    gateway_host: str = "127.0.0.1"
+    gateway_host: str = Field("127.0.0.1", description="address that the gateway listens at")
     gateway_port: int = Field(3010, ge=0, le=65_535, description="of the gateway; 0: any free port")
     public_origin: str = Field(
         "",
-        description="how browsers reach the gateway, https://host[:port]; empty: by its own "
-        "address",
+        description="how browsers reach the gateway, https://host[:port], which an executor's "
+        "notifications link to as well; empty: by its own address, and without links",
     )
     cors_origins: str = Field(
         "",

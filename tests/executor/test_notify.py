@@ -18,6 +18,8 @@ from aiohttp import web
 from schemas.catalog import ALERTS
 from schemas.records import Alert, AlertState, Severity
 from streams.executor.config_files import read_written
+from streams.executor.forgery_alerts import RULE as FORGERY
+from streams.executor.notify.alert_links import alert_link
 from streams.executor.notify.alertmanager import Alertmanager
 from streams.executor.notify.channel import Channel, ChannelRefused
 from streams.executor.notify.mail import Mail, Mailbox
@@ -107,6 +109,40 @@ def test_alertmanager_is_told_when_an_alert_began_and_ends() -> None:
         "2023-11-14T22:14:20.000Z",
     )
     assert first["annotations"]["summary"] == "error rose & rose"
+
+
+PAGES = "https://mend.example/"
+LINK = "https://mend.example/ui/alerts?rule=model-failing#a-1"
+
+
+def test_every_channel_leads_to_the_alerts_page_where_a_gateway_is_known() -> None:
+    def sent(make: Callable[[Running], Channel]) -> Any:
+        return json.loads(received(make, RAISED)[0].body)
+
+    assert sent(lambda to: Webhook(to.caller, to.url, "s3cret", PAGES))["link"] == LINK
+    assert sent(lambda to: Slack(to.caller, to.url, PAGES))["text"].endswith(f" <{LINK}|Open>")
+    (told,) = sent(lambda to: Alertmanager(to.caller, to.url, PAGES))
+    assert told["generatorURL"] == LINK
+    server = MailServer()
+
+    async def mail() -> None:
+        async with server.serving():
+            box = Mailbox("127.0.0.1", server.port, "none", "m@x.org", ["a@x.org"])
+            await Mail(box, PAGES).send(RAISED)
+
+    asyncio.run(mail())
+    (text,) = server.mails
+    assert f"page: {LINK}" in message_from_string(text, policy=default).get_content().splitlines()
+
+
+def test_an_alert_of_names_that_an_address_cannot_hold_is_linked_to_all_the_same() -> None:
+    odd = replace(RAISED, rule="rollback */<b>", alert_id="a/#?1")
+    assert alert_link(PAGES, odd).endswith("/ui/alerts?rule=rollback%20%2A%2F%3Cb%3E#a%2F%23%3F1")
+
+
+def test_what_no_page_shows_has_no_link() -> None:
+    assert alert_link("", RAISED) == ""
+    assert alert_link(PAGES, replace(RAISED, rule=FORGERY)) == ""
 
 
 @pytest.mark.parametrize(

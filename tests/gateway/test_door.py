@@ -244,6 +244,9 @@ def test_without_authentication_it_is_for_this_machine_alone(
 ) -> None:
     with pytest.raises(MendstreamError, match=r"0\.0\.0\.0"):
         check_settings(changed(two_tenants, gateway_host="0.0.0.0"), no_auth=True)
+    check_settings(
+        changed(two_tenants, gateway_host="0.0.0.0"), no_auth=True, published_locally=True
+    )
     with Served(two_tenants, tmp_path, no_auth=True) as gateway:
         assert gateway.call("GET", "/api/v1/whoami").json["authenticated"] is False
         rebound = gateway.call("GET", COMMANDS, headers={"Host": "evil.example"})
@@ -251,6 +254,11 @@ def test_without_authentication_it_is_for_this_machine_alone(
         body = {"kind": "RETRAIN", "subject": "bot"}
         foreign = gateway.call("POST", COMMANDS, body=body, headers={"Origin": "https://x.example"})
         assert (foreign.status, foreign.json["reason"]) == (403, "OTHER_SITE")
+
+
+def test_where_a_port_is_published_is_said_of_a_gateway_without_authentication_alone() -> None:
+    with pytest.raises(MendstreamError, match="--published-locally"):
+        check_settings(Settings(jwt_secret=SECRET), no_auth=False, published_locally=True)
 
 
 @pytest.mark.parametrize(

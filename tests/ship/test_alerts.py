@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 import yaml
@@ -19,9 +20,10 @@ from schemas.records import Order
 from streams.runtime.clock import now_ms, wait_until
 from tests.support.builders import alert
 from tests.support.executor.fakes import command
+from tests.support.gateway.served import SECRET
 from tests.support.kafka.console import output
 from tests.support.kafka.logs import send
-from tests.support.kafka.running import SECONDS, Child, own_kafka
+from tests.support.kafka.running import SECONDS, Child, changed, own_kafka
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
@@ -44,6 +46,15 @@ def shows(child: Child, texts: list[str]) -> bool:
     """Whether all the texts are among what a process serves."""
     served = scrape(child)
     return all(text in served for text in texts)
+
+
+def ask_without_token(gateway: Child) -> None:
+    """One request that is refused; what it is refused by is counted."""
+    gateway.awaits("the gateway is at ")
+    found = re.search(r"the gateway is at (http://[\d.:]+)", gateway.log.read_text())
+    assert found is not None
+    with pytest.raises(HTTPError, match="401"):
+        urllib.request.urlopen(f"{found[1]}/api/v1/now", timeout=10.0)
 
 
 def scrape(child: Child) -> str:
@@ -72,6 +83,7 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         f"--{name}={folder / file}"
         for name, file in (("targets", "targets.yaml"), ("routes", "routes.yaml"))
     ]
+    asking = {"jwt_secret": SECRET, "jwt_issuer": "https://login.example", "jwt_audience": "a"}
     with (
         own_kafka(signing_key=str(folder / "signing.pem")) as (_, settings),
         Child(settings, folder / "processor.log") as processor,
@@ -84,6 +96,13 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             *options,
             f"--keys={folder / 'keys.txt'}",
         ) as executor,
+        Child(
+            changed(settings, gateway_port=0, views_directory=str(folder / "views"), **asking),
+            folder / "gateway.log",
+            "-m",
+            "streams",
+            "gateway",
+        ) as gateway,
     ):
         send(settings, RESULTS, [b"garbage"] * GARBAGE, ["ill"] * GARBAGE)
         output(
@@ -105,7 +124,9 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             ],
             "executor": ['"COMPLETED"', '"UNSIGNED"', '"FAILED"'],
         }
-        children = {"processor": processor, "executor": executor}
+        ask_without_token(gateway)
+        wanted["gateway"] = ["_gateway_view_lag_records{", '_refusals_total{reason="NOT_AUTH']
+        children = {"processor": processor, "executor": executor, "gateway": gateway}
         for name, texts in wanted.items():
             child = children[name]
             happened = wait_until(partial(shows, child, texts), SECONDS)
@@ -125,7 +146,7 @@ def test_each_alert_comes_in_its_case_when_it_is_due_and_is_silent_in_the_health
     assert "SUCCESS" in promtool("test", "rules", RULES.with_name("alerts_test.yaml"))
 
 
-@pytest.mark.parametrize("name", ["processor", "executor"])
+@pytest.mark.parametrize("name", ["processor", "executor", "gateway"])
 def test_prometheus_has_nothing_to_say_against_the_metrics(
     scrapes: dict[str, str], name: str
 ) -> None:

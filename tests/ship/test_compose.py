@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from gateway.gateway_process import check_settings
 from streams.executor.config_files import read_written
 from streams.executor.targets_config import InFiles, TargetsFile
 from streams.kafka.embedded.jars import VERSION as KAFKA_VERSION
 from streams.kafka.embedded.storage import SETTINGS
+from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings, load
 from tests.support.ship.composed import ROOT, compose, once, ours, parsed, pinned, services
 
@@ -65,6 +67,7 @@ def test_all_services_are_there_and_ours_are_one_image() -> None:
         "processor-1",
         "executor",
         "views",
+        "gateway",
         "demo",
         "cli",
     }
@@ -184,6 +187,22 @@ def test_the_executor_reads_its_targets_and_may_write_there() -> None:
     (target,) = read_written(TargetsFile, source).targets
     assert isinstance(target, InFiles)
     assert writable(executor, target.directory)
+
+
+def test_a_gateway_that_asks_nobody_is_published_to_the_loopback_alone() -> None:
+    one = ours()["gateway"]
+    given = environment(one)
+    port = given["MENDSTREAM_GATEWAY_PORT"]
+    assert {"--no-auth", "--published-locally"} <= set(one["command"])
+    assert f"127.0.0.1:3010:{port}" in one["ports"]
+    assert all(each.startswith("127.0.0.1:") for each in one["ports"])
+    assert given["MENDSTREAM_PUBLIC_ORIGIN"] == "http://127.0.0.1:3010"
+    assert environment(ours()["executor"])["MENDSTREAM_PUBLIC_ORIGIN"] == "http://127.0.0.1:3010"
+    assert writable(one, Path(given["MENDSTREAM_VIEWS_DIRECTORY"]))
+    settings = Settings(gateway_host=given["MENDSTREAM_GATEWAY_HOST"])
+    check_settings(settings, no_auth=True, published_locally=True)
+    with pytest.raises(MendstreamError, match="--published-locally"):
+        check_settings(settings, no_auth=True)
 
 
 def test_what_a_worker_notes_outlives_its_container() -> None:

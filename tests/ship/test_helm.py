@@ -4,6 +4,7 @@ other.
 
 import pytest
 
+from streams.runtime.metrics import GATEWAY_SOCKETS
 from tests.support.ship.chart import (
     CASES,
     CHART,
@@ -13,6 +14,7 @@ from tests.support.ship.chart import (
     documents,
     helm,
     of_kind,
+    pod,
     pods,
     text,
     validated,
@@ -71,6 +73,7 @@ def test_all_kinds_are_rendered_by_some_values_file() -> None:
     assert found == {kind for _, kind in CUSTOM} | {
         "StatefulSet",
         "Deployment",
+        "HorizontalPodAutoscaler",
         "Job",
         "CronJob",
         "Service",
@@ -123,6 +126,37 @@ def test_the_processors_are_scaled_where_they_are() -> None:
     for one in rights["spec"]["env"]:
         assert one["containerName"] == worker.container["name"]
         assert one["name"] in worker.env
+
+
+def test_gateways_are_scaled_where_they_are_and_never_to_one() -> None:
+    found = documents("production")
+    (scaled,) = of_kind(found, "HorizontalPodAutoscaler")
+    (workers,) = [each for each in of_kind(found, "Deployment") if "gateway" in str(each["spec"])]
+    assert scaled["spec"]["scaleTargetRef"]["name"] == workers["metadata"]["name"]
+    assert "replicas" not in workers["spec"], "Helm and the autoscaler would pull at it"
+    assert scaled["spec"]["minReplicas"] >= 2
+    assert {each["type"] for each in scaled["spec"]["metrics"]} == {"Resource", "Pods"}
+    (metric,) = [each["pods"]["metric"]["name"] for each in scaled["spec"]["metrics"][1:]]
+    assert metric == GATEWAY_SOCKETS._name
+    fixed = documents("tls-scram")
+    assert not of_kind(fixed, "HorizontalPodAutoscaler")
+    assert [
+        each["spec"]["replicas"]
+        for each in of_kind(fixed, "Deployment")
+        if each["metadata"]["name"].endswith("-gateway")
+    ] == [2]
+
+
+def test_what_an_ingress_leads_to_is_the_gateways_own_port() -> None:
+    found = documents("production")
+    (service,) = [
+        each for each in of_kind(found, "Service") if each["spec"].get("clusterIP") != "None"
+    ]
+    assert service["metadata"]["name"] == "demo-mendstream-gateway-api"
+    (port,) = service["spec"]["ports"]
+    one = pod(found, "gateway")
+    ports = {each["name"]: each["containerPort"] for each in one.container["ports"]}
+    assert ports[port["targetPort"]] == int(one.env["MENDSTREAM_GATEWAY_PORT"]["value"])
 
 
 def test_topics_are_seen_to_before_anything_is_changed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from streams.runtime.health import STALLED_SECONDS, Health
 from tests.support.ship.chart import CASES, Document, documents, of_kind, pods
 
-SERVING = ("processor", "executor", "views")
+SERVING = ("processor", "executor", "views", "gateway")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_each_path_is_served_on_the_port_that_is_asked(case: str, health: Health
         for probe in probes(one.container).values():
             asked = probe["httpGet"]
             assert status(health, asked["path"]) != 404, asked
-            (port,) = one.container["ports"]
+            (port,) = [each for each in one.container["ports"] if each["name"] == "http"]
             assert asked["port"] == port["name"]
             assert str(port["containerPort"]) == one.env["MENDSTREAM_HTTP_PORT"]["value"]
             assert one.env["MENDSTREAM_HTTP_HOST"]["value"] == "0.0.0.0", (
@@ -98,9 +98,11 @@ def test_what_is_scraped_is_what_the_services_lead_to(case: str) -> None:
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         assert all(wanted <= each["metadata"]["labels"].items() for each in services)
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert {port["name"] for each in services for port in each["spec"]["ports"]} == {
-            endpoint["port"]
-        }
+        named = [[port["name"] for port in each["spec"]["ports"]] for each in services]
+        assert named.count([endpoint["port"]]) == len(
+            {one.role for one in pods(found)} & {*SERVING}
+        )
+        assert all(names in ([endpoint["port"]], ["api"]) for names in named)
         assert endpoint["path"] == "/metrics"
         assert monitor["spec"]["namespaceSelector"]["matchNames"] == ["ops"]
 

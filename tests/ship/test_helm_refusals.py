@@ -7,6 +7,13 @@ import pytest
 from streams.runtime.settings import Settings
 from tests.support.ship.chart import documents, of_kind, template
 
+GATEWAY = [
+    "gateway.enabled=true",
+    "gateway.publicOrigin=https://a.example",
+    "gateway.jwt.issuer=https://login.example",
+    "gateway.jwt.audience=a",
+    "gateway.jwt.jwksUrl=https://login.example/keys",
+]
 WRONG_TYPES = [
     ("processor.replicas=two", "/processor/replicas"),
     ("processor.replicas=-1", "/processor/replicas"),
@@ -19,6 +26,10 @@ WRONG_TYPES = [
     ("nonsense=1", "nonsense"),
     ("views.enabled=maybe", "/views/enabled"),
     ("http.port=80", "/http/port"),
+    ("gateway.replicas=1", "/gateway/replicas"),
+    ("gateway.publicOrigin=https://a.example/ui", "/gateway/publicOrigin"),
+    ("gateway.jwt.jwksUrl=http://login.example/keys", "/gateway/jwt/jwksUrl"),
+    ("gateway.autoscaling.minReplicas=1", "/gateway/autoscaling/minReplicas"),
     ("image.tag=latest", "/image/tag"),
     ("image.digest=sha256:short", "/image/digest"),
     ("runAsUser=0", "/runAsUser"),
@@ -62,6 +73,21 @@ DO_NOT_FIT = [
         "a certificate, which kafka.securityProtocol PLAINTEXT does not use",
     ),
     (["views.enabled=true"], "views.redisSecret"),
+    (["gateway.enabled=true"], "one of gateway.jwt.jwksUrl and gateway.jwt.secret"),
+    (
+        [*GATEWAY, "gateway.jwt.secret=a"],
+        "one of gateway.jwt.jwksUrl and gateway.jwt.secret",
+    ),
+    ([*GATEWAY, "gateway.jwt.audience="], "gateway.jwt.issuer and gateway.jwt.audience"),
+    ([*GATEWAY, "gateway.publicOrigin="], "gateway.publicOrigin"),
+    (
+        [
+            *GATEWAY,
+            "gateway.autoscaling.enabled=true",
+            "gateway.autoscaling.minReplicas=7",
+        ],
+        "gateway.autoscaling.minReplicas is above",
+    ),
     (
         [
             "executor.enabled=true",
@@ -110,6 +136,13 @@ def test_as_many_replicas_as_partitions_are_taken() -> None:
     assert workers["spec"]["replicas"] == 4
     most = documents("small", *sets(["autoscaling.enabled=true", "autoscaling.maxReplicas=4"]))
     assert of_kind(most, "ScaledObject")[0]["spec"]["maxReplicaCount"] == 4
+
+
+def test_a_gateway_with_all_that_it_needs_is_taken() -> None:
+    found = documents("small", *sets(GATEWAY))
+    assert {each["metadata"]["name"] for each in of_kind(found, "Deployment")} == {
+        "demo-mendstream-gateway"
+    }
 
 
 def test_partitions_end_where_the_program_ends_them() -> None:

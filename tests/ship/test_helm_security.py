@@ -71,6 +71,7 @@ def test_each_role_has_its_own_password() -> None:
     assert names == {
         "processor": "mendstream-worker",
         "executor": "mendstream-executor",
+        "gateway": "mendstream-gateway",
         "topics": "admin",
         "audit": "mendstream-auditor",
     }
@@ -120,19 +121,37 @@ def test_the_ways_out_are_those_that_are_needed() -> None:
     assert ports("production") == {
         "kafka": [53, 53, 9093, 9094, 8081],
         "redis": [6379],
+        "gateway": [443],
         "executor": [443, 9093, 443],
     }
 
 
 def test_metrics_are_read_by_prometheus_alone() -> None:
     policies = of_kind(documents("production"), "NetworkPolicy")
-    (scrape,) = [each["spec"] for each in policies if "ingress" in each["spec"]]
-    (rule,) = scrape["ingress"]
-    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+    rules = [rule for each in policies for rule in each["spec"].get("ingress", [])]
+    (rule,) = [each for each in rules if each["ports"] == [{"port": "http", "protocol": "TCP"}]]
     assert rule["from"][0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
     assert not [
         each for each in of_kind(documents("small"), "NetworkPolicy") if "ingress" in each["spec"]
     ]
+
+
+def test_a_gateway_is_called_by_whom_the_values_name_and_by_nobody_else() -> None:
+    def ways_in(*more: str) -> list[Document]:
+        policies = of_kind(documents("production", *more), "NetworkPolicy")
+        (spec,) = [
+            each["spec"] for each in policies if each["metadata"]["name"].endswith("-gateway")
+        ]
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
+        return list(spec.get("ingress", []))
+
+    (rule,) = ways_in()
+    assert rule["ports"] == [{"port": "api", "protocol": "TCP"}]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    ]
+    assert ways_in("--set", "networkPolicy.gateway.from=null") == []
 
 
 def ports(case: str) -> dict[str, list[int]]:

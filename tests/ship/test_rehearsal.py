@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
 import pytest
 
@@ -74,6 +75,15 @@ def test_the_views_know_of_it(stack: Stack) -> None:
     assert wait_until(known, SECONDS)
 
 
+def test_the_gateway_shows_it(stack: Stack) -> None:
+    def shown() -> bool:
+        address = f"http://127.0.0.1:{stack.gateway_port}/api/v1/commands?phase=COMPLETED"
+        with urlopen(address, timeout=10.0) as answer:
+            return [item["target"] for item in json.load(answer)["items"]] == ["shop/production"]
+
+    assert wait_until(shown, SECONDS)
+
+
 def test_all_else_that_the_docs_have_one_run_is_understood() -> None:
     assert len(documented()) >= 4
     assert all(parsed(arguments) for arguments in documented())
@@ -82,4 +92,4 @@ def test_all_else_that_the_docs_have_one_run_is_understood() -> None:
 def test_they_leave_on_sigterm_and_wrote_only_where_they_may(stack: Stack) -> None:
     assert {name: stack.stop(name) for name in WORKERS} == dict.fromkeys(WORKERS, 0)
     assert list(stack.here.iterdir()) == [], "a container's root filesystem is read-only"
-    assert {path.name for path in stack.state.iterdir()} == {"crash", "targets"}
+    assert {path.name for path in stack.state.iterdir()} == {"crash", "targets", "views"}

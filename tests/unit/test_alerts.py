@@ -61,7 +61,7 @@ def said_in_streams() -> set[str]:
     """Every string in the program: what a label may be set to is among them."""
     trees = (
         ast.parse(path.read_text(encoding="utf-8"))
-        for room in ("streams", "schemas")
+        for room in ("streams", "schemas", "gateway")
         for path in ROOT.glob(f"{room}/**/*.py")
     )
     return {

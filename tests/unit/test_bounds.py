@@ -46,6 +46,7 @@ BOUNDS = {
     "agents/experiments/verdicts/split_hold.py "
     "WINDOW": "SCALE: of so many units a split is told to be sound again",
     "agents/flow/row_removal.py LEAVE_MAX": "EXACT: the others leave at the next ticks",
+    "agents/experiments/evidence/pair_points.py POINTS_MAX": "EXACT: the loop stops and goes on",
     "agents/experiments/oversight/open_blocks.py CLOSED_MAX": "EXACT: the others at the next tick",
     "agents/experiments/removal.py LOOKED_AT_MAX": "EXACT: the others leave at the next ticks",
     "agents/experiments/removal.py ROWS_MAX": "EXACT: the others leave at the next ticks",

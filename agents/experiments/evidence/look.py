@@ -7,32 +7,44 @@ costs no error, for the evidence is valid at all moments at once.
 
 from math import isfinite, isnan
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.experiments.evidence.pair_evidence import agrees, choose_outcome, evidence_reaching
-from agents.experiments.evidence.pair_interval import interval_of, is_settled, mark, next_mark
+from agents.experiments.evidence.pair_interval import (
+    interval_of,
+    is_settled,
+    is_told,
+    mark,
+    next_mark,
+)
 from agents.experiments.evidence.pair_needs import is_sound
 from agents.experiments.plan.terms import Method
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs
 
+Floats = NDArray[np.float64]
 _NONE, _SPLIT = int(Method.NONE), int(Method.SPLIT)
 # What a look found.
 NOTHING, HARM, GAIN, UNSTABLE, MAY_DECIDE = 0, 1, 2, 4, 8
+POINT = 16  # nothing that may decide: the running interval was cut, and this is to be told
+EFFECT, LOW, HIGH = range(3)  # of the interval that it was cut with
 UNKNOWN, WANTING, SUPPORTED = -1, 0, 1  # column `supported`
 
 
 @compiled
-def look(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int) -> int:
+def look(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int, interval: Floats) -> int:
     """What is newly proved of a pair, or may newly be decided, as a sum of the flags above.
 
-    pair: the treatment's row. added: units that the record brought to either arm. A pair that may
-    not command is not looked at.
+    pair: the treatment's row. added: units that the record brought to either arm. interval: shape
+    (3,), filled where a POINT was found. A pair that may not command is not looked at.
     """
     arm = rows[pair]
     if arm.method == _NONE or not is_judged(rows, pair):
         return NOTHING
     _choose_outcome(rows, pair, offset)
-    found = _cut_interval(rows, pairs, pair, added, offset)
+    found = _cut_interval(rows, pairs, pair, added, offset, interval)
     harm, gain, enough = evidence_reaching(rows, pairs, pair)
     if enough:
         found |= _latch(rows, pairs, pair, harm, gain, offset)
@@ -57,7 +69,9 @@ def _choose_outcome(rows: ArmRows, pair: int, offset: int) -> None:
 
 
 @compiled
-def _cut_interval(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int) -> int:
+def _cut_interval(
+    rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: int, interval: Floats
+) -> int:
     """Cuts the running interval with the present one, where a step of the scale is reached.
 
     A confidence sequence holds at all moments at once, so the truth lies in every interval so far;
@@ -70,17 +84,20 @@ def _cut_interval(rows: ArmRows, pairs: Pairs, pair: int, added: int, offset: in
     if units < arm.next_mark:
         return NOTHING
     arm.next_mark = next_mark(units)
-    if mark(units) == mark(units - added) or not is_settled(rows, pairs, pair):
+    step, before = mark(units), mark(units - added)
+    if step == before or not is_settled(rows, pairs, pair):
         return NOTHING
-    _, low, high = interval_of(rows, pairs, pair, 0.5)
+    effect, low, high = interval_of(rows, pairs, pair, 0.5)
+    interval[EFFECT], interval[LOW], interval[HIGH] = effect, low, high
     if isnan(arm.running_low) or low > arm.running_low:
         arm.running_low = low
     if isnan(arm.running_high) or high < arm.running_high:
         arm.running_high = high
+    point = POINT if is_told(step, before) else NOTHING
     if not arm.running_low > arm.running_high or arm.unstable_offset >= 0:
-        return NOTHING
+        return point
     arm.unstable_offset = offset
-    return UNSTABLE
+    return point | UNSTABLE
 
 
 @compiled

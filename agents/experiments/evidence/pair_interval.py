@@ -42,6 +42,7 @@ Ints = NDArray[np.int64]
 
 # Of a rate, and as many misses, in each arm: with fewer its interval is not to be relied on.
 SETTLED_HITS = 30
+POINT_UNITS = 256  # of both arms, in which a chart has one point at most
 PER_DOUBLING = 16  # a running interval is cut at each sixteenth of a doubling of the sample
 
 
@@ -213,6 +214,21 @@ def mark(units: int) -> int:
 def next_mark(units: int) -> int:
     """The sample size at which the step after that of `units` begins, or one less."""
     return int(2.0 ** ((mark(units) + 1.0) / PER_DOUBLING)) if units > 0 else 1
+
+
+@compiled
+def is_told(step: int, before: int) -> bool:
+    """Whether people are told of a cut at this step of the scale after one before it: once in
+    POINT_UNITS units of both arms at most, so that what is written of points stays few beside the
+    records that they come of. From some 6 000 units on a step is longer than that.
+    """
+    return _begins(step) // POINT_UNITS != _begins(before) // POINT_UNITS
+
+
+@compiled
+def _begins(step: int) -> int:
+    """The sample size at which a step of the scale begins."""
+    return int(2.0 ** (step / PER_DOUBLING))
 
 
 def next_marks(units: Ints) -> Ints:

@@ -45,7 +45,7 @@ def close_waiting(place: Provenance, tables: ExperimentTables) -> Iterator[tuple
         close_block(arms.blocks.values, int(slots[pair]), terms_of(arms.records, pair))
         arms.touch(np.array([pair]))
         last = Provenance(RESULTS, tables.partition, _last_offset(tables, pair), place.now)
-        if look(arms.records, tables.pairs, pair, 0, last.offset):
+        if look(arms.records, tables.pairs, pair, 0, last.offset, np.empty(3)):
             number = int(arms.experiment_no[pair])
             appended = int(max(arms.last_at[pair], arms.last_at[arms.control[pair]]))
             for one in decide(last, tables, number, [pair]):

@@ -5,14 +5,12 @@ from math import isfinite, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.experiments.evidence.blocks import is_of_means
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_given, shown_interval
 from agents.experiments.evidence.pair_likely import likely_effect
 from agents.experiments.evidence.pair_needs import units_needed
-from agents.experiments.evidence.pair_samples import misses_squares
+from agents.experiments.evidence.pair_points import state_of, told
 from agents.experiments.plan.terms import EVIDENCE_KINDS, Method
-from agents.statistics.multinomial import NO_EVIDENCE
 from schemas.compiled import compiled
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, STATES, ArmRows
 from state.pairs.pair_arrays import Pairs
@@ -20,9 +18,7 @@ from state.partition.experiment_tables import ExperimentTables
 
 Ints = NDArray[np.int64]
 _KIND_CODES = np.array([EVIDENCE_KIND_SYMBOLS.index(kind) for kind in EVIDENCE_KINDS])  # by Method
-_OK, _HARM, _GAIN, _WAIT, _MISSING, _SPLIT, _UNSTABLE = (
-    STATES.index(name) for name in ("OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
-)
+_OK, _WAIT, _MISSING = (STATES.index(name) for name in ("OK", "WAIT", "MISSING"))
 
 
 def refresh(tables: ExperimentTables) -> None:
@@ -56,33 +52,12 @@ def _refresh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     effect, present_low, present_high = interval_given(rows, pairs, pair, 1.0, harm, gain)
     low, high = shown_interval(rows, pair, present_low, present_high)
     arm.effect, arm.low, arm.high = _or_nan(effect), _or_nan(low), _or_nan(high)
-    arm.log_e_harm, arm.log_e_gain = _told(harm), _told(gain)
+    arm.log_e_harm, arm.log_e_gain = told(harm), told(gain)
     arm.likely = _or_nan(likely_effect(rows, pairs, pair))
     arm.expected_more = units_needed(rows, pairs, pair, harm, gain)
-    arm.state = _state(rows, pair, enough, isnan(present_low))
-
-
-@compiled
-def _state(rows: ArmRows, pair: int, enough: bool, unbounded: bool) -> int:
-    arm = rows[pair]
-    if arm.harm_offset >= 0:
-        return _SPLIT if arm.method == Method.SPLIT else _HARM
-    if arm.gain_offset >= 0:
-        return _GAIN
-    if arm.unstable_offset >= 0:
-        return _UNSTABLE
-    # Enough and no interval: in a ramp, of an arm without a share.
-    missing = misses_squares(rows, pair) or (enough and unbounded)
-    if is_of_means(rows, pair) and missing:
-        return _MISSING
-    return _OK if enough else _WAIT
+    arm.state = state_of(rows, pair, enough, isnan(present_low))
 
 
 @compiled
 def _or_nan(value: float) -> float:
     return value if isfinite(value) else nan
-
-
-@compiled
-def _told(log_e: float) -> float:
-    return log_e if isfinite(log_e) else NO_EVIDENCE

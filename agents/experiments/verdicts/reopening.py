@@ -241,7 +241,7 @@ def _looked(
     last = Provenance(RESULTS, tables.partition, int(arms.applied_offset[every].max()), place.now)
     proved = 0
     for pair in rows.tolist():
-        proved |= look(arms.records, tables.pairs, pair, 0, last.offset)
+        proved |= look(arms.records, tables.pairs, pair, 0, last.offset, np.empty(3))
     if not proved:
         return []
     number = int(arms.experiment_no[every[0]])

@@ -17,7 +17,7 @@
 {{- if and .Values.executor.enabled (gt (int .Values.executor.replicas) $most) -}}
 {{- fail (printf "executor.replicas is %d, and kafka.partitions %d. Lower the replicas." (int .Values.executor.replicas) $most) -}}
 {{- end -}}
-{{- range $component := list "processor" "executor" "views" "topics" "audit" -}}
+{{- range $component := list "processor" "executor" "views" "gateway" "topics" "audit" -}}
 {{- $own := index $.Values $component -}}
 {{- if and (ne $own.enabled false) (ne $own.mode "none") -}}
 {{- include "mendstream.credentialsChecked" (dict "root" $ "component" $component) -}}
@@ -30,6 +30,24 @@
 {{- end -}}
 {{- if .Values.executor.enabled -}}
 {{- include "mendstream.executorChecked" . -}}
+{{- end -}}
+{{- if .Values.gateway.enabled -}}
+{{- include "mendstream.gatewayChecked" .Values.gateway -}}
+{{- end -}}
+{{- end }}
+
+{{- define "mendstream.gatewayChecked" -}}
+{{- if eq (empty .jwt.jwksUrl) (empty .jwt.secret) -}}
+{{- fail "gateway.enabled needs one of gateway.jwt.jwksUrl and gateway.jwt.secret: by it tokens are verified." -}}
+{{- end -}}
+{{- if not (and .jwt.issuer .jwt.audience) -}}
+{{- fail "gateway.enabled needs gateway.jwt.issuer and gateway.jwt.audience: what tokens say in iss and aud." -}}
+{{- end -}}
+{{- if not .publicOrigin -}}
+{{- fail "gateway.enabled needs gateway.publicOrigin: https://host, by which browsers reach it." -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) -}}
+{{- fail "gateway.autoscaling.minReplicas is above maxReplicas. Lower it." -}}
 {{- end -}}
 {{- end }}
 

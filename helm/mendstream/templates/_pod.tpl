@@ -65,6 +65,9 @@ resources: {{ toYaml (index .root.Values .component).resources | nindent 2 }}
 {{- define "mendstream.probes" -}}
 ports:
   - {name: http, containerPort: {{ .root.Values.http.port }}}
+  {{- if eq .component "gateway" }}
+  - {name: api, containerPort: {{ .root.Values.gateway.port }}}
+  {{- end }}
 startupProbe:
   httpGet: {path: {{ .startup }}, port: http}
   periodSeconds: 5

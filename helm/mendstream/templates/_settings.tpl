@@ -23,6 +23,9 @@
 {{- if eq .component "views" -}}
 {{- $found = append $found (dict "secret" $values.views.redisSecret "key" $values.views.redisKey "setting" "redis_url") -}}
 {{- end -}}
+{{- if and (eq .component "gateway") $values.gateway.jwt.secret -}}
+{{- $found = append $found (dict "secret" $values.gateway.jwt.secret "key" $values.gateway.jwt.key "setting" "jwt_secret") -}}
+{{- end -}}
 {{ dict "items" $found | toYaml }}
 {{- end }}
 
@@ -66,6 +69,12 @@
 {{- $_ := set $env "signing_key" "/etc/mendstream/signing/signing.pem" -}}
 {{- end -}}
 {{- end -}}
+{{- if eq .component "gateway" -}}
+{{- $env = merge $env (include "mendstream.gatewayEnv" $values | fromYaml) -}}
+{{- end -}}
+{{- if and (eq .component "executor") $values.gateway.enabled -}}
+{{- $_ := set $env "public_origin" $values.gateway.publicOrigin -}}
+{{- end -}}
 {{- if (include "mendstream.secrets" . | fromYaml).items -}}
 {{- $_ := set $env "secrets_directory" "/etc/mendstream/secrets" -}}
 {{- end -}}
@@ -74,10 +83,29 @@
   {{- /* Helm reads 1000000 as a float, which would be written as 1e+06. */}}
   value: {{ ternary (printf "%v" (int64 $value)) (toString $value) (kindIs "float64" $value) | quote }}
 {{- end }}
-{{- if has .component (list "processor" "executor") }}
+{{- if has .component (list "processor" "executor" "gateway") }}
 - name: MENDSTREAM_SLOT
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- end }}
+{{- end }}
+
+{{/* What a gateway alone is told, as YAML. Takes the values. */}}
+{{- define "mendstream.gatewayEnv" -}}
+{{- $own := .gateway -}}
+{{- $env := dict
+  "gateway_host" .http.host
+  "gateway_port" $own.port
+  "public_origin" $own.publicOrigin
+  "jwt_issuer" $own.jwt.issuer
+  "jwt_audience" $own.jwt.audience
+  "views_directory" "/var/lib/mendstream/views" -}}
+{{- if $own.jwt.jwksUrl -}}
+{{- $_ := set $env "jwt_jwks_url" $own.jwt.jwksUrl -}}
+{{- end -}}
+{{- if $own.corsOrigins -}}
+{{- $_ := set $env "cors_origins" $own.corsOrigins -}}
+{{- end -}}
+{{ toYaml $env }}
 {{- end }}
 
 {{/* Seconds that Kubernetes waits after SIGTERM. A processor ends its transaction, an executor leaves its group (20 s). */}}

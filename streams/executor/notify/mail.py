@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Literal
 
 from schemas.records import Alert
+from streams.executor.notify.alert_links import alert_link
 from streams.executor.notify.channel import ChannelRefused, ident
 from streams.executor.notify.slack import line
 from streams.executor.retry import NotNow
@@ -33,11 +34,13 @@ class Mailbox:
 class Mail:
     """Hands a mail in from a thread, because smtplib waits."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
+    def __init__(self, mailbox: Mailbox, pages: str = "") -> None:
+        """pages: origin of the gateway that alerts link to, if any."""
+        self._mailbox, self._pages = mailbox, pages
 
     async def send(self, alert: Alert) -> None:
-        await asyncio.to_thread(self._send, _message(alert, self._mailbox))
+        link = alert_link(self._pages, alert)
+        await asyncio.to_thread(self._send, _message(alert, self._mailbox, link))
 
     def _send(self, message: EmailMessage) -> None:
         try:
@@ -79,7 +82,7 @@ class Mail:
         return server
 
 
-def _message(alert: Alert, box: Mailbox) -> EmailMessage:
+def _message(alert: Alert, box: Mailbox, link: str) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = " ".join(line(alert).split())[:200]
     message["From"], message["To"] = box.sender, ", ".join(box.receivers)
@@ -94,6 +97,7 @@ def _message(alert: Alert, box: Mailbox) -> EmailMessage:
         "metric": f"{alert.metric} {alert.value:g}, threshold {alert.threshold:g}",
         "raised": moment(alert.raised_at),
         "resolved": moment(alert.resolved_at) if alert.resolved_at is not None else "",
+        "page": link,
     }
     rows = "\n".join(f"{name}: {value}" for name, value in told.items() if value)
     message.set_content(f"{alert.message}\n\n{rows}\n")

@@ -25,27 +25,27 @@ class ToWebhook(Written):
     url: Url
     secret_file: Path
 
-    def made(self, caller: Caller) -> Channel:
+    def made(self, caller: Caller, pages: str) -> Channel:
         keep_url(
             self.url, self.url, whole=True
         )  # of many receivers whoever knows the address may write to them
-        return Webhook(caller, self.url, secret(self.secret_file))
+        return Webhook(caller, self.url, secret(self.secret_file), pages)
 
 
 class ToSlack(Written):
     kind: Literal["slack"]
     url_file: Path  # whoever knows the address may write to the channel, so it is a secret
 
-    def made(self, caller: Caller) -> Channel:
-        return Slack(caller, secret_url(self.url_file))
+    def made(self, caller: Caller, pages: str) -> Channel:
+        return Slack(caller, secret_url(self.url_file), pages)
 
 
 class ToAlertmanager(Written):
     kind: Literal["alertmanager"]
     url: Url
 
-    def made(self, caller: Caller) -> Channel:
-        return Alertmanager(caller, self.url)
+    def made(self, caller: Caller, pages: str) -> Channel:
+        return Alertmanager(caller, self.url, pages)
 
 
 class ToMail(Written):
@@ -66,7 +66,7 @@ class ToMail(Written):
             raise ValueError("username and password_file go together")
         return self
 
-    def made(self, _caller: Caller) -> Channel:
+    def made(self, _caller: Caller, pages: str) -> Channel:
         password = secret(self.password_file) if self.password_file else ""
         keep(
             f"{self.password_file} of {self.username}", f"\0{self.username}\0{password}"
@@ -74,7 +74,7 @@ class ToMail(Written):
         box = Mailbox(
             self.host, self.port, self.tls, self.sender, self.receivers, self.username, password
         )
-        return Mail(box)
+        return Mail(box, pages)
 
 
 class Leads(Written):
@@ -124,8 +124,9 @@ class RoutesFile(Written):
                 raise ValueError(f"a route would take no alert at all: {why}")
         return self
 
-    def made(self, caller: Caller) -> dict[str, Channel]:
-        return {name: each.made(caller) for name, each in self.channels.items()}
+    def made(self, caller: Caller, pages: str = "") -> dict[str, Channel]:
+        """The channels by their names. pages: origin of the gateway that alerts link to, if any."""
+        return {name: each.made(caller, pages) for name, each in self.channels.items()}
 
     def route(self) -> Callable[[Alert], tuple[str, ...]]:
         def channels(alert: Alert) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 
 from schemas.records import Alert
 from streams.executor.http_client import Caller
+from streams.executor.notify.alert_links import alert_link
 from streams.executor.notify.channel import ident, post
 from streams.files.rendering import plain
 
@@ -13,13 +14,16 @@ SIGNATURE, TIMESTAMP = "Mendstream-Signature", "Mendstream-Timestamp"
 
 
 class Webhook:
-    """secret: shared with the receiver."""
+    """secret: shared with the receiver. pages: origin of the gateway that alerts link to, if
+    any.
+    """
 
-    def __init__(self, caller: Caller, url: str, secret: str) -> None:
-        self._caller, self._url, self._secret = caller, url, secret
+    def __init__(self, caller: Caller, url: str, secret: str, pages: str = "") -> None:
+        self._caller, self._url, self._secret, self._pages = caller, url, secret, pages
 
     async def send(self, alert: Alert) -> None:
-        body = json.dumps(plain(alert)).encode()
+        link = alert_link(self._pages, alert)
+        body = json.dumps({**plain(alert), **({"link": link} if link else {})}).encode()
         seconds = self._caller.clock.now_ms() // 1_000
         signed = {TIMESTAMP: str(seconds), SIGNATURE: signature(self._secret, seconds, body)}
         await post(self._caller, self._url, body, {**signed, "Idempotency-Key": ident(alert)})

@@ -28,6 +28,7 @@ from schemas.catalog import (
 )
 from streams.kafka.admin_types import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     ResourcePatternType,
@@ -57,6 +58,10 @@ Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 # An approval is said anew by whoever means it: who brings letters back must not be able to approve.
 REDRIVABLE = (*(topic for topic in INPUTS if topic != REVIEWS), POLICIES)
 REDRIVE_SLOT = "dead-letters-redrive"
+# In their records a field says which person it was. Where a gateway writes it out of a verified
+# token, nobody else may write it as he likes; processors send strays home all the same.
+PERSONS_WORDS = (REQUESTS, REVIEWS)
+_KNOWS_PERSONS: tuple[RoleName, ...] = ("gateway", "processor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +229,11 @@ ROLES: dict[RoleName, KafkaRole] = {
 }
 
 
-def rights(role: RoleName, settings: Settings, own_group: str) -> list[Right]:
+def rights(
+    role: RoleName, settings: Settings, own_group: str, beside_gateway: bool = False
+) -> list[Right]:
     """The rights of a role; `own_group` is the consumer group of the roles that have one of their
-    own.
+    own. beside_gateway: without those that a gateway takes over, see `taken_over`.
     """
     if own_group in (
         settings.group,
@@ -239,7 +246,22 @@ def rights(role: RoleName, settings: Settings, own_group: str) -> list[Right]:
             "the processors.",
             "Name another with --own-group.",
         )
-    return ROLES[role].rights(settings.group, own_group)
+    granted = ROLES[role].rights(settings.group, own_group)
+    taken = taken_over(role) if beside_gateway else []
+    kept = [right for right in granted if right not in taken]
+    seen = {right.name for right in kept if right.kind == "TOPIC"}
+    # Writing a topic implied its sight, which who checks the topics needs.
+    return kept + _on("DESCRIBE", (right.name for right in taken if right.name not in seen))
+
+
+def taken_over(role: RoleName) -> list[Right]:
+    """The rights of a role that let it write a person's name as it likes, and that nobody but a
+    gateway is to have where one runs.
+    """
+    if role in _KNOWS_PERSONS:
+        return []
+    granted = ROLES[role].rights("", "")
+    return [right for right in _on("WRITE", PERSONS_WORDS) if right in granted]
 
 
 def at_kafka(granted: Iterable[Right], settings: Settings) -> list[Right]:
@@ -262,6 +284,34 @@ def create(
             future.result()
         except KafkaException as error:
             raise explained(error.args[0], settings) from error
+
+
+def withdraw(
+    client: AdminClient, settings: Settings, principal: str, taken: Iterable[Right]
+) -> int:
+    """Removes the ACLs that allow a principal these rights; returns how many there were. Raises
+    MendstreamError where Kafka refuses.
+    """
+    filters = [_filter(right, principal) for right in at_kafka(taken, settings)]
+    removed = 0
+    for future in client.delete_acls(filters).values() if filters else ():
+        try:
+            removed += len(future.result())
+        except KafkaException as error:
+            raise explained(error.args[0], settings) from error
+    return removed
+
+
+def _filter(right: Right, principal: str) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType[right.kind],
+        right.name,
+        ResourcePatternType[right.pattern],
+        principal,
+        "*",
+        AclOperation[right.operation],
+        AclPermissionType.ALLOW,
+    )
 
 
 def _binding(right: Right, principal: str) -> AclBinding:

@@ -65,10 +65,11 @@ class Served:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        ready = wait_until(lambda: self.error is not None or self.built, SECONDS)
-        if self.error is not None:
+        ready = wait_until(lambda: self.failed is not None or self.built, SECONDS)
+        if self.failed is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(SECONDS)
-            raise self.error
+            raise self.failed
         assert ready, "the gateway never came up"
         return self
 
@@ -78,6 +79,12 @@ class Served:
         assert not self._thread.is_alive(), "a gateway that was asked to stop goes on"
         if self.error is not None and kind is None:
             raise self.error
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended it, or its views."""
+        feed = self.running.feed if self.running is not None else None
+        return self.error or (feed.failure if feed is not None else None)
 
     @property
     def built(self) -> bool:

@@ -12,6 +12,7 @@ from schemas.catalog import (
     DECISIONS,
     FAILURES,
     JOURNAL,
+    POINTS,
     REQUESTS,
     TABLES_ALERTS,
     TABLES_ANOMALIES,
@@ -162,6 +163,22 @@ class Tenant:
                 TABLES_ARMS,
                 row_key(subject, experiment, "conversion", "b", None, None),
                 self._named(sample("ArmRow"), metric="conversion", variant="b", **arm),
+            ),
+            *(
+                (
+                    POINTS,
+                    subject,
+                    self._named(
+                        sample("ArmPoint"),
+                        subject=subject,
+                        experiment_id=experiment,
+                        variant="b",
+                        metric="conversion",
+                        offset=offset,
+                        at=now_ms(),
+                    ),
+                )
+                for offset in (7, 12)
             ),
             (
                 TABLES_SUBJECTS,

@@ -77,6 +77,7 @@ class Stack:
         self._open = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._http: dict[str, int] = {}
+        self.gateway_port = 0
         self.here = home / "here"  # where processes are started: nothing may be left there
         self.state = home / "state"  # the volume
 
@@ -159,6 +160,9 @@ class Stack:
             assert given["MENDSTREAM_HTTP_PORT"] == HTTP
             (self._http[name],) = claimed((0,))
             given["MENDSTREAM_HTTP_PORT"] = str(self._http[name])
+        if "MENDSTREAM_GATEWAY_PORT" in given:
+            (self.gateway_port,) = claimed((0,))
+            given["MENDSTREAM_GATEWAY_PORT"] = str(self.gateway_port)
         return environment(given) | {
             "HOME": str(self.here),
             "PYTHONPATH": str(ROOT),

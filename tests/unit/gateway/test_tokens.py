@@ -1,9 +1,6 @@
 """Which tokens are believed."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import warnings
 from collections.abc import Callable
@@ -20,6 +17,7 @@ from gateway.auth.identity import Identity, Scope, Way
 from gateway.auth.keys import PublishedKeys, SecretKey
 from gateway.auth.tokens import Expected, TokenFault, Verifier
 from streams.runtime.errors import MendstreamError
+from tests.support.gateway.forging import by_hand, hashed
 
 NOW = 1_700_000_000
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -69,13 +67,6 @@ def signed(claims: Any = None, header: Any = None, key: Any = None, alg: str = "
     return jwt.encode(made, dict(claims or GOOD), key or OctKey.import_key(SECRET), [alg])
 
 
-def by_hand(header: bytes, payload: bytes, signature: bytes = b"") -> str:
-    def part(data: bytes) -> str:
-        return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-    return f"{part(header)}.{part(payload)}.{part(signature)}"
-
-
 def test_a_good_token_says_who_may_what_for_whom() -> None:
     found = verify(signed())
     assert found.name == "ann"
@@ -102,14 +93,6 @@ def changed(**more: Any) -> dict[str, Any]:
 
 def doubled() -> str:
     return hashed(json.dumps(GOOD)[:-1] + ', "sub": "root"}', SECRET.encode())
-
-
-def hashed(payload: str, secret: bytes, **header: str) -> str:
-    """A token of HS256, made without a library that would refuse to."""
-    head = json.dumps({"alg": "HS256", **header}).encode()
-    body = by_hand(head, payload.encode()).rpartition(".")[0]
-    digest = hmac.digest(secret, body.encode(), hashlib.sha256)
-    return f"{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
 FORGED: dict[str, Callable[[], str]] = {

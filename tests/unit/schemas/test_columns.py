@@ -39,6 +39,7 @@ FLAT = [
         "TrustFact",
         "LearningFact",
         "Alert",
+        "ArmPoint",
         "ArmRow",
         "FollowupRow",
         "LessonRow",

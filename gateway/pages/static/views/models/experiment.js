@@ -7,6 +7,7 @@ import { Interval, span } from "../../parts/charts.js";
 import { Extract } from "../../parts/lists.js";
 import { DECISIONS } from "../../parts/rows.js";
 import { State } from "../../parts/states.js";
+import { Running } from "./running.js";
 
 export function Experiment({ parts: [subject, id] }) {
   const answer = useAnswer(address("/api/v1/experiments", subject, id), ["experiments"]);
@@ -76,6 +77,8 @@ function Metric({ item, metric }) {
       ["log e of gain", (arm) => shown(arm.log_e_gain), "number"],
       ["Units still needed", (arm) => shown(arm.expected_more), "number"],
     ]} />
+    ${arms.filter((arm) => arm.segment === null && arm.variant !== item.control).map((arm) => html`
+      <${Running} key=${arm.variant} subject=${item.subject} experiment=${item.experiment_id} metric=${metric} variant=${arm.variant} />`)}
   </section>`;
 }
 
