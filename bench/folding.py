@@ -41,7 +41,7 @@ class Records:
     treated: the arm; value: the sum of a record; count: of its units, absent: 1; metric: index into
     `metrics`, 0 where absent; minute: when it occurred; assigned: the minute of its unit's
     assignment, absent: the same; unit: the unit's number, absent: one unit a record; named: whether
-    records carry their unit's name at all.
+    records carry their unit's name at all; covariate: known of the unit beforehand, NaN: not known.
     """
 
     metrics: tuple[str, ...]
@@ -53,6 +53,7 @@ class Records:
     unit: Ints | None = None
     named: bool = True
     count: Ints | None = None
+    covariate: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,8 @@ def _slice(
         "occurred_at": _moments(minute),
         "assigned_at": _moments(_flat(records.assigned, rows, live, minute.reshape(treated.shape))),
     }
+    if records.covariate is not None:
+        known["covariate"] = pa.array(records.covariate[rows][:, live].ravel(), from_pandas=True)
     schema = arrow_schema("ExperimentResult")
     arrays = [known.get(field.name, pa.nulls(n, field.type)) for field in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)

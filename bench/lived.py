@@ -244,6 +244,7 @@ def _results(subjects: Sequence[str], n: int, codec: Codec) -> Iterator[list[byt
             "segment": [SEGMENTS[1 + s] for s in rng.integers(len(SEGMENTS) - 1, size=size)],
             "occurred_at": np.full(size, now_ms()),
             "assigned_at": [None] * size,
+            "covariate": [None] * size,
         }
         arrays = [pa.array(values[each.name], each.type) for each in schema]
         yield encode_batch(

@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     cases_anomalies,
     cases_counts,
+    cases_covariates,
     cases_drift,
     cases_latency,
     cases_many,
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *cases_counts.CASES,
     *cases_ramp.CASES,
     *cases_means.CASES,
+    *cases_covariates.CASES,
     *cases_latency.CASES,
     *cases_units.CASES,
     *cases_drift.CASES,

@@ -21,7 +21,10 @@ Flags = NDArray[np.bool_]
 STATES = ("UNKNOWN", "OK", "HARM", "GAIN", "WAIT", "MISSING", "SPLIT", "UNSTABLE")
 EVIDENCE_KIND_SYMBOLS = tuple(map(str, EvidenceKind))
 ARM_NAMES = ("subject", "experiment_id", "metric", "variant", "segment", "step")
-NULLABLE = ("effect", "low", "high", "running_low", "running_high", "expected_more", "likely")
+NULLABLE = (
+    *("effect", "low", "high", "running_low", "running_high", "expected_more", "likely"),
+    "raw_effect",
+)
 
 
 class StoredColumns:
@@ -58,6 +61,11 @@ class StoredColumns:
     design_effect: Floats
     likely: Floats
     cut_off: Floats
+    adjusted: Floats
+    covariate_units: Ints
+    covariate_sum: Floats
+    covariate_squares: Floats
+    raw_effect: Floats
 
 
 class DerivedColumns:
@@ -86,6 +94,11 @@ class DerivedColumns:
     margin: Floats
     absolute_margin: Floats
     inflation: Floats
+    coefficient: Floats
+    covariate_mean: Floats
+    covariate_least: Floats
+    covariate_most: Floats
+    randomized: Flags
     in_burn_in: Flags
     ramped: Flags
     stepped: Flags
@@ -140,6 +153,11 @@ class ArmCells(Protocol):
     design_effect: float
     likely: float
     cut_off: float
+    adjusted: float
+    covariate_units: int
+    covariate_sum: float
+    covariate_squares: float
+    raw_effect: float
     experiment_no: int
     next_in_experiment: int
     next_sibling: int
@@ -163,6 +181,11 @@ class ArmCells(Protocol):
     margin: float
     absolute_margin: float
     inflation: float
+    coefficient: float
+    covariate_mean: float
+    covariate_least: float
+    covariate_most: float
+    randomized: bool
     in_burn_in: bool
     ramped: bool
     stepped: bool
@@ -205,7 +228,7 @@ _READ_BY_EACH_RESULT = (
     *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
     *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
     *("ramp_slot", "block_slot", "step_times", "learned_units", "crossed", "repeats"),
-    *("largest", "bucket_slot", "design_effect", "weighs_units"),
+    *("largest", "bucket_slot", "design_effect", "weighs_units", "coefficient"),
 )
 
 

@@ -13,11 +13,13 @@ from schemas.codec.framing import Codec
 from schemas.records import BurnInRow
 from state.storage.table import row_key
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(slots=True)
 class Buffer:
-    """The first values of one metric's control arm; count: units so far, those of summed records
-    included.
+    """The first values of one metric's control arm, and the covariate of each, NaN where there was
+    none; count: units so far, those of summed records included.
     """
 
     subject: str
@@ -25,6 +27,7 @@ class Buffer:
     metric: str
     count: int = 0
     values: "array[float]" = field(default_factory=lambda: array("d"))
+    covariates: "array[float]" = field(default_factory=lambda: array("d"))
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,9 +54,10 @@ class BurnInBuffers:
         """Those that are kept, in the order in which they began."""
         return self._buffers.values()
 
-    def add(self, buffer: Buffer, units: int, values: NDArray[np.float64]) -> None:
+    def add(self, buffer: Buffer, units: int, values: Floats, covariates: Floats) -> None:
         buffer.count += units
         buffer.values.frombytes(values.tobytes())
+        buffer.covariates.frombytes(covariates.tobytes())
         self._buffers[buffer.key] = buffer
         self._dirty[buffer.key] = None
 
@@ -74,9 +78,13 @@ class BurnInBuffers:
             if value is not None:
                 row = codec.decode("BurnInRow", value)
                 assert isinstance(row, BurnInRow)
-                values = array("d", np.frombuffer(row.values, "<f8"))
+                values = np.frombuffer(row.values, "<f8")
+                covariates = np.full(len(values), np.nan)
+                if row.covariates is not None:
+                    covariates = np.frombuffer(row.covariates, "<f8")
+                both = array("d", values), array("d", covariates)
                 self._buffers[key] = Buffer(
-                    row.subject, row.experiment_id, row.metric, row.count, values
+                    row.subject, row.experiment_id, row.metric, row.count, *both
                 )
 
     def snapshot(self, codec: Codec) -> Iterable[tuple[str, bytes]]:
@@ -84,7 +92,15 @@ class BurnInBuffers:
 
 
 def _encoded(buffer: Buffer, codec: Codec) -> bytes:
-    values = np.array(buffer.values, "<f8").tobytes()
+    values, covariates = np.array(buffer.values, "<f8"), np.array(buffer.covariates, "<f8")
+    known = None if np.isnan(covariates).all() else covariates.tobytes()
     return codec.encode(
-        BurnInRow(buffer.subject, buffer.experiment_id, buffer.metric, buffer.count, values)
+        BurnInRow(
+            buffer.subject,
+            buffer.experiment_id,
+            buffer.metric,
+            buffer.count,
+            values.tobytes(),
+            known,
+        )
     )

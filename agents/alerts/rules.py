@@ -110,6 +110,11 @@ DEFAULT_RULES = (
             "prove nothing",
     ),
     AlertRule(
+        "covariates apart", "experiments.covariates_apart", _ABOVE, 0.0, Severity.HIGH,
+        "in {value:.0f} arms of experiments of {key} units differ from control's before they were "
+        "exposed: held for good",
+    ),
+    AlertRule(
         "units shared", "experiments.units_shared", _ABOVE, 0.0, Severity.HIGH,
         "in {value:.0f} metrics of experiments of {key} units are in several arms: held for good",
     ),

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from agents.core.batch import Ints
 from agents.core.record_batch import Batch
 from schemas.codec.flat_schema import flat_fields
-from schemas.codec.record_scan import Fields, Form, form_of, header_word, room_for, scan
+from schemas.codec.framing import Codec
+from schemas.codec.record_scan import Fields, Form, Writers, form_of, room_for, scan, writers_of
 from schemas.compiled import inlined
 from schemas.text_hash import hash_text, mix, partition_of_text, sealed
 from schemas.validation.record_checks import has_sound_parts, plausible, roles_of
@@ -46,11 +47,12 @@ class Entrance(NamedTuple):
 class Scanned(NamedTuple):
     """The record in hand as decoded.
 
-    head, form, roles: how a record begins, is encoded, and is checked. fields: where they lie.
+    writers, form, roles: the schemas that a record may be written with, how it is encoded, and how
+    it is checked. fields: where they lie.
     carrier: (1,) the offset that carried its id before, -1 where none did.
     """
 
-    head: np.uint64
+    writers: Writers
     form: Form
     roles: NDArray[np.int8]
     fields: Fields
@@ -63,13 +65,14 @@ def entrance_of(memory: IngressMemory, topic: str) -> Entrance:
     return Entrance(seen.slots, seen.used, seen.window, memory.partition, memory.partitions)
 
 
-def scanned_of(record: str, schema_id: int) -> Scanned:
-    """Room for a record in hand; schema_id: of its schema in the registry."""
+def scanned_of(record: str, codec: Codec) -> Scanned:
+    """Room for a record in hand; codec: it knows the schemas that it may be written with."""
     names = [field.name for field in flat_fields(record)]
     assert names[:2] == ["event_id", "subject"], f"{record} does not begin with id and subject"
     form = form_of(record)
     fields, nowhere = room_for(form), np.full(1, -1)
-    return Scanned(header_word(schema_id), form, roles_of(record), fields, nowhere)
+    writers = writers_of(record, codec.schema_id(record), codec.older(record))
+    return Scanned(writers, form, roles_of(record), fields, nowhere)
 
 
 @inlined
@@ -78,7 +81,7 @@ def admit(batch: Batch, entrance: Entrance, scanned: Scanned, at: int, reached: 
     GOES_ON. The id of what is let in is known from then on.
     """
     data, start, end = batch.data, batch.starts[at], batch.starts[at + 1]
-    if not scan(data, start, end, scanned.head, scanned.form, scanned.fields):
+    if not scan(data, start, end, scanned.writers, scanned.form, scanned.fields):
         return UNDECODED
     if reached > ARRIVED:
         return GOES_ON

@@ -65,9 +65,10 @@ class RecordInHand(NamedTuple):
     """The record in hand: as decoded, the hashes of its names, and the rows it adds to.
 
     hashes: [WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC]. rows: [WHOLE, PART, STEP], NO_ROW where
-    there is none. added: (1,) the units that it added to each. tested: (2,) those that are tested,
-    and what they add up to: hits of a rate. step_hashes: of "0", "1" and so on,
-    for a step's row is named by its number.
+    there is none. added: (1,) the units that it added to each. tested: (5,) those that are tested,
+    and what they add up to: hits of a rate; of a mean with a covariate what is taken off, units
+    whose covariate it tells, and that less its mean. step_hashes: of "0", "1" and so on, for a
+    step's row is named by its number.
     """
 
     scanned: Scanned
@@ -83,9 +84,9 @@ class Notes(NamedTuple):
 
     touched: rows of whole arms that were heard; crossed, crossed_at: the numbers of experiments of
     which a unit was in another arm before, and the record that shows it; back: rows of arms that
-    were silent; learned_rows, learned_units, learned_values: what control arms in a burn-in sent,
-    NaN for a record of several units. lengths: of each, [TOUCHED, CROSSED, BACK, LEARNED]. points:
-    of pairs whose interval was cut.
+    were silent; learned_rows, learned_units, learned_values, learned_covariates: what control arms
+    in a burn-in sent, NaN for a record of several units, and without a covariate. lengths: of each,
+    [TOUCHED, CROSSED, BACK, LEARNED]. points: of pairs whose interval was cut.
     """
 
     touched: Ints
@@ -95,6 +96,7 @@ class Notes(NamedTuple):
     learned_rows: Ints
     learned_units: Ints
     learned_values: NDArray[np.float64]
+    learned_covariates: NDArray[np.float64]
     lengths: Ints
     points: PointNotes
 
@@ -102,13 +104,13 @@ class Notes(NamedTuple):
 WHOLE, PART, STEP, ARM, UNIT, UNIT_OF_METRIC = range(6)  # of RecordInHand
 TOUCHED, CROSSED, BACK, LEARNING = range(4)  # of Notes.lengths
 NO_ROW = -1
-UNITS, TOTAL = range(2)  # of RecordInHand.tested
+UNITS, TOTAL, ADJUSTED, KNOWN, APART = range(5)  # of RecordInHand.tested
 
 
 def in_hand(scanned: Scanned) -> RecordInHand:
     """Room for the record in hand."""
     rows, added = np.full(3, NO_ROW), np.zeros(1, np.int64)
-    return RecordInHand(scanned, np.zeros(6, np.uint64), rows, added, np.zeros(2), _step_hashes())
+    return RecordInHand(scanned, np.zeros(6, np.uint64), rows, added, np.zeros(5), _step_hashes())
 
 
 @cache
@@ -119,5 +121,8 @@ def _step_hashes() -> Slots:
 def new_notes(records: int) -> Notes:
     """Room for what so many records leave."""
     touched, crossed, crossed_at, back, rows, units = np.empty((6, records), np.int64)
-    values, lengths, points = np.empty(records), np.zeros(4, np.int64), new_point_notes()
-    return Notes(touched, crossed, crossed_at, back, rows, units, values, lengths, points)
+    (values, covariates), lengths = np.empty((2, records)), np.zeros(4, np.int64)
+    points = new_point_notes()
+    return Notes(
+        touched, crossed, crossed_at, back, rows, units, values, covariates, lengths, points
+    )

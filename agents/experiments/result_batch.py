@@ -25,6 +25,7 @@ SUM_SQUARES = _NUMBER["sum_squares"]
 SEGMENT = _NUMBER["segment"]
 OCCURRED_AT = _NUMBER["occurred_at"]
 ASSIGNED_AT = _NUMBER["assigned_at"]
+COVARIATE = _NUMBER["covariate"]
 SNAPSHOT = _FIELDS[KIND].symbols.index(ResultKind.SNAPSHOT)
 
 

@@ -12,25 +12,26 @@ is cut into batches, the same bytes come of it.
 """
 
 from enum import IntEnum
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.core import entrance
-from agents.core.entrance import ARRIVED, GOES_ON, SUBJECT, admit, hash_of
+from agents.core.entrance import ARRIVED, GOES_ON, admit
 from agents.core.record_batch import Batch
 from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
 from agents.experiments.evidence.look import POINT, look
 from agents.experiments.evidence.pair_points import POINTS_MAX, PointNotes, note_point
 from agents.experiments.evidence.repeated_units import is_due
 from agents.experiments.pass_memory import (
-    ARM,
+    ADJUSTED,
+    APART,
     BACK,
     CROSSED,
+    KNOWN,
     LEARNING,
-    NO_ROW,
     PART,
-    STEP,
     TOTAL,
     TOUCHED,
     UNIT,
@@ -41,19 +42,16 @@ from agents.experiments.pass_memory import (
     Notes,
     RecordInHand,
 )
+from agents.experiments.record_rows import find_parts, hash_names
 from agents.experiments.result_batch import (
-    ASSIGNED_AT,
     COUNT,
-    EXPERIMENT_ID,
+    COVARIATE,
     KIND,
-    METRIC,
     OCCURRED_AT,
-    SEGMENT,
     SNAPSHOT,
     SUM,
     SUM_SQUARES,
     UNIT_ID,
-    VARIANT,
 )
 from agents.experiments.totals.additions import (
     Measured,
@@ -66,15 +64,14 @@ from agents.experiments.totals.additions import (
     is_tested,
 )
 from agents.experiments.totals.burn_in import LEARNED
+from agents.experiments.totals.covariates import FIRST_LINE, add_covariate, adjusted, taken_off
 from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled, inlined
-from schemas.text_hash import ABSENT_HASH, mix, sealed
-from schemas.words import Bytes
+from schemas.text_hash import mix, sealed
 from state.arms_table import ArmCells, ArmRows
 from state.experiment_arms import SEVERAL
 from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import NO_BLOCKS
-from state.pairs.ramp_table import step_at
 from state.pairs.unit_buckets import NO_BUCKETS
 from state.seen_ids import carrier
 from state.storage.hash_map import find
@@ -99,6 +96,7 @@ class Stop(IntEnum):
     PROVED = 10  # something was proved, or may be decided now
     CAME_AGAIN = 11  # a unit of its arm has come again for the first time
     FULL = 12  # there is no more room for the points of a record
+    FIRST_LINE = 13  # it completes what the line of a covariate is drawn by for the first time
 
 
 class Reached(IntEnum):
@@ -160,54 +158,11 @@ def _arrive(batch: Batch, memory: Memory, found: RecordInHand, at: int, reached:
     fields = found.scanned.fields
     if fields[KIND].number == SNAPSHOT:
         return Stop.SNAPSHOT.value
-    _hash_names(batch.data, fields, found.hashes)
+    hash_names(batch.data, fields, found.hashes)
     found.rows[WHOLE] = find(memory.arms, found.hashes[WHOLE])
     if found.rows[WHOLE] < 0:
         return Stop.UNKNOWN.value
-    return _find_parts(batch.data, memory, found)
-
-
-@inlined
-def _hash_names(data: Bytes, fields: Fields, hashes: Slots) -> None:
-    """Hashes the names of the arm and of the unit, as their tables know them."""
-    experiment = mix(hash_of(data, fields, SUBJECT), hash_of(data, fields, EXPERIMENT_ID))
-    metric = mix(experiment, hash_of(data, fields, METRIC))
-    arm = mix(metric, hash_of(data, fields, VARIANT))
-    hashes[ARM] = arm
-    hashes[WHOLE] = sealed(mix(mix(arm, ABSENT_HASH), ABSENT_HASH))
-    if fields[UNIT_ID].length >= 0:
-        unit = hash_of(data, fields, UNIT_ID)
-        hashes[UNIT] = sealed(mix(hashes[WHOLE], unit))
-        hashes[UNIT_OF_METRIC] = sealed(mix(metric, unit))
-
-
-@inlined
-def _find_parts(data: Bytes, memory: Memory, found: RecordInHand) -> int:
-    """Finds the rows of the record's segment and ramp step; stops where one is to be opened."""
-    fields, rows = found.scanned.fields, found.rows
-    rows[PART] = NO_ROW
-    rows[STEP] = NO_ROW
-    arm = found.hashes[ARM]
-    if fields[SEGMENT].length >= 0:
-        segment = hash_of(data, fields, SEGMENT)
-        rows[PART] = find(memory.arms, sealed(mix(mix(arm, segment), ABSENT_HASH)))
-        if rows[PART] < 0:
-            return Stop.UNKNOWN.value
-    whole = memory.rows[rows[WHOLE]]
-    if whole.stepped:
-        step = step_at(memory.step_times, whole.step_times, assigned_at(fields))
-        hashed = sealed(mix(mix(arm, ABSENT_HASH), found.step_hashes[step]))
-        rows[STEP] = find(memory.arms, hashed)
-        if rows[STEP] < 0:
-            return Stop.UNKNOWN.value
-    return GOES_ON
-
-
-@inlined
-def assigned_at(fields: Fields) -> int:
-    """When the record's unit was assigned, ms: by `assigned_at`, or `occurred_at` where absent."""
-    assigned = fields[ASSIGNED_AT].present
-    return int(fields[ASSIGNED_AT if assigned else OCCURRED_AT].number)
+    return GOES_ON if find_parts(batch.data, memory, found) else Stop.UNKNOWN.value
 
 
 @inlined
@@ -225,8 +180,13 @@ def _count(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: 
     if crossed:
         notes.crossed_at[notes.lengths[CROSSED]] = at
         _append(notes.crossed, notes.lengths, CROSSED, arm.experiment_no)
-    ended = arm.in_burn_in and arm.is_control and _learn(rows, found.rows[WHOLE], notes, measured)
+    learned = GOES_ON
+    if arm.in_burn_in and arm.is_control:
+        learned = _learn(rows, found.rows[WHOLE], notes, measured)
     added = contribution(arm, measured, is_left_out(arm.tally, repeated, crossed))
+    found.tested[ADJUSTED], found.tested[KNOWN], found.tested[APART] = 0.0, 0.0, 0.0
+    if arm.coefficient != 0.0:
+        added = _adjust(arm, found, added, measured.covariate, repeated)
     found.added[0] = added[0]
     found.tested[UNITS] = float(added[0]) if is_tested(arm) else 0.0
     found.tested[TOTAL] = float(added[1]) if is_rate(arm) else added[2]
@@ -234,10 +194,33 @@ def _count(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: 
         row = found.rows[part]
         if row >= 0:
             add_to_totals(rows, row, added)
+            if arm.coefficient != 0.0:
+                add_covariate(rows, row, _taken(found))
             _mark(rows, memory.is_changed, row, offset, batch.appended[at])
             _count_units(rows[row], fields[UNIT_ID].length < 0, repeated, crossed, offset)
     came_again = _fill_bucket(memory, found, repeated and not crossed, offset)
-    return Stop.BURN_IN_ENDED.value if ended else came_again
+    return learned if learned != GOES_ON else came_again
+
+
+@inlined
+def _adjust(
+    arm: ArmCells,
+    found: RecordInHand,
+    added: tuple[int, int, float, float, float],
+    covariate: float,
+    repeated: bool,
+) -> tuple[int, int, float, float, float]:
+    """What a record adds without what its covariate told, which is kept in the record in hand."""
+    if added[0] == 0 or isnan(covariate):
+        return added
+    taken = taken_off(arm, covariate, repeated)
+    found.tested[ADJUSTED], found.tested[KNOWN], found.tested[APART] = taken
+    return adjusted(added, taken[0])
+
+
+@inlined
+def _taken(found: RecordInHand) -> tuple[float, float, float]:
+    return found.tested[ADJUSTED], found.tested[KNOWN], found.tested[APART]
 
 
 @inlined
@@ -258,8 +241,9 @@ def _fill_bucket(memory: Memory, found: RecordInHand, repeated: bool, offset: in
 
 @inlined
 def measured_of(fields: Fields) -> Measured:
-    """A record's count, sum and squares, NaN where absent."""
-    return Measured(fields[COUNT].number, fields[SUM].value, fields[SUM_SQUARES].value)
+    """A record's count, sum, squares and covariate, NaN where absent."""
+    squares, covariate = fields[SUM_SQUARES].value, fields[COVARIATE].value
+    return Measured(fields[COUNT].number, fields[SUM].value, squares, covariate)
 
 
 @inlined
@@ -299,16 +283,23 @@ def _know_unit(memory: Memory, found: RecordInHand, since: int, offset: int) -> 
 
 
 @inlined
-def _learn(rows: ArmRows, row: int, notes: Notes, measured: Measured) -> bool:
-    """Notes what a control arm teaches in its burn-in; whether that is enough now."""
-    count, total, _ = measured
+def _learn(rows: ArmRows, row: int, notes: Notes, measured: Measured) -> int:
+    """Notes what a control arm teaches in its burn-in; stops where that is enough, and where it is
+    enough for a first line while values are tested already.
+    """
+    count, total, _, covariate = measured
     at = notes.lengths[LEARNING]
     notes.learned_rows[at] = row
     notes.learned_units[at] = count
     notes.learned_values[at] = total if count == 1 else np.nan
+    notes.learned_covariates[at] = covariate
     notes.lengths[LEARNING] += 1
+    before = rows[row].learned_units
     rows[row].learned_units += count
-    return bool(rows[row].learned_units >= LEARNED)
+    if rows[row].learned_units >= LEARNED:
+        return Stop.BURN_IN_ENDED.value
+    reached = before < FIRST_LINE <= rows[row].learned_units
+    return Stop.FIRST_LINE.value if reached and is_tested(rows[row]) else GOES_ON
 
 
 @compiled
@@ -377,7 +368,8 @@ def _look_at(
         of_treatment = found.rows[WHOLE] == pair
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
-        take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
+        terms, taken = terms_of(rows, pair), _taken(found)
+        take_units(pairs.blocks, slot, of_treatment, tested, clock, terms, taken)
     if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
     seen = look(rows, pairs, pair, found.added[0], offset, points.interval)

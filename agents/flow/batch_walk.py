@@ -50,7 +50,7 @@ class BatchWalk(ABC):
     scanned: Scanned = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scanned = scanned_of(self.record, self.codec.schema_id(self.record))
+        self.scanned = scanned_of(self.record, self.codec)
 
     def is_redriven(self, index: int) -> bool:
         """Whether the record in hand, a duplicate, was written back from the dead letters."""

@@ -29,7 +29,7 @@ from agents.experiments.pass_memory import (
 from agents.experiments.plan.frozen_plan import hasten
 from agents.experiments.result_batch import OCCURRED_AT, RECORD, result_of
 from agents.experiments.step_through import Reached, Stop, remember_through, step_through
-from agents.experiments.totals.burn_in import end_burn_in, learn
+from agents.experiments.totals.burn_in import draw_first_line, end_burn_in, learn
 from agents.experiments.verdicts.decide import decide, pairs_of
 from agents.flow import newcomers
 from agents.flow.batch_walk import (
@@ -187,7 +187,8 @@ class _FoldingResults(Folding):
             tables.silence.back(notes.back[:back].tolist())
         if learning:
             units, values = notes.learned_units[:learning], notes.learned_values[:learning]
-            learn(tables, notes.learned_rows[:learning], units, values)
+            covariates = notes.learned_covariates[:learning]
+            learn(tables, notes.learned_rows[:learning], units, values, covariates)
         if crossed:
             numbers, first = np.unique(notes.crossed[:crossed], return_index=True)
             for number, at in zip(numbers.tolist(), notes.crossed_at[first].tolist(), strict=True):
@@ -237,6 +238,11 @@ def _burn_in_ended(walk: _FoldingResults, batch: Batch, at: int, _first: int) ->
     return at, int(Reached.COUNTED)
 
 
+def _first_line(walk: _FoldingResults, batch: Batch, at: int, _first: int) -> Resume:
+    draw_first_line(walk.tables, int(walk.found.rows[WHOLE]), int(batch.offsets[at]))
+    return at, int(Reached.COUNTED)
+
+
 def _came_again(walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
     open_buckets(walk.tables, int(walk.found.rows[WHOLE]))
     return at, int(Reached.COUNTED)
@@ -262,6 +268,7 @@ _HANDLERS: Mapping[int, Callable[[_FoldingResults, Batch, int, int], Resume]] = 
     Stop.LATE: _taken_alone,
     Stop.BURN_IN_ENDED: _burn_in_ended,
     Stop.CAME_AGAIN: _came_again,
+    Stop.FIRST_LINE: _first_line,
     Stop.PROVED: _proved,
     Stop.FULL: _full,
 }

@@ -24,13 +24,15 @@ _ARROW = {
 @dataclass(frozen=True, slots=True)
 class FlatField:
     """One column. symbols: of an enum, in the schema's order; fewer than 65, so that each takes one
-    byte.
+    byte. default: what an older writer leaves out stands for, an enum's as the number of its
+    symbol; None where it is null, or where there is none.
     """
 
     name: str
     kind: Kind
     nullable: bool
     symbols: tuple[str, ...] = ()
+    default: int | float | None = None
 
 
 @cache
@@ -42,6 +44,24 @@ def flat_fields(record: str) -> tuple[FlatField, ...]:
     return tuple(
         _flat_field(record, field, symbols) for field in plain_schema(schema_text(record))["fields"]
     )
+
+
+def fields_written(record: str, older: str) -> int | None:
+    """How many fields an older schema of a flat record has, where these are the first ones of the
+    present schema, encoded alike, and what is missing has a default that is null or a number; None
+    where it differs otherwise.
+    """
+    present, before = (plain_schema(text)["fields"] for text in (schema_text(record), older))
+    count = len(before)
+    alike = [(field["name"], field["type"]) for field in before] == [
+        (field["name"], field["type"]) for field in present[:count]
+    ]
+    described = flat_fields(record)[count:]
+    known = all(
+        "default" in field and (field["default"] is None) == (flat.default is None)
+        for field, flat in zip(present[count:], described, strict=True)
+    )
+    return count if alike and known else None
 
 
 @cache
@@ -96,9 +116,18 @@ def _flat_field(
         assert len(symbols[kind]) <= 64, (
             f"{record}.{field['name']} has {len(symbols[kind])} symbols"
         )
-        return FlatField(field["name"], "enum", nullable, symbols[kind])
+        default = field.get("default")
+        number = symbols[kind].index(default) if default is not None else None
+        return FlatField(field["name"], "enum", nullable, symbols[kind], number)
     assert kind in _ARROW, f"{record}.{field['name']} is a {kind}, so {record} is not flat"
-    return FlatField(field["name"], kind, nullable)
+    return FlatField(field["name"], kind, nullable, (), _number(kind, field.get("default")))
+
+
+def _number(kind: str, default: Any) -> int | float | None:
+    """A default that is a number or a truth, as its kind has it; None of any other."""
+    if default is None or kind == "string":
+        return None
+    return float(default) if kind == "double" else int(default)
 
 
 def _widened(schema: Any) -> Any:

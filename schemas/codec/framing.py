@@ -102,6 +102,7 @@ class Codec:
         self._build = {
             record: builder(writer.schema, {}) for record, writer in self._present.items()
         }
+        older: dict[str, list[tuple[int, str]]] = {record: [] for record in ids}
         for schema_id, text in (writers or {}).items():
             writer = _writer(text)
             record = writer.schema["name"].rpartition(".")[2]
@@ -110,6 +111,8 @@ class Codec:
                     f"schema {schema_id} is of {record}, which this codec does not read"
                 )
             self._known.setdefault((record, schema_id), writer)
+            older[record].append((schema_id, text))
+        self._older = {record: tuple(texts) for record, texts in older.items()}
         self._known_ids = {schema_id for _, schema_id in self._known}
 
     def knows(self, schema_id: int) -> bool:
@@ -118,6 +121,10 @@ class Codec:
     def schema_id(self, record: str) -> int:
         """The id that `encode` writes."""
         return self._ids[record]
+
+    def older(self, record: str) -> tuple[tuple[int, str], ...]:
+        """The id and the text of each further schema that values of a record are read with."""
+        return self._older[record]
 
     def written_with(self, record: str, value: bytes) -> Any:
         """The schema, as JSON reads it, that a value says it was written with. Raises DecodeError

@@ -1,17 +1,19 @@
 """Finds the fields of one encoded flat record where it lies, as compiled functions for a loop over
 records.
 
-It accepts what the codec accepts of the present schema, and never anything else. The codec has the
-last word on a record that is not accepted: it may be of an older schema.
+It accepts what the codec accepts of the present schema and of older ones to which fields were
+appended since, and never anything else. The codec has the last word on a record that is not
+accepted: it may be of a schema that differs otherwise.
 """
 
-from functools import cache
-from typing import Protocol
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.codec.flat_schema import flat_fields
+from schemas.codec.flat_schema import FlatField, fields_written, flat_fields
 from schemas.codec.framing import HEADER_BYTES, MAX_BYTES, header
 from schemas.compiled import compiled, inlined, read_only
 from schemas.words import WORD_BYTES, Bytes, part_of_word, word
@@ -79,6 +81,19 @@ class Field(Protocol):
     printed: bool
 
 
+class Writers(NamedTuple):
+    """The schemas whose values `scan` takes.
+
+    heads: what a value of each begins with, the present one's first; written: how many of the
+    record's fields each has, from the first on; both of shape (schemas,). absent: what a field is
+    that was not written, a FIELD for each field.
+    """
+
+    heads: NDArray[np.uint64]
+    written: NDArray[np.int64]
+    absent: Fields
+
+
 @cache
 def form_of(record: str) -> Form:
     """How the present schema encodes a record, a FORM for each field; AssertionError for a record
@@ -101,23 +116,65 @@ def header_word(schema_id: int) -> np.uint64:
     return np.uint64(int.from_bytes(header(schema_id), "little"))
 
 
+@lru_cache(maxsize=64)  # records times the registries' answers
+def writers_of(record: str, schema_id: int, older: Sequence[tuple[int, str]] = ()) -> Writers:
+    """The schemas that values of a record may be written with: the present one, of this id, and of
+    the older ones, (id, text) each, those that lack only fields at the end.
+    """
+    written = {schema_id: len(flat_fields(record))}
+    for number, text in older:
+        count = fields_written(record, text)
+        if count is not None:
+            written.setdefault(number, count)
+    heads = np.array([header_word(number) for number in written], np.uint64)
+    absent = np.array([_absent(field) for field in flat_fields(record)], FIELD)
+    counts = np.array(list(written.values()), np.int64)
+    return Writers(read_only(heads), read_only(counts), read_only(absent))
+
+
+def _absent(field: FlatField) -> tuple[int, int, int, float, bool, bool]:
+    """The FIELD of one that was not written, by its schema's default: none, or a number."""
+    number = field.default if isinstance(field.default, int) else 0
+    value = field.default if isinstance(field.default, float) else np.nan
+    return 0, ABSENT, int(number), float(value), field.default is not None, False
+
+
 @compiled
-def scan(data: Bytes, start: int, end: int, head: np.uint64, form: Form, fields: Fields) -> bool:
-    """Whether data[start:end] is a framed record of this form; writes where its fields are.
+def scan(data: Bytes, start: int, end: int, writers: Writers, form: Form, fields: Fields) -> bool:
+    """Whether data[start:end] is a framed record of this form, by one of its writers; writes where
+    its fields are.
 
     What it wrote means nothing where it returns False. data cannot be written to
     (`schemas.compiled.read_only`).
     """
     if not HEADER_BYTES <= end - start <= MAX_BYTES:
         return False
-    if part_of_word(data, start, HEADER_BYTES) != head:
+    written = _fields_of_head(part_of_word(data, start, HEADER_BYTES), writers)
+    if written < 0:
         return False
     at = start + HEADER_BYTES
-    for index in range(len(form)):
+    for index in range(written):
         at = _pass_field(data, at, end, form[index], fields[index])
         if at == _BAD:
             return False
+    for index in range(written, len(form)):
+        _leave_out(writers.absent[index], fields[index])
     return at == end
+
+
+@inlined
+def _fields_of_head(head: np.uint64, writers: Writers) -> int:
+    """How many fields a value has that begins so; -1 where no writer is known that begins so."""
+    for number in range(len(writers.heads)):
+        if writers.heads[number] == head:
+            return int(writers.written[number])
+    return -1
+
+
+@inlined
+def _leave_out(absent: Field, field: Field) -> None:
+    field.start, field.length, field.number = absent.start, absent.length, absent.number
+    field.value, field.present, field.printed = absent.value, absent.present, absent.printed
 
 
 @inlined

@@ -22,6 +22,7 @@ from schemas.records.commands import (
 )
 from schemas.records.decisions import Decision, Evidence, Order, Outcome, Verdict
 from schemas.records.experiments import (
+    Adjustment,
     ArmPoint,
     ArmRow,
     BurnInRow,
@@ -124,6 +125,7 @@ from schemas.records.vocabulary import (
 __all__ = [
     "UNTRIED",
     "ActionRecord",
+    "Adjustment",
     "Admission",
     "Advice",
     "AgentKind",

@@ -41,6 +41,8 @@ class ExperimentResult:
     segment: str | None = None
     occurred_at: int
     assigned_at: int | None = None  # when the unit was assigned; absent: occurred_at
+    # a number known of the unit before it was exposed, of a record of one unit
+    covariate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,11 @@ class ArmRow:
     buckets: str | None = None  # of an arm whose units come again; see the schema
     likely: float | None = None  # the effect drawn towards none
     cut_off: float = 0.0  # what a cap cut off of the values of a MEAN
+    adjusted: float = 0.0  # what a covariate took off the values of a MEAN
+    covariate_units: int = 0  # whose covariate is known and used, each once
+    covariate_sum: float = 0.0  # of their covariates, less the mean they are held against
+    covariate_squares: float = 0.0
+    raw_effect: float | None = None  # without its covariate; absent where none is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +246,20 @@ class Frozen:
     # records that weigh as much as one independent one: above 1 where values follow each other
     inflation: float
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """How the covariate of a MEAN is used: a value less coefficient * (covariate - mean), the
+    covariate within its limits, is what is judged.
+    """
+
+    metric: int  # its place in `metrics`, from 0 on
+    coefficient: float
+    mean: float
+    least: float
+    most: float
+    offset: int  # of the record that it was learned with; those after it are adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +323,7 @@ class ExperimentRow:
     split_window: int = 0  # units of that window; 0: none, and what is held is held for good
     # of alpha, that its gains are tested at; -1: 6 / (pi ordinal)^2 (discoveries + 1)
     alpha_part: float = -1.0
+    adjustments: tuple[Adjustment, ...] = ()  # of the metrics whose covariate tells something
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +337,8 @@ class BurnInRow:
     # IEEE 754 doubles, the lowest byte first: there are hundreds, and they are written with each
     # commit
     values: bytes
+    # of each value in the same form, NaN where there was none; absent where no record had one
+    covariates: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,13 @@ from schemas.validation.text import EVERYTHING, MAX_CHARACTERS
 from schemas.words import Bytes
 
 _ANY, _NAME, _MOMENT, _COUNT, _KIND, _FINITE, _SQUARES = range(7)
-_ROLES = {"count": _COUNT, "kind": _KIND, "sum": _FINITE, "sum_squares": _SQUARES}
+_ROLES = {
+    "count": _COUNT,
+    "kind": _KIND,
+    "sum": _FINITE,
+    "sum_squares": _SQUARES,
+    "covariate": _FINITE,
+}
 _JOINER, _PATTERN = ord(JOINER), ord(EVERYTHING)
 _DEFAULT = np.frombuffer(DEFAULT_TENANT.encode(), np.uint8)
 _UNKNOWN = list(ResultKind).index(ResultKind.UNKNOWN)  # by the schema's order

@@ -39,7 +39,9 @@ def check_results(columns: Columns, append_times: NDArray[np.int64]) -> list[Ref
     kinds = (
         (row, Reason.UNKNOWN_KIND, "kind is UNKNOWN") for row in np.flatnonzero(unknown).tolist()
     )
-    return _refused(columns, [*faults, *kinds])
+    known = _present(columns.batch.column("covariate"), 0.0)
+    covariates = _where(~np.isfinite(known), Reason.NOT_FINITE, "covariate is {}", known)
+    return _refused(columns, [*faults, *kinds, *covariates])
 
 
 def check_metrics(columns: Columns, append_times: NDArray[np.int64]) -> list[RefusedRecord]:

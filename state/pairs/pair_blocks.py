@@ -32,7 +32,14 @@ ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it
 GROUPS = (1, 8, 64)
 SQUARES, CROSS, WEIGHT_SQUARES, OPEN_DIFFERENCE, OPEN_WEIGHT, GROUPS_CLOSED = range(6)
 GROUP_WIDTH = 6
+# Of a mean with a covariate, in places where only a rate has something: of the open block what was
+# taken off the values of either arm, the units whose covariate it tells, and these less their mean;
+# of all closed blocks the differences per unit of what was taken off, by the blocks' weights, and
+# the sums of the differences of the covariates, each by its own weight, and of their squares.
+TREATMENT_ADJUSTED, CONTROL_ADJUSTED = GROUP_WIDTH * len(GROUPS), GROUP_WIDTH * len(GROUPS) + 1
+TREATMENT_KNOWN, CONTROL_KNOWN, TREATMENT_COVARIATE, CONTROL_COVARIATE = MORE, FEWER, RATE, VARIANCE
 # Of a rate, for each alternative of a fault that begins late: see agents.statistics.late_odds.
 LATE_ALTERNATIVES = 3
 LATE = ALTERNATIVES + 13
+ADJUSTED, COVARIATE_DIFFERENCE, COVARIATE_SQUARES = range(LATE, LATE + 3)
 WIDTH = LATE + LATE_ALTERNATIVES

@@ -120,6 +120,7 @@ class Workload:
             "segment": pa.nulls(n, pa.string()),
             "occurred_at": np.full(n, now_ms()),
             "assigned_at": pa.nulls(n, pa.int64()),
+            "covariate": pa.nulls(n, pa.float64()),
         }
         batch = pa.RecordBatch.from_pydict(
             {name: pa.array(values) for name, values in columns.items()}

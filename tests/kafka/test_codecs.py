@@ -47,13 +47,13 @@ def test_values_bear_the_registrys_ids(registry: Registry) -> None:
 
 def test_older_versions_of_a_subject_are_read(registry: Registry) -> None:
     older = json.loads(schema_text("ExperimentResult"))
-    older["fields"] = [field for field in older["fields"] if field["name"] != "assigned_at"]
+    older["fields"] = [field for field in older["fields"] if field["name"] != "covariate"]
     schema_id = registry.add(SUBJECT, json.dumps(older))
     settings = Settings(registry_url=registry.url)
     register(settings)
     codec = codec_for(settings)
     present = codec.encode(result(1))
-    body = unframe(present)[1][:-1]  # without assigned_at, which is one byte: absent
+    body = unframe(present)[1][:-1]  # without the covariate, which is one byte: absent
     assert codec.decode("ExperimentResult", b"\0" + schema_id.to_bytes(4, "big") + body) == result(
         1
     )

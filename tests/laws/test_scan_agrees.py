@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schemas.codec.columns import decode
 from schemas.codec.flat_schema import flat_fields
 from schemas.codec.framing import MAX_BYTES
-from schemas.codec.record_scan import form_of, header_word, is_utf8, room_for, scan, varint
+from schemas.codec.record_scan import form_of, is_utf8, room_for, scan, varint, writers_of
 from schemas.compiled import read_only
 from schemas.records import ExperimentResult, ModelMetric, ResultKind
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS
@@ -34,8 +34,8 @@ def scanned(name: str, value: bytes) -> tuple[bool, NDArray[np.uint8], NDArray[n
     data = read_only(np.frombuffer(AROUND + value + AROUND, np.uint8))
     form = form_of(name)
     fields = room_for(form)
-    head, end = header_word(CODEC.schema_id(name)), len(AROUND) + len(value)
-    return scan(data, len(AROUND), end, head, form, fields), data, fields
+    writers, end = writers_of(name, CODEC.schema_id(name)), len(AROUND) + len(value)
+    return scan(data, len(AROUND), end, writers, form, fields), data, fields
 
 
 def row(name: str, data: NDArray[np.uint8], fields: NDArray[np.void]) -> dict[str, Any]:
@@ -138,6 +138,7 @@ FLOATS = st.sampled_from((0.0, -0.0, -1.0, 1.5, float("nan"), float("inf"), -flo
 MOMENTS = st.sampled_from(
     (NOON, 0, -1, EARLIEST_MS - 1, EARLIEST_MS, NOON + FUTURE_MS, NOON + FUTURE_MS + 1)
 )
+COVARIATES = st.none() | FLOATS
 COMMON = {"count": COUNTS, "sum": FLOATS, "sum_squares": st.none() | FLOATS, "occurred_at": MOMENTS}
 GOOD: dict[str, Any] = {
     "count": 3,
@@ -185,6 +186,7 @@ RESULTS = changes(
     ("event_id", "experiment_id", "variant", "metric", "unit_id", "segment"),
     kind=st.sampled_from(list(ResultKind)),
     assigned_at=st.none() | MOMENTS,
+    covariate=COVARIATES,
 )
 METRICS = changes(("event_id", "model_version", "metric", "segment"))
 

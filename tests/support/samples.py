@@ -70,6 +70,7 @@ def result_body(**parts: bytes) -> bytes:
         "segment": varint(0),
         "occurred_at": varint(1_700_000_000_000),
         "assigned_at": varint(0),
+        "covariate": varint(0),
     }
     assert parts.keys() <= plain.keys()
     return b"".join((plain | parts).values())

@@ -27,9 +27,15 @@ from schemas.records import ExperimentRow, Pair
 from state.arms_table import NULLABLE, STATES
 from state.experiment_arms import NO_ROW, NONE_YET, SEVERAL
 from state.pairs.pair_blocks import (
+    CONTROL_ADJUSTED,
+    CONTROL_COVARIATE,
+    CONTROL_KNOWN,
     CONTROL_SUM,
     CONTROL_UNITS,
     NO_BLOCKS,
+    TREATMENT_ADJUSTED,
+    TREATMENT_COVARIATE,
+    TREATMENT_KNOWN,
     TREATMENT_SUM,
     TREATMENT_UNITS,
 )
@@ -41,6 +47,13 @@ from state.storage.table import row_key
 Flags = NDArray[np.bool_]
 WAIT = STATES.index("WAIT")
 _NOWHERE_YET = ("base_offset", "unnamed_offset", "harm_offset", "gain_offset", "unstable_offset")
+
+# Of an open block: units, what they add up to, and what their covariates told, of either arm.
+_OF_CONTROL = CONTROL_UNITS, CONTROL_SUM, CONTROL_ADJUSTED, CONTROL_KNOWN, CONTROL_COVARIATE
+_OF_TREATMENT = (
+    *(TREATMENT_UNITS, TREATMENT_SUM, TREATMENT_ADJUSTED, TREATMENT_KNOWN),
+    TREATMENT_COVARIATE,
+)
 
 Key = tuple[str, str, str, str, str | None, str | None]  # of a row: ARM_NAMES
 
@@ -208,8 +221,8 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
     rows = rows[(method == Method.RATES_IN_BLOCKS) | (method == Method.MEANS_IN_BLOCKS)]
     if len(rows):
         arms.block_slot[rows] = arms.blocks.open(len(rows))
-        _bring(tables, rows, arms.control[rows], CONTROL_UNITS, CONTROL_SUM)
-        _bring(tables, rows, rows, TREATMENT_UNITS, TREATMENT_SUM)
+        _bring(tables, rows, arms.control[rows], _OF_CONTROL)
+        _bring(tables, rows, rows, _OF_TREATMENT)
 
 
 def open_buckets(tables: ExperimentTables, row: int) -> None:
@@ -219,8 +232,11 @@ def open_buckets(tables: ExperimentTables, row: int) -> None:
     tables.arms.bucket_slot[row] = tables.arms.buckets.open(1)[0]
 
 
-def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total: int) -> None:
-    """Puts the units judged so far of these rows into the columns of the pairs' open blocks."""
+def _bring(
+    tables: ExperimentTables, pairs: Ints, rows: Ints, places: tuple[int, int, int, int, int]
+) -> None:
+    """Puts the units judged so far of these rows into these places of the pairs' open blocks."""
+    units, total, *of_covariates = places
     arms, values, slots = tables.arms, tables.arms.blocks.values, tables.arms.block_slot[pairs]
     judged = arms.count[rows] - arms.base_count[rows]
     is_tested = ~(arms.in_burn_in[rows] & np.isinf(arms.cap[rows]))
@@ -228,6 +244,10 @@ def _bring(tables: ExperimentTables, pairs: Ints, rows: Ints, units: int, total:
     values[slots, units] = np.where(is_tested, judged, 0)
     sums = np.where(is_rate, arms.hits[rows], arms.sum[rows])
     values[slots, total] = np.where(is_tested, sums, 0.0)
+    for place, column in zip(
+        of_covariates, ("adjusted", "covariate_units", "covariate_sum"), strict=True
+    ):
+        values[slots, place] = np.where(is_tested & ~is_rate, arms[column][rows], 0.0)
 
 
 def _tie(

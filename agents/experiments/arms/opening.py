@@ -47,9 +47,11 @@ def names_of(result: ExperimentResult) -> tuple[str, str, str, str]:
 
 
 def measured_of(result: ExperimentResult) -> Measured:
-    """A result's count, sum and squares, NaN where absent."""
-    squares = float("nan") if result.sum_squares is None else result.sum_squares
-    return Measured(result.count, result.sum, squares)
+    """A result's count, sum, squares and covariate, NaN where absent."""
+    absent = float("nan")
+    squares = absent if result.sum_squares is None else result.sum_squares
+    covariate = absent if result.covariate is None else result.covariate
+    return Measured(result.count, result.sum, squares, covariate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,11 @@ from math import log, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.experiments.evidence.covariate_blocks import (
+    Taken,
+    close_covariates,
+    take_covariate,
+)
 from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
 from agents.experiments.evidence.resemblance import add_difference
 from agents.experiments.plan.terms import Method, Tally
@@ -91,10 +96,11 @@ def take_units(
     brought: tuple[float, float],
     moment: tuple[float, float],
     terms: Terms,
+    taken: Taken,
 ) -> None:
     """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
     a rate. moment: when it was appended, and when the other arm's last record was, ms. terms:
-    see `terms_of`.
+    see `terms_of`. taken: what its covariate told.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
@@ -115,6 +121,8 @@ def take_units(
         own, other = other, own
     blocks[slot, own] += units
     blocks[slot, TREATMENT_SUM if of_treatment else CONTROL_SUM] += total
+    if terms[0] == OF_MEAN:
+        take_covariate(blocks, slot, of_treatment, taken)
     fewest = _fewest(blocks, slot)
     goes_on = fewest >= FULL and (
         blocks[slot, own] >= blocks[slot, other] or now - blocks[slot, RUN_SINCE] >= RUN_MS
@@ -144,6 +152,7 @@ def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
         weigh_rates(blocks, slot, terms)
     else:
         add_difference(blocks, slot, difference, weight)
+        close_covariates(blocks, slot)
     blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM] = 0.0, 0.0
     blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM] = 0.0, 0.0
 

@@ -10,6 +10,7 @@ from agents.experiments.evidence.blocks import (
     evidence_in_blocks,
     is_of_means,
 )
+from agents.experiments.evidence.covariate_balance import has_alike_covariates
 from agents.experiments.evidence.pair_ramp import (
     FEWER,
     MORE,
@@ -74,9 +75,11 @@ def evidence_reaching(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, fl
 
 @compiled
 def agrees(rows: ArmRows, pairs: Pairs, pair: int, harm: bool) -> bool:
-    """Whether the observed exposures do not contradict harm, or gain: asked of count tests only."""
+    """Whether what is known of the units does not contradict harm, or gain: the observed exposures,
+    asked of count tests only, and covariates that are used.
+    """
     if rows[pair].method != Method.COUNTS:
-        return True
+        return has_alike_covariates(rows, pairs, pair)
     z = z_of_ramp(rows, pairs.ramps, pair) if rows[pair].ramped else _z(rows, pair)
     more = (rows[pair].sign < 0) == harm  # whether more hits are what is to be shown
     return (z if more else -z) >= Z_AGREES

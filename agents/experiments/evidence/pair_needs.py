@@ -16,6 +16,7 @@ from agents.experiments.evidence.blocks import (
     has_mixed_blocks,
     worst_in_blocks,
 )
+from agents.experiments.evidence.covariate_balance import has_alike_covariates
 from agents.experiments.evidence.pair_evidence import counted
 from agents.experiments.evidence.pair_interval import exact_interval, interval_of
 from agents.experiments.evidence.pair_samples import (
@@ -25,6 +26,7 @@ from agents.experiments.evidence.pair_samples import (
     least_error,
     needed,
     sample_of,
+    sent_sample,
     units_of,
 )
 from agents.experiments.evidence.repeated_units import design_effect_of
@@ -68,7 +70,7 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
     up, is_counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
     if has_units(rows, pair) and is_counted and none:
         low, high = exact_interval(rows, pair, -log(rows[pair].alpha))
-    base = abs(mean(sample_of(rows, rows[pair].control)))
+    base = abs(mean(sent_sample(rows, rows[pair].control)))
     absolute = rows[pair].absolute_margin
     if isnan(absolute):
         absolute = AT_ZERO if base == 0.0 and is_counted else 0.0
@@ -102,7 +104,7 @@ def is_within(worst: float, allowed: float) -> bool:
 @compiled
 def is_sound(rows: ArmRows, pairs: Pairs, pair: int) -> bool:
     """Whether a guardrail is sound."""
-    if not has_enough(rows, pair):
+    if not has_enough(rows, pair) or not has_alike_covariates(rows, pairs, pair):
         return False
     worst, _, allowed = guardrail_bound(rows, pairs, pair)
     return is_within(worst, allowed)

@@ -47,6 +47,15 @@ def sample_of(rows: ArmRows, row: int) -> Sample:
 
 
 @compiled
+def sent_sample(rows: ArmRows, row: int) -> Sample:
+    """The same with the values as they were sent, without squares: what a covariate took off them
+    is added again.
+    """
+    units, total, _ = sample_of(rows, row)
+    return Sample(units, total + rows[row].adjusted, 0.0)
+
+
+@compiled
 def independent_units(rows: ArmRows, pair: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """(hits, units) of control, and of the treatment, as many as weigh as units of their own."""
     weighs = design_effect_of(rows, pair)

@@ -13,6 +13,11 @@ from math import ceil
 import numpy as np
 
 from agents.core.policies import EXPOSURE
+from agents.experiments.evidence.covariate_balance import (
+    APART_LEVEL,
+    covariates_apart,
+    log_apart,
+)
 from agents.experiments.evidence.repeated_units import FEWEST, worth_of_units
 from agents.experiments.plan.frozen_plan import CONTROL
 from agents.experiments.plan.terms import Tally, compared, ramped
@@ -43,13 +48,19 @@ class LackKind(StrEnum):
     SQUARES = "SQUARES"
     PLAN = "PLAN"
     UNITS = "UNITS"
+    COVARIATE = "COVARIATE"
     CLUSTERS = "CLUSTERS"
     MIXED = "MIXED"
 
 
 CERTAIN = frozenset(
-    {LackKind.SQUARES, LackKind.UNITS, LackKind.MIXED}
+    {LackKind.SQUARES, LackKind.UNITS, LackKind.COVARIATE, LackKind.MIXED}
 )  # no later record mends it, so nothing is waited for
+# The arms do not part their units as they should: verdict SPLIT, by these rules.
+OF_SPLIT = {
+    LackKind.UNITS: "units in several arms",
+    LackKind.COVARIATE: "covariate of the arms differs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ def lacks_of(
         *_mixed(experiment, now),
         *_squares(experiment, trial, tables, now),
         *_crossed(experiment, trial, tables, now),
+        *_covariates(experiment, trial, tables, now),
     ]
     if max(sender.units for sender in senders.values()) >= experiment.min_count:
         found += [*_arms(experiment, senders), *_metrics(experiment, trial, senders, tables)]
@@ -335,6 +347,32 @@ def _crossed(
                 "in a new experiment"
             )
             yield Found(LackKind.UNITS, metric, now, why, metric=metric)
+
+
+def _covariates(
+    experiment: ExperimentRow, trial: ExperimentArms, tables: ExperimentTables, now: int
+) -> Iterator[Found]:
+    """Treatments whose units differ from control's in what was known of them beforehand, where no
+    command has moved the units.
+    """
+    rows, pairs, used = tables.arms.records, tables.pairs, tables.arms.coefficient
+    adjusted = {experiment.metrics[one.metric].name for one in experiment.adjustments}
+    for metric in sorted(adjusted & trial.arms.keys()):
+        for variant, row in sorted(trial.arms[metric].items()):
+            if tables.arms.control[row] < 0 or used[row] == 0.0 or not tables.arms.randomized[row]:
+                continue
+            if log_apart(rows, pairs, row) < APART_LEVEL or _units_moved(experiment, tables):
+                continue
+            z = covariates_apart(rows, pairs, row)
+            why = (
+                f"the covariate of {metric!r} of {variant!r} is {abs(z):.1f} standard errors "
+                f"{'above' if z > 0.0 else 'below'} control's: it was not known before the units "
+                "were exposed, or chance did not assign them; held for good: mend either in a new "
+                "experiment"
+            )
+            yield Found(
+                LackKind.COVARIATE, f"{metric} of {variant}", now, why, variant, metric=metric
+            )
 
 
 def _units_moved(experiment: ExperimentRow, tables: ExperimentTables) -> bool:

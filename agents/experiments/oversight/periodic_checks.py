@@ -14,7 +14,7 @@ from agents.core.phrasing import grouped, moment_of
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.experiments.arms.arms import doubt, relevel
-from agents.experiments.oversight.missing_data import CERTAIN, Found, LackKind, lacks_of
+from agents.experiments.oversight.missing_data import CERTAIN, OF_SPLIT, Found, LackKind, lacks_of
 from agents.experiments.oversight.split_checks import look_at_split
 from agents.experiments.plan.frozen_plan import REST_MS
 from agents.experiments.plan.terms import judged_before
@@ -74,7 +74,7 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
     experiment = _aged(experiment, place.now, tables)
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
-    shared = any(one.kind == LackKind.UNITS for one in lacks)
+    shared = any(one.kind in OF_SPLIT for one in lacks)
     if not shared:
         experiment, of_split = look_at_split(experiment, place, tables)
         findings += of_split
@@ -130,7 +130,7 @@ def rebuild(tables: ExperimentTables) -> None:
 
 
 def _finding(experiment: ExperimentRow, one: Found, lack: Lack) -> Finding:
-    split = one.kind == LackKind.UNITS
+    split = one.kind in OF_SPLIT
     name = f"{experiment.subject}/{experiment.experiment_id}"
     return Finding(
         at=0,
@@ -140,7 +140,7 @@ def _finding(experiment: ExperimentRow, one: Found, lack: Lack) -> Finding:
         order=Order.NONE,
         subject=experiment.subject,
         metric=one.metric,
-        rule="units in several arms" if split else f"{one.kind.lower()} missing",
+        rule=OF_SPLIT[one.kind] if split else f"{one.kind.lower()} missing",
         reason=f"{name} cannot be judged since {moment_of(lack.since)}: {one.why}",
         evidence=(),
         experiment_id=experiment.experiment_id,

@@ -44,6 +44,10 @@ OF_METRIC = (
     "inflation",
     "weighs_units",
     "in_burn_in",
+    "coefficient",
+    "covariate_mean",
+    "covariate_least",
+    "covariate_most",
 )
 OF_ARM = (
     "method",
@@ -52,6 +56,7 @@ OF_ARM = (
     "harm_level",
     "gain_level",
     "ramped",
+    "randomized",
     "prior_wide",
     "prior_narrow",
 )
@@ -65,6 +70,8 @@ class Reading:
         # Of several with one name the first counts.
         self._specs = {spec.name: spec for spec in reversed(experiment.metrics)}
         self._frozen = {frozen.metric: frozen for frozen in reversed(experiment.frozen)}
+        names = [spec.name for spec in experiment.metrics]
+        self._adjustments = {names[one.metric]: one for one in experiment.adjustments}
         self._pairs = {(pair.variant, pair.metric) for pair in experiment.pairs}
         self._parts = level_parts(experiment)
         self._settled = {done.variant for done in experiment.decided if not done.open}
@@ -88,7 +95,7 @@ class Reading:
 
     def of_metric(
         self, metric: str
-    ) -> tuple[int, int, float, float, float, float, float, bool, bool]:
+    ) -> tuple[int, int, float, float, float, float, float, bool, bool, float, float, float, float]:
         """OF_METRIC, before it is known whether the metric is made of snapshots."""
         spec, frozen = self._specs[metric], self._frozen.get(metric)
         limit = frozen.limit if frozen is not None and spec.limit is None else spec.limit
@@ -103,11 +110,19 @@ class Reading:
             frozen.inflation if frozen is not None else 1.0,
             weighs_units(spec),
             learns(self.experiment, spec),
+            *self._line(metric),
         )
+
+    def _line(self, metric: str) -> tuple[float, float, float, float]:
+        """How the covariate of a metric is used; a coefficient of 0 where it is not."""
+        one = self._adjustments.get(metric)
+        if one is None:
+            return 0.0, 0.0, 0.0, 0.0
+        return one.coefficient, one.mean, one.least, one.most
 
     def of_arm(
         self, metric: str, variant: str, step: str | None
-    ) -> tuple[Method, Method, float, float, float, bool, float, float]:
+    ) -> tuple[Method, Method, float, float, float, bool, bool, float, float]:
         """OF_ARM; the levels are those of the arm as a whole, and parts of it have none.
 
         Where a command may have moved the traffic of a treatment no stated share holds, and it is
@@ -134,9 +149,10 @@ class Reading:
         share = shares[int(step or 0)] if shares else 0.0
         if step is not None:
             counted = by_totals if 0.0 < share < 1.0 else Method.NONE
-            return counted, counted, share, NEVER, NEVER, False, *_priors(share)
+            return counted, counted, share, NEVER, NEVER, False, True, *_priors(share)
         levels_of_both = self._levels(metric, variant, spec, method)
-        return method, by_totals, share, *levels_of_both, self._ramped and trusted, *_priors(share)
+        flags = self._ramped and trusted, variant not in self._moved
+        return method, by_totals, share, *levels_of_both, *flags, *_priors(share)
 
     def _levels(
         self, metric: str, variant: str, spec: MetricSpec, method: Method

@@ -24,28 +24,37 @@ _MEAN, _RATE, _COUNT, _LATENCY = (
     int(Tally.COUNT),
     int(Tally.LATENCY),
 )
-_GOOD, _NOT_A_COUNT, _RATE_ABOVE_ONE, _LATENCY_COUNT, _TOO_LARGE, _SQUARES = range(6)
+_GOOD, _NOT_A_COUNT, _RATE_ABOVE_ONE, _LATENCY_COUNT, _TOO_LARGE, _SQUARES, _SEVERAL = range(7)
 _SENTENCES = {
     _NOT_A_COUNT: ("NOT_A_COUNT", "the sum of a RATE or COUNT is a whole number from 0 to 10^12"),
     _RATE_ABOVE_ONE: ("RATE_ABOVE_ONE", "the sum of a RATE is at most its count"),
     _LATENCY_COUNT: ("LATENCY_COUNT", "a LATENCY record is one request: count 1"),
     _TOO_LARGE: ("TOO_LARGE_A_VALUE", "its square is not finite"),
     _SQUARES: ("IMPOSSIBLE_SQUARES", "sum_squares is less than sum * sum / count"),
+    _SEVERAL: (
+        "COVARIATE_OF_SEVERAL",
+        "a covariate is that of one unit: send each by itself, as an OBSERVATION of count 1",
+    ),
 }
 
 
 class Measured(NamedTuple):
-    """What a record says of its arm: its count, sum and squares, NaN where these are absent."""
+    """What a record says of its arm: its count, sum and squares, and the covariate of its unit, NaN
+    where these are absent.
+    """
 
     units: int
     total: float
     squares: float
+    covariate: float
 
 
 @compiled
 def fault_of(tally: int, measured: Measured) -> int:
     """Why a record makes no sense for its tally; 0 where it does."""
-    count, total, squares = measured
+    count, total, squares, covariate = measured
+    if count != 1 and not isnan(covariate):
+        return _SEVERAL
     if tally in (_RATE, _COUNT) and not _is_count(total):
         return _NOT_A_COUNT
     if tally == _RATE and total > count:
@@ -89,6 +98,8 @@ def why_senseless(
             "LATENCY_SNAPSHOT",
             "a LATENCY is counted request by request: send OBSERVATION records",
         )
+    elif snapshot and not isnan(measured.covariate):
+        why = _SENTENCES[_SEVERAL]
     else:
         fault = fault_of(int(tally), measured)
         if fault == _GOOD:
@@ -122,14 +133,14 @@ def is_rate(arm: ArmCells) -> bool:
 
 @compiled
 def contribution(
-    arm: ArmCells, measured: tuple[int, float, float], left_out: bool
+    arm: ArmCells, measured: Measured, left_out: bool
 ) -> tuple[int, int, float, float, float]:
     """(count, hits, sum, squares, what the cap cuts off) that a record adds to a row of its arm;
     squares: NaN where they are unknown and wanted.
 
     Of what is not tested only units are counted.
     """
-    count, total, squares = measured
+    count, total, squares, _ = measured
     if left_out:
         return 0, 0, 0.0, 0.0, 0.0
     if not is_tested(arm):

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.experiments.plan.terms import learns, plan_of
+from agents.experiments.totals.covariates import put_in_force, with_line
+from agents.statistics.covariate_line import Line, line_of, taken_off
 from agents.statistics.variance_inflation import inflation_of
 from schemas.records import ExperimentRow, Frozen, MetricKind
 from state.burn_in_buffers import Buffer
@@ -33,19 +35,37 @@ ROOM = 1.5
 CAP = 0.98
 
 
-def learn(tables: ExperimentTables, rows: Ints, units: Ints, values: Floats) -> None:
-    """Keeps what control arms sent in their burn-ins: each record's row, its units, and its value,
-    NaN where it is of several units; in the order of the log.
+def learn(
+    tables: ExperimentTables, rows: Ints, units: Ints, values: Floats, covariates: Floats
+) -> None:
+    """Keeps what control arms sent in their burn-ins: each record's row, its units, its value, NaN
+    where it is of several units, and its covariate, NaN where it has none; in the order of the log.
     """
     order = np.argsort(rows, kind="stable")
-    rows, units, values = rows[order], units[order], values[order]
+    rows, units = rows[order], units[order]
+    values, covariates = values[order], covariates[order]
     bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
     single = bool((units == 1).all())
     for start, end in pairwise(bounds):
-        own, count = values[start:end], end - start
+        own, beside, count = values[start:end], covariates[start:end], end - start
         if not single:
-            own, count = own[units[start:end] == 1], int(units[start:end].sum())
-        tables.burn_ins.add(_buffer(tables, int(rows[start])), count, own)
+            alone = units[start:end] == 1
+            own, beside, count = own[alone], beside[alone], int(units[start:end].sum())
+        tables.burn_ins.add(_buffer(tables, int(rows[start])), count, own, beside)
+
+
+def draw_first_line(tables: ExperimentTables, row: int, offset: int) -> None:
+    """Draws the line of a covariate by what a control row has sent so far, up to the record at this
+    offset; where it tells something, records are adjusted from here on.
+    """
+    index, buffer = tables.index[tables.arms.experiment_no[row]], _buffer(tables, row)
+    experiment = tables.experiments.get(index.key)
+    assert experiment is not None
+    cap = float(tables.arms.cap[row])
+    line = line_of(np.minimum(np.array(buffer.values), cap), np.array(buffer.covariates))
+    if line is not None:
+        tables.experiments.put(with_line(experiment, buffer.metric, line, offset))
+        put_in_force(tables.arms, np.array(index.rows_of(buffer.metric)), line)
 
 
 def end_burn_in(tables: ExperimentTables, row: int, offset: int) -> None:
@@ -90,20 +110,36 @@ def _freeze(tables: ExperimentTables, row: int, index: ExperimentArms, offset: i
     buffer = _buffer(tables, row)
     del tables.burn_in_buffers[row]
     tables.burn_ins.drop(buffer)
-    frozen = _frozen(experiment, buffer.metric, np.array(buffer.values), offset)
-    tables.experiments.put(replace(experiment, frozen=(*experiment.frozen, frozen)))
+    values, covariates = np.array(buffer.values), np.array(buffer.covariates)
+    frozen, line = _frozen(experiment, buffer.metric, values, covariates, offset)
+    experiment = replace(experiment, frozen=(*experiment.frozen, frozen))
+    if line is not None:
+        experiment = with_line(experiment, buffer.metric, line, offset)
+        put_in_force(tables.arms, np.array(index.rows_of(buffer.metric)), line)
+    tables.experiments.put(experiment)
     _put_in_force(tables, index, frozen)
     return frozen
 
 
-def _frozen(experiment: ExperimentRow, metric: str, values: Floats, offset: int) -> Frozen:
+def _frozen(
+    experiment: ExperimentRow, metric: str, values: Floats, covariates: Floats, offset: int
+) -> tuple[Frozen, Line | None]:
+    """What is fixed, and the line of a covariate that tells something."""
     spec = plan_of(experiment, metric)
     assert learns(experiment, spec), f"{metric} has nothing to learn"
     if spec.kind == MetricKind.LATENCY:
         limit = float(np.quantile(values, LIMIT, method="higher")) if len(values) else None
-        return Frozen(metric=metric, limit=limit, inflation=inflation_of(values), offset=offset)
-    cap = _cap(values) if spec.cap is None else None
-    return Frozen(metric=metric, cap=cap, inflation=inflation_of(values), offset=offset)
+        fixed = Frozen(metric=metric, limit=limit, inflation=inflation_of(values), offset=offset)
+        return fixed, None
+    cap, inflation = _cap(values) if spec.cap is None else None, inflation_of(values)
+    most = spec.cap if spec.cap is not None else np.inf if cap is None else cap
+    capped = np.minimum(values, most)
+    line = line_of(capped, covariates)
+    if line is not None:
+        # What is judged follows itself as what is left of the values does, and as they did before.
+        left = inflation_of(capped - taken_off(line, covariates))
+        inflation = left if spec.cap is None else max(inflation, left)
+    return Frozen(metric=metric, cap=cap, inflation=inflation, offset=offset), line
 
 
 def _cap(values: Floats) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.core.provenance import Provenance
+from agents.experiments.evidence.covariate_balance import raw_effect
 from agents.experiments.evidence.pair_interval import interval_of, shown_interval
 from agents.experiments.evidence.pair_likely import likely_effect
 from agents.experiments.plan.terms import Tally
@@ -58,6 +59,11 @@ class PairMoment:
         effect, low, high = interval_of(rows, pairs, self.row, 1.0)
         return Interval(effect, *shown_interval(rows, self.row, low, high))
 
+    def raw(self) -> float | None:
+        """Its effect without its covariate; None where none is used."""
+        found = raw_effect(self.tables.arms.records, self.tables.pairs, self.row)
+        return float(found) if np.isfinite(found) else None
+
     def likely(self) -> float | None:
         """Its effect drawn towards none, of a part as of the whole; None where it is not known."""
         found = likely_effect(self.tables.arms.records, self.tables.pairs, self.row)
@@ -73,14 +79,15 @@ def cut_off_of(tables: ExperimentTables, *rows: int) -> float:
     """Which share of the sum of these rows' values a cap cuts off, of 1."""
     arms, chosen = tables.arms, np.array(rows, np.int64)
     cut = float(arms.cut_off[chosen].sum())
-    return cut / (cut + float(arms.sum[chosen].sum())) if cut > 0.0 else 0.0
+    kept = float(arms.sum[chosen].sum() + arms.adjusted[chosen].sum())
+    return cut / (cut + kept) if cut > 0.0 else 0.0
 
 
 def total_of(tables: ExperimentTables, row: int) -> float:
-    """What the units judged add up to: the hits of a rate, the sum of other values."""
+    """What the units judged add up to: the hits of a rate, the sum of other values as sent."""
     arms = tables.arms
     counted = arms.tally[row] in (Tally.RATE, Tally.LATENCY)
-    return float((arms.hits if counted else arms.sum)[row])
+    return float(arms.hits[row] if counted else arms.sum[row] + arms.adjusted[row])
 
 
 def per_unit(tables: ExperimentTables, row: int) -> float:

@@ -5,6 +5,7 @@ from math import isfinite, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.experiments.evidence.covariate_balance import raw_effect
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_interval import interval_given, shown_interval
 from agents.experiments.evidence.pair_likely import likely_effect
@@ -53,6 +54,7 @@ def _refresh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
     low, high = shown_interval(rows, pair, present_low, present_high)
     arm.effect, arm.low, arm.high = _or_nan(effect), _or_nan(low), _or_nan(high)
     arm.log_e_harm, arm.log_e_gain = told(harm), told(gain)
+    arm.raw_effect = _or_nan(raw_effect(rows, pairs, pair))
     arm.likely = _or_nan(likely_effect(rows, pairs, pair))
     arm.expected_more = units_needed(rows, pairs, pair, harm, gain)
     arm.state = state_of(rows, pair, enough, isnan(present_low))

@@ -239,8 +239,10 @@ def _describe(moment: PairMoment, proof: Evidence, verdict: Verdict, order: Orde
         order
     ) or f"{_held(moment)}, proved"
     likely = "" if proof.likely is None else f"likely {abs(proof.likely) * scale:.3g}, "
+    raw = moment.raw()
+    without = "" if raw is None else f", {raw:.3g} without the covariate"
     return (
-        f"{name} {verb} {size} ({likely}{interval}{_cut_off(moment)})"
+        f"{name} {verb} {size} ({likely}{interval}{without}{_cut_off(moment)})"
         f"{_where(moment, proof.estimate)}: {end} at the {nth(t + c)} {_one(unit)}"
     )
 

@@ -22,6 +22,7 @@ class Results:
     coarse: bool
     dirty: bool
     units: bool = False  # named, and some of them several times
+    covariates: bool = False  # of three units in four, where records are not summed
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def result_records(chapter: Results, number: int) -> Iterator[Record | bytes | S
             record = _snapshot(
                 record, standing, number * 1_000_000 + at // 8 - int(rng.random() < 0.1) * 20
             )
+        if chapter.covariates and record.count == 1 and rng.random() < 0.75:
+            record = replace(record, covariate=0.5 * record.sum + float(rng.standard_normal()))
         yield (
             _soiled(record, rng, chapter.seed, number, at)
             if chapter.dirty and rng.random() < 0.1

@@ -30,6 +30,7 @@ _results_chapters = st.builds(
     coarse=st.booleans(),
     dirty=st.booleans(),
     units=st.booleans(),
+    covariates=st.booleans(),
 )
 
 

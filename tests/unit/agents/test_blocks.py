@@ -44,7 +44,8 @@ def closings(arrivals: list[Arrival], hits: list[int]) -> list[float]:
     for (of_treatment, units, waited), own in zip(arrivals, hits, strict=True):
         now += waited
         brought = float(units), float(min(own, units))
-        take_units(rows, 0, of_treatment, brought, (now, now), (MORE_IS_HARM, 1.0))
+        terms, taken = (MORE_IS_HARM, 1.0), (0.0, 0.0, 0.0)
+        take_units(rows, 0, of_treatment, brought, (now, now), terms, taken)
         told.append(float(rows[0, CLOSED]))
     return told
 

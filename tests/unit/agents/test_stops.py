@@ -2,21 +2,24 @@
 middle of a slice, and the records around it are folded.
 """
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import fastavro
 import numpy as np
 import pytest
 
 from agents.core.effects import Effects
 from agents.experiments.step_through import Stop
 from agents.experiments.totals.burn_in import LEARNED
+from agents.experiments.totals.covariates import FIRST_LINE
 from agents.flow import fold_results
 from agents.flow.pipeline import fold, rebuild, refresh, remember
 from schemas.catalog import RESULTS, SPECS, local_ids, schema_text
-from schemas.codec.framing import HEADER_BYTES, Codec, Record, header
+from schemas.codec.framing import HEADER_BYTES, Codec, Record, datum, header
 from schemas.ids import partition_of
 from schemas.records import (
     Decision,
@@ -37,13 +40,14 @@ from tests.support.histories.cuts import pieces
 PARTITIONS = 12
 NAMES = [f"bot{n}" for n in range(100)]
 HERE = next(name for name in NAMES if partition_of(name, PARTITIONS) == 0)
-OLDER = 4_000  # the id of a schema
+OLDER, OLDEST, OTHER = 4_000, 4_001, 4_002  # ids of schemas
 AWAY = next(name for name in NAMES if partition_of(name, PARTITIONS) != 0)
 UP = Direction.HIGHER_IS_BETTER
 METRICS = (
     MetricSpec("conversion", Role.GOAL, UP, MetricKind.RATE),
     MetricSpec("revenue", Role.GUARDRAIL, UP, MetricKind.MEAN),
     MetricSpec("orders", Role.GUARDRAIL, UP, MetricKind.COUNT),
+    MetricSpec("profit", Role.GUARDRAIL, UP, MetricKind.MEAN, cap=1e6),
 )
 ENDS_AT = NOON + 60_000
 LATER = NOON + 1_000
@@ -53,18 +57,33 @@ def here(n: int, **fields: Any) -> ExperimentResult:
     return result(n, **{"subject": HERE, **fields})
 
 
-def older_codec() -> Codec:
-    """It reads results of a schema without `assigned_at`, the last field, as well."""
+def schema_without(*names: str) -> str:
     schema = json.loads(schema_text("ExperimentResult"))
-    assert schema["fields"].pop()["name"] == "assigned_at"
-    return Codec(local_ids(), {OLDER: json.dumps(schema)})
+    schema["fields"] = [field for field in schema["fields"] if field["name"] not in names]
+    return json.dumps(schema)
 
 
-def of_older_schema(record: ExperimentResult) -> bytes:
-    """What an older producer writes; only the codec reads it."""
-    value = CODEC.encode(record)
-    assert value.endswith(b"\x00"), "an absent assigned_at is one byte"
-    return header(OLDER) + value[HEADER_BYTES:-1]
+def older_codec() -> Codec:
+    """It reads results of schemas without the last fields as well, and of one without a field in
+    the middle.
+    """
+    older = {OLDER: ("covariate",), OLDEST: ("assigned_at", "covariate"), OTHER: ("segment",)}
+    return Codec(local_ids(), {number: schema_without(*names) for number, names in older.items()})
+
+
+def of_older_schema(record: ExperimentResult, schema_id: int = OLDER) -> bytes:
+    """What an older producer writes, with one or two fields less at the end."""
+    value, fewer = CODEC.encode(record), 1 if schema_id == OLDER else 2
+    assert value.endswith(fewer * b"\x00"), "an absent covariate is one byte"
+    return header(schema_id) + value[HEADER_BYTES:-fewer]
+
+
+def of_other_schema(record: ExperimentResult) -> bytes:
+    """What a producer writes whose schema lacks a field in the middle; only the codec reads it."""
+    body = io.BytesIO(header(OTHER))
+    body.seek(HEADER_BYTES)
+    fastavro.schemaless_writer(body, json.loads(schema_without("segment")), datum(record))
+    return body.getvalue()
 
 
 def longer_varint(value: bytes) -> bytes:
@@ -72,6 +91,10 @@ def longer_varint(value: bytes) -> bytes:
     head, length, rest = value[:5], value[5], value[6:]
     assert length < 0x80
     return head + bytes((length | 0x80, 0)) + rest
+
+
+def longer_of(record: ExperimentResult) -> bytes:
+    return longer_varint(CODEC.encode(record))
 
 
 @dataclass(frozen=True)
@@ -89,9 +112,12 @@ REFUSED, MANY = {"refused": 1}, 20_000
 RARE = {
     "no record": Rare(b"\x00nonsense", (Stop.UNDECODED,), fates=REFUSED),
     "nothing": Rare(None, (Stop.UNDECODED,), fates=REFUSED),
-    "one that only the codec reads": Rare(of_older_schema(here(100)), (Stop.UNDECODED,)),
+    "one that only the codec reads": Rare(of_other_schema(here(100)), (Stop.UNDECODED,)),
     "one that only the codec reads, of a new arm": Rare(
-        of_older_schema(here(100, variant="c")), (Stop.UNDECODED, Stop.UNKNOWN)
+        of_other_schema(here(100, variant="c")), (Stop.UNDECODED, Stop.UNKNOWN)
+    ),
+    "one of an older schema, of a new arm": Rare(
+        of_older_schema(here(100, variant="c")), (Stop.UNKNOWN,)
     ),
     "one whose length takes a byte more than it needs": Rare(
         longer_varint(CODEC.encode(here(100, variant="c"))), (Stop.UNKNOWN,)
@@ -110,11 +136,19 @@ RARE = {
     "a new arm": Rare(here(100, variant="c"), (Stop.UNKNOWN,)),
     "a new segment": Rare(here(100, segment="de"), (Stop.UNKNOWN,)),
     "more hits than units": Rare(here(100, sum=2.0), (Stop.SENSELESS,), fates=REFUSED),
+    "a covariate of several units": Rare(
+        here(100, count=2, covariate=1.0), (Stop.SENSELESS,), fates=REFUSED
+    ),
     "one of after the end": Rare(here(100, occurred_at=ENDS_AT), (Stop.LATE,)),
     "the last of a burn-in": Rare(
         here(100, metric="revenue", count=LEARNED, sum=1.0, sum_squares=LEARNED),
         (Stop.BURN_IN_ENDED,),
         before=(here(90, metric="revenue"), here(91, metric="revenue", variant="b")),
+    ),
+    "what the first line of a covariate is drawn by": Rare(
+        here(100, metric="profit", count=FIRST_LINE, sum=1.0, sum_squares=FIRST_LINE),
+        (Stop.FIRST_LINE,),
+        before=(here(90, metric="profit"), here(91, metric="profit", variant="b")),
     ),
     "a unit that comes again": Rare(
         here(100, metric="revenue", unit_id="u"),
@@ -221,10 +255,12 @@ def test_a_proof_in_the_middle_of_a_slice_is_of_the_records_up_to_it() -> None:
     assert harm.evidence[0].last_offset == 11
 
 
-@pytest.mark.parametrize("longer", [False, True])
-def test_what_is_written_otherwise_is_known_after_a_restart(longer: bool) -> None:
+@pytest.mark.parametrize("written", [longer_of, of_older_schema, of_other_schema])
+def test_what_is_written_otherwise_is_known_after_a_restart(
+    written: Callable[[ExperimentResult], bytes],
+) -> None:
     state, record = begun(), here(100, unit_id="u")
-    odd = longer_varint(CODEC.encode(record)) if longer else of_older_schema(record)
+    odd = written(record)
     slice_ = piece(RESULTS, sent([odd], 10))
     assert fates(fold(slice_, state, BOTH)) == {"applied": 1}
     again = begun()
@@ -260,6 +296,37 @@ def test_names_of_any_length_and_script_are_told_apart(letter: str) -> None:
     counts = {arms.keys[row][3:5]: int(arms.count[row]) for row in range(len(arms))}
     assert counts[names["one"], None] == 2
     assert counts[names["one"], names["one"]] == counts[names["one"], names["two"]] == 1
+
+
+def test_records_of_older_schemas_are_folded_where_they_lie(stops: list[Stop]) -> None:
+    """A log of three schemas, record by record, leaves the rows that one of the present schema
+    leaves, and none of its records is decoded alone.
+    """
+    records = [
+        here(
+            100 + n,
+            variant=("control", "b")[n % 2],
+            sum=float(n % 7 == 0),
+            unit_id=f"u{n}",
+            segment=(None, "de")[n % 3 == 0],
+        )
+        for n in range(300)
+    ]
+    written = [
+        (CODEC.encode(one), of_older_schema(one), of_older_schema(one, OLDEST))[n % 3]
+        for n, one in enumerate(records)
+    ]
+    tables = []
+    for values in (written, records):
+        state = begun((here(90, segment="de"), here(91, segment="de", variant="b")))
+        stops.clear()
+        effects = fold(piece(RESULTS, sent(values, 10)), state, BOTH)
+        assert (stops, effects.applied) == ([], len(records))
+        refresh(state)
+        tables.append({name: list(table.snapshot(CODEC)) for name, table in state.all().items()})
+    assert tables[0] == tables[1]
+    decoded = [BOTH.decode("ExperimentResult", value) for value in written]
+    assert decoded == records
 
 
 def mixed(rng: np.random.Generator, n: int) -> list[Record | bytes | None]:

@@ -49,7 +49,7 @@ READ: dict[str, dict[str, str]] = {
     "ExperimentResult": {
         "agents/core/entrance.py": "event_id subject",
         "agents/experiments/result_batch.py": "experiment_id variant unit_id metric kind count sum "
-        "sum_squares segment occurred_at assigned_at",
+        "sum_squares segment occurred_at assigned_at covariate",
     },
     "ModelMetric": {
         "agents/core/entrance.py": "event_id subject",

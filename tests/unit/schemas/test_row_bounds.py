@@ -43,6 +43,7 @@ MOST: dict[str, int] = {
     "ExperimentRow.treatments": MAX_BYTES,
     "ExperimentRow.metrics": row_limits.METRIC_BYTES_MAX + 80 * row_limits.METRICS_MAX,
     "ExperimentRow.pairs": row_limits.PAIR_BYTES_MAX + 6 * row_limits.PAIRS_MAX,
+    "ExperimentRow.adjustments": 56 * row_limits.METRICS_MAX,
     "ExperimentRow.frozen": row_limits.METRIC_BYTES_MAX + 48 * row_limits.METRICS_MAX,
     # One of each variant, with the metric of one of its pairs.
     "ExperimentRow.decided": row_limits.PAIR_BYTES_MAX + 80 * row_limits.PAIRS_MAX,
@@ -60,6 +61,7 @@ MOST: dict[str, int] = {
     "SubjectRow.locks": row_limits.TARGETS_MAX * TARGET,
     "SubjectRow.orders": (row_limits.TARGETS_MAX + 1) * TARGET,
     "BurnInRow.values": MAX_BYTES,
+    "BurnInRow.covariates": MAX_BYTES,
     "SnapshotRow.parts": row_limits.SNAPSHOT_BYTES_MAX,
     "PatternRow.buckets": 30 * 4 * 2 * NUMBER + 2 * NUMBER,
     "PatternRow.subjects": SUBJECTS_KEPT * NAME,

@@ -68,6 +68,8 @@ def refused_results(*fields: dict[str, Any]) -> list[RefusedRecord]:
         ({"sum": NAN}, "NOT_FINITE", "sum is nan"),
         ({"sum": -INF}, "NOT_FINITE", "sum is -inf"),
         ({"sum_squares": INF}, "NOT_FINITE", "sum_squares is inf"),
+        ({"covariate": NAN}, "NOT_FINITE", "covariate is nan"),
+        ({"covariate": -INF}, "NOT_FINITE", "covariate is -inf"),
         ({"sum_squares": NAN}, "NOT_FINITE", "sum_squares is nan"),
         ({"sum_squares": -0.5}, "NEGATIVE_SQUARES", "sum_squares -0.5 is negative"),
         ({"kind": ResultKind.UNKNOWN}, "UNKNOWN_KIND", "kind is UNKNOWN"),

@@ -93,9 +93,9 @@ def test_odd_but_whole_bytes_are_taken(name: str) -> None:
         (
             result_body()[:-1],
             "TRUNCATED",
-            "ExperimentResult.assigned_at: the bytes end within an integer",
+            "ExperimentResult.covariate: the bytes end within an integer",
         ),
-        (result_body() + b"!", "TRAILING_BYTES", "1 bytes follow a record of 38 bytes"),
+        (result_body() + b"!", "TRAILING_BYTES", "1 bytes follow a record of 39 bytes"),
         (result_body(kind=varint(-1)), "UNDECODABLE", "ExperimentResult.kind: symbol -1 of 3"),
         (
             result_body(unit_id=varint(2)),
