@@ -20,6 +20,7 @@ from bench import (
     cases_drift,
     cases_latency,
     cases_many,
+    cases_margins,
     cases_means,
     cases_ramp,
     cases_strange,
@@ -32,6 +33,7 @@ from bench.case import Case, Figure
 CASES: tuple[Case, ...] = (
     *cases_counts.CASES,
     *cases_ramp.CASES,
+    *cases_margins.CASES,
     *cases_means.CASES,
     *cases_latency.CASES,
     *cases_units.CASES,

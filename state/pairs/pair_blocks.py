@@ -35,4 +35,7 @@ GROUP_WIDTH = 6
 # Of a rate, for each alternative of a fault that begins late: see agents.statistics.late_odds.
 LATE_ALTERNATIVES = 3
 LATE = ALTERNATIVES + 13
-WIDTH = LATE + LATE_ALTERNATIVES
+# Of a rate with an absolute margin, for each alternative: see agents.statistics.within_margin.
+WITHIN_ALTERNATIVES = 2
+WITHIN = LATE + LATE_ALTERNATIVES
+WIDTH = WITHIN + WITHIN_ALTERNATIVES
