@@ -38,4 +38,14 @@ LATE = ALTERNATIVES + 13
 # Of a rate with an absolute margin, for each alternative: see agents.statistics.within_margin.
 WITHIN_ALTERNATIVES = 2
 WITHIN = LATE + LATE_ALTERNATIVES
-WIDTH = WITHIN + WITHIN_ALTERNATIVES
+# Of a rate, of groups of so many blocks that follow each other: see agents.statistics.bursts. Of
+# each size the excess and the variance of the open group and of the one before it, the sum over
+# pairs of groups of the squared difference over its variance, and how many pairs.
+BURST_GROUPS = (4, 16, 64)
+OPEN_EXCESS, OPEN_VARIANCE, LAST_EXCESS, LAST_VARIANCE, RATIOS, PAIRS = range(6)
+BURST_WIDTH = 6
+BURSTS = WITHIN + WITHIN_ALTERNATIVES
+DISPERSION = BURSTS + BURST_WIDTH * len(
+    BURST_GROUPS
+)  # how many times as much they vary; 0: as much
+WIDTH = DISPERSION + 1

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
 from agents.experiments.evidence.resemblance import add_difference
 from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.bursts import dispersion_of, take_block
 from agents.statistics.late_odds import add_late, first_alternative, with_late
 from agents.statistics.odds_ratio import (
     FURTHEST,
@@ -95,6 +96,14 @@ def margin_of(rows: ArmRows, pair: int) -> Margin:
     """Within which a rate is tested block by block: where an absolute margin is stated."""
     absolute = rows[pair].absolute_margin
     return Margin(rows[pair].margin, absolute if absolute > 0.0 else 0.0, rows[pair].sign > 0)
+
+
+@compiled
+def weighs_in_blocks(rows: ArmRows, blocks: Floats, pair: int) -> float:
+    """How many records of a rate in blocks weigh as one, because units come again and because hits
+    come in bursts: covariances add up.
+    """
+    return design_effect_of(rows, pair) + dispersion_of(blocks, rows[pair].block_slot) - 1.0
 
 
 @compiled
@@ -182,14 +191,17 @@ def _add_rates(blocks: Floats, slot: int, weight: float, harm: int) -> None:
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
-    blocks[slot, VARIANCE] += weight * rate * (1.0 - rate) * units / (units - 1.0)
+    variance = weight * rate * (1.0 - rate) * units / (units - 1.0)
+    blocks[slot, VARIANCE] += variance
+    take_block(blocks, slot, x - n * rate, variance)
 
 
 @compiled
 def weigh_rates(blocks: Floats, slot: int, harm: int, design_effect: float) -> None:
     """Works out what the blocks of a rate say: of harm also that it may have begun late, where all
-    units are independent. design_effect: records that weigh as one.
+    units are independent. design_effect: records that weigh as one, for units come again.
     """
+    design_effect += dispersion_of(blocks, slot) - 1.0
     more = log_mean(blocks, slot, True, design_effect)
     fewer = log_mean(blocks, slot, False, design_effect)
     if design_effect == 1.0 and harm == MORE_IS_HARM:
@@ -254,7 +266,7 @@ def ends_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> tu
     own log likelihood ratio: an end reaches 0 where the test reaches its level, so verdict and
     interval agree. An odds ratio is a difference at the mean rate of the blocks.
     """
-    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    slot, weighs = rows[pair].block_slot, weighs_in_blocks(rows, blocks, pair)
     least = end_of(blocks, slot, weighs * (blocks[slot, MORE] - level), False)
     most = end_of(blocks, slot, weighs * (blocks[slot, FEWER] - level), True)
     low, of_control = _rates(rows, blocks, pair, least)
@@ -272,14 +284,14 @@ def worst_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> t
     """
     slot, more_is_harm = rows[pair].block_slot, rows[pair].sign < 0
     other = blocks[slot, FEWER if more_is_harm else MORE]
-    wanted = design_effect_of(rows, pair) * (log_added(0.0, other) - log(2.0) - level)
+    wanted = weighs_in_blocks(rows, blocks, pair) * (log_added(0.0, other) - log(2.0) - level)
     return _rates(rows, blocks, pair, end_of(blocks, slot, wanted, more_is_harm))
 
 
 @compiled
 def evidence_within(rows: ArmRows, blocks: Floats, pair: int) -> float:
     """log e that a guardrail with an absolute margin is worse by less than its margin."""
-    return log_e_within(blocks, rows[pair].block_slot, design_effect_of(rows, pair))
+    return log_e_within(blocks, rows[pair].block_slot, weighs_in_blocks(rows, blocks, pair))
 
 
 @compiled

@@ -16,6 +16,7 @@ from agents.experiments.evidence.blocks import (
     evidence_within,
     has_mixed_blocks,
     margin_of,
+    weighs_in_blocks,
     worst_in_blocks,
 )
 from agents.experiments.evidence.count_margin import (
@@ -36,7 +37,6 @@ from agents.experiments.evidence.pair_samples import (
     sample_of,
     units_of,
 )
-from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import RHO2_ONE_SIDED, mean
 from agents.statistics.multinomial import CONCENTRATIONS, highest_log_ratio
@@ -220,7 +220,7 @@ def more_units_in_blocks(rows: ArmRows, pairs: Pairs, pair: int, more: bool, lev
     """
     if level == inf:
         return nan
-    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    slot, weighs = rows[pair].block_slot, weighs_in_blocks(rows, pairs.blocks, pair)
     units = units_of(rows, rows[pair].control) + units_of(rows, pair)
     most = 2.0
     while log_mean(pairs.blocks, slot, more, weighs / most) < level:
