@@ -208,6 +208,7 @@ LACKS = {
         ("PLAN", "arms_unplanned", "arms that no spec names"),
         ("CLUSTERS", "units_too_few", "arms whose records come of too few units to prove anything"),
         ("UNITS", "units_shared", "metrics whose units are in several arms"),
+        ("INTERACTION", "interacting", "experiments whose effects differ in the arms of another"),
         ("MIXED", "kinds_mixed", "experiments that send observations and snapshots of one metric"),
     )
 }

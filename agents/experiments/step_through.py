@@ -65,6 +65,7 @@ from agents.experiments.totals.additions import (
     is_tested,
 )
 from agents.experiments.totals.burn_in import LEARNED
+from agents.experiments.units_beside import arm_beside, take_beside
 from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled, inlined
 from schemas.text_hash import ABSENT_HASH, mix, sealed
@@ -341,24 +342,31 @@ def _look(batch: Batch, memory: Memory, found: RecordInHand, at: int) -> int:
     """Looks at the evidence of each pair that a record belongs to."""
     rows, row, moment = memory.rows, found.rows[WHOLE], (batch.offsets[at], batch.appended[at])
     arm, proved = rows[row], 0
+    beside = arm_beside(batch.data, memory, found, batch.offsets[at])
     if arm.control >= 0:
-        proved = _look_at(rows, memory.pairs, row, found, moment)
+        proved = _look_at(rows, memory.pairs, row, found, moment, beside)
     elif arm.treatment >= 0:
-        proved = _look_at(rows, memory.pairs, arm.treatment, found, moment)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found, moment, beside)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= _look_at(rows, memory.pairs, other, found, moment)
+            proved |= _look_at(rows, memory.pairs, other, found, moment, beside)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
 
 
 @compiled
 def _look_at(
-    rows: ArmRows, pairs: Pairs, pair: int, found: RecordInHand, moment: tuple[int, int]
+    rows: ArmRows,
+    pairs: Pairs,
+    pair: int,
+    found: RecordInHand,
+    moment: tuple[int, int],
+    beside: int,
 ) -> int:
     """Looks at a pair after a record of its treatment, or of its control; moment: its offset, and
-    when it was appended, ms: what else was folded before makes no difference.
+    when it was appended, ms: what else was folded before makes no difference. beside: see
+    `arm_beside`.
     """
     slot, (offset, appended) = rows[pair].block_slot, moment
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
@@ -367,6 +375,7 @@ def _look_at(
         other = rows[rows[pair].control] if of_treatment else rows[pair]
         clock = float(appended), float(other.last_at)
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms_of(rows, pair))
+        take_beside(rows, pairs, pair, beside, of_treatment, tested, clock)
     if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
     return look(rows, pairs, pair, found.added[0], offset)

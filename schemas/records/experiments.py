@@ -157,6 +157,7 @@ class ArmRow:
     buckets: str | None = None  # of an arm whose units come again; see the schema
     likely: float | None = None  # the effect drawn towards none
     cut_off: float = 0.0  # what a cap cut off of the values of a MEAN
+    beside: str | None = None  # of units that another experiment has too; see the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,8 @@ class Decided:
 class Lack:
     """Something without which an experiment cannot be judged."""
 
-    # ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, CLUSTERS, UNITS, PLAN, MIXED, as in the alerts
+    # ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, CLUSTERS, UNITS, PLAN, MIXED,
+    # INTERACTION, as in the alerts
     kind: str
     name: str  # the arm or metric that it is about; both where it is a metric of one arm
     since: int
@@ -276,6 +278,9 @@ class ExperimentRow:
     split_window: int = 0  # units of that window; 0: none, and what is held is held for good
     # of alpha, that its gains are tested at; -1: 6 / (pi ordinal)^2 (discoveries + 1)
     alpha_part: float = -1.0
+    # another experiment of the subject: what it does to the effects of this one is tested on the
+    # units that both have; absent: none ran beside it so far
+    overlaps: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from state.storage.attached_rows import NOTHING
 
 # In column `block_slot` of the arms: the row is no pair that is judged in blocks.
 NO_BLOCKS = NOTHING
+NO_BESIDE = NOTHING  # in column `beside_slot`: no other experiment is known to have its units
 ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it has gathered
 # Where in a row each number stands, behind those of the alternatives. MORE, FEWER: log e that the
 # treatment has more hits, and fewer. The weight of all closed blocks, and the sums over them, by

@@ -16,6 +16,7 @@ from agents.core.policies import EXPOSURE
 from agents.experiments.evidence.repeated_units import FEWEST, worth_of_units
 from agents.experiments.plan.frozen_plan import CONTROL
 from agents.experiments.plan.terms import Tally, compared, ramped
+from agents.experiments.verdicts.interactions import interactions_of, other_of
 from schemas.ids import target_of
 from schemas.records import ExperimentRow, Order, Role
 from state.experiment_arms import ExperimentArms
@@ -45,10 +46,11 @@ class LackKind(StrEnum):
     UNITS = "UNITS"
     CLUSTERS = "CLUSTERS"
     MIXED = "MIXED"
+    INTERACTION = "INTERACTION"
 
 
 CERTAIN = frozenset(
-    {LackKind.SQUARES, LackKind.UNITS, LackKind.MIXED}
+    {LackKind.SQUARES, LackKind.UNITS, LackKind.MIXED, LackKind.INTERACTION}
 )  # no later record mends it, so nothing is waited for
 
 
@@ -101,6 +103,7 @@ def lacks_of(
         *_mixed(experiment, now),
         *_squares(experiment, trial, tables, now),
         *_crossed(experiment, trial, tables, now),
+        *_interacting(experiment, tables, now),
     ]
     if max(sender.units for sender in senders.values()) >= experiment.min_count:
         found += [*_arms(experiment, senders), *_metrics(experiment, trial, senders, tables)]
@@ -335,6 +338,14 @@ def _crossed(
                 "in a new experiment"
             )
             yield Found(LackKind.UNITS, metric, now, why, metric=metric)
+
+
+def _interacting(experiment: ExperimentRow, tables: ExperimentTables, now: int) -> Iterator[Found]:
+    """Experiments in whose arms its effects differ, or whose effects differ in its own."""
+    for one in interactions_of(experiment, tables):
+        yield Found(
+            LackKind.INTERACTION, other_of(experiment, one), now, one.sentence(), metric=one.metric
+        )
 
 
 def _units_moved(experiment: ExperimentRow, tables: ExperimentTables) -> bool:
