@@ -22,6 +22,7 @@ from bench import (
     cases_many,
     cases_margins,
     cases_means,
+    cases_overlap,
     cases_ramp,
     cases_strange,
     cases_units,
@@ -41,6 +42,7 @@ CASES: tuple[Case, ...] = (
     *cases_watch.CASES,
     *cases_strange.CASES,
     *cases_many.CASES,
+    *cases_overlap.CASES,
     *cases_words.CASES,
     *cases_anomalies.CASES,
 )

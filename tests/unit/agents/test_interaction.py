@@ -1,4 +1,4 @@
-"""Experiments that overlap: a difference of effects is found, named and held, and nothing else is."""
+"""Experiments that overlap: effects that differ are found, named and held, and nothing else is."""
 
 from itertools import product
 from math import comb, exp
@@ -128,9 +128,8 @@ def test_effects_that_differ_by_the_other_experiments_arm_are_told_of_both_and_h
     life = lived(CROSSED, 2_000)
     life.wait(31 * MINUTE)
     told = {one.experiment_id: one for one in decisions(life, Verdict.UNSTABLE)}
-    assert {name: (one.rule, one.order) for name, one in told.items()} == {
-        name: ("experiments interact", Order.NONE) for name in ("a", "b")
-    }
+    said = {name: (one.rule, one.order) for name, one in told.items()}
+    assert said == dict.fromkeys(("a", "b"), ("experiments interact", Order.NONE))
     assert "no deployment of either is ordered before one of both ends" in told["a"].reason
     assert [(one.kind, one.name) for one in row(life, "a").lacks] == [("INTERACTION", "b")]
     assert [(one.kind, one.name) for one in row(life, "b").lacks] == [("INTERACTION", "a")]
