@@ -23,6 +23,7 @@ from bench import (
     cases_margins,
     cases_means,
     cases_overlap,
+    cases_power,
     cases_ramp,
     cases_strange,
     cases_units,
@@ -43,6 +44,7 @@ CASES: tuple[Case, ...] = (
     *cases_strange.CASES,
     *cases_many.CASES,
     *cases_overlap.CASES,
+    *cases_power.CASES,
     *cases_words.CASES,
     *cases_anomalies.CASES,
 )
