@@ -87,13 +87,15 @@ MARGINS = {1e-4: (1.0, 5e-4), 0.01: (0.5, 0.005), 0.1: (0.2, 0.02), 0.5: (0.1, 0
 
 
 def _worlds(absolute: bool, ramp: bool, stated: bool) -> tuple[Guarded, ...]:
-    """At each base; in a ramp it falls to a third."""
+    """At each base; in a ramp it falls to a third. Not where nobody has failed yet and no absolute
+    margin is stated: one in a hundred is allowed then, whatever the base may be.
+    """
     worlds = []
-    for base, units in BASES:
+    for base, units in BASES if absolute else BASES[1:]:
         relative, most = MARGINS[base]
-        margin = (0.0, most) if absolute else (relative, None)
+        world = Guarded(base, 0.0, most) if absolute else Guarded(base, relative, None)
         ends = 1.0 / 3.0 if ramp else 1.0
-        worlds.append(Guarded(base, *margin, ends, units=units, ramp=ramp, stated=stated))
+        worlds.append(replace(world, ends=ends, units=units, ramp=ramp, stated=stated))
     return tuple(worlds)
 
 
@@ -129,35 +131,47 @@ CASES = (
     _case(
         "guardrail worse by its margin, counted events",
         tuple(
-            Guarded(base, *margin, stated=True, kind=MetricKind.COUNT)
-            for base, margin in ((0.02, (1.0, None)), (0.05, (0.5, None)), (0.02, (0.0, 0.01)))
+            replace(world, stated=True, kind=MetricKind.COUNT)
+            for world in (
+                Guarded(0.02, 1.0, None),
+                Guarded(0.05, 0.5, None),
+                Guarded(0.02, 0.0, 0.01),
+            )
         ),
     ),
     _case(
         "guardrail worse by its margin in a ramp, base falls to a tenth",
         tuple(
-            Guarded(0.2, *margin, 0.1, ramp=True, stated=stated)
-            for margin in ((0.3, None), (0.0, 0.02))
+            replace(world, ends=0.1, ramp=True, stated=stated)
+            for world in (Guarded(0.2, 0.3, None), Guarded(0.2, 0.0, 0.02))
             for stated in (False, True)
         ),
     ),
     # A judge that never finds a guardrail sound would pass all of the above.
     Case(
         "sound guardrail of 0.01 %, absolute margin of 0.1 %",
-        tuple(
+        (
+            partial(guarded, world=Guarded(1e-4, 0.1, 1e-3, worse=0.0, units=20_000)),
+            partial(guarded, world=Guarded(1e-4, 0.1, 1e-3, worse=0.0, units=40_000, ramp=True)),
+        ),
+        (Bar("deployed", 0.9, least(deployed), at_least=True),),
+        100,
+    ),
+    Case(
+        "sound guardrail of 1 % in a ramp, absolute margin of one point",
+        (
             partial(
                 guarded,
-                world=Guarded(1e-4, 0.1, 1e-3, worse=0.0, units=20_000, ramp=ramp, stated=stated),
-            )
-            for ramp, stated in ((False, False), (True, False), (True, True))
+                world=Guarded(0.01, 0.1, 0.01, worse=0.0, units=20_000, ramp=True, stated=True),
+            ),
         ),
         (Bar("deployed by 20 000 units", 0.9, least(deployed), at_least=True),),
-        200,
+        100,
     ),
     Case(
         "sound guardrail of 1 %, absolute margin of half a point",
         (partial(guarded, world=Guarded(0.01, 0.1, 0.005, worse=0.0, units=20_000)),),
         (Bar("median records to the deployment", 20_000, worst(records_to_deploy)),),
-        200,
+        100,
     ),
 )

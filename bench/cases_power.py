@@ -60,7 +60,7 @@ class Effect:
 
 
 def units_to_proof(rng: np.random.Generator, tests: int, effect: Effect) -> Floats:
-    """Units of both arms with which each test has its proof, over the fixed size, shape (tests,)."""
+    """Units with which each test has its proof, over the fixed size; shape (tests,)."""
     fixed = effect.fixed()
     blocks = int(LONGEST * fixed / (2 * _UNITS))
     column = MORE if effect.lift > 0.0 else FEWER
@@ -68,18 +68,20 @@ def units_to_proof(rng: np.random.Generator, tests: int, effect: Effect) -> Floa
     for test in range(tests):
         own = rng.binomial(_UNITS, effect.rate * (1.0 + effect.lift), blocks).astype(np.float64)
         other = rng.binomial(_UNITS, effect.rate, blocks).astype(np.float64)
-        closed = _blocks_to(np.zeros((1, WIDTH)), own, other, column, -log(effect.alpha))
+        closed = _blocks_to(np.zeros((1, WIDTH)), own, other, column, -log(effect.alpha), _TERMS)
         found[test] = closed * 2 * _UNITS / fixed
     return found
 
 
 @compiled
-def _blocks_to(rows: Floats, own: Floats, other: Floats, column: int, level: float) -> int:
+def _blocks_to(
+    rows: Floats, own: Floats, other: Floats, column: int, level: float, terms: BlockTerms
+) -> int:
     """How many blocks are closed once the evidence is past its level, or all."""
     for block in range(len(own)):
         rows[0, TREATMENT_UNITS], rows[0, CONTROL_UNITS] = _UNITS, _UNITS
         rows[0, TREATMENT_SUM], rows[0, CONTROL_SUM] = own[block], other[block]
-        close_block(rows, 0, _TERMS)
+        close_block(rows, 0, terms)
         if rows[0, column] >= level:
             return block + 1
     return len(own)

@@ -66,7 +66,7 @@ def take_block(blocks: Floats, slot: int, excess: float, variance: float) -> Non
 @compiled
 def dispersion_of(blocks: Floats, slot: int) -> float:
     """How many times as much as of independent units the hits vary, 1 at least."""
-    return max(1.0, blocks[slot, DISPERSION])
+    return float(max(1.0, blocks[slot, DISPERSION]))
 
 
 @compiled

@@ -21,8 +21,8 @@ treatments are; the other has each arm as it was, without which one that is a li
 never be found within its margin.
 
 A worked example: a = 0.1, ten units of either arm, alternatives of 0.1 in both. The nearest rates
-are 0.167 and 0.067, and without a bad unit the ratio is 10 log(0.9 / 0.833) + 10 log(0.9 / 0.933)
-= 0.41.
+are 0.169 and 0.069, and without a bad unit the log ratio is 10 log(0.9 / 0.831) + 10 log(0.9 /
+0.931) = 0.46.
 """
 
 from math import log

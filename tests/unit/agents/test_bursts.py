@@ -1,5 +1,5 @@
-"""Hits in bursts are told from such as come one by one; neither an effect nor a late harm passes for
-bursts.
+"""Hits in bursts are told from such as come one by one; neither an effect nor a late harm passes
+for bursts.
 """
 
 from dataclasses import dataclass
