@@ -96,6 +96,7 @@ class DerivedColumns:
     beside_slot: NDArray[np.int32]
     beside_control: Ints
     beside_treatment: Ints
+    beside_since: Ints
     weighs_units: Flags
     aggregate_row: Ints
     next_mark: Ints
@@ -176,6 +177,7 @@ class ArmCells(Protocol):
     beside_slot: int
     beside_control: int
     beside_treatment: int
+    beside_since: int
     weighs_units: bool
     aggregate_row: int
     next_mark: int

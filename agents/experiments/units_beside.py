@@ -30,7 +30,8 @@ def arm_beside(data: Bytes, memory: Memory, found: RecordInHand, offset: int) ->
     if found.scanned.fields[UNIT_ID].length < 0:
         return NOWHERE
     unit = hash_of(data, found.scanned.fields, UNIT_ID)
-    since = max(0, offset - memory.entrance.window)
+    # What came before the other began is of one that left the tables, under the same id.
+    since = max(0, arm.beside_since, offset - memory.entrance.window)
     control = find(memory.units, sealed(mix(np.uint64(arm.beside_control), unit))) >= since
     treatment = find(memory.units, sealed(mix(np.uint64(arm.beside_treatment), unit))) >= since
     if control == treatment:

@@ -122,7 +122,8 @@ def rebuild(tables: ExperimentTables) -> None:
     arms.bucket_slot[known] = arms.buckets.keep(arms.bucket_slot[known])
     known = every[arms.beside_slot[every] != NO_BESIDE]
     arms.beside_slot[known] = arms.beside.keep(arms.beside_slot[known])
-    arms.beside_control[every] = arms.beside_treatment[every] = 0
+    for column in ("beside_control", "beside_treatment", "beside_since"):
+        arms[column][every] = 0
     rebuild_ties(tables)
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
@@ -284,6 +285,7 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "beside_slot": NO_BESIDE,
         "beside_control": 0,
         "beside_treatment": 0,
+        "beside_since": 0,
     }
     record = tables.arms.records[row]
     for column, value in values.items():

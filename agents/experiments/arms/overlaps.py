@@ -71,6 +71,7 @@ def _tie_one(tables: ExperimentTables, experiment: ExperimentRow) -> None:
     arms = tables.arms
     rows = np.array([row for group in index.arms.values() for row in group.values()], np.int64)
     arms.beside_control[rows], arms.beside_treatment[rows] = control, treatment
+    arms.beside_since[rows] = other.started_offset
     if control == _NO_ARM:
         return
     for metric, group in index.arms.items():
