@@ -137,21 +137,21 @@ def rebuild(tables: ExperimentTables) -> None:
 
 
 def _finding(experiment: ExperimentRow, one: Found, lack: Lack) -> Finding:
-    verdict, rule = Verdict.MISSING, f"{one.kind.lower()} missing"
-    if one.kind == LackKind.UNITS:
-        verdict, rule = Verdict.SPLIT, "units in several arms"
-    elif one.kind == LackKind.INTERACTION:
-        verdict, rule = Verdict.UNSTABLE, "experiments interact"
+    split, interaction = one.kind == LackKind.UNITS, one.kind == LackKind.INTERACTION
     name = f"{experiment.subject}/{experiment.experiment_id}"
     return Finding(
         at=0,
         agent="judge",
         ordinal=f"{experiment.experiment_id}|{one.kind}|{one.name}",
-        verdict=verdict,
+        verdict=Verdict.SPLIT if split else Verdict.UNSTABLE if interaction else Verdict.MISSING,
         order=Order.NONE,
         subject=experiment.subject,
         metric=one.metric,
-        rule=rule,
+        rule="units in several arms"
+        if split
+        else "experiments interact"
+        if interaction
+        else f"{one.kind.lower()} missing",
         reason=f"{name} cannot be judged since {moment_of(lack.since)}: {one.why}",
         evidence=(),
         experiment_id=experiment.experiment_id,
