@@ -53,7 +53,11 @@ def _filled(keys: list[Key], data: st.DataObject) -> ArmsTable:
 
 
 def _attached(table: ArmsTable) -> list[tuple[NDArray[np.int32], AttachedRows]]:
-    return [(table.block_slot, table.blocks), (table.bucket_slot, table.buckets)]
+    return [
+        (table.block_slot, table.blocks),
+        (table.bucket_slot, table.buckets),
+        (table.beside_slot, table.beside),
+    ]
 
 
 def _by_the_codec(table: ArmsTable) -> list[bytes]:
