@@ -21,7 +21,14 @@ MODULE_OF = {  # where a distribution's module has another name
     "openapi-spec-validator": "openapi_spec_validator",
     "pyyaml": "yaml",
 }
-TOOLS = {"editables", "hatchling", "import-linter", "mypy", "ruff"}  # run, not imported
+TOOLS = {
+    "editables",
+    "hatchling",
+    "import-linter",
+    "mypy",
+    "ruff",
+    "pytest-xdist",
+}  # run, not imported
 
 
 def imported(*folders: str) -> set[str]:
