@@ -112,7 +112,7 @@ def test_alertmanager_is_told_when_an_alert_began_and_ends() -> None:
 
 
 PAGES = "https://mend.example/"
-LINK = "https://mend.example/ui/alerts?rule=model-failing#a-1"
+LINK = "https://mend.example/ui/alerts?state=ALL&rule=model-failing#a-1"
 
 
 def test_every_channel_leads_to_the_alerts_page_where_a_gateway_is_known() -> None:
@@ -120,7 +120,9 @@ def test_every_channel_leads_to_the_alerts_page_where_a_gateway_is_known() -> No
         return json.loads(received(make, RAISED)[0].body)
 
     assert sent(lambda to: Webhook(to.caller, to.url, "s3cret", PAGES))["link"] == LINK
-    assert sent(lambda to: Slack(to.caller, to.url, PAGES))["text"].endswith(f" <{LINK}|Open>")
+    assert sent(lambda to: Slack(to.caller, to.url, PAGES))["text"].endswith(
+        f" <{LINK.replace('&', '&amp;')}|Open>"
+    )
     (told,) = sent(lambda to: Alertmanager(to.caller, to.url, PAGES))
     assert told["generatorURL"] == LINK
     server = MailServer()
@@ -137,7 +139,9 @@ def test_every_channel_leads_to_the_alerts_page_where_a_gateway_is_known() -> No
 
 def test_an_alert_of_names_that_an_address_cannot_hold_is_linked_to_all_the_same() -> None:
     odd = replace(RAISED, rule="rollback */<b>", alert_id="a/#?1")
-    assert alert_link(PAGES, odd).endswith("/ui/alerts?rule=rollback%20%2A%2F%3Cb%3E#a%2F%23%3F1")
+    assert alert_link(PAGES, odd).endswith(
+        "/ui/alerts?state=ALL&rule=rollback%20%2A%2F%3Cb%3E#a%2F%23%3F1"
+    )
 
 
 def test_what_no_page_shows_has_no_link() -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -88,6 +89,14 @@ def test_a_change_is_on_the_screen_within_a_second_without_reloading(
     person.page.get_by_text("it has just come up").wait_for()
     assert monotonic() - began < 1.0
     assert person.page.evaluate("window.same") is True
+
+
+def test_the_link_of_an_alert_leads_to_its_row(person: Person) -> None:
+    ident = OWNER.id("alert")
+    person.open(f"/ui/alerts?state=ALL#{quote(ident, safe='')}")
+    row = person.page.locator("tr.linked")
+    expect(row).to_have_attribute("id", ident)
+    expect(row).to_be_in_viewport()
 
 
 def test_who_is_cut_off_is_told_that_it_is_old_and_comes_back(person: Person) -> None:

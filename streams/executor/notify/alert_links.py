@@ -15,4 +15,4 @@ def alert_link(origin: str, alert: Alert) -> str:
     if not origin or alert.rule == FORGERY:
         return ""
     rule, ident = quote(alert.rule, safe=""), quote(alert.alert_id, safe="")
-    return f"{origin.rstrip('/')}/ui/alerts?rule={rule}#{ident}"
+    return f"{origin.rstrip('/')}/ui/alerts?state=ALL&rule={rule}#{ident}"

@@ -97,25 +97,33 @@ export function Empty({ children }) {
 
 /**
  * A table: heads are [title, cell of a row, class]; `by` is what names a row, `to` where it leads, or
- * null.
+ * null; `anchor` is the part of an address behind # that leads to a row.
  */
-export function Table({ caption, heads, rows, by, to, id }) {
+export function Table({ caption, heads, rows, by, to, id, anchor }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Table: ${caption}`}>
     <table data-rows=${id}>
       <caption class="hidden">${caption}</caption>
       <thead>
         <tr>${heads.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr>
       </thead>
-      <tbody>${rows.map((row, n) => html`<${Row} key=${by ? by(row) : n} row=${row} heads=${heads} to=${to?.(row)} />`)}</tbody>
+      <tbody>${rows.map((row, n) => html`<${Row} key=${by ? by(row) : n} row=${row} heads=${heads} to=${to?.(row)}
+        id=${anchor?.(row) || undefined} />`)}</tbody>
     </table>
   </div>`;
 }
 
-function Row({ row, heads, to }) {
+function Row({ row, heads, to, id }) {
+  const linked = id !== undefined && location.hash === `#${encodeURIComponent(id)}`;
+  const own = { id, class: linked ? "linked" : undefined, ref: linked ? show : undefined };
   const cells = heads.map(([, cell, kind], n) => html`<td class=${kind}>
     ${n === 0 && to ? html`<a href=${to} data-row>${cell(row)}</a>` : cell(row)}
   </td>`);
-  return to ? html`<tr>${cells}</tr>` : html`<tr tabindex="-1" data-row>${cells}</tr>`;
+  return to ? html`<tr ...${own}>${cells}</tr>` : html`<tr ...${own} tabindex="-1" data-row>${cells}</tr>`;
+}
+
+/** @param {Element | null} row */
+function show(row) {
+  row?.scrollIntoView({ block: "center" });
 }
 
 /** Facts of one thing: names and what they are; those that are not there are left out. */

@@ -12,8 +12,8 @@ const ALL = "ALL";
  * A page that is a list.
  *
  * of: title; path of the API; views, which it follows; filters, of {name, label, options, usual}: with
- * options a choice, else a text; `usual`: what is shown unless something is chosen, `must`: something is; by, heads and to,
- * as of a table; empty, what to do where nothing fits.
+ * options a choice, else a text; `usual`: what is shown unless something is chosen, `must`: something is; by, heads, to and
+ * anchor, as of a table; empty, what to do where nothing fits.
  */
 export function ListPage({ of, query, children }) {
   return html`<h1>${of.title}</h1>${children}<${List} of=${of} query=${query} />`;
@@ -29,7 +29,7 @@ export function List({ of, query }) {
       const rows = together(page.items, list.behind, of.by);
       return rows.length === 0
         ? html`<${Empty}>${of.empty}</${Empty}>`
-        : html`<${Table} caption=${of.title} rows=${rows} by=${of.by} heads=${of.heads} to=${of.to} />
+        : html`<${Table} caption=${of.title} rows=${rows} by=${of.by} heads=${of.heads} to=${of.to} anchor=${of.anchor} />
             <${Foot} list=${list} path=${path} rows=${rows} />`;
     }}</${Whole}>`;
 }

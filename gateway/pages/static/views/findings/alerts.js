@@ -11,6 +11,7 @@ export const ALERTS = {
   views: ["alerts"],
   by: (row) => `${row.rule}|${row.key}|${row.about}`,
   to: (row) => row.ui_url,
+  anchor: (row) => row.alert_id,
   filters: [
     { name: "state", label: "State", options: ["RAISED", "RESOLVED"], usual: "RAISED" },
     { name: "rule", label: "Rule" },
