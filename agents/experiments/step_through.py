@@ -65,7 +65,6 @@ from agents.experiments.totals.additions import (
 )
 from agents.experiments.totals.burn_in import LEARNED
 from agents.experiments.totals.covariates import FIRST_LINE, add_covariate, adjusted, taken_off
-from agents.experiments.units_beside import arm_beside, take_beside
 from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled, inlined
 from schemas.text_hash import mix, sealed
@@ -338,15 +337,14 @@ def _look(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: i
     rows, row, points = memory.rows, found.rows[WHOLE], notes.points
     moment = (at, batch.offsets[at], batch.appended[at])
     arm, proved = rows[row], 0
-    beside = arm_beside(batch.data, memory, found, batch.offsets[at])
     if arm.control >= 0:
-        proved = _look_at(rows, memory.pairs, row, found, points, moment, beside)
+        proved = _look_at(rows, memory.pairs, row, found, points, moment)
     elif arm.treatment >= 0:
-        proved = _look_at(rows, memory.pairs, arm.treatment, found, points, moment, beside)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found, points, moment)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= _look_at(rows, memory.pairs, other, found, points, moment, beside)
+            proved |= _look_at(rows, memory.pairs, other, found, points, moment)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
 
@@ -359,11 +357,10 @@ def _look_at(
     found: RecordInHand,
     points: PointNotes,
     moment: tuple[int, int, int],
-    beside: int,
 ) -> int:
     """Looks at a pair after a record of its treatment, or of its control; moment: its number in the
     batch, its offset, and when it was appended, ms: what else was folded before makes no
-    difference. beside: see `arm_beside`.
+    difference.
     """
     slot, (record, offset, appended) = rows[pair].block_slot, moment
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
@@ -373,7 +370,6 @@ def _look_at(
         clock = float(appended), float(other.last_at)
         terms, taken = terms_of(rows, pair), _taken(found)
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms, taken)
-        take_beside(rows, pairs, pair, beside, of_treatment, tested, clock)
     if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
     seen = look(rows, pairs, pair, found.added[0], offset, points.interval)

@@ -11,7 +11,6 @@ from state.burn_in_buffers import Buffer, BurnInBuffers
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
 from state.pairs.pair_arrays import Pairs
-from state.pairs.pair_blocks import WIDTH
 from state.pairs.ramp_table import RampTable, StepTimes
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
@@ -94,8 +93,7 @@ class ExperimentTables:
         """What compiled code sees of pairs beside their rows; fetch it anew after rows are opened,
         restored or dropped.
         """
-        beside = self.arms.beside.values.reshape(-1, WIDTH)
-        return Pairs(self.ramps.arrays, self.arms.blocks.values, self.arms.buckets.values, beside)
+        return Pairs(self.ramps.arrays, self.arms.blocks.values, self.arms.buckets.values)
 
     def stored(self) -> tuple[Table, ...]:
         """The tables with a changelog."""

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "streams.cli.processor_commands": {
-        "dev": "Run a development Kafka with its topics and a processor, until Ctrl-C.",
+        "dev": "Run a development Kafka with its topics, a processor and the pages, until Ctrl-C.",
         "processor": (
             "Run one processor until SIGTERM or Ctrl-C: it finishes its transaction and leaves."
         ),

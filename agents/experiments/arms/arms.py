@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from agents.core.batch import Ints
 from agents.core.policies import EXPOSURE
-from agents.experiments.arms.overlaps import meet, rebuild_ties, tie
 from agents.experiments.arms.rebuild_links import relink
 from agents.experiments.evidence.pair_interval import next_mark
 from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
@@ -33,7 +32,6 @@ from state.pairs.pair_blocks import (
     CONTROL_KNOWN,
     CONTROL_SUM,
     CONTROL_UNITS,
-    NO_BESIDE,
     NO_BLOCKS,
     TREATMENT_ADJUSTED,
     TREATMENT_COVARIATE,
@@ -67,10 +65,7 @@ def open_arm(
     result.
     """
     subject, experiment_id, metric, variant, segment, step = key
-    known = tables.experiments.get(row_key(subject, experiment_id))
     experiment = started(tables, subject, experiment_id, offset, occurred_at, now)
-    if known is None or known.started_offset < 0:
-        experiment = meet(tables, experiment)
     experiment = with_metric(experiment, metric, tables)
     pair = Pair(variant, metric)
     whole = segment is None and step is None
@@ -101,7 +96,6 @@ def open_arm(
     tables.arms.state[row] = WAIT
     link(tables, row, key)
     if whole:
-        tie(tables, experiment)
         doubt(tables, int(tables.arms.experiment_no[row]))
     is_planned = variant == experiment.control or compared(experiment, variant)
     if whole and metric == EXPOSURE and is_planned:
@@ -133,11 +127,6 @@ def rebuild(tables: ExperimentTables) -> None:
     _open_blocks(tables, every)
     known = every[arms.bucket_slot[every] != NO_BUCKETS]
     arms.bucket_slot[known] = arms.buckets.keep(arms.bucket_slot[known])
-    known = every[arms.beside_slot[every] != NO_BESIDE]
-    arms.beside_slot[known] = arms.beside.keep(arms.beside_slot[known])
-    for column in ("beside_control", "beside_treatment", "beside_since"):
-        arms[column][every] = 0
-    rebuild_ties(tables)
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -302,10 +291,6 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "ramp_slot": NO_SLOT,
         "block_slot": NO_BLOCKS,
         "bucket_slot": NO_BUCKETS,
-        "beside_slot": NO_BESIDE,
-        "beside_control": 0,
-        "beside_treatment": 0,
-        "beside_since": 0,
     }
     record = tables.arms.records[row]
     for column, value in values.items():
