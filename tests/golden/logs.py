@@ -145,10 +145,15 @@ def _play_engine(seed: int) -> Behaviour:
     When a fault comes depends on how many records were written before it, so whatever writes one
     record more gives another run: this tells whether the engine does exactly what it did.
     """
-    logging.getLogger("mendstream").setLevel(logging.CRITICAL)
     world = deciding(seed)
     sent = [value for _, value in world.inputs]
-    world.run()
+    logger = logging.getLogger("mendstream")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # what each fault says is of no use here
+    try:
+        world.run()
+    finally:
+        logger.setLevel(level)  # what tests after this one look for
     written: dict[str, list[Written]] = defaultdict(list)
     for (topic, _), log in sorted(world.kafka.logs.items()):
         committed = [entry for entry in log.entries if entry.fate == Fate.COMMITTED]
