@@ -6,7 +6,7 @@ so neither is listed beside them. What no right allows is denied: Kafka must run
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -303,19 +303,16 @@ def withdraw(
 
 
 def _filter(right: Right, principal: str) -> AclBindingFilter:
-    return AclBindingFilter(
-        ResourceType[right.kind],
-        right.name,
-        ResourcePatternType[right.pattern],
-        principal,
-        "*",
-        AclOperation[right.operation],
-        AclPermissionType.ALLOW,
-    )
+    return AclBindingFilter(*_described(right, principal))
 
 
 def _binding(right: Right, principal: str) -> AclBinding:
-    return AclBinding(
+    return AclBinding(*_described(right, principal))
+
+
+def _described(right: Right, principal: str) -> tuple[Any, ...]:
+    """A right as Kafka's client describes it."""
+    return (
         ResourceType[right.kind],
         right.name,
         ResourcePatternType[right.pattern],
