@@ -253,3 +253,16 @@ def test_a_row_that_left_is_opened_anew_in_its_place() -> None:
     send(state, good(4, segment="c"), good(5, segment="a"), start=3)
     counts = {row.segment: row.versions[0].count for row in state.drift.metrics.rows()}
     assert counts == {None: 5, "b": 1, "c": 1, "a": 1}
+
+
+def test_a_row_stands_by_the_terms_that_it_was_taken_in_hand_by_and_no_others() -> None:
+    state = watched()
+    send(state, good(1))
+    metrics = state.drift.metrics
+    row = metrics.get("bot|error|")
+    assert row is not None
+    terms = terms_of(rule_applied("bot", "error", state.drift), row)
+    assert metrics.stands_by(row, terms)
+    assert not metrics.stands_by(row, terms._replace(needed=terms.needed + 1))
+    metrics.let_go(row)
+    assert not metrics.stands_by(row, terms)
