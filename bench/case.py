@@ -90,6 +90,11 @@ def worst(measure: Callable[[Found], float]) -> Measure:
     return lambda worlds: max(measure(Found.joined(list(batches))) for batches in worlds)
 
 
+def least(measure: Callable[[Found], float]) -> Measure:
+    """The lowest of the worlds, all batches of each together."""
+    return lambda worlds: min(measure(Found.joined(list(batches))) for batches in worlds)
+
+
 def falsely_decided(found: Found) -> float:
     """The share of experiments with a rollback or a deployment."""
     return float(np.mean((found.rollback < NEVER) | (found.deploy < NEVER)))
@@ -110,6 +115,10 @@ def held(found: Found) -> float:
 def records_to_rollback(found: Found) -> float:
     """The median; an experiment without one counts as NEVER."""
     return float(np.median(found.rollback))
+
+
+def records_to_deploy(found: Found) -> float:
+    return float(np.median(found.deploy))
 
 
 def records_to_hold(found: Found) -> float:

@@ -64,6 +64,20 @@ def late_fault(
     return Found(rollback=since, deploy=found.deploy, hold=found.hold)
 
 
+def in_bursts(
+    rng: np.random.Generator, experiments: int, rate: float, length: int, spread: float
+) -> Found:
+    """Errors whose rate is by a log-normal factor another for each `length` units of an arm, of
+    either arm by itself; nothing is better or worse.
+    """
+    treated = rng.random((EVENTS, experiments)) < 0.5
+    number = np.where(treated, np.cumsum(treated, axis=0), np.cumsum(~treated, axis=0)) // length
+    factors = np.exp(spread * rng.standard_normal((2, EVENTS // length + 1, experiments)))
+    of_unit = factors[treated.astype(int), number, np.arange(experiments)[None, :]]
+    value = rng.random(treated.shape) < np.minimum(rate * of_unit, 0.95)
+    return judged(experiment(ERROR), Records((ERROR.name,), treated, value.astype(float)))
+
+
 def found_before(found: Found) -> float:
     """The share of experiments whose rollback came before their fault."""
     return float(np.mean(found.rollback <= 0))
@@ -139,6 +153,16 @@ CASES = (
         ),
         100,
         20,
+    ),
+    Case(
+        "errors in bursts of 20, 50 and 100 units of an arm, A/A",
+        tuple(
+            partial(in_bursts, rate=rate, length=length, spread=0.4)
+            for rate in (0.02, 0.1, 0.3)
+            for length in (20, 50, 100)
+        ),
+        (FALSE,),
+        200,
     ),
     Case(
         "binary A/A, p 0.10, 50/50",

@@ -21,7 +21,10 @@ from bench import (
     cases_drift,
     cases_latency,
     cases_many,
+    cases_margins,
     cases_means,
+    cases_overlap,
+    cases_power,
     cases_ramp,
     cases_strange,
     cases_units,
@@ -33,6 +36,7 @@ from bench.case import Case, Figure
 CASES: tuple[Case, ...] = (
     *cases_counts.CASES,
     *cases_ramp.CASES,
+    *cases_margins.CASES,
     *cases_means.CASES,
     *cases_covariates.CASES,
     *cases_latency.CASES,
@@ -41,6 +45,8 @@ CASES: tuple[Case, ...] = (
     *cases_watch.CASES,
     *cases_strange.CASES,
     *cases_many.CASES,
+    *cases_overlap.CASES,
+    *cases_power.CASES,
     *cases_words.CASES,
     *cases_anomalies.CASES,
 )

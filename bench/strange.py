@@ -19,6 +19,7 @@ Flags = NDArray[np.bool_]
 
 RECORDS = 20_000
 DAY_MINUTES = 1_440
+BURST_LOG = 0.3  # standard deviation of the logarithm of a burst's factor
 RAMP = (0.05, 0.25, 0.5)  # the treatment's shares, each for a third of the time
 KINDS = (MetricKind.RATE, MetricKind.MEAN, MetricKind.LATENCY)
 
@@ -32,7 +33,7 @@ class StrangeWorld:
     by what share the level moves with the hour of the day. trend: the level at the end, to that at
     the beginning. lag: records by which the treatment's log is behind. summed: units to a record.
     hosts: that take turns; memory: correlation of a host's value with the one before. days: that it
-    runs.
+    runs. burst: records of an arm for which a RATE is by a factor of its own, 0 where it is not.
     """
 
     kind: MetricKind
@@ -48,6 +49,7 @@ class StrangeWorld:
     hosts: int
     memory: float
     days: float
+    burst: int
 
 
 TRAITS = tuple(StrangeWorld.__dataclass_fields__)
@@ -70,6 +72,7 @@ def drawn(rng: np.random.Generator) -> StrangeWorld:
         hosts=int(rng.choice([1, 5, 20])),
         memory=float(rng.choice([0.0, 0.0, 0.5, 0.9])) if kind != MetricKind.RATE else 0.0,
         days=float(rng.choice([0.2, 2.0, 10.0])),
+        burst=int(rng.choice([0, 0, 0, 20, 100])) if kind == MetricKind.RATE else 0,
     )
 
 
@@ -121,10 +124,23 @@ def _values(
             if world.summed > 1
             else np.ones(RECORDS, np.int64)
         )
-        rate = np.minimum(world.rate * level / max(1.0, world.trend), 0.95)
+        rate = world.rate * level / max(1.0, world.trend)
+        rate = np.minimum(rate * _of_bursts(world, rng, treated), 0.95)
         return rng.binomial(count, rate).astype(np.float64), count
     logs = _of_hosts(world, rng, treated)
     return level * np.exp(world.tail * logs), np.ones(RECORDS, np.int64)
+
+
+def _of_bursts(world: StrangeWorld, rng: np.random.Generator, treated: Flags) -> Floats:
+    """By which factor the rate of each record is another: log-normal, of either arm by itself."""
+    factors = np.ones(RECORDS)
+    if world.burst == 0:
+        return factors
+    for arm in (False, True):
+        of_arm = np.flatnonzero(treated == arm)
+        logs = BURST_LOG * rng.standard_normal(len(of_arm) // world.burst + 1)
+        factors[of_arm] = np.exp(np.repeat(logs, world.burst)[: len(of_arm)])
+    return factors
 
 
 def _of_hosts(world: StrangeWorld, rng: np.random.Generator, treated: Flags) -> Floats:

@@ -106,6 +106,10 @@ class DerivedColumns:
     ramp_slot: NDArray[np.int32]
     block_slot: NDArray[np.int32]
     bucket_slot: NDArray[np.int32]
+    beside_slot: NDArray[np.int32]
+    beside_control: Ints
+    beside_treatment: Ints
+    beside_since: Ints
     weighs_units: Flags
     aggregate_row: Ints
     next_mark: Ints
@@ -193,6 +197,10 @@ class ArmCells(Protocol):
     ramp_slot: int
     block_slot: int
     bucket_slot: int
+    beside_slot: int
+    beside_control: int
+    beside_treatment: int
+    beside_since: int
     weighs_units: bool
     aggregate_row: int
     next_mark: int
@@ -228,7 +236,7 @@ _READ_BY_EACH_RESULT = (
     *("method", "tally", "sign", "state", "flipped", "missing_squares", "in_burn_in", "is_control"),
     *("ramped", "stepped", "snapshots", "silent", "waits", "supported"),
     *("ramp_slot", "block_slot", "step_times", "learned_units", "crossed", "repeats"),
-    *("largest", "bucket_slot", "design_effect", "weighs_units", "coefficient"),
+    *("largest", "bucket_slot", "design_effect", "weighs_units", "coefficient", "beside_control"),
 )
 
 
@@ -236,12 +244,17 @@ class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
     """One row for each arm, metric, segment and ramp step; each column has the shape (capacity,).
 
     blocks: of the pairs that are judged in blocks, by column `block_slot`. buckets: of the arms of
-    which a unit came again, by column `bucket_slot`.
+    which a unit came again, by column `bucket_slot`. beside: of the pairs whose units another
+    experiment has too, by column `beside_slot`, two blocks each: of its control, of its treatment.
 
     A column is an attribute. Fetch it anew after `add` and `drop`, which may make longer columns.
     """
 
-    ATTACHED: Mapping[str, str] = {"blocks": "block_slot", "buckets": "bucket_slot"}
+    ATTACHED: Mapping[str, str] = {
+        "blocks": "block_slot",
+        "buckets": "bucket_slot",
+        "beside": "beside_slot",
+    }
 
     def __init__(self) -> None:
         super().__init__(
@@ -255,12 +268,17 @@ class ArmsTable(ColumnarTable, StoredColumns, DerivedColumns):
         )
         self.blocks = AttachedRows(pair_blocks.WIDTH)
         self.buckets = AttachedRows(unit_buckets.WIDTH)
+        self.beside = AttachedRows(2 * pair_blocks.WIDTH)
 
     def attached(self) -> tuple[Floats, ...]:
-        return self.blocks.values, self.buckets.values
+        return self.blocks.values, self.buckets.values, self.beside.values
 
     def _restored(self, rows: Ints, batch: pa.RecordBatch) -> None:
-        for field, attached in (("blocks", self.blocks), ("buckets", self.buckets)):
+        for field, attached in (
+            ("blocks", self.blocks),
+            ("buckets", self.buckets),
+            ("beside", self.beside),
+        ):
             texts, slots = batch.column(field), self[self.ATTACHED[field]]
             slots[rows] = NOTHING
             known = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))

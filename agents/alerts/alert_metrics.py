@@ -209,6 +209,7 @@ LACKS = {
         ("CLUSTERS", "units_too_few", "arms whose records come of too few units to prove anything"),
         ("UNITS", "units_shared", "metrics whose units are in several arms"),
         ("COVARIATE", "covariates_apart", "arms whose units differed before they were exposed"),
+        ("INTERACTION", "interacting", "experiments whose effects differ in the arms of another"),
         ("MIXED", "kinds_mixed", "experiments that send observations and snapshots of one metric"),
     )
 }

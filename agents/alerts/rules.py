@@ -119,6 +119,11 @@ DEFAULT_RULES = (
         "in {value:.0f} metrics of experiments of {key} units are in several arms: held for good",
     ),
     AlertRule(
+        "experiments interact", "experiments.interacting", _ABOVE, 0.0, Severity.HIGH,
+        "{value:.0f} experiments of {key} have other effects in the arms of another experiment: "
+            "no deployment of either before one ends",
+    ),
+    AlertRule(
         "kinds mixed", "experiments.kinds_mixed", _ABOVE, 0.0, Severity.MEDIUM,
         "{value:.0f} experiments of {key} send observations and snapshots of one metric: some are "
             "refused",

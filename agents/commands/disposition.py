@@ -38,7 +38,7 @@ from schemas.records import Autonomy, CommandRow, Decision, Order, Outcome, Poli
 
 _NOTED = {Autonomy.PROPOSE: Outcome.PROPOSED}
 _ALLOWED = (Outcome.ISSUED, Outcome.AWAITING_APPROVAL)
-VERSION = "21"  # of the agents; a change that decides old records differently raises it
+VERSION = "22"  # of the agents; a change that decides old records differently raises it
 _WITH_COMMAND = frozenset({Outcome.ISSUED, Outcome.AWAITING_APPROVAL, Outcome.AWAITING_ADMISSION})
 
 

@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 from agents.core import entrance
 from agents.core.entrance import ARRIVED, GOES_ON, admit
 from agents.core.record_batch import Batch
-from agents.experiments.evidence.blocks import take_units, terms_of, weigh_pair
+from agents.experiments.evidence.blocks import (
+    any_lacks_beside,
+    take_units,
+    terms_of,
+    weigh_pair,
+)
 from agents.experiments.evidence.look import POINT, look
 from agents.experiments.evidence.pair_points import POINTS_MAX, PointNotes, note_point
 from agents.experiments.evidence.repeated_units import is_due
@@ -65,6 +70,7 @@ from agents.experiments.totals.additions import (
 )
 from agents.experiments.totals.burn_in import LEARNED
 from agents.experiments.totals.covariates import FIRST_LINE, add_covariate, adjusted, taken_off
+from agents.experiments.units_beside import NOWHERE, arm_beside, take_beside
 from schemas.codec.record_scan import Fields
 from schemas.compiled import compiled, inlined
 from schemas.text_hash import mix, sealed
@@ -97,6 +103,7 @@ class Stop(IntEnum):
     CAME_AGAIN = 11  # a unit of its arm has come again for the first time
     FULL = 12  # there is no more room for the points of a record
     FIRST_LINE = 13  # it completes what the line of a covariate is drawn by for the first time
+    OVERLAPS = 14  # the first unit of a pair that another experiment has too
 
 
 class Reached(IntEnum):
@@ -337,14 +344,17 @@ def _look(batch: Batch, memory: Memory, found: RecordInHand, notes: Notes, at: i
     rows, row, points = memory.rows, found.rows[WHOLE], notes.points
     moment = (at, batch.offsets[at], batch.appended[at])
     arm, proved = rows[row], 0
+    beside = arm_beside(batch.data, memory, found, batch.offsets[at])
+    if beside != NOWHERE and any_lacks_beside(rows, row):
+        return Stop.OVERLAPS.value
     if arm.control >= 0:
-        proved = _look_at(rows, memory.pairs, row, found, points, moment)
+        proved = _look_at(rows, memory.pairs, row, found, points, moment, beside)
     elif arm.treatment >= 0:
-        proved = _look_at(rows, memory.pairs, arm.treatment, found, points, moment)
+        proved = _look_at(rows, memory.pairs, arm.treatment, found, points, moment, beside)
     elif arm.treatment == SEVERAL:
         other = arm.next_sibling
         while other != row:
-            proved |= _look_at(rows, memory.pairs, other, found, points, moment)
+            proved |= _look_at(rows, memory.pairs, other, found, points, moment, beside)
             other = rows[other].next_sibling
     return Stop.PROVED.value if proved else GOES_ON
 
@@ -357,10 +367,11 @@ def _look_at(
     found: RecordInHand,
     points: PointNotes,
     moment: tuple[int, int, int],
+    beside: int,
 ) -> int:
     """Looks at a pair after a record of its treatment, or of its control; moment: its number in the
     batch, its offset, and when it was appended, ms: what else was folded before makes no
-    difference.
+    difference. beside: see `arm_beside`.
     """
     slot, (record, offset, appended) = rows[pair].block_slot, moment
     if slot != NO_BLOCKS and found.tested[UNITS] > 0.0:
@@ -370,6 +381,7 @@ def _look_at(
         clock = float(appended), float(other.last_at)
         terms, taken = terms_of(rows, pair), _taken(found)
         take_units(pairs.blocks, slot, of_treatment, tested, clock, terms, taken)
+        take_beside(rows, pairs, pair, beside, of_treatment, tested, clock)
     if is_due(rows, pair, found.added[0]):
         weigh_pair(rows, pairs, pair)
     seen = look(rows, pairs, pair, found.added[0], offset, points.interval)

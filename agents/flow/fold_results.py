@@ -11,7 +11,7 @@ from agents.core.batch import Finding, Ints, Slice
 from agents.core.effects import Output
 from agents.core.entrance import ADMITTED, ARRIVED, entrance_of
 from agents.core.record_batch import Batch, batch_of
-from agents.experiments.arms.arms import open_buckets
+from agents.experiments.arms.arms import open_beside, open_buckets
 from agents.experiments.arms.opening import Rooms, enter, open_rows
 from agents.experiments.evidence.pair_points import take_points
 from agents.experiments.fold_snapshots import fold_snapshot, why_oversized
@@ -248,6 +248,11 @@ def _came_again(walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> R
     return at, int(Reached.COUNTED)
 
 
+def _overlaps(walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
+    open_beside(walk.tables, int(walk.found.rows[WHOLE]))
+    return at, int(Reached.COUNTED)
+
+
 def _full(_walk: _FoldingResults, _batch: Batch, at: int, _first: int) -> Resume:
     return at, ARRIVED  # the notes were taken
 
@@ -269,6 +274,7 @@ _HANDLERS: Mapping[int, Callable[[_FoldingResults, Batch, int, int], Resume]] = 
     Stop.BURN_IN_ENDED: _burn_in_ended,
     Stop.CAME_AGAIN: _came_again,
     Stop.FIRST_LINE: _first_line,
+    Stop.OVERLAPS: _overlaps,
     Stop.PROVED: _proved,
     Stop.FULL: _full,
 }

@@ -190,6 +190,7 @@ class ArmRow:
     covariate_sum: float = 0.0  # of their covariates, less the mean they are held against
     covariate_squares: float = 0.0
     raw_effect: float | None = None  # without its covariate; absent where none is used
+    beside: str | None = None  # of units that another experiment has too; see the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,8 @@ class Decided:
 class Lack:
     """Something without which an experiment cannot be judged."""
 
-    # ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, CLUSTERS, UNITS, PLAN, MIXED, as in the alerts
+    # ARM, CONTROL, METRIC, RESULT, STOPPED, SQUARES, CLUSTERS, UNITS, PLAN, MIXED,
+    # INTERACTION, as in the alerts
     kind: str
     name: str  # the arm or metric that it is about; both where it is a metric of one arm
     since: int
@@ -324,6 +326,9 @@ class ExperimentRow:
     # of alpha, that its gains are tested at; -1: 6 / (pi ordinal)^2 (discoveries + 1)
     alpha_part: float = -1.0
     adjustments: tuple[Adjustment, ...] = ()  # of the metrics whose covariate tells something
+    # another experiment of the subject: what it does to the effects of this one is tested on the
+    # units that both have; absent: none ran beside it so far
+    overlaps: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import isfinite
 
 from schemas.persons import person_fault
-from schemas.records import MetricSpec
+from schemas.records import MetricKind, MetricSpec
 from schemas.refusals import Reason
 from schemas.validation.text import environment_fault, parts_fault, text_fault
 
@@ -71,6 +71,29 @@ def repeated_names(what: str, names: Iterable[str]) -> Iterator[Fault]:
             yield Reason.DUPLICATE_NAME, f"{what} {name!r} is named {times} times"
 
 
+def _margins_at_fault(metric: MetricSpec) -> Iterator[Fault]:
+    """Yields what is wrong with how much worse a metric may be."""
+    if not 0 <= metric.margin < float("inf"):
+        yield (
+            Reason.OUT_OF_RANGE,
+            f"the margin of {metric.name!r} is {metric.margin}, not a finite number from 0 on",
+        )
+    absolute = metric.absolute_margin
+    if absolute is None:
+        return
+    if not 0 <= absolute < float("inf"):
+        yield (
+            Reason.OUT_OF_RANGE,
+            f"the absolute_margin of {metric.name!r} is {absolute}, not a finite number from 0 on",
+        )
+    elif metric.kind in (MetricKind.RATE, MetricKind.LATENCY) and absolute >= 1:
+        yield (
+            Reason.OUT_OF_RANGE,
+            f"the absolute_margin of {metric.name!r} is {absolute:g}, which allows any rate: of a "
+            f"{metric.kind} it is a difference of shares, 0.01 for one point of a hundred",
+        )
+
+
 def metrics_at_fault(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
     """Yields what is wrong with what a spec or a policy says of metrics."""
     metrics = tuple(metrics)
@@ -88,17 +111,7 @@ def metrics_at_fault(metrics: Iterable[MetricSpec]) -> Iterator[Fault]:
                 Reason.NOT_FINITE,
                 f"the cap of {metric.name!r} is {metric.cap}, which is no finite number",
             )
-        if not 0 <= metric.margin < float("inf"):
-            sentence = (
-                f"the margin of {metric.name!r} is {metric.margin}, not a finite number from 0 on"
-            )
-            yield Reason.OUT_OF_RANGE, sentence
-        if metric.absolute_margin is not None and not 0 <= metric.absolute_margin < float("inf"):
-            sentence = (
-                f"the absolute_margin of {metric.name!r} is {metric.absolute_margin}, not a "
-                "finite number from 0 on"
-            )
-            yield Reason.OUT_OF_RANGE, sentence
+        yield from _margins_at_fault(metric)
         if metric.expected_count is not None and metric.expected_count < 1:
             yield (
                 Reason.BAD_COUNT,

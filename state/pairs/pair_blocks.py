@@ -4,6 +4,7 @@ from state.storage.attached_rows import NOTHING
 
 # In column `block_slot` of the arms: the row is no pair that is judged in blocks.
 NO_BLOCKS = NOTHING
+NO_BESIDE = NOTHING  # in column `beside_slot`: no other experiment is known to have its units
 ALTERNATIVES = 20  # log odds ratios, each with the log likelihood ratio that it has gathered
 # Where in a row each number stands, behind those of the alternatives. MORE, FEWER: log e that the
 # treatment has more hits, and fewer. The weight of all closed blocks, and the sums over them, by
@@ -42,4 +43,17 @@ TREATMENT_KNOWN, CONTROL_KNOWN, TREATMENT_COVARIATE, CONTROL_COVARIATE = MORE, F
 LATE_ALTERNATIVES = 3
 LATE = ALTERNATIVES + 13
 ADJUSTED, COVARIATE_DIFFERENCE, COVARIATE_SQUARES = range(LATE, LATE + 3)
-WIDTH = LATE + LATE_ALTERNATIVES
+# Of a rate with an absolute margin, for each alternative: see agents.statistics.within_margin.
+WITHIN_ALTERNATIVES = 2
+WITHIN = LATE + LATE_ALTERNATIVES
+# Of a rate, of groups of so many blocks that follow each other: see agents.statistics.bursts. Of
+# each size the excess and the variance of the open group and of the one before it, the sum over
+# pairs of groups of the squared difference over its variance, and how many pairs.
+BURST_GROUPS = (4, 16, 64)
+OPEN_EXCESS, OPEN_VARIANCE, LAST_EXCESS, LAST_VARIANCE, RATIOS, PAIRS = range(6)
+BURST_WIDTH = 6
+BURSTS = WITHIN + WITHIN_ALTERNATIVES
+DISPERSION = BURSTS + BURST_WIDTH * len(
+    BURST_GROUPS
+)  # how many times as much they vary; 0: as much
+WIDTH = DISPERSION + 1

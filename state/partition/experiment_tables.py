@@ -11,7 +11,9 @@ from state.burn_in_buffers import Buffer, BurnInBuffers
 from state.deadline_queue import DeadlineQueue
 from state.experiment_arms import ExperimentIndex
 from state.pairs.pair_arrays import Pairs
+from state.pairs.pair_blocks import WIDTH
 from state.pairs.ramp_table import RampTable, StepTimes
+from state.partition.begun_experiments import BegunExperiments
 from state.partition.subject_tables import SubjectTables
 from state.policies_in_force import Policies
 from state.seen_ids import SeenIds
@@ -26,11 +28,23 @@ RAMP_TERMS = (
 )
 
 
+OVERLAPS = "overlaps"  # by what experiments are found that are tied to another one
+
+
 class CommandReader(Protocol):
     """The rows of commands, to look at."""
 
     def rows_of(self, group: str) -> Iterable[CommandRow]:
         """The commands of one subject."""
+
+
+def tied_to(experiment: ExperimentRow) -> str:
+    """The value of OVERLAPS by which the experiments are found that are tied to this one."""
+    return row_key(experiment.subject, experiment.experiment_id)
+
+
+def _overlaps(row: ExperimentRow) -> Iterable[str]:
+    return [row_key(row.subject, row.overlaps)] if row.overlaps is not None else []
 
 
 class ExperimentTables:
@@ -69,6 +83,7 @@ class ExperimentTables:
             lambda row: row_key(row.subject, row.experiment_id),
             lambda row: row.subject,
             row_expiry.experiment,
+            {OVERLAPS: _overlaps},
         )
         self.burn_ins = BurnInBuffers(TABLES_BURN_INS)
         self.snapshots: KeyedTable[SnapshotRow] = KeyedTable(
@@ -80,6 +95,7 @@ class ExperimentTables:
         self.unit_arms = SeenIds(dedupe_window, SLICE_MAX)
         # Worked out anew after a restore, never stored.
         self.index = ExperimentIndex(self.arms)
+        self.begun = BegunExperiments(self.experiments)
         self.step_times = StepTimes()
         self.ramps = RampTable(RAMP_TERMS)
         self.silence = SilentSenders(self.arms, self.index)
@@ -93,7 +109,8 @@ class ExperimentTables:
         """What compiled code sees of pairs beside their rows; fetch it anew after rows are opened,
         restored or dropped.
         """
-        return Pairs(self.ramps.arrays, self.arms.blocks.values, self.arms.buckets.values)
+        beside = self.arms.beside.values.reshape(-1, WIDTH)
+        return Pairs(self.ramps.arrays, self.arms.blocks.values, self.arms.buckets.values, beside)
 
     def stored(self) -> tuple[Table, ...]:
         """The tables with a changelog."""

@@ -134,6 +134,13 @@ class ColumnarTable:
         """The row of one hash; -1 where there is none."""
         return int(find(self._index.slots, np.uint64(hashed)))
 
+    def hashes(self) -> Hashes:
+        """The hash of the name of each row, shape (n,)."""
+        by_row = np.zeros(len(self.keys), np.uint64)
+        hashes, places = self._index.items()
+        by_row[places] = hashes
+        return by_row
+
     def add(self, hashed: int, key: Key) -> int:
         """Makes a row, all zeros; the caller fills it."""
         row = len(self.keys)

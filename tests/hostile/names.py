@@ -29,7 +29,7 @@ NAMES = 1_000_000
 # In which they are sent, at an even pace: each of them makes a row or a dead letter. On two cores
 # with the broker and the sender beside it a worker makes some 2 500 rows a second. Whoever sends
 # faster than that fills the log, and each who reads it waits; for that there are quotas of Kafka.
-SECONDS = 600.0
+SECONDS = 700.0
 BURST = 20  # names that are sent at once: 9 ms of them
 PROBES = 600
 PROBE_SECONDS = (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from agents.flow.pipeline import fold, rebuild
 from schemas.catalog import RESULTS
-from state.pairs.pair_blocks import NO_BLOCKS
+from state.pairs.pair_blocks import NO_BESIDE, NO_BLOCKS
 from state.pairs.ramp_table import NO_SLOT
 from state.pairs.unit_buckets import NO_BUCKETS
 from state.partition.experiment_tables import ExperimentTables
@@ -31,6 +31,7 @@ PLACES = (
     "ramp_slot",
     "block_slot",
     "bucket_slot",
+    "beside_slot",
     "step_times",
 )
 # Since when an arm is silent begins anew, nothing waits to be written, the next mark of the running
@@ -74,6 +75,12 @@ def buckets_of(experiments: ExperimentTables, row: int) -> bytes | None:
     return experiments.arms.buckets.values[slot].tobytes() if slot != NO_BUCKETS else None
 
 
+def beside_of(experiments: ExperimentTables, row: int) -> bytes | None:
+    """The blocks of a pair whose units another experiment has too; None of other rows."""
+    slot = int(experiments.arms.beside_slot[row])
+    return experiments.arms.beside.values[slot].tobytes() if slot != NO_BESIDE else None
+
+
 def derived(state: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Every column of every row of arms, by its key."""
     experiments = state.experiments
@@ -93,6 +100,7 @@ def derived(state: PartitionState) -> dict[tuple[Any, ...], dict[str, Any]]:
         values["moments"] = moments_of(experiments, row)
         values["blocks"] = blocks_of(experiments, row)
         values["buckets"] = buckets_of(experiments, row)
+        values["beside"] = beside_of(experiments, row)
         found[arms.keys[row]] = values
     return found
 

@@ -42,6 +42,7 @@ BOUNDS = {
     "VERSIONS_MAX": "TOLD: a decision MISSING, and unwatched, unwatched_at of the row",
     "agents/drift/evidence/thinning_and_limits.py "
     "THIN_MAX": "TOLD: what follows further is a decision MISSING, and unjudged of the row",
+    "agents/statistics/bursts.py PAIRS_MOST": "SCALE: what the dispersion is worked out of",
     "agents/statistics/dispersion.py PAIRS_MOST": "SCALE: what the dispersion is worked out of",
     "agents/experiments/verdicts/split_hold.py "
     "WINDOW": "SCALE: of so many units a split is told to be sound again",

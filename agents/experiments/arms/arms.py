@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from agents.core.batch import Ints
 from agents.core.policies import EXPOSURE
+from agents.experiments.arms.overlaps import meet, rebuild_ties, tie
 from agents.experiments.arms.rebuild_links import relink
+from agents.experiments.evidence.blocks import lacks_beside
 from agents.experiments.evidence.pair_interval import next_mark
 from agents.experiments.evidence.ramp_links import rebuild_ramps, refresh_ramp
 from agents.experiments.plan.derived_columns import OF_ARM, OF_EXPERIMENT, OF_METRIC, Reading
@@ -32,6 +34,7 @@ from state.pairs.pair_blocks import (
     CONTROL_KNOWN,
     CONTROL_SUM,
     CONTROL_UNITS,
+    NO_BESIDE,
     NO_BLOCKS,
     TREATMENT_ADJUSTED,
     TREATMENT_COVARIATE,
@@ -65,7 +68,10 @@ def open_arm(
     result.
     """
     subject, experiment_id, metric, variant, segment, step = key
+    known = tables.experiments.get(row_key(subject, experiment_id))
     experiment = started(tables, subject, experiment_id, offset, occurred_at, now)
+    if known is None or known.started_offset < 0:
+        experiment = meet(tables, experiment)
     experiment = with_metric(experiment, metric, tables)
     pair = Pair(variant, metric)
     whole = segment is None and step is None
@@ -96,6 +102,7 @@ def open_arm(
     tables.arms.state[row] = WAIT
     link(tables, row, key)
     if whole:
+        tie(tables, experiment, row)
         doubt(tables, int(tables.arms.experiment_no[row]))
     is_planned = variant == experiment.control or compared(experiment, variant)
     if whole and metric == EXPOSURE and is_planned:
@@ -127,6 +134,11 @@ def rebuild(tables: ExperimentTables) -> None:
     _open_blocks(tables, every)
     known = every[arms.bucket_slot[every] != NO_BUCKETS]
     arms.bucket_slot[known] = arms.buckets.keep(arms.bucket_slot[known])
+    known = every[arms.beside_slot[every] != NO_BESIDE]
+    arms.beside_slot[known] = arms.beside.keep(arms.beside_slot[known])
+    for column in ("beside_control", "beside_treatment", "beside_since"):
+        arms[column][every] = 0
+    rebuild_ties(tables)
     for row, units in units_learned(tables):
         arms.learned_units[row] = units
     waiting = every[_latched(tables, every)]
@@ -225,6 +237,15 @@ def _open_blocks(tables: ExperimentTables, rows: Ints) -> None:
         _bring(tables, rows, rows, _OF_TREATMENT)
 
 
+def open_beside(tables: ExperimentTables, row: int) -> None:
+    """Begins the blocks of the pairs of an arm for units that another experiment has too, because
+    such a unit came: it is the first in them.
+    """
+    for pair in [row, *compared_with(tables, row)]:
+        if lacks_beside(tables.arms.records, pair):
+            tables.arms.beside_slot[pair] = tables.arms.beside.open(1)[0]
+
+
 def open_buckets(tables: ExperimentTables, row: int) -> None:
     """Begins the buckets of an arm, because a unit of it came again: units fall into them from the
     next record on.
@@ -291,6 +312,10 @@ def _derive(tables: ExperimentTables, row: int, key: Key, experiment: Experiment
         "ramp_slot": NO_SLOT,
         "block_slot": NO_BLOCKS,
         "bucket_slot": NO_BUCKETS,
+        "beside_slot": NO_BESIDE,
+        "beside_control": 0,
+        "beside_treatment": 0,
+        "beside_since": 0,
     }
     record = tables.arms.records[row]
     for column, value in values.items():

@@ -8,7 +8,8 @@ whose own spread tells how far they may be relied on, whatever the values within
 common.
 """
 
-from math import log, nan, sqrt
+from math import isfinite, log, nan, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from agents.experiments.evidence.covariate_blocks import (
 from agents.experiments.evidence.repeated_units import design_effect_of, effect_of_units
 from agents.experiments.evidence.resemblance import add_difference
 from agents.experiments.plan.terms import Method, Tally
+from agents.statistics.bursts import dispersion_of, take_block
 from agents.statistics.late_odds import add_late, first_alternative, with_late
 from agents.statistics.odds_ratio import (
     FURTHEST,
@@ -30,8 +32,10 @@ from agents.statistics.odds_ratio import (
     rates_at,
 )
 from agents.statistics.scalars import log_added
+from agents.statistics.within_margin import Margin, add_within, log_e_within
 from schemas.compiled import compiled
 from state.arms_table import ArmRows
+from state.experiment_arms import SEVERAL
 from state.pairs.pair_arrays import Pairs
 from state.pairs.pair_blocks import (
     CLOSED,
@@ -42,6 +46,7 @@ from state.pairs.pair_blocks import (
     LAST,
     LATE_ALTERNATIVES,
     MORE,
+    NO_BESIDE,
     NO_BLOCKS,
     RATE,
     RUN_SINCE,
@@ -63,7 +68,20 @@ FULL = 64.0  # units of either arm with which a block may close although the sam
 RUN_MS = 60_000.0  # for which the same arm may go on
 _NONE, _CONTROL, _TREATMENT = 0.0, 1.0, 2.0  # LAST
 OF_MEAN, MORE_IS_HARM, FEWER_IS_HARM = range(3)
-Terms = tuple[int, float]
+
+
+class BlockTerms(NamedTuple):
+    """By what a pair's blocks are closed. harm: OF_MEAN, or what is harm of a rate; weighs: how
+    many records weigh as one; margin: within which a rate is tested, absolute 0 where none is
+    stated.
+    """
+
+    harm: int
+    weighs: float
+    margin: Margin
+
+
+NO_MARGIN = Margin(0.0, 0.0, False)
 
 
 @compiled
@@ -75,11 +93,24 @@ def harm_of(rows: ArmRows, pair: int) -> int:
 
 
 @compiled
-def terms_of(rows: ArmRows, pair: int) -> Terms:
-    """By what a pair's blocks are closed: OF_MEAN or what is harm of a rate, and how many records
-    weigh as one.
+def terms_of(rows: ArmRows, pair: int) -> BlockTerms:
+    """By what a pair's blocks are closed."""
+    return BlockTerms(harm_of(rows, pair), design_effect_of(rows, pair), margin_of(rows, pair))
+
+
+@compiled
+def margin_of(rows: ArmRows, pair: int) -> Margin:
+    """Within which a rate is tested block by block: where an absolute margin is stated."""
+    absolute = rows[pair].absolute_margin
+    return Margin(rows[pair].margin, absolute if absolute > 0.0 else 0.0, rows[pair].sign > 0)
+
+
+@compiled
+def weighs_in_blocks(rows: ArmRows, blocks: Floats, pair: int) -> float:
+    """How many records of a rate in blocks weigh as one, because units come again and because hits
+    come in bursts: covariances add up.
     """
-    return harm_of(rows, pair), design_effect_of(rows, pair)
+    return design_effect_of(rows, pair) + dispersion_of(blocks, rows[pair].block_slot) - 1.0
 
 
 @compiled
@@ -89,18 +120,43 @@ def is_of_means(rows: ArmRows, pair: int) -> bool:
 
 
 @compiled
+def lacks_beside(rows: ArmRows, pair: int) -> bool:
+    """Whether a row is a pair to be judged in blocks, by a rate, that has none for units which
+    another experiment has too.
+    """
+    arm = rows[pair]
+    judged = arm.control >= 0 and (isfinite(arm.harm_level) or isfinite(arm.gain_level))
+    return judged and arm.method == Method.RATES_IN_BLOCKS and arm.beside_slot == NO_BESIDE
+
+
+@compiled
+def any_lacks_beside(rows: ArmRows, row: int) -> bool:
+    """As `lacks_beside`, of any pair of an arm."""
+    if rows[row].control >= 0:
+        return lacks_beside(rows, row)
+    if rows[row].treatment >= 0:
+        return lacks_beside(rows, rows[row].treatment)
+    other = rows[row].next_sibling if rows[row].treatment == SEVERAL else row
+    while other != row:
+        if lacks_beside(rows, other):
+            return True
+        other = rows[other].next_sibling
+    return False
+
+
+@compiled
 def take_units(
     blocks: Floats,
     slot: int,
     of_treatment: bool,
     brought: tuple[float, float],
     moment: tuple[float, float],
-    terms: Terms,
+    terms: BlockTerms,
     taken: Taken,
 ) -> None:
     """Takes in what a record brought to an arm of a pair: units, and what they add up to, hits of
-    a rate. moment: when it was appended, and when the other arm's last record was, ms. terms:
-    see `terms_of`. taken: what its covariate told.
+    a rate. moment: when it was appended, and when the other arm's last record was, ms. taken: what
+    its covariate told.
 
     When a block closes depends on the order of the arms and on time, never on values. It closes
     before a record that goes over to the other arm, as soon as there is enough of both, so that of
@@ -121,7 +177,7 @@ def take_units(
         own, other = other, own
     blocks[slot, own] += units
     blocks[slot, TREATMENT_SUM if of_treatment else CONTROL_SUM] += total
-    if terms[0] == OF_MEAN:
+    if terms.harm == OF_MEAN:
         take_covariate(blocks, slot, of_treatment, taken)
     fewest = _fewest(blocks, slot)
     goes_on = fewest >= FULL and (
@@ -138,18 +194,20 @@ def _fewest(blocks: Floats, slot: int) -> float:
 
 
 @compiled
-def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
-    """Closes a block that has units of both arms; terms: see `terms_of`."""
-    harm, _ = terms
+def close_block(blocks: Floats, slot: int, terms: BlockTerms) -> None:
+    """Closes a block that has units of both arms."""
     n, m = blocks[slot, TREATMENT_UNITS], blocks[slot, CONTROL_UNITS]
+    if terms.harm != OF_MEAN and terms.margin.absolute > 0.0:
+        hits = blocks[slot, TREATMENT_SUM], blocks[slot, CONTROL_SUM]
+        add_within(blocks, slot, (n, hits[0], m, hits[1]), terms.margin)
     weight = n * m / (n + m)
     difference = weight * (blocks[slot, TREATMENT_SUM] / n - blocks[slot, CONTROL_SUM] / m)
     blocks[slot, CLOSED] += 1.0
     blocks[slot, WEIGHT] += weight
     blocks[slot, DIFFERENCE] += difference
-    if harm != OF_MEAN:
-        _add_rates(blocks, slot, weight, terms)
-        weigh_rates(blocks, slot, terms)
+    if terms.harm != OF_MEAN:
+        _add_rates(blocks, slot, weight, terms.harm)
+        weigh_rates(blocks, slot, terms.harm, terms.weighs)
     else:
         add_difference(blocks, slot, difference, weight)
         close_covariates(blocks, slot)
@@ -158,8 +216,7 @@ def close_block(blocks: Floats, slot: int, terms: Terms) -> None:
 
 
 @compiled
-def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
-    harm, _ = terms
+def _add_rates(blocks: Floats, slot: int, weight: float, harm: int) -> None:
     n, x = blocks[slot, TREATMENT_UNITS], blocks[slot, TREATMENT_SUM]
     m, y = blocks[slot, CONTROL_UNITS], blocks[slot, CONTROL_SUM]
     first = first_alternative(harm == MORE_IS_HARM)
@@ -171,15 +228,17 @@ def _add_rates(blocks: Floats, slot: int, weight: float, terms: Terms) -> None:
     units, rate = n + m, (x + y) / (n + m)
     blocks[slot, RATE] += weight * rate
     # Of the difference given the hits of both arms.
-    blocks[slot, VARIANCE] += weight * rate * (1.0 - rate) * units / (units - 1.0)
+    variance = weight * rate * (1.0 - rate) * units / (units - 1.0)
+    blocks[slot, VARIANCE] += variance
+    take_block(blocks, slot, x - n * rate, variance)
 
 
 @compiled
-def weigh_rates(blocks: Floats, slot: int, terms: Terms) -> None:
+def weigh_rates(blocks: Floats, slot: int, harm: int, design_effect: float) -> None:
     """Works out what the blocks of a rate say: of harm also that it may have begun late, where all
-    units are independent; terms: see `terms_of`.
+    units are independent. design_effect: records that weigh as one, for units come again.
     """
-    harm, design_effect = terms
+    design_effect += dispersion_of(blocks, slot) - 1.0
     more = log_mean(blocks, slot, True, design_effect)
     fewer = log_mean(blocks, slot, False, design_effect)
     if design_effect == 1.0 and harm == MORE_IS_HARM:
@@ -226,7 +285,7 @@ def weigh_pair(rows: ArmRows, pairs: Pairs, pair: int) -> None:
         effect += rows[pair].inflation - 1.0
     slot = rows[pair].block_slot
     if rows[pair].method == Method.RATES_IN_BLOCKS and slot != NO_BLOCKS:
-        weigh_rates(pairs.blocks, slot, (harm_of(rows, pair), effect))
+        weigh_rates(pairs.blocks, slot, harm_of(rows, pair), effect)
     rows[pair].design_effect = effect
 
 
@@ -244,7 +303,7 @@ def ends_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> tu
     own log likelihood ratio: an end reaches 0 where the test reaches its level, so verdict and
     interval agree. An odds ratio is a difference at the mean rate of the blocks.
     """
-    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    slot, weighs = rows[pair].block_slot, weighs_in_blocks(rows, blocks, pair)
     least = end_of(blocks, slot, weighs * (blocks[slot, MORE] - level), False)
     most = end_of(blocks, slot, weighs * (blocks[slot, FEWER] - level), True)
     low, of_control = _rates(rows, blocks, pair, least)
@@ -262,8 +321,14 @@ def worst_in_blocks(rows: ArmRows, blocks: Floats, pair: int, level: float) -> t
     """
     slot, more_is_harm = rows[pair].block_slot, rows[pair].sign < 0
     other = blocks[slot, FEWER if more_is_harm else MORE]
-    wanted = design_effect_of(rows, pair) * (log_added(0.0, other) - log(2.0) - level)
+    wanted = weighs_in_blocks(rows, blocks, pair) * (log_added(0.0, other) - log(2.0) - level)
     return _rates(rows, blocks, pair, end_of(blocks, slot, wanted, more_is_harm))
+
+
+@compiled
+def evidence_within(rows: ArmRows, blocks: Floats, pair: int) -> float:
+    """log e that a guardrail with an absolute margin is worse by less than its margin."""
+    return log_e_within(blocks, rows[pair].block_slot, weighs_in_blocks(rows, blocks, pair))
 
 
 @compiled

@@ -7,14 +7,24 @@ another is stated, which both arms without an event show with some 1 300 units e
 nobody knows what is much, so theirs must be stated.
 """
 
-from math import inf, isnan, log, nan
+from math import inf, isnan, log, nan, sqrt
 
 import numpy as np
 
 from agents.experiments.evidence.blocks import (
     difference_in_blocks,
+    evidence_within,
     has_mixed_blocks,
+    margin_of,
+    weighs_in_blocks,
     worst_in_blocks,
+)
+from agents.experiments.evidence.count_margin import (
+    PART_OF_BASE,
+    counted_events,
+    has_counted,
+    times_at_most,
+    worst_of_counts,
 )
 from agents.experiments.evidence.covariate_balance import has_alike_covariates
 from agents.experiments.evidence.pair_evidence import counted
@@ -29,7 +39,6 @@ from agents.experiments.evidence.pair_samples import (
     sent_sample,
     units_of,
 )
-from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.terms import Method, Tally
 from agents.statistics.confidence_sequence import RHO2_ONE_SIDED, mean
 from agents.statistics.multinomial import CONCENTRATIONS, highest_log_ratio
@@ -60,12 +69,14 @@ def guardrail_bound(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, floa
     Of counted events that control has none of, it may be what the units themselves leave.
     """
     none = rows[rows[pair].control].hits == 0
-    if (
-        rows[pair].method == Method.RATES_IN_BLOCKS
-        and has_mixed_blocks(rows, pairs.blocks, pair)
-        and not none
-    ):
-        return _bound_in_blocks(rows, pairs, pair)
+    if rows[pair].method == Method.RATES_IN_BLOCKS:
+        mixed = has_mixed_blocks(rows, pairs.blocks, pair)
+        if margin_of(rows, pair).absolute > 0.0 and has_units(rows, pair):
+            return _bound_by_margin(rows, pairs, pair)
+        if mixed and not none:
+            return _bound_in_blocks(rows, pairs, pair)
+    if rows[pair].method == Method.COUNTS and not none and has_counted(rows, pairs, pair):
+        return _bound_of_counts(rows, pairs, pair)
     effect, low, high = interval_of(rows, pairs, pair, 1.0)
     up, is_counted = rows[pair].sign > 0, rows[pair].tally != Tally.MEAN
     if has_units(rows, pair) and is_counted and none:
@@ -88,11 +99,47 @@ def _bound_in_blocks(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, flo
     looks, worst = effect, treatment - control
     if rows[pair].sign > 0:
         looks, worst = -effect, control - treatment
-    allowed, absolute = rows[pair].margin * control, rows[pair].absolute_margin
-    if absolute > allowed:
-        return worst, looks, absolute
     observed = mean(sample_of(rows, rows[pair].control))
     return worst * observed / control, looks, rows[pair].margin * observed
+
+
+@compiled
+def _bound_by_margin(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
+    """Of a rate with an absolute margin, which is tested as it stands: the evidence that it is kept
+    grows with the square of the distance from what it looks like, so at the bound it is as much as
+    is needed. Where there is none, the treatment's own rate bounds it.
+    """
+    effect, _ = difference_in_blocks(rows, pairs.blocks, pair)
+    looks = greater_known(-effect if rows[pair].sign > 0 else effect, -1.0)
+    observed = mean(sample_of(rows, rows[pair].control))
+    allowed = max(rows[pair].margin * observed, rows[pair].absolute_margin)
+    log_e, level = evidence_within(rows, pairs.blocks, pair), -log(rows[pair].alpha)
+    if log_e > 0.0 and allowed > looks:
+        return looks + (allowed - looks) * sqrt(level / log_e), looks, allowed
+    low, high = exact_interval(rows, pair, level)
+    return max(-low if rows[pair].sign > 0 else high, looks, allowed), looks, allowed
+
+
+@compiled
+def _bound_of_counts(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, float]:
+    """Of a count test, in a ramp or not: as in blocks both rates are those of one hypothesis. An
+    absolute margin needs a bound of the base as well, which takes a part of alpha.
+    """
+    absolute, level = rows[pair].absolute_margin, -log(rows[pair].alpha)
+    is_stated = absolute > 0.0
+    if is_stated:
+        level -= log(1.0 - PART_OF_BASE)
+    treatment, control = worst_of_counts(rows, pairs, pair, level)
+    effect, _, _ = difference(rows, pairs, pair)
+    up = rows[pair].sign > 0
+    looks, worst = (-effect, control - treatment) if up else (effect, treatment - control)
+    observed = abs(mean(sample_of(rows, rows[pair].control)))
+    told, allowed = worst * observed / control, rows[pair].margin * observed
+    if is_stated:
+        at_most = worst * times_at_most(counted_events(rows, pairs, pair), rows[pair].alpha)
+        if told >= allowed and at_most - absolute < told - allowed:
+            return at_most, looks, absolute
+    return told, looks, allowed
 
 
 @compiled
@@ -175,7 +222,7 @@ def more_units_in_blocks(rows: ArmRows, pairs: Pairs, pair: int, more: bool, lev
     """
     if level == inf:
         return nan
-    slot, weighs = rows[pair].block_slot, design_effect_of(rows, pair)
+    slot, weighs = rows[pair].block_slot, weighs_in_blocks(rows, pairs.blocks, pair)
     units = units_of(rows, rows[pair].control) + units_of(rows, pair)
     most = 2.0
     while log_mean(pairs.blocks, slot, more, weighs / most) < level:

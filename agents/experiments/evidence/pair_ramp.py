@@ -268,6 +268,45 @@ def ends_of_ramp(rows: ArmRows, ramps: Ramps, pair: int, level: float) -> tuple[
     d is a difference of r (e^d - 1) / (rho e^d + 1 - rho).
     """
     steps = counted_steps(rows, ramps, pair)
+    likeliest = _likeliest(steps)
+    more = log_e_of_ramp(rows, ramps, pair, MORE, -inf)
+    fewer = log_e_of_ramp(rows, ramps, pair, FEWER, -inf)
+    least = _where_reached(steps, -FURTHEST, likeliest, more - level)
+    most = _where_reached(steps, FURTHEST, likeliest, fewer - level)
+    return _difference_at(rows, ramps, pair, least), _difference_at(rows, ramps, pair, most)
+
+
+@compiled
+def worst_of_ramp(
+    rows: ArmRows, ramps: Ramps, pair: int, more: bool, level: float
+) -> tuple[float, float]:
+    """The rates of treatment and control of what is counted, at the log ratio of most of it, or of
+    fewest, that is not rejected at evidence `level` by alternatives of no effect, which have half
+    the weight, and of the other side; of a pair that has a slot.
+
+    Both are of one log ratio and of the same steps, each by its part in the effect, so that a
+    margin relative to control's rate is one of their ratio.
+    """
+    steps = counted_steps(rows, ramps, pair)
+    other = log_e_of_ramp(rows, ramps, pair, FEWER if more else MORE, -inf)
+    wanted = log_added(0.0, other) - log(2.0) - level
+    d = _where_reached(steps, FURTHEST if more else -FURTHEST, _likeliest(steps), wanted)
+    slot = ramps.slots[rows[pair].ramp_slot]
+    treatment, control, weights = 0.0, 0.0, 0.0
+    for at in range(slot.first, slot.first + slot.steps):
+        step = ramps.steps[at]
+        if is_known(step):
+            weight, rate = _rate_of_both(rows, pair, step)
+            of_control = rate / (step.share * exp(d) + 1.0 - step.share)
+            weights += weight
+            treatment += weight * of_control * exp(d)
+            control += weight * of_control
+    return treatment / weights, control / weights
+
+
+@compiled
+def _likeliest(steps: CountedSteps) -> float:
+    """The log ratio at which as many events of the treatment are expected as there were."""
     low, high = -FURTHEST, FURTHEST
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
@@ -275,11 +314,7 @@ def ends_of_ramp(rows: ArmRows, ramps: Ramps, pair: int, level: float) -> tuple[
             low = middle
         else:
             high = middle
-    more = log_e_of_ramp(rows, ramps, pair, MORE, -inf)
-    fewer = log_e_of_ramp(rows, ramps, pair, FEWER, -inf)
-    least = _where_reached(steps, -FURTHEST, low, more - level)
-    most = _where_reached(steps, FURTHEST, low, fewer - level)
-    return _difference_at(rows, ramps, pair, least), _difference_at(rows, ramps, pair, most)
+    return low
 
 
 @compiled

@@ -10,6 +10,7 @@ from agents.experiments.evidence.blocks import (
     difference_in_blocks,
     has_many_blocks,
     is_of_means,
+    weighs_in_blocks,
 )
 from agents.experiments.evidence.pair_ramp import difference_of_ramp
 from agents.experiments.evidence.repeated_units import design_effect_of
@@ -131,6 +132,7 @@ def difference(rows: ArmRows, pairs: Pairs, pair: int) -> tuple[float, float, fl
         effect, se = difference_of_ramp(rows, pairs.ramps, pair)
     elif rows[pair].method == Method.RATES_IN_BLOCKS:
         effect, se = difference_in_blocks(rows, pairs.blocks, pair)
+        inflation = weighs_in_blocks(rows, pairs.blocks, pair)
     else:
         effect, se = mean(treatment) - mean(control), standard_error(control, treatment)
     if rows[pair].method == Method.MEANS_IN_BLOCKS and has_many_blocks(rows, pairs.blocks, pair):

@@ -21,6 +21,7 @@ from agents.experiments.evidence.covariate_balance import (
 from agents.experiments.evidence.repeated_units import FEWEST, worth_of_units
 from agents.experiments.plan.frozen_plan import CONTROL
 from agents.experiments.plan.terms import Tally, compared, ramped
+from agents.experiments.verdicts.interactions import interactions_of, other_of
 from schemas.ids import target_of
 from schemas.records import ExperimentRow, Order, Role
 from state.experiment_arms import ExperimentArms
@@ -51,10 +52,17 @@ class LackKind(StrEnum):
     COVARIATE = "COVARIATE"
     CLUSTERS = "CLUSTERS"
     MIXED = "MIXED"
+    INTERACTION = "INTERACTION"
 
 
 CERTAIN = frozenset(
-    {LackKind.SQUARES, LackKind.UNITS, LackKind.COVARIATE, LackKind.MIXED}
+    {
+        LackKind.SQUARES,
+        LackKind.UNITS,
+        LackKind.COVARIATE,
+        LackKind.MIXED,
+        LackKind.INTERACTION,
+    }
 )  # no later record mends it, so nothing is waited for
 # The arms do not part their units as they should: verdict SPLIT, by these rules.
 OF_SPLIT = {
@@ -113,6 +121,7 @@ def lacks_of(
         *_squares(experiment, trial, tables, now),
         *_crossed(experiment, trial, tables, now),
         *_covariates(experiment, trial, tables, now),
+        *_interacting(experiment, tables, now),
     ]
     if max(sender.units for sender in senders.values()) >= experiment.min_count:
         found += [*_arms(experiment, senders), *_metrics(experiment, trial, senders, tables)]
@@ -373,6 +382,14 @@ def _covariates(
             yield Found(
                 LackKind.COVARIATE, f"{metric} of {variant}", now, why, variant, metric=metric
             )
+
+
+def _interacting(experiment: ExperimentRow, tables: ExperimentTables, now: int) -> Iterator[Found]:
+    """Experiments in whose arms its effects differ, or whose effects differ in its own."""
+    for one in interactions_of(experiment, tables):
+        yield Found(
+            LackKind.INTERACTION, other_of(experiment, one), now, one.sentence(), metric=one.metric
+        )
 
 
 def _units_moved(experiment: ExperimentRow, tables: ExperimentTables) -> bool:

@@ -17,7 +17,7 @@ from agents.experiments.arms.arms import doubt, relevel
 from agents.experiments.oversight.missing_data import CERTAIN, OF_SPLIT, Found, LackKind, lacks_of
 from agents.experiments.oversight.split_checks import look_at_split
 from agents.experiments.plan.frozen_plan import REST_MS
-from agents.experiments.plan.terms import judged_before
+from agents.experiments.plan.terms import interacts, judged_before
 from agents.experiments.verdicts.deploy_conditions import ripe_at
 from agents.experiments.verdicts.discovery_refunds import end
 from schemas.records import ExperimentRow, ExperimentStatus, Lack, Order, Verdict
@@ -74,6 +74,9 @@ def look_after(key: str, place: Provenance, tables: ExperimentTables) -> LackChe
     experiment = _aged(experiment, place.now, tables)
     if any(one.verdict == Verdict.SPLIT for one in findings):
         experiment = _held(experiment, tables)
+    if interacts(experiment) != interacts(before):
+        relevel(tables, experiment)
+        _doubt(experiment, tables)
     shared = any(one.kind in OF_SPLIT for one in lacks)
     if not shared:
         experiment, of_split = look_at_split(experiment, place, tables)
@@ -91,10 +94,14 @@ def _aged(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> Expe
     ripe = now >= ripe_at(experiment, tables)
     if ripe == experiment.ripe:
         return experiment
+    _doubt(experiment, tables)
+    return replace(experiment, ripe=ripe)
+
+
+def _doubt(experiment: ExperimentRow, tables: ExperimentTables) -> None:
     number = tables.index.number(row_key(experiment.subject, experiment.experiment_id))
     if number is not None:
         doubt(tables, number)
-    return replace(experiment, ripe=ripe)
 
 
 def _taken_over(experiment: ExperimentRow, now: int, tables: ExperimentTables) -> LackCheck:
@@ -130,17 +137,21 @@ def rebuild(tables: ExperimentTables) -> None:
 
 
 def _finding(experiment: ExperimentRow, one: Found, lack: Lack) -> Finding:
-    split = one.kind in OF_SPLIT
+    split, interaction = one.kind in OF_SPLIT, one.kind == LackKind.INTERACTION
     name = f"{experiment.subject}/{experiment.experiment_id}"
     return Finding(
         at=0,
         agent="judge",
         ordinal=f"{experiment.experiment_id}|{one.kind}|{one.name}",
-        verdict=Verdict.SPLIT if split else Verdict.MISSING,
+        verdict=Verdict.SPLIT if split else Verdict.UNSTABLE if interaction else Verdict.MISSING,
         order=Order.NONE,
         subject=experiment.subject,
         metric=one.metric,
-        rule=OF_SPLIT[one.kind] if split else f"{one.kind.lower()} missing",
+        rule=OF_SPLIT[one.kind]
+        if split
+        else "experiments interact"
+        if interaction
+        else f"{one.kind.lower()} missing",
         reason=f"{name} cannot be judged since {moment_of(lack.since)}: {one.why}",
         evidence=(),
         experiment_id=experiment.experiment_id,

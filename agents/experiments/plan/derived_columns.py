@@ -11,6 +11,7 @@ from agents.experiments.plan.terms import (
     Method,
     compared,
     deployed,
+    interacts,
     judged_before,
     learns,
     level_parts,
@@ -83,6 +84,7 @@ class Reading:
             if done.served and done.order == Order.DEPLOY
         }
         self._ramped = ramped(experiment)
+        self._interacts = interacts(experiment)
         self._over = experiment.status in (ExperimentStatus.STOPPED, ExperimentStatus.ENDED)
         self._of_variant: dict[
             str, tuple[bool, list[float], bool]
@@ -166,7 +168,7 @@ class Reading:
             return NEVER, NEVER
         if (variant, metric) in self._pairs:
             harm, gain = levels(self.experiment, Pair(variant, metric), spec, self._parts)
-            if broken:
+            if broken or self._interacts:
                 # A treatment that fails may well lose its exposures, and is to go all the same.
                 return harm, NEVER
             return harm, NEVER if watched else gain

@@ -24,6 +24,7 @@ from schemas.records import (
 
 SPLIT_LEVEL = log(100.0)  # a split is broken at e >= 100
 NEVER = inf
+INTERACTION = "INTERACTION"  # of Lack.kind
 ALWAYS = int(np.iinfo(np.int64).max)
 
 
@@ -129,6 +130,11 @@ def burns_in(spec: MetricSpec) -> bool:
     judged = spec.role in (Role.GOAL, Role.GUARDRAIL) and spec.name != EXPOSURE
     unstated = {MetricKind.MEAN: spec.cap is None, MetricKind.LATENCY: spec.limit is None}
     return judged and unstated.get(spec.kind, False)
+
+
+def interacts(experiment: ExperimentRow) -> bool:
+    """Whether it is held because its effects are others in the arms of another experiment."""
+    return any(lack.kind == INTERACTION and lack.told_at >= 0 for lack in experiment.lacks)
 
 
 def ramped(experiment: ExperimentRow) -> bool:

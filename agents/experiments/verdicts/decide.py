@@ -19,6 +19,7 @@ from agents.experiments.plan.frozen_plan import hasten
 from agents.experiments.plan.terms import NEVER, Method, deployed, moved
 from agents.experiments.verdicts.deploy_conditions import is_early, unsent
 from agents.experiments.verdicts.discovery_refunds import discover
+from agents.experiments.verdicts.interactions import interactions_of
 from agents.experiments.verdicts.pair_moment import PairMoment
 from agents.experiments.verdicts.split_hold import held_for_split
 from agents.experiments.verdicts.verdict_wording import finding_of
@@ -260,6 +261,10 @@ def _deploy(case: _Case, variant: str, pairs: dict[str, int]) -> Finding | None:
     if not all(
         _supports(case, spec, pairs.get(spec.name)) for spec in judged if _counts(case, spec)
     ):
+        return None
+    if interactions_of(case.experiment, case.tables):
+        number = int(case.tables.arms.experiment_no[proved[0]])
+        hasten(case.tables, number, case.place.now)  # it is said by the next look
         return None
     return finding_of(
         case.moment(max(proved, key=lambda row: gain_offset[row])), Verdict.GAIN, Order.DEPLOY

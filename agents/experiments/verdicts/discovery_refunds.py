@@ -2,6 +2,7 @@
 whether it was a discovery, and what it gives back of its charge.
 """
 
+from agents.experiments.evidence.blocks import weighs_in_blocks
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.repeated_units import design_effect_of
 from agents.experiments.plan.discovery_budget import given_back, settled
@@ -48,6 +49,8 @@ def _given_back(
     if row is None or arms.control[row] < 0:
         return 1.0
     weighed = design_effect_of(arms.records, row) > 1.0  # such evidence is no e-value to the letter
+    if arms.method[row] == Method.RATES_IN_BLOCKS:
+        weighed = weighs_in_blocks(arms.records, arms.blocks.values, row) > 1.0
     doubtful = experiment.split_offset >= 0 and arms.method[row] == Method.COUNTS
     if EVIDENCE_KINDS[arms.method[row]] != EvidenceKind.E_VALUE or doubtful or weighed:
         return 0.0

@@ -17,6 +17,7 @@ from agents.experiments.evidence.pair_needs import (
 from agents.experiments.evidence.pair_samples import fewest, has_enough, needed
 from agents.experiments.plan.terms import Method, Tally, deployed, frozen_of
 from agents.experiments.verdicts.deploy_conditions import is_early, ripe_at, unsent
+from agents.experiments.verdicts.interactions import interactions_of
 from agents.experiments.verdicts.pair_moment import PairMoment, judged_units
 from schemas.records import MetricKind, MetricSpec, Role
 
@@ -40,6 +41,7 @@ def waits(moment: PairMoment) -> list[str]:
         f"the policy asks for {metric}, of which control and treatment have no results yet"
         for metric in unsent(moment.experiment, moment.variant, moment.tables)
     ]
+    found += [one.sentence() for one in interactions_of(moment.experiment, moment.tables)]
     found += [phrase for spec in _judged(moment) if (phrase := _wait(moment, spec)) is not None]
     more = [f"and {len(found) - NAMED} metrics more"] if len(found) > NAMED else []
     return found[:NAMED] + more

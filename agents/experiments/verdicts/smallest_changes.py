@@ -13,9 +13,9 @@ from math import ceil, exp, floor, isfinite, log, log10
 
 from agents.core.phrasing import grouped
 from agents.experiments.arms.arms import relevel
-from agents.experiments.evidence.blocks import close_block, terms_of
+from agents.experiments.evidence.blocks import close_block, margin_of, terms_of
 from agents.experiments.evidence.pair_evidence import agrees, evidence_of
-from agents.experiments.evidence.pair_needs import is_sound
+from agents.experiments.evidence.pair_needs import guardrail_bound, is_sound
 from agents.experiments.evidence.pair_samples import fewest, has_enough
 from agents.experiments.plan.derived_columns import OF_ARM, Reading
 from agents.experiments.plan.terms import SPLIT_LEVEL, Method, Tally
@@ -323,7 +323,23 @@ def _guardrails(case: _JudgedPair) -> Iterator[SmallestChange]:
         if not is_sound(arms.records, pairs, row):
             one = replace(case, row=row, harm=True)
             yield from _units(one, one.sound, f"{spec.name} sound")
-            yield from _margin(one, spec)
+            yield from _absolute_margin(one, spec)
+            if not margin_of(arms.records, row).absolute > 0.0:
+                yield from _margin(one, spec)
+
+
+def _absolute_margin(case: _JudgedPair, spec: MetricSpec) -> Iterator[SmallestChange]:
+    """How much worse it may be; a rate in blocks is tested by its margin as units come, so another
+    would be kept after about as many.
+    """
+    arms, kept = case.tables.arms, spec.absolute_margin
+    worst, _, _ = guardrail_bound(arms.records, case.tables.pairs, case.row)
+    is_share = arms.tally[case.row] in (Tally.RATE, Tally.LATENCY)
+    if 0.0 < worst < (1.0 if is_share else float("inf")):
+        told, name = _rounded_up(worst), f"absolute_margin of {spec.name}"
+        stated = "none" if kept is None else f"{kept:g}"
+        phrase = f"an absolute_margin of some {told:g} for {spec.name} instead of {stated}"
+        yield SmallestChange(Kind.SETTING, name, told, kept, f"{spec.name} sound", phrase)
 
 
 def _margin(case: _JudgedPair, spec: MetricSpec) -> Iterator[SmallestChange]:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from agents.experiments.evidence.blocks import (
     MORE_IS_HARM,
+    NO_MARGIN,
     RUN_MS,
+    BlockTerms,
     difference_in_blocks,
     take_units,
 )
@@ -44,7 +46,7 @@ def closings(arrivals: list[Arrival], hits: list[int]) -> list[float]:
     for (of_treatment, units, waited), own in zip(arrivals, hits, strict=True):
         now += waited
         brought = float(units), float(min(own, units))
-        terms, taken = (MORE_IS_HARM, 1.0), (0.0, 0.0, 0.0)
+        terms, taken = BlockTerms(MORE_IS_HARM, 1.0, NO_MARGIN), (0.0, 0.0, 0.0)
         take_units(rows, 0, of_treatment, brought, (now, now), terms, taken)
         told.append(float(rows[0, CLOSED]))
     return told

@@ -125,12 +125,12 @@ def test_a_guardrail_of_0_and_few_is_held_to_the_absolute_margin() -> None:
     few = np.zeros(2_000)
     few[[50, 900]] = 1.0
     records = [*units("error", np.zeros(2_000), few), *goal]
-    for margin, orders in ((None, [Order.DEPLOY]), (0.02, [Order.DEPLOY]), (0.004, [Order.NONE])):
+    for margin, orders in ((None, [Order.DEPLOY]), (0.02, [Order.DEPLOY]), (0.002, [Order.NONE])):
         tried = replace(ERROR, absolute_margin=margin)
         found = decisions(records, spec(metrics=(CONVERSION, tried)))
         assert [one.order for one in found] == orders, margin
     assert "error may be worse by 0." in found[0].reason
-    assert " points where 0.4 points is allowed, some " in found[0].reason
+    assert " points where 0.2 points is allowed, some " in found[0].reason
     assert " more units as it looks), proved" in found[0].reason
 
 

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from agents.experiments.evidence.blocks import MORE_IS_HARM, close_block
+from agents.experiments.evidence.blocks import (
+    MORE_IS_HARM,
+    NO_MARGIN,
+    BlockTerms,
+    close_block,
+)
 from agents.experiments.evidence.pair_evidence import evidence_of
 from agents.experiments.evidence.pair_needs import TYPICAL, more_units, units_needed
 from agents.flow.pipeline import fold
@@ -66,7 +71,7 @@ class Pair:
             arms.blocks.values[slot, TREATMENT_UNITS : CONTROL_SUM + 1] = [
                 *map(round, (treatment.count, treatment.hits, control.count, control.hits))
             ]  # fmt: skip
-            close_block(arms.blocks.values, slot, (MORE_IS_HARM, 1.0))
+            close_block(arms.blocks.values, slot, BlockTerms(MORE_IS_HARM, 1.0, NO_MARGIN))
 
     def evidence(self) -> tuple[float, float]:
         """Of harm and of gain."""

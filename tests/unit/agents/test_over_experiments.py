@@ -49,7 +49,7 @@ def send(loop: Loop, experiment_id: str, n: int = 40, start: int = 0, **fields: 
             start + at,
             experiment_id=experiment_id,
             variant=("control", "b")[at % 2],
-            unit_id=f"u{at}",
+            unit_id=f"{experiment_id} u{at}",
             segment=(None, "de")[at // 2 % 2],
             occurred_at=loop.now,
             event_id=event_uuid(experiment_id, start + at),

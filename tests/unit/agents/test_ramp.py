@@ -13,6 +13,7 @@ from agents.experiments.evidence.pair_ramp import (
     MORE,
     difference_of_ramp,
     log_e_of_ramp,
+    worst_of_ramp,
     z_of_ramp,
 )
 from agents.flow.pipeline import fold
@@ -119,6 +120,24 @@ def test_the_difference_is_mantel_and_haenszels() -> None:
     pooled = np.array([110 / 1000, 350 / 1000])
     z = (weights * [0.1, 0.1]).sum() / np.sqrt((weights * pooled * (1 - pooled)).sum())
     assert z_of_ramp(rows, ramps, pair) == pytest.approx(z)
+
+
+def test_both_rates_of_a_bound_are_those_of_one_ratio() -> None:
+    """The base falls to a tenth while the treatment's share grows."""
+    control, treatment = [(9_000, 1_800), (5_000, 100)], [(1_000, 240), (5_000, 120)]
+    tables, pair = ramp_of((0.1, 0.5), control, treatment)
+    rows, ramps = tables.arms.records, tables.ramps.arrays
+    worst, beside = worst_of_ramp(rows, ramps, pair, True, np.log(20.0))
+    log_ratio, shares = np.log(worst / beside), np.array([0.1, 0.5])
+    assert log_ratio > np.log(1.2)  # what it looks like in each of the steps
+
+    def likelihood(at: float) -> float:
+        both = np.array([2_040.0, 220.0])
+        return float(at * 360.0 - (both * np.log(shares * np.exp(at) + 1.0 - shares)).sum())
+
+    fewer = logsumexp([likelihood(at) for at in -GRID]) - np.log(len(GRID))
+    log_e = np.logaddexp(0.0, fewer) - np.log(2.0) - likelihood(log_ratio)
+    assert log_e == pytest.approx(np.log(20.0), abs=1e-6)
 
 
 def folded(

@@ -155,6 +155,14 @@ RARE = {
         (Stop.CAME_AGAIN,),
         before=(here(90, metric="revenue", unit_id="u"),),
     ),
+    "a unit that another experiment has too": Rare(
+        here(100, unit_id="u"),
+        (Stop.OVERLAPS,),
+        before=tuple(
+            here(90 + n, experiment_id="beside", metric="visits", variant=variant, unit_id=unit)
+            for n, (variant, unit) in enumerate((("control", "v"), ("b", "u")))
+        ),
+    ),
     "the proof": Rare(
         here(100, variant="b", count=MANY, sum=10.0),
         (Stop.PROVED,),

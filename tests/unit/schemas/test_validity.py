@@ -288,6 +288,17 @@ def test_a_sensible_spec_has_no_faults() -> None:
             "the margin of 'conversion' is -0.1, not a finite number from 0 on",
         ),
         (
+            {"metrics": (replace(GOAL, absolute_margin=INF),)},
+            "OUT_OF_RANGE",
+            "the absolute_margin of 'conversion' is inf, not a finite number from 0 on",
+        ),
+        (
+            {"metrics": (replace(GOAL, absolute_margin=5.0),)},
+            "OUT_OF_RANGE",
+            "the absolute_margin of 'conversion' is 5, which allows any rate: of a RATE it is a "
+            "difference of shares, 0.01 for one point of a hundred",
+        ),
+        (
             {"metrics": (replace(GOAL, expected_count=0),)},
             "BAD_COUNT",
             "the expected_count of 'conversion' is 0, less than 1",

@@ -56,6 +56,7 @@ def _attached(table: ArmsTable) -> list[tuple[NDArray[np.int32], AttachedRows]]:
     return [
         (table.block_slot, table.blocks),
         (table.bucket_slot, table.buckets),
+        (table.beside_slot, table.beside),
     ]
 
 
