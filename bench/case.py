@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from bench.folding import NEVER, Found
+from streams.operations.simulated_tests import NEVER, FoundAfter
 
 World = Callable[
     [np.random.Generator, int], Any
@@ -85,41 +85,41 @@ class Case:
         return figures
 
 
-def worst(measure: Callable[[Found], float]) -> Measure:
+def worst(measure: Callable[[FoundAfter], float]) -> Measure:
     """The highest of the worlds, all batches of each together."""
-    return lambda worlds: max(measure(Found.joined(list(batches))) for batches in worlds)
+    return lambda worlds: max(measure(FoundAfter.joined(list(batches))) for batches in worlds)
 
 
-def least(measure: Callable[[Found], float]) -> Measure:
+def least(measure: Callable[[FoundAfter], float]) -> Measure:
     """The lowest of the worlds, all batches of each together."""
-    return lambda worlds: min(measure(Found.joined(list(batches))) for batches in worlds)
+    return lambda worlds: min(measure(FoundAfter.joined(list(batches))) for batches in worlds)
 
 
-def falsely_decided(found: Found) -> float:
+def falsely_decided(found: FoundAfter) -> float:
     """The share of experiments with a rollback or a deployment."""
     return float(np.mean((found.rollback < NEVER) | (found.deploy < NEVER)))
 
 
-def rolled_back(found: Found) -> float:
+def rolled_back(found: FoundAfter) -> float:
     return float(np.mean(found.rollback < NEVER))
 
 
-def deployed(found: Found) -> float:
+def deployed(found: FoundAfter) -> float:
     return float(np.mean(found.deploy < NEVER))
 
 
-def held(found: Found) -> float:
+def held(found: FoundAfter) -> float:
     return float(np.mean(found.hold < NEVER))
 
 
-def records_to_rollback(found: Found) -> float:
+def records_to_rollback(found: FoundAfter) -> float:
     """The median; an experiment without one counts as NEVER."""
     return float(np.median(found.rollback))
 
 
-def records_to_deploy(found: Found) -> float:
+def records_to_deploy(found: FoundAfter) -> float:
     return float(np.median(found.deploy))
 
 
-def records_to_hold(found: Found) -> float:
+def records_to_hold(found: FoundAfter) -> float:
     return float(np.median(found.hold))

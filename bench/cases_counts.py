@@ -19,8 +19,8 @@ from bench.case import (
     worst,
 )
 from bench.experiments import CONVERSION, ERROR, UP, experiment
-from bench.folding import NEVER, Found, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
+from streams.operations.simulated_tests import NEVER, FoundAfter, Records, judged
 
 EVENTS = 20_000
 CLICKS = MetricSpec("clicks", Role.GOAL, UP, MetricKind.COUNT)
@@ -35,7 +35,7 @@ def units(
     planned: bool = True,
     events: int = EVENTS,
     grows: float = 1.0,
-) -> Found:
+) -> FoundAfter:
     """Each unit falls to the treatment with chance `share`, as planned, and sends one record: 1
     with its arm's rate, else 0.
 
@@ -51,7 +51,7 @@ def units(
 
 def late_fault(
     rng: np.random.Generator, experiments: int, healthy: int, rate: float, events: int = EVENTS
-) -> Found:
+) -> FoundAfter:
     """Errors of 1 % in both arms at 50/50, as planned, until those of the treatment rise to `rate`
     after so many units. What is found is counted in records from then on, negative before.
     """
@@ -61,12 +61,12 @@ def late_fault(
     spec = experiment(ERROR, (0.5, None))
     found = judged(spec, Records((ERROR.name,), treated, value.astype(float)))
     since = np.where(found.rollback < NEVER, found.rollback - healthy, NEVER)
-    return Found(rollback=since, deploy=found.deploy, hold=found.hold)
+    return FoundAfter(rollback=since, deploy=found.deploy, hold=found.hold)
 
 
 def in_bursts(
     rng: np.random.Generator, experiments: int, rate: float, length: int, spread: float
-) -> Found:
+) -> FoundAfter:
     """Errors whose rate is by a log-normal factor another for each `length` units of an arm, of
     either arm by itself; nothing is better or worse.
     """
@@ -78,14 +78,14 @@ def in_bursts(
     return judged(experiment(ERROR), Records((ERROR.name,), treated, value.astype(float)))
 
 
-def found_before(found: Found) -> float:
+def found_before(found: FoundAfter) -> float:
     """The share of experiments whose rollback came before their fault."""
     return float(np.mean(found.rollback <= 0))
 
 
 def off_plan(
     rng: np.random.Generator, experiments: int, rate: float, share: float, events: int = 6_000
-) -> Found:
+) -> FoundAfter:
     """An A/A test planned at 50/50 whose units really fall to the treatment with chance `share`.
 
     Each unit sends its `exposure`, then its outcome, 1 with chance `rate` in both arms. Units end
@@ -102,7 +102,7 @@ def off_plan(
     return judged(experiment(CONVERSION, (0.5, None)), records)
 
 
-def assignments(rng: np.random.Generator, experiments: int, share: float) -> Found:
+def assignments(rng: np.random.Generator, experiments: int, share: float) -> FoundAfter:
     """Nothing but the `exposure` of units, planned at 50/50, that really fall to the treatment with
     chance `share`.
     """
@@ -117,7 +117,7 @@ FALSE = Bar("rollback or deployment", 0.05, worst(falsely_decided))
 
 def clicks(
     rng: np.random.Generator, experiments: int, mean: float, over: float, factor: float = 1.0
-) -> Found:
+) -> FoundAfter:
     """10 000 units, each with a negative binomial number of clicks whose variance is `over` times
     its mean, a Poisson number where that is 1; the treatment's mean is `factor` times as large.
     """

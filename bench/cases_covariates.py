@@ -13,9 +13,9 @@ from scipy.stats import norm
 from agents.experiments.oversight.missing_data import LackKind, lacks_of
 from bench.case import Bar, Case, Measure, falsely_decided, worst
 from bench.experiments import UP, experiment
-from bench.folding import NEVER, Found, Looks, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
 from state.partition.partition_state import PartitionState
+from streams.operations.simulated_tests import NEVER, FoundAfter, Looks, Records, judged
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -51,7 +51,7 @@ def known_before(
     drift: float = 0.0,
     again: bool = False,
     events: int = 20_000,
-) -> Found:
+) -> FoundAfter:
     """Values of mean 10 and standard deviation 5, the treatment's larger by `lift` of the mean,
     with a covariate of correlation rho.
 
@@ -76,7 +76,7 @@ def known_before(
 
 def heavy_tails(
     rng: np.random.Generator, experiments: int, rho: float, metric: MetricSpec, share: float = 0.5
-) -> Found:
+) -> FoundAfter:
     """Values and covariates are log-normal of sigma 2, their logarithms of correlation rho."""
     covariate, value = pairs(rng, experiments, rho, 40_000)
     treated = rng.random(covariate.shape) < share
@@ -85,7 +85,7 @@ def heavy_tails(
 
 def by_hand(
     rng: np.random.Generator, experiments: int, rho: float, drift: float, events: int = 20_000
-) -> Found:
+) -> FoundAfter:
     """A ramp to 5, 25 and 50 % that nobody stated, while covariate and value go up with the time
     of day.
     """
@@ -102,7 +102,7 @@ class Broken:
     split was told to be broken, shape (experiments,).
     """
 
-    found: Found
+    found: FoundAfter
     told: Flags
 
 
@@ -142,7 +142,7 @@ def _judged(
     covariate: Floats,
     unit: NDArray[np.int64] | None,
     looks: Looks | None = None,
-) -> Found:
+) -> FoundAfter:
     spec = experiment(metric, (share, None)) if share is not None else experiment(metric)
     sent = Records((metric.name,), treated, value, unit=unit, covariate=covariate)
     return judged(spec, sent, looks)
@@ -182,8 +182,8 @@ def _n80_error(lift: float) -> Measure:
     return error
 
 
-def _ends(batches: Sequence[Found]) -> Floats:
-    found = Found.joined(list(batches))
+def _ends(batches: Sequence[FoundAfter]) -> Floats:
+    found = FoundAfter.joined(list(batches))
     return np.minimum(found.rollback, found.deploy).astype(np.float64)
 
 
@@ -209,7 +209,7 @@ def _told(broken: Broken) -> Floats:
     return broken.told.astype(np.float64)
 
 
-def _share_error(worlds: Sequence[Sequence[Found]]) -> float:
+def _share_error(worlds: Sequence[Sequence[FoundAfter]]) -> float:
     """The standard error of a share of 5 %, of as many experiments as each world has."""
     return max(float(np.sqrt(LEVEL * (1.0 - LEVEL) / len(_ends(batches)))) for batches in worlds)
 

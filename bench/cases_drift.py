@@ -10,11 +10,11 @@ from agents.core.batch import Slice
 from agents.flow.fold_metrics import fold_metrics
 from agents.flow.ingress import BatchFates
 from bench.case import Bar, Case
-from bench.folding import CODEC, NEVER
 from schemas.catalog import METRICS
 from schemas.records import Decision, ModelMetric, Order, Policy, Season
 from state.partition.partition_state import PartitionState
 from streams.demo.datasets import car_loan
+from streams.operations.simulated_tests import CODEC, NEVER
 
 CHANGE = 75_000  # rows before the decay
 SLICE = 10_000

@@ -6,8 +6,8 @@ import numpy as np
 
 from bench.case import Bar, Case, falsely_decided, records_to_rollback, worst
 from bench.experiments import DOWN, experiment
-from bench.folding import Found, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
+from streams.operations.simulated_tests import FoundAfter, Records, judged
 
 SIGMA = 0.5
 P99 = float(np.exp(SIGMA * 2.3263478740408408))
@@ -17,7 +17,7 @@ LEARNED = MetricSpec("latency", Role.GUARDRAIL, DOWN, MetricKind.LATENCY)
 
 def requests(
     rng: np.random.Generator, experiments: int, metric: MetricSpec, slow: float, events: int
-) -> Found:
+) -> FoundAfter:
     """Requests fall to the arms at 50/50, as planned; a latency is log-normal with sigma 0.5.
 
     Of the treatment's, the share `slow` takes 4 times as long. A stated limit is control's true

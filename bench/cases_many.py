@@ -11,9 +11,9 @@ import numpy as np
 from agents.experiments.plan.specs import apply_spec
 from bench.case import Bar, Case, Measure
 from bench.experiments import CONVERSION, experiment
-from bench.folding import Flags, Records, deployed_of_one
 from schemas.records import ExperimentStatus
 from state.partition.partition_state import PartitionState
+from streams.operations.simulated_tests import Flags, Records, deployed_of_one
 
 RATE = 0.1
 TOGETHER = 20  # units of an arm in one record, so that millions of units are folded in seconds

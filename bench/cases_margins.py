@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bench.case import Bar, Case, deployed, least, records_to_deploy, worst
 from bench.experiments import CONVERSION, ERROR, experiment
-from bench.folding import MINUTE, NOON, Found, Records, judged
 from schemas.records import MetricKind, MetricSpec
+from streams.operations.simulated_tests import MINUTE, NOON, FoundAfter, Records, judged
 
 SHARES = (0.05, 0.25, 0.50)
 GOAL = (0.2, 0.4)  # of control and treatment: proved within some hundred units
@@ -46,7 +46,7 @@ class Guarded:
         return control + self.worse * more
 
 
-def guarded(rng: np.random.Generator, experiments: int, world: Guarded) -> Found:
+def guarded(rng: np.random.Generator, experiments: int, world: Guarded) -> FoundAfter:
     """Each unit sends whether it converted, and then whether it failed; a unit a minute."""
     shape = world.units, experiments
     part = np.arange(world.units) / world.units
@@ -76,7 +76,7 @@ def guarded(rng: np.random.Generator, experiments: int, world: Guarded) -> Found
     return judged(spec, records)
 
 
-def _beyond_chance(found: Found) -> float:
+def _beyond_chance(found: FoundAfter) -> float:
     """The share deployed, less two standard errors of the promised rate."""
     return deployed(found) - 2.0 * sqrt(0.05 * 0.95 / len(found.deploy))
 

@@ -7,8 +7,8 @@ from scipy.signal import lfilter
 
 from bench.case import Bar, Case, deployed, falsely_decided, rolled_back, worst
 from bench.experiments import DOWN, UP, experiment
-from bench.folding import Found, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
+from streams.operations.simulated_tests import FoundAfter, Records, judged
 
 SIGMA = 2.0
 P99 = float(np.exp(SIGMA * 2.3263478740408408))  # of a log-normal
@@ -26,7 +26,7 @@ def revenue(
     share: float,
     factor: float,
     events: int,
-) -> Found:
+) -> FoundAfter:
     """Each unit falls to the treatment with chance `share`, as planned, and sends one log-normal
     value of sigma 2.
 
@@ -40,7 +40,7 @@ def revenue(
 
 def gauges(
     rng: np.random.Generator, experiments: int, phi: float, shift: float, minutes: int = 20_000
-) -> Found:
+) -> FoundAfter:
     """A minute is one value of control and then one of the treatment, without the name of a unit.
 
     Each arm is a process x' = phi x + noise of its own, normal, stationary, mean 100, standard
@@ -69,7 +69,7 @@ def hosts_in_turn(
     phi: float = 0.95,
     shift: float = 0.0,
     events: int = 30_000,
-) -> Found:
+) -> FoundAfter:
     """So many hosts of each arm send a value in turn, control and treatment alternately; each host
     is a process x' = phi x + noise of its own, normal; a LATENCY is its exponential. shift: what
     the treatment has more, in standard deviations.
@@ -87,7 +87,7 @@ def hosts_in_turn(
 
 def season(
     rng: np.random.Generator, experiments: int, factor: float, hours: int = 18, events: int = 20_000
-) -> Found:
+) -> FoundAfter:
     """A latency that goes up and down by 30 % in a day, log-normal of sigma 0.5, during a ramp by
     hand to 5, 25 and 50 % that nobody stated and that takes so many hours; the treatment's is
     `factor` times as long.

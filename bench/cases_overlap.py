@@ -17,12 +17,12 @@ from agents.flow.fold_results import fold_results
 from agents.flow.ingress import BatchFates
 from bench.case import Bar, Case
 from bench.experiments import CONVERSION, experiment
-from bench.folding import CODEC, NEVER, NOON, VARIANTS, Ints
 from schemas.catalog import RESULTS
 from schemas.codec.columns import encode_batch
 from schemas.codec.flat_schema import arrow_schema
 from state.partition.partition_state import PartitionState
 from state.storage.table import row_key
+from streams.operations.simulated_tests import CODEC, NEVER, NOON, VARIANTS, Ints
 
 NAMES = ("a", "b")
 LOOK = 1_000  # units between two looks

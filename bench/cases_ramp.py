@@ -6,14 +6,14 @@ import numpy as np
 
 from bench.case import Bar, Case, falsely_decided, rolled_back, worst
 from bench.experiments import CONVERSION, experiment
-from bench.folding import MINUTE, NOON, Found, Records, judged
+from streams.operations.simulated_tests import MINUTE, NOON, FoundAfter, Records, judged
 
 SHARES = (0.01, 0.05, 0.10, 0.25, 0.50)
 STEP = 4_000  # minutes, and as many units
 BASE, GROWN = 0.04, 0.12
 
 
-def ramp(rng: np.random.Generator, experiments: int, kept: float) -> Found:
+def ramp(rng: np.random.Generator, experiments: int, kept: float) -> FoundAfter:
     """A unit a minute for 20 000 minutes; the treatment's share is 1, 5, 10, 25, 50 % for 4 000 of
     them each.
 
@@ -45,7 +45,7 @@ def by_hand(
     rates: tuple[float, float],
     kept: float = 1.0,
     shares: tuple[float, ...] = (0.05, 0.25, 0.50),
-) -> Found:
+) -> FoundAfter:
     """A ramp that nobody stated: a unit a minute for 20 000 minutes, who says at once whether it
     converted; the treatment's share grows by even steps, and the rate of both arms goes evenly from
     the first to the second of `rates`; the treatment keeps `kept` of it.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.case import Bar, Case
-from bench.folding import NEVER, judged
 from bench.strange import TRAITS, StrangeWorld, drawn, records_of, spec_of
+from streams.operations.simulated_tests import NEVER, judged
 
 PROMISED = 0.05
 TENTHS = 10

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bench.case import Bar, Case, falsely_decided, rolled_back, worst
 from bench.experiments import DOWN, UP, experiment
-from bench.folding import Found, Records, judged
 from schemas.records import MetricKind, MetricSpec, Role
+from streams.operations.simulated_tests import FoundAfter, Records, judged
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ def users(
     heavy: bool = False,
     shift: float = 0.0,
     events: int = 20_000,
-) -> Found:
+) -> FoundAfter:
     """So many users, each in one arm, send records in a random order; a share `icc` of the variance
     of a record is that of its user. Heavy: some send far more than others.
 
@@ -68,7 +68,7 @@ def _values(
 
 def pods(
     rng: np.random.Generator, experiments: int, metric: MetricSpec, events: int = 20_000
-) -> Found:
+) -> FoundAfter:
     """Two of ten pods have the treatment; the mean of a pod varies by a tenth of what its records
     do.
     """
@@ -81,7 +81,7 @@ def pods(
 
 def one_client(
     rng: np.random.Generator, experiments: int, stated: bool, events: int = 20_000
-) -> Found:
+) -> FoundAfter:
     """Each request is of another client, but 200 in a row of one client, whose network is slow."""
     unit = np.tile(np.arange(events)[:, None], (1, experiments))
     treated = rng.random(unit.shape) < 0.5
@@ -93,7 +93,7 @@ def one_client(
     return judged(spec, Records((LATENCY.name,), treated, value, unit=unit))
 
 
-def _both(world: Callable[..., Found], **given: Any) -> tuple[partial[Found], ...]:
+def _both(world: Callable[..., FoundAfter], **given: Any) -> tuple[partial[FoundAfter], ...]:
     """With a stated share, and without."""
     return tuple(partial(world, stated=stated, **given) for stated in (True, False))
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.case import Bar, Case
-from bench.folding import NEVER
 from bench.watching import Stream, first_alarm
 from schemas.records import Policy, Season
+from streams.operations.simulated_tests import NEVER
 
 Floats = NDArray[np.float64]
 Rates = Callable[[np.random.Generator, Floats], Floats]  # of records at these days

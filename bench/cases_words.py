@@ -11,9 +11,18 @@ import numpy as np
 from agents.experiments.verdicts.published_rows import refresh
 from bench.case import Bar, Case, Measure
 from bench.experiments import CONVERSION, ERROR, UP, experiment
-from bench.folding import NEVER, Flags, Floats, Found, Ints, Looks, Records, judged
 from schemas.records import Decision, MetricKind, MetricSpec, Role
 from state.partition.partition_state import PartitionState
+from streams.operations.simulated_tests import (
+    NEVER,
+    Flags,
+    Floats,
+    FoundAfter,
+    Ints,
+    Looks,
+    Records,
+    judged,
+)
 
 REVENUE = MetricSpec("revenue", Role.GOAL, UP, MetricKind.MEAN, cap=1_000.0)
 SEEMS = 0.2  # an effect is what it seems if what is shown differs by no more of it
@@ -106,7 +115,7 @@ def _said(
     return Said(shown, likely, effects, np.broadcast_to(seen, needed.shape), expected, needed)
 
 
-def _ends(found: Found, together: int) -> Floats:
+def _ends(found: FoundAfter, together: int) -> Floats:
     records: Ints = np.minimum(found.rollback, found.deploy)
     return np.where(records < NEVER, records * float(together), np.inf)
 

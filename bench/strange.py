@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.experiments import DOWN, UP, experiment
-from bench.folding import MINUTE, NOON, Records
 from schemas.records import ExperimentSpec, MetricKind, MetricSpec, Role
+from streams.operations.simulated_tests import MINUTE, NOON, Records
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from agents.core.batch import Slice
 from agents.flow.fold_metrics import fold_metrics
 from agents.flow.ingress import BatchFates
-from bench.folding import CODEC, NEVER
 from schemas.catalog import METRICS
 from schemas.codec.columns import encode_batch
 from schemas.codec.flat_schema import arrow_schema
 from schemas.records import Decision, Policy, Verdict
 from state.partition.partition_state import PartitionState
+from streams.operations.simulated_tests import CODEC, NEVER
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -24,9 +24,9 @@ from bench.anomalies.change_points import MARGIN, f1
 from bench.anomalies.detected import changes, unusual
 from bench.anomalies.nab_score import Judged, Scored, scored
 from bench.anomalies.worlds import KINDS, Series, corpus
-from bench.folding import CODEC
 from bench.watching import Stream, slice_of, state_of
 from schemas.records import AnomalyWatch, Policy
+from streams.operations.simulated_tests import CODEC
 
 Floats = NDArray[np.float64]
 

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from agents.flow.fold_metrics import fold_metrics
 from agents.flow.ingress import BatchFates
-from bench.folding import CODEC
 from bench.watching import DAY_MS, MONDAY, SUBJECT, Stream, slice_of, state_of
 from schemas.records import Decision, Policy, Verdict
 from state.storage.table import row_key
+from streams.operations.simulated_tests import CODEC
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -41,8 +41,23 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "streams.cli.publish_command": {
         "publish": "Publish a file of experiment results or model metrics.",
     },
+    "streams.cli.planning_commands": {
+        "init": "Write a first spec and policy, after a few questions.",
+        "plan": "Say how many units and days an experiment will need, before it starts.",
+    },
     "streams.cli.watch_command": {
         "watch": "Show the records of a topic, decoded, and follow it.",
+    },
+    "streams.cli.overview_commands": {
+        "status": (
+            "Say what is going on: what waits for a person, is under way, alarms, is frozen, and "
+            "runs."
+        ),
+        "pending": "List the commands that wait for a person, those that lapse first at the top.",
+        "show": (
+            "Tell the life of one command: what was ordered, why, each step, and what may be done "
+            "now."
+        ),
     },
     "streams.cli.table_command": {
         "table": "Show a rolling table as it stands.",
@@ -100,10 +115,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
             "deployment, at work or at rest."
         ),
     },
-    "streams.cli.redrive_command": {
+    "streams.cli.repair_commands": {
         "redrive": "Write dead letters back to their inputs, after what made them bad was mended.",
-    },
-    "streams.cli.skip_command": {
         "skip": "Pass over records that cannot be fetched.",
     },
     "streams.cli.conformance_command": {
@@ -112,11 +125,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
             "transactions, a crash."
         ),
     },
-    "streams.cli.keys_command": {
-        "keys": "The keys that commands are signed with.",
-    },
-    "streams.cli.config_command": {
+    "streams.cli.settings_commands": {
         "config": "Show the settings in force; secrets are stars.",
+        "keys": "The keys that commands are signed with.",
     },
     "streams.cli.interface_commands": {
         "gateway": "Answer over HTTP: views of the tables, orders of people as records.",

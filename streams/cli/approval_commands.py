@@ -35,8 +35,8 @@ Why = Annotated[str, typer.Option(help="Why, in a sentence.")]
 _APPROVE = """\
 Example: **mendstream approve 7f3c21 --by bob**
 
-What waits is in **mendstream table commands**. The review names the content that it is about, so
-that what you saw is what is issued.
+**mendstream pending** lists what waits, **mendstream show 7f3c21** says more of it. The review
+names the content that it is about, so that what you saw is what is issued.
 """
 _CANCEL = """\
 Example: **mendstream cancel 7f3c21 --by bob**
@@ -123,7 +123,7 @@ def _review(
     if row.phase != Phase.PENDING_APPROVAL:
         raise MendstreamError(
             f"Command {row.command_id} does not wait for approval: it is {row.phase}.",
-            "`mendstream table commands` shows what waits.",
+            "`mendstream pending` lists what waits.",
         )
     if (denied := may_not_approve(said, row, DEFAULT_POLICY)) is not None:
         raise MendstreamError(f"{denied.sentence}.", "Ask somebody else to.")

@@ -41,7 +41,8 @@ _DEV = """\
 Example: **mendstream dev --port 9092**
 
 Then, in another terminal: **mendstream topics describe**, **mendstream publish FILE ...**,
-**mendstream watch commands**, each with --bootstrap as printed.
+**mendstream watch commands**, each with --bootstrap as printed. **mendstream dev --data-dir
+~/mendstream-dev** goes on the next time where it was.
 """
 
 
@@ -60,11 +61,18 @@ def dev(
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Kafka's port; 0: any free one.")
     ] = 9092,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the data here, for the next time; absent: they go with it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a development Kafka with its topics, a processor and the pages, until Ctrl-C."""
     interruptible()
     console = Screen(stderr=True, soft_wrap=True)
-    with EmbeddedKafka(port=port) as kafka:
+    with EmbeddedKafka(port=port, directory=data_dir) as kafka:
         own = {"bootstrap": kafka.bootstrap, "crash_directory": str(kafka.log.parent)}
         settings = given.settings().model_copy(update=own)
         schema_ids.register(settings)
@@ -82,7 +90,8 @@ def dev(
             console.print(f"  mendstream watch commands{where}")
             console.print(f"  mendstream table arms{where}")
             console.print(pages.promise)
-            console.print("Ctrl-C ends all of it, and the data with it.")
+            kept = "the data with it" if data_dir is None else f"the data stay in {data_dir}"
+            console.print(f"Ctrl-C ends all of it, and {kept}.")
             while True:
                 for told in _news(kafka, worker, pages):
                     console.print(told)

@@ -1,5 +1,6 @@
 """Plain reading from Kafka."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import is_
@@ -19,10 +20,16 @@ from streams.kafka.backend import backend_of
 from streams.kafka.batches import runs
 from streams.kafka.error_messages import UNREADABLE, LastClientError, explained
 from streams.runtime.clock import POLL_SECONDS, monotonic, wait_until
+from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import ClientConfig, Settings
 
+log = logging.getLogger("mendstream.kafka")
+
 TIMEOUT_SECONDS = 30.0
-_PATIENCE_SECONDS = 60.0  # without a single record or end of a log, reading gives up
+# Without a record that is wanted or an end that is reached, reading gives up: as long as Kafka
+# keeps the longest transaction of a worker open.
+_PATIENCE_SECONDS = 60.0
+_TOLD_SECONDS = 10.0  # after which it is said what is waited for
 # the group of all that only read: librdkafka wants a name; nothing joins it or commits
 READER = "mendstream-reader"
 _PASSING = {
@@ -180,12 +187,13 @@ def _until(
     batch: int,
     damaged: dict[TopicPartitionKey, int] | None,
 ) -> Iterator[dict[TopicPartitionKey, list[Message]]]:
-    patience = monotonic() + _PATIENCE_SECONDS
+    stall, reached = _Stall(), dict[TopicPartitionKey, int]()
     while open_ends:
-        messages = consumer.consume(batch, timeout=0.05)
+        messages, places = consumer.consume(batch, timeout=0.05), len(open_ends)
         fine = all(map(is_, map(Message.error, messages), repeat(None)))
         good = messages if fine else [message for message in messages if message.error() is None]
-        if good and (wanted := _before(good, open_ends)):
+        wanted = _before(good, open_ends) if good else {}
+        if wanted:
             if damaged is not None:
                 damaged.update(
                     {place: (records[-1].offset() or 0) + 1 for place, records in wanted.items()}
@@ -196,11 +204,70 @@ def _until(
             if error is not None and not (
                 damaged is not None and _passed(consumer, message, open_ends, damaged)
             ):
-                _end_or_fault(message, error, settings, open_ends)
-        if messages:
-            patience = monotonic() + _PATIENCE_SECONDS
-        elif monotonic() > patience:
-            raise explained(None, settings)
+                _end_or_fault(message, error, settings, open_ends, reached)
+        stall.look(bool(wanted) or len(open_ends) < places, settings, open_ends, reached)
+
+
+class _Stall:
+    """How long nothing that is wanted has come. It is said after a while, and given up later:
+    where a transaction stays open, committed records end before it.
+    """
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+        self._told = False
+
+    def look(
+        self,
+        goes_on: bool,
+        settings: Settings,
+        open_ends: Mapping[TopicPartitionKey, int],
+        reached: Mapping[TopicPartitionKey, int],
+    ) -> None:
+        """reached: where the committed records of each place ended. Raises MendstreamError where
+        nothing has come for too long.
+        """
+        if goes_on:
+            self._since, self._told = monotonic(), False
+            return
+        waited = monotonic() - self._since
+        held = sorted(place for place in reached if place in open_ends)
+        if waited > _PATIENCE_SECONDS:
+            raise (
+                _held_back(settings, held, open_ends, reached)
+                if held
+                else explained(None, settings)
+            )
+        if waited > _TOLD_SECONDS and not self._told:
+            self._told = True
+            what = ", ".join(f"{settings.topic(topic)}/{p}" for topic, p in held[:4])
+            log.warning(
+                "nothing has come for %.0f s of %s; given up after %.0f s",
+                waited,
+                f"what a transaction holds back: {what}" if held else "Kafka",
+                _PATIENCE_SECONDS,
+            )
+
+
+def _held_back(
+    settings: Settings,
+    held: Sequence[TopicPartitionKey],
+    open_ends: Mapping[TopicPartitionKey, int],
+    reached: Mapping[TopicPartitionKey, int],
+) -> MendstreamError:
+    """Committed records end before what is wanted: a transaction is open there that its producer
+    does not end any more, and Kafka does not end it either.
+    """
+    topic, partition = place = held[0]
+    name, more = settings.topic(topic), f", and of {len(held) - 1} more" if len(held) > 1 else ""
+    return MendstreamError(
+        f"Committed records of {name}/{partition} end at offset {reached[place]}{more}; up to "
+        f"{open_ends[place]} a transaction holds them back, for more than {_PATIENCE_SECONDS:.0f} "
+        "s.",
+        f"End it: `kafka-transactions.sh --bootstrap-server {settings.bootstrap} abort --topic "
+        f"{name} --partition {partition} --start-offset {reached[place]}`; what was committed "
+        "stays.",
+    )
 
 
 def _passed(
@@ -243,17 +310,22 @@ def _before(
 
 
 def _end_or_fault(
-    message: Message, error: KafkaError, settings: Settings, open_ends: dict[TopicPartitionKey, int]
+    message: Message,
+    error: KafkaError,
+    settings: Settings,
+    open_ends: dict[TopicPartitionKey, int],
+    reached: dict[TopicPartitionKey, int],
 ) -> None:
-    """The end of a partition's log, past the last wanted offset, closes it; other errors are
-    raised.
+    """The end of a partition's log, past the last wanted offset, closes it, and before that is
+    noted in `reached`; other errors are raised.
     """
     if error.code() != KafkaError._PARTITION_EOF:
         if error.retriable() or error.code() in _PASSING:
             return
         raise explained(error, settings, message.topic(), READER)
     place = message.topic() or "", message.partition() or 0
-    if (message.offset() or 0) >= open_ends.get(place, 0):
+    reached[place] = message.offset() or 0
+    if reached[place] >= open_ends.get(place, 0):
         open_ends.pop(place, None)
 
 
@@ -263,8 +335,12 @@ def committed(
     """The group's next offsets, absent where it has none; waits for transactions that are being
     committed.
     """
-    deadline = monotonic() + seconds
+    began, told = monotonic(), False
+    deadline = began + seconds
     while True:
+        if not told and monotonic() > began + _TOLD_SECONDS:
+            log.warning("waiting for the group's offsets, which a transaction holds back")
+            told = True
         try:
             found = consumer.committed(list(parts), timeout=10.0)
         except KafkaException as error:

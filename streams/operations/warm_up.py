@@ -12,10 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from agents.core.batch import DeliveredRecord, Slice
+from agents.experiments.evidence.blocks import weighs_in_blocks
 from agents.experiments.evidence.pair_needs import guardrail_bound, is_within
 from agents.experiments.evidence.repeated_units import worth_of_units
 from agents.experiments.verdicts.smallest_changes import smallest_changes
 from agents.flow.pipeline import fold, rebuild, refresh, remember
+from agents.statistics.interaction import interaction_of
 from schemas.catalog import METRICS, RESULTS, SPECS, TICKS, local_ids
 from schemas.codec.framing import Codec, Record
 from schemas.ids import event_uuid
@@ -81,14 +83,16 @@ def _explain(decisions: Sequence[Decision], state: PartitionState) -> None:
 
 
 def _ask_what_is_rare(state: PartitionState) -> None:
-    """Asks of each pair what is asked only where a gain waits for a guardrail, or units come again
-    and again.
+    """Asks of each pair what is asked only where a gain waits for a guardrail, units come again and
+    again, or another experiment has its units.
     """
     arms, pairs = state.experiments.arms, state.experiments.pairs
     for row in np.flatnonzero(arms.control[: len(arms)] >= 0).tolist():
         worst, _, allowed = guardrail_bound(arms.records, pairs, row)
         is_within(worst, allowed)
+        weighs_in_blocks(arms.records, pairs.blocks, row)
     worth_of_units(pairs.buckets, NO_BUCKETS)
+    interaction_of(pairs.beside, 0, 1)
 
 
 def _slices(codec: Codec) -> Iterator[Slice]:

@@ -48,9 +48,10 @@ def main(texts: list[str]) -> int:
     rows = run(chosen, lambda line: print(line, flush=True)) if chosen else []
     if not texts or any(text in names.CASE for text in texts):
         rows.append(names.run())
+        print(json.dumps(rows[-1]), flush=True)
     bad = [row for row in rows if not (row["survived"] and row["others_unharmed"] and row["told"])]
     for row in bad:
-        print(json.dumps(row), flush=True)
+        print("bad:", json.dumps(row), flush=True)
     if not texts:
         REPORT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"{len(rows)} cases, {len(bad)} bad, {monotonic() - began:.0f} s", flush=True)

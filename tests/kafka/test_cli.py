@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -247,22 +249,44 @@ def test_options_may_stand_before_or_after_the_command() -> None:
     assert before["group"]["value"] == "mine"
 
 
-def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
-    log = tmp_path / "said"
+@contextmanager
+def dev(log: Path, *options: str) -> Iterator[str]:
+    """`mendstream dev` until the block ends; gives its Kafka's address, once it is at work."""
     with log.open("wb") as file:
-        command = [sys.executable, "-m", "streams", "dev", "--port", "0"]
+        command = [sys.executable, "-m", "streams", "dev", "--port", "0", *options]
         with subprocess.Popen(
             command, cwd=ROOT, env=environment(), stderr=file, start_new_session=True
         ) as running:
             try:
                 assert wait_until(lambda: "restored" in log.read_text(), SECONDS), log.read_text()
-                said = log.read_text()
-                bootstrap = said.split("Kafka is at ")[1].split(",")[0]
-                assert output("topics", "check", "--bootstrap", bootstrap)
+                yield log.read_text().split("Kafka is at ")[1].split(",")[0]
             finally:
                 running.send_signal(signal.SIGINT)
             assert running.wait(SECONDS) == 130
+
+
+def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "said"
+    with dev(log) as bootstrap:
+        assert output("topics", "check", "--bootstrap", bootstrap)
+    assert "Ctrl-C ends all of it, and the data with it." in log.read_text()
     assert '"message": "stopped"' in log.read_text()
+
+
+def policies(bootstrap: str) -> list[dict[str, Any]]:
+    return lines("table", "policies", "--bootstrap", bootstrap)
+
+
+def test_dev_goes_on_where_it_was_if_it_is_told_to_keep_its_data(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    with dev(tmp_path / "first", "--data-dir", str(kept)) as bootstrap:
+        output("policy", "apply", str(tmp_path / "policy.yaml"), "--bootstrap", bootstrap)
+        assert wait_until(lambda: len(policies(bootstrap)) == 1, SECONDS)
+    assert f"the data stay in {kept}" in (tmp_path / "first").read_text()
+    with dev(tmp_path / "second", "--data-dir", str(kept)) as bootstrap:
+        (row,) = policies(bootstrap)
+        assert row["policy_id"] == "shop"
 
 
 def _send(settings: Settings, topic: str, value: bytes, key: str) -> None:

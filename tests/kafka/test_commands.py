@@ -90,12 +90,19 @@ def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settin
         )
         command_id, _, phase = said.strip().partition(": ")
         assert phase == "PENDING_APPROVAL, because the policy asks a person"
+        assert [one["command_id"] for one in lines("pending", *at)] == [command_id]
+        assert lines("pending", "--subject", "acme/other", *at) == []
+        (status,) = lines("status", *at)
+        assert [one["command_id"] for one in status["waits for a person"]] == [command_id]
         assert "asked for" in error("approve", command_id, "--by", "ann", *at)
         assert (
             output("approve", command_id[:8], "--by", "bob", *at).strip()
             == f"{command_id}: PENDING_APPROVAL -> ISSUED"
         )
         assert "does not wait" in error("reject", command_id, "--by", "bob", *at)
+        assert lines("pending", *at) == []
+        (status,) = lines("status", "--subject", "acme/bot", *at)
+        assert [one["command_id"] for one in status["under way"]] == [command_id]
         (deployment,) = commands(settings)
         send(settings, STATUS, [completed(deployment)])
         worker.until(lambda: row(settings, command_id).phase == Phase.COMPLETED)
@@ -107,6 +114,17 @@ def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settin
         assert (undo.compensates, undo.fencing_token) == (command_id, deployment.fencing_token + 1)
         send(settings, STATUS, [completed(undo)])
         worker.until(lambda: row(settings, command_id).phase == Phase.COMPENSATED)
+    (life,) = lines("show", command_id[:8], *at)
+    assert [(one["after"], one["by"]) for one in life["steps"]] == [
+        ("PENDING_APPROVAL", "ann"),
+        ("ISSUED", "bob"),
+        ("COMPLETED", "a test"),
+        ("COMPENSATING", "bob"),
+        ("COMPENSATED", "a test"),
+    ]
+    assert life["command"]["command_id"] == command_id
+    assert life["may_be_done"] == []
+    assert "No command" in error("show", "ffffff0000", *at)
     told = [
         CODEC.decode("Transition", message.value()) for message in messages(settings, TRANSITIONS)
     ]

@@ -7,8 +7,8 @@ import pytest
 
 from bench.case import Case, Figure
 from bench.experiments import ERROR, experiment
-from bench.folding import NEVER, Records, judged
 from bench.statistics import CASES, RESULT, kept_in, table
+from streams.operations.simulated_tests import NEVER, Records, judged
 
 RUNS = {  # how much of each case; the whole takes some ten seconds
     "anomalies of 15 kinds": 0.1,

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agents.statistics.dispersion import SMALLEST, take_in
-from bench.folding import CODEC, NEVER
 from bench.watching import SUBJECT, Stream, alarms, first_alarm, state_of
 from schemas.records import Policy, Reference, Season
 from schemas.refusals import Reason
 from schemas.validation.policy_checks import check_policy
 from state.metrics.usual import DISPERSION, USUAL_WIDTH
 from state.storage.table import row_key
+from streams.operations.simulated_tests import CODEC, NEVER
 from tests.support.builders import apply_policy
 
 PER_DAY = 20_000

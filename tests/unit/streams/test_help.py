@@ -109,8 +109,17 @@ def test_each_example_in_help_is_taken(example: str) -> None:
         parsed(example)
 
 
+def answered(option: typer.core.TyperOption, context: Any) -> Any:
+    """What is asked is answered with what is offered."""
+    offered = option.get_default(context)
+    return offered if offered is not None else not option.is_flag and "shop/button"
+
+
 @pytest.mark.parametrize(("document", "example"), sorted(set(in_documents())))
-def test_each_example_in_a_document_is_taken(document: str, example: str) -> None:
+def test_each_example_in_a_document_is_taken(
+    document: str, example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typer.core.TyperOption, "prompt_for_value", answered)
     for each in alternatives(example):
         parsed(each)
 

@@ -19,7 +19,7 @@ from agents.experiments.verdicts.smallest_changes import Kind, SmallestChange
 from schemas.catalog import DECISIONS, TABLES_ARMS, TOPICS
 from schemas.codec.framing import Record
 from schemas.records import Decision
-from streams.cli import audit_command, backtest_command, redrive_command, why_command
+from streams.cli import audit_command, backtest_command, repair_commands, why_command
 from streams.cli import table_command as table_screen
 from streams.cli.app import application
 from streams.cli.support.options import failed
@@ -104,7 +104,7 @@ def _backtest(screen: Screen, name: str) -> None:
 def _redrive(screen: Screen, name: str) -> None:
     found = Redriven()
     found.counts[name, name] = 1
-    redrive_command._show(found, True, screen)
+    repair_commands._show(found, True, screen)
 
 
 def _demo(screen: Screen, name: str) -> None:

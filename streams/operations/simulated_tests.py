@@ -57,7 +57,7 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAfter:
     """How many records of each experiment had been folded at its finding, each shape (E,); NEVER:
     there was none.
     """
@@ -67,9 +67,9 @@ class Found:
     hold: Ints  # for its split
 
     @staticmethod
-    def joined(batches: list["Found"]) -> "Found":
+    def joined(batches: list["FoundAfter"]) -> "FoundAfter":
         names = ("rollback", "deploy", "hold")
-        return Found(
+        return FoundAfter(
             *(np.concatenate([getattr(batch, name) for batch in batches]) for name in names)
         )
 
@@ -86,7 +86,7 @@ class Looks:
     decided: Callable[[int, Decision], None]
 
 
-def judged(spec: ExperimentSpec, records: Records, looks: Looks | None = None) -> Found:
+def judged(spec: ExperimentSpec, records: Records, looks: Looks | None = None) -> FoundAfter:
     """What the judge finds in experiments of one spec, a subject each; what is decided sends no
     more records.
 
@@ -98,7 +98,7 @@ def judged(spec: ExperimentSpec, records: Records, looks: Looks | None = None) -
         problem = apply_spec(replace(spec, subject=_subject(number)), 0, tables.experiments)
         assert problem is None, problem
     subjects = pa.array([_subject(number) for number in range(experiments)])
-    found = Found(*(np.full(experiments, NEVER) for _ in range(3)))
+    found = FoundAfter(*(np.full(experiments, NEVER) for _ in range(3)))
     live, start, offset = np.arange(experiments), 0, 0
     after = looks.after if looks is not None else ()
     while start < length and len(live):
@@ -143,7 +143,7 @@ def _decisions(piece: Slice, tables: PartitionState) -> list[Decision]:
     return [output.record for output in outputs if isinstance(output.record, Decision)]
 
 
-def _note(found: Found, decision: Decision, live: Ints, start: int, offset: int) -> int | None:
+def _note(found: FoundAfter, decision: Decision, live: Ints, start: int, offset: int) -> int | None:
     """Writes down a decision; returns the experiment that it closes, if it does.
 
     start: the first of the slice's records of each experiment; offset: of the slice.

@@ -1,4 +1,6 @@
-"""`mendstream redrive`: dead letters written back to where they came from."""
+"""`mendstream redrive` and `mendstream skip`: what people do about records that were not taken
+in.
+"""
 
 from typing import Annotated
 
@@ -6,26 +8,38 @@ import typer
 from rich.console import Console
 
 from schemas.catalog import INPUTS, POLICIES
+from streams.cli.approval_commands import By, Why
 from streams.cli.support.options import Given, command
 from streams.files.rendering import line
-from streams.operations.redrive import Redriven, Wanted, redrive, survey
+from streams.operations.redrive import Redriven, Wanted, survey
+from streams.operations.redrive import redrive as write_back
+from streams.operations.skip import skip as pass_over
 from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import Screen, say, table
 
-_EPILOG = """\
+_REDRIVE = """\
 Example: **mendstream redrive --reason NOT_A_RATE --dry-run**, then without **--dry-run**;
 **mendstream watch dead-letters --no-follow** lists the letters with reason and offset.
 
 A letter is redriven once, whatever dies and however often this is run. A record that is refused
 again is a new letter, whose header mendstream-redriven says how many times it was written back.
 """
+_SKIP = """\
+Example: **mendstream skip experiments.results 3 4711 --by ann --why "the disk of broker 2 is
+lost"**
+
+For records that a worker cannot fetch, because their batch is damaged on every replica: it ends
+there at each start and names the offset. Stop the workers first. What is skipped is lost; a dead
+letter with the reason SKIPPED, your name and your words stands for each offset.
+"""
 
 
 def register(app: typer.Typer) -> None:
-    command(app, "redrive", epilog=_EPILOG)(run)
+    command(app, "redrive", epilog=_REDRIVE)(redrive)
+    command(app, "skip", epilog=_SKIP)(skip)
 
 
-def run(
+def redrive(
     given: Given,
     reason: Annotated[
         list[str] | None, typer.Option(help="Only letters with this reason. Repeatable.")
@@ -55,11 +69,37 @@ def run(
         )
     reasons = frozenset(each.upper() for each in reason or ())
     wanted = Wanted(reasons, frozenset(map(_named, topic or ())), partition, from_offset, limit)
-    found = survey(settings, wanted) if dry_run else redrive(settings, wanted)
+    found = survey(settings, wanted) if dry_run else write_back(settings, wanted)
     if json:
         say(line(report(found, dry_run)))
     else:
         _show(found, dry_run, Screen())
+
+
+def skip(
+    given: Given,
+    topic: Annotated[
+        str, typer.Argument(help="The input, with or without .v1.", show_default=False)
+    ],
+    partition: Annotated[int, typer.Argument(min=0, show_default=False)],
+    offset: Annotated[
+        int, typer.Argument(min=0, help="Where the worker ends.", show_default=False)
+    ],
+    by: By,
+    why: Why,
+    to: Annotated[
+        int | None, typer.Option("--to", min=0, help="The last offset to skip; absent: that one.")
+    ] = None,
+) -> None:
+    """Pass over records that cannot be fetched."""
+    name = f"{topic}.v1" if f"{topic}.v1" in INPUTS else topic
+    count = pass_over(
+        given.settings(), name, partition, offset, offset if to is None else to, by, why
+    )
+    say(
+        f"{count} offsets of {name}/{partition} skipped; workers go on at "
+        f"{(offset if to is None else to) + 1}"
+    )
 
 
 def report(found: Redriven, dry_run: bool) -> dict[str, object]:
