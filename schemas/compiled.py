@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dis import get_instructions
 from enum import Enum
-from functools import update_wrapper
+from functools import cache, update_wrapper
 from itertools import filterfalse
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar, cast
@@ -200,8 +200,14 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _globals_read(code: CodeType, known: Mapping[str, Any]) -> Iterator[str]:
     """The names of a module that code reads; builtins are none."""
+    return (name for name in _names_read(code) if name in known)
+
+
+@cache
+def _names_read(code: CodeType) -> tuple[str, ...]:
+    """Each global name that code reads, once; most code is part of several functions' digests."""
     read = (each.argval for each in get_instructions(code) if each.opname == "LOAD_GLOBAL")
-    return (name for name in dict.fromkeys(read) if name in known)
+    return tuple(dict.fromkeys(read))
 
 
 def _is_code(value: object) -> bool:
