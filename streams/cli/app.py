@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import typer
 
@@ -99,8 +99,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "streams.cli.why_command": {
         "why": (
             "Say why a decision was made and what would have changed it, make it again from log "
-            "and journal, show its evidence as it stood, and compare it with what stands. Of an "
-            "experiment: say where it stands, why nothing is decided yet, and what would end that."
+            "and journal, and compare it with what stands. Of an experiment: say where it stands, "
+            "why nothing is decided yet, and what would end that."
         ),
     },
     "streams.cli.backtest_command": {
@@ -147,10 +147,27 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+# What help lists together, by task.
+PANELS: Mapping[str, Sequence[str]] = {
+    "See it run": ("demo", "dev"),
+    "Begin an experiment": ("init", "plan", "spec", "policy", "publish"),
+    "Look at it": ("status", "pending", "show", "why", "table", "watch", "rank"),
+    "Say what you want": (
+        *("approve", "reject", "cancel", "freeze", "unfreeze"),
+        *("rollback", "deploy", "retrain", "improve"),
+        *("recommend", "outcome", "initialise-trust"),
+    ),
+    "Keep it running": ("processor", "executor", "gateway", "views", "compile", "topics", "config"),
+    "Check it, and mend it": ("audit", "replay", "backtest", "redrive", "skip", "bench"),
+    "Build on it": ("keys", "conformance", "openapi", "asyncapi"),
+}
+
+
 class _Commands(LazyGroup):
     """The commands of `mendstream`."""
 
     modules = COMMANDS
+    panels = PANELS
 
 
 def application() -> typer.Typer:
@@ -163,7 +180,6 @@ def application() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=MARKUP,
-        add_completion=False,
     )
     globals_of(app)
     return app

@@ -1,5 +1,6 @@
 """Lets people order by themselves: a rollback, a deployment, a retraining, an improvement."""
 
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from streams.cli.approval_commands import ANSWER_SECONDS, By, Subject, Why, publ
 from streams.cli.support.options import Given, command
 from streams.kafka.schema_ids import codec_for
 from streams.kafka.table_reader import read_table
+from streams.operations.known_names import UnknownName, unknown_name
 from streams.runtime.clock import wait_until
+from streams.runtime.errors import MendstreamError
 from streams.runtime.terminal import say
 
 _ORDER = """\
@@ -35,6 +38,9 @@ _Variant = Annotated[str | None, typer.Option(help="The variant of an experiment
 _Experiment = Annotated[str | None, typer.Option(help="The experiment.")]
 _Version = Annotated[str | None, typer.Option(help="The model version that it is about.")]
 _To = Annotated[str | None, typer.Option(help="The model version that is to be in service.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Also for a subject or version that nobody ever saw.")
+]
 _Environment = Annotated[str, typer.Option(help="Where it acts.")]
 
 
@@ -66,6 +72,7 @@ def _placed(kind: RequestKind, doc: str) -> Callable[..., None]:
         to_version: _To = None,
         environment: _Environment = "production",
         why: Why = "",
+        yes: Yes = False,
     ) -> None:
         place = {
             "variant": variant,
@@ -73,17 +80,22 @@ def _placed(kind: RequestKind, doc: str) -> Callable[..., None]:
             "model_version": version,
             "to_version": to_version,
         }
-        _order(given, request(subject, kind, by, why, environment=environment, **place))
+        _order(given, request(subject, kind, by, why, environment=environment, **place), yes)
 
     ordered.__doc__ = doc
     return ordered
 
 
 def retrain(
-    given: Given, subject: Subject, by: By, version: _Version = None, why: Why = ""
+    given: Given,
+    subject: Subject,
+    by: By,
+    version: _Version = None,
+    why: Why = "",
+    yes: Yes = False,
 ) -> None:
     """Order a retraining."""
-    _order(given, request(subject, RequestKind.RETRAIN, by, why, model_version=version))
+    _order(given, request(subject, RequestKind.RETRAIN, by, why, model_version=version), yes)
 
 
 def improve(
@@ -93,18 +105,23 @@ def improve(
     version: _Version = None,
     strategy: Annotated[str, typer.Option(help="What is to be tried.")] = "",
     why: Why = "",
+    yes: Yes = False,
 ) -> None:
     """Order an improvement."""
     _order(
         given,
         request(subject, RequestKind.IMPROVE, by, why, model_version=version, strategy=strategy),
+        yes,
     )
 
 
-def _order(given: Given, asks: Request) -> None:
+def _order(given: Given, asks: Request, yes: bool) -> None:
     settings = given.settings()
+    faults = check_request(asks)
+    if not yes and not faults:
+        _sure(unknown_name(settings, codec_for(settings), asks))
     before = set(read_table(settings, codec_for(settings), TABLES_COMMANDS))
-    publish(settings, REQUESTS, asks.subject, asks, check_request(asks))
+    publish(settings, REQUESTS, asks.subject, asks, faults)
     found: list[CommandRow] = []
 
     def ordered() -> bool:
@@ -125,3 +142,16 @@ def _order(given: Given, asks: Request) -> None:
             f"{row.command_id}: {row.phase}"
             + (f", because {row.waits_for}" if row.waits_for else "")
         )
+
+
+def _sure(unknown: UnknownName | None) -> None:
+    """Asks whether what nobody ever saw is meant. Raises MendstreamError where there is nobody to
+    ask, or it is not.
+    """
+    if unknown is None:
+        return
+    told = unknown.sentence()
+    if not sys.stdin.isatty():
+        raise MendstreamError(told, "Nothing was ordered; --yes orders it all the same.")
+    if not typer.confirm(f"{told} Order it all the same?"):
+        raise MendstreamError("Nothing was ordered.", "Name what is meant, and ask again.")

@@ -1,5 +1,6 @@
 """`mendstream table`: a rolling table as it stands."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
@@ -23,11 +24,21 @@ from schemas.catalog import (
     TABLES_TRUST,
     TABLES_TRUST_LEVELS,
 )
+from schemas.codec.framing import Record
 from streams.cli.support.options import Given, command
-from streams.files.rendering import cell, line, plain
+from streams.cli.support.row_formats import (
+    Columns,
+    Format,
+    FormatOption,
+    chosen_columns,
+    chosen_format,
+    fields_of,
+    say_rows,
+)
+from streams.files.rendering import cell, plain
 from streams.kafka.schema_ids import codec_for
 from streams.kafka.table_reader import read_table
-from streams.runtime.terminal import Screen, listed, say
+from streams.runtime.terminal import Screen, listed
 
 _TABLES = {
     "arms": TABLES_ARMS,
@@ -92,7 +103,8 @@ _SHOWN = {
     "trust-levels": "agent_id kind overall boost priority changed_at",
 }
 _EPILOG = (
-    "Example: **mendstream table arms** - or **mendstream table metrics --json | jq .subject**"
+    "Examples: **mendstream table arms**; **mendstream table metrics --json | jq .subject**; "
+    "**mendstream table arms --columns subject,variant,count,effect --format csv > arms.csv**"
 )
 
 
@@ -104,32 +116,40 @@ def table(
     given: Given,
     name: Annotated[_Name, typer.Argument()],
     subject: Annotated[str | None, typer.Option(help="Only rows of this subject.")] = None,
+    columns: Columns = None,
+    form: FormatOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="JSON lines with every field, also at a terminal.")
     ] = False,
 ) -> None:
     """Show a rolling table as it stands."""
     settings = given.settings()
-    rows = read_table(settings, codec_for(settings), _TABLES[name])
-    rows = {
-        key: row
-        for key, row in rows.items()
-        if subject is None or getattr(row, "subject", None) == subject
-    }
-    console = Screen()
-    if json or not console.is_terminal:
-        for key in sorted(rows):
-            say(line(plain(rows[key])))
-        return
-    fields = [
-        field
-        for field in _SHOWN[name].split()
-        if any(getattr(row, field) is not None for row in rows.values())
+    found = read_table(settings, codec_for(settings), _TABLES[name])
+    rows = [
+        found[key]
+        for key in sorted(found)
+        if subject is None or getattr(found[key], "subject", None) == subject
     ]
-    shown = [[cell(field, getattr(rows[key], field)) for field in fields] for key in sorted(rows)]
+    console = Screen()
+    chosen = chosen_format(form, json, console)
+    known = fields_of(_TABLES[name])
+    if chosen != Format.TABLE:
+        say_rows(map(plain, rows), chosen_columns(columns, known), chosen)
+        return
+    fields = chosen_columns(columns, known) if columns is not None else _shown_of(name, rows)
+    shown = [[cell(field, getattr(row, field)) for field in fields] for row in rows]
     listed(
         console,
         [field.replace("_", " ") for field in fields],
         shown,
         f"{_TABLES[name]}, {len(rows)} rows",
     )
+
+
+def _shown_of(name: str, rows: Sequence[Record]) -> list[str]:
+    """What fits on a screen, without what is null in all rows."""
+    return [
+        field
+        for field in _SHOWN[name].split()
+        if any(getattr(row, field) is not None for row in rows)
+    ]

@@ -10,21 +10,33 @@ from rich.text import Text
 
 from schemas.catalog import COMMANDS, TOPICS
 from streams.cli.support.options import Given, command
-from streams.files.rendering import line, message
+from streams.cli.support.row_formats import (
+    Columns,
+    Format,
+    FormatOption,
+    chosen_columns,
+    chosen_format,
+    fields_of,
+    say_rows,
+)
+from streams.files.rendering import cell, line, message
 from streams.kafka.admin.permissions import check_visible
 from streams.kafka.error_messages import explained
 from streams.kafka.reading import READER, admin, committed_reader, end_offsets, start_offsets
 from streams.kafka.schema_ids import codec_for
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
-from streams.runtime.terminal import Screen, say
+from streams.runtime.terminal import Screen, say, words
 from streams.runtime.visible_text import clean
 
 _EPILOG = """\
 Examples: **mendstream watch commands** shows every command; **mendstream watch models.metrics --key
 support-bot --from end**; **mendstream watch dead-letters --no-follow** lists what was refused, and
-why.
+why; **mendstream watch decisions --no-follow --columns at,subject,verdict,order --format csv**.
 """
+
+
+_PLACE = ("at", "topic", "partition", "offset", "key")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,10 +54,14 @@ def watch(
         Literal["beginning", "end"], typer.Option("--from", help="Where to begin.")
     ] = "beginning",
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
+    columns: Columns = None,
+    form: FormatOption = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, also at a terminal.")] = False,
 ) -> None:
     """Show the records of a topic, decoded, and follow it."""
     names = _named(topic)
+    known = [*_PLACE, *dict.fromkeys(field for each in names for field in fields_of(each))]
+    fields = chosen_columns(columns, known)
     settings = given.settings()
     codec, client = codec_for(settings), admin(settings)
     shown = 0
@@ -54,13 +70,25 @@ def watch(
         if key is not None and record.key() != key.encode():
             continue
         found = message(record, codec)
-        if json or not console.is_terminal:
+        chosen = chosen_format(form, json, console)
+        if chosen == Format.CSV or (columns is not None and chosen == Format.JSON):
+            say_rows([_flat(found)], fields, chosen, heads=not shown)
+        elif chosen == Format.JSON:
             say(line(found))
+        elif columns is not None:
+            flat = _flat(found)
+            console.print(words("  ".join(cell(name, flat.get(name)) for name in fields)))
         else:
             console.print(_pretty(found))
         shown += 1
         if shown == limit:
             return
+
+
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record beside where it stands."""
+    value = found.get("value")
+    return {**(value if isinstance(value, dict) else {}), **{name: found[name] for name in _PLACE}}
 
 
 def _named(topic: str) -> list[str]:

@@ -27,7 +27,8 @@ _NOTHING = (
 )
 _EPILOG = """\
 Examples: **mendstream why 0b1f2c3d** - the id, or how it begins, from **mendstream watch
-decisions**. **mendstream why shop/checkout** - an experiment, also one of which nothing is decided.
+decisions**; **mendstream why 0b1f2c3d --proof** with its evidence. **mendstream why shop/checkout**
+- an experiment, also one of which nothing is decided.
 
 Ends with 0 where the decision made again is byte-equal to the one that stands, with 1 where it
 differs.
@@ -48,28 +49,34 @@ def why(
             show_default=False,
         ),
     ],
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Show the evidence too, and the tables as they stood.")
+    ] = False,
     json: JsonFile = None,
 ) -> int:
     """Say why a decision was made and what would have changed it, make it again from log and
-    journal, show its evidence as it stood, and compare it with what stands. Of an experiment: say
-    where it stands, why nothing is decided yet, and what would end that.
+    journal, and compare it with what stands. Of an experiment: say where it stands, why nothing is
+    decided yet, and what would end that.
     """
     if "/" in name:
         standing = standing_of(given.settings(), name.strip())
-        show_standing(standing, Screen())
+        show_standing(standing, Screen(), proof)
         write(json, {"why": standing.sentences, "rows": plain(_rows(standing))})
         return 0
     with progress("looking") as told:
         found = explain(given.settings(), name.strip().lower(), told)
-    show(found, Screen())
+    show(found, Screen(), proof)
     write(json, report(found))
     return 1 if found.differences else 0
 
 
-def show_standing(standing: ExperimentStanding, console: Console) -> None:
+def show_standing(standing: ExperimentStanding, console: Console, proof: bool = False) -> None:
     """Where an experiment stands, for a person."""
     for sentence in standing.sentences:
         console.print(words(sentence))
+    if not proof:
+        console.print("--proof shows the rows that it follows from.")
+        return
     console.print()
     for topic, rows in _rows(standing).items():
         _down(console, topic, rows)
@@ -129,14 +136,28 @@ def _ended(sentence: str) -> str:
     return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
-def show(found: Explanation, console: Console) -> None:
-    """All of it for a person."""
-    decision = found.decisions[0].record
-    assert isinstance(decision, Decision)
+def show(found: Explanation, console: Console, proof: bool = False) -> None:
+    """What a person asked for; with `proof` all of it."""
     console.print(words(because(found), style="bold"))
     console.print(words(what_would_change(found)))
     if found.now is not None:
         console.print(words(f"Now: {found.now}"))
+    if proof:
+        _prove(found, console)
+    if found.again is None:
+        console.print(
+            "Neither log nor journal gives this decision: they were folded to their end without "
+            "it.\n"
+        )
+    _verdict(found, console)
+    if not proof:
+        console.print("--proof shows the evidence, and the tables as they stood.")
+
+
+def _prove(found: Explanation, console: Console) -> None:
+    """The decision with its evidence, and the tables as they stood."""
+    decision = found.decisions[0].record
+    assert isinstance(decision, Decision)
     fields = table()
     for name, value in leaves(decision):
         if value not in (None, "") and not name.startswith(("reason", "evidence")):
@@ -146,19 +167,13 @@ def show(found: Explanation, console: Console) -> None:
     console.print(fields)
     if decision.evidence:
         _down(console, "evidence", list(decision.evidence))
-    if found.again is None:
-        console.print(
-            "Neither log nor journal gives this decision: they were folded to their end without "
-            "it.\n"
-        )
-    else:
+    if found.again is not None:
         console.print(
             f"The tables as they stood after {found.again.after}, transaction "
             f"{found.again.transaction}:\n"
         )
         for topic, rows in found.again.rows.items():
             _down(console, topic, rows)
-    _verdict(found, console)
 
 
 def _verdict(found: Explanation, console: Console) -> None:

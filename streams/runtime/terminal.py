@@ -78,7 +78,7 @@ def listed(
     screen: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
 ) -> None:
     """Rows as a table; where the screen is too narrow for one, each row as a block of lines."""
-    held = [[clean(value) for value in row] for row in rows]
+    held, title = [[clean(value) for value in row] for row in rows], clean(title)
     widths = [max(map(len, column)) for column in zip(columns, *held, strict=True)]
     if sum(min(width, _NARROW) + 2 for width in widths) <= screen.width:
         drawn = table(*columns, title=title)

@@ -21,7 +21,7 @@ from streams.kafka.reading import admin, end_offsets
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings
 from streams.runtime.supervisor import Worker
-from tests.support.kafka.console import ROOT, environment, lines, output
+from tests.support.kafka.console import ROOT, environment, error, lines, output
 from tests.support.kafka.running import own_topics, where
 
 pytestmark = pytest.mark.kafka
@@ -133,6 +133,19 @@ def test_a_table_shows_the_totals_of_the_file(judged: tuple[str, ...]) -> None:
         "old": (4_000, 800),
         "new": (4_000, 400),
     }
+
+
+def test_tables_and_topics_are_written_as_csv_of_chosen_columns(judged: tuple[str, ...]) -> None:
+    chosen = ("--columns", "variant,count,hits", "--format", "csv")
+    told = output("table", "arms", "--subject", "shop", *chosen, *judged).splitlines()
+    assert sorted(told) == ["new,4000,400", "old,4000,800", "variant,count,hits"]
+    (command,) = lines("watch", "commands", "--no-follow", *judged)
+    chosen = ("--columns", "key,variant,offset", "--format", "csv")
+    told = output("watch", "commands", "--no-follow", *chosen, *judged).splitlines()
+    assert told == ["key,variant,offset", f"shop,new,{command['offset']}"]
+    assert error("table", "arms", "--columns", "varient", *judged).startswith(
+        "There is no field 'varient'. There are variant"
+    )
 
 
 def test_publishing_a_file_again_gives_the_same_ids(judged: tuple[str, ...], clicks: Path) -> None:

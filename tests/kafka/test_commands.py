@@ -85,9 +85,11 @@ def test_a_persons_deployment_is_approved_by_another_and_undone(settings: Settin
     at = where(settings)
     with Threaded(settings) as worker:
         worker.until(lambda: worker.ready)
-        said = output(
-            "deploy", "acme/bot", "--variant", "b", "--to-version", "v2", "--by", "ann", *at
+        asked = ("deploy", "acme/bot", "--variant", "b", "--to-version", "v2", "--by", "ann")
+        assert error(*asked, *at) == (
+            "Nobody ever saw subject 'acme/bot'. Nothing was ordered; --yes orders it all the same."
         )
+        said = output(*asked, "--yes", *at)
         command_id, _, phase = said.strip().partition(": ")
         assert phase == "PENDING_APPROVAL, because the policy asks a person"
         assert [one["command_id"] for one in lines("pending", *at)] == [command_id]
@@ -214,6 +216,7 @@ def test_a_consumer_of_cloud_events_reads_what_was_written_with_the_headers_that
             "v2",
             "--by",
             "ann",
+            "--yes",
             *where(settings),
         )
     (message,) = [

@@ -137,7 +137,7 @@ def given(tmp_path: Path) -> Callable[[str], Path]:
 
 def test_a_rollback_is_made_again_byte_for_byte(settings: Settings, cli: Cli) -> None:
     (decision,) = decided(settings, "shop", Verdict.HARM)
-    code, report, said = cli("why", decision.decision_id)
+    code, report, said = cli("why", decision.decision_id, "--proof")
     assert (code, report["equal"], report["differences"]) == (0, True, [])
     assert decision.reason in " ".join(said.split())
     assert "byte-equal: decision and command" in said
@@ -170,6 +170,8 @@ def test_it_begins_with_the_reason_and_with_what_would_have_changed_it(
     assert report["now"].endswith("; it is proved.")
     words = " ".join(said.split())
     assert words.startswith(f"{report['why']} {report['what_would_change_it']}"[:200])
+    assert words.endswith("--proof shows the evidence, and the tables as they stood.")
+    assert "tables.arms.v1" not in said
 
 
 def test_an_experiment_says_where_it_stands(settings: Settings, cli: Cli) -> None:
@@ -186,7 +188,7 @@ def test_an_experiment_says_where_it_stands(settings: Settings, cli: Cli) -> Non
 
 def test_the_beginning_of_an_id_is_enough(settings: Settings) -> None:
     (decision,) = decided(settings, "plain", Verdict.HARM)
-    said = output("why", decision.decision_id[:8].upper(), *where(settings))
+    said = output("why", decision.decision_id[:8].upper(), "--proof", *where(settings))
     assert decision.decision_id in said
     assert "byte-equal" in said
 

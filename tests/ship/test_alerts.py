@@ -106,8 +106,9 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     ):
         send(settings, RESULTS, [b"garbage"] * GARBAGE, ["ill"] * GARBAGE)
         output(
-            "rollback", "shop", "--by", "ann", "--version", "v2", "--bootstrap", settings.bootstrap
-        )
+            "rollback", "shop", "--by", "ann", "--version", "v2", "--yes",
+            "--bootstrap", settings.bootstrap,
+        )  # fmt: skip
         # A forgery, for nobody signed it.
         send(
             settings,

@@ -2,7 +2,7 @@
 for: what somebody has not asked for is not waited for.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
@@ -48,24 +48,30 @@ class LoadedCommands(MutableMapping[str, Any]):
 
 
 class LazyGroup(TyperGroup):
-    """Lists its commands without importing them. `modules` is what a subclass says of them."""
+    """Lists its commands without importing them. `modules` is what a subclass says of them, and
+    `panels` which of them help lists together.
+    """
 
     modules: Mapping[str, Mapping[str, str]] = {}
+    panels: Mapping[str, Sequence[str]] = {}
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self._lazy = LoadedCommands(self.modules)
+        self._panel_of = {name: panel for panel, names in self.panels.items() for name in names}
         self.commands = self._lazy
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self._lazy)
+        """All commands, panel after panel."""
+        return [*self._panel_of, *(name for name in self._lazy if name not in self._panel_of)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What help lists: a name and a sentence."""
         if cmd_name not in self._lazy:
             return None
         said = self._lazy.sentences[cmd_name]
-        return TyperCommand(cmd_name, help=said, rich_markup_mode=MARKUP)
+        panel = self._panel_of.get(cmd_name)
+        return TyperCommand(cmd_name, help=said, rich_markup_mode=MARKUP, rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is to run."""

@@ -1,6 +1,7 @@
 """A command imports what it runs and no more: what takes long to import, it names here."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from streams.cli.app import COMMANDS, application
+from streams.cli.app import COMMANDS, PANELS, application
 
 ROOT = Path(__file__).parents[3]
 HELP = " --help"  # of the whole command line
@@ -139,3 +140,23 @@ def test_a_command_that_there_is_not_is_told_with_one_like_it() -> None:
     )
     assert done.returncode == 2
     assert "Did you mean 'replay'" in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_each_command_stands_in_one_panel_of_help() -> None:
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted(name for names in COMMANDS.values() for name in names)
+
+
+def test_a_shell_completes_commands_and_their_options() -> None:
+    def completed(words: str) -> list[str]:
+        given = {"_MENDSTREAM_COMPLETE": "complete_bash", "COMP_WORDS": words,
+                 "COMP_CWORD": str(words.count(" "))}  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", "from streams.cli.app import application;"
+             "application()(prog_name='mendstream')"],
+            cwd=ROOT, env={**os.environ, **given}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    assert completed("mendstream pl") == ["plan"]
+    assert "--correlation" in completed("mendstream plan --cor")

@@ -19,7 +19,13 @@ from agents.experiments.verdicts.smallest_changes import Kind, SmallestChange
 from schemas.catalog import DECISIONS, TABLES_ARMS, TOPICS
 from schemas.codec.framing import Record
 from schemas.records import Decision
-from streams.cli import audit_command, backtest_command, repair_commands, why_command
+from streams.cli import (
+    audit_command,
+    backtest_command,
+    overview_commands,
+    repair_commands,
+    why_command,
+)
 from streams.cli import table_command as table_screen
 from streams.cli.app import application
 from streams.cli.support.options import failed
@@ -28,6 +34,7 @@ from streams.demo.feed import DemoView
 from streams.demo.live_screen import Progress, picture
 from streams.files.rendering import cell, line, plain
 from streams.history.backtest import Backtest
+from streams.history.command_life import CommandLife
 from streams.history.decision_diff import Comparison, DecisionPair
 from streams.history.explain import Again, Explanation
 from streams.history.record_diff import Difference
@@ -83,7 +90,9 @@ def _why(screen: Screen, name: str) -> None:
     changes = [SmallestChange(Kind.SETTING, name, 1.0, 2.0, name, name)]
     again = Again(1, name, None, None, rows, changes)  # type: ignore[arg-type]
     why_command.show(
-        Explanation(stored[:1], stored[1:], again, [Difference(name, name, name, name)]), screen
+        Explanation(stored[:1], stored[1:], again, [Difference(name, name, name, name)]),
+        screen,
+        proof=True,
     )
 
 
@@ -99,6 +108,18 @@ def _backtest(screen: Screen, name: str) -> None:
         [named(sample("Policy"), name)],
         screen,
     )
+
+
+def _status(screen: Screen, name: str) -> None:
+    kinds = ("CommandRow", "AlertRow", "SubjectRow", "ExperimentRow")
+    overview_commands.show_parts({kind: [named(sample(kind), name)] for kind in kinds}, screen)
+
+
+def _show(screen: Screen, name: str) -> None:
+    row, step = named(sample("CommandRow"), name), named(sample("Transition"), name)
+    decision = named(sample("Decision"), name)
+    life = CommandLife(row, [step], decision)
+    overview_commands.show_life(life, screen)
 
 
 def _redrive(screen: Screen, name: str) -> None:
@@ -135,6 +156,8 @@ SCREENS: dict[str, Draw] = {
     "why": _why,
     "audit": _audit,
     "backtest": _backtest,
+    "status": _status,
+    "show": _show,
     "redrive": _redrive,
     "demo": _demo,
     "watch": _watch,
