@@ -10,7 +10,12 @@ from agents.core.effects import Output, Refusal
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.learning.cycle import cycle, due, due_at
-from agents.learning.recommendation_patterns import belongs_to, foreseen, with_outcome
+from agents.learning.recommendation_patterns import (
+    belongs_to,
+    foreseen,
+    new_row,
+    with_outcome,
+)
 from schemas.catalog import LEARNING_FACTS, TRUST_FACTS
 from schemas.ids import digest_of, tenant_of
 from schemas.records import (
@@ -183,7 +188,8 @@ def _settled(
         foresaw = foreseen(known)
         right = 1.0 - abs(score - float(foresaw)) if foresaw is not None else 0.0
         for named, old in zip(names, known, strict=True):
-            tables.lessons.put(with_outcome(old, run.tenant, named, score, right, place.now))
+            lesson = old or new_row(run.tenant, named, place.now)
+            tables.lessons.put(with_outcome(lesson, member.agent_id, score, right, place.now))
         row = replace(
             row,
             tracked=max(0, row.tracked - 1),

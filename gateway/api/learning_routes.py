@@ -8,7 +8,7 @@ from gateway.views.view_reader import PageQuery, Snapshot
 from gateway.web.calls import Call, HttpAnswer
 from gateway.web.calls import single as one_answer
 from gateway.web.lists import ListQuery
-from gateway.web.route import NUMBER_OR_NULL, TRUTH, extended
+from gateway.web.route import NUMBER_OR_NULL, TRUTH, WHOLE_NUMBER, extended, renamed
 from gateway.web.shapes import Json, described
 from schemas.ids import tenant_of
 from state.storage.table import row_key
@@ -21,9 +21,17 @@ CARD = extended(
         "description": "Mean of `overall` over the agents of its tenant.",
     },
 )
+# Fields of a row of a recommendation pattern, as clients know them.
+_NAMES = {
+    "name": "pattern_name",
+    "lower": "confidence",
+    "confirmed_at": "last_confirmed",
+    "first_at": "first_seen",
+}
 LESSON = extended(
-    "LessonRow",
+    renamed(described("LessonRow"), _NAMES),
     success_rate=NUMBER_OR_NULL | {"description": "Of its outcomes, how many were approved."},
+    participating_agents=WHOLE_NUMBER | {"description": "How many `agents` names."},
 )
 STATUS = extended(
     "LearningRow",
@@ -76,9 +84,15 @@ async def agent(call: Call) -> HttpAnswer:
 
 async def lessons(call: Call) -> HttpAnswer:
     answer = await rows_of("lessons")(call)
-    for row in answer.body["items"]:
-        row["success_rate"] = row["approved"] / row["outcomes"] if row["outcomes"] else None
+    rows: list[Json] = answer.body["items"]
+    answer.body["items"] = [_lesson(row) for row in rows]
     return answer
+
+
+def _lesson(row: Json) -> Json:
+    shown = {_NAMES.get(name, name): value for name, value in row.items()}
+    rate = row["approved"] / row["outcomes"] if row["outcomes"] else None
+    return shown | {"success_rate": rate, "participating_agents": len(row["agents"])}
 
 
 async def status(call: Call) -> HttpAnswer:

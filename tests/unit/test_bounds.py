@@ -56,6 +56,8 @@ BOUNDS = {
     "agents/learning/fold_recommendations.py "
     "DECLINING_MAX": "TOLD: the alert is raised from the third on",
     "agents/learning/cycle.py ACCURACIES_KEPT": "SCALE: the months a trend is worked out of",
+    "agents/learning/recommendation_patterns.py "
+    "AGENTS_KEPT": "SHOWN: outcomes are counted whole; the trust of each agent has its own row",
     "agents/learning/cycle.py INSIGHTS": "SHOWN: lessons are all in their table",
     "agents/failures/patterns/precursors.py FOLLOWERS_KEPT": "TOLD: left_out of the signal's row",
     "agents/failures/patterns/precursors.py "

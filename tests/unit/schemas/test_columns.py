@@ -42,7 +42,6 @@ FLAT = [
         "ArmPoint",
         "ArmRow",
         "FollowupRow",
-        "LessonRow",
         "Review",
         "Proposal",
     ),
