@@ -1,26 +1,15 @@
-"""Trust in agents, and what was learned of recommendations."""
+"""What was learned of recommendations."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from gateway.api.route_kinds import Family, rows_of
 from gateway.views.tenants import TenantScope
 from gateway.views.view_reader import PageQuery, Snapshot
 from gateway.web.calls import Call, HttpAnswer
-from gateway.web.calls import single as one_answer
 from gateway.web.lists import ListQuery
 from gateway.web.route import NUMBER_OR_NULL, TRUTH, WHOLE_NUMBER, extended, renamed
 from gateway.web.shapes import Json, described
-from schemas.ids import tenant_of
-from state.storage.table import row_key
 
-CARD = extended(
-    "TrustRow",
-    approval_rate=NUMBER_OR_NULL,
-    workspace_average={
-        "type": ["number", "null"],
-        "description": "Mean of `overall` over the agents of its tenant.",
-    },
-)
 # Fields of a row of a recommendation pattern, as clients know them.
 _NAMES = {
     "name": "pattern_name",
@@ -40,17 +29,6 @@ STATUS = extended(
 )
 
 
-class TrustQuery(ListQuery):
-    """Which agents; `slope` begins with what fell most."""
-
-    RISING = frozenset({"slope"})
-
-    sort: Literal["overall", "slope", "boost"] = "overall"
-    kind: Literal["RECOMMENDER", "DETECTOR", "DEPLOYER", "MODEL_VERSION", "PLAYBOOK"] | None = None
-    priority: Literal["DISABLED", "LOW", "NORMAL", "CRITICAL"] | None = None
-    trend: Literal["DECLINING", "STABLE", "IMPROVING"] | None = None
-
-
 class LessonQuery(ListQuery):
     """Which recommendation patterns."""
 
@@ -63,23 +41,6 @@ class StatusQuery(ListQuery):
     """Tenants by name."""
 
     RISING = frozenset({"owner"})
-
-
-async def trust(call: Call) -> HttpAnswer:
-    answer = await rows_of("trust")(call)
-    rows: list[Json] = answer.body["items"]
-    tenants = {tenant_of(row["agent_id"]) for row in rows}
-    means = await call.read(lambda view: {name: _mean(call, view, name) for name in tenants})
-    for row in rows:
-        row |= _more(row, means[tenant_of(row["agent_id"])])
-    return answer
-
-
-async def agent(call: Call) -> HttpAnswer:
-    row, standing = await call.one("trust", row_key(call.path("agent")), "agent")
-    shown = call.shown(row)
-    mean = await call.read(lambda view: _mean(call, view, row.tenant))
-    return one_answer(shown | _more(shown, mean), standing)
 
 
 async def lessons(call: Call) -> HttpAnswer:
@@ -112,21 +73,8 @@ def _last(call: Call, view: Snapshot, tenant: str) -> Json | None:
     return None if found is None else call.shown(found)
 
 
-def _mean(call: Call, view: Snapshot, tenant: str) -> float | None:
-    assert call.scope.sees(tenant), "the mean of a tenant of the caller"
-    return view.mean("trust", TenantScope((tenant,)), "overall")
-
-
-def _more(row: Json, mean: float | None) -> dict[str, Any]:
-    judged = row["approved"] + row["partial"] + row["rejected"]
-    rate = row["approved"] / judged if judged else None
-    return {"approval_rate": rate, "workspace_average": mean}
-
-
 _LEARNING = Family("learning")
 ROUTES = (
-    _LEARNING.list("/api/v1/learning/trust", "Agents by trust", trust, CARD, TrustQuery),
-    _LEARNING.one("/api/v1/learning/trust/{agent}", "Trust in an agent", agent, CARD),
     _LEARNING.list(
         "/api/v1/learning/patterns",
         "Recommendation patterns: which advice pays",

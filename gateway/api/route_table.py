@@ -1,6 +1,7 @@
 """The table of all routes."""
 
 from gateway.api import (
+    agent_routes,
     command_routes,
     control_routes,
     experiment_routes,
@@ -18,6 +19,7 @@ ROUTES: tuple[Route, ...] = (
     *experiment_routes.ROUTES,
     *model_routes.ROUTES,
     *finding_routes.ROUTES,
+    *agent_routes.ROUTES,
     *learning_routes.ROUTES,
     *control_routes.ROUTES,
     *orchestrator_routes.ROUTES,

@@ -24,6 +24,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
 
+DayCount = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=400)]
 PageSize = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=PAGE_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 

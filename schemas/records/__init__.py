@@ -88,6 +88,7 @@ from schemas.records.metrics import (
 )
 from schemas.records.policy import AlertRule, Approver, AutonomyRule, Operator, Policy, Reference
 from schemas.records.recommendations import (
+    AgentDayRow,
     AgentKind,
     Judgement,
     Level,
@@ -128,6 +129,7 @@ __all__ = [
     "Adjustment",
     "Admission",
     "Advice",
+    "AgentDayRow",
     "AgentKind",
     "Alert",
     "AlertRow",

@@ -74,6 +74,8 @@ BOUNDS = {
     "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
+    "agents/trust/agent_days.py "
+    "DAYS_MAX": "SHOWN: the earliest days leave; trust counts all outcomes of an agent",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MAX": "SCALE",
     "agents/statistics/variance_inflation.py MOST": "SCALE",

@@ -19,6 +19,7 @@ PARAMETERS: dict[tuple[str, str], Callable[[Tenant], str]] = {
     ("experiments", "subject"): lambda who: who.subject,
     ("experiments", "id"): lambda who: who.experiment,
     ("trust", "agent"): lambda who: who.agent,
+    ("agents", "agent"): lambda who: who.agent,
     ("failure-patterns", "pattern"): lambda who: who.id("pattern"),
     ("subjects", "subject"): lambda who: who.subject,
     ("freezes", "subject"): lambda who: who.subject,

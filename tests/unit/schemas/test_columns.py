@@ -42,6 +42,7 @@ FLAT = [
         "ArmPoint",
         "ArmRow",
         "FollowupRow",
+        "AgentDayRow",
         "Review",
         "Proposal",
     ),
