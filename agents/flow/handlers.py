@@ -40,6 +40,8 @@ def requested(request: Request, place: Provenance, state: PartitionState) -> lis
     match request.kind:
         case RequestKind.INITIALISE_TRUST:
             return trust.initialise(request, place, state.trust)
+        case RequestKind.LEARN:
+            return learning.asked(request, place, state.learning)
         case RequestKind.CANCEL:
             return _CANCEL(request, place, state)
         case RequestKind.FREEZE | RequestKind.UNFREEZE:

@@ -20,6 +20,7 @@ from schemas.catalog import LEARNING_FACTS, TRUST_FACTS
 from schemas.ids import digest_of, tenant_of
 from schemas.records import (
     AgentKind,
+    CycleTrigger,
     Judgement,
     LearningFact,
     LearningFactKind,
@@ -27,6 +28,7 @@ from schemas.records import (
     Member,
     Recommendation,
     RecommendationOutcome,
+    Request,
     RunRow,
     RunVerdict,
     Trend,
@@ -130,6 +132,20 @@ def judged(one: RecommendationOutcome, place: Provenance, tables: LearningTables
         occurred_at=one.judged_at,
     )
     return [Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)]
+
+
+def asked(request: Request, place: Provenance, tables: LearningTables) -> list[Output] | Refusal:
+    """Runs the learning cycle that a person asks for, in the partition where the tenant learns; a
+    tenant of which nothing came since the last one learns nothing.
+    """
+    row = tables.tenants.get(row_key(tenant_of(request.subject)))
+    if row is None or not tables.enabled:
+        return []
+    if not row.fresh:
+        return Refusal(
+            "NOTHING_NEW", f"{row.tenant} has no outcome since its last cycle: there is nothing new"
+        )
+    return _run(row, CycleTrigger.REQUEST, 0, place, tables)
 
 
 def tick(place: Provenance, tables: LearningTables) -> list[Output]:
@@ -260,8 +276,12 @@ def _level(
 
 def _cycled(row: LearningRow, place: Provenance, tables: LearningTables) -> list[Output]:
     trigger, late = due(row, place.now)
-    if trigger is None:
-        return []
+    return [] if trigger is None else _run(row, trigger, late, place, tables)
+
+
+def _run(
+    row: LearningRow, trigger: CycleTrigger, late: int, place: Provenance, tables: LearningTables
+) -> list[Output]:
     after, told, outputs = cycle(row, trigger, late, place, tables)
     _keep(after, tables)
     policy = policy_for(row.tenant, tables.policies)

@@ -1,14 +1,29 @@
 """What was learned of recommendations."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from gateway.api import orders
 from gateway.api.route_kinds import Family, rows_of
 from gateway.views.tenants import TenantScope
 from gateway.views.view_reader import PageQuery, Snapshot
 from gateway.web.calls import Call, HttpAnswer
-from gateway.web.lists import ListQuery
-from gateway.web.route import NUMBER_OR_NULL, TRUTH, WHOLE_NUMBER, extended, renamed
+from gateway.web.lists import ListQuery, Name
+from gateway.web.route import (
+    NUMBER_OR_NULL,
+    TRUTH,
+    WHOLE_NUMBER,
+    Body,
+    TenantRule,
+    extended,
+    renamed,
+)
 from gateway.web.shapes import Json, described
+from schemas.ids import JOINER
+from schemas.records import RequestKind
+from schemas.validation.text import EVERYTHING
+from state.storage.table import row_key
 
 # Fields of a row of a recommendation pattern, as clients know them.
 _NAMES = {
@@ -41,6 +56,25 @@ class StatusQuery(ListQuery):
     """Tenants by name."""
 
     RISING = frozenset({"owner"})
+
+
+class CycleBody(Body):
+    """Whose recommendations are to be learned from."""
+
+    tenant: Name
+    why: Annotated[str, Field(max_length=512)] = ""
+
+    @property
+    def subject(self) -> str:
+        """All of the tenant: the partition that has what it learns is the one that answers."""
+        return f"{self.tenant}{JOINER}{EVERYTHING}"
+
+
+async def learn(call: Call) -> HttpAnswer:
+    body = call.said(CycleBody)
+    await call.one("learning", row_key(body.tenant), "tenant")
+    request = orders.request(call, RequestKind.LEARN, body.subject, body.why)
+    return await orders.asked(call, request, range(call.gateway.settings.partitions))
 
 
 async def lessons(call: Call) -> HttpAnswer:
@@ -87,6 +121,13 @@ ROUTES = (
         "Learning cycles of the last 30 days with what each found, the last first",
         rows_of("cycles"),
         "LearningCycle",
+    ),
+    _LEARNING.word(
+        "/api/v1/learning/cycles",
+        "Learn of what came since the last cycle, without waiting for the next",
+        learn,
+        CycleBody,
+        TenantRule.BODY,
     ),
     _LEARNING.list(
         "/api/v1/learning/status",

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gateway.orders.fates import FateKind, RecordFate
 from gateway.views.positions import RecordPlace
@@ -32,6 +32,7 @@ _ORDERS = frozenset(
     {RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.RETRAIN, RequestKind.IMPROVE}
 )
 WRITES = "/api/v1/writes"
+PriorityWord = Literal["LOW", "NORMAL", "HIGH", "CRITICAL"]
 
 _NULL_OR = [{"type": "null"}]
 ACCEPTED: Json = obj(

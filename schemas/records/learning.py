@@ -39,6 +39,7 @@ class CycleTrigger(StrEnum):
     UNKNOWN = "UNKNOWN"
     OUTCOMES = "OUTCOMES"
     NIGHTLY = "NIGHTLY"
+    REQUEST = "REQUEST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

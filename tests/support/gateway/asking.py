@@ -63,6 +63,7 @@ def body_for(route: Route, who: Tenant) -> dict[str, Any] | None:
         "OrderBody": {"kind": "IMPROVE", "subject": who.subject},
         "WorkflowReviewBody": {},
         "ReviewBody": {"verdict": "APPROVE"} if "/v1/" in route.path else {},
+        "CycleBody": {"tenant": who.name},
         "CancelBody": {},
         "ReasonBody": {},
         "FreezeBody": {"subject": who.subject},
