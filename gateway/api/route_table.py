@@ -1,15 +1,19 @@
 """The table of all routes."""
 
 from gateway.api import (
-    agent_routes,
     command_routes,
     control_routes,
     experiment_routes,
     finding_routes,
-    learning_routes,
     model_routes,
     orchestrator_routes,
     system_routes,
+)
+from gateway.api.learning import (
+    agent_routes,
+    learning_routes,
+    recommendation_routes,
+    training_routes,
 )
 from gateway.web.route import Route
 
@@ -21,6 +25,8 @@ ROUTES: tuple[Route, ...] = (
     *finding_routes.ROUTES,
     *agent_routes.ROUTES,
     *learning_routes.ROUTES,
+    *recommendation_routes.ROUTES,
+    *training_routes.ROUTES,
     *control_routes.ROUTES,
     *orchestrator_routes.ROUTES,
 )

@@ -14,7 +14,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from gateway.web.problems import Problem
 
 BODY_BYTES_MAX = 65_536
-LARGE_BODY_BYTES_MAX = 1_048_576  # of policies and specs
+LARGE_BODY_BYTES_MAX = 1_048_576  # of policies, specs and batches
 ADDRESS_MAX = 8_192  # characters of a path with its query; most clients and proxies stop there too
 # bytes of a request's first line that are read at all, so that a longer address can be told; what
 # is longer still the HTTP parser refuses

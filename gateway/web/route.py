@@ -18,7 +18,7 @@ from gateway.web.shapes import Json, described
 if TYPE_CHECKING:
     from gateway.web.calls import Call, HttpAnswer
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 class TenantRule(StrEnum):

@@ -1,22 +1,26 @@
 """Agents: how far each is trusted, and what became of its recommendations day by day."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from gateway.api import orders
 from gateway.api.route_kinds import Family, rows_of
+from gateway.auth.identity import Scope
 from gateway.views.tenants import TenantScope
 from gateway.views.view_reader import Snapshot, StoredRow
 from gateway.web.calls import Call, HttpAnswer, ViewStanding, single, standing
-from gateway.web.lists import DayCount, ListQuery
-from gateway.web.problems import not_found
+from gateway.web.lists import DayCount, ListQuery, Name
+from gateway.web.problems import Problem, not_found
 from gateway.web.route import (
     MOMENT,
     NUMBER_OR_NULL,
     TEXT,
     WHOLE_NUMBER,
+    Body,
     Query,
     TenantRule,
     extended,
@@ -26,10 +30,13 @@ from gateway.web.route import (
 from gateway.web.route import single as single_of
 from gateway.web.shapes import Json, moment_or_none
 from schemas.ids import tenant_of
+from schemas.records import RequestKind
+from schemas.validation.requests_and_recommendations import check_request
 from state.storage.table import day_of, row_key
 from streams.runtime.clock import now_ms
 
 DAY_MS = 86_400_000
+AGENTS_MAX = 50  # begun anew at once: each is a record that is waited for
 # The least trust of each word; below the first a built-in rule raises an alert.
 STRENGTHS = ((0.3, "moderate"), (0.6, "strong"), (0.8, "very_strong"))
 _WORDS = ["weak", *(word for _, word in STRENGTHS)]
@@ -91,6 +98,55 @@ class MetricsQuery(Query):
 
     window: DayCount = Field(30, description="days, the present one among them")
     bucket: Literal["day"] = "day"
+
+
+class TrustBody(Body):
+    """Whose trust is to begin anew. `confirm` repeats how many they are: what is known of them is
+    forgotten.
+    """
+
+    agents: Annotated[list[Name], Field(min_length=1, max_length=AGENTS_MAX)]
+    kind: Literal["RECOMMENDER", "DETECTOR", "DEPLOYER", "MODEL_VERSION", "PLAYBOOK"] = (
+        "RECOMMENDER"
+    )
+    confirm: int
+
+    @property
+    def subject(self) -> str:
+        """The first agent, whose tenant all must be of."""
+        return self.agents[0]
+
+
+async def initialise(call: Call) -> HttpAnswer:
+    """Writes a request for each agent. Raises Problem for an agent of another tenant, as for one
+    that is not there, and where their number is not confirmed; nothing is written then.
+    """
+    body = call.said(TrustBody)
+    agents = list(dict.fromkeys(body.agents))
+    if not all(call.scope.sees_subject(agent) for agent in agents):
+        raise not_found("agent")
+    if body.confirm != len(agents):
+        raise Problem(
+            422,
+            "NOT_CONFIRMED",
+            f"What is known of {len(agents)} agents would be forgotten.",
+            f"Say so: confirm {len(agents)}.",
+        )
+    asked = [
+        orders.request(call, RequestKind.INITIALISE_TRUST, agent, body.kind, about=agent)
+        for agent in agents
+    ]
+    for each in asked:
+        orders.check(check_request(each))
+    answers = await asyncio.gather(*(orders.asked(call, each) for each in asked))
+    fates = {answer.body["fate"] for answer in answers}
+    fate = fates.pop() if len(fates) == 1 else "WAITING"
+    shown = {
+        "initialised": agents,
+        "positions": [answer.body["position"] for answer in answers],
+        "fate": fate,
+    }
+    return HttpAnswer(shown, max(answer.status for answer in answers))
 
 
 async def trust(call: Call) -> HttpAnswer:
@@ -220,6 +276,15 @@ _LEARNING, _ONE = Family("learning"), "/api/v1/learning/agents/{agent}"
 ROUTES = (
     _LEARNING.list("/api/v1/learning/trust", "Agents by trust", trust, CARD, TrustQuery),
     _LEARNING.one("/api/v1/learning/trust/{agent}", "Trust in an agent", agent, CARD),
+    _LEARNING.word(
+        "/api/v1/learning/debug/initialize-trust-scores",
+        "Begin the trust in agents anew, as if nothing were known of them",
+        initialise,
+        TrustBody,
+        TenantRule.BODY,
+        scope=Scope.ADMIN,
+        answer=obj(initialised=items(TEXT), positions=items(TEXT), fate=TEXT),
+    ),
     _LEARNING.read(
         f"{_ONE}/metrics",
         "What an agent recommended in the last days, and how it was judged",
