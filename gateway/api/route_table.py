@@ -6,7 +6,6 @@ from gateway.api import (
     experiment_routes,
     finding_routes,
     model_routes,
-    orchestrator_routes,
     system_routes,
 )
 from gateway.api.learning import (
@@ -15,6 +14,7 @@ from gateway.api.learning import (
     recommendation_routes,
     training_routes,
 )
+from gateway.api.orchestrator import improvement_rate, orchestrator_routes
 from gateway.web.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -29,4 +29,5 @@ ROUTES: tuple[Route, ...] = (
     *training_routes.ROUTES,
     *control_routes.ROUTES,
     *orchestrator_routes.ROUTES,
+    *improvement_rate.ROUTES,
 )

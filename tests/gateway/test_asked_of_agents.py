@@ -185,14 +185,42 @@ def test_a_facade_says_which_of_its_fields_have_no_effect(gateway: Served) -> No
         assert answer.status == 422, answer.body
 
 
+def test_the_rate_of_improvement_counts_what_was_carried_out(
+    gateway: Served, settings: Settings
+) -> None:
+    path, mine = "/api/metrics/improvement-rate?window=7", token("kim", ("kim",))
+    assert gateway.call("GET", path, mine).json["rate"] is None
+    ends = (Status.COMPLETED, Status.COMPLETED, Status.REFUSED)
+    for number, status in enumerate(ends):
+        subject = f"kim/line-{number}"
+        begun = post(gateway, JOBS, {"subject": subject}, mine).json["command"]
+        send(settings, STATUS, [reported(begun, status)], [subject])
+    post(gateway, JOBS, {"subject": "kim/waiting"}, mine)
+    found = list[dict[str, Any]]()
+
+    def counted() -> bool:
+        found[:] = [gateway.call("GET", path, mine).json]
+        return (found[0]["improved"], found[0]["failed"], found[0]["pending"]) == (2, 1, 1)
+
+    assert wait_until(counted, SECONDS), found
+    assert (found[0]["rate"], found[0]["takenBack"]) == (2 / 3, 0)
+    assert 0.0 <= found[0]["medianHoursWithoutWaiting"] <= found[0]["medianHoursToImprovement"] < 1
+    lines = [(one["modelType"], one["improved"]) for one in found[0]["models"]]
+    assert lines == [("kim/line-0", 1), ("kim/line-1", 1), ("kim/line-2", 0), ("kim/waiting", 0)]
+
+
 def half_done(command: dict[str, Any]) -> CommandStatus:
+    return reported(command, Status.IN_PROGRESS, progress=0.5)
+
+
+def reported(command: dict[str, Any], status: Status, **more: Any) -> CommandStatus:
     return CommandStatus(
-        event_id=f"half of {command['command_id']}",
+        event_id=f"{status} of {command['command_id']}",
         command_id=command["command_id"],
         subject=command["subject"],
-        status=Status.IN_PROGRESS,
+        status=status,
         fencing_token=command["fencing_token"],
-        progress=0.5,
+        **more,
         reported_at=now_ms(),
         reporter="trainer",
     )

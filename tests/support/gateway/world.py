@@ -123,7 +123,13 @@ class Tenant:
             (
                 TABLES_COMMANDS,
                 self.id("done"),
-                self.command_row("done", phase=Phase.COMPLETED, order=Order.RETRAIN, command=None),
+                self.command_row(
+                    "done",
+                    phase=Phase.COMPLETED,
+                    order=Order.RETRAIN,
+                    command=None,
+                    issued_at=now_ms(),
+                ),
             ),
             (TABLES_COMMANDS, self.id("served"), self.served_row()),
             (

@@ -9,7 +9,7 @@ from agents.commands.lifecycle import AT_WORK
 from gateway.api import command_routes, orders
 from gateway.api.command_reviews import reviewed
 from gateway.api.command_routes import decoded
-from gateway.api.orchestrator_bodies import (
+from gateway.api.orchestrator.orchestrator_bodies import (
     DeployBody,
     ImproveBody,
     ReasonBody,
