@@ -240,6 +240,9 @@ def lesson(n: int, now: int) -> LessonRow:
         correct=0.0,
         status=LessonStatus.CANDIDATE,
         touched_at=now,
+        agents=(f"agent-{n}",),
+        lower=0.3,
+        first_at=now,
     )
 
 

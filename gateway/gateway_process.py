@@ -24,7 +24,7 @@ from gateway.web.calls import Gateway, standing
 from gateway.web.csrf import origin_of
 from gateway.web.cursors import Cursors
 from gateway.web.dispatch import Door
-from gateway.web.limits import Limits
+from gateway.web.limits import LINE_BYTES_MAX, Limits
 from gateway.web_application import application
 from schemas.codec.framing import Codec
 from streams.runtime.clock import now_ms
@@ -141,6 +141,7 @@ async def running(
             app,
             access_log=None,
             auto_decompress=False,
+            max_line_size=LINE_BYTES_MAX,
             handler_cancellation=True,
             shutdown_timeout=_CLOSE_SECONDS,
         )

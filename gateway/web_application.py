@@ -14,7 +14,7 @@ from gateway.live.socket import Sockets
 from gateway.pages.serving import Pages
 from gateway.web.calls import Gateway
 from gateway.web.dispatch import AT_LEAST, Door, handler_of
-from gateway.web.limits import LARGE_BODY_BYTES_MAX
+from gateway.web.limits import ADDRESS_MAX, LARGE_BODY_BYTES_MAX
 from gateway.web.openapi import document
 from gateway.web.problems import REFUSED, TRACE_ID, Problem
 from gateway.web.route import Route
@@ -99,6 +99,7 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = monotonic()
     response: web.StreamResponse
     try:
+        _check_address(request)
         response = await handler(request)
     except Problem as problem:
         response = _refused(problem, trace_id)
@@ -115,6 +116,18 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     seconds = monotonic() - began if isinstance(response, web.Response) else None
     _counted(request, response.status, seconds)
     return response
+
+
+def _check_address(request: web.Request) -> None:
+    """Raises Problem for an address that is longer than any that this gateway gives."""
+    length = len(request.raw_path)
+    if length > ADDRESS_MAX:
+        raise Problem(
+            414,
+            "ADDRESS_TOO_LONG",
+            f"The path with its query has {length} characters, more than {ADDRESS_MAX}.",
+            "Filter by fewer or shorter values.",
+        )
 
 
 def _refused(problem: Problem, trace_id: str) -> web.Response:

@@ -51,6 +51,7 @@ TABLES_SIGHTINGS = "tables.sightings.v1"
 TABLES_FOLLOWUPS = "tables.followups.v1"
 TABLES_TRUST = "tables.trust-scores.v1"
 TABLES_RUNS = "tables.runs.v1"
+TABLES_AGENT_DAYS = "tables.agent-days.v1"
 TABLES_LESSONS = "tables.lessons.v1"
 TABLES_LEARNING = "tables.learning.v1"
 TABLES_BUDGETS = "tables.budgets.v1"
@@ -140,6 +141,7 @@ TOPICS = {
         _table(TABLES_SIGHTINGS, "SightingsRow"),
         _table(TABLES_FOLLOWUPS, "FollowupRow"),
         _table(TABLES_TRUST, "TrustRow"),
+        _table(TABLES_AGENT_DAYS, "AgentDayRow"),
         _table(TABLES_RUNS, "RunRow"),
         _table(TABLES_LESSONS, "LessonRow"),
         _table(TABLES_LEARNING, "LearningRow"),

@@ -7,6 +7,7 @@ transitions keep the history.
 """
 
 from schemas.records import (
+    AgentDayRow,
     AlertRow,
     AlertState,
     AnomalyRow,
@@ -40,6 +41,7 @@ SERVED_MS = (
     # right
 )
 ALERT_MS = 30 * DAY_MS  # after it was raised last; a longer cooldown ends here
+AGENT_DAYS_MS = 400 * DAY_MS  # a year, and the month it is compared with
 LESSON_MS = 180 * DAY_MS  # without an outcome, as long as the topics of recommendations keep one
 PATTERN_MS = (
     365 * DAY_MS
@@ -118,6 +120,10 @@ def trust(row: TrustRow) -> int:
     """Once all that was known of an agent has faded; what a policy disabled stays so."""
     faded = row.outcomes > 0 and row.good + row.bad < FADED and row.priority != Priority.DISABLED
     return row.updated_at if faded else NEVER
+
+
+def agent_day(row: AgentDayRow) -> int:
+    return row.day + AGENT_DAYS_MS
 
 
 def lesson(row: LessonRow) -> int:

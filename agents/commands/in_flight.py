@@ -2,6 +2,8 @@
 time.
 """
 
+from typing import Any
+
 from agents.alerts.alert_metrics import ERROR_RATE
 from agents.alerts.raising import observe_subject
 from agents.commands.guards import gone_stale, hands_off
@@ -36,7 +38,10 @@ def reported(
             "UNKNOWN_COMMAND",
             f"command {status.command_id} was not issued: it waits for {row.waits_for}",
         )
-    by, said = status.reporter, {"detail": status.detail, "reporter": status.reporter}
+    by = status.reporter
+    said: dict[str, Any] = {"detail": status.detail, "reporter": status.reporter}
+    if status.progress is not None:
+        said["progress"] = status.progress
     event = _PROGRESS.get(status.status) or _ENDS.get(status.status) or _failure(status, row)
     if status.attempt != row.attempt or moved(row.phase, event) is None:
         return ledger.effects
@@ -109,15 +114,15 @@ def _failure(status: CommandStatus, row: CommandRow) -> Event:
     # A row without its command was issued by an older Mendstream and cannot be sent again.
     return (
         Event.FAIL
-        if again and row.attempt < ATTEMPTS_MAX and row.command is not None
+        if again and row.attempt < _tries(row) and row.command is not None
         else Event.FAIL_FOR_GOOD
     )
 
 
 def _no_more(row: CommandRow, place: Provenance, tables: CommandTables) -> str:
     """Why a command is not tried once more; empty where it is."""
-    if row.attempt >= ATTEMPTS_MAX:
-        return f"it was tried {row.attempt} times"
+    if row.attempt >= _tries(row):
+        return "it was tried once" if row.attempt == 1 else f"it was tried {row.attempt} times"
     if row.command is None:
         return "it cannot be sent again"
     # What a person ordered or approved is a person's own.
@@ -127,3 +132,8 @@ def _no_more(row: CommandRow, place: Provenance, tables: CommandTables) -> str:
         else hands_off(row.subject, row.target, place, tables)
     )
     return gone_stale(row, tables) or held
+
+
+def _tries(row: CommandRow) -> int:
+    """How often a command is tried at most; a person may want fewer tries than there are."""
+    return min(row.attempts_max or ATTEMPTS_MAX, ATTEMPTS_MAX)

@@ -124,6 +124,7 @@ class CommandLedger:
         changes |= {
             "fencing_token": token,
             "attempt": attempt,
+            "progress": None,
             "due_at": self.place.now + WAITS[attempt - 1] * patience_ms,
             **times,
         }

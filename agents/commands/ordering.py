@@ -20,7 +20,7 @@ from agents.commands.ledger import (
 )
 from agents.commands.lifecycle import BEGINNINGS, FINAL, WAITING
 from agents.commands.service_history import REVERSIBLE
-from agents.core.batch import Finding
+from agents.core.batch import Finding, OrderTerms
 from agents.core.policies import policy_for
 from schemas.persons import OURSELVES
 from schemas.records import (
@@ -63,7 +63,7 @@ def order(
         budget.spend(decision.subject, place, tables)
     why = disposition.waits_for
     row = row_of(_command(decision, finding, case.target), decision.order, why, by)
-    row = replace(row, rank=next_rank(tables, row.subject, case.target))
+    row = replace(row, rank=next_rank(tables, row.subject, case.target), **_terms(finding.terms))
     if by and case.never_served():
         row = replace(row, approved_as=Order.DEPLOY)
     entered = enter(row, event, why, ledger)
@@ -211,6 +211,18 @@ def _command(decision: Decision, finding: Finding, target: str) -> Command:
         expected_gain=finding.expected_gain,
         expected_cost=finding.expected_cost,
     )
+
+
+def _terms(terms: OrderTerms | None) -> dict[str, Any]:
+    """The fields of a row that a person's own order says."""
+    if terms is None:
+        return {}
+    tries = 0 if terms.max_retries is None else 1 + terms.max_retries
+    return {
+        "priority": terms.priority,
+        "attempts_max": tries,
+        "failure_id": terms.failure_id,
+    }
 
 
 def row_of(command: Command, kind: Order, why: str, asked_by: str) -> CommandRow:

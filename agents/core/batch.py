@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.core.kitagawa import Added
-from schemas.records import Evidence, Order, Verdict
+from schemas.records import Evidence, Order, RequestPriority, Verdict
 
 _SECOND = itemgetter(1)  # of (kind of timestamp, ms)
 _APPENDED = 2  # the kind of a broker's timestamp, as confluent-kafka numbers them
@@ -125,6 +125,15 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """What a person says of an order beside what is to be done."""
+
+    priority: RequestPriority = RequestPriority.UNKNOWN
+    max_retries: int | None = None  # None: as many as there are
+    failure_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A verdict that changed, proved by record `at` of the facts; what comes of it the decider
     says.
@@ -157,4 +166,5 @@ class Finding:
     came_with_version: bool = False
     units: int = 0  # of the loser
     since: int = -1  # event time from which on they were counted, ms
+    terms: OrderTerms | None = None  # of a person's own order
     asks: str = ""  # why a person is asked, whatever the policy; empty: the policy says

@@ -14,7 +14,7 @@ from agents.commands.guards import PERSONS_RULE
 from agents.commands.ledger import CommandEffects, CommandLedger
 from agents.commands.lifecycle import WAITING
 from agents.commands.ordering import order
-from agents.core.batch import Finding
+from agents.core.batch import Finding, OrderTerms
 from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
@@ -256,6 +256,7 @@ def asked(request: Request) -> Finding:
         to_version=request.to_version,
         strategy=request.strategy,
         environment=request.environment,
+        terms=OrderTerms(request.priority, request.max_retries, request.failure_id),
     )
 
 

@@ -15,6 +15,7 @@ from agents.experiments.plan.specs import apply_spec
 from agents.failures import followups
 from agents.flow import command_effects, findings, row_removal, unusual_points
 from agents.learning import fold_recommendations as learning
+from agents.trust import agent_days
 from agents.trust import fold_outcomes as trust
 from schemas.catalog import DECISIONS
 from schemas.records import (
@@ -23,6 +24,7 @@ from schemas.records import (
     ExperimentStatus,
     Order,
     Outcome,
+    Recommendation,
     Request,
     RequestKind,
     Tick,
@@ -38,6 +40,8 @@ def requested(request: Request, place: Provenance, state: PartitionState) -> lis
     match request.kind:
         case RequestKind.INITIALISE_TRUST:
             return trust.initialise(request, place, state.trust)
+        case RequestKind.LEARN:
+            return learning.asked(request, place, state.learning)
         case RequestKind.CANCEL:
             return _CANCEL(request, place, state)
         case RequestKind.FREEZE | RequestKind.UNFREEZE:
@@ -46,6 +50,13 @@ def requested(request: Request, place: Provenance, state: PartitionState) -> lis
     vouch(request.subject, state.subjects)
     finding = findings.asked(request)
     return findings.ordered(finding, place, state, request.requested_by)[0]
+
+
+def recommended(
+    one: Recommendation, place: Provenance, state: PartitionState
+) -> list[Output] | Refusal:
+    agent_days.tracked(one, place, state.trust)
+    return learning.tracked(one, place, state.learning)
 
 
 def specified(spec: ExperimentSpec, place: Provenance, tables: ExperimentTables) -> list[Output]:

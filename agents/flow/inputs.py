@@ -63,8 +63,8 @@ _BY_RECORD: tuple[Input[Any, Any], ...] = (
         catalog.RECOMMENDATIONS,
         _AGENT,
         check_recommendation,
-        learning.tracked,
-        lambda state: state.learning,
+        handlers.recommended,
+        lambda state: state,
     ),
     Input(
         catalog.OUTCOMES,

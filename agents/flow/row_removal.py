@@ -65,6 +65,7 @@ def tick(place: Provenance, state: PartitionState) -> list[Output]:
         state.commands.budgets,
         state.alerts.alerts,
         state.failures.sightings,
+        state.trust.days,
         state.learning.lessons,
         state.learning.tenants,
     )

@@ -52,7 +52,9 @@ def cycle(
         status = judged(lesson, base)
         if status != lesson.status:
             (confirmed if status == LessonStatus.CONFIRMED else dropped).append(_name(lesson))
-            tables.lessons.put(replace(lesson, status=status))
+        seen = _seen(lesson, status, row.cycled_at, place.now)
+        if seen != lesson:
+            tables.lessons.put(seen)
     believed = [
         one for one in tables.lessons.rows_of(row.tenant) if one.status == LessonStatus.CONFIRMED
     ]
@@ -89,6 +91,15 @@ def cycle(
         accuracies=accuracies,
     )
     return after, told, [Output(CYCLES, row.tenant, told.cycle_id, told, place.now)]
+
+
+def _seen(lesson: LessonRow, status: LessonStatus, cycled_at: int, now: int) -> LessonRow:
+    """The pattern's row after a cycle: proved anew where it has outcomes since the cycle before."""
+    proved = status == LessonStatus.CONFIRMED
+    anew = lesson.status != status or lesson.touched_at > cycled_at
+    return replace(
+        lesson, status=status, confirmed_at=now if proved and anew else lesson.confirmed_at
+    )
 
 
 def _name(row: LessonRow) -> str:

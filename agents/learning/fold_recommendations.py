@@ -10,11 +10,17 @@ from agents.core.effects import Output, Refusal
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
 from agents.learning.cycle import cycle, due, due_at
-from agents.learning.recommendation_patterns import belongs_to, foreseen, with_outcome
+from agents.learning.recommendation_patterns import (
+    belongs_to,
+    foreseen,
+    new_row,
+    with_outcome,
+)
 from schemas.catalog import LEARNING_FACTS, TRUST_FACTS
 from schemas.ids import digest_of, tenant_of
 from schemas.records import (
     AgentKind,
+    CycleTrigger,
     Judgement,
     LearningFact,
     LearningFactKind,
@@ -22,6 +28,7 @@ from schemas.records import (
     Member,
     Recommendation,
     RecommendationOutcome,
+    Request,
     RunRow,
     RunVerdict,
     Trend,
@@ -127,6 +134,20 @@ def judged(one: RecommendationOutcome, place: Provenance, tables: LearningTables
     return [Output(LEARNING_FACTS, fact.tenant, fact.event_id, fact, place.now)]
 
 
+def asked(request: Request, place: Provenance, tables: LearningTables) -> list[Output] | Refusal:
+    """Runs the learning cycle that a person asks for, in the partition where the tenant learns; a
+    tenant of which nothing came since the last one learns nothing.
+    """
+    row = tables.tenants.get(row_key(tenant_of(request.subject)))
+    if row is None or not tables.enabled:
+        return []
+    if not row.fresh:
+        return Refusal(
+            "NOTHING_NEW", f"{row.tenant} has no outcome since its last cycle: there is nothing new"
+        )
+    return _run(row, CycleTrigger.REQUEST, 0, place, tables)
+
+
 def tick(place: Provenance, tables: LearningTables) -> list[Output]:
     """Cycles that are due by time, and runs that nobody touched for a week."""
     outputs: list[Output] = []
@@ -183,7 +204,8 @@ def _settled(
         foresaw = foreseen(known)
         right = 1.0 - abs(score - float(foresaw)) if foresaw is not None else 0.0
         for named, old in zip(names, known, strict=True):
-            tables.lessons.put(with_outcome(old, run.tenant, named, score, right, place.now))
+            lesson = old or new_row(run.tenant, named, place.now)
+            tables.lessons.put(with_outcome(lesson, member.agent_id, score, right, place.now))
         row = replace(
             row,
             tracked=max(0, row.tracked - 1),
@@ -254,8 +276,12 @@ def _level(
 
 def _cycled(row: LearningRow, place: Provenance, tables: LearningTables) -> list[Output]:
     trigger, late = due(row, place.now)
-    if trigger is None:
-        return []
+    return [] if trigger is None else _run(row, trigger, late, place, tables)
+
+
+def _run(
+    row: LearningRow, trigger: CycleTrigger, late: int, place: Provenance, tables: LearningTables
+) -> list[Output]:
     after, told, outputs = cycle(row, trigger, late, place, tables)
     _keep(after, tables)
     policy = policy_for(row.tenant, tables.policies)

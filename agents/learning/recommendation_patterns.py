@@ -13,6 +13,7 @@ BELIEVED_AFTER = 10  # outcomes
 EXPERT = 0.75  # approval rate, strictly more
 SURE = 0.05  # quantile of the posterior that must lie above what all recommendations reach
 AGREEING = 2  # agents that recommend the same in one run
+AGENTS_KEPT = 32  # of a pattern's participants; a page shows no more
 
 Named = tuple[LessonCategory, str]
 
@@ -38,25 +39,36 @@ def foreseen(rows: Iterable[LessonRow | None]) -> bool | None:
     return max(row.approved / row.outcomes for row in believed) > 0.5 if believed else None
 
 
-def with_outcome(
-    row: LessonRow | None, tenant: str, named: Named, score: float, right: float, now: int
-) -> LessonRow:
-    """The pattern's row with one outcome more; right: whether what it foresaw came, where it is
-    believed.
-    """
-    row = row or LessonRow(
+def new_row(tenant: str, named: Named, now: int) -> LessonRow:
+    """A pattern of which no outcome is known."""
+    return LessonRow(
         tenant=tenant, category=named[0], name=named[1], outcomes=0, approved=0.0, predicted=0,
-        correct=0.0, status=LessonStatus.CANDIDATE, touched_at=now,
+        correct=0.0, status=LessonStatus.CANDIDATE, touched_at=now, first_at=now,
     )  # fmt: skip
+
+
+def with_outcome(row: LessonRow, agent_id: str, score: float, right: float, now: int) -> LessonRow:
+    """The pattern's row with one outcome of an agent more; right: whether what it foresaw came,
+    where it is believed.
+    """
     believed = row.status == LessonStatus.CONFIRMED
+    outcomes, approved = row.outcomes + 1, row.approved + score
+    others = [one for one in row.agents if one != agent_id]
     return replace(
         row,
-        outcomes=row.outcomes + 1,
-        approved=row.approved + score,
+        outcomes=outcomes,
+        approved=approved,
         predicted=row.predicted + believed,
         correct=row.correct + (right if believed else 0.0),
         touched_at=now,
+        agents=(*others, agent_id)[-AGENTS_KEPT:],
+        lower=surely(outcomes, approved),
     )
+
+
+def surely(outcomes: int, approved: float) -> float:
+    """The share of approval that the posterior of a uniform prior puts 95 % above."""
+    return beta_quantile(1.0 + approved, 1.0 + outcomes - approved, SURE)
 
 
 def judged(row: LessonRow, base_rate: float) -> LessonStatus:
@@ -66,7 +78,7 @@ def judged(row: LessonRow, base_rate: float) -> LessonStatus:
     if row.outcomes < BELIEVED_AFTER:
         return row.status
     rate = row.approved / row.outcomes
-    lowest = beta_quantile(1.0 + row.approved, 1.0 + row.outcomes - row.approved, SURE)
+    lowest = surely(row.outcomes, row.approved)
     good = (
         rate > EXPERT
         if row.category == LessonCategory.EXPERT

@@ -7,6 +7,7 @@ from agents.alerts.raising import observe
 from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
+from agents.trust import agent_days
 from agents.trust.score import added, faded, new_row, scored
 from schemas.catalog import LEARNING_FACTS, TRUST_LEVELS
 from schemas.ids import tenant_of
@@ -33,6 +34,7 @@ def fold_fact(fact: TrustFact, place: Provenance, tables: TrustTables) -> list[O
     """One outcome of an agent."""
     if not tables.enabled:
         return []
+    agent_days.judged(fact, place, tables)
     before = tables.trust.get(row_key(fact.agent_id)) or new_row(
         fact.agent_id, fact.kind, place.now
     )

@@ -30,6 +30,7 @@ RISE, FALL = (
 )  # most change of the boost by one update: trust is lost sooner than regained
 CRITICAL, LOW = 0.2, -0.2  # boosts, strictly beyond
 DISTRUSTED = 0.3  # overall
+APPROVED_FROM, REJECTED_TO = 0.75, 0.25  # scores; between them an outcome is partial
 DISABLED_AFTER = 20  # outcomes
 LEVEL_MS = 6 * 3_600_000
 TREND_MS = 7 * DAY_MS
@@ -67,9 +68,9 @@ def added(row: TrustRow, fact: TrustFact, now: int) -> TrustRow:
         spread_squares=max(0.0, row.spread_squares + (quality - row.spread_mean) * (quality - mean))
         * (min(weight, MOST) / weight),
         outcomes=row.outcomes + 1,
-        approved=row.approved + (score >= 0.75),
-        partial=row.partial + (0.25 < score < 0.75),
-        rejected=row.rejected + (score <= 0.25),
+        approved=row.approved + (score >= APPROVED_FROM),
+        partial=row.partial + (REJECTED_TO < score < APPROVED_FROM),
+        rejected=row.rejected + (score <= REJECTED_TO),
         timeliness=row.timeliness + EWMA * (timely - row.timeliness),
         reliability=row.reliability + EWMA * ((0.0 if fact.failed else 1.0) - row.reliability),
     )

@@ -1,5 +1,6 @@
 """Commands: lists, lives, contents, orders of people, reviews."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from agents.commands.lifecycle import FINAL
 from gateway.api import orders
 from gateway.api.command_reviews import digest_tag, may_review, reviewed
+from gateway.api.orders import PriorityWord
 from gateway.api.route_kinds import Family, rows_of
 from gateway.api.ui_addresses import page_of_row
 from gateway.auth.identity import Scope
@@ -30,7 +32,8 @@ from gateway.web.route import (
 from gateway.web.shapes import Json, render
 from schemas.catalog import COMMANDS, TOPICS, local_ids
 from schemas.codec.framing import Codec
-from schemas.records import Phase, RequestKind, ReviewVerdict
+from schemas.records import Phase, RequestKind, RequestPriority, ReviewVerdict
+from schemas.validation.requests_and_recommendations import RETRIES_MAX
 
 _OWN_COPY = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
 _ACTIONS = ("approve", "reject", "cancel")
@@ -64,6 +67,9 @@ class OrderBody(Body):
     to_version: Name | None = None
     environment: Name = "production"
     strategy: Annotated[str, Field(max_length=512)] = ""
+    priority: PriorityWord | None = None
+    max_retries: Annotated[int, Field(ge=0, le=RETRIES_MAX)] | None = None
+    failure_id: Name | None = None
 
 
 class ReviewBody(Body):
@@ -123,10 +129,22 @@ def decoded(fields: Any) -> Json | None:
 
 async def order(call: Call) -> HttpAnswer:
     body = call.said(OrderBody)
-    more = body.model_dump(exclude={"kind", "subject", "why"})
+    if body.failure_id is not None:
+        await failure_of(call, body.failure_id, body.subject)
+    more = body.model_dump(exclude={"kind", "subject", "why", "priority"})
+    more["priority"] = RequestPriority(body.priority or "UNKNOWN")
     return await orders.asked(
         call, orders.request(call, RequestKind(body.kind), body.subject, body.why, **more)
     )
+
+
+async def failure_of(call: Call, failure_id: str, subject: str) -> Mapping[str, Any]:
+    """The failure of a subject that an order is against. Raises Problem where it is none of it."""
+    row, _ = await call.one("failures", failure_id, "failure")
+    failure = call.fields(row)
+    if failure["subject"] != subject:
+        raise not_found("failure")
+    return failure
 
 
 async def review(call: Call) -> HttpAnswer:

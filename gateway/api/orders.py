@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gateway.orders.fates import FateKind, RecordFate
 from gateway.views.positions import RecordPlace
@@ -32,6 +32,7 @@ _ORDERS = frozenset(
     {RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.RETRAIN, RequestKind.IMPROVE}
 )
 WRITES = "/api/v1/writes"
+PriorityWord = Literal["LOW", "NORMAL", "HIGH", "CRITICAL"]
 
 _NULL_OR = [{"type": "null"}]
 ACCEPTED: Json = obj(
@@ -67,9 +68,10 @@ class Word:
         return found
 
 
-def event_id(call: Call, tenant: str) -> str:
+def event_id(call: Call, tenant: str, about: str = "") -> str:
     """The id of what a call writes: with an idempotency key, the same for the same person, tenant,
-    route and key. Raises Problem for a key that is too long.
+    route and key. Raises Problem for a key that is too long. about: what tells apart several
+    records of one call.
     """
     key = call.request.headers.get(KEY)
     if key is None:
@@ -82,13 +84,18 @@ def event_id(call: Call, tenant: str) -> str:
             f"Write 1 to {_KEY_CHARACTERS_MAX}.",
         )
     who = call.identity
-    return event_uuid("gateway", who.issuer, who.name, tenant, call.route.name, key)
+    parts = [part for part in (about,) if part]
+    return event_uuid("gateway", who.issuer, who.name, tenant, call.route.name, key, *parts)
 
 
-def request(call: Call, kind: RequestKind, subject: str, why: str = "", **more: Any) -> Request:
-    """What the caller asks the processors for."""
+def request(
+    call: Call, kind: RequestKind, subject: str, why: str = "", about: str = "", **more: Any
+) -> Request:
+    """What the caller asks the processors for. about: what tells apart several requests of one
+    call.
+    """
     return Request(
-        event_id=event_id(call, tenant_of(subject)),
+        event_id=event_id(call, tenant_of(subject), about),
         subject=subject,
         kind=kind,
         detail=why,

@@ -15,7 +15,7 @@ FOLLOWED = {
     "alerts": ("alerts", "alert-log"),
     "decisions": ("decisions",),
     "experiments": ("experiments", "arms", "points"),
-    "trust": ("trust",),
+    "trust": ("trust", "agent-days"),
     "failures": ("failures",),
     "cycles": ("cycles", "learning"),
     "metrics": ("metrics", "anomalies"),

@@ -22,6 +22,7 @@ from schemas.catalog import (
     REQUESTS,
     REVIEWS,
     SPECS,
+    TABLES_AGENT_DAYS,
     TABLES_ALERTS,
     TABLES_ANOMALIES,
     TABLES_ARMS,
@@ -213,6 +214,12 @@ _ALL = (
         "kind priority trend",
         "overall slope boost",
         found="agent_id",
+    ),
+    _view(
+        "agent-days",
+        TABLES_AGENT_DAYS,
+        tenants.of_agent,
+        of_key=_parts("agent_id", "day"),
     ),
     _view(
         "lessons",

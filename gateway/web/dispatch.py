@@ -30,6 +30,7 @@ from gateway.web.problems import REFUSED, TRACE_ID, Problem, not_found, not_unde
 from gateway.web.route import Body, Query, Route, TenantRule
 from streams.runtime.clock import now_ms
 
+_LARGE = ("/specs", "/policies", "/recommendations", "/outcomes")  # what has a large body
 COOKIE = "__Host-mendstream"
 AT_LEAST = "Mendstream-At-Least"
 AT_LEAST_SECONDS = 2.0
@@ -169,7 +170,7 @@ def _query(route: Route, request: web.Request) -> Query:
 
 
 async def _body(kind: type[Body], route: Route, request: web.Request) -> Body:
-    large = "specs" in route.path or "policies" in route.path
+    large = route.path.endswith(_LARGE)
     read = await read_json(request, LARGE_BODY_BYTES_MAX if large else BODY_BYTES_MAX)
     try:
         return kind.model_validate(read.value)

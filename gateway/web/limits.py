@@ -14,7 +14,11 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from gateway.web.problems import Problem
 
 BODY_BYTES_MAX = 65_536
-LARGE_BODY_BYTES_MAX = 1_048_576  # of policies and specs
+LARGE_BODY_BYTES_MAX = 1_048_576  # of policies, specs and batches
+ADDRESS_MAX = 8_192  # characters of a path with its query; most clients and proxies stop there too
+# bytes of a request's first line that are read at all, so that a longer address can be told; what
+# is longer still the HTTP parser refuses
+LINE_BYTES_MAX = 65_536
 DEPTH_MAX = 32  # of a JSON body
 REQUEST_SECONDS = 15.0  # for an answer to be made, waits included
 WAIT_SECONDS_MAX = 13.0  # of `Prefer: wait`, so that what is waited for can still be told

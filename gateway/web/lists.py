@@ -19,12 +19,13 @@ CSV_TYPE = "text/csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """A query's number, which comes as a text."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
 
-PageSize = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=PAGE_MAX)]
+DayCount = Annotated[int, BeforeValidator(whole), Field(ge=1, le=400)]
+PageSize = Annotated[int, BeforeValidator(whole), Field(ge=1, le=PAGE_MAX)]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 

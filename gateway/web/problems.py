@@ -22,6 +22,7 @@ _TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Too large",
+    414: "Address too long",
     415: "Unsupported media type",
     422: "Not understood",
     428: "Precondition required",

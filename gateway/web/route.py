@@ -18,7 +18,7 @@ from gateway.web.shapes import Json, described
 if TYPE_CHECKING:
     from gateway.web.calls import Call, HttpAnswer
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 class TenantRule(StrEnum):
@@ -120,9 +120,15 @@ def named(component: str) -> Json:
     return {"$ref": f"#/components/schemas/{component}"}
 
 
-def extended(record: str, **more: Json) -> Json:
-    """A record with further fields, all of them required."""
-    base = described(record)
+def renamed(base: Json, names: Mapping[str, str]) -> Json:
+    """The schema of an object with other names for some of its fields."""
+    properties = {names.get(name, name): told for name, told in base["properties"].items()}
+    return {**base, "properties": properties, "required": list(properties)}
+
+
+def extended(record: str | Json, **more: Json) -> Json:
+    """A record, or the schema of an object, with further fields, all of them required."""
+    base = described(record) if isinstance(record, str) else record
     properties = {**base["properties"], **more}
     return {**base, "properties": properties, "required": list(properties)}
 

@@ -15,6 +15,7 @@ from schemas.records.commands import (
     FailureCause,
     ImproveCommand,
     Phase,
+    RequestPriority,
     RetrainCommand,
     RollbackCommand,
     Status,
@@ -88,6 +89,7 @@ from schemas.records.metrics import (
 )
 from schemas.records.policy import AlertRule, Approver, AutonomyRule, Operator, Policy, Reference
 from schemas.records.recommendations import (
+    AgentDayRow,
     AgentKind,
     Judgement,
     Level,
@@ -128,6 +130,7 @@ __all__ = [
     "Adjustment",
     "Admission",
     "Advice",
+    "AgentDayRow",
     "AgentKind",
     "Alert",
     "AlertRow",
@@ -207,6 +210,7 @@ __all__ = [
     "Reference",
     "Request",
     "RequestKind",
+    "RequestPriority",
     "ResultKind",
     "RetrainCommand",
     "Review",

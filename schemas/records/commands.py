@@ -51,6 +51,16 @@ class Phase(StrEnum):
     COMPENSATION_FAILED = "COMPENSATION_FAILED"
 
 
+class RequestPriority(StrEnum):
+    """How urgent an order is, as the person says who gives it."""
+
+    UNKNOWN = "UNKNOWN"
+    LOW = "LOW"
+    NORMAL = "NORMAL"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandStatus:
     """What a deployer or trainer reports of a command."""
@@ -75,6 +85,7 @@ class CommandStatus:
     made_version: str | None = (
         None  # of a training or improvement: the version that it made; absent: it registers none
     )
+    progress: float | None = None  # of the work, in [0, 1]; absent: nothing is said of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +176,10 @@ class CommandRow:
     # Mendstream
     rank: int = 0
     approved_as: Order = Order.UNKNOWN  # the order whose approvers decide on it; UNKNOWN: its own
+    progress: float | None = None  # of this attempt, in [0, 1]; absent: nothing was said of it
+    attempts_max: int = 0  # where a person wants fewer than there are; 0: as many as there are
+    priority: RequestPriority = RequestPriority.UNKNOWN  # as the person says who ordered it
+    failure_id: str | None = None  # that a person ordered it against
 
 
 @dataclass(frozen=True, slots=True)

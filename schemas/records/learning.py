@@ -39,6 +39,7 @@ class CycleTrigger(StrEnum):
     UNKNOWN = "UNKNOWN"
     OUTCOMES = "OUTCOMES"
     NIGHTLY = "NIGHTLY"
+    REQUEST = "REQUEST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,10 @@ class LessonRow:
     correct: float
     status: LessonStatus
     touched_at: int
+    agents: tuple[str, ...] = ()  # the last of its participants, latest last
+    lower: float | None = None  # 5 % quantile of the share of approval
+    confirmed_at: int = -1  # by a cycle, from outcomes that were new to it
+    first_at: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

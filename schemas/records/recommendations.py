@@ -130,6 +130,20 @@ class TrustRow:
     initialised_by: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDayRow:
+    """What an agent recommended on a day, and what was judged of it on that day."""
+
+    agent_id: str  # [tenant/]agent
+    day: int  # its first moment, UTC
+    tracked: int
+    approved: int
+    partial: int
+    rejected: int
+    confidence: float  # sum over what was tracked
+    quality: float  # sum over what was judged
+
+
 @dataclass(frozen=True, slots=True)
 class TrustLevel:
     """An agent's trust as every worker reads it, written where its boost or priority moved."""

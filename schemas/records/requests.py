@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.records.commands import Phase
+from schemas.records.commands import Phase, RequestPriority
 from schemas.records.decisions import Order
 
 
@@ -19,6 +19,7 @@ class RequestKind(StrEnum):
     CANCEL = "CANCEL"
     FREEZE = "FREEZE"
     UNFREEZE = "UNFREEZE"
+    LEARN = "LEARN"
 
 
 class ReviewVerdict(StrEnum):
@@ -61,8 +62,8 @@ class Request:
     """What a person asks for."""
 
     event_id: str  # A UUID as text; the same id again is a duplicate
-    # what it is about; also the record's key. FREEZE and UNFREEZE may end in *: written to each
-    # partition
+    # what it is about; also the record's key. FREEZE and UNFREEZE may end in *, LEARN is of a
+    # tenant's /*: written to each partition
     subject: str
     kind: RequestKind
     detail: str = ""
@@ -75,6 +76,9 @@ class Request:
     to_version: str | None = None
     environment: str = "production"
     strategy: str = ""
+    priority: RequestPriority = RequestPriority.UNKNOWN  # of an order: what people are told of it
+    max_retries: int | None = None  # of an order, 0 to 2; absent: 2
+    failure_id: str | None = None  # of an order: that it is against
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

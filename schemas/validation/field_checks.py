@@ -25,6 +25,15 @@ def names_at_fault(**texts: str | None) -> Iterator[Fault]:
             yield fault
 
 
+def shares_at_fault(**values: float) -> Iterator[Fault]:
+    """Yields what is wrong with numbers that are to be in [0, 1]."""
+    for name, value in values.items():
+        if not isfinite(value):
+            yield Reason.NOT_FINITE, f"{name} is {value}, which is no finite number"
+        elif not 0.0 <= value <= 1.0:
+            yield Reason.OUT_OF_RANGE, f"{name} {value:g} is not in [0, 1]"
+
+
 def keys_at_fault(**names: str) -> Iterator[Fault]:
     """Of names [tenant/]line that records are keyed by."""
     for name, text in names.items():

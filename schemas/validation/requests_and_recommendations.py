@@ -1,14 +1,15 @@
 """Finds well-formed requests, reviews, recommendations and outcomes that make no sense."""
 
-from math import isfinite
+from collections.abc import Iterator
 
-from schemas.ids import JOINER
+from schemas.ids import DEFAULT_TENANT, JOINER
 from schemas.records import (
     Judgement,
     Recommendation,
     RecommendationOutcome,
     Request,
     RequestKind,
+    RequestPriority,
     Review,
     ReviewVerdict,
 )
@@ -19,10 +20,13 @@ from schemas.validation.field_checks import (
     keys_at_fault,
     names_at_fault,
     persons_at_fault,
+    shares_at_fault,
 )
 from schemas.validation.text import EVERYTHING
 
-_SPREAD = (RequestKind.FREEZE, RequestKind.UNFREEZE)
+_SPREAD = (RequestKind.FREEZE, RequestKind.UNFREEZE, RequestKind.LEARN)
+_ORDERS = (RequestKind.ROLLBACK, RequestKind.DEPLOY, RequestKind.RETRAIN, RequestKind.IMPROVE)
+RETRIES_MAX = 2  # of a command, as the processors make them
 CONTENT_MAX = 32_768  # characters; a record may have 65 536 bytes
 
 
@@ -66,7 +70,23 @@ def check_request(one: Request) -> list[Fault]:
         )
     if one.kind == RequestKind.CANCEL and one.command_id is None:
         faults.append((Reason.EMPTY_FIELD, "CANCEL names no command_id"))
-    return faults
+    return [*faults, *_terms_at_fault(one)]
+
+
+def _terms_at_fault(one: Request) -> Iterator[Fault]:
+    """What is wrong with what is said of an order alone."""
+    yield from names_at_fault(failure_id=one.failure_id)
+    tries = one.max_retries
+    if tries is not None and not 0 <= tries <= RETRIES_MAX:
+        yield Reason.OUT_OF_RANGE, f"max_retries {tries} is not in [0, {RETRIES_MAX}]"
+    given = {
+        "priority": one.priority != RequestPriority.UNKNOWN,
+        "max_retries": tries is not None,
+        "failure_id": one.failure_id is not None,
+    }
+    for name, there in given.items():
+        if there and one.kind not in _ORDERS:
+            yield Reason.OUT_OF_RANGE, f"{name} is of an order, and {one.kind} is none"
 
 
 def check_review(one: Review) -> list[Fault]:
@@ -90,6 +110,8 @@ def _asked_of(one: Request) -> list[Fault]:
         return [
             (Reason.OUT_OF_RANGE, f"only FREEZE and UNFREEZE are for many subjects, not {one.kind}")
         ]
+    if one.kind == RequestKind.LEARN:
+        return _tenant_at_fault(one.subject)
     if not spread(one):
         return list(keys_at_fault(subject=one.subject))
     tenant, slash, line = one.subject.partition(JOINER)
@@ -100,10 +122,19 @@ def _asked_of(one: Request) -> list[Fault]:
             else list(keys_at_fault(subject=f"{tenant}{JOINER}line"))
         )
     sentence = (
-        f"subject {one.subject[:40]!r} freezes nothing: write a subject, a tenant as "
+        f"subject {one.subject[:40]!r} names nothing: write a subject, a tenant as "
         f"{tenant or 'acme'}/*, or *"
     )
     return [(Reason.OUT_OF_RANGE, sentence)]
+
+
+def _tenant_at_fault(subject: str) -> list[Fault]:
+    """What is wrong with a subject that is to be all of one tenant; `default` is one too."""
+    tenant, slash, line = subject.partition(JOINER)
+    if not slash or line != EVERYTHING:
+        sentence = f"subject {subject[:40]!r} is no tenant: write it as acme/*"
+        return [(Reason.OUT_OF_RANGE, sentence)]
+    return [] if tenant == DEFAULT_TENANT else [*keys_at_fault(subject=f"{tenant}{JOINER}line")]
 
 
 def check_recommendation(one: Recommendation) -> list[Fault]:
@@ -112,7 +143,7 @@ def check_recommendation(one: Recommendation) -> list[Fault]:
         *names_at_fault(event_id=one.event_id, run_id=one.run_id, kind=one.kind),
         *keys_at_fault(agent_id=one.agent_id),
         *names_at_fault(subject=one.subject),
-        *_share("confidence", one.confidence),
+        *shares_at_fault(confidence=one.confidence),
     ]
     if len(one.content) > CONTENT_MAX:
         faults.append(
@@ -127,16 +158,8 @@ def check_outcome(one: RecommendationOutcome) -> list[Fault]:
         *names_at_fault(event_id=one.event_id, run_id=one.run_id, judged_by=one.judged_by),
         *keys_at_fault(agent_id=one.agent_id),
         *names_at_fault(recommendation_id=one.recommendation_id),
-        *_share("quality", one.quality),
+        *shares_at_fault(quality=one.quality),
     ]
     if one.judgement == Judgement.UNKNOWN:
         faults.append((Reason.UNKNOWN_SYMBOL, "judgement is UNKNOWN"))
     return faults
-
-
-def _share(name: str, value: float) -> list[Fault]:
-    if not isfinite(value):
-        return [(Reason.NOT_FINITE, f"{name} is {value}, which is no finite number")]
-    return (
-        [] if 0.0 <= value <= 1.0 else [(Reason.OUT_OF_RANGE, f"{name} {value:g} is not in [0, 1]")]
-    )

@@ -8,6 +8,7 @@ from schemas.validation.field_checks import (
     Fault,
     keys_at_fault,
     names_at_fault,
+    shares_at_fault,
     symbols_at_fault,
 )
 
@@ -22,6 +23,8 @@ def check_status(status: CommandStatus) -> list[Fault]:
     ]
     if status.attempt < 1:
         faults.append((Reason.BAD_COUNT, f"attempt {status.attempt} is less than 1"))
+    if status.progress is not None:
+        faults.extend(shares_at_fault(progress=status.progress))
     faults.extend(_reported_share(status))
     return faults
 

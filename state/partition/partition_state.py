@@ -85,6 +85,7 @@ class PartitionState:
             self.accepted_policies,
             *self.failures.stored(),
             self.trust.trust,
+            self.trust.days,
             *self.learning.stored(),
             *self.alerts.stored(),
             self.trust.accepted_levels,

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 
-from schemas.catalog import TABLES_TRUST, TABLES_TRUST_LEVELS
-from schemas.records import TrustLevel, TrustRow
+from schemas.catalog import TABLES_AGENT_DAYS, TABLES_TRUST, TABLES_TRUST_LEVELS
+from schemas.records import AgentDayRow, TrustLevel, TrustRow
 from state import row_expiry
 from state.deadline_queue import DeadlineQueue
 from state.partition.alert_tables import AlertTables
 from state.policies_in_force import Policies
 from state.storage.keyed_table import KeyedTable
-from state.storage.table import Table, row_key
+from state.storage.table import Table, day_of, row_key
 
 
 class TrustTables:
     """Holds what the agent of trust owns in one partition.
 
-    enabled: whether anything is learnt at all. trust: by agent. accepted_levels: rows of what was
+    enabled: whether anything is learnt at all. trust: by agent. days: by agent and day.
+    accepted_levels: rows of what was
     accepted of the broadcast levels of all partitions; levels: the same by agent. refreshes: rows
     of trust, by when they are to be refreshed.
 
@@ -29,6 +30,12 @@ class TrustTables:
         self.alerts = alerts
         self.trust: KeyedTable[TrustRow] = KeyedTable(
             TABLES_TRUST, "TrustRow", lambda row: row_key(row.agent_id), leaves=row_expiry.trust
+        )
+        self.days: KeyedTable[AgentDayRow] = KeyedTable(
+            TABLES_AGENT_DAYS,
+            "AgentDayRow",
+            lambda row: row_key(row.agent_id, day_of(row.day)),
+            leaves=row_expiry.agent_day,
         )
         self.accepted_levels: KeyedTable[TrustLevel] = KeyedTable(
             TABLES_TRUST_LEVELS, "TrustLevel", lambda row: row_key(row.agent_id)
@@ -47,4 +54,4 @@ class TrustTables:
 
     def stored(self) -> tuple[Table, ...]:
         """The tables with a changelog."""
-        return self.trust, self.accepted_levels
+        return self.trust, self.days, self.accepted_levels

@@ -1,6 +1,7 @@
 """Defines what every table can do: give its changed rows as bytes, and take rows back."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from schemas.codec.framing import Codec
@@ -44,6 +45,15 @@ def row_key(*parts: str | None) -> str:
     if "%" not in key and key.count("|") == len(parts) - 1:
         return key  # nothing to escape, as in nearly all
     return "|".join([(part or "").replace("%", "%25").replace("|", "%7C") for part in parts])
+
+
+def day_of(ms: int) -> str:
+    """The day of a moment in UTC, as the part of a key: keys are in the order of their days.
+
+    >>> row_key("acme/adviser", day_of(1_785_542_400_000))
+    'acme/adviser|2026-08-01'
+    """
+    return datetime.fromtimestamp(ms / 1_000, UTC).date().isoformat()
 
 
 def key_parts(key: str) -> list[str | None]:

@@ -2,7 +2,7 @@
 on.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -143,7 +143,7 @@ def _hold(settings: Settings, asks: Request) -> None:
 
 def request(subject: str, kind: RequestKind, by: str, why: str, **fields: str | None) -> Request:
     now = now_ms()
-    given = {name: value for name, value in fields.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return Request(
         event_id=event_uuid(
             "request",

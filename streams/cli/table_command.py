@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from schemas.catalog import (
+    TABLES_AGENT_DAYS,
     TABLES_ALERTS,
     TABLES_ANOMALIES,
     TABLES_ARMS,
@@ -51,6 +52,7 @@ _TABLES = {
     "signals": TABLES_SIGNALS,
     "followups": TABLES_FOLLOWUPS,
     "trust-scores": TABLES_TRUST,
+    "agent-days": TABLES_AGENT_DAYS,
     "runs": TABLES_RUNS,
     "lessons": TABLES_LESSONS,
     "learning": TABLES_LEARNING,
@@ -70,6 +72,7 @@ _Name = Literal[
     "signals",
     "followups",
     "trust-scores",
+    "agent-days",
     "runs",
     "lessons",
     "learning",
@@ -94,6 +97,7 @@ _SHOWN = {
     "followups": "subject action pattern command_id issued_at ends_at",
     "trust-scores": "agent_id kind overall accuracy consistency timeliness reliability lower boost "
     "priority trend outcomes",
+    "agent-days": "agent_id day tracked approved partial rejected confidence quality",
     "runs": "tenant run_id members touched_at",
     "lessons": "tenant category name status outcomes approved predicted correct",
     "learning": "tenant tracked outcomes fresh cycles cycled_at accuracies declining",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from schemas.catalog import STATUS
 from schemas.ids import event_uuid
@@ -18,6 +18,14 @@ HEARTBEAT_SECONDS = (
     30.0  # half of the minute that is promised, so that a slow moment of Kafka's is no silence
 )
 DETAIL_MAX = 500  # characters; a sentence, not an answer of somebody's server
+
+
+class MoreOfStatus(TypedDict, total=False):
+    """What a status says where there is anything to say."""
+
+    cause: FailureCause
+    made_version: str | None
+    progress: float | None
 
 
 class Publish(Protocol):
@@ -63,8 +71,7 @@ class StatusReporter:
         detail: str,
         step: str,
         traffic: Traffic | None = None,
-        cause: FailureCause = FailureCause.UNKNOWN,
-        made_version: str | None = None,
+        **more: Unpack[MoreOfStatus],
     ) -> None:
         command = self._command
         await self._publish(
@@ -81,15 +88,20 @@ class StatusReporter:
                 traffic_share=traffic.share if traffic else None,
                 share_from=traffic.begins if traffic else None,
                 share_until=traffic.ends if traffic else None,
-                made_version=made_version,
-                cause=cause,
+                **more,
             )
         )
         REPORTED.labels(status).inc()
 
-    async def under_way(self, detail: str, step: str, traffic: Traffic | None = None) -> None:
+    async def under_way(
+        self,
+        detail: str,
+        step: str,
+        traffic: Traffic | None = None,
+        progress: float | None = None,
+    ) -> None:
         self._detail = detail
-        await self.tell(Status.IN_PROGRESS, detail, step, traffic)
+        await self.tell(Status.IN_PROGRESS, detail, step, traffic, progress=progress)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:

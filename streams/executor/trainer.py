@@ -7,8 +7,7 @@ GET of <url>/<id> tells how far it is: {"state": "RUNNING" | "DONE" | "FAILED", 
 failed may be begun anew for a higher `attempt`.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
@@ -22,7 +21,11 @@ from streams.files.rendering import plain
 ASK_SECONDS = 10.0  # between two questions how far a job is; trainings take minutes to days
 _ANSWERS = {"DONE": Status.COMPLETED, "FAILED": Status.FAILED}
 
-Tell = Callable[[str, str], Awaitable[None]]  # detail, step: what is under way
+
+class Tell(Protocol):
+    """Tells what is under way; step: what tells it from all else that is told of the command."""
+
+    async def __call__(self, detail: str, step: str, *, progress: float | None = None) -> None: ...
 
 
 class Job(BaseModel):
@@ -54,6 +57,7 @@ class Trainer:
                 await say(
                     _describe(job),
                     f"training {0 if job.progress is None else round(job.progress * 100)}",
+                    progress=job.progress,
                 )
                 await self._caller.clock.rest(ASK_SECONDS)
                 job = await self._patiently(command, say, job)

@@ -217,11 +217,14 @@ class Jobs(Recorded):
 RETRAIN = command(Order.RETRAIN, segments=("eu",))
 
 
-def train(jobs: Jobs) -> tuple[Ending, list[tuple[str, str]]]:
-    told: list[tuple[str, str]] = []
+Told = list[tuple[str, str, float | None]]
 
-    async def say(detail: str, step: str) -> None:
-        told.append((detail, step))
+
+def train(jobs: Jobs) -> tuple[Ending, Told]:
+    told: Told = []
+
+    async def say(detail: str, step: str, *, progress: float | None = None) -> None:
+        told.append((detail, step, progress))
 
     async def test(running: Running) -> Ending:
         return await Trainer(running.caller, f"{running.url}/jobs").train(RETRAIN, say)
@@ -237,7 +240,10 @@ def test_a_training_is_followed_to_its_end_and_begun_once() -> None:
     )
     ending, told = train(jobs)
     assert ending == Ending(Status.COMPLETED, "v3 is trained")
-    assert told == [("the training runs", "training 0"), ("50% done", "training 50")]
+    assert told == [
+        ("the training runs", "training 0", None),
+        ("50% done", "training 50", 0.5),
+    ]
     assert train(jobs) == (ending, [])
     assert jobs.begun == 1
 

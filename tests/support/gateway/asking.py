@@ -19,9 +19,11 @@ PARAMETERS: dict[tuple[str, str], Callable[[Tenant], str]] = {
     ("experiments", "subject"): lambda who: who.subject,
     ("experiments", "id"): lambda who: who.experiment,
     ("trust", "agent"): lambda who: who.agent,
+    ("agents", "agent"): lambda who: who.agent,
     ("failure-patterns", "pattern"): lambda who: who.id("pattern"),
     ("subjects", "subject"): lambda who: who.subject,
     ("freezes", "subject"): lambda who: who.subject,
+    ("jobs", "id"): lambda who: who.id("done"),
     ("writes", "topic"): lambda _who: "requests.v1",
     ("writes", "partition"): lambda who: str(place_of(who)[0]),
     ("writes", "offset"): lambda who: str(place_of(who)[1]),
@@ -62,6 +64,10 @@ def body_for(route: Route, who: Tenant) -> dict[str, Any] | None:
         "OrderBody": {"kind": "IMPROVE", "subject": who.subject},
         "WorkflowReviewBody": {},
         "ReviewBody": {"verdict": "APPROVE"} if "/v1/" in route.path else {},
+        "JobBody": {"subject": who.subject},
+        "TrustBody": {"agents": [who.agent], "confirm": 1},
+        "BatchBody": {"items": [batch_item(route, who)]},
+        "CycleBody": {"tenant": who.name},
         "CancelBody": {},
         "ReasonBody": {},
         "FreezeBody": {"subject": who.subject},
@@ -77,3 +83,11 @@ def body_for(route: Route, who: Tenant) -> dict[str, Any] | None:
         "DeployBody": {"modelType": who.subject, "modelId": "v2"},
     }
     return known[route.body.__name__]
+
+
+def batch_item(route: Route, who: Tenant) -> dict[str, Any]:
+    """A recommendation of a tenant's agent, or what became of one."""
+    about: dict[str, Any] = {"agent_id": who.agent, "run_id": who.id("run")}
+    if route.path.endswith("outcomes"):
+        return about | {"judgement": "APPROVED", "quality": 0.5}
+    return about | {"kind": "strategy", "content": "roll back", "confidence": 0.5}

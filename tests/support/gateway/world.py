@@ -14,6 +14,7 @@ from schemas.catalog import (
     JOURNAL,
     POINTS,
     REQUESTS,
+    TABLES_AGENT_DAYS,
     TABLES_ALERTS,
     TABLES_ANOMALIES,
     TABLES_ARMS,
@@ -33,7 +34,7 @@ from schemas.catalog import (
 from schemas.codec.framing import Codec, Record
 from schemas.ids import digest_of_bytes, event_uuid, partition_of
 from schemas.records import AlertState, JournalEntry, Order, Phase, RequestKind
-from state.storage.table import row_key
+from state.storage.table import day_of, row_key
 from streams.kafka.backend import backend_of
 from streams.kafka.dead_letters import NAMES, REASON
 from streams.runtime.clock import now_ms
@@ -43,6 +44,7 @@ from tests.support.samples import sample
 CODEC = Codec(local_ids())
 # In no text of a row of the other: what an answer to a stranger is searched for.
 ALPHA, BRAVO = "quokka", "wombat"
+DAY = now_ms() // 86_400_000 * 86_400_000  # the first moment of this day, UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,13 @@ class Tenant:
             (
                 TABLES_COMMANDS,
                 self.id("done"),
-                self.command_row("done", phase=Phase.COMPLETED, order=Order.RETRAIN, command=None),
+                self.command_row(
+                    "done",
+                    phase=Phase.COMPLETED,
+                    order=Order.RETRAIN,
+                    command=None,
+                    issued_at=now_ms(),
+                ),
             ),
             (TABLES_COMMANDS, self.id("served"), self.served_row()),
             (
@@ -189,6 +197,11 @@ class Tenant:
                 TABLES_TRUST,
                 row_key(self.agent),
                 self._named(sample("TrustRow"), agent_id=self.agent),
+            ),
+            (
+                TABLES_AGENT_DAYS,
+                row_key(self.agent, day_of(DAY)),
+                self._named(sample("AgentDayRow"), agent_id=self.agent, day=DAY),
             ),
             (
                 TABLES_LESSONS,

@@ -2,11 +2,13 @@
 learnt.
 """
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
+from agents.learning.recommendation_patterns import AGENTS_KEPT, new_row
 from schemas.catalog import ALERTS, CYCLES, LEARNING_FACTS, OUTCOMES, RECOMMENDATIONS, TRUST_FACTS
 from schemas.codec.framing import Record
 from schemas.ids import event_uuid
@@ -19,11 +21,15 @@ from schemas.records import (
     LearningFact,
     LearningFactKind,
     LearningRow,
+    LessonCategory,
+    LessonRow,
+    LessonStatus,
     Recommendation,
     RecommendationOutcome,
     Trend,
     TrustFact,
 )
+from state.storage.table import row_key
 from tests.support.builders import NOON
 from tests.support.loop import Loop
 
@@ -231,6 +237,83 @@ def test_a_pattern_that_stops_to_hold_is_dropped() -> None:
     assert (
         second.accuracy == 0.5
     )  # approval was foreseen for as long as more than half had been approved
+
+
+def lesson_of(loop: Loop, category: str, name: str) -> LessonRow:
+    row = loop.tables.learning.lessons.get(row_key("default", category, name))
+    assert row is not None
+    return row
+
+
+def approved(loop: Loop, run: int, *agents: str) -> None:
+    """A run of these agents, who agree, and are right."""
+    loop.send(RECOMMENDATIONS, [recommendation(run, agent) for agent in agents])
+    loop.send(OUTCOMES, [outcome(run, Judgement.APPROVED, agent) for agent in agents[:1]])
+
+
+def test_a_pattern_names_who_took_part_the_latest_last_and_at_most_so_many() -> None:
+    loop = Loop()
+    approved(loop, 0, "a", "b")
+    loop.now += HOUR
+    approved(loop, 1, "c", "a")
+    row = lesson_of(loop, "CONSENSUS", "strategy")
+    assert (row.agents, row.first_at, row.touched_at) == (("b", "c", "a"), NOON, NOON + HOUR)
+    assert lesson_of(loop, "EXPERT", "a:strategy").agents == ("a",)
+    approved(loop, 2, *(f"agent {n:02}" for n in range(AGENTS_KEPT + 1)))
+    kept = lesson_of(loop, "CONSENSUS", "strategy").agents
+    assert kept == tuple(f"agent {n:02}" for n in range(1, AGENTS_KEPT + 1))
+
+
+def test_a_pattern_tells_the_share_that_it_surely_reaches() -> None:
+    loop = Loop()
+    for run in range(8):
+        approved(loop, run, "a")
+    # Of Beta(9, 1) the distribution function is x ** 9.
+    assert lesson_of(loop, "EXPERT", "a:strategy").lower == pytest.approx(0.05 ** (1 / 9))
+
+
+def test_a_pattern_is_confirmed_anew_by_outcomes_that_a_cycle_had_not_seen() -> None:
+    loop = Loop()
+    moments = []
+    for night in range(4):
+        loop.now += 1_000
+        if night != 2:
+            for run in range(12):
+                approved(loop, 100 * night + run, "a")
+        approved(loop, 100 * night + 50, "b")  # so that a cycle is due
+        loop.wait(DAY)
+        moments.append(lesson_of(loop, "EXPERT", "a:strategy").confirmed_at)
+    cycles = [one.cycled_at for one in loop.records(CYCLES) if isinstance(one, LearningCycle)]
+    assert moments == [cycles[0], cycles[1], cycles[1], cycles[3]]
+    assert lesson_of(loop, "EXPERT", "b:strategy").confirmed_at == -1
+
+
+def test_a_pattern_that_is_dropped_keeps_when_it_was_last_confirmed() -> None:
+    loop = Loop()
+    for run in range(20):
+        approved(loop, run, "a")
+    loop.wait(DAY)
+    confirmed_at = loop.now
+    loop.now += 1_000
+    for run in range(20, 60):
+        loop.send(RECOMMENDATIONS, [recommendation(run, "a")])
+        loop.send(OUTCOMES, [outcome(run, Judgement.REJECTED)])
+    loop.wait(DAY)
+    row = lesson_of(loop, "EXPERT", "a:strategy")
+    assert (row.status, row.confirmed_at) == (LessonStatus.DROPPED, confirmed_at)
+
+
+def test_a_row_of_an_older_release_is_counted_on() -> None:
+    """What it does not tell stays unknown, and is not made up."""
+    loop = Loop()
+    old = replace(
+        new_row("default", (LessonCategory.EXPERT, "a:strategy"), NOON),
+        outcomes=5, approved=5.0, first_at=-1,
+    )  # fmt: skip
+    loop.tables.learning.lessons.put(old)
+    approved(loop, 0, "a")
+    row = lesson_of(loop, "EXPERT", "a:strategy")
+    assert (row.outcomes, row.agents, row.first_at, row.confirmed_at) == (6, ("a",), -1, -1)
 
 
 def test_tenants_learn_apart() -> None:

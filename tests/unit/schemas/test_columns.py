@@ -42,7 +42,7 @@ FLAT = [
         "ArmPoint",
         "ArmRow",
         "FollowupRow",
-        "LessonRow",
+        "AgentDayRow",
         "Review",
         "Proposal",
     ),

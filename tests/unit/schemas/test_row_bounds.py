@@ -19,6 +19,7 @@ from agents.failures.followups import FOLLOWED_KEPT, SIGHTINGS_KEPT
 from agents.failures.patterns.fold_facts import SUBJECTS_KEPT
 from agents.failures.patterns.precursors import FOLLOWERS_KEPT, PRECURSORS_KEPT
 from agents.learning.fold_recommendations import MEMBERS_MAX, VERDICTS_MAX
+from agents.learning.recommendation_patterns import AGENTS_KEPT
 from schemas import row_limits
 from schemas.catalog import TOPICS, plain_schema, schema_text
 from schemas.codec.framing import MAX_BYTES
@@ -72,6 +73,7 @@ MOST: dict[str, int] = {
     "TrustRow.levels": 7 * 4 * (NUMBER + 8) + 2 * NUMBER,
     "RunRow.members": row_limits.RUN_BYTES_MAX + MEMBERS_MAX * 60,
     "RunRow.verdicts": VERDICTS_MAX * (NAME + 4 * NUMBER),
+    "LessonRow.agents": AGENTS_KEPT * NAME,
     "LearningRow.accuracies": 30 * 8 + NUMBER,
     "LearningRow.declining": 100 * NAME,
     "BudgetRow.spent": COMMANDS_MAX * NUMBER,

@@ -1,7 +1,7 @@
 /** Small pictures of numbers, which stand beside them or in a table below. */
 
 import { html } from "../html.js";
-import { Moment, Table, shown } from "./basics.js";
+import { Moment, Table, shown, whole } from "./basics.js";
 
 const WIDTH = 160;
 const HEIGHT = 18;
@@ -74,6 +74,42 @@ export function Series({ caption, what, points, reach, columns, text = shown }) 
       <${Table} caption=${caption} rows=${known} by=${({ at }) => at} heads=${[
         ["When", (one) => html`<${Moment} at=${one.at} plain />`],
         [what, (one) => text(one.value), "number"],
+      ]} />
+    </details>
+  </figure>`;
+}
+
+/**
+ * Counts over time as columns of several parts, with the table of them.
+ * parts: of [field, name, tone], the lowest first. at: the field with the moment. more: further heads of the table.
+ */
+export function Stacked({ caption, parts, points, at, more = [] }) {
+  const sum = (one) => parts.reduce((total, [name]) => total + one[name], 0);
+  const most = Math.max(...points.map(sum));
+  const width = LONG / Math.max(points.length, 1);
+  const column = (one, n) => {
+    let top = HIGH;
+    return parts.filter(([name]) => one[name] > 0).map(([name, , tone]) => {
+      const high = (one[name] / most) * (HIGH - 4);
+      top -= high;
+      return html`<rect class=${tone} x=${(n + 0.1) * width} y=${top} width=${0.8 * width} height=${high} />`;
+    });
+  };
+  const total = (name) => points.reduce((all, one) => all + one[name], 0);
+  const told = parts.map(([name, title]) => `${title} ${total(name)}`).join(", ");
+  return html`<figure class="series stacked">
+    <figcaption>${caption}: ${parts.map(([name, title, tone]) => html`<span class=${`key ${tone}`}>${title} ${whole(total(name))}</span> `)}
+      <span class="faint">at most ${whole(most)} a day</span></figcaption>
+    <svg viewBox=${`0 0 ${LONG} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label=${`${caption}: ${told}`}
+      data-points=${points.length}>
+      <line class="axis" x1="0" x2=${LONG} y1=${HIGH} y2=${HIGH} />
+      ${points.map(column)}
+    </svg>
+    <details><summary>As a table</summary>
+      <${Table} caption=${caption} rows=${points} by=${(one) => one[at]} heads=${[
+        ["When", (one) => html`<${Moment} at=${one[at]} plain />`],
+        ...parts.map(([name, title]) => [title, (one) => whole(one[name]), "number"]),
+        ...more,
       ]} />
     </details>
   </figure>`;

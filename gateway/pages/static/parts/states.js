@@ -68,8 +68,9 @@ const STATES = {
   DISABLED: ["✕", BAD],
   NORMAL: ["·", CALM],
   WEAK: ["▼", BAD],
-  MIDDLING: ["◐", WAIT],
+  MODERATE: ["◐", WAIT],
   STRONG: ["▲", GOOD],
+  VERY_STRONG: ["▲", GOOD],
   // unusual values
   SPIKE: ["▲", WAIT],
   DIP: ["▼", WAIT],

@@ -30,6 +30,7 @@ function Desk({ page, chosen }) {
             ["What", (row) => `${worded(row.order)} ${row.target}`],
             ["Until", (row) => html`<${Moment} at=${row.expires_at} />`],
             ["Asked by", (row) => row.requested_by || "mendstream"],
+            ["Priority", (row) => (row.priority === "UNKNOWN" ? "–" : worded(row.priority))],
             ["Why", (row) => row.reason, "wide"],
           ]} />
         <p class="foot"><span>${rows.length} shown</span>

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "../../api.js";
 import { html } from "../../html.js";
 import { address } from "../../navigation.js";
-import { Detail, Facts, Moment, Section, Whole, useAnswer, useClock } from "../../parts/basics.js";
+import { Detail, Facts, Moment, Section, Whole, percent, useAnswer, useClock } from "../../parts/basics.js";
+import { Bar } from "../../parts/charts.js";
 import { Evidence } from "../../parts/rows.js";
 import { State, worded } from "../../parts/states.js";
 
@@ -43,7 +44,10 @@ function facts(item) {
       href=${address("/ui/experiments", item.subject, item.experiment_id)}>${item.experiment_id}</a>`],
     ["Variant", item.variant],
     ["Version", item.model_version],
-    ["Attempt", item.attempt],
+    ["Attempt", item.attempts_max ? `${item.attempt} of at most ${item.attempts_max}` : item.attempt],
+    ["Progress", item.progress !== null && html`<${Bar} value=${item.progress} reach=${1} tone="run" label=${percent(item.progress)} /> ${percent(item.progress)}`],
+    ["Priority", item.priority !== "UNKNOWN" && worded(item.priority)],
+    ["Against failure", item.failure_id && html`<a href=${address("/ui/failures", item.failure_id)}>${item.failure_id}</a>`],
     ["Asked by", item.requested_by || "mendstream"],
     ["Approved by", item.approved_by],
     ["Issued", html`<${Moment} at=${item.issued_at} />`],

@@ -1,6 +1,7 @@
 /** Which advice pays, and did learning run? */
 
 import { html } from "../../html.js";
+import { address } from "../../navigation.js";
 import { Empty, Facts, Moment, Section, Whole, percent, shown, useAnswer, whole } from "../../parts/basics.js";
 import { Bar, Series } from "../../parts/charts.js";
 import { List, ListPage } from "../../parts/lists.js";
@@ -10,27 +11,38 @@ const LESSONS = {
   title: "Lessons",
   path: "/api/v1/learning/patterns",
   views: ["cycles"],
-  by: (row) => `${row.tenant}|${row.category}|${row.name}`,
+  by: (row) => `${row.tenant}|${row.category}|${row.pattern_name}`,
   filters: [
     { name: "category", label: "Category", options: ["CONSENSUS", "EXPERT", "HIGH_CONFIDENCE"] },
     { name: "status", label: "Status", options: ["CANDIDATE", "CONFIRMED", "DROPPED"] },
     { name: "sort", label: "First", options: ["approved", "outcomes"], usual: "approved", must: true },
   ],
   heads: [
-    ["Lesson", (row) => row.name],
+    ["Lesson", (row) => row.pattern_name],
     ["Status", (row) => html`<${State} of=${row.status} />`],
     ["Category", (row) => worded(row.category)],
     ["Success", (row) => percent(row.success_rate), "number"],
-    ["Drawn", (row) => html`<${Bar} value=${row.success_rate} reach=${1} tone="good" label=${percent(row.success_rate)} />`],
+    ["95 % above", (row) => percent(row.confidence), "number"],
+    ["Drawn", (row) => html`<${Bar} value=${row.success_rate} reach=${1} low=${row.confidence} tone="good"
+      label=${`${percent(row.success_rate)}, with 95 % above ${percent(row.confidence)}`} />`],
+    ["Agents", (row) => html`<${Agents} of=${row.agents} />`, "wide"],
     ["Outcomes", (row) => whole(row.outcomes), "number"],
     ["Predicted", (row) => whole(row.predicted), "number"],
     ["Right", (row) => shown(row.correct), "number"],
     ["Tenant", (row) => row.tenant],
-    ["Touched", (row) => html`<${Moment} at=${row.touched_at} />`],
+    ["First seen", (row) => html`<${Moment} at=${row.first_seen} />`],
+    ["Last confirmed", (row) => html`<${Moment} at=${row.last_confirmed} />`],
+    ["Last outcome", (row) => html`<${Moment} at=${row.touched_at} />`],
   ],
   empty: html`No lesson fits this filter. A lesson needs recommendations whose outcomes are known:${" "}
     <code>mendstream recommend</code>, then <code>mendstream outcome</code>.`,
 };
+
+/** Whose recommendations were of a lesson's kind, the latest first, each with the way to it. */
+function Agents({ of }) {
+  if (of.length === 0) return html`<span class="faint">–</span>`;
+  return of.toReversed().map((agent, n) => html`${n > 0 && ", "}<a href=${address("/ui/trust", agent)}>${agent}</a>`);
+}
 
 export function Lessons({ query }) {
   return html`<${ListPage} of=${LESSONS} query=${query} />`;

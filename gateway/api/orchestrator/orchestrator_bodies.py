@@ -2,14 +2,19 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.alias_generators import to_camel
 
+from gateway.api.orders import PriorityWord
 from gateway.web.lists import Name
 from gateway.web.route import CamelBody
 
-TRIES = 3  # of a command, as the processors make them
+USUAL_RETRIES = 3  # that clients of the orchestrator say; the processors make one fewer
 Text = Annotated[str, Field(max_length=512)]
+
+
+def _upper(word: object) -> object:
+    return word.upper() if isinstance(word, str) else word
 
 
 class WorkflowBody(CamelBody):
@@ -35,13 +40,22 @@ class ImproveBody(WorkflowBody):
     """Improve a model, after a failure of it."""
 
     failure_id: Name | None = None
-    priority: Text | None = None
-    max_retries: int = TRIES
+    priority: Annotated[PriorityWord, BeforeValidator(_upper)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=USUAL_RETRIES)] = USUAL_RETRIES
     notification_channels: list[Text] = Field([], max_length=20)
+
+    @property
+    def retries(self) -> int | None:
+        """How often the command is tried again at most; None: as often as the processors do."""
+        return None if self.max_retries == USUAL_RETRIES else self.max_retries
+
+    def unused(self) -> list[str]:
+        usual = {"maxRetries"} if self.max_retries == USUAL_RETRIES else set()
+        return sorted({*super().unused(), *(usual & {to_camel(n) for n in self.model_fields_set})})
 
     @classmethod
     def without_effect(cls) -> set[str]:
-        return {"priority", "notification_channels"}
+        return {"notification_channels"}
 
 
 class RetrainBody(WorkflowBody):

@@ -9,8 +9,7 @@ from agents.commands.lifecycle import AT_WORK
 from gateway.api import command_routes, orders
 from gateway.api.command_reviews import reviewed
 from gateway.api.command_routes import decoded
-from gateway.api.orchestrator_bodies import (
-    TRIES,
+from gateway.api.orchestrator.orchestrator_bodies import (
     DeployBody,
     ImproveBody,
     ReasonBody,
@@ -24,7 +23,7 @@ from gateway.auth.identity import Scope
 from gateway.views.view_reader import PageQuery, Snapshot, StoredRow
 from gateway.web.calls import Call, HttpAnswer, ViewStanding, standing
 from gateway.web.lists import Name, PageSize
-from gateway.web.problems import Problem, not_found
+from gateway.web.problems import Problem
 from gateway.web.route import (
     ANYTHING,
     MOMENT,
@@ -43,7 +42,7 @@ from gateway.web.route import (
 from gateway.web.shapes import Json, moment_or_none
 from gateway.web.workflow_status import RUNNING, STATUSES, status_of
 from schemas.ids import environment_of
-from schemas.records import Order, Phase, RequestKind, ReviewVerdict
+from schemas.records import Order, Phase, RequestKind, RequestPriority, ReviewVerdict
 
 _STEPS_MAX = 100
 
@@ -57,26 +56,20 @@ class HistoryQuery(Query):
 
 async def improve(call: Call) -> HttpAnswer:
     body = call.said(ImproveBody)
-    if body.max_retries != TRIES:
-        raise Problem(
-            422,
-            "NOT_SUPPORTED",
-            f"maxRetries is {body.max_retries}, and every command is tried {TRIES} times.",
-            "Leave it out.",
-        )
-    more: Json = {}
+    more: Json = {
+        "priority": RequestPriority(body.priority or "UNKNOWN"),
+        "max_retries": body.retries,
+    }
     if body.failure_id is not None:
-        row, _ = await call.one("failures", body.failure_id, "failure")
-        failure = call.fields(row)
-        if failure["subject"] != body.model_type:
-            raise not_found("failure")
+        failure = await command_routes.failure_of(call, body.failure_id, body.model_type)
         best = next(iter(failure["hypotheses"]), None)
-        more = {
+        more |= {
             "why": f"after failure {body.failure_id}",
             "strategy": best["strategy"] if best is not None else "",
             "experiment_id": failure["experiment_id"],
             "variant": failure["variant"],
             "model_version": failure["model_version"],
+            "failure_id": body.failure_id,
         }
     return await _begin(call, body, RequestKind.IMPROVE, **more)
 
@@ -143,6 +136,7 @@ def _shown(call: Call, row: StoredRow, steps: list[Json], standing_: ViewStandin
         "modelType": fields["subject"],
         "waitsFor": fields["waits_for"],
         "attempt": fields["attempt"],
+        "progress": fields["progress"],
         "startedAt": steps[0]["at"] if steps else moment_or_none(fields["issued_at"]),
         "updatedAt": updated,
         "dueAt": moment_or_none(fields["due_at"]),
@@ -255,7 +249,7 @@ def _improvement(call: Call, view: Snapshot, row: StoredRow) -> Json:
     steps = _steps(call, view, row.key)
     over = status_of(fields["phase"]) != RUNNING
     return {
-        "failureId": None if failure is None else failure.key,
+        "failureId": fields["failure_id"] or (None if failure is None else failure.key),
         "workflowId": row.key,
         "modelType": fields["subject"],
         "type": fields["order"],
@@ -294,6 +288,7 @@ _SHOWN = obj(
     modelType=TEXT,
     waitsFor=TEXT,
     attempt=WHOLE_NUMBER,
+    progress=NUMBER_OR_NULL,
     startedAt=MOMENT,
     updatedAt=MOMENT,
     dueAt=MOMENT,

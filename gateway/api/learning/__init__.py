@@ -1,0 +1,1 @@
+"""Routes of what is learned: agents, their recommendations, trainings asked for."""

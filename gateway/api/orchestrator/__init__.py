@@ -1,0 +1,1 @@
+"""Routes that the improvement orchestrator had, in its spelling."""
