@@ -86,16 +86,15 @@ def node(settings: Settings, url: str) -> list[str]:
         pytest.skip("there is no npm: install it, Debian's package of this name for one")
     home = ROOT / ".tools" / "examples-clients"
     home.mkdir(parents=True, exist_ok=True)
-    lock = (EXAMPLES / "package-lock.json").read_bytes()
-    for name in ("package.json", "produce.mjs"):
+    for name in ("package.json", "package-lock.json", "produce.mjs"):
         shutil.copy(EXAMPLES / name, home)
-    kept = home / "package-lock.json"
-    if not (home / "node_modules").exists() or kept.read_bytes() != lock:
-        kept.write_bytes(lock)
+    lock, installed = (EXAMPLES / "package-lock.json").read_text(), home / ".installed"
+    if not installed.exists() or installed.read_text() != lock:
         install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(install, cwd=home, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(f"npm cannot install the example's packages: {done.stderr[-500:]}")
+        installed.write_text(lock)
     program = ["node", str(home / "produce.mjs")]
     return [*program, settings.bootstrap, settings.topic(RESULTS), str(VISITS), url]
 
