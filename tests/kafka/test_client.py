@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from mendstream.client import (
     AsyncMetrics,
@@ -25,6 +24,12 @@ from schemas.catalog import METRICS, RESULTS
 from schemas.codec.framing import unframe
 from schemas.ids import partition_of
 from schemas.records import ExperimentResult, ModelMetric
+from streams.kafka.admin_types import (
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from streams.kafka.schema_ids import register
 from streams.runtime.clock import wait_until
 from streams.runtime.settings import Settings

@@ -2,7 +2,6 @@
 the wheel brings what a program in Python imports, and needs nothing of the processor's.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -19,9 +19,10 @@ from schemas.codec.framing import unframe
 from schemas.records import ExperimentResult, ResultKind
 from streams.kafka.embedded.jars import Jars, fetched, kafka_jars
 from streams.kafka.schema_ids import codec_for, register
-from streams.runtime.clock import wait_until
+from streams.operations.conformance.probe import Probe
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
+from streams.signing.signer import Signer, load, origin_of
 from tests.support.kafka.console import ROOT, environment, output
 from tests.support.kafka.logs import CODEC, messages
 from tests.support.kafka.registry import Registry, serving
@@ -159,13 +160,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python with the wheel and the two packages that a program needs, and nothing else."""
     home = tmp_path_factory.mktemp("installed")
     venv.create(home, with_pip=False, symlinks=True)
-    interpreter = home / "bin" / "python"
+    interpreter = str(home / "bin" / "python")
     install = [sys.executable, "-m", "pip", "--python", interpreter, "install", "--no-deps"]
-    subprocess.run([*install, "--no-index", wheel], check=True, capture_output=True)
+    subprocess.run([*install, "--no-index", str(wheel)], check=True, capture_output=True)
     (site,) = home.glob("lib/python*/site-packages")
     ours = Path(sys.modules["confluent_kafka"].__file__ or "").parents[1]
     for name in NEEDED:
@@ -175,7 +176,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_serves_a_program_that_has_modules_of_our_names(
-    installed: Path, settings: Settings, tmp_path: Path
+    installed: str, settings: Settings, tmp_path: Path
 ) -> None:
     """Such as `schemas`, which many programs have."""
     for name in ("produce.py", "deploy.py"):
@@ -183,7 +184,7 @@ def test_the_wheel_serves_a_program_that_has_modules_of_our_names(
     for name in ("schemas", "streams"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('this is another program')\n")
     env = environment(environment_of(settings))
-    command = [installed, "produce.py", settings.bootstrap, VISITS]
+    command = [installed, "produce.py", settings.bootstrap, str(VISITS)]
     subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=SECONDS)
     assert len(messages(settings, RESULTS)) == len(visits())
     asked = "import mendstream.client as c, sys; print(c.__file__, 'schemas' in sys.modules)"
@@ -191,8 +192,8 @@ def test_the_wheel_serves_a_program_that_has_modules_of_our_names(
     assert re.search(r"site-packages/mendstream/client/__init__\.py False", done.stdout)
 
 
-def test_a_deployer_of_the_wheel_follows_commands(
-    installed: Path, settings: Settings, tmp_path: Path
+def test_a_deployer_of_the_wheel_obeys_a_signed_command(
+    installed: str, settings: Settings, tmp_path: Path
 ) -> None:
     """It verifies signatures where `cryptography` is there, and says so where it is not."""
     output("keys", "new", tmp_path / "key.pem")
@@ -200,18 +201,26 @@ def test_a_deployer_of_the_wheel_follows_commands(
     shutil.copy(EXAMPLES / "deploy.py", tmp_path)
     command = [installed, "deploy.py", settings.bootstrap, "keys", "state"]
     env = environment(environment_of(settings))
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=SECONDS
-    )
+    options: dict[str, Any] = {"cwd": tmp_path, "env": env, "text": True, "timeout": SECONDS}
+    done = subprocess.run(command, capture_output=True, check=False, **options)
     assert "`cryptography` is needed: pip install cryptography" in done.stderr
-    site = os.pathsep.join(each for each in sys.path if each.endswith("site-packages"))
-    running = subprocess.Popen(command, cwd=tmp_path, env=env | {"PYTHONPATH": site})
+    ours = Path(sys.modules["confluent_kafka"].__file__ or "").parents[1]
+    for found in (*ours.glob("cryptography"), *ours.glob("*cffi*")):
+        (tmp_path / found.name).symlink_to(found)
+    signer = Signer(
+        load(tmp_path / "key.pem"), origin_of(settings), topic_prefix=settings.topic_prefix
+    )
+    probe = Probe(settings, CODEC, signer, "shop", SECONDS)
+    running = subprocess.Popen(command, cwd=tmp_path, env=env)
     try:
-        assert wait_until(lambda: (tmp_path / "state").exists(), SECONDS)
-        assert running.poll() is None
+        sent = probe.command()
+        probe.send(sent)
+        assert probe.ended(sent)
+        assert probe.reports(sent)[-1].detail == "shop/production serves baseline"
     finally:
         running.kill()
         running.wait(SECONDS)
+        probe.close()
 
 
 def test_the_wheel_has_types_and_what_it_needs_to_read_records(wheel: Path) -> None:

@@ -18,7 +18,8 @@ NAN = float("nan")
 
 
 def observed(**more: Any) -> ExperimentResult:
-    return result_of(*NAMES, **({"value": 1.0, "occurred_at": AT} | more))
+    fields: dict[str, Any] = {"value": 1.0, "occurred_at": AT, **more}
+    return result_of(*NAMES, **fields)
 
 
 def test_a_result_is_what_was_observed() -> None:
