@@ -1,15 +1,10 @@
-"""Names that are the same wherever they are worked out: event ids, partitions, hashes."""
+"""Names that are the same wherever they are worked out: event ids, partitions, digests.
+
+Programs that only send or obey import it, so it needs nothing but Python.
+"""
 
 import hashlib
 from uuid import UUID, uuid5
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from schemas.codec.utf8 import utf8_parts
-from schemas.compiled import compiled, read_only
-from schemas.text_hash import hash_text
 
 _NAMESPACE = UUID("6d656e64-7374-5265-a16d-2d6576656e74")
 DEFAULT_TENANT = "default"
@@ -107,30 +102,3 @@ def murmur2(key: bytes) -> int:
 def partition_of(subject: str, partitions: int) -> int:
     """The partition that Kafka's default partitioner gives a key."""
     return (murmur2(subject.encode()) & 0x7FFFFFFF) % partitions
-
-
-def hash64(strings: pa.Array) -> NDArray[np.uint64]:
-    """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every
-    machine.
-
-    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian. The array must be utf8
-    without nulls.
-    """
-    assert strings.null_count == 0, f"{strings.null_count} nulls among {len(strings)} strings"
-    data, starts, lengths = utf8_parts(strings)
-    hashes = np.empty(len(lengths), np.uint64)
-    if len(lengths):
-        _hash_texts(read_only(data), starts, lengths, hashes)
-    return hashes
-
-
-@compiled
-def _hash_texts(
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
-) -> None:
-    """Fills in the hash of each string; all but `data` have shape (n,)."""
-    for row in range(len(hashes)):
-        hashes[row] = hash_text(data, starts[row], lengths[row])

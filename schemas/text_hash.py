@@ -1,8 +1,13 @@
-"""The hash of a string and that of several in one, as compiled functions for loops over records."""
+"""The hash of a string and that of several in one, as compiled functions for loops over records,
+and of a whole column.
+"""
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from schemas.compiled import compiled
+from schemas.codec.utf8 import utf8_parts
+from schemas.compiled import compiled, read_only
 from schemas.words import WORD_BYTES, Bytes, part_of_word, word
 
 MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -18,7 +23,7 @@ _NONE, _LEAST = np.uint64(0), np.uint64(1)
 
 @compiled
 def hash_text(data: Bytes, start: int, length: int) -> np.uint64:
-    """The hash of `length` bytes of UTF-8 from `start` on, equal to `schemas.ids.hash64`.
+    """The hash of `length` bytes of UTF-8 from `start` on, equal to `hash64`.
 
     MurmurHash64A with seed 0, and 1 for 0.
     """
@@ -64,3 +69,30 @@ def partition_of_text(data: Bytes, start: int, length: int, partitions: int) -> 
     hashed = np.uint32((hashed ^ hashed >> _R13) * _M32)
     hashed ^= hashed >> _R15
     return int(np.int64(hashed & _POSITIVE) % partitions)
+
+
+def hash64(strings: pa.Array) -> NDArray[np.uint64]:
+    """A 64-bit hash of each string, shape (n,), never 0, the same in every process and on every
+    machine.
+
+    MurmurHash64A with seed 0 over the UTF-8 bytes, read little-endian. The array must be utf8
+    without nulls.
+    """
+    assert strings.null_count == 0, f"{strings.null_count} nulls among {len(strings)} strings"
+    data, starts, lengths = utf8_parts(strings)
+    hashes = np.empty(len(lengths), np.uint64)
+    if len(lengths):
+        _hash_texts(read_only(data), starts, lengths, hashes)
+    return hashes
+
+
+@compiled
+def _hash_texts(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+) -> None:
+    """Fills in the hash of each string; all but `data` have shape (n,)."""
+    for row in range(len(hashes)):
+        hashes[row] = hash_text(data, starts[row], lengths[row])

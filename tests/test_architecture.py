@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support import structure
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("schemas", "state", "agents", "streams", "gateway")
+ROOMS = ("schemas", "state", "agents", "streams", "gateway", "mendstream")
 MODULE_OF = {  # where a distribution's module has another name
     "confluent-kafka": "confluent_kafka",
     "faust-streaming": "faust",

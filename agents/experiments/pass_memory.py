@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.core.entrance import Entrance, Scanned
 from agents.experiments.evidence.pair_points import PointNotes, new_point_notes
-from schemas.ids import hash64
+from schemas.text_hash import hash64
 from schemas.validation.spec_checks import STEPS_MAX
 from state.arms_table import ArmRows
 from state.pairs.pair_arrays import Pairs

@@ -12,8 +12,9 @@ from agents.core.effects import Forward, Output, Refusal
 from agents.core.provenance import Provenance
 from schemas.catalog import FOREIGN, TOPICS
 from schemas.codec.framing import MAX_BYTES, Codec
-from schemas.ids import hash64, partition_of
+from schemas.ids import partition_of
 from schemas.refusals import DecodeError, Reason, RefusedRecord
+from schemas.text_hash import hash64
 from schemas.validation.field_checks import Fault
 from schemas.validation.moments import moment_faults
 from schemas.validation.requests_and_recommendations import spread

@@ -24,7 +24,7 @@ from schemas.codec.flat_schema import (
     pyruhvro_text,
 )
 from schemas.codec.framing import HEADER_BYTES, MAX_BYTES, Codec, header
-from schemas.codec.strict_scan import sound_rows
+from schemas.codec.strict_rows import sound_rows
 from schemas.codec.utf8 import utf8_parts
 from schemas.refusals import DecodeError, RefusedRecord
 

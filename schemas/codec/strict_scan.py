@@ -1,30 +1,19 @@
-"""Walks encoded records against their schema and refuses what lenient decoders let through: one
-record by `Strict`, a batch of flat ones by `sound_rows`.
+"""Walks an encoded record against its schema and refuses what lenient decoders let through.
 
 fastavro takes enum index -1 for the last symbol, integers of any length, and any byte for a
 boolean. Integers here have at most ten bytes; bits past the 64th are dropped, as both decoders do.
-pyruhvro refuses a whole batch for one bad row and does not say which, so the batch is walked when
-it does, a field at a time for all rows.
+Batches are walked by `strict_rows.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from schemas.codec.flat_schema import FlatField
 from schemas.refusals import DecodeError, Reason
 
 _FIXED_SIZES = {"null": 0, "float": 4, "double": 8}
 _NAMED = ("record", "enum")
 _INT_BITS = {"int": 32, "long": 64}
-_VARINT_BYTES = 10
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-_VARINT_BYTES = 10
-_SIZES = {"double": 8, "boolean": 1}
+VARINT_BYTES = 10
 
 
 class Strict:
@@ -122,14 +111,14 @@ def _primitive_end(body: bytes, at: int, where: str, kind: str) -> int:
 def _varint(body: bytes, at: int, where: str) -> tuple[int, int]:
     """(zigzag integer of 64 bits, where it ends)."""
     raw = 0
-    for index, byte in enumerate(body[at : at + _VARINT_BYTES]):
+    for index, byte in enumerate(body[at : at + VARINT_BYTES]):
         raw |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             raw &= (1 << 64) - 1
             return (raw >> 1) ^ -(raw & 1), at + index + 1
-    if at + _VARINT_BYTES > len(body):
+    if at + VARINT_BYTES > len(body):
         raise _truncated(where, "the bytes end within an integer")
-    raise _undecodable(where, f"an integer of more than {_VARINT_BYTES} bytes")
+    raise _undecodable(where, f"an integer of more than {VARINT_BYTES} bytes")
 
 
 def _sized(body: bytes, at: int, where: str, kind: str) -> int:
@@ -159,69 +148,3 @@ def _truncated(where: str, sentence: str) -> DecodeError:
 
 def _undecodable(where: str, sentence: str) -> DecodeError:
     return DecodeError(Reason.UNDECODABLE, f"{where}: {sentence}")
-
-
-def sound_rows(data: Bytes, starts: Ints, ends: Ints, fields: Sequence[FlatField]) -> Mask:
-    """Returns a mask of the rows data[starts[i]:ends[i]] that are exactly one record by structure,
-    shape (n,).
-
-    Text is not looked at: a sound row's strings may still be bad UTF-8.
-    """
-    walk = _Walk(data, starts, ends)
-    for field in fields:
-        walk.pass_field(field)
-    sound: Mask = walk.sound & (walk.at == walk.ends)
-    return sound
-
-
-class _Walk:
-    """A cursor in each row. A row that broke keeps a cursor that means nothing and is never read
-    out of bounds.
-    """
-
-    def __init__(self, data: Bytes, starts: Ints, ends: Ints) -> None:
-        self._data = np.append(data, np.uint8(0))
-        self.at = starts.copy()
-        self.ends = ends
-        self.sound = np.ones(len(starts), np.bool_)
-
-    def pass_field(self, field: FlatField) -> None:
-        present = np.ones(len(self.at), np.bool_)
-        if field.nullable:
-            branch = self._varint(present)
-            self.sound &= (branch == 0) | (branch == 1)
-            present = self.sound & (branch == 1)
-        if field.kind in _SIZES:
-            if field.kind == "boolean":
-                self.sound &= ~present | (self._data[np.minimum(self.at, len(self._data) - 1)] <= 1)
-            self._skip(np.where(present, _SIZES[field.kind], 0))
-            return
-        value = self._varint(present)
-        match field.kind:
-            case "string":
-                self.sound &= value >= 0
-                self._skip(value)
-            case "enum":
-                self.sound &= (value >= 0) & (value < len(field.symbols))
-            case "int":
-                self.sound &= (value >= -(1 << 31)) & (value < 1 << 31)
-
-    def _skip(self, sizes: Ints) -> None:
-        self.sound &= sizes <= self.ends - self.at
-        self.at += np.where(self.sound, sizes, 0)
-
-    def _varint(self, present: Mask) -> Ints:
-        """The zigzag integer at each cursor, shape (n,); 0 where not present. Passes over it."""
-        raw = np.zeros(len(self.at), np.uint64)
-        going = np.flatnonzero(present & self.sound)
-        for index in range(_VARINT_BYTES):
-            self.sound[going[self.at[going] >= self.ends[going]]] = False
-            going = going[self.sound[going]]
-            if not len(going):
-                break
-            byte = self._data[self.at[going]]
-            raw[going] |= (byte & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * index)
-            self.at[going] += 1
-            going = going[byte >= 0x80]
-        self.sound[going] = False
-        return (raw >> np.uint64(1)).astype(np.int64) ^ -(raw & np.uint64(1)).astype(np.int64)

@@ -14,7 +14,7 @@ from schemas.compiled import compiled, read_only
 from schemas.ids import DEFAULT_TENANT, JOINER
 from schemas.records import ResultKind
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS, moments_of
-from schemas.validation.results_and_metrics import COUNT_MAX
+from schemas.validation.observation_checks import COUNT_MAX
 from schemas.validation.text import EVERYTHING, MAX_CHARACTERS
 from schemas.words import Bytes
 

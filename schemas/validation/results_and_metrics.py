@@ -1,8 +1,9 @@
-"""Finds well-formed results and metrics that make no sense, by the batch, with the value in the
-sentence.
+"""Finds well-formed results and metrics that make no sense, by the batch. The sentences are those
+of `observation_checks.py`, which asks the same of one record.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,24 @@ from numpy.typing import NDArray
 from schemas.codec.columns import Columns
 from schemas.records import ResultKind
 from schemas.refusals import Reason, RefusedRecord
+from schemas.validation.field_checks import Fault
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS, moment_fault
-from schemas.validation.text import parts_faults, text_faults
+from schemas.validation.observation_checks import (
+    COUNT_MAX,
+    METRIC_TEXTS,
+    RESULT_TEXTS,
+    count_fault,
+    infinite,
+    negative_squares,
+)
+from schemas.validation.text_columns import parts_faults, text_faults
 
 RowFault = tuple[int, Reason, str]
 Mask = NDArray[np.bool_]
 
-COUNT_MAX = 10**12  # of one record; nine million of them fit the 64-bit totals of a row
-
 _UNKNOWN = pa.scalar(
     ResultKind.UNKNOWN.value
 )  # made once: making it takes longer than comparing 5 000 rows with it
-_RESULT_TEXTS = ("event_id", "subject", "experiment_id", "variant", "metric", "unit_id", "segment")
-_METRIC_TEXTS = ("event_id", "subject", "model_version", "metric", "segment")
 
 
 def check_results(columns: Columns, append_times: NDArray[np.int64]) -> list[RefusedRecord]:
@@ -35,18 +41,18 @@ def check_results(columns: Columns, append_times: NDArray[np.int64]) -> list[Ref
     (n,).
     """
     unknown = pc.equal(columns.batch.column("kind"), _UNKNOWN).to_numpy(zero_copy_only=False)
-    faults = _faults(columns, append_times, _RESULT_TEXTS, ("occurred_at", "assigned_at"))
+    faults = _faults(columns, append_times, RESULT_TEXTS, ("occurred_at", "assigned_at"))
     kinds = (
         (row, Reason.UNKNOWN_KIND, "kind is UNKNOWN") for row in np.flatnonzero(unknown).tolist()
     )
     known = _present(columns.batch.column("covariate"), 0.0)
-    covariates = _where(~np.isfinite(known), Reason.NOT_FINITE, "covariate is {}", known)
+    covariates = _where(~np.isfinite(known), known, partial(infinite, "covariate"))
     return _refused(columns, [*faults, *kinds, *covariates])
 
 
 def check_metrics(columns: Columns, append_times: NDArray[np.int64]) -> list[RefusedRecord]:
     """The rows of ModelMetric that are refused; as `check_results`."""
-    return _refused(columns, _faults(columns, append_times, _METRIC_TEXTS, ("occurred_at",)))
+    return _refused(columns, _faults(columns, append_times, METRIC_TEXTS, ("occurred_at",)))
 
 
 def _refused(columns: Columns, faults: Iterable[RowFault]) -> list[RefusedRecord]:
@@ -65,14 +71,11 @@ def _faults(
         yield from text_faults(name, batch.column(name))
     yield from parts_faults("subject", batch.column("subject"))
     counts = batch.column("count").to_numpy()
-    yield from _where(counts < 1, Reason.BAD_COUNT, "count {} is less than 1", counts)
-    yield from _where(
-        counts > COUNT_MAX, Reason.BAD_COUNT, f"count {{}} is more than {COUNT_MAX}", counts
-    )
+    yield from _where((counts < 1) | (counts > COUNT_MAX), counts, count_fault)
     for name in ("sum", "sum_squares"):
         values = _present(batch.column(name), 0.0)
-        yield from _where(~np.isfinite(values), Reason.NOT_FINITE, name + " is {}", values)
-    yield from _where(values < 0, Reason.NEGATIVE_SQUARES, "sum_squares {} is negative", values)
+        yield from _where(~np.isfinite(values), values, partial(infinite, name))
+    yield from _where(values < 0, values, negative_squares)
     latest = append_times[columns.rows] + FUTURE_MS
     for name in moments:
         times = _present(batch.column(name), EARLIEST_MS)
@@ -83,10 +86,15 @@ def _faults(
             yield row, *fault
 
 
-def _where(wrong: Mask, reason: Reason, sentence: str, values: NDArray[Any]) -> Iterator[RowFault]:
+def _where(
+    wrong: Mask, values: NDArray[Any], fault_of: Callable[[Any], Fault | None]
+) -> Iterator[RowFault]:
+    """The fault of each value that is wrong; `fault_of` must find one in each of these."""
     if wrong.any():
         for row in np.flatnonzero(wrong).tolist():
-            yield row, reason, sentence.format(values[row])
+            fault = fault_of(values[row].item())
+            assert fault is not None, f"{values[row]} is sensible"
+            yield row, *fault
 
 
 def _present(column: pa.Array, absent: float) -> NDArray[Any]:

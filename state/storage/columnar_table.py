@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from schemas.codec.columns import decode
 from schemas.codec.framing import Codec
 from schemas.compiled import compiled
-from schemas.ids import hash64
 from schemas.refusals import DecodeError
-from schemas.text_hash import ABSENT_HASH, MIX, hash_text, mix, sealed
+from schemas.text_hash import ABSENT_HASH, MIX, hash64, hash_text, mix, sealed
 from state.storage.hash_map import HashMap64, find
 from state.storage.name_codes import Key, Keys
 from state.storage.row_writer import encoded, fields_of, header_of

@@ -1,5 +1,5 @@
-"""The executor and the two examples pass the trial of deployers; a careless one is found wanting in
-each point.
+"""The executor, the examples and a deployer of asyncio pass the trial; a careless deployer is
+found wanting in each point.
 """
 
 import os
@@ -21,7 +21,12 @@ from tests.support.kafka.running import environment_of, own_topics, where
 pytestmark = pytest.mark.kafka
 
 TOTAL = 14
-EXAMPLES = ("examples.deployer", "examples.deployer_faust")
+EXAMPLES = (
+    "examples.deployer",
+    "examples.deployer_faust",
+    "examples.clients.deploy",
+    "tests.support.kafka.async_deployer",
+)
 
 
 @pytest.fixture

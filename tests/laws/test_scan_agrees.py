@@ -16,8 +16,9 @@ from schemas.codec.record_scan import form_of, is_utf8, room_for, scan, varint, 
 from schemas.compiled import read_only
 from schemas.records import ExperimentResult, ModelMetric, ResultKind
 from schemas.validation.moments import EARLIEST_MS, FUTURE_MS
+from schemas.validation.observation_checks import COUNT_MAX, check_metric, check_result
 from schemas.validation.record_checks import has_sound_parts, is_name, plausible, roles_of
-from schemas.validation.results_and_metrics import COUNT_MAX, check_metrics, check_results
+from schemas.validation.results_and_metrics import check_metrics, check_results
 from schemas.validation.text import MAX_CHARACTERS, parts_fault, text_fault
 from tests.laws.test_decoders_agree import FLAT
 from tests.support.builders import CODEC, NOON, metric, result
@@ -212,6 +213,8 @@ def test_a_result_is_plausible_where_the_checks_find_nothing(
     value = CODEC.encode(record)
     refused = check_results(decode([value], "ExperimentResult", CODEC), np.array([NOON]))
     assert found_plausible(value, "ExperimentResult") == (not refused)
+    told = check_result(record, NOON)[:1]
+    assert told == [(each.reason, each.sentence) for each in refused], "as a program is told"
 
 
 @given(METRICS, st.integers(0, 20))
@@ -223,6 +226,8 @@ def test_a_metric_is_plausible_where_the_checks_find_nothing(
     value = CODEC.encode(record)
     refused = check_metrics(decode([value], "ModelMetric", CODEC), np.array([NOON]))
     assert found_plausible(value, "ModelMetric") == (not refused)
+    told = check_metric(record, NOON)[:1]
+    assert told == [(each.reason, each.sentence) for each in refused], "as a program is told"
 
 
 def test_a_wrong_subject_is_seen_but_not_its_parts() -> None:

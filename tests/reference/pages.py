@@ -13,6 +13,7 @@ from streams.engine.topology import DECIDING
 from streams.runtime import metrics
 from streams.runtime.settings import PREFIX, Settings
 from tests.reference.cli_page import cli_page
+from tests.reference.client_page import client_page
 from tests.reference.lifecycle_page import lifecycle_page
 from tests.reference.markdown import cell, page, table
 from tests.reference.records_page import records_page
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "metrics.md": _metrics_page(),
         "lifecycle.md": lifecycle_page(),
+        "client.md": client_page(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mendstream import client
 from schemas.catalog import TOPICS
 from streams.runtime.settings import Settings
 from tests.reference.pages import FOLDER, pages
@@ -26,3 +27,4 @@ def test_everything_is_on_its_page() -> None:
     )
     assert "## mendstream publish\n" in PAGES["cli.md"]
     assert "`mendstream_commits_total`" in PAGES["metrics.md"]
+    assert {name for name in client.__all__ if name not in PAGES["client.md"]} == set()

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.path_trace import modules_on_the_path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("schemas", "state", "agents", "streams", "gateway")
+ROOMS = ("schemas", "state", "agents", "streams", "gateway", "mendstream")
 LINE_MAX = 100
 _UNNAMED = {"__init__.py", "__main__.py"}  # every folder may have one
 _RULES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "state", "agents", "streams", "gateway", "bench", "tests")
+PACKAGES = ("schemas", "state", "agents", "streams", "gateway", "mendstream", "bench", "tests")
 
 
 def modules_with_examples() -> list[str]:

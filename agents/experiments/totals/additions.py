@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agents.experiments.plan.terms import Tally
 from schemas.compiled import compiled
-from schemas.validation.results_and_metrics import COUNT_MAX
+from schemas.validation.observation_checks import COUNT_MAX
 from state.arms_table import ArmCells, ArmRows
 from state.pairs.unit_buckets import BUCKET_BITS, SUMS, UNITS
 

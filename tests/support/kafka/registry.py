@@ -79,10 +79,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, self._version(
                     subject, self.server.versions[subject].index(body["schema"])
                 )
+            case "GET", ["schemas", "ids", number] if int(number) in self.server.ids.values():
+                by_id = {schema_id: text for text, schema_id in self.server.ids.items()}
+                return 200, {"schema": by_id[int(number)]}
             case "GET", ["subjects", subject, "versions"]:
                 return 200, [n + 1 for n in range(len(self.server.versions[subject]))]
             case "GET", ["subjects", subject, "versions", number]:
-                return 200, self._version(subject, int(number) - 1)
+                latest = len(self.server.versions[subject])
+                return 200, self._version(
+                    subject, (latest if number == "latest" else int(number)) - 1
+                )
         return 404, {"error_code": 40403, "message": "Schema not found"}
 
     def _version(self, subject: str, at: int) -> dict[str, Any]:

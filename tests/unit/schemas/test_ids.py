@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.compiled import read_only
-from schemas.ids import command_id, decision_id, event_uuid, hash64, murmur2, partition_of
-from schemas.text_hash import hash_text
+from schemas.ids import command_id, decision_id, event_uuid, murmur2, partition_of
+from schemas.text_hash import hash64, hash_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from schemas.codec.flat_schema import flat_fields
-from schemas.codec.strict_scan import sound_rows
+from schemas.codec.strict_rows import sound_rows
 from tests.support.samples import BROKEN_RESULTS, ODD_RESULTS, result_body, varint
 
 ONLY_TEXT_IS_BAD = {"bad UTF-8", "bad UTF-8 in a nullable", "a surrogate", "half a character"}

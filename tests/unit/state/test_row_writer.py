@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.codec.columns import encode_batch
 from schemas.codec.framing import header
-from schemas.ids import hash64
+from schemas.text_hash import hash64
 from state.arms_table import EVIDENCE_KIND_SYMBOLS, NULLABLE, STATES, ArmsTable
 from state.storage.attached_rows import NOTHING, AttachedRows
 from state.storage.columnar_table import hash_of_names

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalog import TABLES_ARMS
-from schemas.ids import hash64
 from schemas.records import CommandRow, Order, Phase, SubjectRow
-from schemas.text_hash import ABSENT_HASH, mix, sealed
+from schemas.text_hash import ABSENT_HASH, hash64, mix, sealed
 from state.arms_table import ARM_NAMES, NULLABLE, STATES, ArmsTable
 from state.partition.partition_state import PartitionState
 from state.storage.columnar_table import ColumnarTable, combine, hash_part
