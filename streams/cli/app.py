@@ -45,6 +45,11 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "init": "Write a first spec and policy, after a few questions.",
         "plan": "Say how many units and days an experiment will need, before it starts.",
     },
+    "streams.cli.ingest_command": {
+        "ingest": (
+            "Make results and metrics of the events on topics of yours, each once, until Ctrl-C."
+        ),
+    },
     "streams.cli.watch_command": {
         "watch": "Show the records of a topic, decoded, and follow it.",
     },

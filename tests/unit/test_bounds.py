@@ -26,7 +26,7 @@ from tests.support.builders import NOON
 from tests.support.loop import Loop
 
 _ROOT = Path(__file__).parents[2]
-_ROOMS = ("agents", "state")
+_ROOMS = ("agents", "ingest", "state")
 _NAMED = re.compile(r"(^|_)(MOST|MAX|KEPT|HELD|WINDOW|SHOWN|INSIGHTS|RATED|STORM)$")
 
 # What a bound does to what does not fit: REFUSED (a dead letter with a reason), TOLD (a decision,
@@ -72,6 +72,9 @@ BOUNDS = {
     "EARLIER_MAX": "TOLD: the oldest alert is over, and later ones of the same are open",
     "agents/alerts/raising.py STORM": "TOLD: an alert says that more are held, held counts them",
     "agents/alerts/raising.py _STORM": "SCALE: a name",
+    "ingest/join.py EXPOSURES_MAX": "REFUSED: TOO_MANY_EXPOSURES",
+    "ingest/join.py OUTCOMES_MAX": "REFUSED: TOO_MANY_OUTCOMES",
+    "ingest/reading.py RECORDS_MAX": "REFUSED: TOO_LARGE",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MAX": "SCALE",
     "agents/statistics/variance_inflation.py MOST": "SCALE",
