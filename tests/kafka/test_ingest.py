@@ -1,6 +1,7 @@
 """`mendstream ingest` on a real Kafka: killed again and again, its results are the offline join."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,8 +31,9 @@ from streams.runtime.clock import now_ms, wait_until
 from streams.runtime.errors import MendstreamError
 from streams.runtime.settings import Settings
 from tests.support.ingest_world import NOON, SUBJECT, Event, Paid, Saw, offline, rows_of
+from tests.support.kafka.console import ROOT, mendstream
 from tests.support.kafka.logs import CODEC
-from tests.support.kafka.running import SECONDS, Child, changed, own_topics
+from tests.support.kafka.running import SECONDS, Child, changed, own_topics, where
 
 pytestmark = pytest.mark.kafka
 
@@ -216,3 +218,21 @@ def test_a_sample_shows_what_would_come_and_writes_nothing(
     assert messages(settings, RESULTS) == []
     newest = sample(settings, read_map(path), 10, now_ms())
     assert [one.records for one in newest.sources] == [10, 10]
+
+
+def test_the_page_shows_what_its_example_prints(settings: Settings, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")
+    events = re.findall(r"```json (\S+)\n(.*?)```", page, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    made = [NewTopic(topic, 1, 1, config={}) for topic, _ in events if topic not in TOPICS]
+    for future in admin(settings).create_topics(made).values():
+        future.result()
+    producer = backend_of(settings).producer(settings.client())
+    for topic, lines in events:
+        for nth, line in enumerate(lines.splitlines()):
+            producer.produce(topic, line.encode(), None, 0, timestamp=NOON + nth)
+    assert producer.flush(SECONDS) == 0
+    path = map_in(tmp_path, text)
+    done = mendstream("ingest", "--map", path, "--sample", "100", *where(settings))
+    assert (done.stdout, done.stderr, done.returncode) == (shown, "", 0)

@@ -10,7 +10,7 @@ from ingest.mapping import IngestMap, PerUnit, UnitMetric
 from ingest.reading import Exposed, Happened, unit_hash
 from schemas.records import ExperimentResult, UnitExposure, UnitOutcome
 
-NOON = 1_790_000_000_000
+NOON = 1_748_865_600_000  # 2025-06-02T12:00:00Z
 WINDOW, LATENESS = 1_000, 300
 SUBJECT = "acme/shop"
 MAP = IngestMap(
