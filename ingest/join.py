@@ -95,7 +95,7 @@ class Join:
         known = next((one for one in same if one.variant == seen.variant), None)
         if known is None and len(row.exposures) >= EXPOSURES_MAX:
             return Refused("TOO_MANY_EXPOSURES", f"the unit has {EXPOSURES_MAX} others")
-        self.fates["exposure repeated" if known else "exposure first"] += 1
+        self.fates["repeated exposures" if known else "first exposures"] += 1
         if known is not None and _order(known) <= _order(seen):
             return row
         kept = [one for one in row.exposures if one is not known]
@@ -114,14 +114,14 @@ class Join:
                 f"its unit was counted for variant {first.variant!r} of {seen.experiment_id!r} "
                 f"before this exposure to {seen.variant!r} was read",
             )
-        self.fates["exposure repeated"] += 1
+        self.fates["repeated exposures"] += 1
         return row
 
     def _happened(self, row: UnitRow, brought: tuple[UnitOutcome, ...]) -> UnitRow | Refused:
         """The row with the values of an outcome, unless it has them or they come too late."""
         at, event_id = brought[0].occurred_at, brought[0].event_id
         if any(one.event_id == event_id for one in row.outcomes):
-            self.fates["outcome repeated"] += 1
+            self.fates["repeated outcomes"] += 1
             return row
         if self._is_over(row, at):
             return Refused(
@@ -129,7 +129,7 @@ class Join:
             )
         if len(row.outcomes) + len(brought) > OUTCOMES_MAX:
             return Refused("TOO_MANY_OUTCOMES", f"the unit has {len(row.outcomes)} others")
-        self.fates["outcome taken"] += 1
+        self.fates["outcomes"] += 1
         return replace(row, outcomes=(*row.outcomes, *brought))
 
     def _is_over(self, row: UnitRow, at: int) -> bool:
@@ -180,7 +180,7 @@ class Join:
         open_ones = [first for first in _firsts(kept) if not first.closed]
         gone = {id(one) for one in self._uncovered(row, open_ones) if self._settles(one) <= now}
         outcomes = tuple(one for one in row.outcomes if id(one) not in gone)
-        self.fates["outcome of no experiment"] += sum(
+        self.fates["outcomes of no experiment"] += sum(
             id(one) in gone and not any(self._covers(each, one.occurred_at) for each in kept)
             for one in row.outcomes
         )
@@ -195,10 +195,10 @@ class Join:
         first = same[0]
         within = [one for one in same if self._covers(first, one.occurred_at)]
         if len(within) > 1:
-            self.fates["unit in two variants"] += 1
+            self.fates["units in two variants"] += 1
             variants = tuple(sorted(one.variant for one in within))
             return [Crossed(row.unit_id, first.experiment_id, variants)]
-        self.fates["unit counted"] += 1
+        self.fates["units counted"] += 1
         outcomes = [one for one in row.outcomes if self._covers(first, one.occurred_at)]
         return [
             made

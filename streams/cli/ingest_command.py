@@ -1,5 +1,6 @@
 """`mendstream ingest`: results and metrics out of the topics of others."""
 
+import json
 import logging
 import os
 import signal
@@ -109,7 +110,7 @@ def _show(found: DryRun) -> None:
     say(f"{len(found.outputs)} records would be written; the first of them:")
     for output in found.outputs[:EXAMPLES]:
         said = {name: value for name, value in plain(output.record).items() if value is not None}
-        say(f"  {output.topic} {said}")
+        say(f"  {output.topic} {json.dumps(said, default=str)}")
     say("Nothing was written.")
 
 

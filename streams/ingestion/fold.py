@@ -42,7 +42,7 @@ class Folder:
             if refused is not None:
                 folded.refused = folded.refused or refused
                 folded.refusals += 1
-                folded.fates[f"refused: {refused.reason}"] += 1
+                folded.fates[f"refused ({refused.reason})"] += 1
         return folded
 
     def _taken(
@@ -54,7 +54,7 @@ class Folder:
             case Refused():
                 return each
             case Passed():
-                folded.fates["passed over by where"] += 1
+                folded.fates["passed over by `where`"] += 1
                 return None
             case Exposed() | Happened():
                 before = self.join.fates.copy()
@@ -63,7 +63,7 @@ class Folder:
                 return refused
             case ExperimentResult() | ModelMetric():
                 folded.outputs.append(output_of(each))
-                folded.fates["result" if isinstance(each, ExperimentResult) else "metric"] += 1
+                folded.fates["results" if isinstance(each, ExperimentResult) else "metrics"] += 1
                 return None
 
     def due(self, watermark: int) -> tuple[list[Output], list[Crossed]]:

@@ -43,6 +43,9 @@ log = logging.getLogger("mendstream.ingest")
 
 BATCH = 5_000  # messages of a poll: some megabytes
 POLL_SECONDS = 0.05
+# Kafka forgets the offsets of a group without members, seven days after their last commit as a
+# rule, also of a partition where nothing happens.
+ALL_OFFSETS_SECONDS = 3_600.0
 OUTBOX_MAX = 50_000  # records of one transaction, some 15 MB
 WRITTEN = (RESULTS, METRICS, DEAD_LETTERS, TABLES_INGEST_UNITS)
 SLOT = "ingest"  # one for all workers of a map, so that the later one fences the earlier one
@@ -84,7 +87,8 @@ class IngestWorker:
         self._emitter = Emitter(codec, f"mendstream/{self._settings.group}", settings.partitions)
         self._outbox = Outbox()
         self._origins: set[int] = set()  # partitions of the sources with dead letters to write
-        self._dirty: dict[tuple[str, int], int] = {}  # next offsets that no commit has taken
+        self._read_on = True  # since the last commit
+        self._all_at: float | None = None  # when all offsets were committed last
         self._restore()
         self._consumer = committed_reader(
             self._settings,
@@ -129,6 +133,13 @@ class IngestWorker:
     def _begin(self, parts: list[TopicPartition]) -> list[TopicPartition]:
         """Assigns all partitions from where the last transaction left them; returns them so."""
         reached = committed(self._consumer, parts, self._settings)
+        if not reached and len(self._folder.join.table):
+            raise MendstreamError(
+                f"Kafka knows no offset of group {self._settings.group!r}, but the units that it "
+                "waits for: the offsets expired (offsets.retention.minutes), or were deleted.",
+                "Set them to where the worker stopped, or give the map another name, with which it "
+                "begins anew.",
+            )
         starts = start_offsets(self._admin, parts)
         begun = []
         for part, start in starts.items():
@@ -154,7 +165,7 @@ class IngestWorker:
                 self._news(error, place, offset)
                 continue
             self._told(message, place[1], self._folder.take(message, now))
-            self._dirty[place] = offset + 1
+            self._read_on = True
             self._progress.read(place, offset + 1, min(message.timestamp()[1], now))
 
     def _news(self, error: KafkaError, place: tuple[str, int], offset: int) -> None:
@@ -218,10 +229,13 @@ class IngestWorker:
         for key, value in self._folder.join.table.changed(self._codec):
             rows[partition_of(key, self._settings.partitions)].append((key, value))
         outbox.rows = [(TABLES_INGEST_UNITS, partition, each) for partition, each in rows.items()]
-        outbox.offsets = [TopicPartition(*place, next_) for place, next_ in self._dirty.items()]
-        self._dirty = {}
-        if not (outbox.records or outbox.rows or outbox.offsets):
+        stale = self._all_at is None or self._committed_at - self._all_at > ALL_OFFSETS_SECONDS
+        if not (outbox.records or outbox.rows or self._read_on or stale):
             return
+        # All of them, so that a partition without an offset is one that is new.
+        reached = self._progress.reached.items()
+        outbox.offsets = [TopicPartition(*place, offset) for place, offset in reached]
+        self._read_on, self._all_at = False, self._committed_at
         outbox.check()
         group = self._consumer.consumer_group_metadata()
         self._transactions.submit(outbox, group, lambda: None)

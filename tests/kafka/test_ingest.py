@@ -33,10 +33,19 @@ from streams.runtime.settings import Settings
 from tests.support.ingest_world import NOON, SUBJECT, Event, Paid, Saw, offline, rows_of
 from tests.support.kafka.console import ROOT, mendstream
 from tests.support.kafka.logs import CODEC
-from tests.support.kafka.running import SECONDS, Child, changed, own_topics, where
+from tests.support.kafka.running import (
+    SECONDS,
+    Child,
+    at_kafka,
+    changed,
+    own_topics,
+    where,
+)
 
 pytestmark = pytest.mark.kafka
 
+# Events are of other years: a broker would take them for old enough to go.
+KEPT = {"retention.ms": "-1"}
 TOPICS = {"web.seen": 3, "shop.paid": 2}
 WINDOW_MS, LATENESS_MS = 3_600_000, 600_000
 MAP = f"""\
@@ -61,7 +70,7 @@ sources:
 def settings(kafka: str) -> Iterator[Settings]:
     with own_topics(kafka, partitions=2) as found:
         client = admin(found)
-        made = [NewTopic(name, parts, 1, config={}) for name, parts in TOPICS.items()]
+        made = [NewTopic(name, parts, 1, config=KEPT) for name, parts in TOPICS.items()]
         for future in client.create_topics(made).values():
             future.result()
         yield found
@@ -200,6 +209,18 @@ def test_units_leave_their_topic(settings: Settings, tmp_path: Path) -> None:
     assert set(last.values()) == {None}
 
 
+def test_offsets_that_expired_are_told(settings: Settings, tmp_path: Path) -> None:
+    path = map_in(tmp_path, MAP.replace("lateness: 10m", "lateness: 10m\nremember: 9999d"))
+    total = send(settings, history(20))
+    quick = changed(settings, commit_ms=1)
+    IngestWorker(quick, CODEC, read_map(path)).run(lambda: taken(settings, path) == total)
+    client, _ = at_kafka(settings, ())
+    group = own_settings(settings, read_map(path)).group
+    client.delete_consumer_groups([group])[group].result()
+    with pytest.raises(MendstreamError, match=f"Kafka knows no offset of group '{group}'"):
+        IngestWorker(quick, CODEC, read_map(path))
+
+
 def test_a_topic_that_is_not_there_is_told(settings: Settings, tmp_path: Path) -> None:
     path = map_in(tmp_path, MAP.replace("web.seen", "web.gone"))
     with pytest.raises(MendstreamError, match=r"There is no topic .*web\.gone"):
@@ -225,13 +246,14 @@ def test_the_page_shows_what_its_example_prints(settings: Settings, tmp_path: Pa
     events = re.findall(r"```json (\S+)\n(.*?)```", page, re.DOTALL)
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-    made = [NewTopic(topic, 1, 1, config={}) for topic, _ in events if topic not in TOPICS]
-    for future in admin(settings).create_topics(made).values():
+    made = [NewTopic(topic, 1, 1, config=KEPT) for topic, _ in events if topic not in TOPICS]
+    client = admin(settings)
+    for future in client.create_topics(made).values():
         future.result()
     producer = backend_of(settings).producer(settings.client())
     for topic, lines in events:
         for nth, line in enumerate(lines.splitlines()):
-            producer.produce(topic, line.encode(), None, 0, timestamp=NOON + nth)
+            producer.produce(topic, line.encode(), None, 0, timestamp=NOON + 2 * WINDOW_MS + nth)
     assert producer.flush(SECONDS) == 0
     path = map_in(tmp_path, text)
     done = mendstream("ingest", "--map", path, "--sample", "100", *where(settings))

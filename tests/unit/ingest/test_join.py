@@ -105,7 +105,7 @@ def test_a_unit_in_two_variants_is_told_and_left_out() -> None:
     for event in (saw("a"), saw("b", 1, "t"), paid(2)):
         join.take(event_of(event))
     assert join.advance(ENDED) == [Crossed(ANN, "e1", ("a", "b"))]
-    assert join.fates["unit in two variants"] == 1
+    assert join.fates["units in two variants"] == 1
 
 
 def test_a_result_waits_until_nothing_can_count_any_more() -> None:
