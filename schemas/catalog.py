@@ -60,6 +60,7 @@ TABLES_POLICIES = "tables.policies.v1"
 TABLES_ANOMALIES = "tables.anomalies.v1"
 TABLES_TRUST_LEVELS = "tables.trust-levels.v1"
 JOURNAL = "journal.v1"
+TABLES_INGEST_UNITS = "tables.ingest-units.v1"
 DEAD_LETTERS = "dead-letters.v1"
 REDRIVES = "redrives.v1"
 
@@ -152,6 +153,8 @@ TOPICS = {
         _table(TABLES_POLICIES, "Policy"),
         _table(TABLES_TRUST_LEVELS, "TrustLevel"),
         Topic(JOURNAL, "JournalEntry", "delete", None),
+        # Units that `mendstream ingest` waits for the outcomes of.
+        _table(TABLES_INGEST_UNITS, "UnitRow"),
         Topic(DEAD_LETTERS, None, "delete", 30),
         # Must outlast every letter, or one could be redriven twice.
         Topic(REDRIVES, "Redrive", "delete", None, writer="redriver"),

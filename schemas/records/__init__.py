@@ -66,6 +66,7 @@ from schemas.records.failures import (
     SightingsRow,
     SignalRow,
 )
+from schemas.records.ingest import UnitExposure, UnitOutcome, UnitRow
 from schemas.records.journal import JournalEntry, Redrive, Step, Tick
 from schemas.records.learning import (
     CycleTrigger,
@@ -239,6 +240,9 @@ __all__ = [
     "TrustFact",
     "TrustLevel",
     "TrustRow",
+    "UnitExposure",
+    "UnitOutcome",
+    "UnitRow",
     "Verdict",
     "VersionWatch",
 ]

@@ -45,6 +45,11 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "init": "Write a first spec and policy, after a few questions.",
         "plan": "Say how many units and days an experiment will need, before it starts.",
     },
+    "streams.cli.ingest_command": {
+        "ingest": (
+            "Make results and metrics of the events on topics of yours, each once, until Ctrl-C."
+        ),
+    },
     "streams.cli.watch_command": {
         "watch": "Show the records of a topic, decoded, and follow it.",
     },
@@ -150,7 +155,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 # What help lists together, by task.
 PANELS: Mapping[str, Sequence[str]] = {
     "See it run": ("demo", "dev"),
-    "Begin an experiment": ("init", "plan", "spec", "policy", "publish"),
+    "Begin an experiment": ("init", "plan", "spec", "policy", "publish", "ingest"),
     "Look at it": ("status", "pending", "show", "why", "table", "watch", "rank"),
     "Say what you want": (
         *("approve", "reject", "cancel", "freeze", "unfreeze"),

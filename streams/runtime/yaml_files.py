@@ -47,6 +47,44 @@ def document(path: Path) -> Any:
     return found[0] if found else None
 
 
+def lines_of(path: Path) -> dict[tuple[str | int, ...], int]:
+    """The line of each key and item of a file's document, by the keys and numbers that lead to it.
+
+    Raises MendstreamError as `documents`, and for a key that stands twice in one mapping, of which
+    YAML would take the last without a word.
+    """
+    lines: dict[tuple[str | int, ...], int] = {}
+    try:
+        root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
+    except _BROKEN as error:
+        raise MendstreamError(
+            f"{path.name} is not YAML: {_fault_of(error)}.", "Mend the file."
+        ) from error
+    waiting: list[tuple[tuple[str | int, ...], yaml.Node | None]] = [((), root)]
+    while waiting:
+        place, node = waiting.pop()
+        for name, at, each in _parts(node):
+            line = at.start_mark.line + 1
+            if (here := (*place, name)) in lines:
+                raise MendstreamError(
+                    f"{path.name}, line {line}: the key {name!r} stands twice, first in line "
+                    f"{lines[here]}.",
+                    "Leave one of them.",
+                )
+            lines[here] = line
+            waiting.append((here, each))
+    return lines
+
+
+def _parts(node: yaml.Node | None) -> list[tuple[str | int, yaml.Node, yaml.Node]]:
+    """The parts of a mapping or a sequence: name or number, where it begins, what it is."""
+    if isinstance(node, yaml.SequenceNode):
+        return [(number, each, each) for number, each in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return [(str(key.value), key, each) for key, each in node.value]
+    return []
+
+
 def _fault_of(error: Exception) -> str:
     """Returns where it is wrong and how. A parser's own sentence quotes the line, in which a
     password may stand.

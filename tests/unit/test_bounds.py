@@ -26,7 +26,7 @@ from tests.support.builders import NOON
 from tests.support.loop import Loop
 
 _ROOT = Path(__file__).parents[2]
-_ROOMS = ("agents", "state")
+_ROOMS = ("agents", "ingest", "state")
 _NAMED = re.compile(r"(^|_)(MOST|MAX|KEPT|HELD|WINDOW|SHOWN|INSIGHTS|RATED|STORM)$")
 
 # What a bound does to what does not fit: REFUSED (a dead letter with a reason), TOLD (a decision,
@@ -76,6 +76,9 @@ BOUNDS = {
     "agents/alerts/raising.py _STORM": "SCALE: a name",
     "agents/trust/agent_days.py "
     "DAYS_MAX": "SHOWN: the earliest days leave; trust counts all outcomes of an agent",
+    "ingest/join.py EXPOSURES_MAX": "REFUSED: TOO_MANY_EXPOSURES",
+    "ingest/join.py OUTCOMES_MAX": "REFUSED: TOO_MANY_OUTCOMES",
+    "ingest/reading.py RECORDS_MAX": "REFUSED: TOO_LARGE",
     "agents/trust/score.py MOST": "SCALE: outcomes at full weight",
     "agents/trust/score.py BOOST_MAX": "SCALE",
     "agents/statistics/variance_inflation.py MOST": "SCALE",

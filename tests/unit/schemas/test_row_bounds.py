@@ -20,6 +20,8 @@ from agents.failures.patterns.fold_facts import SUBJECTS_KEPT
 from agents.failures.patterns.precursors import FOLLOWERS_KEPT, PRECURSORS_KEPT
 from agents.learning.fold_recommendations import MEMBERS_MAX, VERDICTS_MAX
 from agents.learning.recommendation_patterns import AGENTS_KEPT
+from ingest.join import EXPOSURES_MAX, OUTCOMES_MAX
+from ingest.mapping import METRIC_CHARACTERS
 from schemas import row_limits
 from schemas.catalog import TOPICS, plain_schema, schema_text
 from schemas.codec.framing import MAX_BYTES
@@ -35,6 +37,7 @@ NAME = 4 * MAX_CHARACTERS + 3  # four bytes a character, and how long it is
 TEXT = MAX_BYTES  # of a stranger's record, at most
 NUMBER = 10  # of a varint, at most; a double has 8
 TARGET = 2 * NAME + NUMBER
+UUID = 37
 AROUND = 8_192  # key, headers, framing
 
 # Bytes of each list, map or blob, at most.
@@ -79,6 +82,8 @@ MOST: dict[str, int] = {
     "BudgetRow.spent": COMMANDS_MAX * NUMBER,
     "BudgetRow.denied": 1_000 * NUMBER,
     "AlertRow.recent": 1_000 * NUMBER,
+    "UnitRow.exposures": EXPOSURES_MAX * (5 * NAME + 3 * NUMBER),
+    "UnitRow.outcomes": OUTCOMES_MAX * (4 * METRIC_CHARACTERS + 3 + UUID + 3 * NUMBER),
     "AlertRow.earlier": EARLIER_MAX * (NAME + NUMBER),
 }
 ROWS = [

@@ -39,6 +39,7 @@ NEEDS = {
     "streams.cli.demo_command": _FOLDING,
     "streams.cli.processor_commands": _FOLDING | {"aiohttp"},
     "streams.cli.publish_command": _FOLDING,
+    "streams.cli.ingest_command": _FOLDING | {"aiohttp"},
     "streams.cli.watch_command": _KAFKA,
     "streams.cli.overview_commands": _FOLDING,
     "streams.cli.table_command": _KAFKA,
