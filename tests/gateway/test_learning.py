@@ -9,8 +9,15 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, expect
 
-from schemas.catalog import TABLES_AGENT_DAYS, TABLES_LESSONS, TABLES_TRUST
-from schemas.records import AgentDayRow, LessonCategory, LessonRow, TrustRow
+from schemas.catalog import TABLES_AGENT_DAYS, TABLES_COMMANDS, TABLES_LESSONS, TABLES_TRUST
+from schemas.records import (
+    AgentDayRow,
+    LessonCategory,
+    LessonRow,
+    Phase,
+    RequestPriority,
+    TrustRow,
+)
 from state.storage.table import day_of, row_key
 from streams.runtime.settings import Settings
 from tests.support.gateway.asking import someone
@@ -204,3 +211,39 @@ def test_the_page_of_lessons_leads_to_the_agents_that_took_part(
         row.get_by_role("link", name=OWNER.agent).click()
         expect(person.page).to_have_url(f"{person.address}/ui/trust/{quote(OWNER.agent, safe='')}")
         assert person.faults == []
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
+def test_the_page_of_a_command_shows_how_far_it_is_and_what_was_said_of_it(
+    opened: Browser, kafka: str, tmp_path: Path
+) -> None:
+    def kept(progress: float | None) -> Kept:
+        row = OWNER.command_row(
+            "halfway",
+            phase=Phase.IN_PROGRESS,
+            progress=progress,
+            attempts_max=2,
+            priority=RequestPriority.HIGH,
+            failure_id=OWNER.id("failure"),
+        )
+        return Kept(TABLES_COMMANDS, row.command_id, CODEC.encode(row), OWNER.subject)
+
+    with own_topics(kafka) as settings:
+        write(settings, [*OWNER.records(), kept(0.25)])
+        write_journal(settings)
+        with (
+            Served(settings, tmp_path, no_auth=True) as gateway,
+            Person(opened, gateway.address) as person,
+        ):
+            person.open(f"/ui/commands/{OWNER.id('halfway')}")
+            facts = person.page.locator("dl.facts").first
+            expect(facts).to_contain_text("Progress 25 %")
+            expect(facts).to_contain_text("of at most 2")
+            expect(facts).to_contain_text("Priorityhigh")
+            link = facts.get_by_role("link", name=OWNER.id("failure"))
+            expect(link).to_have_attribute("href", f"/ui/failures/{OWNER.id('failure')}")
+            write(settings, [kept(0.75)])
+            expect(facts).to_contain_text("75 %")
+            write(settings, [kept(None)])
+            expect(facts).not_to_contain_text("Progress")
+            assert person.faults == []

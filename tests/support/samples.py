@@ -29,7 +29,7 @@ def sample(name: str) -> Record:
 
 
 def _value(kind: Any, name: str) -> Any:
-    if name in ("attempt", "partition"):
+    if name in ("attempt", "attempts_max", "partition"):
         return 7  # an int of 32 bits
     if kind in _VALUES:
         return _VALUES[kind]

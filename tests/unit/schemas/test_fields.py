@@ -106,7 +106,7 @@ READ: dict[str, dict[str, str]] = {
     "CommandStatus": {
         "agents/flow/ingress.py": "event_id",
         "agents/flow/inputs.py": "subject",
-        "agents/commands/in_flight.py": "command_id attempt status detail reporter cause",
+        "agents/commands/in_flight.py": "command_id attempt status detail reporter cause progress",
         "agents/failures/followups.py": "reported_at",
         "agents/experiments/plan/reported_shares.py": "traffic_share share_from share_until",
         "agents/flow/command_effects.py": "made_version",
@@ -116,7 +116,7 @@ READ: dict[str, dict[str, str]] = {
         "agents/flow/inputs.py": "subject",
         "agents/flow/handlers.py": "kind",
         "agents/flow/findings.py": "detail requested_by experiment_id variant model_version "
-        "to_version environment strategy",
+        "to_version environment strategy max_retries",
         "agents/commands/compensation.py": "command_id",
     },
     "Review": {
@@ -143,6 +143,8 @@ TOLD_ONLY = {
         "CommandStatus",
         "fencing_token",
     ): "which attempt a status is of says `attempt`; the ledger of targets is checked by it",
+    ("Request", "priority"): "for people, who see it on the command's row",
+    ("Request", "failure_id"): "for people, who find the failure by it from the command's row",
     (
         "Request",
         "requested_at",
