@@ -45,6 +45,23 @@ def codes_of_agents() -> set[str]:
     return found
 
 
+def codes_of_ingest() -> set[str]:
+    """The codes with which `mendstream ingest` refuses records."""
+    calls = [
+        node
+        for path in (ROOT / "ingest").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id == "Refused"
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
 def test_every_reason_of_a_dead_letter_is_in_the_table() -> None:
     rows = "".join(line for line in TEXT.splitlines() if line.startswith("| `"))
     named = set(re.findall(r"`([A-Z_0-9]+)`", rows))
@@ -52,6 +69,8 @@ def test_every_reason_of_a_dead_letter_is_in_the_table() -> None:
     assert {"NOT_A_RATE", "UNKNOWN_COMMAND", "FORWARDED_TWICE"} <= reasons, (
         "the search finds none of the agents'"
     )
+    assert {"NOT_JSON", "TOO_LATE"} <= codes_of_ingest()
+    reasons |= codes_of_ingest()
     assert named == reasons
 
 

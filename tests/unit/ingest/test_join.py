@@ -108,6 +108,26 @@ def test_a_unit_in_two_variants_is_told_and_left_out() -> None:
     assert join.fates["units in two variants"] == 1
 
 
+def test_outcomes_count_from_the_exposure_to_the_windows_end() -> None:
+    early, first, last, late = (
+        paid(-1, 1.0, "p1"),
+        paid(0, 2.0, "p2"),
+        paid(WINDOW, 4.0, "p3"),
+        paid(WINDOW + 1, 8.0, "p4"),
+    )
+    _, revenue = joined([early, saw(), first, last, late])
+    assert revenue.sum == 6.0
+
+
+def test_an_outcome_waits_for_an_exposure_that_is_read_after_it() -> None:
+    join = Join(MAP)
+    join.take(event_of(paid(10)))
+    join.advance(NOON + 10 + LATENESS - 1)
+    join.take(event_of(replace(saw(at=10), written=NOON + 10 + LATENESS)))
+    _, revenue = results(join.advance(ENDED))
+    assert revenue.sum == 5.0
+
+
 def test_a_result_waits_until_nothing_can_count_any_more() -> None:
     join = Join(MAP)
     join.take(event_of(saw()))
