@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.bench import latency
+from streams.bench import latency, prober
 from streams.bench.pace import main
 
 pytestmark = pytest.mark.kafka
@@ -22,7 +22,11 @@ def test_the_bench_reports_both_rates_and_their_ratio(tmp_path: Path) -> None:
     assert figures["mendstream"] > 0
 
 
-def test_latency_is_told_of_events_and_of_approvals(tmp_path: Path) -> None:
+def test_latency_is_told_of_events_and_of_approvals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (latency, prober):
+        monkeypatch.setattr(module, "SETTLE_SECONDS", 0.5)
     report = tmp_path / "latency.json"
     assert latency.main(report, rates=(500,), probes=10) == 0
     found = json.loads(report.read_text())

@@ -37,17 +37,27 @@ def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_the_demo_orders_the_right_commands_in_time(
+def test_the_demo_orders_the_right_commands_and_a_second_one_finds_only_duplicates(
     temporary: dict[str, str], tmp_path: Path
 ) -> None:
-    began = monotonic()
-    done = mendstream("demo", "--json", tmp_path / "demo.json", env=temporary, seconds=SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert monotonic() - began < SECONDS
-    assert done.stderr == ""
-    outcome = json.loads((tmp_path / "demo.json").read_text())
+    with EmbeddedKafka() as broker:
+        here = ("--bootstrap", broker.bootstrap)
+        outcomes = []
+        for run in ("first", "second"):
+            began = monotonic()
+            done = mendstream(
+                "demo", *here, "--json", tmp_path / run, env=temporary, seconds=SECONDS
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert monotonic() - began < SECONDS
+            assert done.stderr == ""
+            outcomes.append(json.loads((tmp_path / run).read_text()))
+        # A spec is applied anew each time.
+        assert [each["duplicates"] for each in outcomes] == [0, 240_000]
+        assert outcomes[0]["commands"] == outcomes[1]["commands"]
+    outcome = outcomes[0]
     assert outcome["records"] == 240_000
-    assert (outcome["duplicates"], outcome["dead_letters"], outcome["forwarded"]) == (0, 0, 0)
+    assert (outcome["dead_letters"], outcome["forwarded"]) == (0, 0)
     commands = {(each["type"], each["subject"]): each for each in outcome["commands"]}
     assert len(commands) == len(outcome["commands"]), "each order is given once"
     assert set(commands) == {("IMPROVE", "employment"), ("RETRAIN", "car-loan")}
@@ -58,25 +68,6 @@ def test_the_demo_orders_the_right_commands_in_time(
     }
     assert all(each["reason"] in done.stdout for each in outcome["commands"])
     assert re.search(r"Watch it live .*http://127\.0\.0\.1:\d+ .*no.* token", done.stdout)
-
-
-def test_a_second_demo_on_the_same_kafka_finds_only_duplicates(
-    temporary: dict[str, str], tmp_path: Path
-) -> None:
-    with EmbeddedKafka() as broker:
-        here = ("--bootstrap", broker.bootstrap)
-        outcomes = []
-        for run in ("first", "second"):
-            done = mendstream(
-                "demo", *here, "--json", tmp_path / run, env=temporary, seconds=SECONDS
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            outcomes.append(json.loads((tmp_path / run).read_text()))
-        assert [each["duplicates"] for each in outcomes] == [
-            0,
-            240_000,
-        ]  # a spec is applied anew each time
-        assert outcomes[0]["commands"] == outcomes[1]["commands"]
 
 
 def test_a_kept_demo_can_be_looked_at_and_ends_with_ctrl_c(

@@ -41,11 +41,11 @@ def test_the_fixed_size_is_that_of_a_z_test_that_is_looked_at_once() -> None:
 
 
 def test_the_median_is_that_of_other_tests_through_the_judge() -> None:
-    """The forecast within 15 per cent, of tests whose values are drawn here."""
-    found = simulated(RATE, 100, seed=1)
+    """Of tests whose values are drawn here; 60 tests tell a median within some 10 per cent."""
+    found = simulated(RATE, 60, seed=1)
     assert found.instead is None
     rng = np.random.default_rng(77)
-    treated = rng.random((20_000, 100)) < 0.5
+    treated = rng.random((20_000, 60)) < 0.5
     value = (rng.random(treated.shape) < np.where(treated, 0.24, 0.2)).astype(np.float64)
     shares = ShareStep(shares=(Share("control", 0.5), Share("treatment", 0.5)))
     goal = spec(
@@ -54,7 +54,7 @@ def test_the_median_is_that_of_other_tests_through_the_judge() -> None:
     )  # fmt: skip
     units = judged(goal, Records(("planned",), treated, value)).deploy
     assert (units < NEVER).mean() > 0.9
-    assert found.half * RATE.fixed() == pytest.approx(float(np.median(units)), rel=0.15)
+    assert found.half * RATE.fixed() == pytest.approx(float(np.median(units)), rel=0.25)
     assert found.half < found.most
 
 
@@ -65,18 +65,18 @@ def test_the_median_is_that_of_other_tests_through_the_judge() -> None:
 def test_what_takes_too_many_units_is_forecast_by_what_takes_fewer(
     plan: Planned, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = simulated(plan, 100, seed=1)
+    exact = simulated(plan, 60, seed=1)
     monkeypatch.setattr(planning, "_FIXED_MOST", most)
-    scaled = simulated(plan, 100, seed=2)
+    scaled = simulated(plan, 60, seed=2)
     assert exact.instead is None
     assert scaled.instead is not None
     assert scaled.instead.fixed() < plan.fixed()
-    assert scaled.half == pytest.approx(exact.half, rel=0.2)
+    assert scaled.half == pytest.approx(exact.half, rel=0.3)
 
 
 def test_a_covariate_saves_units_and_a_small_treatment_costs_some() -> None:
-    plain = simulated(MEAN, 60, seed=1)
-    assert simulated(replace(MEAN, correlation=0.8), 60, seed=1).half < 0.7 * plain.half
+    plain = simulated(MEAN, 20, seed=1)
+    assert simulated(replace(MEAN, correlation=0.8), 20, seed=1).half < 0.7 * plain.half
     tenth = replace(MEAN, share=0.1)
     assert tenth.fixed() > 2.5 * MEAN.fixed()
 
@@ -86,11 +86,11 @@ def test_harm_is_planned_as_a_rollback() -> None:
     assert not errors.is_gain
     assert RATE.is_gain
     assert replace(errors, lift=-0.2).is_gain
-    assert simulated(errors, 60, seed=1).half < simulated(RATE, 60, seed=1).half
+    assert simulated(errors, 20, seed=1).half < simulated(RATE, 20, seed=1).half
 
 
 def test_the_smallest_effect_needs_just_the_units_that_are_there() -> None:
-    found = simulated(RATE, 60, seed=1)
+    found = simulated(RATE, 20, seed=1)
     lift = smallest_lift(RATE, found, 20_000.0)
     assert found.most * replace(RATE, lift=lift).fixed() == pytest.approx(20_000.0, rel=0.01)
     assert smallest_lift(replace(RATE, lift=-0.2), found, 20_000.0) < 0.0
