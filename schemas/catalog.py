@@ -226,9 +226,22 @@ def local_schema_id(record: str) -> int:
     """The schema id where there is no registry: 0x40000000 plus 30 bits of the canonical form's
     SHA-256.
     """
-    canonical = to_parsing_canonical_form(json.loads(schema_text(record)))
+    return _local_id(schema_text(record))
+
+
+def _local_id(text: str) -> int:
+    canonical = to_parsing_canonical_form(json.loads(text))
     fingerprint = hashlib.sha256(canonical.encode()).digest()
     return _LOCAL_IDS | int.from_bytes(fingerprint[:4], "big") >> 2
+
+
+def older_command_schemas() -> dict[int, str]:
+    """By its local id, each schema by which an older release wrote a command: rows of commands hold
+    copies that outlive an upgrade.
+    """
+    folder = files(__package__).joinpath("avro", "older")
+    texts = [file.read_text(encoding="utf-8") for file in folder.iterdir()]
+    return {_local_id(text): text for text in sorted(texts)}
 
 
 def local_ids() -> dict[str, int]:

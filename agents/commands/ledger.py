@@ -11,7 +11,7 @@ from agents.commands.lifecycle import BEGINNINGS, FINAL, moved
 from agents.core.effects import Output
 from agents.core.policies import policy_for
 from agents.core.provenance import Provenance
-from schemas.catalog import COMMANDS, TRANSITIONS, local_ids
+from schemas.catalog import COMMANDS, TRANSITIONS, local_ids, older_command_schemas
 from schemas.codec.framing import Codec
 from schemas.ids import digest_of_bytes, event_uuid
 from schemas.persons import OURSELVES
@@ -23,7 +23,8 @@ from state.storage.table import row_key
 MINUTE_MS = 60_000
 WAITS = (1, 2, 9)  # for an acknowledgement, by attempt, in the policy's acknowledge_ms
 ATTEMPTS_MAX = len(WAITS)
-_CODEC = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
+# Of a row's own copy of its command, whatever ids the topics have, and whichever release wrote it.
+_CODEC = Codec(local_ids(), older_command_schemas())
 _RECORDS = {
     Order.ROLLBACK: "RollbackCommand",
     Order.DEPLOY: "DeployCommand",

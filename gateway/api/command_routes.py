@@ -30,12 +30,13 @@ from gateway.web.route import (
     obj,
 )
 from gateway.web.shapes import Json, render
-from schemas.catalog import COMMANDS, TOPICS, local_ids
+from schemas.catalog import COMMANDS, TOPICS, local_ids, older_command_schemas
 from schemas.codec.framing import Codec
 from schemas.records import Phase, RequestKind, RequestPriority, ReviewVerdict
 from schemas.validation.requests_and_recommendations import RETRIES_MAX
 
-_OWN_COPY = Codec(local_ids())  # a row's own copy of its command, whatever ids the topics have
+# Of a row's own copy of its command, whatever ids the topics have, and whichever release wrote it.
+_OWN_COPY = Codec(local_ids(), older_command_schemas())
 _ACTIONS = ("approve", "reject", "cancel")
 Why = Annotated[str, Field(max_length=512)]
 
