@@ -17,9 +17,8 @@ from schemas.catalog import (
 
 
 def test_each_schema_has_one_topic_and_each_topic_a_schema() -> None:
-    on_disk = {
-        path.name.removesuffix(".avsc") for path in files("schemas").joinpath("avro").iterdir()
-    }
+    there = [path.name for path in files("schemas").joinpath("avro").iterdir()]
+    on_disk = {name.removesuffix(".avsc") for name in there if name != "older"}
     assert set(RECORDS) == on_disk
     kept = {
         catalog.TABLES_POLICIES,

@@ -192,7 +192,7 @@ def test_every_table_has_its_own_topic_and_a_key_that_people_can_read() -> None:
     )
     state.commands.commands.put(row)
     assert [key for key, _ in state.commands.commands.changed(CODEC)] == ["c"]
-    assert len(state.all()) == 20
+    assert len(state.all()) == 21
     assert state.all()[TABLES_ARMS] is state.experiments.arms
     assert ARM_NAMES == ("subject", "experiment_id", "metric", "variant", "segment", "step")
 
