@@ -28,7 +28,14 @@ LONG = (
     "tests/simulation/",
     "tests/golden/",
     "tests/lives/",
+    "tests/gateway/test_every_page.py",
     "tests/gateway/test_pages.py",
+    "tests/kafka/test_client_commands.py",
+    "tests/kafka/test_commands.py",
+    "tests/kafka/test_demo.py",
+    "tests/kafka/test_executor.py",
+    "tests/kafka/test_ingest.py",
+    "tests/kafka/test_rebalance.py",
     "tests/faults/",
 )
 

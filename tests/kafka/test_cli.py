@@ -278,25 +278,22 @@ def dev(log: Path, *options: str) -> Iterator[str]:
             assert running.wait(SECONDS) == 130
 
 
-def test_dev_brings_all_of_it_and_leaves_nothing(tmp_path: Path) -> None:
-    log = tmp_path / "said"
-    with dev(log) as bootstrap:
-        assert output("topics", "check", "--bootstrap", bootstrap)
-    assert "Ctrl-C ends all of it, and the data with it." in log.read_text()
-    assert '"message": "stopped"' in log.read_text()
-
-
 def policies(bootstrap: str) -> list[dict[str, Any]]:
     return lines("table", "policies", "--bootstrap", bootstrap)
 
 
-def test_dev_goes_on_where_it_was_if_it_is_told_to_keep_its_data(tmp_path: Path) -> None:
+def test_dev_brings_all_of_it_and_goes_on_where_it_was_if_it_keeps_its_data(
+    tmp_path: Path,
+) -> None:
     kept = tmp_path / "kept"
     (tmp_path / "policy.yaml").write_text(POLICY)
     with dev(tmp_path / "first", "--data-dir", str(kept)) as bootstrap:
+        assert output("topics", "check", "--bootstrap", bootstrap)
         output("policy", "apply", str(tmp_path / "policy.yaml"), "--bootstrap", bootstrap)
         assert wait_until(lambda: len(policies(bootstrap)) == 1, SECONDS)
-    assert f"the data stay in {kept}" in (tmp_path / "first").read_text()
+    said = (tmp_path / "first").read_text()
+    assert f"the data stay in {kept}" in said
+    assert '"message": "stopped"' in said
     with dev(tmp_path / "second", "--data-dir", str(kept)) as bootstrap:
         (row,) = policies(bootstrap)
         assert row["policy_id"] == "shop"
