@@ -31,7 +31,9 @@ from schemas.records import (
     Verdict,
 )
 from state.partition.experiment_tables import ExperimentTables
+from state.partition.learning_tables import LearningTables
 from state.partition.partition_state import PartitionState
+from state.partition.trust_tables import TrustTables
 
 _CANCEL = command_effects.moving(compensation.cancelled)
 
@@ -53,10 +55,11 @@ def requested(request: Request, place: Provenance, state: PartitionState) -> lis
 
 
 def recommended(
-    one: Recommendation, place: Provenance, state: PartitionState
+    one: Recommendation, place: Provenance, tables: tuple[TrustTables, LearningTables]
 ) -> list[Output] | Refusal:
-    agent_days.tracked(one, place, state.trust)
-    return learning.tracked(one, place, state.learning)
+    of_trust, of_learning = tables
+    agent_days.tracked(one, place, of_trust)
+    return learning.tracked(one, place, of_learning)
 
 
 def specified(spec: ExperimentSpec, place: Provenance, tables: ExperimentTables) -> list[Output]:

@@ -64,7 +64,7 @@ _BY_RECORD: tuple[Input[Any, Any], ...] = (
         _AGENT,
         check_recommendation,
         handlers.recommended,
-        lambda state: state,
+        lambda state: (state.trust, state.learning),
     ),
     Input(
         catalog.OUTCOMES,
