@@ -16,6 +16,7 @@ from streams.kafka.table_reader import read_table
 from streams.operations.known_names import UnknownName, unknown_name
 from streams.runtime.clock import wait_until
 from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from streams.runtime.terminal import say
 
 _ORDER = """\
@@ -119,7 +120,7 @@ def _order(given: Given, asks: Request, yes: bool) -> None:
     settings = given.settings()
     faults = check_request(asks)
     if not yes and not faults:
-        _sure(unknown_name(settings, codec_for(settings), asks))
+        _sure(_unknown(settings, asks))
     before = set(read_table(settings, codec_for(settings), TABLES_COMMANDS))
     publish(settings, REQUESTS, asks.subject, asks, faults)
     found: list[CommandRow] = []
@@ -142,6 +143,17 @@ def _order(given: Given, asks: Request, yes: bool) -> None:
             f"{row.command_id}: {row.phase}"
             + (f", because {row.waits_for}" if row.waits_for else "")
         )
+
+
+def _unknown(settings: Settings, asks: Request) -> UnknownName | None:
+    """What nobody ever saw of an order. Where the tables cannot be read nothing is doubted: a
+    rollback does not wait for them.
+    """
+    try:
+        return unknown_name(settings, codec_for(settings), asks)
+    except MendstreamError as error:
+        say(f"not looked at whether {asks.subject} is known: {error}", err=True)
+        return None
 
 
 def _sure(unknown: UnknownName | None) -> None:

@@ -26,9 +26,9 @@ from streams.runtime.settings import ClientConfig, Settings
 log = logging.getLogger("mendstream.kafka")
 
 TIMEOUT_SECONDS = 30.0
-# Without a record that is wanted or an end that is reached, reading gives up: as long as Kafka
-# keeps the longest transaction of a worker open.
-_PATIENCE_SECONDS = 60.0
+# Without a record that is wanted, an offset passed over or an end that is reached reading gives up,
+# later than Kafka ends the longest transaction of a worker: a minute and ten seconds between looks.
+_PATIENCE_SECONDS = 75.0
 _TOLD_SECONDS = 10.0  # after which it is said what is waited for
 # the group of all that only read: librdkafka wants a name; nothing joins it or commits
 READER = "mendstream-reader"
@@ -139,7 +139,8 @@ def read(
     """Committed records of several partitions, each from an offset up to, not including, another;
     in batches.
 
-    Each partition's records come in order. Raises MendstreamError if nothing comes for a minute.
+    Each partition's records come in order. Raises MendstreamError if nothing comes for
+    75 s.
     """
     for places in read_places(settings, ranges, batch):
         yield [message for records in places.values() for message in records]
@@ -199,13 +200,17 @@ def _until(
                     {place: (records[-1].offset() or 0) + 1 for place, records in wanted.items()}
                 )
             yield wanted
+        passed = False
         for message in messages if len(good) < len(messages) else ():
             error = message.error()
-            if error is not None and not (
-                damaged is not None and _passed(consumer, message, open_ends, damaged)
-            ):
+            if error is None:
+                continue
+            if damaged is not None and _passed(consumer, message, open_ends, damaged):
+                passed = True
+            else:
                 _end_or_fault(message, error, settings, open_ends, reached)
-        stall.look(bool(wanted) or len(open_ends) < places, settings, open_ends, reached)
+        goes_on = bool(wanted) or passed or len(open_ends) < places
+        stall.look(goes_on, settings, open_ends, reached)
 
 
 class _Stall:

@@ -7,7 +7,10 @@ import pytest
 
 from schemas.codec.framing import Record
 from schemas.records import Request, RequestKind
+from streams.cli import order_commands
 from streams.operations.known_names import unknown_among
+from streams.runtime.errors import MendstreamError
+from streams.runtime.settings import Settings
 from tests.support.samples import sample
 
 
@@ -53,3 +56,14 @@ def test_a_version_that_is_not_there_is_told_with_the_nearest() -> None:
 
 def test_where_no_version_is_known_none_is_doubted() -> None:
     assert unknown_among(ROWS, asks(subject="bot", to_version="v1")) is None
+
+
+def test_an_order_does_not_wait_for_tables_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def away(*_: Any) -> None:
+        raise MendstreamError("A transaction holds them back.", "End it.")
+
+    monkeypatch.setattr(order_commands, "unknown_name", away)
+    assert order_commands._unknown(Settings(), asks(subject="shop", to_version="v6")) is None
+    assert "not looked at whether shop is known: A transaction" in capsys.readouterr().err
